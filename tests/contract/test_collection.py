@@ -126,18 +126,6 @@ def test_a_question_that_makes_no_sense_is_told(
     assert told in said.err
 
 
-def test_an_answer_goes_to_a_file_whose_name_tells_its_form(
-    catalogue: Path, tmp_path: Path
-) -> None:
-    for form, name in (("csv", "a.csv"), ("json", "a.ndjson"), ("table", "a.txt")):
-        printed = run("catalogue", "places", catalogue, "--format", form, "-o", "-")
-        said = run("catalogue", "places", catalogue, "--out", tmp_path / name)
-        assert (said.code, said.out) == (0, "")
-        assert (tmp_path / name).read_text("utf-8") == printed.out
-    again = run("catalogue", "coverage", catalogue, "--out", tmp_path / "a.csv")
-    assert (again.code, "exists" in again.err) == (2, True)
-
-
 def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None:
     """Not the suburb nearest to the middle; and the same wherever a place is asked for."""
     places = {"Osaka": (135.6, 34.48, 0.0), "Tokyo": (138.95, 35.61, 0.0)}
@@ -210,15 +198,23 @@ def test_a_question_reads_nothing_else_and_writes_nothing(
     assert hashlib.sha256(catalogue.read_bytes()).hexdigest() == before
 
 
-def test_an_answer_in_every_form_says_the_same_and_harms_nobody(catalogue: Path) -> None:
+def test_an_answer_in_every_form_says_the_same_goes_to_a_file_and_harms_nobody(
+    catalogue: Path, tmp_path: Path
+) -> None:
     question = ("query", catalogue, "SELECT frame, quality FROM frames ORDER BY frame")
-    rows = ask(*question)
-    table = run("catalogue", *question).out
-    cells = list(csv.reader(io.StringIO(run("catalogue", *question, "--format", "csv").out)))
-    assert len(rows) == len(table.splitlines()) - 1 == len(cells) - 1 == 40
-    assert "\x1b" not in table
+    printed = {}
+    for form, name in (("csv", "a.csv"), ("json", "a.ndjson"), ("table", "a.txt")):
+        printed[form] = run("catalogue", *question, "--format", form, "-o", "-").out
+        said = run("catalogue", *question, "--out", tmp_path / name)
+        assert (said.code, said.out) == (0, "")
+        assert (tmp_path / name).read_text("utf-8") == printed[form]
+    rows, cells = ask(*question), list(csv.reader(io.StringIO(printed["csv"])))
+    assert len(rows) == len(printed["table"].splitlines()) - 1 == len(cells) - 1 == 40
+    assert "\x1b" not in printed["table"]
     assert not any(cell.startswith(("=", "+", "@")) for row in cells for cell in row)
     assert HOSTILE[0] in {row["frame"] for row in rows}
+    again = run("catalogue", *question, "--out", tmp_path / "a.csv")
+    assert (again.code, "exists" in again.err) == (2, True)
 
 
 def test_what_is_no_catalogue_or_store_is_told_and_leaves_nothing(

@@ -170,16 +170,17 @@ def test_a_photo_whose_values_make_no_sense_spoils_no_other(
 
 # Which frames, in which order and form
 
-REFUSED = (
-    (("ISS999-E-1",), "ISS999-E-1"),
-    (("--where", "verdict = accepted"), "in single quotes, 'accepted', and accepted is not a"),
-    (("--sort", "foo"), "foo is not a column, but footprint_diagonal_km; the columns are "),
-    (("--format", "csv", "--json"), "two formats"),
-    (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("ISS999-E-1",), "ISS999-E-1"),
+        (("--where", "verdict = accepted"), "in single quotes, 'accepted', and accepted is not a"),
+        (("--sort", "foo"), "foo is not a column, but footprint_diagonal_km; the columns are "),
+        (("--format", "csv", "--json"), "two formats"),
+        (("ISS030-E-184140", "--verdict", "review"), "one frame is named"),
+    ],
 )
-
-
-@pytest.mark.parametrize(("words", "told"), REFUSED)
 def test_what_makes_no_sense_of_a_list_is_one_sentence(
     store: Path, words: tuple[str, ...], told: str
 ) -> None:
@@ -228,8 +229,6 @@ def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: P
     assert shown(store_copy, "--reviewed") == ["ISS030-E-184148"]
     assert shown(store_copy, "--where", "decision = 'rejected'") == ["ISS030-E-184140"]
     # The report, tables, the catalogue and Python
-    verdicts = figures_of(store_copy)["verdicts"]
-    assert {name: n for name, n in verdicts.items() if n} == Counter(state.values())
     assert run("report", store_copy, "--out", tmp_path / "r.html", "--thumbnails", 0).code == 0
     rows = data_of(tmp_path / "r.html")["frames"]
     assert [row["verdict"] for row in rows] == list(state.values())
@@ -333,17 +332,15 @@ def made_results(count: int = 60) -> Iterator[Any]:
             residual_m=float(rng.exponential(200.0)),
             matched_lights=int(rng.integers(1, 300)),
         )
-        camera = replace(nadir_camera(), focal_px=float(rng.normal(1511.0, 30.0)))
         yield replace(
             made,
             probability=float(rng.choice([0.9, 0.99, 0.9991, 0.99995])),
             camera_body=("NIKON D3S", "NIKON D4", None)[n % 7 % 3],
-            focal_mm=(85.0, 50.0)[n % 4 // 3],
             time_utc=f"2012-03-{28 + n // 4 % 3}T15:46:{n % 60:02}Z",
             seconds=float(np.round(rng.exponential(3.0), 3)),
             lights=("Black Marble 2016", "streets, OSM", "day, Blue Marble")[n % 5 % 3],
             nadir=replace(nadir, source=("tle", "tle", "tle", "option")[n % 4]),
-            solved=solved(camera, float(rng.normal(10.0, 6.0))),
+            solved=solved(nadir_camera(), float(rng.normal(10.0, 6.0))),
             fit=fit,
         )
 
@@ -368,20 +365,11 @@ def is_spread_of(figures: dict[str, Any], values: pd.Series) -> bool:
     return True
 
 
-def middle_spread(values: pd.Series) -> tuple[float, float]:
-    middle = float(np.median(values))
-    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
-
-
 def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
     store = write_store(tmp_path / "run.h5", made_results())
     figures, photos = figures_of(store), photos_of(store)
     counted = Counter(photos.verdict)
     assert figures["verdicts"] == {name: counted[name] for name in STATES}
-    bodies = photos.groupby(photos.camera_body.replace("", "unknown"))
-    expected = [(name, len(some)) for name, some in bodies]
-    expected.sort(key=lambda one: (-one[1], one[0]))
-    assert [(r["camera_body"], r["photos"]) for r in figures["by_camera_body"]] == expected
     accepted = photos[photos.verdict == "accepted"]
     by_lights = accepted[~accepted.lights.str.contains(",")]
     sure = figures["reliability"]
@@ -393,34 +381,19 @@ def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
     ):
         assert is_spread_of(sure["distributions"][name]["accepted"], values), name
     assert is_spread_of(figures["times"]["seconds"], photos.seconds)
-    # Clocks by body and day, lenses by body
     teach = accepted[(accepted.nadir_source == "tle") & (accepted.camera_body != "")]
     groups = teach.groupby([teach.camera_body, teach.time_utc.str[:10]])
     assert figures["clocks"]["groups"] == len(groups) == len(figures["clocks"]["rows"]) > 4
     for row, ((body, day), some) in zip(figures["clocks"]["rows"], groups, strict=True):
         assert (row["camera_body"], row["day"], row["photos"]) == (body, day, len(some))
         offsets = some.along_track_offset_s
-        middle, spread = middle_spread(offsets)
-        assert row["median_s"] == pytest.approx(middle)
+        assert row["median_s"] == pytest.approx(offsets.median())
+        spread = 1.4826 * (offsets - offsets.median()).abs().median()
         assert row["spread_s"] == (pytest.approx(spread) if len(some) > 1 else None)
         alike = max(sum(low <= v <= low + 5.0 for v in offsets) for low in offsets)
         assert row["agree"] == pytest.approx(alike / len(offsets))
         sigma_s = some.sigma_along_km.median() / SPEED_KM_S
         assert row["tle_sigma_s"] == pytest.approx(sigma_s, rel=0.003)
-    lenses = teach.groupby([teach.camera_body, teach.focal_mm])
-    for row, ((body, focal_mm), some) in zip(figures["lenses"]["rows"], lenses, strict=True):
-        ratio = some.focal_px / (1e3 * focal_mm / some.pixel_pitch_um)
-        middle, spread = middle_spread(ratio)
-        assert (row["camera_body"], row["focal_mm"], row["photos"]) == (body, focal_mm, len(some))
-        assert (row["median"], row["spread"]) == (pytest.approx(middle), pytest.approx(spread))
-    # Places by two degrees; a nadir is none
-    there = photos[photos.centre_lon.notna()]
-    places = figures["places"]
-    assert (places["photos"], places["cell_deg"]) == (len(there), 2)
-    nadirs = photos.nadir_lon.notna() & photos.centre_lon.isna()
-    assert places["nadirs"] == int(nadirs.sum()) > 0
-    cells = {tuple(2.0 * (at // 2.0)) for at in there[["centre_lon", "centre_lat"]].to_numpy()}
-    assert [(one["lon"], one["lat"]) for one in places["cells"]] == sorted(cells)
 
 
 # The page's pictures

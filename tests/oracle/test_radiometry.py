@@ -106,6 +106,20 @@ AIR = 1.1 + 0.9 * COLUMN / SIDE
 BLOCK = (ROW // 5 * 20 + COLUMN // 5).astype(int)
 
 
+def photo_cells(luminance: Array) -> PhotoCells:
+    """Cells that are seen whole, from above, in the photo's middle."""
+    zero = np.zeros(luminance.shape, np.float32)
+    return PhotoCells(
+        luminance=luminance.astype(np.float32),
+        seen=zero + 1,
+        saturated=zero,
+        pixel_cells=zero,
+        radius_sq=zero,
+        air_mass=zero + 1,
+        sigma_m=zero,
+    )
+
+
 def made_cells(
     seed: int,
     *,
@@ -143,16 +157,9 @@ def made_cells(
         map_sigma_m=0.0,
         photo_sigma_m=0.0,
     )
-    cells = PhotoCells(
-        luminance=comparison.light,
-        seen=zero + 1,
-        saturated=zero,
-        pixel_cells=zero,
-        radius_sq=radius_sq.astype(np.float32),
-        air_mass=air.astype(np.float32),
-        sigma_m=zero,
-    )
-    return comparison, cells
+    photo = photo_cells(comparison.light)
+    radius_sq, air = radius_sq.astype(np.float32), air.astype(np.float32)
+    return comparison, replace(photo, radius_sq=radius_sq, air_mass=air)
 
 
 def fitted(seed: int, *, falloff_known: bool = False, **planted: Any) -> Gain:
@@ -347,7 +354,6 @@ def all_alike(north: float = 45.0) -> tuple[MapCells, PhotoCells]:
     shape = (60, 80)
     rng = np.random.default_rng(4)
     radiance = np.where(rng.random(shape) < 0.03, 50.0, 0.0).astype(np.float32)
-    zero, one = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     cells = MapCells(
         grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
         radiance_nw=radiance,
@@ -356,16 +362,7 @@ def all_alike(north: float = 45.0) -> tuple[MapCells, PhotoCells]:
         map_step_deg=1 / 240,
         photo_pixel_deg=1 / 240,
     )
-    photo = PhotoCells(
-        luminance=(0.05 + 0.01 * radiance).astype(np.float32),
-        seen=one,
-        saturated=zero,
-        pixel_cells=zero,
-        radius_sq=zero,
-        air_mass=one,
-        sigma_m=zero,
-    )
-    return cells, photo
+    return cells, photo_cells(0.05 + 0.01 * radiance)
 
 
 def test_cells_are_judged_up_to_their_limits_and_saturated_ones_are_not_used() -> None:

@@ -95,7 +95,6 @@ class SqlServer:
     name: str
     camera: str
     broken_off: int
-
     client: Callable[..., list[str]]  # its client's command for a database, and options
     rows: Callable[..., list[dict[str, Any]]]  # of an answer, by database and question
     make_base: Callable[[], str]  # a database that has nothing of ours

@@ -191,23 +191,32 @@ def make_store(folder: Path) -> None:
     write_store(folder / "run.h5", results)
 
 
+PROCESSED_UTC = "2026-11-20T12:00:00Z"
+SETTINGS = '{"lights": ["lights.tif"]}', "0" * 64  # of a run, and their hash
+
+
+def stored(
+    number: int, result: FrameResult, processed_utc: str, settings: tuple[str, str]
+) -> StoredFrame:
+    return StoredFrame(
+        frame_index=number,
+        result=result,
+        parameters=settings[0],
+        parameters_sha256=settings[1],
+        processed_utc=processed_utc,
+    )
+
+
 def write_store(
     path: Path,
     results: Iterable[FrameResult],
-    processed_utc: str = "2026-11-20T12:00:00Z",
-    settings: tuple[str, str] = ('{"lights": ["lights.tif"]}', "0" * 64),
+    processed_utc: str = PROCESSED_UTC,
+    settings: tuple[str, str] = SETTINGS,
 ) -> Path:
     """Write results into a store as a run does, with its settings and their hash; its path."""
     with StoreWriter(path) as writer:
         for number, result in enumerate(results):
-            stored = StoredFrame(
-                frame_index=number,
-                result=result,
-                parameters=settings[0],
-                parameters_sha256=settings[1],
-                processed_utc=processed_utc,
-            )
-            writer.add(stored)
+            writer.add(stored(number, result, processed_utc, settings))
         writer.flush()
     return path
 
@@ -218,15 +227,7 @@ def write_killed(path: Path, results: Iterable[FrameResult]) -> Path:
         store = Path(folder) / "run" / path.name
         with StoreWriter(store) as writer:
             for number, result in enumerate(results):
-                writer.add(
-                    StoredFrame(
-                        frame_index=number,
-                        result=result,
-                        parameters='{"lights": ["lights.tif"]}',
-                        parameters_sha256="0" * 64,
-                        processed_utc="2026-11-20T12:00:00Z",
-                    )
-                )
+                writer.add(stored(number, result, PROCESSED_UTC, SETTINGS))
                 writer.flush()
             shutil.copytree(store.parent, path.parent, ignore=shutil.ignore_patterns(".*"))
     return path
