@@ -227,12 +227,6 @@ def test_pictures_that_were_changed_are_told_and_kept(fetch: Ask) -> None:
     assert sums.read_text().count(".JPG") == 3
 
 
-def test_a_limit_on_all_that_comes_is_kept(fetch: Ask) -> None:
-    said = fetch(FRAME, "ISS990-E-102", "--max-gigabytes", len(night_picture()) / 2e9)
-    assert ([one["status"] for one in said.records], said.code) == (["fetched"], 1)
-    assert "raise the limit with --max-gigabytes" in said.err
-
-
 # Photos by name ----------------------------------------------------------------------------------
 
 

@@ -12,7 +12,6 @@ from sgp4.api import Satrec
 
 from tests.conftest import ROOT
 from tests.world.elements import Elements, with_checksum
-from tests.world.maps import made
 from tests.world.program import run
 from tests.world.services import Service
 
@@ -46,9 +45,6 @@ def register(*words: object) -> Any:
     return run("register", *words, "--lights", SAMPLES / "lights.tif", "--dry-run", "--json")
 
 
-# Kept --------------------------------------------------------------------------------------------
-
-
 def test_the_latest_sets_are_fetched_and_found_by_the_next_command(
     service: Service, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,20 +62,6 @@ def test_the_latest_sets_are_fetched_and_found_by_the_next_command(
     for words in ("2012-03-28", "space-track.org", "regengine tle add FILE"):
         assert words in said.err
     assert len(service.requests) == 1
-
-
-def test_files_are_kept_once_and_all_or_none(kept: Path, tmp_path: Path) -> None:
-    (tmp_path / "note.txt").write_text("nothing")
-    said = run("tle", "add", SETS, tmp_path / "note.txt")
-    assert (said.code, said.out) == (3, "")
-    assert "note.txt" in said.err
-    assert not kept.exists()
-    for _ in range(2):
-        assert run("tle", "add", SETS).out.startswith(f"{kept / 'tle.txt'}: ")
-        assert made(kept) == ["tle.txt"]
-
-
-# Told --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("at", "lost", "name"), [(2, 1, ()), (5, 2, ("0 ISS",))])

@@ -45,9 +45,6 @@ def build(source: Path, out: Path, *words: object) -> Said:
     return run("lights", "build", source, "--out", out, "--no-index", "-q", *words)
 
 
-# Got ---------------------------------------------------------------------------------------------
-
-
 def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     tiles: TileService, data: Path
 ) -> None:
@@ -64,35 +61,6 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     assert "--force" in again.err
     assert get(tiles, *TWO_TILES, "--force", "--quiet") == Said(0, f"{out}\n", "")
     assert tiles.asked.total() == 2
-
-
-def test_a_region_by_day_is_fetched_once_and_built(tiles: TileService, data: Path) -> None:
-    """By an address that counts rows from the south."""
-    url = tiles.url("/{z}/{-y}/{x}.png")
-    words = ("day", "get", "--url", url, "--bbox", "11,42,12,43", "--level", "5")
-    said = run(*words)
-    out = data / "day" / "day.tif"
-    assert (said.code, said.out) == (0, f"{out}\n"), said.err
-    assert said.err.startswith("2 tiles, 0 already there: about ")
-    assert run(*words).code == 2
-    assert run(*words, "--force", "-q").code == 0
-    assert sorted(tiles.asked.items()) == [(f"/5/{31 - 11}/{x}.png", 1) for x in (16, 17)]
-    with rasterio.open(out) as built:
-        assert built.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
-        shown = built.read(window=built.window(11.2, 42.2, 11.8, 42.8))
-        assert (shown[3].min(), shown[:3].min(), shown[:3].max()) == (255, 90, 92)
-
-
-def test_a_tile_that_the_service_does_not_have_is_no_data(tiles: TileService, data: Path) -> None:
-    tiles.always[EAST] = 404  # east of 11.25 degrees
-    assert get(tiles, *TWO_TILES).code == 0
-    light_map = rg.open_light_map(data / "lights" / "lights.tif")
-    window = light_map.window(11.0, 42.2, 12.0, 42.8, 0.05)
-    columns = window.valid.all(axis=0)
-    assert columns[:4].all()
-    assert not columns[6:].any()
-    assert get(tiles, *TWO_TILES, "--force").code == 0
-    assert tiles.asked[EAST] == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +84,17 @@ def test_a_request_that_makes_no_sense_asks_nobody(
     assert made(data) == []
 
 
+def test_a_region_by_day_is_fetched_and_built(tiles: TileService, data: Path) -> None:
+    url = tiles.url("/{z}/{-y}/{x}.png")  # rows from the south
+    said = run("day", "get", "--url", url, "--bbox", "11,42,12,43", "--level", "5")
+    assert (said.code, said.out) == (0, f"{data / 'day' / 'day.tif'}\n"), said.err
+    assert sorted(tiles.asked) == [f"/5/{31 - 11}/{x}.png" for x in (16, 17)]
+    with rasterio.open(data / "day" / "day.tif") as built:
+        assert built.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
+        shown = built.read(window=built.window(11.2, 42.2, 11.8, 42.8))
+    assert (shown[3].min(), shown[:3].min(), shown[:3].max()) == (255, 90, 92)
+
+
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
     said = run("lights", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
     out = data / "lights" / "lights.tif"
@@ -127,13 +106,17 @@ def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Pat
     assert said.code == 3
     assert "gone.tif does not exist" in said.err
     assert made(data) == ["lights.tif", "lights.tif.idx"]
+    index = data / "lights" / "lights.tif.idx"
+    index.unlink()
+    assert run("lights", "index", out).code == 0
+    register = ("register", SAMPLES / "ISS990-E-000102.jpg", "--index", index, "--dry-run")
+    assert run(*register, "--lights", out).code == 0
+    said = run(*register, "--lights", shutil.copy(SAMPLE, tmp_path / "other.tif"))
+    assert "made from lights.tif, not from the map of --lights" in said.err
     data.rename(tmp_path / "other")
     data.touch()
     said = run("lights", "get", "--from", SAMPLE)
     assert (said.code, "REGENGINE_DATA" in said.err) == (2, True)
-
-
-# Built -------------------------------------------------------------------------------------------
 
 
 def test_a_built_map_is_a_cloud_optimised_geotiff_of_log_radiance(tmp_path: Path) -> None:
@@ -247,22 +230,3 @@ def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
     assert (opaque[inside < -12.0] == 0).all()
     assert (green[inside > 12.0] == 90).all()
     assert (blue[inside > 12.0] == 200).all()
-
-
-def test_what_is_no_picture_by_day_is_refused(tmp_path: Path) -> None:
-    picture = np.full((3, 60, 90), 90, np.uint8)
-    picture[:, :, :30] = 0
-    path = write_geotiff(tmp_path / "BlueMarble_2004.tif", picture, nodata=0)
-    (told,) = run("day", "info", path, "--json").records
-    assert (told["product"], told["date"], told["resolution_arcsec"]) == ("Blue Marble", "2004", 15)
-    assert told["valid_fraction"] == pytest.approx(2 / 3, abs=1e-4)
-    raw = write_geotiff(tmp_path / "raw.tif", np.ones((9, 9), np.uint16), **AT)
-    said = run("day", "build", raw, "--out", tmp_path / "day.tif")
-    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
-    assert "not a picture of 8 bits in one or three bands" in said.err
-
-
-# Indexed -----------------------------------------------------------------------------------------
-
-
-# Used --------------------------------------------------------------------------------------------

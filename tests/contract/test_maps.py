@@ -190,18 +190,6 @@ def test_samples_stand_for_a_radiance(tmp_path: Path, row: Map) -> None:
     assert light_map.info.saturation == (top and pytest.approx(top, abs=1e-6))
 
 
-def test_the_unit_of_a_map_without_one_light_is_doubted(tmp_path: Path) -> None:
-    light = 0.2 + blob(60, 50, 30, 20)
-    path = write_geotiff(tmp_path / "m.tif", light * 1e-9)
-    (doubt,) = rg.open_light_map([path]).doubts
-    assert re.search(r"m\.tif has .*unit.*, .* convert it once", doubt)
-    assert "would have 5e-08 nW" in doubt
-    for sure in (light, 0.0 * light):  # all dark is no other unit
-        assert rg.open_light_map([write_geotiff(path, sure)]).doubts == ()
-    said = run("lights", "info", write_netcdf(tmp_path / "bare.nc", light * 1e-9))
-    assert "has no unit, and its brightest pixel would have" in said.out
-
-
 # What is valid -----------------------------------------------------------------------------------
 
 
@@ -256,17 +244,6 @@ def test_what_has_no_data_is_dark_and_not_valid(tmp_path: Path, row: Map) -> Non
         assert grid.values[15, 15] == 0.0
 
 
-def test_no_data_of_a_projected_map_does_not_bleed_into_its_neighbours(tmp_path: Path) -> None:
-    samples = np.full((60, 60), 3.0, np.float32)
-    samples[:, 30:] = -3.4e38
-    place = Affine(500.0, 0.0, 500_000.0, 0.0, -500.0, 4_000_000.0)
-    how: dict[str, Any] = {"crs": "EPSG:32654", "transform": place, "nodata": -3.4e38}
-    grid = whole(rg.open_light_map([write_geotiff(tmp_path / "m.tif", samples, **how)]))
-    assert grid.valid is not None
-    assert radiance_of(grid)[grid.valid] == pytest.approx(3.0, rel=1e-4)
-    assert grid.valid.mean() == pytest.approx(0.5, abs=0.05)
-
-
 def valid_share(kind: str, path: Path) -> float:
     (told,) = run(kind, "info", path, "--json").records
     return float(told["valid_fraction"])
@@ -292,27 +269,6 @@ def test_a_band_of_opacity_is_no_data_where_it_is_transparent(
         bands[-1, :, 40:] = 90
         write_geotiff(path, bands, **how, photometric="RGB", alpha="unspecified")
         assert valid_share("day", path) > 0.98
-
-
-def test_a_palette_is_read_as_its_colours_and_transparent_entries_as_no_data(
-    tmp_path: Path,
-) -> None:
-    """It is the same map as the picture whose colours were looked up before it was written."""
-    indices = np.random.default_rng(5).integers(78, 256, (60, 60), np.uint8)
-    indices[:, :10] = 77
-    grey = np.arange(255, -1, -1, dtype=np.uint8)
-    colours = np.stack([grey, np.roll(grey, 90), grey], axis=-1)
-    shown = np.full((4, 60, 60), 255, np.uint8)
-    shown[:3] = np.moveaxis(colours[indices], -1, 0)
-    shown[3, :, :10] = 0
-    how: dict[str, Any] = {"photometric": "palette", "nodata": 77}
-    how["colours"] = {n: tuple(map(int, one)) for n, one in enumerate(colours)}
-    paletted = write_geotiff(tmp_path / "p & 'q'.tif", indices, **how)
-    plain = write_geotiff(tmp_path / "plain.tif", shown, alpha="yes", photometric="rgb")
-    grids = [whole(rg.open_light_map([path])) for path in (paletted, plain)]
-    assert np.array_equal(*(grid.values for grid in grids))
-    assert np.array_equal(*(np.asarray(grid.valid) for grid in grids))
-    assert not grids[0].valid[:, :10].any()
 
 
 # Windows -----------------------------------------------------------------------------------------
@@ -349,23 +305,6 @@ def test_any_window_holds_the_worlds_pixels_at_their_places(
     assert lon.max() + 0.25 >= west + width - 1e-6 > lon.max() - 0.25 - 2e-6
     assert lat.min() - 0.25 <= max(south, -90.0) + 1e-6 < lat.min() + 0.25 + 1e-6
     assert lat.max() + 0.25 >= min(north, 90.0) - 1e-6 > lat.max() - 0.25 - 2e-6
-
-
-@given(west=st.floats(-540.0, 540.0), factor=st.sampled_from([2, 4, 8]))
-def test_coarse_windows_are_means_on_one_grid_wherever_they_begin(
-    world: rg.LightMap, west: float, factor: int
-) -> None:
-    values = np.log10(1.0 + WORLD)
-    means = values.reshape(360 // factor, factor, 720 // factor, factor).mean(axis=(1, 3))
-    step = factor * WORLD_STEP
-    grid = world.window(west, -20.0, west + 50.0, 30.0, step * 1.3)
-    assert grid.step_deg == pytest.approx(step)
-    first_col = (grid.lon0_deg - step / 2 + 180.0) / step
-    first_row = (90.0 - grid.lat0_deg - step / 2) / step
-    assert first_col == pytest.approx(round(first_col), abs=1e-6)
-    cols = (round(first_col) + np.arange(grid.values.shape[1])) % (720 // factor)
-    rows = round(first_row) + np.arange(grid.values.shape[0])
-    np.testing.assert_allclose(grid.values, means[np.ix_(rows, cols)], atol=1e-5)
 
 
 def test_beyond_the_edge_is_dark_and_not_valid_and_where_nothing_is_that_is_told(
@@ -461,7 +400,6 @@ NO_MAPS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("night.tif", raster(DMSP, step=1 / 120), "values up to 63 on pixels of 30 arcsec"),
     ("p.tif", raster(np.stack([LOW] * 2), photometric="palette", colours={7: (1, 2, 3, 255)}),
      "gdal_translate -b 1 -expand rgb p.tif"),
-    ("x.h35v18.h5", lambda path: write_vnp46(path, ones()), "a tile off the Earth, h35v18"),
     ("two.nc", lambda path: write_netcdf(path, ones(), ones()),
      "two.nc has 2 variables: extract the radiance"),
     ("o.nc", of_other_file, "refers to other files for its values"),

@@ -217,42 +217,6 @@ def test_the_same_exposure_is_the_same_place(
         assert ((corners >= -180.0) & (corners < 180.0)).all()
 
 
-RIGHT_ROW = {
-    "time_utc": "2014-01-30T10:14:58Z",
-    "nadir_lat": 34.51,
-    "nadir_lon": -153.29,
-    "altitude_km": 418,
-    "focal_mm": 50,
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("wrong", "code", "says"),
-    [
-        ({"nadir_lat": 40.4, "nadir_lon": -3.7}, ["clock_suspect"], "-3.7,40.4: check"),
-        pytest.param(
-            {"altitude_km": 225}, ["altitude_suspect"], "not the 225 km that the",
-            marks=pytest.mark.nightly,
-        ),
-        ({}, [], ""),
-    ],
-)  # fmt: skip
-def test_a_table_that_is_wrong_in_one_column_is_doubted_there(
-    tmp_path: Path, wrong: dict[str, Any], code: list[str], says: str
-) -> None:
-    name = "ISS990-E-000103"
-    photo = write_png(tmp_path / f"{name}.png", picture_of(SAMPLES / f"{name}.jpg"))
-    row = {"frame_id": name, **RIGHT_ROW, **wrong}
-    table = tmp_path / "frames.csv"
-    table.write_text(f"{','.join(row)}\n{','.join(map(str, row.values()))}\n")
-    found = regengine.register(photo, lights=LIGHTS, tle=ELEMENTS, metadata=table)
-    assert (found.verdict, [one.code for one in found.reasons]) == ("accepted", code)
-    assert all(says in one.text for one in found.reasons)
-    misses_m = point_misses_m(sample_camera(name), found.control_points)
-    assert is_right(misses_m, found.to_dict()["footprint_diagonal_km"])
-
-
 @pytest.mark.slow
 def test_lights_alone_place_a_photo(tmp_path: Path) -> None:
     """Neither time nor lens nor nadir."""

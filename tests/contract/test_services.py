@@ -257,7 +257,6 @@ ROWS = (
     lasting(PRODUCT, "half", "an HDF5 file arrived broken", 5),
     lasting(PRODUCT, 404, "is listed but missing"),
     lasting(ELEMENTS, 503, "cannot be reached for element sets", 3),
-    lasting(ELEMENTS, AWAY, "cannot be reached for element sets"),
     lasting(ELEMENTS, b"No GP data found", "something other than element sets"),
     lasting(STREETS, "half", "damaged or truncated"),
     lasting(PICTURES, "login", "returned a web page instead of a complete picture"),
@@ -267,7 +266,6 @@ ROWS = (
     lasting(URL, 404, "does not exist: check the address"),
     lasting(URL, 403, "is not accessible: other credentials are needed"),
     lasting(URL, 500, "its server answers 500, 3 times", 3),
-    lasting(URL, (503, {"Retry-After": "61"}), "its server answers 503, 1 times"),
     lasting(URL, "half", "damaged or truncated"),
     lasting(URL, "to:http://localhost:1/x", "redirects to http://localhost"),
     lasting(URL, "to:file:" + "///etc/passwd", "redirects to file:" + "//nowhere"),
@@ -277,7 +275,6 @@ ROWS = (
     lasting(DATABASE, b"<html><title>Log\nin sEcret-0123</title>",
             "a web page instead of JSON (Log in ***)"),
     lasting(DATABASE, b"Software error: sEcret-0123", "which begins 'Software error: ***'"),
-    answered({"rows": [NADIR]}, "an object of 'rows' instead of rows"),
     answered({"error": "Invalid API key sEcret-0123"}, "rejects the key ('Invalid API key ***')"),
     answered({"result": "SQL error\x1b[31m near"}, "rejects the query: 'SQL error [31m near'"),
     answered([{**NADIR, "nadir.lat": [35.1]}], "a list or object in 'nadir.lat'"),
@@ -331,20 +328,6 @@ def test_what_breaks_off_goes_on_with_the_same_file_and_not_with_another(
     assert client.run(served).code == 0
     kept = place / "cache" / "streets" / "ile-de-france.osm.pbf"
     assert kept.read_bytes() == osm_file()
-
-
-@pytest.mark.parametrize("client", [TILES], ids=by_name)
-def test_what_was_interrupted_goes_on(client: Client, served: Service, place: Path) -> None:
-    served.always[EAST] = 403
-    assert client.run(served).code == 3
-    served.always.clear()
-    assert client.run(served).code == 0
-    assert served.asked["/7/47/67.png"] == 1
-    (place / "data" / "lights" / "lights.tif.idx").unlink()
-    asked = served.asked.total()
-    assert client.run(served).code == 0
-    assert made(place / "data") == ["lights.tif", "lights.tif.idx"]
-    assert served.asked.total() == asked
 
 
 @pytest.mark.parametrize("client", [PICTURES], ids=by_name)

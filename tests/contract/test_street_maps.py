@@ -12,7 +12,6 @@ import geopandas
 import numpy as np
 import pytest
 import rasterio
-from numpy.typing import NDArray
 from pyproj import Geod
 from shapely import LineString, MultiLineString, Point
 
@@ -54,11 +53,6 @@ def area_m2(lat: float) -> float:
     """Of a pixel."""
     ring = [0, STEP, STEP, 0], [lat, lat, lat + STEP, lat + STEP]
     return abs(WGS84.polygon_area_perimeter(*ring)[0])
-
-
-def codes_of(path: Path) -> NDArray[np.uint8]:
-    with rasterio.open(path) as dataset:
-        return dataset.read(1)
 
 
 def metres_in(path: Path) -> float:
@@ -120,22 +114,6 @@ def test_all_vocabularies_draw_the_same_without_tunnels(tmp_path: Path, name: st
     assert metres_in(out) == pytest.approx(EAST_M + NORTH_M, rel=0.005)
 
 
-def test_a_projected_system_draws_the_same(tmp_path: Path) -> None:
-    plain = write(tmp_path / "a.geojson", [EAST, NORTH], highway=["primary"] * 2)
-    whole = codes_of(build(plain)[1])
-    there = geopandas.GeoSeries([EAST, NORTH], crs="EPSG:4326").segmentize(1e-4).to_crs("EPSG:2154")
-    path = write(tmp_path / "b.fgb", list(there), "EPSG:2154", highway=["primary"] * 2)
-    again = codes_of(build(path)[1])
-    assert np.array_equal(again == 255, whole == 255)
-    # Other points along the same lines: a pixel more or less has one of them
-    rows, cols = whole.shape
-    blocks = [
-        np.where(codes == 255, 0, codes).reshape(rows // 8, 8, cols // 8, 8).mean(axis=(1, 3))
-        for codes in (whole, again)
-    ]
-    assert np.abs(blocks[0] - blocks[1]).max() < 2.0
-
-
 def test_a_file_of_openstreetmap_is_read(tmp_path: Path) -> None:
     path = tmp_path / "roads.osm.pbf"
     tunnel = {"highway": "primary", "tunnel": "yes"}
@@ -183,9 +161,6 @@ def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
     assert told["valid_fraction"] == pytest.approx((codes != 255).mean(), abs=2e-4)
     assert 0.0 < told["lit_fraction"] < told["valid_fraction"] <= 1.0
     assert run("streets", "build", source, "--force", "--quiet") == Said(0, "", "")
-
-
-# What cannot be built ----------------------------------------------------------------------------
 
 
 def refusal(*sources: Path, region: str | None = None, code: int = 3) -> str:

@@ -106,19 +106,6 @@ def test_any_changed_digit_is_noticed(
     assert (len(tles), len(tles.skipped)) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    ("field", "wrong"), [(slice(8, 16), "181.0000"), (slice(26, 33), "00 3000")]
-)
-def test_a_number_that_no_orbit_has_is_named(
-    tle_file: Callable[[str], Path], field: slice, wrong: str
-) -> None:
-    line = with_checksum(SECOND[: field.start] + wrong + SECOND[field.stop :])
-    tles = load_tle_file(tle_file("\n".join([FIRST, line, LATER.text()])))
-    (skipped,) = tles.skipped
-    assert f"line 2 has {wrong.strip()!r} as its " in skipped.reason
-    assert [one.line1 for one in tles] == [LATER.lines()[0]]
-
-
 # Lines of two sets are never paired --------------------------------------------------------------
 
 
@@ -142,19 +129,6 @@ def test_a_sorted_file_holds_no_set(tle_file: Callable[[str], Path], sets: list[
         assert set(read_lines(path)) <= set(sets)
         with pytest.raises(EphemerisError, match="download the element set again"):
             load_tle_file(path)
-
-
-def test_an_archive_stays_read_away_from_the_lines_that_it_lost(
-    tle_file: Callable[[str], Path],
-) -> None:
-    lines = lines_of(MANY)
-    del lines[101], lines[40]  # a second line of set 50, a first of set 20
-    tles = load_tle_file(tle_file("\n".join(lines)))
-    read = [(one.line1, one.line2) for one in tles]
-    assert read == [pair for k, pair in enumerate(MANY) if k not in (19, 20, 21, 49, 50, 51)]
-    reasons = {one.line_number: one.reason for one in tles.skipped}
-    assert reasons[41] == "line 41 is the second line of a set whose first is missing"
-    assert "lines 42 and 43 may be of different sets" in reasons[42]
 
 
 # Which set is chosen -----------------------------------------------------------------------------
@@ -210,35 +184,3 @@ def test_one_wrong_set_is_found_and_passed_over(
     assert [one.line_number for one in passed_over] == [9]
     assert says in passed_over[0].reason
     assert passed_over[0].reason.startswith("line 9: ")
-
-
-def around_a_reboost() -> list[Elements]:
-    before = [BASE.later(0.5 * step) for step in range(6)]
-    raised = replace(before[-1].later(0.25), revolutions_a_day=BASE.revolutions_a_day - 0.01)
-    return before + [raised.later(0.25 + 0.5 * step) for step in range(6)]
-
-
-def copied_wrong() -> list[Elements]:
-    sets = [BASE.later(0.4 * step) for step in range(9)]
-    wrong = replace(sets[4], node_deg=sets[4].node_deg + 5.0)
-    sets[4:5] = [wrong, replace(wrong, epoch=wrong.epoch + timedelta(seconds=5))]
-    return sets
-
-
-def sparse() -> list[Elements]:
-    """Judged by their plane alone."""
-    sets = [BASE.later(25.0 * step) for step in range(7)]
-    sets[2] = replace(sets[2], anomaly_deg=sets[2].anomaly_deg + 120.0)
-    sets[4] = replace(sets[4], node_deg=sets[4].node_deg + 40.0)
-    return sets
-
-
-@pytest.mark.parametrize(
-    ("sets", "wrong"),
-    [(around_a_reboost(), []), (copied_wrong(), [4, 5]), (sparse(), [4])],
-    ids=["a reboost", "a copy is no witness", "sparse"],
-)
-def test_sets_are_judged_by_their_neighbours(
-    tmp_path: Path, sets: list[Elements], wrong: list[int]
-) -> None:
-    assert doubtful(archive(tmp_path, sets)) == wrong

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.errors import ConfigError, FrameError, LightMapError
+from regengine.errors import ConfigError, FrameError
 from regengine.io.fetch import fetch
-from regengine.io.gdal import raise_write_failures
 from regengine.io.http import RetryPolicy
 from regengine.io.times import (
     iso_utc,
@@ -24,7 +20,6 @@ from regengine.io.times import (
     parse_zone,
 )
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
-from tests.world.bad_servers import Manner, serve_badly
 from tests.world.services import Service
 
 FILE = "file:" + "//"  # files of this machine
@@ -58,19 +53,6 @@ def test_times_are_read_as_people_write_them_or_are_none() -> None:
     assert [parse_zone(text) for text in NO_ZONES] == [None] * len(NO_ZONES)
     assert parse_iso_time("2014-01-30", day_is_midnight=True) == datetime(2014, 1, 30, tzinfo=UTC)
     assert parse_date_and_time("20120630", "235960") == MIDNIGHT
-
-
-@given(
-    time=st.datetimes(datetime(1990, 1, 1), datetime(2060, 1, 1)),
-    minutes=st.integers(-12 * 60, 14 * 60),
-)
-def test_any_zone_is_undone(time: datetime, minutes: int) -> None:
-    hours, rest = divmod(abs(minutes), 60)
-    sign = "-" if minutes < 0 else "+"
-    wanted = time.replace(tzinfo=UTC) - timedelta(minutes=minutes)
-    for zone in (f"{hours:02}:{rest:02}", f"{hours}:{rest:02}"):
-        assert parse_iso_time(f"{time.isoformat()}{sign}{zone}") == wanted
-        assert parse_iso_time(f"{time.isoformat()}UTC{sign}{zone}") == wanted
 
 
 def test_a_time_is_spelt_in_utc_whatever_its_zone() -> None:
@@ -161,45 +143,7 @@ def test_too_much_is_refused(tmp_path: Path, service: Service, manner: str) -> N
     assert service.asked.total() == 3
 
 
-@pytest.mark.parametrize(
-    ("manner", "tries"), [("silent", 2), ("drips headers", 2), ("drips a body", 3)]
-)
-def test_who_says_next_to_nothing_is_given_up(tmp_path: Path, manner: Manner, tries: int) -> None:
-    with serve_badly(manner) as server:
-        policy = RetryPolicy(idle_s=0.3, attempts=3)
-        code, text = refused(f"http://{server.address}/x.jpg", tmp_path / "x", policy)
-    assert (code, server.asked) == ("unreadable", tries)
-    assert "cannot be downloaded" in text
-    assert f"{tries} times" in text
-
-
 def test_a_download_that_takes_too_long_is_given_up(tmp_path: Path, service: Service) -> None:
     service.files["/x.jpg"] = bytes(300_000)
     policy = RetryPolicy(total_s=-1.0, attempts=1)
     assert "takes more than" in refused(service.url("/x.jpg"), tmp_path / "x", policy)[1]
-
-
-# Rasters that GDAL writes ------------------------------------------------------------------------
-
-
-def test_errors_that_are_only_logged_or_printed_count_and_other_text_passes(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    left, out = tmp_path / ".out.tif", tmp_path / "out.tif"
-    left.write_text("half")
-    with (
-        pytest.raises(LightMapError, match=r"out\.tif cannot be written \(write error\)"),
-        raise_write_failures(out, [left, tmp_path / "never.tif"]),
-    ):
-        logging.getLogger("rasterio._env").error("write error")
-    assert not left.exists()
-    with raise_write_failures(out, []):
-        logging.getLogger("rasterio._env").warning("nothing to worry about")
-        os.write(2, b"a word from another library\n")
-    assert capfd.readouterr().err == "a word from another library\n"
-    full = "_tiffWriteProc: No space left on device"
-    with pytest.raises(LightMapError, match=re.escape(f"({full})")), raise_write_failures(out, []):
-        os.write(2, f"{full}.\n".encode())
-    assert capfd.readouterr().err == ""
-    with pytest.raises(LightMapError, match="is damaged"), raise_write_failures(out, []):
-        raise LightMapError("the source is damaged.")

@@ -28,8 +28,8 @@ from astropy.utils import iers
 from pyproj import Geod, Transformer
 
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
-from regengine.errors import ConfigError, EphemerisError
-from regengine.orbit import ElementSet, TleSet, load_tle_file, missions, propagation, rotation
+from regengine.errors import EphemerisError
+from regengine.orbit import ElementSet, TleSet, load_tle_file, propagation, rotation
 from regengine.orbit import uncertainty as table
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import camera_position, position_from_elements
@@ -38,7 +38,7 @@ from regengine.orbit.sun_moon import sun_direction, sun_moon, sun_moon_over
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.registration.parameters import TrackParams
-from regengine.registration.priors.tracks import make_tle_track, make_tracks
+from regengine.registration.priors.tracks import make_tle_track
 from tests.conftest import ROOT
 from tests.world.elements import Elements
 
@@ -215,17 +215,6 @@ def test_the_track_of_an_element_set_is_divided_between_clock_and_orbit(
     assert 0 < track.may_be_night(offsets).sum() < 41
 
 
-def test_clocks_by_minutes_and_hours_have_tracks_of_their_own() -> None:
-    position = position_from_elements(element_set(), PHOTO)
-    told = [round(one.neg_log_prior, 3) for one in make_tracks(position, None)]
-    hour = math.log(10.0) + math.log(2.0)
-    later = [round(value, 3) for n in range(2, 13) for value in [6.5 + 0.1 * n] * 2]
-    assert told == [0.0, round(math.log(10.0), 3), round(hour, 3), round(hour, 3), *later]
-    assert len(make_tracks(position, 60.0)) == 1
-    other = replace(position, alternative=position)
-    assert [one.neg_log_prior for one in make_tracks(other, 60.0)] == [0.0, 3.0]
-
-
 @pytest.mark.parametrize("minutes", [2, 30, 52, 80])
 def test_the_track_through_a_nadir_is_that_of_a_real_orbit(minutes: int) -> None:
     time = BASE.epoch + timedelta(minutes=minutes)
@@ -306,22 +295,6 @@ def test_a_time_that_no_element_set_reaches_needs_a_nadir_and_an_unknown_height_
         assert (assumed.altitude_km, assumed.sigma_radial_km) == (altitude_km, 20.0)
 
 
-def test_missions_and_dates_tell_the_heights() -> None:
-    """Those of dates of orbits of public element sets of the year."""
-    told = {"iss016-e": (325.0, 405.0), "28": (325.0, 440.0), "ISS030-E": (390.0, 440.0)}
-    assert {mission: missions.mission_heights_km(mission) for mission in told} == told
-    with pytest.raises(ConfigError, match="is not a mission of the station"):
-        missions.mission_heights_km("STS-60")
-    for date, lowest_km, highest_km in (
-        *(((1999, 6), 362, 417), ((2002, 6), 372, 426), ((2007, 6), 322, 373)),
-        *(((2011, 6), 338, 398), ((2011, 11), 374, 430), ((2012, 6), 378, 447)),
-        *(((2015, 6), 396, 426), ((2026, 1), 413, 446)),
-    ):
-        for time_utc in (datetime(*date, 15, tzinfo=UTC), None, datetime(1970, 1, 1, tzinfo=UTC)):
-            low_km, high_km = missions.flown_heights_km(time_utc)
-            assert low_km <= lowest_km < highest_km <= high_km
-
-
 # How far an element set may be trusted -----------------------------------------------------------
 
 
@@ -355,33 +328,3 @@ def test_the_numbers_are_those_of_the_benchmark() -> None:
     (row,) = [line for line in section.splitlines() if line.startswith("| 800 to 21,300")]
     shares = [float(cell) for cell in row.strip("|").split("|")[2:]]
     np.testing.assert_array_equal(table.DRAG_SHARES[1:4], shares[2:5])
-
-
-def test_at_a_tabulated_age_the_sigmas_are_met_and_between_two_on_a_straight_line() -> None:
-    for row, age in enumerate(table.AGE_DAYS):
-        for side, sign in (("BEFORE", 1.0), ("AFTER", -1.0)):
-            ours = table.orbit_sigma(sign * 24.0 * age)
-            for part in ("along", "cross", "radial"):
-                median, p90 = getattr(table, f"{part.upper()}_{side}_KM")[:, row]
-                wanted = max(1.4826 * median, p90 / 1.645, 0.3)
-                assert getattr(ours, f"{part}_km") == pytest.approx(min(wanted, 12_300.0), 1e-6)
-    young, old = table.AGE_DAYS[4:6]
-    ends = [table.orbit_sigma(24.0 * age).along_km for age in (young, old)]
-    middle = table.orbit_sigma(24.0 * math.sqrt(young * old)).along_km
-    assert middle == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=1e-6)
-
-
-def below(belief: table.OffsetBelief, offset_km: float) -> float:
-    return float(belief.share(table.EDGES_KM[0], offset_km))
-
-
-@pytest.mark.parametrize("shift_km", [-4000.0, 1500.0])
-def test_wrong_drag_moves_the_belief_by_its_measured_share(shift_km: float) -> None:
-    """Quartiles of what of the shift was so."""
-    usual = table.make_slide_belief(5.0, before=True)
-    belief = table.with_drag(usual, shift_km)
-    for level, share in ((0.25, 0.40), (0.5, 0.89), (0.75, 1.24)):
-        farther = below(belief, share * shift_km)
-        assert (farther if shift_km > 0.0 else 1.0 - farther) == pytest.approx(level, abs=0.03)
-    assert belief.reach_km > 1.6 * abs(shift_km)
-    assert table.with_drag(usual, -200.0) is usual

@@ -12,11 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from regengine import data, records
 from regengine.batch.at_hand import choose_element_sets, choose_maps
-from regengine.errors import ConfigError
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.places import (
@@ -33,13 +31,6 @@ from tests.world.results import nadir_camera, proposal, solved
 @pytest.fixture(scope="module")
 def places() -> PlaceIndex:
     return place_index()
-
-
-@pytest.fixture(scope="module")
-def world(places: PlaceIndex) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitudes and latitudes of all towns."""
-    towns = places.inside(-180, -90, 180, 90, 10**6)
-    return np.array([town.lon for town in towns]), np.array([town.lat for town in towns])
 
 
 def distance_km(lon: float, lat: float, other_lon: Any, other_lat: Any) -> Any:
@@ -71,24 +62,6 @@ def test_a_place_goes_by_its_town(
     assert (found.name, found.country) == (name, country)
     assert distance_km(lon, lat, found.lon, found.lat) < 20.0
     assert found.population > 50_000
-
-
-@given(st.floats(-180, 180), st.floats(-70, 80))
-def test_no_town_of_the_list_is_much_nearer_unless_it_is_smaller(
-    places: PlaceIndex,
-    world: tuple[NDArray[np.float64], NDArray[np.float64]],
-    lon: float,
-    lat: float,
-) -> None:
-    nearest = distance_km(lon, lat, *world).min()
-    found = places.nearest(lon, lat)
-    if found is None:
-        assert nearest > 300.0 - 1e-6
-    else:
-        away = distance_km(lon, lat, found.lon, found.lat)
-        larger = max(found.population, 15_000) / 15_000
-        part_of = max(10.0, 0.008 * found.population**0.5)
-        assert away <= nearest * larger**0.25 + part_of + 1e-6
 
 
 @pytest.mark.parametrize(
@@ -172,13 +145,6 @@ def test_the_files_are_those_of_the_checksums() -> None:
     named = read_sums(data.FOLDER)
     files = [one for one in data.FOLDER.iterdir() if one.suffix in (".csv", ".tif", ".idx", ".npz")]
     assert {path.name: compute_sha256(path) for path in files} == named
-
-
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
-    damaged = tmp_path / data.LIGHTS.name
-    damaged.write_bytes(data.LIGHTS.read_bytes()[:-1] + b"x")
-    with pytest.raises(ConfigError, match=r"black_marble\.tif.* damaged: install"):
-        data.check_packaged(damaged)
 
 
 def write_lights(path: Path, bounds: tuple[float, float, float, float]) -> Path:

@@ -6,9 +6,6 @@ import io
 import math
 import os
 import pickle
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +26,6 @@ from regengine.references.services import TileSet
 from regengine.review.map_tiles import MapTiles
 from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 from tests.world.maps import blob
-from tests.world.services import TileService, tile
 
 TILE_PX = 512
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
@@ -108,18 +104,6 @@ def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
             pyramids.tile(path, *outside)
     beyond = whole[:HEIGHT, WIDTH + 20 :]  # the edge, repeated
     assert np.abs(beyond - whole[:HEIGHT, WIDTH - 1 : WIDTH]).mean() < 3.0
-
-
-def test_the_orientation_turns_nothing_and_deep_photos_are_shown(
-    tmp_path: Path, photo: NDArray[np.uint8]
-) -> None:
-    exif = Image.Exif()
-    exif[274] = 6
-    shown = opened(PhotoPyramids().tile(saved(tmp_path, photo, ".jpg", exif=exif), 0, 0, 0))
-    x, y = (200.5 / 4 - 0.5, 150.5 / 4 - 0.5)
-    assert centre(shown[..., 0], x, y, 12.0) == pytest.approx((x, y), abs=0.2)
-    deep = saved(tmp_path, photo[..., 0].astype(np.uint16) * 257, ".png")
-    assert opened(PhotoPyramids().tile(deep, 1, 0, 0)).max() > 200.0
 
 
 def test_a_file_that_changes_is_read_anew_and_a_damaged_one_refused(
@@ -256,32 +240,6 @@ def test_a_light_of_a_tile_is_placed(tmp_path: Path, lon: float, lat: float) -> 
         window.lat0_deg - (rows * weight).sum() * window.step_deg,
     )
     assert found == pytest.approx((lon, lat), abs=0.05 * window.step_deg)
-
-
-def test_two_that_fetch_the_same_tile_at_once_ask_once_and_both_have_it(
-    tiles: TileService,
-) -> None:
-    both = threading.Barrier(2)
-
-    def answer_together(path: str, query: dict[str, str]) -> bytes:
-        with suppress(threading.BrokenBarrierError):
-            both.wait(0.2)  # a second request for the tile would come by then
-        return tile()
-
-    tiles.answer = answer_together  # type: ignore[method-assign]
-    sets = [
-        TileSet(kind="day", template=tiles.template, level=5, bounds=(11.1, 42.4, 11.2, 42.5))
-        for _ in range(2)
-    ]
-    path = sets[0].path_of(sets[0].wanted[0])
-    path.parent.mkdir(parents=True)
-    path.with_name(f"{path.name}.lock").touch()  # of a run that was killed
-    with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(one.fetch, one.wanted) for one in sets]:
-            done.result()
-    assert path.read_bytes() == tile()
-    assert tiles.asked.total() == 1
-    assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
 def lamps(block: PixelGrid) -> np.ndarray:

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 from typing import Literal
 
-Manner = Literal["silent", "drips", "drips headers", "drips a body", "speaks HTTP", "echoes"]
+Manner = Literal["silent", "drips", "speaks HTTP", "echoes"]
 DRIP_S = 0.02
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello"
-HEADERS = b"HTTP/1.1 200 OK\r\nX-Very-Long: "
-BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
 
 
 @dataclass
@@ -34,10 +32,9 @@ def serve_badly(manner: Manner) -> Iterator[BadServer]:
     """Serve until the end of the block."""
     ended = Event()
 
-    def drip(connection: socket.socket, first: bytes, drop: bytes) -> None:
-        connection.sendall(first)
+    def drip(connection: socket.socket) -> None:
         while not ended.wait(DRIP_S):
-            connection.sendall(drop)
+            connection.sendall(b"\0")
 
     def echo(connection: socket.socket) -> None:
         while (said := connection.recv(4096)) and not ended.is_set():
@@ -50,9 +47,7 @@ def serve_badly(manner: Manner) -> Iterator[BadServer]:
 
     manners: dict[Manner, Callable[[socket.socket], object]] = {
         "silent": lambda connection: ended.wait(),
-        "drips": lambda connection: drip(connection, b"", b"\0"),
-        "drips headers": lambda connection: drip(connection, HEADERS, b"x"),
-        "drips a body": lambda connection: drip(connection, BODY, b"x"),
+        "drips": drip,
         "speaks HTTP": page,
         "echoes": echo,
     }

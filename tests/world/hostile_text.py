@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hypothesis import strategies as st
-
 HOSTILE = (
     "it's",
     "''",
@@ -23,14 +21,3 @@ HOSTILE = (
     "E'\\x41'",
     "_utf8mb4 X'41'",
 )
-# What SQL is made of comes up more often than by chance
-SPECIAL = "'\"\\`;-/*#\n\r\t\0:$@%_ XxEeNn🌃"
-PIECES = ("'';", "\\'", "--", "\ndelimiter ")
-LETTER = st.characters() | st.sampled_from(SPECIAL)
-TEXT = st.lists(LETTER | st.sampled_from(PIECES), max_size=30).map("".join)
-TEXTS = st.lists(TEXT, min_size=1, max_size=25)
-
-
-def kept(text: str) -> str:
-    """What is to come back: all but zero bytes and half characters, which no server can hold."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\u0000")

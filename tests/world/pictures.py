@@ -128,12 +128,6 @@ def land(size=SIZE, seed=11, contrast=45.0):
     return np.clip(plain((120, 125, 130), size) + total[..., None] * (0.9, 1.0, 1.1), 0, 255)
 
 
-def near_infrared(size=SIZE):
-    """Land as a camera without an infrared filter shows it: brown, under bluish cloud."""
-    value = land(size, seed=21)[..., 1:2]
-    return np.where(value > 150, (0.85, 1.0, 1.05), (1.15, 0.9, 0.75)) * value
-
-
 def rack(size=SIZE):
     """Panels at right angles, as inside a module."""
     image = grain(plain((150, 150, 145), size), 3.0)
@@ -183,11 +177,9 @@ DRAWINGS = {
     "black": lambda size: plain((0, 0, 0), size),
     "white": lambda size: plain((255, 255, 255), size),
     "noise": lambda size: np.random.default_rng(7).uniform(0, 255, (*size, 3)),
-    "grey": lambda size: np.repeat(np.random.default_rng(8).uniform(0, 90, (*size, 1)), 3, axis=2),
     "night city": night_city,
     "stars": lambda size: grain(spots(plain((4, 4, 5), size), evenly(250, size), (200, 200, 210))),
     "land": land,
-    "near infrared": near_infrared,
     "rack": rack,
     "moon": lambda size: disc(60.0, size),
     "sunset": sunset,

@@ -20,7 +20,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SILENCE_S = 60.0  # or until the server is closed: longer than anybody's patience
 LOGIN = b"<!DOCTYPE html><html><title>Log in to the hotel</title></html>"
 
 
@@ -40,7 +39,7 @@ class Service:
     ``always`` with every one. A fault is a status, ``(status, headers)``, ``"to:ADDRESS"``,
     bytes (the body), ``"login"`` (a web page), ``"half"`` (of the body, as if it were whole),
     ``"cut"`` (half of what is promised), ``"long"`` (twice as much is promised as comes),
-    ``"silent"``, ``"ok"``, or ``"unsized"`` (without a length).
+    ``"ok"``, or ``"unsized"`` (without a length).
     """
 
     def __init__(self) -> None:
@@ -58,7 +57,6 @@ class Service:
             def log_message(self, *_: object) -> None: ...
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._closing = threading.Event()
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
         )
@@ -66,7 +64,6 @@ class Service:
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -92,8 +89,6 @@ class Service:
         always = self.always.get(parts.path, self.always.get("*"))
         fault = waiting.pop(0) if waiting else always
         status, headers, body = 200, {}, b""
-        if fault == "silent":
-            self._closing.wait(SILENCE_S)
         if isinstance(fault, str) and fault.startswith("to:"):
             status, headers = 302, {"Location": fault[3:]}
         elif isinstance(fault, int | tuple):
