@@ -88,18 +88,6 @@ def test_labels_outside_of_their_photo_cost_its_score_alone(drawn: Path, tmp_pat
     assert "none.png: a label does not fit the photo" in said.err
 
 
-def test_photos_are_looked_at_in_the_size_asked_for(drawn: Path, tmp_path: Path) -> None:
-    """What `detect` finds at that size is what was labelled: all is right."""
-    photo, size = drawn / "night.png", ("--max-side-px", 130)
-    rows = [(photo, one["x"], one["y"]) for one in found("lights", photo, *size)]
-    words = ("bench", "lights", table(tmp_path / "small.csv", "path,x,y", rows), "--json")
-    (facts,) = run(*words, *size).records
-    assert facts["centroid_error_p90_px"] == pytest.approx(0.0, abs=1e-3)
-    assert (facts["completeness"], facts["false_fraction"]) == (1.0, 0.0)
-    (whole,) = run(*words).records
-    assert whole["centroid_error_p90_px"] > 0.005
-
-
 def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
     """One is found 1 px aside, one is not there; another photo shows none."""
     light = skies.dim_sky(150, 200, noise=0.001)

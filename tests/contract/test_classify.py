@@ -137,7 +137,6 @@ def test_clusters_are_proposed_in_a_table_to_edit(scenes, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ((), 2, "no photo given"),
         (("{}/kinds", "--model", "{}/none.json"), 2, "none.json"),
         (("--fit", "{}/kinds", "--labels", "{}/c.csv"), 2, "at least 8 photos, not 3"),
         (("{}/nothing",), 3, "nothing"),

@@ -47,22 +47,17 @@ def assert_lights(lights, scale=1.0):
 
 def test_lights_are_where_they_were_drawn(drawn):
     record = detect("lights", drawn / "night.png")
-    assert list(record) == ["frame", "path", "method", "lights"]
     assert (record["frame"], record["method"]) == ("night", "blobs")
     assert_lights(record["lights"])
     fluxes = [one["flux"] for one in record["lights"]]
     assert fluxes == sorted(fluxes, reverse=True)
     for one in record["lights"]:
-        assert list(one) == [
-            *("x", "y", "flux", "snr", "radius_px", "sigma_x_px", "sigma_y_px", "flags"),
-        ]
         assert 0.0 < one["sigma_x_px"] < 0.1
         assert one["flags"] == []
 
 
 def test_stars_and_a_streak_are_where_they_were_drawn(drawn):
     record = detect("stars", drawn / "stars.png")
-    assert list(record) == ["frame", "path", "method", "stars", "trail_px"]
     assert record["trail_px"] is None
     assert len(record["stars"]) == len(skies.STARS)
     found = np.array([(one["x"], one["y"]) for one in record["stars"]])
@@ -76,7 +71,6 @@ def test_stars_and_a_streak_are_where_they_were_drawn(drawn):
     assert one["length_px"] == pytest.approx(np.hypot(170.0, 110.0), abs=1.0)
     assert one["width_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.2)
     assert one["log10_false_alarm"] < -1.0
-    assert list(one)[:8] == [*ENDS, "snr", "width_px", "log10_false_alarm", "length_px"]
 
 
 def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(drawn, tmp_path):
@@ -121,15 +115,11 @@ def below_a_limb():
 
 
 def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path):
-    """And a telescope's picture has no such limb, whatever it shows."""
     photo = skies.save(below_a_limb(), tmp_path / "limb.png")
     seen, whole = (detect("stars", photo, *more) for more in ((), ("--whole-frame",)))
     assert max(one["y"] for one in seen["stars"]) < 300.0
     assert sum(one["y"] < 150.0 for one in seen["stars"]) == 6
     assert sum(one["y"] > 330.0 for one in whole["stars"]) == 6
-    path = tmp_path / "telescope.fits"
-    fits.PrimaryHDU((1000.0 * below_a_limb()).astype(np.float32)).writeto(path)
-    assert sum(one["y"] > 330.0 for one in detect("stars", path)["stars"]) == 6
 
 
 def test_captions_and_black_bars_hide_no_streak_and_are_none(tmp_path):
@@ -230,8 +220,7 @@ def test_masks_serve_as_labels_of_streaks(drawn, tmp_path):
     assert (facts["labels"], facts["recall"], facts["false_per_photo"]) == (1, 1.0, 0.0)
 
 
-@pytest.mark.parametrize("max_side_px", [400, 200])
-def test_a_mosaic_moves_no_star(tmp_path, max_side_px):
+def test_a_mosaic_moves_no_star(tmp_path):
     pytest.importorskip("rawpy", reason="rawpy (extra raw) is not installed")
     colour = 1.0, 0.7, 0.45
     rng = np.random.default_rng(2)
@@ -244,7 +233,7 @@ def test_a_mosaic_moves_no_star(tmp_path, max_side_px):
     electrons = rng.poisson(200.0 + scene) + rng.normal(0.0, 6.0, scene.shape)
     sensor = np.clip(np.rint(electrons / 4.0), 0, WHITE).astype(np.uint16)
     path = write_dng(tmp_path / "stars.dng", sensor)
-    found = rg.detect(path, "stars", max_side_px=max_side_px, whole_frame=True)
+    found = rg.detect(path, "stars", max_side_px=200, whole_frame=True)
     seen = np.column_stack([found.x, found.y])
     gaps = np.linalg.norm(seen - truth[:, None], axis=2)
     gap, error = gaps.min(axis=1), seen[gaps.argmin(axis=1)] - truth

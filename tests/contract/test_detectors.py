@@ -13,8 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-import detectors
-from detectors.registry import LIGHTS, STARS, STREAKS, Kind
+from detectors.registry import LIGHTS, STARS, STREAKS
 from tests.conftest import ROOT
 from tests.world.fields import (
     STREAK_LEVEL,
@@ -124,7 +123,6 @@ class PointKind:
     too_many: int  # more than there are, in a frame of many and in one of none
     none: int
     strong_snr: float
-    same_px: float
     pulls: tuple[float, float]  # median of squared errors by the covariance; 1.39 is honest
     pulls_of: float  # share that they are of
     twins: tuple[str, ...]  # columns that are alike in a turned frame
@@ -137,7 +135,6 @@ LAMPS = PointKind(
     too_many=0,
     none=1,
     strong_snr=12.0,
-    same_px=0.15,
     pulls=(0.9, 2.8),  # estimators may lose some of the bound's efficiency
     pulls_of=0.97,
     twins=("flux", "radius_px"),
@@ -149,7 +146,6 @@ SKY = PointKind(
     too_many=2,
     none=6,
     strong_snr=20.0,
-    same_px=0.2,
     pulls=(0.25, 4.0),  # photon noise is missing here, profiles may differ
     pulls_of=0.8,
     twins=("flux",),
@@ -159,7 +155,6 @@ ALL = {f"lights-{name}": (LAMPS, one) for name, one in LIGHT_DETECTORS.items()} 
     f"stars-{name}": (SKY, one) for name, one in STAR_DETECTORS.items()
 }
 every_point = pytest.mark.parametrize(("kind", "detector"), ALL.values(), ids=ALL)
-every_light = pytest.mark.parametrize("detector", LIGHT_DETECTORS.values(), ids=LIGHT_DETECTORS)
 every_star = pytest.mark.parametrize("detector", STAR_DETECTORS.values(), ids=STAR_DETECTORS)
 
 
@@ -168,13 +163,13 @@ def many(kind, count=25, shape=POINTS, **how):
     return points, kind.frame(points, shape)
 
 
-def assert_same(kind, one, other, tolerance_px=None):
+def assert_same(kind, one, other, tolerance_px):
     """Every strong point of each has its twin in the other."""
     for left, right in ((one, other), (other, one)):
         strong = left.select(left.snr >= kind.strong_snr)
         apart = strong.x[:, None] - right.x, strong.y[:, None] - right.y
         gaps = np.hypot(*apart)
-        assert gaps.min(axis=1).max() < (tolerance_px or kind.same_px)
+        assert gaps.min(axis=1).max() < tolerance_px
         for column in kind.twins:
             ratio = getattr(strong, column) / getattr(right, column)[gaps.argmin(axis=1)]
             assert np.abs(np.log(ratio)).max() < 0.18
@@ -215,17 +210,7 @@ def test_points_turn_with_the_image(kind, detector):
     _, image = many(kind)
     found = detector.detect(np.ascontiguousarray(np.rot90(image)))
     back = replace(found, x=POINTS[1] - 1 - found.y, y=found.x)
-    assert_same(kind, detector.detect(image), back)
-
-
-@every_point
-def test_integers_count_as_fractions_of_full_scale(kind, detector):
-    scale, points = 65535, star_list(12, snr=(60.0, 100.0), gap=30.0)
-    image = np.clip(np.rint(scale * 4.0 * star_frame(points, level=0.05)), 0, scale)
-    image = image.astype(np.uint16)
-    whole = detector.detect(image)
-    assert len(whole) >= 11
-    assert_same(kind, whole, detector.detect((image / scale).astype(np.float32)), 1e-3)
+    assert_same(kind, detector.detect(image), back, 0.2)
 
 
 @every_point
@@ -234,14 +219,6 @@ def test_covariance_tells_the_centroid_errors(kind, detector):
     pulls = centroid_pulls(detector.detect(image), points, 1.5)
     assert len(pulls) > kind.pulls_of * len(points)
     assert kind.pulls[0] < np.median(pulls) < kind.pulls[1]
-
-
-@every_light
-def test_snr_is_that_of_the_matched_filter(detector):
-    lights, image = many(LAMPS, 60, (400, 500), snr=(40.0, 40.0), sigma=(1.5, 1.5), gap=25.0)
-    found = detector.detect(image)
-    strengths = [found.snr[nearest(found, one.x, one.y)[0]] for one in lights]
-    assert np.median(strengths) == pytest.approx(40.0, rel=0.1)
 
 
 @every_star
@@ -254,14 +231,6 @@ def test_width_is_that_of_the_star(detector):
     assert np.median(found.fwhm_px[index]) == pytest.approx(2.355 * stars[0].sigma, rel=0.12)
     assert np.median(found.ellipticity[index]) < 0.15
     assert found.trail_px is None
-
-
-@every_star
-def test_a_hundred_thousand_hot_pixels_end_in_an_answer(detector):
-    rng, image = np.random.default_rng(2), star_frame([], (512, 512))
-    hot = rng.integers(0, 512, (2, 100_000))
-    image[hot[0], hot[1]] += rng.uniform(0.01, 0.5, 100_000).astype(np.float32)
-    assert len(detector.detect(image)) <= 20_000
 
 
 # ---- streaks
@@ -340,38 +309,6 @@ def test_a_streak_that_leaves_the_frame_ends_at_its_border(name):
 
 
 # ---- methods of others
-
-SOURCE = """
-from dataclasses import dataclass
-from typing import ClassVar
-from detectors.types import LightDetections
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    def detect(self, light, mask=None, saturated=None):
-        return LightDetections.empty()
-
-class One(Family):
-    name: ClassVar[str] = "one"
-
-class Other(Family):
-    name: ClassVar[str] = "{name}"
-
-DETECTORS = (Other(), One())
-"""
-
-
-@pytest.mark.parametrize("name", ["other", "one"])
-def test_methods_are_found_by_being_there_and_two_of_one_name_refused(tmp_path, monkeypatch, name):
-    (tmp_path / f"made{name}_dropped.py").write_text(SOURCE.format(name=name))
-    monkeypatch.setattr(detectors, "__path__", [*detectors.__path__, str(tmp_path)])
-    monkeypatch.delitem(sys.modules, f"detectors.made{name}_dropped", raising=False)
-    kind = Kind(f"made{name}")
-    if name == "one":
-        with pytest.raises(TypeError, match=r"two .* detectors are named 'one'"):
-            kind.detectors()
-    else:
-        assert list(kind.detectors()) == ["one", "other"]
 
 
 def test_the_detector_that_the_page_writes_does_what_the_page_says(monkeypatch):

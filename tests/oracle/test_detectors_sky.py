@@ -6,17 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter, median_filter
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
-from skimage.filters import scharr_h, scharr_v
 
 from detectors.limb import find_limb, mask_sky
 from detectors.limb_fit import Strip, find_edges_along
 from detectors.limb_geometry import (
     AIRGLOW_TOP_KM,
     EdgeField,
-    compute_edge_field,
     compute_pointing,
     count_nadir_votes,
     limb_angle_deg,
@@ -259,37 +256,6 @@ def test_another_focal_length_leaves_the_arc_where_it_is(arc, roll, scale):
     before, after = make_arc_rays(limb.nadir, *top), make_arc_rays(scaled, *top)
     assert scale * after[:2] / after[2] == pytest.approx(before[:2] / before[2], abs=1e-6)
     assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)
-
-
-def test_limb_behind_the_rim_of_a_window_tells_an_unknown_wide_lens():
-    focal_px = 230.0
-    light = drawn_limb(off_nadir_deg=50.0, roll_deg=30.0, focal_px=focal_px)
-    x, y = np.meshgrid(np.arange(400.0), np.arange(267.0))
-    outside = (np.abs(x - 200.0) / 190.0) ** 3 + (np.abs(y - 130.0) / 125.0) ** 3 > 1.0
-    light[outside] = 0.0006
-    limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM)
-    assert limb is not None
-    assert limb.focal_px == pytest.approx(focal_px, rel=0.15)
-    at_focal = limb.nadir_at_scale(focal_px / limb.focal_px)
-    assert angle_between(at_focal, nadir_vector(50.0, 30.0)) < 2.0
-
-
-def test_an_edge_field_is_scharrs_gradient_over_its_root_mean_square_around():
-    """By scipy and scikit-image, away from the border."""
-    light = drawn_limb(off_nadir_deg=66.0, roll_deg=20.0, shape=(120, 160), focal_px=130.0)
-    value = median_filter(light.astype(float) ** (1.0 / 2.2), 5, mode="nearest")
-    smooth = gaussian_filter(value, 1.5, mode="nearest")
-    gx, gy = 0.5 * scharr_v(smooth), 0.5 * scharr_h(smooth)
-    scale = np.sqrt(gaussian_filter(gx**2 + gy**2, 12.0) + (0.5 / 255.0) ** 2)
-    field, inner = compute_edge_field(light), np.s_[40:-40, 40:-40]
-    assert field.gx[inner] == pytest.approx((gx / scale)[inner], abs=0.05)
-    assert field.gy[inner] == pytest.approx((gy / scale)[inner], abs=0.05)
-    hidden = np.zeros(light.shape, bool)
-    hidden[60, 80] = True
-    masked = compute_edge_field(light, hidden)
-    changed = np.argwhere(masked.gx == 0.0)
-    assert changed.min(axis=0).tolist() == [56, 76]
-    assert changed.max(axis=0).tolist() == [64, 84]
 
 
 def test_an_edge_votes_for_nadirs_across_it_by_the_turn_and_its_strength():

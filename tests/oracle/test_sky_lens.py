@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
-from scipy.stats import chi2, multivariate_t
+from scipy.stats import chi2
 
-from detectors.registry import STARS
 from detectors.types import StarDetections
-from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
-from regengine.errors import ConfigError
+from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_photo
-from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
-from regengine.sky.stars.lens_calibration import calibrate, fit_channel, limiting_magnitude
-from regengine.sky.stars.lens_fit import ErrorModel, LensFrame, fit_error_model, fit_lens
-from regengine.sky.stars.lens_photo import measure_light
+from regengine.sky.stars.lens_calibration import fit_channel, limiting_magnitude
+from regengine.sky.stars.lens_fit import ErrorModel, LensFrame, fit_lens
 from tests.world.fields import spot
-from tests.world.sky import COLOUR_TERMS, SUN_COLOUR, SkySensor, SkySettings, sky_frame
+from tests.world.sky import SUN_COLOUR
 
 # ---- the fit of a lens
 
@@ -95,147 +89,7 @@ def test_misidentified_stars_are_left_out():
     assert square < chi2.ppf(0.999, rank)
 
 
-def test_the_error_model_is_the_likeliest_of_students_distributions():
-    """Its ratios by scipy's density of four degrees of freedom, its size by the median."""
-    rng = np.random.default_rng(13)
-    frame = replace(star_frame(rng, 500)[0], sigma_px=np.exp(rng.uniform(-4.0, -1.0, 500)))
-    true = ErrorModel(floor_px=0.05, scale=0.7, growth=0.8)
-    away = rng.normal(size=(500, 2)) * np.sqrt(true.variance(frame))[:, None]
-    found = fit_error_model([frame], [away])
-
-    def likelihood(model):
-        variance = model.variance(frame)
-        size = np.median((away**2).sum(axis=1) / variance) / (2.0 * np.log(2.0))
-        return sum(
-            multivariate_t.logpdf(one, shape=v * np.eye(2), df=4)
-            for one, v in zip(away, variance, strict=True)
-        ), size
-
-    best, size = likelihood(found)
-    assert size == pytest.approx(1.0, rel=1e-6)
-    for name, factor in (("floor_px", 1.6), ("floor_px", 0.6), ("growth", 2.0), ("growth", 0.4)):
-        other = replace(found, **{name: factor * getattr(found, name)})
-        size = likelihood(other)[1] ** 0.5
-        other = replace(other, floor_px=size * other.floor_px, scale=size * other.scale)
-        assert likelihood(other)[0] < best + 0.3
-    assert found.scale == pytest.approx(0.7, rel=0.15)
-    assert found.floor_px == pytest.approx(0.05, rel=0.3)
-
-
-# ---- calibration of light and lens
-
-LENS = SkyCamera(
-    width_px=900,
-    height_px=600,
-    focal_px=1250.0,
-    principal_point=(453.0, 297.0),
-    distortion=(-0.05, 0.02, 2e-4, -2e-4, 0.0),
-    quaternion_icrs=(0.0, 0.0, 0.0, 1.0),
-)
-TAKEN = datetime(2012, 1, 26, tzinfo=UTC)
-
-
-@cache
-def catalogue():
-    """A sky of stars at random, in number as the real one's."""
-    rng = np.random.default_rng(1)
-    count = 40_000
-    vectors = rng.normal(size=(count, 3))
-    magnitude = np.sort(8.0 + np.log10(rng.random(count)) / 0.5)
-    return StarCatalogue(
-        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
-        magnitude_g=magnitude,
-        magnitude_bp=magnitude + 0.5,
-        magnitude_rp=magnitude + 0.5 - rng.normal(0.9, 0.5, count),
-        identifier=np.arange(count),
-        epoch_year=2012.0,
-    )
-
-
-@cache
-def photos():
-    """Two photos that look elsewhere."""
-    taken = []
-    stars = catalogue()
-    for k in range(2):
-        rng = np.random.default_rng(k)
-        attitude = Rotation.random(random_state=rng)
-        camera = replace(LENS, quaternion_icrs=matrix_quaternion(attitude.as_matrix()))
-        frame = sky_frame(
-            camera,
-            apparent_directions(stars.vectors, TAKEN),
-            stars.magnitude_g,
-            SkySettings(sensor=SkySensor(bits=14), exposure_s=2.0),
-            rng,
-            colours=stars.magnitude_bp - stars.magnitude_rp,
-        )
-        light = frame.picture.light
-        found = STARS.detectors()["matched"].detect(
-            light @ np.array((0.2126, 0.7152, 0.0722), np.float32)
-        )
-        about = Rotation.from_rotvec([4e-4, -3e-4, 5e-4])
-        start = replace(
-            camera,
-            focal_px=1248.0,
-            distortion=(-0.04, 0.0, 0.0, 0.0, 0.0),
-            quaternion_icrs=matrix_quaternion((attitude * about).as_matrix()),
-        )
-        taken.append(measure_light(frame_named(f"{k}.jpg"), start, found, light))
-    return tuple(taken)
-
-
-def frame_named(name):
-    return Frame(
-        file=PhotoFile(path=Path(name), format="jpeg", width_px=900, height_px=600),
-        frame_id=name,
-        camera_body="NIKON D3S",
-        focal_mm=50.0,
-        time_utc=TAKEN,
-        exposure_s=2.0,
-    )
-
-
-@pytest.mark.slow
-def test_lens_falloff_zero_points_and_colour_terms_are_the_true_ones():
-    found = calibrate(photos(), catalogue())
-    fit, profile = found.fit, found.profile
-    index = [LENS_PARAMETERS.index(name) for name in fit.free]
-    away = (fit.cameras[0].lens_values - LENS.lens_values)[index]
-    square = away @ np.linalg.solve(fit.covariance[np.ix_(index, index)], away)
-    assert square < 3.5 * len(index)
-    assert fit.stars > 300
-    assert fit.rms_px < 0.15
-    assert float(profile.falloff.arrives(0.9)) == pytest.approx(0.569, abs=0.02)
-    settings = SkySettings()
-    full = 2.5 * np.log10(settings.sensor.full_scale_electrons)
-    assert [c.channel for c in profile.channels] == ["red", "green", "blue"]
-    for channel, truth, term in zip(
-        profile.channels, settings.zero_point_mag, COLOUR_TERMS, strict=True
-    ):
-        # The aperture holds 98 % of the light
-        assert channel.zero_point_mag == pytest.approx(truth - full - 0.02, abs=0.03)
-        assert channel.colour_term == pytest.approx(term, abs=0.03)
-    assert 7.0 < profile.exposure.limiting_mag < 10.0
-    # A sky that no lens makes tells no falloff, and the same lens
-    uneven = []
-    for photo in photos():
-        boxes = photo.sky
-        half = 0.5 * np.hypot(boxes.width_px, boxes.height_px)
-        r = np.hypot(boxes.x - boxes.width_px / 2, boxes.y - boxes.height_px / 2) / half
-        level = boxes.level * np.maximum(1.0 + 4.0 * r**2 - 4.5 * r**4, 0.05)
-        uneven.append(replace(photo, sky=replace(boxes, level=level)))
-    other = calibrate(uneven, catalogue())
-    assert "the falloff" in other.falloff_refused
-    assert found.falloff_refused == ""
-    assert other.profile.falloff is None
-    assert other.profile.focal_px == profile.focal_px
-
-
-def test_photos_of_two_cameras_are_refused():
-    first, second = photos()
-    other = replace(second, frame=replace(second.frame, camera_body="NIKON D4"))
-    with pytest.raises(ConfigError, match=r"1\.jpg: its camera is NIKON D4"):
-        calibrate([first, other], catalogue())
+# ---- zero points
 
 
 def made_stars(rng, count):
@@ -389,21 +243,3 @@ def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths():
     photo = lens_photo.measure_light(FRAME, CAMERA, stars, light[..., None])
     assert list(photo.channels) == ["light"]
     assert photo.sky.level == pytest.approx(0.03, rel=0.02)
-
-
-def test_the_camera_of_a_photo_is_that_of_its_record():
-    record = {
-        "frame": "a",
-        "solved": True,
-        "quaternion_icrs": list(CAMERA.quaternion_icrs),
-        "fov_x_deg": CAMERA.fov_x_deg,
-        "distortion": list(CAMERA.distortion),
-        "principal_point": list(CAMERA.principal_point),
-    }
-    stars = detections(PLACES[:0])
-    found = lens_photo.find_camera(FRAME, stars, {"a": record, "b": {}})
-    assert isinstance(found, SkyCamera)
-    assert found.lens_values == pytest.approx(CAMERA.lens_values, rel=1e-6)
-    assert replace(found, focal_px=CAMERA.focal_px) == CAMERA
-    told = lens_photo.find_camera(FRAME, stars, {"b": record})
-    assert told == "--solutions has no solution of a; the photo is skipped"

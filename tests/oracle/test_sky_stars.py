@@ -40,15 +40,12 @@ from regengine.result import Reason
 from regengine.sky.stars import attitude, catalogue
 from regengine.sky.stars.catalogue import (
     CatalogueError,
-    StarCatalogue,
     catalogue_path,
     load_catalogue,
 )
-from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_counts import (
     fit_completeness,
-    stars_in_view,
 )
 from regengine.sky.stars.star_fit import (
     LensPrior,
@@ -56,15 +53,11 @@ from regengine.sky.stars.star_fit import (
     is_plausible,
     jacobian,
     move_camera,
-    pair_stars,
-    place_variance,
 )
 from regengine.sky.stars.star_search import StarIndices
 from regengine.sky.stars.star_verify import (
-    MagnitudeParams,
     StarField,
     VerifyParameters,
-    light_ratios,
     verify,
     weigh_detections,
 )
@@ -143,17 +136,6 @@ def test_the_fitted_camera_is_the_likeliest():
         assert ahead - behind == pytest.approx(0.0, abs=0.1 * bend + 0.02)
 
 
-def test_places_of_thirty_stars_take_eleven_parameters():
-    """The trace of a projection, of a lens of which nothing is known."""
-    truth = camera(17)
-    x, y, vectors = spread_stars(truth, 30, 18)
-    anything = dict.fromkeys(("k1", "k2", "k3", "tangential"), (1e3, 0.0))
-    loose = LensPrior(log_focal=1e3, principal_share=1e3, **anything)
-    for sigma in (0.2, 0.6):
-        variance = place_variance(fit_camera(truth, x, y, vectors, sigma, loose), vectors)
-        assert variance.sum() * 2.0 / sigma**2 == pytest.approx(11.0, rel=1e-4)
-
-
 def test_a_lens_is_plausible_up_to_so_many_sigmas_and_folds_no_corners_back():
     """With k1 alone, radii are largest at a tangent of (-3 k1)^-1/2."""
     believed = replace(camera(19), distortion=(0.0,) * 5)
@@ -171,34 +153,6 @@ def test_a_lens_is_plausible_up_to_so_many_sigmas_and_folds_no_corners_back():
     for reach, plausible in ((1.11, True), (1.09, False)):
         lens = replace(believed, distortion=(-1.0 / (3.0 * (reach * r) ** 2), 0.0, 0.0, 0.0, 0.0))
         assert is_plausible(lens, believed, anything) is plausible
-
-
-@settings(max_examples=20)
-@given(seed=st.integers(0, 9999), mirrored=st.booleans())
-def test_pairs_are_nearest_to_each_other(seed, mirrored):
-    """Against all distances; stars are few enough to stand alone, and many enough to blend."""
-    sky, rng = camera(seed, mirrored), np.random.default_rng(seed)
-    places = rng.uniform((-12, -12), (1512, 1012), (400, 2))
-    vectors, magnitudes = sky.to_sky(*places.T), rng.uniform(0.0, 8.0, 400)
-    found = places[:150] + rng.normal(0.0, 3.0, (150, 2))
-    order = rng.permutation(400)
-    pairs = pair_stars(
-        *(sky, *found.T, vectors[order], magnitudes[order]), tolerance_px=6.0, blend_px=15.0
-    )
-    places, magnitudes = places[order], magnitudes[order]
-    near = np.hypot(*(found[:, None] - places).T).T
-    between = np.hypot(*(places[:, None] - places).T).T
-    first = near.argmin(axis=1)
-    expected = [
-        (k, s) for k, s in enumerate(first) if near[k, s] <= 6.0 and near[:, s].argmin() == k
-    ]
-    assert list(zip(pairs.detection.tolist(), pairs.star.tolist(), strict=True)) == expected
-    rivals = [
-        np.count_nonzero((between[s] <= 15.0) & (magnitudes <= magnitudes[s] + 2.5))
-        for _, s in expected
-    ]
-    assert pairs.alone.tolist() == [count == 1 for count in rivals]
-    assert 0 < np.count_nonzero(pairs.alone) < len(pairs.alone)
 
 
 # ---- what proves a camera
@@ -259,30 +213,6 @@ def test_the_proposing_figure_does_not_count():
     )
     held_out = verify(camera, pairs, np.arange(3), StarField(x=x, y=y, vectors_icrs=vectors), few)
     assert held_out.log10_odds < 0.7 * whole.log10_odds
-
-
-def magnitudes(rng, count=75):
-    """Magnitudes of stars in a picture: three times as many for each magnitude fainter."""
-    return np.sort(8.0 - rng.exponential(0.9, count))
-
-
-def test_stars_of_their_brightness_gain_and_by_chance_the_expected_ratio_is_one():
-    rng = np.random.default_rng(1)
-    predicted = magnitudes(rng)
-    star, met = predicted[:12], np.ones(12, bool)
-    seen = star - 20.0 + rng.normal(0, 0.2, 12)
-    assert np.log10(light_ratios(seen, star, met, predicted, MagnitudeParams())).sum() > 4.0
-    rng = np.random.default_rng(3)
-    products = []
-    for _ in range(3000):
-        predicted = magnitudes(rng, 25)
-        # Detections sorted by brightness, each on a star drawn at random
-        seen = np.sort(rng.normal(-12.0, 1.0, 4))
-        met = np.ones(4, bool)
-        chosen = rng.choice(predicted, 4)
-        products.append(light_ratios(seen, chosen, met, predicted, MagnitudeParams()).prod())
-    error = np.std(products) / np.sqrt(len(products))
-    assert abs(np.mean(products) - 1.0) < 4.0 * error
 
 
 def test_odds_are_those_of_a_mixture_of_normal_and_even_chance_star_by_star():
@@ -357,13 +287,6 @@ def test_what_is_no_sky_is_not_solved(sky, kind):
     assert isinstance(found, Reason)
     assert found.code in ("no_match", "few_stars")
     assert "\n" not in found.text
-
-
-def test_three_stars_are_too_few(sky):
-    field = star_list(np.random.default_rng(5), sky[0], 50.0)
-    found = solve(sky, field.stars.select(np.arange(3)))
-    assert isinstance(found, Reason)
-    assert found.code == "few_stars"
 
 
 # ---- catalogue, attitude, counts and headers
@@ -477,17 +400,6 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
     assert (found.stars, found.time_utc) == (25, moment)
 
 
-@pytest.mark.parametrize(
-    ("n", "rms_px", "sigma_px"),
-    # Three times the residual over the root of the stars, of which few count as three
-    [(25, 1.0, 0.6), (25, 0.5, 0.5), (2, 1.0, 3.0 / 3.0**0.5)],
-)
-def test_sigmas_are_of_the_stars_number_and_residual(n, rms_px, sigma_px):
-    found = attitude.make_attitude(solution_of(CAMERA, n, rms_px), MOMENT)
-    assert found.sigma_rad == pytest.approx(sigma_px / 1500.0)
-    assert found.sigma_log_focal == pytest.approx(max(sigma_px / 1200.0, 0.001))
-
-
 def test_over_the_earth_a_camera_looks_where_the_stars_say():
     moment = MOMENT
     camera = replace(CAMERA, quaternion_icrs=tuple(Rotation.random(random_state=5).as_quat()))
@@ -521,41 +433,6 @@ def test_only_named_stars_move_and_by_their_proper_motion():
     assert at_2016.brighter_than(3.3) == int((at_2016.magnitude_g < 3.3).sum())
 
 
-WIDTH, HEIGHT, FOCAL = 900, 600, 1500.0
-
-
-def level_camera(ra_deg=120.0, dec_deg=-35.0):
-    """A lens without distortion; north is up."""
-    forward = sky_vectors(ra_deg, dec_deg)
-    east = sky_vectors(ra_deg + 90.0, 0.0)
-    north = np.cross(forward, east)
-    axes = np.stack([-east, -north, forward], axis=-1)  # x right is west, y down is south
-    return SkyCamera(
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=FOCAL,
-        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
-        distortion=(0.0, 0.0, 0.0, 0.0, 0.0),
-        quaternion_icrs=matrix_quaternion(axes),
-    )
-
-
-def random_catalogue(count=60_000, faintest=10.0):
-    """Stars all over the sky, three times as many a magnitude."""
-    rng = np.random.default_rng(5)
-    vectors = rng.normal(size=(count, 3))
-    magnitude = np.sort(faintest + np.log(rng.uniform(size=count)) / math.log(3.0))
-    unknown = np.full(count, np.nan)
-    return StarCatalogue(
-        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
-        magnitude_g=magnitude,
-        magnitude_bp=unknown,
-        magnitude_rp=unknown,
-        identifier=np.arange(count) + 7,
-        epoch_year=2016.0,
-    )
-
-
 def fleming(magnitude, plateau, limit, slope):
     away = slope * (magnitude - limit)
     return 0.5 * plateau * (1.0 - away / np.sqrt(1.0 + away**2))
@@ -576,40 +453,6 @@ def test_the_limit_is_the_one_that_the_frame_was_made_with(plateau, limit, seed)
     assert abs(depth.limit_g - limit) < max(5.0 * depth.limit_sigma, 0.2)
     bright = fleming(np.array([2.0]), depth.plateau, depth.limit_g, depth.slope)
     assert float(bright[0]) == pytest.approx(plateau, abs=0.2)
-
-
-@pytest.mark.parametrize("dec_deg", [-89.0, 60.0])
-def test_stars_in_view_are_those_that_astropy_has_in_the_picture(dec_deg):
-    stars = random_catalogue()
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = [120.0, dec_deg]
-    wcs.wcs.crpix = [(WIDTH + 1) / 2.0, (HEIGHT + 1) / 2.0]
-    scale = math.degrees(1.0 / FOCAL)
-    wcs.wcs.cd = [[-scale, 0.0], [0.0, -scale]]
-    x, y, z = stars.vectors.T
-    ahead = stars.vectors @ sky_vectors(120.0, dec_deg) > 0.5
-    px, py = wcs.all_world2pix(np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(z)), 0)
-    inside = ahead & (np.abs(px - (WIDTH - 1) / 2) <= WIDTH / 2)
-    inside &= np.abs(py - (HEIGHT - 1) / 2) <= HEIGHT / 2
-    seen = stars_in_view(level_camera(dec_deg=dec_deg), stars)
-    assert len(seen) > 300
-    np.testing.assert_array_equal(seen, np.flatnonzero(inside))
-
-
-def test_a_record_of_a_smaller_copy_has_the_same_directions():
-    record = {
-        "frame": "sky",
-        "quaternion_icrs": [0.1, -0.2, 0.3, 0.927],
-        "fov_x_deg": 40.0,
-        "distortion": [-0.05, 0.01, 0.0, 0.0, 0.0],
-        "principal_point": [460.0, 290.0],
-        "width_px": 900,
-        "height_px": 600,
-    }
-    own, large = (camera_of_record(record, 900 * k, 600 * k) for k in (1, 2))
-    x, y = np.array([0.0, 899.0, 300.0]), np.array([0.0, 17.0, 599.0])
-    assert large.to_sky(2 * x + 0.5, 2 * y + 0.5) == pytest.approx(own.to_sky(x, y), abs=1e-9)
 
 
 def solution(seed, **changes):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
-from datetime import UTC, datetime
-from itertools import product
+from datetime import UTC, datetime, timedelta
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 import regengine as rg
 from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
-from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir
+from regengine.lightning import match, pulses
+from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir, track_positions
 from regengine.photo.image import read_linear_light
 from regengine.scene.context import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
@@ -47,7 +48,7 @@ def test_nadir_agrees_with_registration(real_data, name, focal_mm, off_nadir_deg
 
 @pytest.mark.parametrize(
     ("name", "focal_mm"),
-    [("Osaka_ISS030-E-184140", 85.0), ("Nagoya_ISS038-E-11205", 50.0), ("CloudDet_im1", None)],
+    [("Osaka_ISS030-E-184140", 85.0), ("CloudDet_im1", None)],
 )
 def test_cities_have_neither_limb_nor_foreground(real_data, name, focal_mm):
     path = real_data / "photos" / "cities" / f"{name}.jpg"
@@ -57,19 +58,10 @@ def test_cities_have_neither_limb_nor_foreground(real_data, name, focal_mm):
     assert not (blank_parts(light) | mask_window_frames(light)).any()
 
 
-def test_bars_of_a_copy_are_blank(real_data):
-    path = real_data / "photos" / "cities" / "espana.png"
-    light = read_linear_light(path, max_long_side_px=640).light
-    mask = blank_parts(light) | mask_window_frames(light)
-    assert np.isclose(mask.mean(), 0.26, atol=0.02)
-
-
 @pytest.mark.parametrize(
     "name",
     [
         "cities_oblique/iss059e060517.jpg",
-        "cities_oblique/iss071e234765.jpg",
-        "cities_oblique/unproc_ISS065-E-394522.JPG",
         "night_nocity/iss042e295603.jpg",
     ],
 )
@@ -130,16 +122,12 @@ def test_what_else_a_photo_shows_hides_no_field(real_data, photo, field_deg, off
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "ra_deg", "dec_deg", "field_deg"),
-    [("ost_img0.png", 181.171, 16.842, 6.09), ("ost_img3.png", 169.991, 13.755, 6.09)],
-)
-def test_a_star_trackers_sharp_stars_are_solved(real_data, name, ra_deg, dec_deg, field_deg):
-    """Places and field as of astrometry.net."""
-    field = rg.solve(real_data / "starfields" / name)
+def test_a_star_trackers_sharp_stars_are_solved(real_data):
+    """Place and field as of astrometry.net."""
+    field = rg.solve(real_data / "starfields" / "ost_img0.png")
     assert field.solved, field
-    assert field.camera.ra_dec_deg == pytest.approx((ra_deg, dec_deg), abs=0.02)
-    assert field.camera.fov_x_deg == pytest.approx(field_deg, abs=0.05)
+    assert field.camera.ra_dec_deg == pytest.approx((181.171, 16.842), abs=0.02)
+    assert field.camera.fov_x_deg == pytest.approx(6.09, abs=0.05)
 
 
 @pytest.mark.slow
@@ -178,26 +166,16 @@ def test_night_frames_of_the_archive_are_called_night(real_data):
     assert lights.count("day") / len(rows) < 0.01
 
 
-class Measured:
-    """Features, classes and frames of all labelled photos."""
-
-    def __init__(self, photos):
-        with (photos / "index.csv").open(newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        self.files = [row["file"] for row in rows]
-        self.classes = np.array([row["category"].removesuffix("_oblique") for row in rows])
-        self.frames = [row["frame_id"] for row in rows]
-        self.features = np.array(
-            [measure_features(read_scene_picture(photos / name)) for name in self.files]
-        )
-
-    def of(self, feature):
-        return np.asarray(self.features[:, feature_names().index(feature)])
-
-
 @pytest.fixture(scope="module")
 def measured(real_data):
-    return Measured(real_data / "photos")
+    """Names, classes and features of all labelled photos."""
+    photos = real_data / "photos"
+    with (photos / "index.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    files = [row["file"] for row in rows]
+    classes = np.array([row["category"].removesuffix("_oblique") for row in rows])
+    pictures = (read_scene_picture(photos / name) for name in files)
+    return files, classes, np.array([measure_features(picture) for picture in pictures])
 
 
 @pytest.mark.parametrize(
@@ -205,42 +183,23 @@ def measured(real_data):
     [
         # The second class: None for all others. Measured in 2026, less 0.03
         ("points_contrast", "cities", "night_nocity", 0.95),
-        ("points_excess", "cities", "day", 0.96),
         ("colour_green_area", "aurora", None, 0.96),
         ("structure_length", "inside", "day", 0.96),
-        ("structure_panes", "inside", "day", 0.95),
         ("colour_dim_blue", "day", "infrared", 0.93),
     ],
 )
 def test_a_class_stands_out(measured, feature, high, low, least):
-    others = measured.classes != high if low is None else measured.classes == low
-    shown = others | (measured.classes == high)
-    area = roc_auc_score(measured.classes[shown] == high, measured.of(feature)[shown])
-    assert area >= least
-
-
-def test_edited_doubles_come_out_alike(measured):
-    """Copies at 1000 px by an editor, at 640 px by the archive: closer than any two photos are."""
-    pairs = [
-        (i, j)
-        for i, j in product(range(len(measured.files)), repeat=2)
-        if measured.frames[i]
-        and measured.frames[i] == measured.frames[j]
-        and "unproc" in measured.files[i]
-        and "unproc" not in measured.files[j]
-    ]
-    assert len(pairs) >= 15
-    first, second = (measured.features[[pair[side] for pair in pairs]] for side in (0, 1))
-    # Two photos at random differ by 1.41 of the standard deviation, in the root mean square
-    apart = np.sqrt(np.mean((first - second) ** 2, axis=0)) / measured.features.std(axis=0)
-    assert np.median(apart) < 0.65
-    assert apart.max() < 1.3, np.array(feature_names())[apart >= 1.3]
+    _, classes, features = measured
+    others = classes != high if low is None else classes == low
+    shown = others | (classes == high)
+    values = features[shown, feature_names().index(feature)]
+    assert roc_auc_score(classes[shown] == high, values) >= least
 
 
 def test_a_small_copy_comes_out_alike(measured, real_data):
     """Large photos against their copies as an archive would serve them: 640 px, quality 80."""
-    changes = []
-    for name, features in zip(measured.files, measured.features, strict=True):
+    changes, (files, _, known) = [], measured
+    for name, features in zip(files, known, strict=True):
         image = cv2.imread(str(real_data / "photos" / name))
         scale = 640 / max(image.shape)
         if scale > 0.3:
@@ -250,6 +209,63 @@ def test_a_small_copy_comes_out_alike(measured, real_data):
         copy = cv2.cvtColor(cv2.imdecode(packed, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         changes.append(measure_features(scene_picture(np.asarray(copy))) - features)
     assert len(changes) >= 15
-    apart = np.sqrt(np.mean(np.square(changes), axis=0)) / measured.features.std(axis=0)
+    apart = np.sqrt(np.mean(np.square(changes), axis=0)) / known.std(axis=0)
     assert np.median(apart) < 0.12
     assert apart.max() < 0.9, np.array(feature_names())[apart >= 0.9]
+
+
+# ---- lightning, on the agencies' own files
+
+CLOUD_M = 13_500.0
+OFFSET_KM = (3.47, -2.05)  # GLM less ISS-LIS as both publish their places
+
+
+@pytest.fixture(scope="module")
+def folder(real_data):
+    if not (real_data / "lightning").is_dir():
+        pytest.skip(f"no lightning in {real_data}")
+    return real_data / "lightning"
+
+
+def test_groups_of_both_instruments_are_the_same_light(folder):
+    """Within 10 ms and 25 km; by chance hardly any would be as near."""
+    groups = pulses.read_glm(next(folder.glob("*_s2020236*.nc")), CLOUD_M)
+    seen = pulses.read_lis(next(folder.glob("ISS_LIS_*.nc")), CLOUD_M).pulses
+    start_s, end_s = groups.spans_s[0]
+    seen = seen.select((seen.time_s >= start_s) & (seen.time_s <= end_s))
+    assert len(seen.time_s) == 23
+    at = match.Sightings(
+        start_s=seen.time_s, end_s=seen.time_s, position_ecef_m=seen.position_ecef_m
+    )
+    found = match.match(at, groups, 0.01)
+    paired = found.select(found.pulse >= 0)
+    assert len(paired.pulse) >= 20
+    off_km = np.median(paired.east_km), np.median(paired.north_km)
+    assert np.hypot(*np.subtract(off_km, OFFSET_KM)) < 1.0
+    assert paired.chance.sum() < 0.1
+
+
+def test_older_files_are_read_as_newer_ones(folder):
+    for path in folder.glob("OR_GLM*.nc"):
+        read = pulses.read_glm(path, CLOUD_M)
+        after_s = read.pulses.time_s - read.spans_s[0, 0]
+        assert -2.0 < after_s.min() < after_s.max() < 20.0
+        assert 100.0 < np.median(read.pulses.area_km2) < 200.0
+        assert np.ptp(read.spans_s) == pytest.approx(20.0)
+
+
+def test_fresh_element_sets_have_the_station_within_a_kilometre(folder):
+    """Nine in ten sets of the half day after the record, which their neighbours bear out."""
+    with h5py.File(next(folder.glob("ISS_LIS_*.nc"))) as file:
+        sound = file["one_second_ephemeris_quality_flag"][()] == 0
+        told_s = file["one_second_TAI93_time"][()][sound] - 10.0  # leap seconds from 1993 to 2017
+        told_m = file["one_second_position_vector"][()][sound]
+    begin = datetime(1993, 1, 1, tzinfo=UTC) + timedelta(seconds=told_s[0])
+    middle = begin + timedelta(seconds=float(np.ptp(told_s)) / 2.0)
+    tles = load_tle_file(folder.parent / "orbit" / "iss_tles_dense.txt")
+    off_m = [
+        np.linalg.norm(track_positions(tles[row], begin, told_s - told_s[0], 0.0) - told_m, axis=1)
+        for row in range(len(tles.epoch_days))
+        if -12.0 < tles[row].age_h(middle) <= 0.0 and tles.disagreement(row) is None
+    ]
+    assert np.quantile(np.sqrt(np.mean(np.square(off_m), axis=1)), 0.9) < 1000.0

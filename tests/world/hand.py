@@ -10,7 +10,6 @@ import numpy as np
 from pyproj import Transformer
 from scipy.spatial.transform import Rotation
 
-from matchers.geometry.camera import Camera
 from matchers.geometry.earth import great_circle_km
 from tests.world.samples import camera_of, true_camera, truth_of
 
@@ -222,15 +221,6 @@ def limb_row(camera: dict[str, Any], x: float) -> float:
         else:
             ground = middle
     return float(ground)
-
-
-def ground_error_km(camera: Camera, truth: Camera) -> float:
-    """Greatest distance on the ground over the middle of the picture."""
-    x, y = np.meshgrid(
-        np.linspace(0.2, 0.8, 5) * truth.width_px, np.linspace(0.2, 0.8, 5) * truth.height_px
-    )
-    seen, true = camera.pixel_to_lonlat(x, y), truth.pixel_to_lonlat(x, y)
-    return float(np.nanmax(great_circle_km(*seen, *true)))
 
 
 def points_error_km(points: list[dict[str, Any]], frame: str) -> float:

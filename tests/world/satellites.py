@@ -134,11 +134,11 @@ class SkyFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class TrueStreak:
-    """A streak and who drew it: a row of the sky, or None for something else."""
+    """A streak and who drew it: a row of the sky."""
 
     ends: tuple[float, float, float, float]
     cut: tuple[bool, bool]
-    row: int | None
+    row: int
 
 
 def true_streaks(sky: SimulatedSky, frame: SkyFrame) -> list[TrueStreak]:
@@ -246,9 +246,6 @@ def _observe_directions(
 
 def _are_hidden(position: FloatArray, observer: FloatArray) -> NDArray[np.bool_]:
     step = position - observer
-    height = float(np.linalg.norm(observer))
-    if height < EQUATOR_KM + 10.0:
-        return np.asarray(step @ observer < 0.0)
     along = np.clip(-(step @ observer) / np.sum(step**2, axis=1), 0.0, 1.0)
     nearest = np.linalg.norm(observer + along[:, None] * step, axis=1)
     return np.asarray((along > 0.0) & (nearest < EQUATOR_KM))

@@ -126,7 +126,7 @@ def _draw_star_fields(folder: Path) -> None:
         exif = Image.Exif()
         exif[0x0110] = "NIKON D3S"
         exif.get_ifd(0x8769).update({0x920A: 50.0, 0x829A: 2.0, 0x829D: 1.4, 0x8827: 6400})
-        picture = Image.fromarray(frame.picture.stored)
+        picture = Image.fromarray(frame.picture)
         picture.save(folder / f"star{k}.jpg", quality=95, subsampling=0, exif=exif)
         bright = frame.magnitude < 6.0
         truth[f"star{k}"] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -89,23 +88,15 @@ class SkySensor:
 
     full_scale_electrons: float = 15_000.0  # of a pixel of the picture at its largest value
     read_noise_electrons: float = 9.0  # one sigma
-    bits: Literal[8, 14] = 8  # 8: the sRGB curve and 256 steps; 14: linear numbers
     hot_pixels: int = 40  # how many; each shines in one channel.
     # Mean brightness of hot pixels in units of the full scale (exponentially distributed)
     hot_full_scales: float = 0.2
 
 
-@dataclass(frozen=True, kw_only=True)
-class SkyPicture:
-    """A developed picture."""
-
-    stored: NDArray[Any]  # shape (h, w, 3): RGB as a file would hold it
-    light: ImageArray  # shape (h, w, 3): The same as linear light, 1 at full scale
-    saturated: NDArray[np.bool_]  # shape (h, w): A channel is clipped
-
-
-def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generator) -> SkyPicture:
-    """Picture of mean electrons."""
+def expose_sky(
+    electrons: ImageArray, sensor: SkySensor, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Picture of mean electrons: RGB in 256 steps of the curve of sRGB."""
     height, width, _ = electrons.shape
     spread = np.sqrt(np.maximum(electrons, 0.0) + np.float32(sensor.read_noise_electrons**2))
     noise = rng.standard_normal(electrons.shape, dtype=np.float32)
@@ -116,22 +107,9 @@ def expose_sky(electrons: ImageArray, sensor: SkySensor, rng: np.random.Generato
     counted[hot_y, hot_x, channel] += sensor.hot_full_scales * rng.exponential(
         size=sensor.hot_pixels
     )
-    clipped: ImageArray = np.clip(counted, 0.0, 1.0).astype(np.float32)
-    if sensor.bits == 8:
-        stored: NDArray[Any] = _srgb(clipped)
-        light = SRGB_LIGHT.astype(np.float32)[stored]
-        saturated = np.any(stored >= 252, axis=2)  # as regengine.photo.image takes for clipped
-    else:
-        top = 2**sensor.bits - 1
-        stored = np.round(clipped * top).astype(np.uint16)
-        light = (stored / np.float32(top)).astype(np.float32)
-        saturated = np.any(stored == top, axis=2)
-    return SkyPicture(stored=stored, light=light, saturated=np.asarray(saturated))
+    return _srgb(np.clip(counted, 0.0, 1.0).astype(np.float32))
 
 
-_VALUE = np.arange(256) / 255.0
-# Linear light of the 256 values of sRGB (IEC 61966-2-1)
-SRGB_LIGHT = np.where(_VALUE <= 0.04045, _VALUE / 12.92, ((_VALUE + 0.055) / 1.055) ** 2.4)
 _STEPS = 65_535
 
 
@@ -170,15 +148,12 @@ class SkySettings:
 class SkyFrame:
     """A simulated frame and its truth: the stars whose middle lies within the picture."""
 
-    picture: SkyPicture  # what was photographed
-    camera: SkyCamera
-    settings: SkySettings
+    picture: NDArray[np.uint8]  # shape (h, w, 3)
     index: NDArray[np.int64]  # shape (N,): Rows of the directions given, brightest first
     # x and y: shape (N,): Pixel
     x: FloatArray
     y: FloatArray
     magnitude: FloatArray  # shape (N,)
-    electrons: FloatArray  # shape (N, 3): Light that reached the sensor
 
 
 def sky_frame(
@@ -188,7 +163,7 @@ def sky_frame(
     settings: SkySettings,
     rng: np.random.Generator,
     *,
-    colours: FloatArray | None = None,
+    colours: FloatArray,
 ) -> SkyFrame:
     """Photograph the sky."""
     lens, sensor = settings.lens, settings.sensor
@@ -196,8 +171,7 @@ def sky_frame(
     x, y = camera.project(directions[index])
     lost = ~np.isfinite(x + y)
     x[lost], y[lost] = -1e6, -1e6  # outside of every picture
-    colour = None if colours is None else colours[index]
-    electrons = _starlight(magnitudes[index], colour, settings, rng)
+    electrons = _starlight(magnitudes[index], colours[index], settings, rng)
     electrons = electrons * lens.arrives(camera, x, y)[:, None]
     image = _background(camera, settings)
     dim = float(np.sqrt(image[..., 1].min() + sensor.read_noise_electrons**2))
@@ -208,13 +182,10 @@ def sky_frame(
     kept = np.nonzero(inside & (electrons[:, 1] > 0.0))[0]
     return SkyFrame(
         picture=expose_sky(image, sensor, rng),
-        camera=camera,
-        settings=settings,
         index=index[kept].astype(np.int64),
         x=x[kept],
         y=y[kept],
         magnitude=magnitudes[index[kept]],
-        electrons=electrons[kept],
     )
 
 
@@ -239,14 +210,13 @@ def _in_view(
 
 def _starlight(
     magnitudes: FloatArray,
-    colours: FloatArray | None,
+    colours: FloatArray,
     settings: SkySettings,
     rng: np.random.Generator,
 ) -> FloatArray:
     """Electrons by star and channel; colours that are not known are drawn."""
     colour = rng.normal(0.0, COLOUR_SPREAD_MAG, magnitudes.size)
-    if colours is not None:
-        colour = np.where(np.isfinite(colours), colours - SUN_COLOUR, colour)
+    colour = np.where(np.isfinite(colours), colours - SUN_COLOUR, colour)
     in_band = magnitudes[:, None] + colour[:, None] * np.array(COLOUR_TERMS)
     rate = 10.0 ** (0.4 * (np.array(settings.zero_point_mag) - in_band))
     return np.asarray(settings.exposure_s * rate, float)
