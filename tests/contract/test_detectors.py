@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
@@ -203,14 +203,6 @@ def test_masked_points_are_not_found_and_what_is_hidden_does_not_matter(kind, de
     assert (found.x > 157.0).all()
     assert_there(kind, found, [one for one in points if one.x > 175.0])
     assert_same(kind, found, detector.detect(bright, mask), 1e-3)
-
-
-@every_point
-def test_points_turn_with_the_image(kind, detector):
-    _, image = many(kind)
-    found = detector.detect(np.ascontiguousarray(np.rot90(image)))
-    back = replace(found, x=POINTS[1] - 1 - found.y, y=found.x)
-    assert_same(kind, detector.detect(image), back, 0.2)
 
 
 @every_point

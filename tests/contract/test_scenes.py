@@ -199,20 +199,9 @@ def stars_at_the_limit():
     return Scene(image=star_frame(stars, (420, 420)), there=stars, near_px=1.5, missed=15, more=5)
 
 
-def lamp_in_the_window():
-    """Its reflection, with a sharp edge."""
-    stars, size_px = star_list(20, gap=30.0), 20.0
-    rows, cols = np.mgrid[0:240, 0:320]
-    r = np.hypot(cols - 160.0, rows - 120.0)
-    disc = np.clip((size_px - r) / 3.0 + 0.5, 0.0, 1.0)
-    image = (star_frame(stars) + 0.1 * disc).astype(np.float32)
-    clear = [one for one in stars if np.hypot(one.x - 160.0, one.y - 120.0) > size_px + 8.0]
-    return Scene(image=image, there=clear, missed=2, more=len(stars) - len(clear) + 1)
-
-
 STAR_SCENES = [
     *(row(MATCHED, widths, sigma) for sigma in (0.7, 2.2)),
-    *(row(MATCHED, one) for one in (common_trail, lamp_in_the_window, clipped_star)),
+    *(row(MATCHED, one) for one in (common_trail, clipped_star)),
     *(row(MATCHED, one) for one in (hot_pixels_and_thin_tracks, edge_of_hardware)),
     row(MATCHED, stars_at_the_limit),
 ]

@@ -10,7 +10,6 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import curve_fit, least_squares
 from scipy.stats import norm
 
-from detectors.scale_space import blur_image
 from detectors.streak_describe import are_in_trains, is_piece, is_spike
 from detectors.streak_frame import (
     StreakFrame,
@@ -18,7 +17,6 @@ from detectors.streak_frame import (
     find_clipped_streaks,
 )
 from detectors.streak_line import Line, Path, fit_line, refine_end
-from detectors.streak_search import compute_line_sigma
 from tests.world.fields import scattered_stars, star_light, streak_light
 
 SHAPE = HEIGHT, WIDTH = (208, 256)
@@ -252,16 +250,6 @@ def test_an_end_is_where_scipy_puts_the_edge_and_as_sure_as_fisher_says(side, le
     assert error == pytest.approx(np.sqrt(bound + 26.0 * ratio**4), rel=0.02)
     few = refine_end(u[:3], signal[:3], np.full(3, weight), 24.0, side, sigma)
     assert few == (24.0, 6.0)
-
-
-@pytest.mark.parametrize("slope", [0.0, 0.5])
-def test_line_sums_of_blurred_noise_scatter_as_said(slope):
-    rows, sums = 32, []
-    at = np.arange(rows), np.rint(8 + slope * np.arange(rows)).astype(int)
-    for seed in range(400):
-        noise = white(seed, shape=(rows + 16, 60)).astype(np.float32)
-        sums.append(blur_image(noise, 1.2)[8:][at].sum())
-    assert np.std(sums) == pytest.approx(float(compute_line_sigma(rows, slope, 1.2)), rel=0.08)
 
 
 def test_noise_is_told_by_second_differences_whatever_the_light():

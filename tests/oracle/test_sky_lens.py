@@ -230,16 +230,3 @@ def test_clipped_light_counts_neither_for_stars_nor_for_the_sky():
             assert channel.whole[3] == whole
         near = (np.abs(photo.sky.x - 130.0) < 15.0) & (np.abs(photo.sky.y - 180.0) < 15.0)
         assert near.any() == whole
-
-
-def test_stars_are_taken_out_of_the_sky_as_far_as_three_widths():
-    """Halos stand on a grid: the sky between them stays what it is."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    near = np.hypot((x - 8.0 + 10.0) % 20.0 - 10.0, (y - 10.0 + 10.0) % 20.0 - 10.0)
-    places = np.argwhere(near == 0.0)[:, ::-1].astype(float)
-    light = (0.03 + 1e-3 * np.random.default_rng(2).normal(size=x.shape)).astype(np.float32)
-    light[near < 8.0] += np.float32(0.004)
-    stars = detections(places)
-    photo = lens_photo.measure_light(FRAME, CAMERA, stars, light[..., None])
-    assert list(photo.channels) == ["light"]
-    assert photo.sky.level == pytest.approx(0.03, rel=0.02)

@@ -125,7 +125,6 @@ def write_lis(
     start: datetime,
     pulses: list[Pulse],
     positions_m: NDArray[np.float64],
-    quality: NDArray[np.int32] | None = None,
 ) -> Path:
     """Write an ISS-LIS file: its groups, and a position of the Station each second."""
     since = (start.replace(tzinfo=None) - datetime(1993, 1, 1)).total_seconds() + 10.0
@@ -144,8 +143,7 @@ def write_lis(
         file["lightning_group_footprint"].attrs["units"] = np.bytes_("km2")
         file["lightning_group_parent_address"] = np.array([one.flash for one in pulses], "<i4")
         file["one_second_position_vector"] = positions_m.astype("<f4")
-        sound = np.zeros(len(seconds), np.int32) if quality is None else quality
-        file["one_second_ephemeris_quality_flag"] = sound
+        file["one_second_ephemeris_quality_flag"] = np.zeros(len(seconds), np.int32)
     return path
 
 
