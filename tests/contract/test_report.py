@@ -71,7 +71,6 @@ def test_a_store_is_a_table_and_a_photo_a_sheet(store: Path) -> None:
 def test_nadir_is_that_of_the_solved_camera(tmp_path: Path) -> None:
     """The prior's, from an element set 53 days old, is called so: in a sheet and for Python."""
     found = proposal()
-    assert found.nadir is not None
     far = replace(found, nadir=replace(found.nadir, lon=-100.0, lat=31.0))
     store = write_store(tmp_path / "run.h5", [far])
     sheet = run("show", store, far.frame).out
@@ -94,7 +93,6 @@ def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
     """A photo without a match lies where it was told to be from, if at all."""
     told = replace(proposal(), solved=None, control_points=(), footprint=None, hypotheses=())
     told = replace(told, verdict="no_match", fit=None, footprint_diagonal_km=None)
-    assert told.nadir is not None
     found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
     store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
     assert run("report", store, "--out", out).code == 0
@@ -268,7 +266,6 @@ PROOF = (
 def by_kind(tmp_path: Path) -> Path:
     """A photo by lights, one by day."""
     found = proposal()
-    assert found.fit is not None
     sources = {**dict(found.sources), "reference": "day, made by hand", "proof": PROOF}
     by_day = replace(
         found,
@@ -323,8 +320,6 @@ def made_results(count: int = 60) -> Iterator[Any]:
             yield unplaced("few_lights", (float(n), -float(n)), frame=name, path=f"{name}.jpg")
             continue
         made = proposal(name, ("accepted", "review", "accepted")[n % 3])
-        assert made.nadir is not None
-        assert made.fit is not None
         nadir = replace(made.nadir, sigma_along_km=float(rng.exponential(10.0)))
         fit = replace(
             made.fit,

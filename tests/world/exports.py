@@ -91,7 +91,6 @@ def above(name: str, lon: float, lat: float, tilt_deg: float = 0.0, **changed: A
 
 def placed(result: FrameResult) -> FrameResult:
     """The result with its points where its camera has them, without those of the sky."""
-    assert result.solved is not None
     points = [
         replace(point, lon=float(there[0]), lat=float(there[1]))
         for point in result.control_points
@@ -102,8 +101,6 @@ def placed(result: FrameResult) -> FrameResult:
 
 def photographed(result: FrameResult, path: Path) -> FrameResult:
     """The same result for a photo that is there: colours that tell where a pixel is."""
-    assert result.width_px is not None
-    assert result.height_px is not None
     y, x = np.mgrid[: result.height_px, : result.width_px]
     picture = np.stack([x % 256, y % 256, (x // 256) * 16 + y // 256], axis=-1).astype(np.uint8)
     exif = Image.Exif()

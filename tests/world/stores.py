@@ -57,7 +57,6 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
     camera = nadir_camera(lon, lat, tilt_deg=tilt_deg)
     made = proposal(name, verdict)
     centre_lon, centre_lat = camera.pixel_to_lonlat((WIDTH_PX - 1) / 2, (HEIGHT_PX - 1) / 2)
-    assert made.nadir is not None
     return replace(
         made,
         probability=0.9997 if verdict == "accepted" else 0.71,
@@ -160,7 +159,6 @@ def settings_of(store: Path) -> tuple[str, str]:
 def unplaced(code: str, nadir: tuple[float, float] = (2.0, 48.0), **known: Any) -> FrameResult:
     """A result without a proposal, at a nadir."""
     made = proposal()
-    assert made.nadir is not None
     nothing: dict[str, Any] = dict.fromkeys(
         ("probability", "solved", "fit", "footprint", "footprint_diagonal_km")
     )
