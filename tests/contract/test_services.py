@@ -236,10 +236,6 @@ def answered(body: object, sentence: str, tries: int = 1) -> Row:
     return lasting(DATABASE, json.dumps(body).encode(), sentence, tries)
 
 
-def without(name: str) -> dict[str, object]:
-    return {key: value for key, value in NADIR.items() if key != f"nadir.{name}"}
-
-
 LATER = (429, {"Retry-After": "17"})
 MUCH_LATER = (503, {"Retry-After": "3600"})
 AWAY = "to:http://localhost:1/x"
@@ -278,7 +274,6 @@ ROWS = (
     answered({"error": "Invalid API key sEcret-0123"}, "rejects the key ('Invalid API key ***')"),
     answered({"result": "SQL error\x1b[31m near"}, "rejects the query: 'SQL error [31m near'"),
     answered([{**NADIR, "nadir.lat": [35.1]}], "a list or object in 'nadir.lat'"),
-    answered([without("lat")], "without 'nadir.lat'"),
 )  # fmt: skip
 
 
@@ -460,7 +455,6 @@ def test_the_smallest_extract_of_a_place_is_got_and_built(
     for words, code, sentence in [
         (("Nowhereville-on-Sea",), 2, "No town named"),
         (("0,-60",), 3, "No extract of 127.0.0.1 covers"),
-        (("95,200",), 2, "not a valid LON,LAT"),
     ]:
         said = run(*get, *words, "--quiet")
         assert (said.code, said.err.count("\n")) == (code, 1), said
