@@ -20,25 +20,14 @@ from tests.world.faults import write_photos
 from tests.world.program import Said, run
 from tests.world.results import proposal
 from tests.world.runs import ELEMENTS, LIGHTS
-from tests.world.shared import make_once
 from tests.world.simulated import USUAL, write_png
 from tests.world.stores import settings_of, unplaced, write_store
 
-NAMES = ("tele", "nadir")
 
-
-def register_simulated(
-    folder: Path, photos: Path, names: tuple[str, ...], *options: object
-) -> Path:
-    """The store of some of the simulated photos."""
-    store = folder / "run.h5"
-    said = run(
-        *("register", *(photos / f"{name}.jpg" for name in names), "--tle", ELEMENTS),
-        *("--lights", LIGHTS, "--store", store, "--json", *options),
-    )
-    assert said.code == 0, said.err
-    (folder / "records.ndjson").write_text(said.out, encoding="utf-8")
-    return store
+def register_simulated(folder: Path, store: Path, names: tuple[str, ...], *options: object) -> Said:
+    photos = (folder / f"{name}.jpg" for name in names)
+    given = ("--tle", ELEMENTS, "--lights", LIGHTS, "--store", store, "--json")
+    return run("register", *photos, *given, *options)
 
 
 def columns_of(store: Path, names: tuple[str, ...]) -> dict[str, Any]:
@@ -64,47 +53,23 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert np.array_equal(rows, other[name][1], equal_nan=kind == "f"), name
 
 
-@pytest.fixture(scope="session")
-def alone(tmp_path_factory: pytest.TempPathFactory, simulated: Path) -> Path:
-    """Registered in one process, one after the other."""
-    return make_once(
-        tmp_path_factory,
-        "alone",
-        lambda folder: register_simulated(folder, simulated, NAMES, "--workers", 0),
-    )
-
-
 @pytest.mark.slow
-def test_workers_order_and_folder_change_nothing(
-    alone: Path, simulated: Path, tmp_path: Path
-) -> None:
+def test_workers_order_and_folder_change_nothing(simulated: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    for name in NAMES:
+    for name in USUAL:
         shutil.copy(simulated / f"{name}.jpg", elsewhere)
-    store = register_simulated(tmp_path, elsewhere, NAMES[::-1], "--workers", 2)
-    same(columns_of(alone / "run.h5", NAMES), columns_of(store, NAMES))
-
-
-@pytest.mark.nightly
-def test_a_run_that_was_ended_and_taken_up_is_as_one_that_was_not(
-    alone: Path, simulated: Path, tmp_path: Path
-) -> None:
-    register_simulated(tmp_path, simulated, NAMES[:1], "--workers", 0)
-    store = register_simulated(tmp_path, simulated, NAMES, "--workers", 0)
-    same(columns_of(alone / "run.h5", NAMES), columns_of(store, NAMES))
-    assert len((tmp_path / "records.ndjson").read_text(encoding="utf-8").splitlines()) == 2
+    said = register_simulated(elsewhere, tmp_path / "run.h5", USUAL[::-1], "--workers", 2)
+    assert said.code == 0, said.err
+    same(columns_of(simulated / "run.h5", USUAL), columns_of(tmp_path / "run.h5", USUAL))
 
 
 def test_taking_over_leaves_the_store_as_it_is(simulated: Path, tmp_path: Path) -> None:
-    store = shutil.copy(simulated / "run.h5", tmp_path)
-    again = run(
-        *("register", *(simulated / f"{name}.jpg" for name in USUAL), "--tle", ELEMENTS),
-        *("--lights", LIGHTS, "--store", store, "--json", "--workers", 0),
-    )
+    store = Path(shutil.copy(simulated / "run.h5", tmp_path))
+    again = register_simulated(simulated, store, USUAL, "--workers", 0)
     before = (simulated / "records.ndjson").read_text(encoding="utf-8")
     assert sorted(again.out.splitlines()) == sorted(before.splitlines())
-    same(columns_of(simulated / "run.h5", USUAL), columns_of(Path(store), USUAL))
+    same(columns_of(simulated / "run.h5", USUAL), columns_of(store, USUAL))
 
 
 def test_settings_that_matter_are_told_apart_and_places_are_not(tmp_path: Path) -> None:
@@ -136,11 +101,7 @@ def test_settings_that_matter_are_told_apart_and_places_are_not(tmp_path: Path) 
 
 
 TELE = {"focal_mm": 400.0, "pixel_pitch_um": 9.0}  # 9 m a pixel
-
-
 NAGOYA = (136.9, 35.7)
-
-
 RESULTS = {
     "indoors": unplaced("not_a_night_city_frame", category="inside", **TELE),
     "wide": unplaced("few_lights"),
@@ -186,32 +147,22 @@ def again(said: Said) -> set[str]:
     return {record["frame"] for record in said.records if record["stored"] is None}
 
 
-def test_nothing_is_done_again_with_the_same_settings(stored: Path) -> None:
+def test_what_is_new_is_for_the_photos_that_it_may_help(stored: Path) -> None:
     said = preview()
     assert again(said) == set()
     assert "processed again" not in said.err
-
-
-def test_a_new_street_map_is_for_telephoto_frames_that_may_show_it(stored: Path) -> None:
+    # A street map: telephoto frames that may show it
     said = preview("--streets", "streets.tif")
     assert again(said) == {"tele of Paris", "tele without a place"}
     assert "2 stored photos processed again: street map streets.tif is new (2)" in said.err
-
-
-def test_a_new_street_map_in_the_data_folder_is_the_same(
-    stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REGENGINE_DATA", "data")
-    Path("data/streets").mkdir(parents=True)
-    shutil.copy("streets.tif", "data/streets/paris.tif")
-    said = preview()
-    assert again(said) == {"tele of Paris", "tele without a place"}
-    assert "street map paris.tif is new (2)" in said.err
-
-
-def test_another_map_of_lights_is_for_all_that_were_searched(stored: Path) -> None:
-    content = bytearray(Path("lights.tif").read_bytes())
-    Path("lights.tif").write_bytes(bytes(content) + b"\0")
+    # Other options: all photos
+    said = preview("--clock-window", "77")
+    assert again(said) == set(RESULTS)
+    assert "register.clock_window_s 77.0, was none (8)" in said.err
+    assert again(preview("--retry", "accepted")) == {"accepted"}
+    # Another map of lights: all that were searched
+    with Path("lights.tif").open("ab") as file:
+        file.write(b"\0")
     said = preview()
     assert again(said) == set(RESULTS) - {"indoors", "by day"}
     assert "night-light map lights.tif changed (6)" in said.err
@@ -229,22 +180,12 @@ def test_a_new_day_map_is_for_photos_by_day(stored: Path) -> None:
     assert "1 stored photo processed again: day map world.tif is new" in said.err
 
 
-def test_other_options_are_for_all_photos_and_are_named(stored: Path) -> None:
-    said = preview("--clock-window", "77")
-    assert again(said) == set(RESULTS)
-    assert "register.clock_window_s 77.0, was none (8)" in said.err
-    said = preview("--retry", "accepted")
-    assert again(said) == {"accepted"}
-    assert "1 stored photo processed again: --retry accepted (1)" in said.err
-
-
 def test_a_run_says_why_before_it_begins(stored: Path) -> None:
     words = ("photos", "--lights", "lights.tif", "--blind", "never", "--workers", 0)
     said = run("register", *words, "--streets", "streets.tif")
     assert "6 from the store" in said.err
-    first, *_, last = said.err.splitlines()
-    assert "2 stored photos processed again: street map streets.tif is new (2)" in first
-    assert "8 photos" in last or "8 photos" in said.err
+    why = "2 stored photos processed again: street map streets.tif is new (2)"
+    assert why in said.err.splitlines()[0]
     # What was done with it stands for it, the others as before
     said = run("register", *words, "--streets", "streets.tif")
     assert "8 from the store" in said.err

@@ -7,11 +7,10 @@ import logging
 import re
 import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,6 @@ import pytest
 
 import regengine as rg
 from tests.conftest import ROOT
-from tests.world.exports import decide, work
 from tests.world.faults import write_photos
 from tests.world.program import run
 from tests.world.runs import LIGHTS
@@ -67,33 +65,6 @@ def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> 
         assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
 
 
-def test_groups_are_data_frames_that_frame_index_joins(store: Path) -> None:
-    with h5py.File(store) as file:
-        tables = {
-            group: pd.DataFrame(
-                {name: column[()] for name, column in file[group].items() if column.ndim == 1}
-            )
-            for group in GROUPS
-        }
-    frames = tables["frames"]
-    assert list(frames.frame_index) == list(range(40))
-    proposed = frames[frames.verdict.isin([b"accepted", b"review"])]
-    points = tables["control_points"].merge(proposed, on="frame_index")
-    assert (points.groupby("frame_index").size() == 4).all()
-    assert len(points) == 4 * len(proposed) == len(tables["control_points"])
-    assert list(tables["provenance"].frame_index) == list(range(40))
-    for table in tables.values():
-        assert table.frame_index.is_monotonic_increasing
-
-
-def test_h5dump_reads_every_column(store: Path) -> None:
-    if shutil.which("h5dump") is None:
-        pytest.skip("needs h5dump (hdf5-tools)")
-    said = subprocess.run(["h5dump", store], capture_output=True, check=True)
-    assert said.stderr == b""
-    assert b"ISS030-E-184147" in said.stdout
-
-
 def test_what_is_missing_looks_as_documented(store: Path) -> None:
     with h5py.File(store) as file:
         unmatched = {name: column[18] for name, column in file["frames"].items()}
@@ -124,21 +95,12 @@ def test_the_python_object_is_what_was_stored(store: Path) -> None:
         assert [(p.x, p.y, p.lon, p.lat, p.sigma_m) for p in stored.control_points] == points
 
 
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        ("ISS030-E-184141", 1),
-        ("iss030e184141", 1),
-        ("broken 2.jpg", 22),
-        ("photos/broken 2.jpg", 22),
-        ("sha256", 7),
-    ],
-)
-def test_show_finds_a_frame_by_each_of_its_names(store: Path, name: str, number: int) -> None:
+def test_show_finds_a_frame_by_each_of_its_names(store: Path) -> None:
     frames = frames_of(store, "frame", "sha256")
-    wanted = frames.sha256[number][:10] if name == "sha256" else name
-    (record,) = run("show", store, wanted, "--json").records
-    assert record["frame"] == frames.frame[number]
+    names = {"iss030e184141": 1, "photos/broken 2.jpg": 22, frames.sha256[7][:10]: 7}
+    for name, number in names.items():
+        (record,) = run("show", store, name, "--json").records
+        assert record["frame"] == frames.frame[number]
     said = run("show", store, "no such frame")
     assert said.code == 2
     assert "has no frame named no such frame" in said.err
@@ -152,20 +114,18 @@ sys.stdin.read()
 """
 
 
+Hold = Callable[[Path], "subprocess.Popen[str]"]
+
+
 @pytest.fixture
-def hold_open() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+def hold_open() -> Iterator[Hold]:
     """Opens an HDF5 file for writing in another process, which is killed in the end."""
     with ExitStack() as holders:
 
         def hold(path: Path) -> subprocess.Popen[str]:
-            holder = holders.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", HOLDING, path],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
+            words, pipe = [sys.executable, "-c", HOLDING, path], subprocess.PIPE
+            holder = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
+            holders.enter_context(holder)
             holders.callback(holder.kill)
             assert holder.stdout is not None
             assert holder.stdout.readline() == "open\n"
@@ -174,18 +134,12 @@ def hold_open() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
         yield hold
 
 
-Hold = Callable[[Path], "subprocess.Popen[str]"]
-
-
 @pytest.mark.parametrize(
     "words",
     [
         ("show",),
-        ("show", "--json"),
         ("verify",),
-        ("report", "--json"),
         ("export", "--format", "csv", "--out", "points.csv"),
-        ("merge", "--out", "all.h5"),
         ("review", "--no-browser"),
     ],
     ids=" ".join,
@@ -201,20 +155,7 @@ def test_a_store_that_another_program_holds_open_is_in_use_and_not_damaged(
     assert said.code == 3
     assert f"{store_copy} is in use: another program has it open" in said.err
     assert "damaged" not in said.err
-    assert "copy" not in said.err
     assert {path.name for path in store_copy.parent.iterdir()} == before
-
-
-def test_every_hdf5_file_that_is_held_open_is_in_use(store_copy: Path, hold_open: Hold) -> None:
-    hold_open(store_copy)
-    photo = ROOT / "data_samples" / "ISS990-E-000102.jpg"
-    for words in (
-        ("lights", "info", store_copy),
-        ("register", photo, "--lights", LIGHTS, "--index", store_copy),
-    ):
-        said = run(*words)
-        assert said.code in (2, 3)
-        assert f"{store_copy} is in use: another program has it open" in said.err
 
 
 def test_a_store_that_was_not_closed_says_how_it_is_mended(
@@ -231,21 +172,6 @@ def test_a_store_that_was_not_closed_says_how_it_is_mended(
     if shutil.which("h5clear") is not None:
         subprocess.run(["h5clear", "-s", store_copy], check=True)
         assert run("verify", store_copy).code == 0
-
-
-@pytest.mark.nightly  # others are waited for
-def test_decisions_that_another_program_holds_are_in_use(store_copy: Path) -> None:
-    decisions = store_copy.with_name("run.h5.review.sqlite")
-    result = rg.open_store(store_copy)["ISS030-E-184140"].result
-    decide(store_copy, 0, result, "unsure", work(None, []), "Ann")
-    with closing(sqlite3.connect(decisions)) as other:
-        other.execute("PRAGMA journal_mode = DELETE")
-        other.execute("BEGIN EXCLUSIVE")
-        said = run("verify", store_copy)
-        assert said.code == 3
-        assert f"{decisions} is in use" in said.err
-        assert "move it away" not in said.err
-    assert run("verify", store_copy).code == 0
 
 
 # ---- merged, damaged, older
@@ -280,19 +206,18 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     assert "exists" in again.err
 
 
-@pytest.mark.parametrize("wrong", ["missing.h5", "text.h5", "damaged.h5"])
+@pytest.mark.parametrize("wrong", ["missing.h5", "damaged.h5"])
 def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
     store: Path, tmp_path: Path, wrong: str
 ) -> None:
-    (tmp_path / "text.h5").write_text("no store")
     (tmp_path / "damaged.h5").write_bytes(store.read_bytes()[:9000])
     said = run("merge", store, tmp_path / wrong, "--out", tmp_path / "all.h5")
     assert (said.code, len(said.err.splitlines())) == (3, 1)
     assert wrong in said.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5", "text.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5"]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.001, 0.02, 0.4, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.9])
 def test_a_store_cut_short_is_one_sentence(store_copy: Path, share: float) -> None:
     content = store_copy.read_bytes()
     store_copy.write_bytes(content[: int(share * len(content))])
@@ -398,7 +323,6 @@ def test_a_line_that_was_changed_costs_its_photo_and_is_told(
     ("content", "words"),
     [
         (b"a diary\nof somebody\n", "not a journal of a regengine store"),
-        (b"\0" * 100, "not a journal of a regengine store"),
         (b"newer", "written by a newer regengine"),
     ],
 )
@@ -420,15 +344,6 @@ def test_a_journal_that_cannot_be_read_is_refused_and_left_alone(
 
 
 # ---- large
-
-
-MEASURED = """
-import resource, runpy, sys
-try:
-    runpy.run_module("regengine", run_name="__main__", alter_sys=True)
-finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
-"""
 
 
 def tile(store: Path, path: Path, times: int) -> Path:
@@ -477,20 +392,3 @@ def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
         for group in GROUPS:
             for name, column in grown[group].items():
                 np.testing.assert_array_equal(column[()], anew[group][name][()], err_msg=name)
-
-
-@pytest.mark.nightly
-def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
-    small = write_store(tmp_path / "small.h5", make_results()[:20])
-    peak_kb = {}
-    for times in (50, 600):
-        large = tile(small, tmp_path / f"{times}.h5", times)
-        for command in ("verify", "show", "merge"):
-            more = ("--out", tmp_path / f"all {times}.h5") if command == "merge" else ()
-            said = subprocess.run(
-                [sys.executable, "-c", MEASURED, command, large, *more],
-                capture_output=True, text=True, check=True,
-            )  # fmt: skip
-            peak_kb[command, times] = int(said.stderr.splitlines()[-1])
-    for command in ("verify", "show", "merge"):
-        assert peak_kb[command, 600] - peak_kb[command, 50] < 60_000, peak_kb

@@ -35,11 +35,7 @@ TINY = 5e-324
 
 
 FIRST_4, FIRST_2 = slice(0, 4), slice(0, 2)
-
-
 LOW, HIGH = at_height(50.001), at_height(1999.999)
-
-
 TOO_LOW, TOO_HIGH = at_height(49.999), at_height(2000.001)
 
 
@@ -53,19 +49,12 @@ LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
     ("frames/category_probability", 0, [0.0, 1.0], [-TINY, after(1.0)], "category_probability"),
     ("frames/orientation", 0, [1, 8], [0, 9], "orientation"),
     ("frames/width_px*", 0, [-1, 1], [0, -2], "width_px"),
-    ("frames/height_px*", 0, [-1, 1], [0, -2], "height_px"),
     ("frames/width_px", 0, [541], [540], "point_outside"),
-    ("frames/height_px", 0, [341], [340], "point_outside"),
-    ("frames/nadir_lon", 0, [-180.0, before(180.0)], [180.0, after(-180.0)], "nadir_lon"),
     ("frames/nadir_lat", 0, [-90.0, 90.0], [after(90.0), after(-90.0)], "nadir_lat"),
     ("frames/nadir_lat", 0, [], [np.nan], "nadir_place"),
     ("frames/centre_lon", 0, [-180.0, before(180.0)], [180.0, after(-180.0)], "centre_lon"),
-    ("frames/centre_lat", 0, [-90.0, 90.0], [after(90.0), after(-90.0)], "centre_lat"),
-    ("frames/centre_lon", 0, [], [np.nan], "centre_place"),
     ("frames/footprint_lon", 0, [(-180.0, before(180.0), np.nan, 136.0)],
      [(136.0, 180.0, np.nan, 136.0), (136.0, after(-180.0), np.nan, 136.0)], "footprint_lon"),
-    ("frames/footprint_lat", 0, [(-90.0, 90.0, np.nan, 0.0)],
-     [(0.0, after(90.0), np.nan, 0.0), (0.0, after(-90.0), np.nan, 0.0)], "footprint_lat"),
     ("frames/footprint_lat", 0, [], [(0.0, 0.0, 0.0, 0.0)], "footprint_place"),
     ("frames/footprint_diagonal_km", 0, [TINY], [0.0, np.nan], "no_ground"),
     ("frames/focal_px", 0, [TINY], [0.0, np.nan], "camera"),
@@ -82,7 +71,6 @@ LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
     ("frames/ncc", 0, [-7.0, np.nan], [np.inf, -np.inf], "infinite"),
     ("control_points/x", 0, [-0.5, 639.5], [after(-0.5), after(639.5)], "point_outside"),
     ("control_points/y", 3, [-0.5, 425.5], [after(-0.5), after(425.5)], "point_outside"),
-    ("control_points/sigma_px", 0, [TINY], [0.0], "sigma_px"),
     ("control_points/sigma_m", 0, [TINY], [0.0], "sigma_m"),
     ("control_points/sigma_m", 3, [], [np.nan], "missing"),
     ("control_points/lights", 0, [0], [-1], "lights"),
@@ -96,11 +84,9 @@ LIMITS: list[tuple[str, Any, Sequence[Any], Sequence[Any], str]] = [
      "point_number"),
     ("frames/pixel_aspect", 0, [np.nan, TINY, 1.5], [0.0, -1.5], "pixel_aspect"),
     ("hypotheses/pixel_aspect", 1, [np.nan, 1.5], [0.0, -1.5], "pixel_aspect"),
-    ("hypotheses/focal_px", 1, [TINY], [0.0, np.nan], "camera"),
     ("hypotheses/position_ecef_m", 1, [LOW, HIGH], [TOO_LOW, TOO_HIGH], "camera_height"),
     ("hypotheses/quaternion", 0, [(1, 0, 0, 0)], [(1, 1, 0, 0)], "camera"),
     ("hypotheses/rank", FIRST_2, [(0, 1)], [(1, 2), (0, 0)], "rank"),
-    ("hypotheses/centre_lon", 0, [-180.0, before(180.0)], [180.0], "centre_lon"),
     ("provenance/search_pass", 0, [0, 4], [5], "search_pass"),
     ("provenance/sources", 0, [b"{}"], [b"[]", b"{"], "sources"),
     ("provenance/processed_utc", 0, [b""], [b"today"], "processed_utc"),
@@ -153,19 +139,15 @@ def test_each_value_beyond_a_limit_is_told_by_its_code_and_of_its_frame(tmp_path
     assert wrongly == set()
 
 
-@pytest.mark.parametrize(("count", "named"), [(3, "0, 1, 2"), (4, "0, 1, 2 …")])
-def test_the_first_three_frames_are_named_and_all_are_counted(
-    tmp_path: Path, count: int, named: str
-) -> None:
+def test_the_first_three_frames_are_named_and_all_are_counted(tmp_path: Path) -> None:
     """Rows are counted: of each frame two control points here."""
-    store = frames_with(
-        tmp_path / "run.h5", [("control_points/sigma_px", slice(1, 3), (-1, 0))] * count
-    )
+    wrong = [("control_points/sigma_px", slice(1, 3), (-1, 0))] * 4
+    store = frames_with(tmp_path / "run.h5", wrong)
     (problem,) = problems(store)
-    assert (problem["code"], problem["count"]) == ("sigma_px", 2 * count)
-    assert problem["frame_index"] == list(range(min(count, 3)))
+    assert (problem["code"], problem["count"]) == ("sigma_px", 8)
+    assert problem["frame_index"] == [0, 1, 2]
     assert problem["text"] == (
-        f"{store}: {2 * count} values of control_points/sigma_px are invalid (frame_index {named})."
+        f"{store}: 8 values of control_points/sigma_px are invalid (frame_index 0, 1, 2 …)."
     )
 
 
@@ -219,16 +201,11 @@ def put(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
 
 # How a store of six frames is changed, every second without a proposal, and what tells it
 CHANGES = [
-    ("drop a group", lambda file: file.__delitem__("detections"), "column_missing"),
-    ("drop a column", lambda file: file.__delitem__("frames/verdict"), "column_missing"),
     ("shorten a column", resize("frames/ncc", -1), "lengths_differ"),
     ("lose a point", resize("control_points", -1), "control_points"),
     ("lose settings", resize("provenance", -1), "provenance"),
     ("no time", attribute("@created", "yesterday"), "attribute_wrong"),
-    ("no versions", attribute("@package_versions", "{"), "attribute_wrong"),
-    ("no command", attribute("@command_line", 3), "attribute_missing"),
     ("no format", attribute("@format_version", 0), "attribute_wrong"),
-    ("other units", attribute("frames/focal_px@units", "mm"), "attribute_wrong"),
     ("a number twice", put("frames/frame_index", 1, 0), "damaged"),
     ("a number below 0", put("frames/frame_index", 0, -1), "frame_index"),
     ("points out of order", put("control_points/frame_index", 0, 5), "order"),
@@ -305,15 +282,6 @@ def test_frames_far_apart_are_looked_at_and_merged_as_others(tmp_path: Path) -> 
         assert x[12:].reshape(-1, 4)[:, 1].tolist() == [10.0 + n for n in range(len(NUMBERS))]
         names = [name.decode() for name in file["frames/frame"][3:]]
         assert names == [f"ISS030-E-{n}" for n in range(len(NUMBERS))]
-
-
-def test_rows_out_of_order_and_of_no_frame_are_told(tmp_path: Path) -> None:
-    store = frames_with(tmp_path / "run.h5", [("frames/ncc", 0, 0.5)] * 4)
-    with h5py.File(store, "r+") as file:
-        file["hypotheses/frame_index"][:] = [0, 0, 2, 2, 1, 1, 3, 3]
-        file["control_points/frame_index"][12:] = 9
-    found = {(one["code"], one["count"], *one["frame_index"]) for one in problems(store)}
-    assert {("order", 1, 1), ("orphan", 4, 9)} <= found
 
 
 def test_a_photo_that_has_two_frames_is_told_once(tmp_path: Path) -> None:
