@@ -12,8 +12,6 @@ import geopandas
 import h5py
 import numpy as np
 import pytest
-import rasterio
-from affine import Affine
 from shapely import LineString
 
 from tests.world.faults import write_photos
@@ -166,27 +164,3 @@ def test_what_is_new_is_for_the_photos_that_it_may_help(stored: Path) -> None:
     said = preview()
     assert again(said) == set(RESULTS) - {"indoors", "by day"}
     assert "night-light map lights.tif changed (6)" in said.err
-
-
-def test_a_new_day_map_is_for_photos_by_day(stored: Path) -> None:
-    picture = np.full((3, 90, 180), 90, np.uint8)
-    with rasterio.open(
-        "world.tif", "w", driver="GTiff", width=180, height=90, count=3, dtype="uint8",
-        crs="EPSG:4326", transform=Affine(2.0, 0.0, -180.0, 0.0, -2.0, 90.0),
-    ) as file:  # fmt: skip
-        file.write(picture)
-    said = preview("--day", "world.tif")
-    assert again(said) == {"by day"}
-    assert "1 stored photo processed again: day map world.tif is new" in said.err
-
-
-def test_a_run_says_why_before_it_begins(stored: Path) -> None:
-    words = ("photos", "--lights", "lights.tif", "--blind", "never", "--workers", 0)
-    said = run("register", *words, "--streets", "streets.tif")
-    assert "6 from the store" in said.err
-    why = "2 stored photos processed again: street map streets.tif is new (2)"
-    assert why in said.err.splitlines()[0]
-    # What was done with it stands for it, the others as before
-    said = run("register", *words, "--streets", "streets.tif")
-    assert "8 from the store" in said.err
-    assert "processed again" not in said.err

@@ -19,7 +19,6 @@ from PIL import Image
 import regengine as rg
 from regengine.errors import ConfigError, FrameError, NoPhotoError, RegengineError, StoreError
 from tests.conftest import ROOT
-from tests.world.notebooks import outputs_of
 from tests.world.program import run
 from tests.world.simulated import USUAL
 
@@ -87,25 +86,17 @@ def test_options_are_those_of_the_command(
         function(PHOTO, max_second=3)
 
 
-@pytest.mark.parametrize(
-    ("time", "understood"),
-    [
-        (datetime(2014, 1, 17, 12), "2014-01-17T12:00:00+00:00"),
-        (
-            datetime(2014, 1, 17, 12, tzinfo=timezone(timedelta(hours=1))),
-            "2014-01-17T11:00:00+00:00",
-        ),
-        ("2014-01-17T12:00:00Z", "2014-01-17T12:00:00+00:00"),
-    ],
-)
-def test_what_is_known_may_be_values_or_texts(
-    black: list[Path], time: datetime | str, understood: str
-) -> None:
-    for nadir in ((136.9, 35.7), "136.9,35.7"):
-        known = {"time": time, "nadir": nadir, "altitude_km": 410.0}
-        r = rg.register(black[0], lights=[str(LIGHTS)], max_seconds=0.1, **known)  # type: ignore[arg-type]
+def test_what_is_known_may_be_values_or_texts(black: list[Path]) -> None:
+    local = timezone(timedelta(hours=1))
+    known: tuple[dict[str, Any], ...] = (
+        {"time": datetime(2014, 1, 17, 13, tzinfo=local), "nadir": (136.9, 35.7)},
+        {"time": datetime(2014, 1, 17, 12), "nadir": (136.9, 35.7)},
+        {"time": "2014-01-17T12:00:00Z", "nadir": "136.9,35.7"},
+    )
+    for given in known:
+        r = rg.register(black[0], lights=[str(LIGHTS)], max_seconds=0.1, altitude_km=410.0, **given)
         assert r.time_utc is not None
-        assert r.time_utc.isoformat() == understood
+        assert r.time_utc.isoformat() == "2014-01-17T12:00:00+00:00"
         assert r.nadir is not None
         assert (r.nadir.lon, r.nadir.lat) == pytest.approx((136.9, 35.7))
         assert r.nadir.source == "option"
@@ -118,19 +109,11 @@ def many(**options: Any) -> Callable[[Path], object]:
 
 WRONG: tuple[tuple[Callable[[Path], object], str], ...] = (
     (many(time="yesterday"), "^time='yesterday' is not a valid time"),
-    (many(nadir="12"), "^nadir='12' is not a valid LON,LAT"),
     (many(nadir=(12.0, 95.0)), "^nadir= must be"),
     (many(blind="sometimes"), "^blind='sometimes' is unknown"),
     (many(blind="never", mission="ISS030"), "^mission= needs blind= always"),
-    (many(bbox=(0.0, 9.0, 1.0, 5.0)), "^bbox=0.0,9.0,1.0,5.0 is not a valid region"),
-    (many(radius_km=90.0), "^radius_km= needs centre="),
     (many(tle="gone.txt"), r"gone\.txt.*check the path given with tle=$"),
-    (many(lights="gone.tif"), "gone.tif"),
     (many(max_seconds=-1), "max_seconds=-1 is out of range: give at least 0.1"),
-    (many(clock_window=float("nan")), "clock_window=nan is out of range"),
-    (many(shard="3/2"), "^shard='3/2' is not valid"),
-    (many(retry=["good"]), "^retry='good' is not a verdict"),
-    (many(effort="great"), "^effort='great' is unknown"),
     (many(workers=2, scheduler="x"), "^scheduler='x' is not a valid address"),
     (lambda _: rg.detect(PHOTO, "planes"), "choose one of lights, lightning, stars, streaks"),  # type: ignore[arg-type]
     (
@@ -177,16 +160,6 @@ def test_what_is_not_known_is_none_with_a_reason(black: list[Path]) -> None:
     assert field.reason.code in repr(field)
 
 
-def test_a_camera_takes_arrays_both_ways_and_gives_nan_for_the_sky(placed: rg.Registration) -> None:
-    camera = placed.camera
-    assert camera is not None
-    x, y = np.meshgrid([10.0, 300.0], [20.0, 200.0, 400.0])
-    lon, lat = camera.pixel_to_lonlat(x, y)
-    assert lon.shape == (3, 2)
-    np.testing.assert_allclose(camera.lonlat_to_pixel(lon, lat), [x, y], atol=1e-6)
-    assert np.isnan(camera.pixel_to_lonlat(10.0, -1e5)).all()
-
-
 def test_control_points_are_columns_rows_and_places(placed: rg.Registration) -> None:
     points = placed.control_points
     assert len(points) == 4
@@ -213,17 +186,6 @@ def test_footprints_are_outlines_unless_a_corner_sees_the_sky(store: Path) -> No
     assert west < 180.0 < east < west + 20.0
     with pytest.raises(ConfigError, match="no positions"):
         rg.open_store(store).provenance.to_geodataframe()
-
-
-@pytest.mark.parametrize(
-    ("module", "method"), [("pandas", "to_pandas"), ("geopandas", "to_geodataframe")]
-)
-def test_a_library_that_is_missing_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, placed: rg.Registration, module: str, method: str
-) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ConfigError, match=rf"needs {module}, .* pip install .regengine\["):
-        getattr(placed.control_points, method)()
 
 
 def test_an_overlay_is_a_picture_and_is_drawn_into_axes(
@@ -261,21 +223,10 @@ def test_a_store_is_tables_and_photos(simulated: Path) -> None:
         rg.open_store(simulated / "gone.h5")
 
 
-def test_scenes_detections_and_maps() -> None:
-    scene = rg.classify(PHOTO, quality=True)
-    assert scene.to_dict()["category"] == scene.category
-    assert scene.quality is not None
-    found = rg.detect(PHOTO, "lights", max_side_px=400)
-    assert len(found) == len(found.x) > 0
-    assert (np.diff(found.flux) <= 0).all()
-    assert len(found.to_dict()["lights"]) == len(found)
-    assert found.to_dict()["method"] == found.method
-    window = rg.open_light_map(LIGHTS).window(-152.0, 34.0, -151.0, 35.0, 0.01)
-    assert window.values.max() > 0.0
-
-
 @pytest.mark.slow
-def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_page_and_notebook_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
     (tmp_path / "data_samples").symlink_to(SAMPLES)
@@ -285,30 +236,11 @@ def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
         exec(block, names)
     assert names["r"].frame == "ISS990-E-103"
     assert (tmp_path / "overlay.png").exists()
-
-
-@pytest.mark.parametrize("folder", [ROOT, NOTEBOOK.parent])
-def test_the_notebook_finds_its_samples(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    first = "".join(next(c["source"] for c in notebook["cells"] if c["cell_type"] == "code"))
-    monkeypatch.chdir(folder)
-    names: dict[str, Any] = {}
-    exec(first[: first.index("r = rg.register(")], names)
-    assert (names["samples"] / "ISS990-E-000101.jpg").exists()
-
-
-@pytest.mark.slow
-def test_the_notebook_holds_what_running_it_gives(tmp_path: Path) -> None:
-    """Rewrite it with ``python -m tests.world.notebooks docs/examples/register.ipynb``."""
-    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
-    stored = [cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    ran = outputs_of(notebook, tmp_path)
-
-    def texts(outputs: list[list[dict[str, Any]]]) -> list[list[object]]:
-        return [[one.get("text") or one["data"]["text/plain"] for one in cell] for cell in outputs]
-
-    assert texts(ran) == texts(stored)
-    kinds = [sorted(one.get("data", {})) for cell in stored for one in cell]
-    assert kinds == [sorted(one.get("data", {})) for cell in ran for one in cell]
-    assert ["image/jpeg", "text/plain"] in kinds
-    assert NOTEBOOK.stat().st_size < 300_000
+    (tmp_path / "docs" / "examples").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "docs" / "examples")  # where Jupyter opens it
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    names = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert names["r"].verdict == "accepted"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -63,20 +62,6 @@ def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> 
                 assert column.fletcher32
         assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 6)
         assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
-
-
-def test_what_is_missing_looks_as_documented(store: Path) -> None:
-    with h5py.File(store) as file:
-        unmatched = {name: column[18] for name, column in file["frames"].items()}
-    assert np.isnan(unmatched["probability"])
-    assert np.isnan(unmatched["quaternion"]).all()
-    assert np.isnan(unmatched["footprint_lon"]).all()
-    assert (unmatched["matched_lights"], unmatched["nadir_source"]) == (-1, b"")
-    with h5py.File(store) as file:
-        horizon = file["frames/footprint_lat"][5]
-        unreadable = file["frames/width_px"][20]
-    assert list(np.isnan(horizon)) == [True, True, False, False]
-    assert unreadable == -1
 
 
 def test_names_come_back_as_they_were_whatever_is_in_them(store: Path) -> None:
@@ -174,9 +159,6 @@ def test_a_store_that_was_not_closed_says_how_it_is_mended(
         assert run("verify", store_copy).code == 0
 
 
-# ---- merged, damaged, older
-
-
 def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_path: Path) -> None:
     results = make_results()[:24]
     failed = replace(results[3], verdict="failed", control_points=(), footprint=None, solved=None,
@@ -204,17 +186,6 @@ def test_merging_is_the_union_and_of_a_photo_in_both_the_better_is_taken(tmp_pat
     again = run("merge", first, "--out", into)
     assert again.code == 2
     assert "exists" in again.err
-
-
-@pytest.mark.parametrize("wrong", ["missing.h5", "damaged.h5"])
-def test_a_store_that_cannot_be_read_ends_a_merge_and_leaves_nothing(
-    store: Path, tmp_path: Path, wrong: str
-) -> None:
-    (tmp_path / "damaged.h5").write_bytes(store.read_bytes()[:9000])
-    said = run("merge", store, tmp_path / wrong, "--out", tmp_path / "all.h5")
-    assert (said.code, len(said.err.splitlines())) == (3, 1)
-    assert wrong in said.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["damaged.h5"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.9])
@@ -272,9 +243,6 @@ def test_a_store_of_an_older_format_is_read_as_if_its_new_columns_were_missing(
     with h5py.File(into) as file:
         assert file.attrs["format_version"] == 6
         assert np.isnan(file["frames/probability_low"][()]).all()
-
-
-# ---- the journal of a run that was killed
 
 
 @pytest.fixture
@@ -341,54 +309,3 @@ def test_a_journal_that_cannot_be_read_is_refused_and_left_alone(
         assert said.code == 3
         assert words in said.err
     assert journal.read_bytes() == content
-
-
-# ---- large
-
-
-def tile(store: Path, path: Path, times: int) -> Path:
-    """A store of many times the frames of another, under names of their own."""
-    with h5py.File(store) as old, h5py.File(path, "w", libver="v110") as new:
-        new.attrs.update(old.attrs)
-        count = len(old["frames/frame"])
-        for group in old:
-            target = new.create_group(group)
-            target.attrs.update(old[group].attrs)
-            for name, column in old[group].items():
-                values = np.concatenate([column[()]] * times)
-                if name == "frame_index":
-                    values += np.repeat(np.arange(times) * count, len(column))
-                if name == "sha256":
-                    values = np.array([b"%064x" % n for n in range(len(values))])
-                made = target.create_dataset(
-                    name, data=values.astype(column.dtype), maxshape=column.maxshape,
-                    chunks=(1024, *column.shape[1:]), compression=0, fletcher32=True,
-                )  # fmt: skip
-                made.attrs.update(column.attrs)
-    return path
-
-
-@pytest.mark.nightly
-def test_a_large_store_that_grows_is_as_if_written_anew(tmp_path: Path) -> None:
-    """It is copied and gone on with, where a small one is written anew."""
-    results = make_results()
-    more = write_store(tmp_path / "more.h5", results)
-    large = tile(more, tmp_path / "large.h5", 250)
-    assert large.stat().st_size > 5 << 20
-    assert run("merge", large, more, "--out", tmp_path / "anew.h5").code == 0
-    limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), large.read_bytes()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, limits[1]))
-    try:
-        said = run("merge", more, "--out", large, "--grow")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert said.code == 3
-    assert "disk is full" in said.err
-    assert large.read_bytes() == before
-    assert run("merge", more, "--out", large, "--grow").code == 0
-    assert run("verify", large).code == 0
-    with h5py.File(large) as grown, h5py.File(tmp_path / "anew.h5") as anew:
-        assert len(grown["frames/frame_index"]) == 10_040
-        for group in GROUPS:
-            for name, column in grown[group].items():
-                np.testing.assert_array_equal(column[()], anew[group][name][()], err_msg=name)

@@ -32,8 +32,6 @@ def at_height(km: float) -> tuple[float, ...]:
 
 
 TINY = 5e-324
-
-
 FIRST_4, FIRST_2 = slice(0, 4), slice(0, 2)
 LOW, HIGH = at_height(50.001), at_height(1999.999)
 TOO_LOW, TOO_HIGH = at_height(49.999), at_height(2000.001)
@@ -187,25 +185,14 @@ def resize(name: str, by: int) -> Callable[[h5py.File], None]:
     return edit
 
 
-def attribute(name: str, value: object) -> Callable[[h5py.File], None]:
-    def edit(file: h5py.File) -> None:
-        target, _, key = name.rpartition("@")
-        file[target or "/"].attrs[key] = value
-
-    return edit
-
-
 def put(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
     return lambda file: file[name].__setitem__(row, value)
 
 
 # How a store of six frames is changed, every second without a proposal, and what tells it
 CHANGES = [
-    ("shorten a column", resize("frames/ncc", -1), "lengths_differ"),
     ("lose a point", resize("control_points", -1), "control_points"),
     ("lose settings", resize("provenance", -1), "provenance"),
-    ("no time", attribute("@created", "yesterday"), "attribute_wrong"),
-    ("no format", attribute("@format_version", 0), "attribute_wrong"),
     ("a number twice", put("frames/frame_index", 1, 0), "damaged"),
     ("a number below 0", put("frames/frame_index", 0, -1), "frame_index"),
     ("points out of order", put("control_points/frame_index", 0, 5), "order"),
@@ -252,36 +239,6 @@ def test_a_bit_that_flips_is_found_in_every_column(store_copy: Path) -> None:
         assert problem["code"] == "bytes_damaged"
         assert f"column {name} is damaged" in problem["text"]
     assert "damaged store" in run("report", store_copy, "--json").err
-
-
-def spread(store: Path, numbers: Sequence[int]) -> Path:
-    """Give the frames of a store other numbers."""
-    with h5py.File(store, "r+") as file:
-        for group in file.values():
-            index = group["frame_index"]
-            index[:] = np.array(numbers)[index[:]]
-    return store
-
-
-# 64 frames between two are read with them; more are not
-NUMBERS = [0, 1, 65, 130, 194, 195, 5000, 70000]
-
-
-def test_frames_far_apart_are_looked_at_and_merged_as_others(tmp_path: Path) -> None:
-    changes = [("control_points/x", 1, 10.0 + n) for n in range(len(NUMBERS))]
-    store = spread(frames_with(tmp_path / "run.h5", changes), NUMBERS)
-    assert problems(store) == []
-    other = write_store(tmp_path / "other.h5", [proposal(f"ISS041-E-{n}") for n in range(3)])
-    into = tmp_path / "all.h5"
-    (told,) = run("merge", other, store, "--out", into, "--json").records
-    assert (told["frames"], told["repeated"]) == (3 + len(NUMBERS), 0)
-    with h5py.File(into) as file:
-        assert file["frames/frame_index"][:].tolist() == list(range(3 + len(NUMBERS)))
-        index, x = file["control_points/frame_index"][:], file["control_points/x"][:]
-        assert index.tolist() == [n for n in range(3 + len(NUMBERS)) for _ in range(4)]
-        assert x[12:].reshape(-1, 4)[:, 1].tolist() == [10.0 + n for n in range(len(NUMBERS))]
-        names = [name.decode() for name in file["frames/frame"][3:]]
-        assert names == [f"ISS030-E-{n}" for n in range(len(NUMBERS))]
 
 
 def test_a_photo_that_has_two_frames_is_told_once(tmp_path: Path) -> None:

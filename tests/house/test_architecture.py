@@ -1,11 +1,10 @@
-"""The house keeps its order: imports one way, tests through doors, nothing of strangers."""
+"""The house keeps its order: imports one way, tests through doors, pages that can be typed."""
 
 from __future__ import annotations
 
 import ast
-import hashlib
 import re
-import subprocess
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,23 +12,17 @@ from fnmatch import fnmatch
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from regengine.commands import RegengineGroup
+from regengine.commands.lazy import leaves, load_command
 from tests.conftest import ROOT
 from tests.world.sources import nodes_of
 
 PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
 PRODUCT = PACKAGES[:4]
-# Arithmetic alone, and how words are read: no files, logs, clocks or network
-PURE = (
-    *("detectors", "matchers", "regengine.photo.record_values", "regengine.points.resection"),
-    "regengine.sky.satellites.streak_naming",
-    *("regengine.sky.stars.lens_fit", "regengine.sky.stars.star_fit"),
-    *("regengine.sky.stars.star_search", "regengine.sky.stars.star_verify"),
-)
-IMPURE_MODULES = {"logging", "urllib", "socket", "http", "requests", "subprocess", "pathlib"}
-IMPURE_CALLS = {"open", "print", "imread", "imwrite", "fromfile", "tofile", "memmap", "loadtxt"}
 # What users have, and what tests of promises may import of the product
 DOORS = {
     *("regengine", "regengine.errors", "regengine.orbit", "regengine.registration.parameters"),
@@ -104,26 +97,11 @@ def find_wrong_imports(package: str, nodes: Iterable[ast.AST]) -> list[str]:
     return [name for name in imported_names(nodes) if name[0] == "." or is_within(name, above)]
 
 
-def find_impurities(nodes: Iterable[ast.AST]) -> list[str]:
-    """Where arithmetic would touch files, logs, clocks or the network."""
-    nodes = list(nodes)
-    found = [name for name in imported_names(nodes) if name.split(".")[0] in IMPURE_MODULES]
-    calls = [node for node in nodes if isinstance(node, ast.Call)]
-    return found + [called_name(node) for node in calls if called_name(node) in IMPURE_CALLS]
-
-
 @pytest.mark.parametrize("package", PACKAGES)
 def test_imports_run_one_way(package: str) -> None:
     files = {name: path for name, path in modules().items() if is_within(name, [package])}
     assert files
     wrong = {name: find_wrong_imports(package, nodes_of(path)) for name, path in files.items()}
-    assert {name: found for name, found in wrong.items() if found} == {}
-
-
-def test_arithmetic_touches_no_file_and_logs_nothing() -> None:
-    files = {name: path for name, path in modules().items() if is_within(name, PURE)}
-    assert len(files) > len(PURE)
-    wrong = {name: find_impurities(nodes_of(path)) for name, path in files.items()}
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
@@ -174,106 +152,83 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     assert names["test_architecture.py"] == 1  # they were looked at
 
 
-# Words of one machine or of one package index, which mean nothing to a reader elsewhere.
-FOREIGN = re.compile(
-    r"/(?:root|mnt)/|(?<!\.)/(?:work)/|/(?:home|Users|opt)/\w|[A-Z]:\\\\"
-    r"|file:///(?!etc/|x\b)|--(?:extra-)?index-url|pypi\.org|pythonhosted|mirror(?:s)?\.\w|artifactory|/simple/"
-)
-UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b|raise NotImplementedError")
-BINARY = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".h5", ".npz", ".gz", ".idx"}
+AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]
+PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
+PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-def test_text_names_no_machine_and_no_index_and_nothing_is_left_unfinished() -> None:
-    found = []
-    for path in project_files():
-        if path.suffix.lower() in BINARY or path == Path(__file__):
-            continue
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except UnicodeDecodeError:
-            continue
-        is_ours = path.suffix == ".py" and is_within(module_name(path), PACKAGES)
-        for number, line in enumerate(lines, start=1):
-            if FOREIGN.search(line) or (is_ours and UNFINISHED.search(line)):
-                found.append(f"{path.relative_to(ROOT)}:{number}: {line}")
-    assert found == []
+def shell_lines(page: Path) -> list[str]:
+    """Commands in the page's shell examples, continued lines joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    text = "\n".join(blocks).replace("\\\n", " ")
+    return [line for line in text.splitlines() if line.strip()]
 
 
-SMALLEST_COPY = 64  # bytes: smaller files, such as an empty line, are alike by chance
+def regengine_calls(line: str) -> list[list[str]]:
+    """Words after ``regengine`` of each call in a line, also inside ``$(…)``."""
+    words = shlex.split(re.sub(r"\$\(|\)|\|", " ", line), comments=True)
+    words = [word.removeprefix("TILES=") for word in words if word not in ("TILES=", ">")]
+    starts = [number for number, word in enumerate(words) if word == "regengine"]
+    return [words[start + 1 :] for start in starts]
 
 
-# Of NASA, free to publish, each by its name: no folder is exempt
-FREE_COPIES = {
-    "regengine/data/blue_marble.tif",
-    *(
-        f"data_samples/photos/ISS{frame}.jpg"
-        for frame in (
-            *("028-E-31144", "029-E-34192", "030-E-184140", "030-E-68922", "030-E-82770"),
-            *("031-E-151873", "038-E-11205", "038-E-36641", "043-E-298868", "053-E-13244"),
-            "071-E-234765",
-        )
-    ),
-}
+@cache
+def leaves_of(name: str) -> list[tuple[Any, ...]]:
+    """All commands below one of ours, each as the path that leads to it."""
+    return leaves(load_command(name))
 
 
-def test_nothing_of_the_real_data_is_in_the_project(real_data: Path) -> None:
-    """Compares by size first, so that only a few of the real files have to be read."""
-    ours = {
-        path: size
-        for path in project_files()
-        if (size := path.stat().st_size) >= SMALLEST_COPY
-        and path.relative_to(ROOT).as_posix() not in FREE_COPIES
-    }
-    sizes = set(ours.values())
-    theirs = [path for path in real_data.rglob("*") if path.is_file()]
-    alike = [path for path in theirs if path.stat().st_size in sizes]
-    hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in alike}
-    copied = [
-        path.relative_to(ROOT)
-        for path in ours
-        if hashlib.sha256(path.read_bytes()).hexdigest() in hashes
-    ]
-    assert copied == []
-
-
-def test_astropy_never_downloads() -> None:
-    """Its readers of FITS files and of their projections, all that is used, fetch nothing."""
-    names = {
-        one
-        for name, path in modules().items()
-        if is_within(name, PRODUCT)
-        for one in imported_names(nodes_of(path))
-        if is_within(one, ["astropy"])
-    }
-    assert names
-    assert [one for one in names if not is_within(one, ("astropy.io", "astropy.wcs"))] == []
-
-
-HEAVY = ("numpy", "numba", "cv2", "astropy", "rasterio", "scipy", "sklearn", "skimage", "h5py")
-LOAD_COMMANDS = f"""
-import sys
-from regengine.commands import RegengineGroup, run
-from regengine.commands.lazy import load_command
-
-def tell(what):
-    print(what, [name for name in {(*HEAVY, "pyproj")} if sys.modules.pop(name, None)])
-
-sys.argv = ["regengine", "--help"]
-try:
-    run()
-except SystemExit:
-    print()
-tell("help")
-for name in RegengineGroup.summaries:
-    load_command(name)
-    tell(name)
-"""
-
-
-def test_neither_help_nor_the_modules_of_commands_import_anything_heavy() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LOAD_COMMANDS], cwd=ROOT, capture_output=True, text=True, check=True
+def unknown_parts(call: list[str]) -> list[str]:
+    """Words of a call that the program would not understand."""
+    while call and call[0].startswith("--"):
+        call = call[2:] if call[0] == "--config" else call[1:]
+    if not call or call[0] == "COMMAND":
+        return []
+    if call[0] not in RegengineGroup.summaries:
+        return call[:1]
+    paths = leaves_of(call[0])
+    path = max(
+        (path for path in paths if [step.name for step in path] == call[: len(path)]),
+        key=len,
+        default=None,
     )
-    lines = result.stdout.rpartition("\n\n")[2].splitlines()
-    assert len(lines) > 20
-    assert [line for line in lines if not line.endswith(" []")] == []
+    if path is None:
+        return call[:2]
+    if [step.name for step in path] == ["config", "show"]:
+        return unknown_parts(call[2:])
+    known = {text for option in path[-1].params for text in (*option.opts, *option.secondary_opts)}
+    given = [word.partition("=")[0] for word in call if re.match(r"--?[a-z]", word)]
+    return [word for word in given if word not in known | {"--help", "--json"}]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=PAGE_NAMES)
+def test_shell_examples_can_be_typed(page: Path) -> None:
+    wrong = [
+        (line, parts)
+        for line in shell_lines(page)
+        for call in regengine_calls(line)
+        if (parts := unknown_parts(call))
+    ]
+    assert wrong == []
+
+
+def test_links_lead_somewhere() -> None:
+    """Those of pages to files; `make docs` sees their parts."""
+    wrong = [
+        (page.name, target)
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert wrong == []
+
+
+def test_each_code_is_explained_once() -> None:
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    tables = re.findall(r"^\| code \| says \|\n(.*?)(?:\n\n|\Z)", page, re.M | re.S)
+    cells = [line.split("|")[1] for table in tables for line in table.splitlines()[1:]]
+    explained = [code for cell in cells for code in re.findall(r"`(\w+)`", cell)]
+    assert [code for code, count in Counter(explained).items() if count > 1] == []
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "regengine").rglob("*.py"))
+    assert set(re.findall(r'\bcode="(\w+)"', source)) - set(explained) == set()
+    assert [code for code in explained if f'"{code}"' not in source] == []

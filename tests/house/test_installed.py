@@ -12,15 +12,13 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from regengine.io.extras import EXTRAS
 from tests.conftest import ROOT
@@ -73,38 +71,6 @@ def test_all_that_is_imported_is_of_the_core_or_of_an_extra() -> None:
         if name not in known
     }
     assert strange == set()
-
-
-def read_lock(name: str) -> dict[str, str]:
-    lines = (ROOT / ".ci" / f"requirements-{name}.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
-
-
-LOCKS = {"core": read_lock("core"), "dev": read_lock("core") | read_lock("dev")}
-
-
-def list_unmet(lines: Iterable[str], lock: Mapping[str, str]) -> list[str]:
-    """Requirements that hold here and that a lock does not satisfy."""
-    needs = [Requirement(line) for line in lines]
-    return [
-        str(need)
-        for need in needs
-        if (need.marker is None or need.marker.evaluate({"extra": ""}))
-        and need.name != "regengine"
-        and lock.get(canonicalize_name(need.name), "0") not in need.specifier
-    ]
-
-
-@pytest.mark.parametrize("name", LOCKS)
-def test_locks_pin_all_that_is_asked_for(name: str) -> None:
-    lock, extras = LOCKS[name], PROJECT["optional-dependencies"]
-    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in lock.values())
-    tested = [line for extra in ("gis", "dask", "raw", "docs", "dev") for line in extras[extra]]
-    declared = PROJECT["dependencies"] + (tested if name == "dev" else extras["review"])
-    assert list_unmet(declared, lock) == []
-    for package in lock:
-        with suppress(PackageNotFoundError):  # the other build of OpenCV is installed
-            assert list_unmet(distribution(package).requires or [], lock) == [], package
 
 
 class Installed:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,15 @@ import numpy as np
 import pytest
 
 import regengine as rg
-from regengine.errors import WorkerError
 from tests.conftest import ROOT
 from tests.world.batches import (
     BatchOptions,
     count_attempts,
-    die_at_every_start,
     hurt_worker,
     options_of,
     run_stand_in,
 )
-from tests.world.faults import begin_hit, refusing, start_hit, write_photos
+from tests.world.faults import begin_hit, start_hit, write_photos
 from tests.world.pages import serve
 from tests.world.program import begin, run
 from tests.world.shared import make_once
@@ -113,26 +110,6 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     assert [path.name for path in tmp_path.iterdir()] == ["lights.ndjson"]
 
 
-@pytest.mark.nightly
-def test_a_full_disk_costs_nothing_that_was_reported(undisturbed: Path, tmp_path: Path) -> None:
-    for moment in range(1, 12):
-        store = tmp_path / f"{moment}" / "run.h5"
-        words = register(undisturbed / "photos", store)
-        with refusing("fsync", moment, errno.ENOSPC) as refused:
-            said = run(*words)
-        if not refused():
-            break
-        assert said.code == 3, (moment, said)
-        assert "disk is full" in said.err
-        assert len(said.err.splitlines()) == 1
-        told = {record["frame"] for record in run(*words).records}
-        assert {record["frame"] for record in said.records} <= told
-        assert_equal_stores(store, undisturbed / "run.h5")
-        assert [path.name for path in store.parent.iterdir()] == ["run.h5"]
-    else:
-        pytest.fail("the disk was always asked for more")
-
-
 @pytest.mark.slow
 def test_a_run_under_way_can_be_read_and_shuts_out_another(
     undisturbed: Path, tmp_path: Path
@@ -162,18 +139,6 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
     assert_equal_stores(store, undisturbed / "run.h5")
 
 
-@pytest.mark.nightly
-def test_a_run_that_is_asked_to_stop_keeps_what_it_has(undisturbed: Path, tmp_path: Path) -> None:
-    store = tmp_path / "run.h5"
-    words = register(undisturbed / "photos", store)
-    stopped = start_hit("SIGTERM", "fsync", 3, *words)
-    assert stopped.code == 130, stopped.err
-    assert 0 < len(stopped.records) < PHOTOS
-    assert run("show", store, "--json").records == stopped.records
-    assert len(run(*words).records) == PHOTOS
-    assert_equal_stores(store, undisturbed / "run.h5")
-
-
 def test_a_store_that_outgrows_what_the_system_allows_is_told_and_the_old_one_stays(
     store_copy: Path,
 ) -> None:
@@ -192,9 +157,6 @@ def test_a_store_that_outgrows_what_the_system_allows_is_told_and_the_old_one_st
     assert sorted(path.name for path in store_copy.parent.iterdir()) == ["more", "photos", "run.h5"]
 
 
-# ---- workers
-
-
 NIGHT = ("detect", "lights", "photos", "--json")
 MANY = 150  # photos that take a worker long enough to be hit among them
 
@@ -204,41 +166,6 @@ def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``photos`` in the working directory."""
     monkeypatch.chdir(tmp_path)
     write_photos(Path("photos"), MANY)
-
-
-def children(pid: int) -> Iterator[int]:
-    """Processes that a process has started, and theirs."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            if parent == pid:
-                yield int(entry.name)
-                yield from children(int(entry.name))
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_costs_no_photo_and_changes_no_result(many: None) -> None:
-    alone = run(*NIGHT, "--workers", 0, "--out", "alone.ndjson")
-    words = (*NIGHT, "--workers", 2, "--out", "two.ndjson")
-    with begin(*words) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        for child in children(process.pid):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                os.kill(child, signal.SIGKILL)
-                break
-        else:
-            pytest.fail("no worker was found")
-        # Not `communicate`: what stands in the buffer behind the first line would be lost
-        assert process.stderr is not None
-        out, err = process.stdout.read(), process.stderr.read()
-        process.wait(timeout=300)
-    assert process.returncode == 0, err
-    assert first + out == alone.out
-    assert Path("two.ndjson").read_bytes() == Path("alone.ndjson").read_bytes()
 
 
 @pytest.mark.slow
@@ -288,14 +215,6 @@ def test_a_photo_whose_worker_was_killed_is_tried_again_and_given_up_in_the_end(
     # What waited behind the dying ones was not tried for nothing
     names = ("a", "dies_2", "dies_9")
     assert [count_attempts(tmp_path / f"{name}.jpg") - 1 for name in names] == [1, 3, 3]
-
-
-@pytest.mark.nightly
-def test_workers_that_cannot_start_end_the_run_and_the_store_stays_sound(tmp_path: Path) -> None:
-    run_hurt(tmp_path, ["a"])
-    with pytest.raises(WorkerError, match="--max-memory-mb"):
-        run_hurt(tmp_path, ["a", "b", "c"], replace(OPTIONS, prepare=die_at_every_start))
-    assert set(run_hurt(tmp_path, ["a", "b", "c"])) == {"a", "b", "c"}
 
 
 def test_a_result_that_cannot_be_stored_fails_its_photo_alone(tmp_path: Path) -> None:

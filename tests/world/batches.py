@@ -100,8 +100,3 @@ def hurt_worker(path: Path) -> FrameResult:
     if path.stem == "slow":
         time.sleep(600.0)
     return made
-
-
-def die_at_every_start() -> None:
-    """Kill a process that prepares itself to be a worker."""
-    os.kill(os.getpid(), signal.SIGKILL)

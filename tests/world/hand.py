@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import numpy as np
-from pyproj import Transformer
-from scipy.spatial.transform import Rotation
 
 from matchers.geometry.earth import great_circle_km
 from tests.world.samples import camera_of, true_camera, truth_of
@@ -199,16 +197,6 @@ def look(camera: str | dict[str, Any], a: float, b: float, *, to_pixel: bool = F
     seen_by = true_camera(camera) if isinstance(camera, str) else camera_of(camera)
     there = seen_by.lonlat_to_pixel(a, b) if to_pixel else seen_by.pixel_to_lonlat(a, b)
     return float(there[0]), float(there[1])
-
-
-def off_nadir_deg(frame: str) -> float:
-    """Angle of a sample's optical axis to the geodetic vertical, by PROJ."""
-    camera = true_camera(frame)
-    ecef = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
-    lon, lat, _ = ecef.transform(*camera.position_ecef_m, direction="INVERSE")
-    down = np.subtract(ecef.transform(lon, lat, 0.0), ecef.transform(lon, lat, 1.0))
-    ahead = Rotation.from_quat(camera.quaternion).apply([0.0, 0.0, 1.0])
-    return float(np.degrees(np.arccos(down @ ahead)))
 
 
 def limb_row(camera: dict[str, Any], x: float) -> float:

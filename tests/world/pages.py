@@ -186,7 +186,6 @@ COPIES = {
     "tabs": "ISS990-E-000104",
     "late one": "ISS990-E-000104",
     "late two": "ISS990-E-000106",
-    "keys": "ISS990-E-000106",
     "seen": "ISS990-E-000104",
     "<img src=x onerror=document.title='run'>": "ISS990-E-000101",
     "\"><script>document.title='run'<\u2215script>": "ISS990-E-000101",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,11 +34,6 @@ def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
                 raise
             made.touch()
     return folder
-
-
-def standing_copy(folder: Path, into: Path) -> Path:
-    """A copy of such a folder, which a test may change."""
-    return shutil.copytree(folder, into / folder.name)
 
 
 def records_of(folder: Path) -> list[dict[str, Any]]:
