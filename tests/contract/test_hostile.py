@@ -117,13 +117,11 @@ OTHERS: dict[str, tuple[bool, tuple[object, ...]]] = {
     "lights.tif": (False, ("lights", "info", "lights.tif")),
     "tle.txt": (True, ("tle", "info", "tle.txt", "--time", "2014-01-17T07:45:50Z")),
     "records.csv": (True, (*LABELLED, "--metadata", "records.csv")),
-    "regengine.toml": (True, ("--config", "regengine.toml", "config", "show")),
 }
 TEXTS = {
     "records.csv": "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
     "a,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
     'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n',
-    "regengine.toml": '[register]\nmax-seconds = 30\nnadir = "136.9,35.7"\n',
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine import LightMap, open_light_map
-from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.references import open_references
 from regengine.references.build import plan_grid, write_reference
@@ -106,22 +104,6 @@ def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
     assert np.abs(beyond - whole[:HEIGHT, WIDTH - 1 : WIDTH]).mean() < 3.0
 
 
-def test_a_file_that_changes_is_read_anew_and_a_damaged_one_refused(
-    tmp_path: Path, photo: NDArray[np.uint8]
-) -> None:
-    path, pyramids = saved(tmp_path, photo, ".png"), PhotoPyramids()
-    before = opened(pyramids.preview(path, 256))
-    Image.fromarray(255 - photo).save(path)
-    os.utime(path, ns=(1, 1))
-    assert np.abs(255 - before - opened(pyramids.preview(path, 256))).mean() < 3.0
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(FrameError, match="damaged or truncated"):
-        pyramids.tile(path, 0, 0, 0)
-    path.unlink()
-    with pytest.raises(FrameError, match="does not exist"):
-        pyramids.preview(path, 256)
-
-
 # Maps --------------------------------------------------------------------------------------------
 
 STEP = 0.05
@@ -164,16 +146,6 @@ def test_a_town_lies_where_web_mercator_has_it(tmp_path: Path, z: int) -> None:
     weight = np.where(grey > 0.3 * grey.max(), grey, 0.0)
     found = [(axis * weight).sum() / weight.sum() + 0.5 for axis in (columns, rows)]
     assert found == pytest.approx([x % 1 * 256, y % 1 * 256], abs=0.6)
-
-
-def test_grey_is_the_logarithm_on_a_fixed_scale(tmp_path: Path) -> None:
-    for radiance in (0.0, 1.0, 9.0, 30.0, 5000.0):
-        lights = write_map(tmp_path / f"{radiance}.tif", np.full((80, 80), radiance), 0.0, 4.0)
-        for kind, white in (("lights", 3.0), ("streets", 0.6), ("day", 1.0)):
-            grey, there = shown(MapTiles(lights, kind).tile(8, 129, 126))
-            assert there.all()
-            expected = min(255.0, 255.0 * math.log10(1 + radiance) / white)
-            assert np.abs(grey - expected).max() <= 0.51
 
 
 def test_there_is_no_light_where_the_map_ends_and_maps_join_at_the_antimeridian(
