@@ -195,8 +195,6 @@ def test_a_class_stands_out(measured, feature, high, low, least):
     assert roc_auc_score(classes[shown] == high, values) >= least
 
 
-# ---- lightning, on the agencies' own files
-
 CLOUD_M = 13_500.0
 OFFSET_KM = (3.47, -2.05)  # GLM less ISS-LIS as both publish their places
 
