@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -25,7 +26,7 @@ from tests.world.batches import (
     options_of,
     run_stand_in,
 )
-from tests.world.faults import begin_hit, start_hit, write_photos
+from tests.world.faults import begin_hit, refusing, start_hit, write_photos
 from tests.world.pages import serve
 from tests.world.program import begin, run
 from tests.world.shared import make_once
@@ -108,6 +109,20 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     assert run(*detect(undisturbed / "photos", out)).code == 0
     assert out.read_bytes() == whole.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["lights.ndjson"]
+
+
+def test_a_full_disk_costs_nothing_that_was_reported(undisturbed: Path, tmp_path: Path) -> None:
+    store = tmp_path / "run.h5"
+    words = register(undisturbed / "photos", store)
+    with refusing("fsync", 3, errno.ENOSPC) as refused:
+        said = run(*words)
+    assert refused()
+    assert (said.code, len(said.err.splitlines())) == (3, 1)
+    assert "disk is full" in said.err
+    told = {record["frame"] for record in run(*words).records}
+    assert {record["frame"] for record in said.records} <= told
+    assert_equal_stores(store, undisturbed / "run.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
 
 
 @pytest.mark.slow

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
@@ -51,6 +54,23 @@ def start_hit(kind: str, name: str, moment: int, *words: object) -> Said:
     process = begin_hit(kind, name, moment, *words)
     out, err = process.communicate(timeout=300)
     return Said(process.returncode, out, err)
+
+
+@contextmanager
+def refusing(name: str, moment: int, number: int) -> Iterator[Callable[[], bool]]:
+    """``os.NAME`` fails with an error number, once, at its n-th call; whether it came to that."""
+    real, calls = getattr(os, name), 0
+
+    def counted(*arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == moment:
+            raise OSError(number, os.strerror(number))
+        return real(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, name, counted)
+        yield lambda: calls >= moment
 
 
 def write_photos(folder: Path, count: int, side_px: int = 48) -> list[Path]:
