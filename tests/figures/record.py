@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 RECORDED = Path(__file__).with_name("figures.json")
-TOLERANCE = 1e-5  # relative
+TOLERANCE = 1e-4  # relative
 FLOOR = 1e-9  # what is less than this is zero
 OF_SPREAD = 3.0
 MOST = 1e-2  # a figure that differs by more among processors is none
 LEFT_OUT = None
+LAST_DIGITS = 4
+NUMBER = re.compile(r"\d+\.?\d*(?:e[-+]?\d+)?")
 
 Sections = dict[str, dict[str, Any]]
 
@@ -36,19 +39,33 @@ def read_recorded(path: Path = RECORDED) -> dict[str, Sections]:
 
 
 def difference(was: Any, now: Any) -> float:
-    """How far two figures are apart, relative to them; of a list, to the size of its entries."""
+    """How far two figures are apart, relative to them; of a list, to the size of its entries.
+
+    Texts are compared by the numbers in them, and by all else letter by letter. A number that was
+    rounded to two decimals or more may differ by one in the last.
+    """
     one, other = (value if isinstance(value, list) else [value] for value in (was, now))
     if len(one) != len(other):
         return float("inf")
     numbers = [abs(x) for x in one if isinstance(x, (int, float))]
     size = (sum(x * x for x in numbers[-20:]) / max(len(numbers[-20:]), 1)) ** 0.5
-    worst = 0.0
-    for a, b in zip(one, other, strict=True):
-        if isinstance(a, str) or isinstance(b, str):
-            worst = max(worst, 0.0 if a == b else float("inf"))
-        elif abs(a - b) > FLOOR:
-            worst = max(worst, abs(a - b) / max(abs(a), abs(b), size if len(one) > 1 else 0.0))
-    return worst
+    size = size if len(one) > 1 else 0.0
+    return max((_apart(a, b, size) for a, b in zip(one, other, strict=True)), default=0.0)
+
+
+def _apart(a: Any, b: Any, size: float) -> float:
+    if isinstance(a, str) or isinstance(b, str):
+        one, other = str(a), str(b)
+        if one == other:
+            return 0.0
+        if NUMBER.sub("#", one) != NUMBER.sub("#", other):
+            return float("inf")
+        pairs = zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
+        return max(_apart(float(x), float(y), 0.0) for x, y in pairs)
+    apart = abs(a - b)
+    digits = min(len(repr(float(x)).partition(".")[2]) for x in (a, b))
+    last = 1.01 * 10.0**-digits if 2 <= digits <= LAST_DIGITS else 0.0
+    return 0.0 if apart <= max(FLOOR, last) else float(apart / max(abs(a), abs(b), size))
 
 
 def compare(

@@ -27,7 +27,8 @@ DIGITS = 6
 LONGEST = 12  # list that is written as it is
 ENTRIES = 20
 BLOCKS = 16
-LONGEST_TEXT = 160
+LONGEST_TEXT = 300
+NO_NUMBER = (None, "None", "nan")  # among numbers
 # What differs from run to run, or from machine to machine
 PASSING = re.compile(
     r"(?:^|[._/:])(?:\w*seconds|\w*path|\w*sha256|\w*checksum|\w*version|package_versions|libraries"
@@ -76,8 +77,8 @@ def _column(values: Sequence[Any], key: str) -> Figures:
     if any(isinstance(one, list) for one in values):
         flat = [x for one in values for x in (one if isinstance(one, list) else [one])]
         return _column(flat, key)
-    if all(_is_number(one) for one in values):
-        column = np.array([math.nan if x is None else float(x) for x in values])
+    if all(_is_number(one) or one in NO_NUMBER for one in values):
+        column = np.array([math.nan if one in NO_NUMBER else float(one) for one in values])
         return {key: shorten(column if column.size <= LONGEST else np.sort(column))}
     words = [str(_single(one)) for one in values]
     if len(words) <= LONGEST:
