@@ -280,8 +280,6 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
     both, catalogue = tmp_path / "both.h5", tmp_path / "c.parquet"
     elements = tmp_path / "iss.txt"
     elements.write_text(Elements().text(), encoding="ascii")
-    damaged = tmp_path / "damaged.h5"
-    damaged.write_bytes(one.read_bytes()[:-3000])
     told = _ask_all(
         show=("show", one),
         show_one=("show", one, "ISS030-E-184148"),
@@ -289,7 +287,6 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
         grow=("merge", other, "--out", both, "--grow", "--json"),
         verify=("verify", both),
         verify_json=("verify", one, "--json"),
-        verify_damaged=("verify", damaged),
         report=("report", one),
         tle=("tle", "info", elements),
         tle_at=("tle", "info", elements, "--time", "2016-05-03T03:00:00Z"),
