@@ -21,14 +21,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from regengine.records import find_looked_at
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, find_looked_at
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
 
     from matchers.geometry.camera import Camera
 
+# Exceptions due to invalid cameras, from a damaged or foreign store
+ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 MAX_LETTERS = 100  # of what is sought
 MIN_LETTERS = 2
 # Letters that are no others with a mark, and what stands between words

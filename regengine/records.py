@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
-import numpy as np
-
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG
+from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import format_count, make_printable, plain
 from regengine.result import (
     FrameResult,
@@ -83,41 +80,6 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
 def record_line(result: FrameResult, review: Reviewed | None = None) -> str:
     """Make the record of one frame as one line of JSON, without the line break."""
     return json.dumps(record(result, review), allow_nan=False)
-
-
-def centre_lonlat(camera: Camera) -> tuple[float, float]:
-    """Ground position at the centre of the image; NaN for sky or an invalid camera."""
-    try:
-        with np.errstate(all="ignore"):
-            lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
-    except (ValueError, ArithmeticError):  # of a damaged store
-        return math.nan, math.nan
-    return float(lon), float(lat)
-
-
-def find_looked_at(camera: Camera) -> tuple[float, float]:
-    """Find the ground at the centre of a photo, or the ground nearest to it if that is sky.
-
-    Ground away from the limb is preferred, if there is any. The result is NaN without ground.
-    """
-    lon, lat = centre_lonlat(camera)
-    if math.isfinite(lon):
-        return lon, lat
-    middle = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
-    x, y = (a.ravel() for a in np.meshgrid(*(np.linspace(0.0, 2.0 * half, 65) for half in middle)))
-    try:
-        with np.errstate(all="ignore"):
-            ground = camera.pixel_to_ecef(x, y)
-            incidence = incidence_deg(camera.position_ecef_m, ground)
-    except (ValueError, ArithmeticError):
-        return math.nan, math.nan
-    usable = incidence <= MAX_INCIDENCE_DEG
-    usable = usable if usable.any() else np.isfinite(incidence)
-    if not usable.any():
-        return math.nan, math.nan
-    away = np.where(usable, np.hypot(x - middle[0], y - middle[1]), np.inf)
-    place = ecef_to_geodetic(ground[away.argmin()])
-    return float(place[0]), float(place[1])
 
 
 def _camera(solved: SolvedCamera) -> Record:

@@ -44,7 +44,7 @@ from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError
 from regengine.references.build import build
 from regengine.references.opening import open_light_map, open_references
-from regengine.references.reference import LightMapInfo
+from regengine.references.reference import LightMapInfo, NightLights
 from regengine.registration.index.earth import (
     EarthIndex,
     build_earth_index,
@@ -54,7 +54,7 @@ from regengine.registration.index.earth import (
 )
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.types import SearchReferences
-from regengine.registration.windows import REGIONAL_DEG, NightLights
+from regengine.registration.windows import REGIONAL_DEG
 
 if TYPE_CHECKING:
     from benchmarks.trials.source import Trial

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -9,10 +10,12 @@ from pyproj import Geod
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
+from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 
 # Ground at larger incidence angles is lost in haze, and would make the footprint very long
 MAX_INCIDENCE_DEG = 80.0
 WGS84 = Geod(ellps="WGS84")
+Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees; east may exceed 180
 
 
 def corner_lonlat(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
@@ -84,3 +87,38 @@ def diagonal_km(camera: Camera) -> float:
     near = there @ there.T
     a, b = np.unravel_index(int(np.argmin(near)), near.shape)
     return float(WGS84.inv(lon[a], lat[a], lon[b], lat[b])[2]) / 1e3
+
+
+def centre_lonlat(camera: Camera) -> tuple[float, float]:
+    """Ground position at the centre of the image; NaN for sky or an invalid camera."""
+    try:
+        with np.errstate(all="ignore"):
+            lon, lat = camera.pixel_to_lonlat((camera.width_px - 1) / 2, (camera.height_px - 1) / 2)
+    except (ValueError, ArithmeticError):  # of a damaged store
+        return math.nan, math.nan
+    return float(lon), float(lat)
+
+
+def find_looked_at(camera: Camera) -> tuple[float, float]:
+    """Find the ground at the centre of a photo, or the ground nearest to it if that is sky.
+
+    Ground away from the limb is preferred, if there is any. The result is NaN without ground.
+    """
+    lon, lat = centre_lonlat(camera)
+    if math.isfinite(lon):
+        return lon, lat
+    middle = (camera.width_px - 1) / 2, (camera.height_px - 1) / 2
+    x, y = (a.ravel() for a in np.meshgrid(*(np.linspace(0.0, 2.0 * half, 65) for half in middle)))
+    try:
+        with np.errstate(all="ignore"):
+            ground = camera.pixel_to_ecef(x, y)
+            incidence = incidence_deg(camera.position_ecef_m, ground)
+    except (ValueError, ArithmeticError):
+        return math.nan, math.nan
+    usable = incidence <= MAX_INCIDENCE_DEG
+    usable = usable if usable.any() else np.isfinite(incidence)
+    if not usable.any():
+        return math.nan, math.nan
+    away = np.where(usable, np.hypot(x - middle[0], y - middle[1]), np.inf)
+    place = ecef_to_geodetic(ground[away.argmin()])
+    return float(place[0]), float(place[1])

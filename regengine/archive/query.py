@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from detectors.constants import DAY_S
+from matchers.geometry.footprint import Bounds
 from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.atomic import write_whole
@@ -23,7 +24,6 @@ from regengine.io.urls import parse_host
 from regengine.photo.frame_ids import ID_PARTS
 from regengine.photo.record_values import clean_text
 from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
-from regengine.references.reference import Bounds
 
 # A row without these is useless; if they are missing from all rows, the format has changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}

@@ -4,62 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError, EphemerisError
+from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.extras import make_missing_error
 from regengine.io.tables import cell, csv_lines
 from regengine.io.times import iso_utc
-from regengine.orbit.position import contradicts, element_sets
-from regengine.orbit.propagation import camera_position, position_from_nadir
-from regengine.photo.records import COLUMNS, LISTS, FrameRecord, FrameRecords
+from regengine.photo.records import COLUMNS, LISTS, FrameRecord
 
 if TYPE_CHECKING:
-    from regengine.orbit.tle import TleSet
+    pass
 
 ENDINGS = (".csv", ".ndjson", ".jsonl", ".parquet")
 _TEXTS = ("frame_id", "camera", "place", "features", "caption", "record_type")
-# Nine in ten element sets of this age are accurate to 180 km (docs/orbit.md). For older sets, only
-# the orbital plane is certain, and correct rows would be reported as wrong.
-MAX_SET_AGE_H = 72.0
-_ANY_ALTITUDE_KM = 400.0  # the nadir depends on it by less than the tolerance
-
-
-def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
-    """Return a table with a problem in each row that contradicts the orbit of element sets.
-
-    Rows without time or nadir are unchanged, like those at least three days from any set. Raises
-    EphemerisError if the file has no element sets.
-    """
-    tles = element_sets(tle)
-    by_id = {frame_id: _check_record(one, tles) for frame_id, one in table.by_id.items()}
-    return replace(table, by_id=by_id)
-
-
-def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
-    if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
-        return row
-    try:
-        orbit = camera_position(tles, row.time_utc)
-    except EphemerisError:
-        return row
-    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > MAX_SET_AGE_H:
-        return row
-    altitude_km = row.altitude_km or _ANY_ALTITUDE_KM
-    given = position_from_nadir(
-        row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
-    )
-    if not contradicts(given, orbit):
-        return row
-    problem = (
-        f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
-        f"{orbit.lon:.1f}"
-    )
-    return replace(row, problems=(*row.problems, problem))
 
 
 def check_table(out: Path, force: bool) -> None:

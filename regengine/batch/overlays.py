@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.at_hand import RunFiles, find_settings_files
 from regengine.batch.map_photos import map_photos
 from regengine.batch.plan import compute_file_sha256, describe_failure
+from regengine.batch.run_files import RunFiles, find_settings_files
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.errors import FrameError
 from regengine.result import FrameResult, Reason

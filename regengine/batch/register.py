@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.at_hand import RunFiles, identify_frame_to_fetch
+from regengine.batch.at_hand import identify_frame_to_fetch
 from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
 from regengine.batch.plan import count_reasons_to_redo, read_stored_verdicts
 from regengine.batch.remote import provide_photos
 from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
+from regengine.batch.run_files import RunFiles
 from regengine.batch.same_settings import RunSettings
 from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
 from regengine.io.checksums import fingerprint
@@ -219,7 +220,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    # With their paths, by which `regengine.batch.at_hand.find_run_files` finds them again
+    # With their paths, by which `regengine.batch.run_files.find_run_files` finds them again
     for kind, paths in files.items():
         settings[kind] = [_describe_file(path) | {"path": str(path.absolute())} for path in paths]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)

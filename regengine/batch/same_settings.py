@@ -20,13 +20,13 @@ import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.footprint import Bounds
 from regengine.references.kinds import KindName
 from regengine.registration.parameters import LENS
 from regengine.registration.streets.parameters import StreetParams
 from regengine.result import BY_DAY, FrameResult
 from regengine.store.rows import StoredFrame
 
-Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees; east may exceed 180
 KINDS: tuple[KindName, ...] = ("lights", "streets", "day")
 WORDS = {"lights": "night-light map", "streets": "street map", "day": "day map"}
 SKIPPED = "not_a_night_city_frame"

@@ -113,7 +113,7 @@ def main(
         _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
     elif kind != "registration":
         from regengine.evaluate.detections import MATCH_RADIUS_PX
-        from regengine.sky.detection import LONG_SIDE_PX
+        from regengine.options import LONG_SIDE_PX
 
         looked_at = DetectOptions(
             max_side_px=max_side_px or LONG_SIDE_PX[kind], whole_frame=whole_frame, method=method

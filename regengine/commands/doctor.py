@@ -91,7 +91,7 @@ def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
 
 def _whence(path: Path) -> str:
     """Say where a file is, or that the package brings it."""
-    from regengine.data import FOLDER
+    from regengine.references.packaged import FOLDER
 
     return "packaged" if path.parent == FOLDER else str(path)
 

@@ -24,8 +24,9 @@ def put_out(
     table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.archive.tables import check_orbit, format_csv, format_ndjson, write_table
+    from regengine.archive.tables import format_csv, format_ndjson, write_table
     from regengine.batch.at_hand import choose_element_sets
+    from regengine.orbit.position import check_orbit
 
     table = check_orbit(table, choose_element_sets(tle))
     if out is not None:

@@ -16,7 +16,7 @@ from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
 
 if TYPE_CHECKING:
-    from regengine.batch.at_hand import RunFiles
+    from regengine.batch.run_files import RunFiles
     from regengine.references.make import Listener
 
 EXIT_FRAMES_FAILED = 1

@@ -46,7 +46,6 @@ def main(
     """
     from functools import partial
 
-    from regengine.batch.at_hand import find_run_files
     from regengine.batch.console import (
         configure_logging,
         print_data,
@@ -55,6 +54,7 @@ def main(
         stop_on_signals,
     )
     from regengine.batch.overlays import draw_overlays, has_repeated_names, list_stored_drawings
+    from regengine.batch.run_files import find_run_files
     from regengine.batch.worker_processes import TeamOptions
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose, select_named

@@ -71,7 +71,8 @@ def main(
     """
     import json
 
-    from regengine.batch.at_hand import choose_element_sets, choose_maps, find_run_files
+    from regengine.batch.at_hand import choose_element_sets, choose_maps
+    from regengine.batch.run_files import find_run_files
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import shlex
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import h5py
 
 from regengine.errors import RegengineError
 
+HEAP_SIGNATURE = b"GCOL\x01"
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, section II.A
 # Messages of HDF5 for a file whose superblock is marked as open for writing
 MARKED_OPEN = ("already open for write", "already open for SWMR")
@@ -63,3 +66,25 @@ def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any)
                 f"writing; if that program is gone, run h5clear -s {shlex.quote(str(path))}."
             ) from error
         raise
+
+
+def heaps_end(data: bytes | mmap.mmap) -> bool:
+    """Whether HDF5 reaches the end of the global heaps in the given bytes of a file.
+
+    HDF5 2.0 steps from object to object by their sizes, and loops forever if free space has size
+    zero. Heaps and objects have headers of 16 bytes: HDF5 File Format Specification 3.0, section
+    III.E.
+    """
+    heap = data.find(HEAP_SIGNATURE)
+    while heap >= 0:
+        end = min(heap + int.from_bytes(data[heap + 8 : heap + 16], "little"), len(data))
+        place = heap + 16
+        while place + 16 <= end:
+            index, size = struct.unpack_from("<H6xQ", data, place)
+            # Object 0 is free space, including its header
+            step = size if index == 0 else 16 + -(-size // 8) * 8
+            if step == 0:
+                return False
+            place += step
+        heap = data.find(HEAP_SIGNATURE, heap + 1)
+    return True

@@ -25,7 +25,7 @@ from regengine.orbit.propagation import (
     position_from_nadir,
 )
 from regengine.orbit.tle import TleSet, load_element_sets
-from regengine.photo.records import FrameRecords, load_frame_records
+from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -39,6 +39,10 @@ ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
 HORIZON_KM = 2500.0  # from 450 km, and 100 km for the radius of the place
 MAX_TOLD = 10  # messages about values of a table that are left out
+# Nine in ten element sets of this age are accurate to 180 km (docs/orbit.md). For older sets, only
+# the orbital plane is certain, and correct rows would be reported as wrong.
+MAX_SET_AGE_H = 72.0
+_ANY_ALTITUDE_KM = 400.0  # the nadir depends on it by less than the tolerance
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
@@ -144,3 +148,36 @@ def frame_records(path: Path) -> FrameRecords:
             more = format_count(len(records.problems) - MAX_TOLD, "more value", "more values")
             log.warning("%s: %s ignored", path, more)
     return records
+
+
+def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
+    """Return a table with a problem in each row that contradicts the orbit of element sets.
+
+    Rows without time or nadir are unchanged, like those at least three days from any set. Raises
+    EphemerisError if the file has no element sets.
+    """
+    tles = element_sets(tle)
+    by_id = {frame_id: _check_record(one, tles) for frame_id, one in table.by_id.items()}
+    return replace(table, by_id=by_id)
+
+
+def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
+    if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
+        return row
+    try:
+        orbit = camera_position(tles, row.time_utc)
+    except EphemerisError:
+        return row
+    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > MAX_SET_AGE_H:
+        return row
+    altitude_km = row.altitude_km or _ANY_ALTITUDE_KM
+    given = position_from_nadir(
+        row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
+    )
+    if not contradicts(given, orbit):
+        return row
+    problem = (
+        f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
+        f"{orbit.lon:.1f}"
+    )
+    return replace(row, problems=(*row.problems, problem))

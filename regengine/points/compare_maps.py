@@ -21,6 +21,7 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.photo.image import read_linear_light
 from regengine.points.resection import COMPARED, point_pairs, turn_to_places
 from regengine.references.kinds import KindName
+from regengine.references.reference import NightLights
 from regengine.registration.day.parameters import DayParams
 from regengine.registration.day.register_on_day import read_day_light
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
@@ -28,11 +29,7 @@ from regengine.registration.refine_on_map import even_picture
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.propose_from_streets import draw_lamps
 from regengine.registration.streets.register_on_streets import measure_sides_m
-from regengine.registration.windows import (
-    NightLights,
-    compute_ground_sample_km,
-    find_footprint_window,
-)
+from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.result import ReviewedPoint
 
 SMOOTH_PX = 1.0  # of the photo's lights: about the map's own point spread

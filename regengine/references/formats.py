@@ -24,7 +24,7 @@ from rasterio.warp import transform as warp_points
 
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_raster, raise_read_failures
-from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
+from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
 from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
@@ -37,7 +37,6 @@ from regengine.references.lights import (
     radiance_factor,
 )
 from regengine.references.reference import PixelGrid, Reference
-from regengine.store.file import heaps_end
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NETCDF_MAGIC = b"CDF"

@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
+from matchers.geometry.footprint import Bounds
 from regengine.batch.at_hand import usual_map
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import check_new_file, hold_lock, raise_as_store_error
@@ -34,7 +35,7 @@ from regengine.references.build import (
 )
 from regengine.references.kinds import KindName
 from regengine.references.opening import open_light_map, open_references
-from regengine.references.reference import Bounds, LightMap
+from regengine.references.reference import LightMap
 from regengine.references.services import (
     LAADS,
     SERVICES,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import rasterio
@@ -19,6 +19,7 @@ from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
+from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
@@ -31,7 +32,6 @@ from regengine.references.lights import (
     radiance_values,
 )
 
-Bounds = tuple[float, float, float, float]  # west, south, east, north, degrees
 # 64 x 15 arcsec = 16 arcmin: one pixel is then as large as a metropolis, without structure to match
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
 MEANINGS = {
@@ -540,6 +540,29 @@ def mosaic(
         if one.saturation is not None and highest >= one.saturation - 1e-3:
             saturation = min(one.saturation, np.inf if saturation is None else saturation)
     return values, valid if valid.size else np.zeros(values.shape, np.bool_), saturation
+
+
+class NightLights(Protocol):
+    """Interface of a night-light map for the search."""
+
+    def __hash__(self) -> int:
+        """Maps are keys of caches."""
+        ...
+
+    @property
+    def info(self) -> LightMapInfo:
+        """Metadata of the map, such as its bounds."""
+        ...
+
+    def window(
+        self, west: float, south: float, east: float, north: float, resolution_deg: float
+    ) -> LightGrid:
+        """Read a window at a resolution, or the next finer one."""
+        ...
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """Read the whole map at a coarse resolution; None if that would take long."""
+        ...
 
 
 class LightMap(References):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import hold_lock
 from regengine.io.folders import cache_folder
@@ -35,7 +36,7 @@ from regengine.references.lights import (
     lights_only_luma,
     product_of_name,
 )
-from regengine.references.reference import Bounds, PixelGrid
+from regengine.references.reference import PixelGrid
 
 # NASA's Global Imagery Browse Services; need no key.
 GIBS = "https://gibs.earthdata.nasa.gov/wmts/epsg3857/best/{}/GoogleMapsCompatible_Level8/"

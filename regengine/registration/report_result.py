@@ -17,7 +17,6 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
-from regengine.data import ELEMENT_SETS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
@@ -30,6 +29,7 @@ from regengine.orbit.propagation import (
 )
 from regengine.orbit.sun_moon import sun_direction, sun_moon
 from regengine.photo.frame import Frame
+from regengine.references.packaged import ELEMENT_SETS
 from regengine.references.reference import LightMapInfo, Reference
 from regengine.registration.accept import (
     check_blind_fit,

@@ -25,11 +25,12 @@ from matchers.lights.patch_fit import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.orbit.missions import ANY_KM
+from regengine.references.reference import NightLights
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.priors.tracks import Track
-from regengine.registration.windows import MapWindows, NightLights, StreetMap
+from regengine.registration.windows import MapWindows, StreetMap
 from regengine.result import Reason
 
 if TYPE_CHECKING:

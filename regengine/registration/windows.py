@@ -15,7 +15,7 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from regengine.errors import LightMapError
-from regengine.references.reference import LightMapInfo
+from regengine.references.reference import NightLights
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 # Window pixels are never smaller than map pixels
@@ -26,29 +26,6 @@ FARTHEST_DEG = 67.0
 
 
 Pyramid = tuple[LightGrid, ...]
-
-
-class NightLights(Protocol):
-    """Interface of a night-light map for the search."""
-
-    def __hash__(self) -> int:
-        """Maps are keys of caches."""
-        ...
-
-    @property
-    def info(self) -> LightMapInfo:
-        """Metadata of the map, such as its bounds."""
-        ...
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Read a window at a resolution, or the next finer one."""
-        ...
-
-    def overview(self, resolution_deg: float) -> LightGrid | None:
-        """Read the whole map at a coarse resolution; None if that would take long."""
-        ...
 
 
 class StreetMap(Protocol):

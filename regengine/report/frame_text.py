@@ -10,12 +10,12 @@ import textwrap
 from dataclasses import asdict
 from typing import Any
 
+from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.records import (
     VERDICT_WORDS,
-    centre_lonlat,
     centre_text,
     degrees_text,
     evidence_text,

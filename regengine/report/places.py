@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import trace_visible_outline
+from regengine.places import ABSURD
 from regengine.report.figures import Photos, count_by
 from regengine.result import FrameResult
 
@@ -18,8 +19,6 @@ AXES = ("lon", "lat")
 OUTLINE_PER_SIDE = 5
 
 LonLat = tuple[float, float]
-# Exceptions due to invalid cameras, from a damaged or foreign store
-ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def place_figures(photos: Photos) -> dict[str, Any]:

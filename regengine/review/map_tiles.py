@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
+from matchers.geometry.footprint import Bounds
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
-from regengine.references.reference import Bounds, LightMap
+from regengine.references.reference import LightMap
 from regengine.references.services import row_lat_deg
 
 TILE_PX = 256

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
 from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import Bounds
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.places import name_view
@@ -25,7 +26,6 @@ from regengine.review.ground_track import horizon, track
 from regengine.review.photo_tiles import TILE_PX, max_zoom
 from regengine.store.reviews import Brief, Decisions
 
-Bounds = tuple[float, float, float, float]
 Status = Literal["open", "done", "disputed", "dependent", "second", "all"]
 Texts = Annotated[list[str], Field(max_length=64)]
 # Prefix of an ISO 8601 time, UTC

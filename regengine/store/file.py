@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import shutil
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError, StoreError
 from regengine.io.atomic import provide_replacements
 from regengine.io.checksums import compute_sha256_once
-from regengine.io.hdf5 import HDF5_SIGNATURE, open_hdf5
+from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import (
@@ -42,7 +40,6 @@ DAMAGE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
     MemoryError,
 )  # fmt: skip
-HEAP_SIGNATURE = b"GCOL\x01"
 SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time if chunks cannot be copied directly
 GROWN_BYTES = 1 << 22  # smaller files are rewritten as fast, and without unused space
@@ -165,28 +162,6 @@ def _foreign(path: Path, why: str) -> StoreError:
 
 def _short(error: BaseException) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split())
-
-
-def heaps_end(data: bytes | mmap.mmap) -> bool:
-    """Whether HDF5 reaches the end of the global heaps in the given bytes of a file.
-
-    HDF5 2.0 steps from object to object by their sizes, and loops forever if free space has size
-    zero. Heaps and objects have headers of 16 bytes: HDF5 File Format Specification 3.0, section
-    III.E.
-    """
-    heap = data.find(HEAP_SIGNATURE)
-    while heap >= 0:
-        end = min(heap + int.from_bytes(data[heap + 8 : heap + 16], "little"), len(data))
-        place = heap + 16
-        while place + 16 <= end:
-            index, size = struct.unpack_from("<H6xQ", data, place)
-            # Object 0 is free space, including its header
-            step = size if index == 0 else 16 + -(-size // 8) * 8
-            if step == 0:
-                return False
-            place += step
-        heap = data.find(HEAP_SIGNATURE, heap + 1)
-    return True
 
 
 def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = None) -> Path | None:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
+from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import make_printable
 from regengine.places import name_view
-from regengine.records import centre_lonlat
 from regengine.result import (
     ControlPoint,
     Fit,

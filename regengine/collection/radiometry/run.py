@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matchers.geometry.footprint import Bounds
 from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.exchange.export.format import (
@@ -34,7 +35,7 @@ from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
 from regengine.photo.lens_profile import LensProfile
 from regengine.references.lights import period_of
-from regengine.references.reference import Bounds, LightMap, Reference
+from regengine.references.reference import LightMap, Reference
 
 Earlier = Literal["map", "photo", "neither", "unknown"]
 # What a change by its kind, photo against map, is from the earlier of both to the later

@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import WGS84
+from matchers.geometry.footprint import WGS84, find_looked_at
 from regengine.exchange.export.footprint import Ring, make_footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
-from regengine.records import find_looked_at, prior_nadir
+from regengine.records import prior_nadir
 from regengine.registration.control_points import ground_jacobian
 from regengine.result import Fit, FrameResult, NadirInput, Reviewed, ReviewedPoint, decide_state
 from regengine.store.file import photo_file

@@ -19,14 +19,15 @@ from numpy.typing import NDArray
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
-from regengine.data import FOLDER
+from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
 from regengine.references.opening import SEA, DayMap
-from regengine.references.reference import Bounds, Reference
+from regengine.references.packaged import FOLDER
+from regengine.references.reference import Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands
 

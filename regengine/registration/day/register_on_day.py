@@ -15,6 +15,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
@@ -35,7 +36,7 @@ from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.references.opening import DayMap
-from regengine.references.reference import Bounds, Reference
+from regengine.references.reference import Reference
 from regengine.registration.align import locate_camera
 from regengine.registration.day.map_features import MapFeatures, find_map_features, make_features
 from regengine.registration.day.parameters import DayParams, FeatureParams

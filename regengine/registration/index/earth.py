@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.footprint import Bounds
 from matchers.lights.polar_patches import (
     HARMONICS,
     RINGS_PX,
@@ -33,8 +34,7 @@ from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.references.formats import read_content_sha256
-from regengine.references.reference import Bounds
-from regengine.registration.windows import NightLights
+from regengine.references.reference import NightLights
 
 # Pixel sizes of the levels: from the field of an 85 mm lens at nadir to whole regions under the
 # limb

@@ -13,7 +13,7 @@ from regengine.errors import ConfigError
 from regengine.orbit.missions import ANY_KM, mission_heights_km
 
 if TYPE_CHECKING:
-    from regengine.references.reference import Bounds
+    from matchers.geometry.footprint import Bounds
     from regengine.registration.index.earth import EarthIndex
 
 

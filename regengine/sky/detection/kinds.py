@@ -8,8 +8,8 @@ from detectors import registry
 from detectors.limb import mask_sky
 from detectors.masks import blank_parts
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
+from regengine.options import LONG_SIDE_PX
 from regengine.photo.image import LinearLight, mask_captions
-from regengine.sky.detection import LONG_SIDE_PX
 from regengine.sky.detection.detect import DetectionKind, find_picture_limb
 from regengine.sky.detection.lightning import LightningKind
 from regengine.sky.drawing import draw_lightning, draw_lights, draw_stars, draw_streaks

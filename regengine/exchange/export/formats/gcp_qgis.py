@@ -15,7 +15,7 @@ from xml.etree import ElementTree  # used only for writing
 
 import numpy as np
 
-from regengine.batch.at_hand import find_settings_files
+from regengine.batch.run_files import find_settings_files
 from regengine.exchange.export.format import (
     UNHOLDABLE_IN_XML,
     ExportOptions,

@@ -1,6 +1,6 @@
 """The maps and element sets that the package brings, so that nothing is downloaded first.
 
-``README.md`` beside this file names their sources, licences and how they are made.
+``data/README.md`` names their sources, licences and how they are made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from regengine.errors import ConfigError
 from regengine.io.checksums import compute_sha256, read_sums
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[1] / "data"
 LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index
 DAY = FOLDER / "blue_marble.tif"  # Blue Marble, 2.4 km
 ELEMENT_SETS = FOLDER / "element_sets.npz"  # of the ISS, one a day
