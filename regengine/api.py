@@ -277,7 +277,7 @@ def register_many(
     KeyboardInterrupt
         After an interrupt, once the finished results are stored.
     """
-    from regengine.batch import console
+    from regengine.io import console
     from regengine.store.writer import StoreWriter
 
     assert options is not None  # the keywords replace it

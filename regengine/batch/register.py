@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from regengine.batch.at_hand import identify_frame_to_fetch
-from regengine.batch.console import VERDICTS, Advance
 from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
 from regengine.batch.plan import count_reasons_to_redo, read_stored_verdicts
 from regengine.batch.remote import provide_photos
@@ -25,6 +24,7 @@ from regengine.batch.run_files import RunFiles
 from regengine.batch.same_settings import RunSettings
 from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
 from regengine.io.checksums import fingerprint
+from regengine.io.console import VERDICTS, Advance
 from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
-from regengine.batch.console import configure_logging, print_data, say, show_progress
 from regengine.commands import options as common
+from regengine.io.console import configure_logging, print_data, say, show_progress
 from regengine.options import DetectOptions
 
 if TYPE_CHECKING:

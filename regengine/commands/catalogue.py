@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import (
     EXIT_FRAMES_FAILED,
@@ -24,6 +23,7 @@ from regengine.commands.options import (
     parse_verdicts,
     text_out,
 )
+from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
@@ -89,12 +89,12 @@ def build(
               regengine catalogue build run.h5 --out archive.parquet --lights earth.tif
               regengine catalogue build run.h5 --out archive.parquet --no-pictures
     """
-    from regengine.batch.console import show_progress
     from regengine.collection.catalogue.build import build as build_catalogue
     from regengine.collection.catalogue.build import check_out, count_frames
     from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
+    from regengine.io.console import show_progress
     from regengine.references import open_light_map
 
     check_out(out, force)
@@ -312,7 +312,6 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
-    from regengine.batch.console import print_data, say, show_progress
     from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.package import (
         Contents,
@@ -324,6 +323,7 @@ def package(
         write_package,
     )
     from regengine.errors import ConfigError, FrameError
+    from regengine.io.console import print_data, say, show_progress
 
     check_package(out, force=force)
     verdicts = parse_verdicts(verdict)

@@ -49,9 +49,9 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.console import say
     from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
+    from regengine.io.console import say
     from regengine.result import Answer
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import table_header, write_sheet
@@ -116,7 +116,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     """Print the clusters of photos; write their table and sheet."""
     from collections import Counter
 
-    from regengine.batch.console import say
+    from regengine.io.console import say
     from regengine.scene.naming import propose_clusters, write_proposals
     from regengine.scene.result import write_sheet
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.lazy import defaults, leaves, load_command, options
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
+from regengine.io.console import print_data, say
 from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(

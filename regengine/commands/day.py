@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
 from regengine.commands.options import Bbox, Force, Json, Quiet, listen
+from regengine.io.console import say
 
 app = typer.Typer(
     help="Get, inspect or build day maps.\n\nExample: regengine day get --bbox 5,43,8,46",

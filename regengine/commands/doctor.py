@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError
+from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:

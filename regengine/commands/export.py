@@ -83,11 +83,11 @@ def main(
               regengine export run.h5 --out points.csv --verdict accepted,review
               regengine export run.h5 --table frames --out frames.csv --verdict all
     """
-    from regengine.batch.console import print_data, say, show_progress
     from regengine.errors import ConfigError
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
     from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.io.console import print_data, say, show_progress
 
     verdicts = common.parse_verdicts(verdict)
     options = ExportOptions(

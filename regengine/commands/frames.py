@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
+from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def query(
     )
     from regengine.archive.tables import check_table
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.batch.console import show_progress_bar
     from regengine.errors import ConfigError
+    from regengine.io.console import show_progress_bar
     from regengine.io.folders import cache_folder
     from regengine.references.reference import parse_bounds
 
@@ -245,8 +245,8 @@ def download(
     )
     from regengine.archive.download import download as fetch_pictures
     from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.batch.console import show_progress
     from regengine.errors import ConfigError
+    from regengine.io.console import show_progress
 
     if size not in SIZES:
         raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")

@@ -125,7 +125,7 @@ def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
-        from regengine.batch.console import reserve_standard_output
+        from regengine.io.console import reserve_standard_output
 
         with reserve_standard_output():
             return callback(*arguments, **options)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from detectors.constants import FOCAL_RANGE_MM
-from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
+from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 app = typer.Typer(
@@ -63,8 +63,8 @@ def fit(
     """
     import logging
 
-    from regengine.batch.console import configure_logging, show_progress
     from regengine.batch.remote import find_existing_photos
+    from regengine.io.console import configure_logging, show_progress
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import save_profile

@@ -81,10 +81,10 @@ def main(
     import json
     from functools import partial
 
-    from regengine.batch.console import print_data, say
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
     from regengine.io.atomic import check_new_file, replace_files
+    from regengine.io.console import print_data, say
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
     from regengine.lightning.clock import ClockParams

@@ -41,7 +41,7 @@ def print_answers(
     limit_s: float = LIMIT_S,
 ) -> None:
     """Print what is said of each photo, as soon as it is final and, with a file, safe."""
-    from regengine.batch.console import print_data
+    from regengine.io.console import print_data
 
     if header and not run.as_json:
         print_data(header)
@@ -75,10 +75,10 @@ def work_through(
     """
     import logging
 
-    from regengine.batch.console import configure_logging, show_progress, stop_on_signals
     from regengine.batch.each_photo import answer_photos
     from regengine.batch.ndjson import LineFile, hash_line_parameters
     from regengine.batch.worker_processes import TeamOptions
+    from regengine.io.console import configure_logging, show_progress, stop_on_signals
     from regengine.result import Answer, Reason
 
     out = None if run.out is None else Path(run.out)
@@ -141,8 +141,8 @@ def work_through(
 
 def begin_lines(run: LineOptions) -> None:
     """Make ready for a run whose options are sound (ConfigError if they are not)."""
-    from regengine.batch.console import configure_logging
     from regengine.errors import ConfigError
+    from regengine.io.console import configure_logging
 
     out = None if run.out is None else Path(run.out)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.options import Json
+from regengine.io.console import print_data, say
 
 
 def main(

@@ -90,7 +90,7 @@ LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
 @contextmanager
 def text_out(out: Path, ending: str) -> Iterator[Path]:
     """The file to write text to; for ``-`` one whose text then goes to standard output."""
-    from regengine.batch.console import print_data
+    from regengine.io.console import print_data
 
     if out != STANDARD_OUTPUT:
         yield out
@@ -146,7 +146,7 @@ def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]
 
 def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
     """Say which files of a run are not there any more, and were not named anew."""
-    from regengine.batch.console import say
+    from regengine.io.console import say
 
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
@@ -156,7 +156,7 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
 @contextmanager
 def listen(*, quiet: bool) -> Iterator[Listener]:
     """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
-    from regengine.batch.console import say, show_progress_bar
+    from regengine.io.console import say, show_progress_bar
     from regengine.references.make import Listener
 
     with show_progress_bar(quiet=quiet) as progress:

@@ -46,18 +46,18 @@ def main(
     """
     from functools import partial
 
-    from regengine.batch.console import (
+    from regengine.batch.overlays import draw_overlays, has_repeated_names, list_stored_drawings
+    from regengine.batch.run_files import find_run_files
+    from regengine.batch.worker_processes import TeamOptions
+    from regengine.errors import ConfigError
+    from regengine.exchange.export.selection import FrameChoice, choose, select_named
+    from regengine.io.console import (
         configure_logging,
         print_data,
         say,
         show_progress,
         stop_on_signals,
     )
-    from regengine.batch.overlays import draw_overlays, has_repeated_names, list_stored_drawings
-    from regengine.batch.run_files import find_run_files
-    from regengine.batch.worker_processes import TeamOptions
-    from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import FrameChoice, choose, select_named
     from regengine.io.plain import format_count
     from regengine.result import Reason
 

@@ -56,7 +56,7 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.console import (
+    from regengine.io.console import (
         configure_logging,
         output_width,
         print_data,
@@ -124,7 +124,7 @@ def _tell(
     import logging
     import shlex
 
-    from regengine.batch.console import VERDICTS
+    from regengine.io.console import VERDICTS
     from regengine.io.plain import make_printable
 
     stored = summary.verdicts + summary.unsettled

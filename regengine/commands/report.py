@@ -43,7 +43,7 @@ def main(
     """
     import json
 
-    from regengine.batch.console import print_data, say, show_progress
+    from regengine.io.console import print_data, say, show_progress
     from regengine.io.html import write_page
     from regengine.report.report import collect_store, report_page
     from regengine.report.report import thumbnails as draw_thumbnails

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.options import (
     DayMaps,
     ElementSets,
@@ -18,6 +17,7 @@ from regengine.commands.options import (
     StreetMaps,
     tell_lost,
 )
+from regengine.io.console import print_data, say
 
 
 def main(

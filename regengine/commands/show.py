@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import output_width, print_data, say
 from regengine.commands import options as common
+from regengine.io.console import output_width, print_data, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

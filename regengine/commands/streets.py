@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from regengine.batch.console import say
 from regengine.commands.options import Bbox, Force, Json, Quiet, listen
 from regengine.errors import ConfigError
+from regengine.io.console import say
 
 app = typer.Typer(
     help="Get, inspect or build street maps for telephoto photos.\n\n"

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from regengine.batch.console import say
 from regengine.commands.options import Json, parse_time
+from regengine.io.console import say
 from regengine.io.plain import format_count
 
 app = typer.Typer(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
+from regengine.io.console import print_data, say
 
 if TYPE_CHECKING:
     from regengine.scene.models import SceneModel
@@ -36,8 +36,8 @@ def main(
     import json
     from functools import partial
 
-    from regengine.batch.console import configure_logging, show_progress
     from regengine.errors import ConfigError
+    from regengine.io.console import configure_logging, show_progress
     from regengine.scene.labels import deal_folds
     from regengine.scene.model_file import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model

@@ -6,8 +6,8 @@ import json
 
 import typer
 
-from regengine.batch.console import print_data, say
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, StoreFile
+from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 
