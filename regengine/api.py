@@ -294,9 +294,9 @@ def register_many(
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.batch.discover import make_no_photo_error, select_share
     from regengine.batch.register import RegisterRun
     from regengine.batch.remote import find_given, has_any_photo
+    from regengine.photo.discover import make_no_photo_error, select_share
 
     overlay = _path(options.overlay)
     maps = [*_paths(options.lights), *_paths(options.day)]

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from regengine.batch.at_hand import identify_frame_to_fetch, locate_kept_photo
-from regengine.batch.discover import find_photos, is_there, make_no_photo_error
 from regengine.batch.plan import Task, list_reasons_to_redo_stored
 from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
+from regengine.photo.discover import find_photos, is_there, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
 from regengine.result import Reason
 from regengine.store.file import StoreFile
@@ -31,7 +31,7 @@ from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from regengine.archive.download import ArchivePhotos
+    from regengine.photo.archive.download import ArchivePhotos
 
 Item = TypeVar("Item")
 
@@ -42,7 +42,7 @@ AHEAD = 4  # number of simultaneous downloads
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
     """Return the photos that arguments name, in the order of the arguments, without duplicates.
 
-    An argument is one that `regengine.batch.discover.find_photos` takes, a URL, or the id of an
+    An argument is one that `regengine.photo.discover.find_photos` takes, a URL, or the id of an
     archive photo, which stands for its place in the data folder. It can also be a text file that
     names one of these per line, ``@LIST`` or ``LIST.txt``. An existing file with such a name takes
     precedence. Files and folders of ``exclude`` are never returned. Raises ConfigError if a list
@@ -94,7 +94,7 @@ def find_existing_photos(
         found.append(photo)
     wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
     if wanted:
-        from regengine.archive.download import ArchivePhotos
+        from regengine.photo.archive.download import ArchivePhotos
 
         archive = ArchivePhotos()
         for photo in wanted:
@@ -123,7 +123,7 @@ def fetch_photo_path(given: str) -> Path:
     if (frame_id := _find_archive_name(given)) is None:
         return Path(given)
     if identify_frame_to_fetch(locate_kept_photo(frame_id)) is not None:
-        from regengine.archive.download import ArchivePhotos
+        from regengine.photo.archive.download import ArchivePhotos
 
         ArchivePhotos().fetch(locate_kept_photo(frame_id))
     return locate_kept_photo(frame_id)
@@ -281,7 +281,7 @@ class RemotePhotos:
 
     @cached_property
     def _archive(self) -> ArchivePhotos:
-        from regengine.archive.download import ArchivePhotos
+        from regengine.photo.archive.download import ArchivePhotos
 
         return ArchivePhotos()
 

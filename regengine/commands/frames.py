@@ -24,9 +24,9 @@ def put_out(
     table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.archive.tables import format_csv, format_ndjson, write_table
     from regengine.batch.at_hand import choose_element_sets
     from regengine.orbit.position import check_orbit
+    from regengine.photo.archive.tables import format_csv, format_ndjson, write_table
 
     table = check_orbit(table, choose_element_sets(tle))
     if out is not None:
@@ -90,7 +90,7 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.archive.tables import check_table
+    from regengine.photo.archive.tables import check_table
     from regengine.photo.records import read_tables
 
     out = None if out == STANDARD_OUTPUT else out
@@ -154,7 +154,10 @@ def query(
     """
     import os
 
-    from regengine.archive.query import (
+    from regengine.errors import ConfigError
+    from regengine.io.console import show_progress_bar
+    from regengine.io.folders import cache_folder
+    from regengine.photo.archive.query import (
         DATABASE,
         KEY_VARIABLE,
         NIGHT_DEG,
@@ -164,11 +167,8 @@ def query(
         make_address,
         make_questions,
     )
-    from regengine.archive.tables import check_table
-    from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.errors import ConfigError
-    from regengine.io.console import show_progress_bar
-    from regengine.io.folders import cache_folder
+    from regengine.photo.archive.tables import check_table
+    from regengine.photo.archive.web import ArchiveClient, archive_address
     from regengine.references.reference import parse_bounds
 
     if night and sun_elevation is not None:
@@ -236,17 +236,17 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.archive.download import (
+    from regengine.errors import ConfigError
+    from regengine.io.console import show_progress
+    from regengine.photo.archive.download import (
         PICTURES,
         SIZES,
         DownloadOptions,
         DownloadResult,
         list_given_frames,
     )
-    from regengine.archive.download import download as fetch_pictures
-    from regengine.archive.web import ArchiveClient, archive_address
-    from regengine.errors import ConfigError
-    from regengine.io.console import show_progress
+    from regengine.photo.archive.download import download as fetch_pictures
+    from regengine.photo.archive.web import ArchiveClient, archive_address
 
     if size not in SIZES:
         raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")

@@ -118,7 +118,7 @@ SCRIPT = textwrap.dedent(
     import sys
     from pathlib import Path
     from tests.world.sharing import register
-    from regengine.batch.discover import find_photos
+    from regengine.photo.discover import find_photos
     from regengine.batch.run import BatchOptions, run_batch
     from regengine.batch.same_settings import RunSettings
     from regengine.records import record_line

@@ -13,13 +13,13 @@ from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
-from regengine.archive.tables import format_csv
-from regengine.archive.web import Absent, ArchiveClient, UnreachableError, archive_address
 from regengine.errors import ArchiveError, ConfigError, FrameError, StoreError
 from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.plain import make_printable
 from regengine.io.urls import parse_host
+from regengine.photo.archive.tables import format_csv
+from regengine.photo.archive.web import Absent, ArchiveClient, UnreachableError, archive_address
 from regengine.photo.frame_ids import archive_frame_id, archive_name, compose_frame_id, record_place
 from regengine.photo.records import FrameRecord, interpret, read_tables
 

@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 from detectors.constants import DAY_S
 from matchers.geometry.footprint import Bounds
-from regengine.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import parse_host
+from regengine.photo.archive.web import Absent, ArchiveClient, TooMuchError
 from regengine.photo.frame_ids import ID_PARTS
 from regengine.photo.record_values import clean_text
 from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
