@@ -40,7 +40,7 @@ from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.references.opening import DayMap, open_day_map
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 
 # Blue Marble as it was tiled lies so far beside Sentinel-2, kilometres east and north: the truth
 # has that taken off

@@ -17,8 +17,8 @@ from typer import Argument, Option
 from benchmarks.pages import tell
 from regengine.evaluate.registration import distance_m, right_within_km
 from regengine.registration.overlay import overlay_path
-from regengine.result import FrameResult
 from regengine.store.read import iter_frames
+from regengine.store.result import FrameResult
 
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "photos" / "truth.csv"
 TILE_PX = 480, 320

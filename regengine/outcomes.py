@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from matchers.geometry.camera import Camera
     from matchers.geometry.sky_camera import SkyCamera
-    from regengine.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
     from regengine.sky.detection.detect import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
+    from regengine.store.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
     from regengine.store.rows import StoredFrame
 
 SHOWN_PX = 800  # longer side of an overlay in a notebook
@@ -217,7 +217,7 @@ class Registration:
 
         A decision of a person counts before the verdict of the engine, ``result.verdict``.
         """
-        from regengine.result import decide_state
+        from regengine.store.result import decide_state
 
         return decide_state(self.result.verdict, self.review)
 
@@ -274,7 +274,7 @@ class Registration:
         """Four pixels and their places on the ground; empty without a proposal."""
         import numpy as np
 
-        from regengine.result import ControlPoint
+        from regengine.store.result import ControlPoint
 
         names, points = (one.name for one in fields(ControlPoint)), self.result.control_points
         return Table({name: np.array([getattr(one, name) for one in points]) for name in names})
@@ -296,7 +296,7 @@ class Registration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of docs/records.md, plain values for JSON."""
-        from regengine.records import record
+        from regengine.store.records import record
 
         return record(self.result, self.review)
 
@@ -347,7 +347,7 @@ class Registration:
         return stream.getvalue()
 
     def __repr__(self) -> str:
-        from regengine.records import summary_words
+        from regengine.store.records import summary_words
 
         codes = [reason.code for reason in self.reasons]
         words = [self.frame, self.verdict, *codes, *summary_words(self.result)]
@@ -410,7 +410,7 @@ class StarField:
     @property
     def reason(self) -> Reason | None:
         """Why they were not identified."""
-        from regengine.result import Reason
+        from regengine.store.result import Reason
 
         return self.photo.outcome if isinstance(self.photo.outcome, Reason) else None
 

@@ -39,14 +39,14 @@ from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
 from regengine.errors import RegengineError
 from regengine.evaluate.registration import distance_m
 from regengine.pipeline import process_photo
-from regengine.records import centre_text, probability_text
 from regengine.references.build import build
 from regengine.references.opening import light_map_of, open_references
 from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled
-from regengine.result import FrameResult
 from regengine.run_inputs import RunInputs
+from regengine.store.records import centre_text, probability_text
+from regengine.store.result import FrameResult
 
 # What the program says of a photo that it does not try, unless told to
 TURNED_AWAY = "not_a_night_city_frame"

@@ -44,7 +44,7 @@ from regengine.evaluate.registration import (
     enough_points,
     right_within_km,
 )
-from regengine.result import ControlPoint
+from regengine.store.result import ControlPoint
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")
 PLACES = Path(__file__).with_name("reference_places.csv")

@@ -53,7 +53,7 @@ from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.streets.register_on_streets import report_on_streets
 from regengine.registration.types import Prior, SearchReferences
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 
 PARIS = "Paris_ISS043-E-93480.jpg"
 PARIS_SEED = -1  # in the table of trials

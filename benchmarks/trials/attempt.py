@@ -18,8 +18,8 @@ from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
-from regengine.result import FrameResult, Reason
 from regengine.scene.classify import assess_for_search
+from regengine.store.result import FrameResult, Reason
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera

@@ -24,7 +24,7 @@ from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
-from regengine.result import FrameResult, Reason
+from regengine.store.result import FrameResult, Reason
 
 if TYPE_CHECKING:
     from distributed import Future

@@ -12,7 +12,7 @@ from regengine.batch.map_photos import map_photos
 from regengine.batch.ndjson import LineFile, State
 from regengine.batch.plan import Task, describe_failure, list_reasons_to_redo, look_up
 from regengine.batch.worker_processes import TeamOptions, start_executor
-from regengine.result import Answer, Reason
+from regengine.store.result import Answer, Reason
 
 WINDOW = 4  # photos per worker that may start ahead of the oldest unfinished one
 # Outcome of a photo; if its line is already in the file, the state in that line

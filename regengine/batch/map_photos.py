@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from regengine.result import Reason
+from regengine.store.result import Reason
 
 
 class PhotoTask(Protocol):

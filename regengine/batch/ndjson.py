@@ -24,8 +24,8 @@ from regengine.io.checksums import fingerprint
 from regengine.io.journal import Journal
 from regengine.io.plain import format_count, make_printable
 from regengine.photo.frame_ids import frame_id_of
-from regengine.result import Answer, Reason
 from regengine.store.read import identity_key
+from regengine.store.result import Answer, Reason
 
 BEGINNING = b'{"frame": "'  # of each record
 State = Literal["done", "failed"]  # state of a photo that has a line

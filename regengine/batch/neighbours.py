@@ -21,7 +21,7 @@ from regengine.registration.priors.neighbours import (
     SolvedReference,
     make_neighbour_prior,
 )
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 

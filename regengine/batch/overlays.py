@@ -18,9 +18,9 @@ from regengine.batch.plan import compute_file_sha256, describe_failure
 from regengine.batch.run_files import RunFiles, find_settings_files
 from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.errors import FrameError
-from regengine.result import FrameResult, Reason
 from regengine.store.file import photo_file
 from regengine.store.read import iter_blocks, iter_frames_numbered
+from regengine.store.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 

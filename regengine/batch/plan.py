@@ -21,7 +21,6 @@ from regengine.io.extras import is_missing, make_missing_error
 from regengine.io.plain import make_printable
 from regengine.io.urls import Url
 from regengine.registration.priors.neighbours import NeighbourPrior
-from regengine.result import Reason
 from regengine.store.read import (
     frame_identity,
     identity_key,
@@ -30,6 +29,7 @@ from regengine.store.read import (
     iter_frames,
     iter_frames_numbered,
 )
+from regengine.store.result import Reason
 from regengine.store.rows import StoredFrame, values_of
 from regengine.store.schema import select
 from regengine.store.writer import StoreWriter

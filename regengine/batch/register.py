@@ -34,12 +34,12 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
-from regengine.records import degrees_text
 from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.priors.neighbours import NeighbourPrior
-from regengine.result import FrameResult, Reason
 from regengine.run_inputs import RunInputs
 from regengine.store.read import iter_frames_numbered
+from regengine.store.records import degrees_text
+from regengine.store.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
 

@@ -25,8 +25,8 @@ from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
 from regengine.photo.discover import find_photos, is_there, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
-from regengine.result import Reason
 from regengine.store.file import StoreFile
+from regengine.store.result import Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 

@@ -21,8 +21,8 @@ from regengine.io.console import Advance
 from regengine.io.plain import make_printable
 from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
-from regengine.records import record_line
-from regengine.result import FrameResult, Reason
+from regengine.store.records import record_line
+from regengine.store.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 

@@ -24,7 +24,7 @@ from matchers.geometry.footprint import Bounds
 from regengine.references.kinds import KindName
 from regengine.registration.parameters import LENS
 from regengine.registration.streets.parameters import StreetParams
-from regengine.result import BY_DAY, FrameResult
+from regengine.store.result import BY_DAY, FrameResult
 from regengine.store.rows import StoredFrame
 
 KINDS: tuple[KindName, ...] = ("lights", "streets", "day")

@@ -18,7 +18,7 @@ from typing import Any, Generic
 from regengine.batch.map_photos import Executor, LostError, ResultT, TaskT, ThisProcess
 from regengine.batch.plan import describe_failure
 from regengine.errors import WorkerError
-from regengine.result import Reason
+from regengine.store.result import Reason
 
 Prepare = Callable[[], None]
 # Spawned, not forked: the threads of OpenCV and HDF5 do not survive a fork.

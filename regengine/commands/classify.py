@@ -52,9 +52,9 @@ def main(
     from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.io.console import say
-    from regengine.result import Answer
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import table_header, write_sheet
+    from regengine.store.result import Answer
 
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
     if not named:

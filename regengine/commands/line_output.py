@@ -15,7 +15,7 @@ from regengine.io.plain import format_count
 from regengine.options import LineOptions, Retry
 
 if TYPE_CHECKING:
-    from regengine.result import Answer
+    from regengine.store.result import Answer
 
 LIMIT_S = 600.0  # a photo that takes longer is given up
 
@@ -79,7 +79,7 @@ def work_through(
     from regengine.batch.ndjson import LineFile, hash_line_parameters
     from regengine.batch.worker_processes import TeamOptions
     from regengine.io.console import configure_logging, show_progress, stop_on_signals
-    from regengine.result import Answer, Reason
+    from regengine.store.result import Answer, Reason
 
     out = None if run.out is None else Path(run.out)
     options = TeamOptions(

@@ -59,7 +59,7 @@ def main(
         stop_on_signals,
     )
     from regengine.io.plain import format_count
-    from regengine.result import Reason
+    from regengine.store.result import Reason
 
     configure = partial(configure_logging, quiet=quiet, as_json=False)
     configure()

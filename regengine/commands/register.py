@@ -16,7 +16,7 @@ from regengine.options import OutputOptions, RunOptions
 if TYPE_CHECKING:
     from regengine.batch.register import RegisterRun
     from regengine.batch.run import BatchSummary
-    from regengine.result import FrameResult
+    from regengine.store.result import FrameResult
     from regengine.store.verify import Problem
 
 
@@ -64,8 +64,8 @@ def main(
         show_progress,
         stop_on_signals,
     )
-    from regengine.records import record_line
     from regengine.report.frame_text import table_header, table_line
+    from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
 
     configure = partial(configure_logging, quiet=output.quiet, as_json=output.log_json)

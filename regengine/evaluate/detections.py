@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
 from regengine.evaluate.labels import LabelledPhoto
 from regengine.evaluate.tables import FactTable, add_scores
-from regengine.records import plain
+from regengine.store.records import plain
 
 # Matching radius: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0

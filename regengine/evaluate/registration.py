@@ -20,7 +20,7 @@ from regengine.evaluate.labels import parse_numbers
 from regengine.evaluate.tables import bound_share, table
 from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
-from regengine.result import MIN_HULL, MIN_POINTS
+from regengine.store.result import MIN_HULL, MIN_POINTS
 
 # "Right": every control point within the larger of these of its true position (docs/benchmark.md)
 RIGHT_SHARE = 0.01

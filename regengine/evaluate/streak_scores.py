@@ -34,7 +34,7 @@ from regengine.evaluate.labels import LabelledPhoto
 from regengine.evaluate.tables import FactTable, add_scores
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
-from regengine.records import plain
+from regengine.store.records import plain
 
 LINE_RMS_PX = 3.0
 OVERLAP = 0.5

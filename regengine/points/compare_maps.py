@@ -30,7 +30,7 @@ from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.streets.propose_from_streets import draw_lamps
 from regengine.registration.streets.register_on_streets import measure_sides_m
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
-from regengine.result import ReviewedPoint
+from regengine.store.result import ReviewedPoint
 
 SMOOTH_PX = 1.0  # of the photo's lights: about the map's own point spread
 STREETS, DAY = StreetParams(), DayParams()

@@ -34,7 +34,7 @@ from regengine.points.resection import (
     point_pairs,
     residuals_px,
 )
-from regengine.result import ReviewedPoint
+from regengine.store.result import ReviewedPoint
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from regengine.registration.calibration import read_shipped_calibration
 from regengine.registration.control_points import compute_allowed_error_m
 from regengine.registration.parameters import LENS, AcceptParams
 from regengine.registration.types import Evidence, Match
-from regengine.result import ControlPoint, Reason, Verdict
+from regengine.store.result import ControlPoint, Reason, Verdict
 
 
 def place_probability(evidence: Evidence) -> float:

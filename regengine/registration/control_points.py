@@ -20,7 +20,7 @@ from matchers.lights.patch_fit import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
 from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
-from regengine.result import ControlPoint
+from regengine.store.result import ControlPoint
 
 
 def select_control_points(

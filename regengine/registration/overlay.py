@@ -31,10 +31,10 @@ from regengine.errors import LightMapError
 from regengine.photo.formats import PhotoFile
 from regengine.photo.record_values import wrap_lon
 from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
-from regengine.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.references.reference import NightLights
-from regengine.result import ControlPoint, FrameResult
 from regengine.sky.drawing import Colour, Picture, write_picture
+from regengine.store.records import VERDICT_WORDS, degrees_text, summary_words
+from regengine.store.result import ControlPoint, FrameResult
 
 # West, south, east, north, and the finest pixel, degrees
 Region = tuple[float, float, float, float, float]

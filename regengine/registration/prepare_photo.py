@@ -34,7 +34,7 @@ from regengine.photo.image import LinearLight, mask_captions, read_linear_light,
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior, sample_sky
-from regengine.result import Reason
+from regengine.store.result import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
 # pixels *before* its dynamic range is compressed, as in the map

@@ -58,7 +58,7 @@ from regengine.registration.types import (
     StopReason,
 )
 from regengine.registration.windows import MapWindows
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 
 
 def weigh_evidence(

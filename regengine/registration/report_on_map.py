@@ -18,7 +18,7 @@ from regengine.registration.parameters import RegisterParams
 from regengine.registration.refine_on_map import CellProof, MapPicture
 from regengine.registration.report_result import record_match
 from regengine.registration.types import Evidence, Fit, Hypothesis, Match
-from regengine.result import MIN_POINTS, FrameResult, PatchProof, Reason
+from regengine.store.result import MIN_POINTS, FrameResult, PatchProof, Reason
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -58,7 +58,7 @@ from regengine.registration.priors.lit_ground import is_dark
 from regengine.registration.priors.tracks import list_offsets
 from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
-from regengine.result import (
+from regengine.store.result import (
     MIN_HULL,
     MIN_POINTS,
     ControlPoint,
@@ -70,7 +70,7 @@ from regengine.result import (
     SolvedCamera,
     Verdict,
 )
-from regengine.result import Hypothesis as HypothesisRecord
+from regengine.store.result import Hypothesis as HypothesisRecord
 
 # Elevation of the Sun at civil dusk, when lamps are lit
 DUSK_DEG = -6.0

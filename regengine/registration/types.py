@@ -31,7 +31,7 @@ from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.priors.tracks import Track
 from regengine.registration.windows import MapWindows, StreetMap
-from regengine.result import Reason
+from regengine.store.result import Reason
 
 if TYPE_CHECKING:
     from regengine.orbit.propagation import CameraPosition

@@ -18,7 +18,7 @@ from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.io.times import iso_utc
 from regengine.registration.parameters import NeighbourParams
 from regengine.registration.priors.neighbours import find_agreeing
-from regengine.result import Choice, Reviewed, Verdict, decide_state
+from regengine.store.result import Choice, Reviewed, Verdict, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine

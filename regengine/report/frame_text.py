@@ -14,7 +14,7 @@ from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
-from regengine.records import (
+from regengine.store.records import (
     VERDICT_WORDS,
     centre_text,
     degrees_text,
@@ -26,7 +26,7 @@ from regengine.records import (
     probability_text,
     probability_words,
 )
-from regengine.result import FrameResult, Reviewed, decide_state
+from regengine.store.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
 

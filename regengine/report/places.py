@@ -11,7 +11,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.places import ABSURD
 from regengine.report.figures import Photos, count_by
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 
 CELL_DEG = 2
 AXES = ("lon", "lat")

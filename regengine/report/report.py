@@ -16,7 +16,6 @@ from regengine.io.html import data_address, escape_invisible, link_to, render_pa
 from regengine.io.plain import plain, round_or_none
 from regengine.io.times import utc_now
 from regengine.places import coastline
-from regengine.records import VERDICT_WORDS, evidence_text, margin_of
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import (
     VERDICTS,
@@ -32,9 +31,10 @@ from regengine.report.figures import (
     verdict_figures,
 )
 from regengine.report.places import nadirs_of, outline_of, place_figures, places_of
-from regengine.result import FrameResult, Reviewed, decide_state
 from regengine.store.file import CHUNK_ROWS, photo_file, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
+from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of
+from regengine.store.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
 from regengine.store.rows import from_tables, join, select_frames
 from regengine.store.schema import select

@@ -19,7 +19,7 @@ from regengine.io.times import parse_iso_time
 from regengine.orbit.missions import FIRST_FLOWN_UTC
 from regengine.photo.formats import check_pixels
 from regengine.points.resection import SUSPECT_CHI_SQUARE
-from regengine.result import MIN_POINTS, FrameResult, ReviewedPoint
+from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     CONFIRMED,
     FOLLOWS_PX,

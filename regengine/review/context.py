@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from regengine.orbit.tle import TleSet
     from regengine.references.kinds import KindName
     from regengine.references.reference import LightMap
-    from regengine.result import FrameResult
     from regengine.review.frames import ReviewFrames
     from regengine.run_inputs import RunInputs
+    from regengine.store.result import FrameResult
     from regengine.store.reviews import Decisions
 
 # Reason code of a photo whose decoding crashed a worker, and might crash this process, too

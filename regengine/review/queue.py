@@ -17,13 +17,13 @@ from matchers.geometry.footprint import Bounds
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.places import name_view
-from regengine.records import margin_of, prior_nadir
-from regengine.result import Hypothesis
 from regengine.review.bodies import agreeing_px, camera_json, decision_json, points_json
 from regengine.review.context import ReviewContext
 from regengine.review.frames import FrameColumns, ReviewFrames
 from regengine.review.ground_track import horizon, track
 from regengine.review.photo_tiles import TILE_PX, max_zoom
+from regengine.store.records import margin_of, prior_nadir
+from regengine.store.result import Hypothesis
 from regengine.store.reviews import Brief, Decisions
 
 Status = Literal["open", "done", "disputed", "dependent", "second", "all"]

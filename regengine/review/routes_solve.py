@@ -29,7 +29,6 @@ from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position
 from regengine.points.resection import Free
 from regengine.references.kinds import KindName
-from regengine.result import MIN_POINTS, FrameResult
 from regengine.review.bodies import (
     MAX_POINTS,
     PLACED,
@@ -43,6 +42,7 @@ from regengine.review.bodies import (
 from regengine.review.context import ReviewContext
 from regengine.review.ground_track import track, track_at
 from regengine.review.routes_frames import FrameId
+from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
     from regengine.points.compare_maps import PhotoBesideMap

@@ -21,8 +21,8 @@ from regengine.errors import ConfigError, RegengineError, shorten_to_line
 
 if TYPE_CHECKING:
     from regengine.references.kinds import KindName
-    from regengine.result import FrameResult
     from regengine.run_inputs import RunInputs
+    from regengine.store.result import FrameResult
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 

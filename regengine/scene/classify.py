@@ -11,7 +11,6 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.propagation import CameraPosition
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_ids import frame_id_of
-from regengine.result import Answer, Reason
 from regengine.scene.context import MAX_SIGMA_ALONG_KM, apply_context
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import OTHER
@@ -20,6 +19,7 @@ from regengine.scene.models import SceneAnswer
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene, table_line
+from regengine.store.result import Answer, Reason
 
 # Classes without ground at night. The Moon is not among them: the model was trained only on
 # simulated Moons, and takes one dim night frame in a hundred for a Moon

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.result import DetectedLights
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, decode_lines, journal_path
+from regengine.store.result import DetectedLights
 from regengine.store.rows import (
     Selection,
     StoredFrame,

@@ -28,8 +28,15 @@ from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
 from regengine.photo.formats import check_pixels
 from regengine.places import name_view
-from regengine.result import MIN_POINTS, Choice, FrameResult, Reviewed, ReviewedPoint, decide_state
 from regengine.store.read import iter_blocks
+from regengine.store.result import (
+    MIN_POINTS,
+    Choice,
+    FrameResult,
+    Reviewed,
+    ReviewedPoint,
+    decide_state,
+)
 from regengine.store.rows import name_result
 from regengine.store.schema import select
 

@@ -17,7 +17,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import make_printable
 from regengine.places import name_view
-from regengine.result import (
+from regengine.store.result import (
     ControlPoint,
     Fit,
     FrameResult,

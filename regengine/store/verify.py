@@ -23,10 +23,10 @@ from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import ConfigError, StoreError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
-from regengine.result import Verdict
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
+from regengine.store.result import Verdict
 from regengine.store.rows import Table, Tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
 

@@ -23,7 +23,7 @@ from regengine.points.compare_maps import (
     snap,
 )
 from regengine.points.solve_points import PositionPrior, solve
-from regengine.result import ReviewedPoint
+from regengine.store.result import ReviewedPoint
 from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.samples import true_camera
 

@@ -19,7 +19,7 @@ from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result
 from regengine.registration.types import Match, Prior, Problem, SearchReferences, SearchState
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.simulated import picture_of, true_camera
 

@@ -19,7 +19,7 @@ from regengine.registration.day.map_features import make_features
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from tests.world.by_day import (
     ALTITUDE_KM,
     COLS,

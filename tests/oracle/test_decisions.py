@@ -55,7 +55,7 @@ from regengine.registration.types import (
     SearchState,
     StopReason,
 )
-from regengine.result import FrameResult, Reason
+from regengine.store.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
 
 ACCEPT, HOLD_OUT = AcceptParams(), HoldOutParams()

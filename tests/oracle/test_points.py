@@ -21,7 +21,7 @@ from regengine.errors import ConfigError
 from regengine.points.compare_maps import PhotoBesideMap, snap
 from regengine.points.solve_points import PositionPrior, solve
 from regengine.references.reference import LightMap
-from regengine.result import ReviewedPoint
+from regengine.store.result import ReviewedPoint
 from regengine.store.reviews import check_camera
 from tests.world.maps import STEP, write_geotiff
 from tests.world.towns import (

@@ -43,8 +43,8 @@ from regengine.registration.types import (
     StopReason,
     keeps_sky_free,
 )
-from regengine.result import ControlPoint
 from regengine.sky.stars.attitude import StarAttitude
+from regengine.store.result import ControlPoint
 from tests.oracle.conftest import Solved
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.simulated import sample_camera, true_camera

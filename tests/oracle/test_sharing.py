@@ -26,7 +26,7 @@ from regengine.batch.run import (
 )
 from regengine.batch.same_settings import RunSettings
 from regengine.registration.priors.neighbours import NeighbourPrior
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
 from tests.world.results import nothing_found, proposal
@@ -121,7 +121,7 @@ SCRIPT = textwrap.dedent(
     from regengine.photo.discover import find_photos
     from regengine.batch.run import BatchOptions, run_batch
     from regengine.batch.same_settings import RunSettings
-    from regengine.records import record_line
+    from regengine.store.records import record_line
     from regengine.store import writer as writer_module
 
     settings = RunSettings(parameters="{}", sha256="p")

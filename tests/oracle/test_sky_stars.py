@@ -36,7 +36,6 @@ from benchmarks.solve import (
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from regengine.errors import FrameError
 from regengine.orbit import icrs_to_itrf
-from regengine.result import Reason
 from regengine.sky.stars import attitude, catalogue
 from regengine.sky.stars.catalogue import (
     CatalogueError,
@@ -62,6 +61,7 @@ from regengine.sky.stars.star_verify import (
     weigh_detections,
 )
 from regengine.sky.stars.wcs import read_wcs, write_wcs
+from regengine.store.result import Reason
 
 # ---- cameras fitted to stars
 

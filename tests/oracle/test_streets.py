@@ -18,7 +18,7 @@ from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import register_frame
 from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.types import Prior, SearchReferences
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from tests.world.streets import (
     ALTITUDE_KM,
     FOCAL_MM,

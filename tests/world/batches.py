@@ -15,7 +15,7 @@ import pytest
 
 from regengine.batch.run import BatchOptions, BatchSummary, run_batch
 from regengine.batch.same_settings import RunSettings
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.world.results import nothing_found, proposal
 

@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from regengine.io.checksums import fingerprint
-from regengine.result import Choice, FrameResult
+from regengine.store.result import Choice, FrameResult
 from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
 from tests.world.program import Said, run
 from tests.world.results import nadir_camera, nothing_found, proposal, solved

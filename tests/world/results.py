@@ -8,7 +8,7 @@ import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from regengine.result import (
+from regengine.store.result import (
     ControlPoint,
     Fit,
     FrameResult,

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.pose import move_on_orbit, point_at_nadir, with_attitude
-from regengine.result import FrameResult, Reason, Verdict
+from regengine.store.result import FrameResult, Reason, Verdict
 from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.registration.report_result import iso_utc
-from regengine.result import DetectedLights, FrameResult, Reason
+from regengine.store.result import DetectedLights, FrameResult, Reason
 from tests.world.results import proposal
 
 START = datetime(2016, 5, 1, 12, tzinfo=UTC)

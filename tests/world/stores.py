@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from matchers.geometry.camera import Camera
-from regengine.result import DetectedLights, FrameResult, Reason
+from regengine.store.result import DetectedLights, FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.world.results import control_point, nadir_camera, nothing_found, proposal, solved

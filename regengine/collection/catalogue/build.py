@@ -45,8 +45,8 @@ from regengine.io.atomic import check_new_file, raise_as_store_error, replace_fi
 from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
 from regengine.places import chord
-from regengine.records import degrees_text
 from regengine.store.read import Snapshot, iter_frames
+from regengine.store.records import degrees_text
 from regengine.store.reviews import read_reviews
 
 if TYPE_CHECKING:

@@ -16,10 +16,17 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, find_looked_at
 from regengine.exchange.export.footprint import Ring, make_footprints
 from regengine.exchange.export.viewing import LonLat, View, view_geometry
-from regengine.records import prior_nadir
 from regengine.registration.control_points import ground_jacobian
-from regengine.result import Fit, FrameResult, NadirInput, Reviewed, ReviewedPoint, decide_state
 from regengine.store.file import photo_file
+from regengine.store.records import prior_nadir
+from regengine.store.result import (
+    Fit,
+    FrameResult,
+    NadirInput,
+    Reviewed,
+    ReviewedPoint,
+    decide_state,
+)
 from regengine.store.rows import StoredFrame
 
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate

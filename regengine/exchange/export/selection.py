@@ -21,9 +21,9 @@ import numpy as np
 from regengine.errors import ConfigError
 from regengine.exchange.export.columns import FRAME_COLUMNS
 from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
-from regengine.result import Reviewed
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
+from regengine.store.result import Reviewed
 from regengine.store.reviews import apply_review, read_reviews
 from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED

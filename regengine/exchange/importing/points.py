@@ -12,7 +12,7 @@ from pathlib import Path
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.record_values import wrap_lon
-from regengine.result import ReviewedPoint
+from regengine.store.result import ReviewedPoint
 
 MAX_BYTES = 50_000_000
 

@@ -73,7 +73,7 @@ from regengine.registration.types import (
     Place,
     Prior,
 )
-from regengine.result import FrameResult, Reason
+from regengine.store.result import FrameResult, Reason
 
 ANGLES = (0, 1, 2)
 POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)

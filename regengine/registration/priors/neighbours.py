@@ -14,7 +14,7 @@ import numpy as np
 from matchers.geometry.camera import Camera
 from regengine.photo.frame import Frame
 from regengine.registration.parameters import LENS, NeighbourParams
-from regengine.result import FrameResult
+from regengine.store.result import FrameResult
 
 # Name and value of the source that results with a neighbour prior record
 SOURCE = "hint"
@@ -33,7 +33,7 @@ class NeighbourPrior:
     """Prior of a frame from accepted frames of the same camera body.
 
     frames: Frame ids of the accepted frames.
-    offset_s: Their common time offset along the track, as in `regengine.result.SolvedCamera`.
+    offset_s: Their common time offset along the track, as in `regengine.store.result.SolvedCamera`.
     spread_s: Standard deviation of their offsets, with a lower limit.
     focal_ratio: Ratio of their focal length to the nominal one.
     mirrored, cropped: Whether their images are mirrored, or have the optical axis off the middle.

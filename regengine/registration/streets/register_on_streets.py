@@ -53,7 +53,7 @@ from regengine.registration.types import (
     SearchState,
 )
 from regengine.registration.windows import StreetMap
-from regengine.result import FrameResult, Reason
+from regengine.store.result import FrameResult, Reason
 
 
 def scale_picture(

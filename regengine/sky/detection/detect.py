@@ -18,8 +18,8 @@ from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, read_linear_light
-from regengine.result import Answer, Reason
 from regengine.sky.drawing import PicturePaths
+from regengine.store.result import Answer, Reason
 
 D = TypeVar("D", bound=Detections)
 Record = dict[str, Any]

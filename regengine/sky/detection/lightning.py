@@ -25,7 +25,6 @@ from regengine.photo.image import (
     mask_captions,
     read_linear_colours,
 )
-from regengine.result import Reason
 from regengine.scene.classify import NIGHT_SKY
 from regengine.scene.features import measure_features
 from regengine.scene.model_file import load_scene_model
@@ -39,6 +38,7 @@ from regengine.sky.detection.detect import (
     find_picture_limb,
 )
 from regengine.sky.drawing import PicturePaths
+from regengine.store.result import Reason
 
 # Heights of thundercloud tops and their halo, and the error of the limb, extend this far above it
 ABOVE_LIMB_DEG = 0.6

@@ -15,7 +15,6 @@ from regengine.errors import FrameError
 from regengine.io.tables import csv_lines
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.result import Answer
 from regengine.sky.detection.kinds import STREAKS
 from regengine.sky.drawing import (
     CYAN,
@@ -53,6 +52,7 @@ from regengine.sky.satellites.tracks import sample_track, touch_picture
 from regengine.sky.stars.photo import solve_photo
 from regengine.sky.stars.solve import StarSolution
 from regengine.sky.stars.wcs import read_wcs
+from regengine.store.result import Answer
 
 CERTAIN_FROM = 0.9  # probability of an identification
 NAMED_GAP_PX = 9.0  # between a streak's edge and its outline

@@ -17,13 +17,13 @@ from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, escape_terminal
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.result import Answer, Reason
 from regengine.sky.detection.kinds import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_search import StarIndices
 from regengine.sky.stars.wcs import write_wcs
+from regengine.store.result import Answer, Reason
 
 FAINTEST_G = 10.0  # limit of the catalogue file: 5 degree fields need its stars
 EXIF_LOG_FOCAL_SIGMA = 0.05  # zoom and focus: 2-3 % on originals; crops are solved as any lens

@@ -12,7 +12,6 @@ from scipy.special import bdtr, bdtrc
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.io.plain import format_count
-from regengine.result import Reason
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.star_fit import fit_camera
 from regengine.sky.stars.star_search import (
@@ -25,6 +24,7 @@ from regengine.sky.stars.star_search import (
     propose,
 )
 from regengine.sky.stars.star_verify import StarField, Verified, VerifyParameters, verify
+from regengine.store.result import Reason
 
 ACCEPT_LOG10_ODDS = 9.0  # as in astrometry.net: Lang et al. (2010), section 3
 CLEAR_LOG10_ODDS = 6.0  # of a proposal: above this, it is verified before other lenses are tried

@@ -9,7 +9,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import format_count, make_printable, plain
-from regengine.result import (
+from regengine.store.result import (
     FrameResult,
     Hypothesis,
     NadirInput,
