@@ -34,10 +34,10 @@ from benchmarks.rows import Row, append_row, read_csv, read_rows
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError
+from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.references.opening import DayMap, open_day_map
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.store.result import FrameResult

@@ -16,10 +16,10 @@ from typer import Argument, Option
 from benchmarks.earth_towns import make_towns
 from benchmarks.pages import tell
 from regengine.io.checksums import NAME, compute_sha256
+from regengine.maps.make import index_lights
+from regengine.maps.packaged import DAY, ELEMENT_SETS, FOLDER, LIGHTS
+from regengine.maps.places import TOWNS
 from regengine.orbit.tle import TleSet, load_tle_file, write_element_table
-from regengine.places import TOWNS
-from regengine.references.make import index_lights
-from regengine.references.packaged import DAY, ELEMENT_SETS, FOLDER, LIGHTS
 
 # Of the folder of real data
 LIGHTS_SOURCE = Path("lights/blackmarble_15as.tif")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from regengine.io.atomic import replace_files
-from regengine.places import TOWNS, arc_km, chord, directions, fold_letters
+from regengine.maps.places import TOWNS, arc_km, chord, directions, fold_letters
 
 MIN_PEOPLE = 5_000
 OTHER_NAMES_PEOPLE = 15_000  # towns that are found by their names in all languages

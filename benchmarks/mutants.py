@@ -8,7 +8,7 @@ What the tests reach is measured once, by the quick tests of a tree::
         --cov --cov-report= --cov-context=test --junitxml=TIMES.xml
 
 Then errors are drawn, and each is judged by tests that reach its line (``make mutants``). With
-``--module regengine/places.py`` so many are drawn from each such file, and told of each.
+``--module regengine/maps/places.py`` so many are drawn from each such file, and told of each.
 
 An error is *found* where a test fails or does not come to an end. Lines that only a fixture reached
 are booked on all tests of the file that asked for it first; compiled functions, whose lines

@@ -24,13 +24,13 @@ from benchmarks.trials.attempt import camera_of, write_trial
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import Trial, real_source
 from matchers.geometry.camera import Camera
+from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.opening import open_light_map
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.references.opening import open_light_map
 from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import full_frame_mm, generate_stages
-from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.lens import read_stage_yields

@@ -35,8 +35,8 @@ from regengine.outcomes import Detections, Registration, StarField, Store
 if TYPE_CHECKING:
     from regengine.batch.register import RegisterRun
     from regengine.io.urls import Url
+    from regengine.maps.reference import LightMap
     from regengine.photo.frame import FrameOptions
-    from regengine.references.reference import LightMap
     from regengine.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
@@ -53,12 +53,12 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
     used.
     """
-    from regengine.batch.at_hand import (
+    from regengine.maps.at_hand import (
         choose_element_sets,
         choose_maps,
     )
+    from regengine.maps.index.options import parse_blind_options
     from regengine.orbit.tle_format import describe_skipped
-    from regengine.registration.index.options import parse_blind_options
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.run_inputs import RunInputs
 
@@ -339,7 +339,7 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 
 def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     """Return the common inputs of photos to classify, checked and read."""
-    from regengine.batch.at_hand import choose_element_sets
+    from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.model_file import load_scene_model
@@ -464,6 +464,6 @@ def open_light_map(maps: Paths) -> LightMap:
     LightMapError
         If a map cannot be used.
     """
-    from regengine.references import opening
+    from regengine.maps import opening
 
     return opening.open_light_map(_paths(maps))

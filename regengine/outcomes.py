@@ -310,7 +310,7 @@ class Registration:
         """
         from PIL import Image
 
-        from regengine.references.opening import map_of_kind
+        from regengine.maps.opening import map_of_kind
         from regengine.registration.overlay import make_overlay
 
         reference = map_of_kind(self.result.reference_kind, self)

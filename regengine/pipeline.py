@@ -13,12 +13,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from regengine.errors import EphemerisError, LightMapError
+from regengine.maps.index.options import load_earth_index
+from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
+from regengine.maps.reference import LightMap
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
-from regengine.references.opening import day_map_of, map_of_kind, street_maps_of
-from regengine.references.reference import LightMap
-from regengine.registration.index.options import load_earth_index
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.registration.register import register_frame
@@ -30,8 +30,8 @@ from regengine.store.result import BY_DAY, FrameResult, Reason
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
+    from regengine.maps.kinds import KindName
     from regengine.orbit.propagation import CameraPosition
-    from regengine.references.kinds import KindName
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
+from regengine.maps.index.options import BlindOptions, load_earth_index
 from regengine.photo.frame import FrameOptions
-from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
+    from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
     from regengine.photo.records import FrameRecords
-    from regengine.references.reference import LightMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,8 @@ class RunInputs:
 
         LightMapError, EphemerisError or ConfigError if one of them cannot be used.
         """
+        from regengine.maps.opening import day_map_of, light_map_of, street_maps_of
         from regengine.orbit.position import element_sets, frame_records
-        from regengine.references.opening import day_map_of, light_map_of, street_maps_of
 
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:

@@ -10,8 +10,8 @@ from typing import Literal
 
 from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
+from regengine.maps.index.options import BlindOptions, index_file, load_earth_index
 from regengine.photo.frame import FrameOptions
-from regengine.registration.index.options import BlindOptions, index_file, load_earth_index
 from regengine.registration.parameters import RegisterParams, SearchParams
 
 CATEGORIES = ("cities", "cities_oblique")

@@ -22,7 +22,7 @@ from benchmarks.arrays import FloatArray
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
-from regengine.references.streets import draw_streets
+from regengine.maps.streets import draw_streets
 
 CITIES = ("paris", "osaka", "nagoya", "tokyo")
 CLASSES = (

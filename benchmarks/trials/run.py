@@ -42,17 +42,17 @@ from benchmarks.trials.shot import off_nadir_deg, view_shares
 from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError
-from regengine.references.build import build
-from regengine.references.opening import open_light_map, open_references
-from regengine.references.reference import LightMapInfo, NightLights
-from regengine.registration.index.earth import (
+from regengine.maps.build import build
+from regengine.maps.index.earth import (
     EarthIndex,
     build_earth_index,
     index_in_memory,
     read_earth_index,
     write_earth_index,
 )
-from regengine.registration.index.options import BlindOptions, load_earth_index
+from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.opening import open_light_map, open_references
+from regengine.maps.reference import LightMapInfo, NightLights
 from regengine.registration.types import SearchReferences
 from regengine.registration.windows import REGIONAL_DEG
 

@@ -43,7 +43,7 @@ class Drawing:
 
 def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reason:
     """Draw an overlay; return its path or the failure; ``hashed`` as in `overlay_path`."""
-    from regengine.references.opening import map_of_kind
+    from regengine.maps.opening import map_of_kind
     from regengine.registration.overlay import write_overlay
 
     result = drawing.result

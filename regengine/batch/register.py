@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.at_hand import identify_frame_to_fetch
 from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
 from regengine.batch.plan import count_reasons_to_redo, read_stored_verdicts
 from regengine.batch.remote import provide_photos
@@ -28,13 +27,14 @@ from regengine.io.console import VERDICTS, Advance
 from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url
+from regengine.maps.at_hand import identify_frame_to_fetch
+from regengine.maps.index.options import index_file, load_earth_index
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
-from regengine.registration.index.options import index_file, load_earth_index
 from regengine.registration.priors.neighbours import NeighbourPrior
 from regengine.run_inputs import RunInputs
 from regengine.store.read import iter_frames_numbered

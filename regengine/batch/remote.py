@@ -17,12 +17,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from regengine.batch.at_hand import identify_frame_to_fetch, locate_kept_photo
 from regengine.batch.plan import Task, list_reasons_to_redo_stored
 from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
+from regengine.maps.at_hand import identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.discover import find_photos, is_there, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
 from regengine.store.file import StoreFile

@@ -21,7 +21,7 @@ import numpy as np
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import Bounds
-from regengine.references.kinds import KindName
+from regengine.maps.kinds import KindName
 from regengine.registration.parameters import LENS
 from regengine.registration.streets.parameters import StreetParams
 from regengine.store.result import BY_DAY, FrameResult
@@ -159,7 +159,7 @@ def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:
 
 @lru_cache(maxsize=64)
 def _read_bounds(kind: KindName, path: Path) -> Bounds:
-    from regengine.references import open_references
+    from regengine.maps import open_references
 
     return open_references(kind, (path,)).bounds
 

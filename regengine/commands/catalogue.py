@@ -95,7 +95,7 @@ def build(
     from regengine.errors import ConfigError
     from regengine.exchange.export.frame import ExportFrame
     from regengine.io.console import show_progress
-    from regengine.references import open_light_map
+    from regengine.maps import open_light_map
 
     check_out(out, force)
     if lights and not pictures:
@@ -388,8 +388,8 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.api import lon_lat
     from regengine.collection.packages.package import PackagePlace
     from regengine.errors import ConfigError
+    from regengine.maps.places import place_index
     from regengine.photo.record_values import wrap_lon
-    from regengine.places import place_index
 
     if name is not None and at is not None:
         raise ConfigError("--place and --at both name a place: give one of them.")
@@ -510,7 +510,6 @@ def tasking(
     """
     from datetime import timedelta
 
-    from regengine.batch.at_hand import choose_element_sets
     from regengine.collection.tasking.plan import (
         ENDINGS,
         Good,
@@ -525,6 +524,7 @@ def tasking(
     from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.extras import need
     from regengine.io.times import parse_iso_time
+    from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets
 
     need("A plan", "pandas")

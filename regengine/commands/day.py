@@ -38,8 +38,8 @@ def get(
     Examples:
       regengine day get --bbox 5,43,8,46
     """
-    from regengine.references.make import get_day
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import get_day
+    from regengine.maps.reference import parse_bounds
 
     bounds = parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:
@@ -58,7 +58,7 @@ def info(
     Examples:
       regengine day info paris.tif
     """
-    from regengine.references.describe import list_facts
+    from regengine.maps.describe import list_facts
 
     say(*list_facts("day", pictures, as_json=as_json))
 
@@ -83,8 +83,8 @@ def build(
     Examples:
       regengine day build T31UDQ.tif --out paris.tif --credit Copernicus
     """
-    from regengine.references.make import build_day
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import build_day
+    from regengine.maps.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:

@@ -16,7 +16,7 @@ from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
-    from regengine.references.kinds import KindName
+    from regengine.maps.kinds import KindName
 
 
 def main(
@@ -76,8 +76,8 @@ def _opencv() -> tuple[str, str]:
 
 
 def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
-    from regengine.batch.at_hand import choose_maps
-    from regengine.references.opening import open_references
+    from regengine.maps.at_hand import choose_maps
+    from regengine.maps.opening import open_references
 
     found = [
         f"{one.title}, {west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north "
@@ -91,15 +91,15 @@ def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
 
 def _whence(path: Path) -> str:
     """Say where a file is, or that the package brings it."""
-    from regengine.references.packaged import FOLDER
+    from regengine.maps.packaged import FOLDER
 
     return "packaged" if path.parent == FOLDER else str(path)
 
 
 def _index(lights: list[Path]) -> tuple[str, str]:
-    from regengine.batch.at_hand import choose_maps
-    from regengine.registration.index.earth import read_earth_index
-    from regengine.registration.index.options import BlindOptions, index_beside, index_file
+    from regengine.maps.at_hand import choose_maps
+    from regengine.maps.index.earth import read_earth_index
+    from regengine.maps.index.options import BlindOptions, index_beside, index_file
 
     maps = choose_maps("lights", lights)
     index = index_file(BlindOptions(), maps)
@@ -112,7 +112,7 @@ def _index(lights: list[Path]) -> tuple[str, str]:
 
 
 def _element_sets() -> tuple[str, str]:
-    from regengine.batch.at_hand import choose_element_sets
+    from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets
     from regengine.orbit.rotation import utc_of
 

@@ -24,7 +24,7 @@ def put_out(
     table: FrameRecords, out: Path | None, tle: Path | None, *, as_json: bool, quiet: bool
 ) -> None:
     """Check the rows, write the table, print the records, and say in a line what there is."""
-    from regengine.batch.at_hand import choose_element_sets
+    from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import check_orbit
     from regengine.photo.archive.tables import format_csv, format_ndjson, write_table
 
@@ -157,6 +157,7 @@ def query(
     from regengine.errors import ConfigError
     from regengine.io.console import show_progress_bar
     from regengine.io.folders import cache_folder
+    from regengine.maps.reference import parse_bounds
     from regengine.photo.archive.query import (
         DATABASE,
         KEY_VARIABLE,
@@ -169,7 +170,6 @@ def query(
     )
     from regengine.photo.archive.tables import check_table
     from regengine.photo.archive.web import ArchiveClient, archive_address
-    from regengine.references.reference import parse_bounds
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")

@@ -66,8 +66,8 @@ def get(
       regengine lights get --from VNP46A4/
       regengine lights get --product VNP46A4 --date 2020 --bbox -12,34,32,60
     """
-    from regengine.references.make import get_lights
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import get_lights
+    from regengine.maps.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--bbox")
     if source and url is not None:
@@ -106,7 +106,7 @@ def info(
       regengine lights info earth.tif
       regengine lights info PAR_2019_01.tif earth.tif --json
     """
-    from regengine.references.describe import list_facts
+    from regengine.maps.describe import list_facts
 
     say(*list_facts("lights", maps, as_json=as_json))
 
@@ -133,8 +133,8 @@ def build(
       regengine lights build BlackMarble_2016.tif --out earth.tif
       regengine lights build VNP46A4/ --out europe.tif --bbox -12,34,32,60 --no-index
     """
-    from regengine.references.make import build_lights
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import build_lights
+    from regengine.maps.reference import parse_bounds
 
     region = None if bbox is None else parse_bounds(bbox)
     with listen(quiet=quiet) as listener:
@@ -169,7 +169,7 @@ def index(
       regengine lights index earth.tif
       regengine register night.jpg --lights earth.tif
     """
-    from regengine.references.make import index_lights
+    from regengine.maps.make import index_lights
 
     with listen(quiet=quiet) as listener:
         index_lights(maps, out, overwrite=force, listener=listener)

@@ -17,7 +17,7 @@ from regengine.options import DetectOptions, OutputOptions, RegisterOptions, Run
 
 if TYPE_CHECKING:
     from regengine.batch.run_files import RunFiles
-    from regengine.references.make import Listener
+    from regengine.maps.make import Listener
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2
@@ -157,7 +157,7 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
 def listen(*, quiet: bool) -> Iterator[Listener]:
     """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
     from regengine.io.console import say, show_progress_bar
-    from regengine.references.make import Listener
+    from regengine.maps.make import Listener
 
     with show_progress_bar(quiet=quiet) as progress:
         yield Listener(

@@ -73,10 +73,10 @@ def main(
     begin_lines(run)
     import logging
 
-    from regengine.batch.at_hand import choose_element_sets
     from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.io.console import open_result_stream
+    from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.tle import load_element_sets
     from regengine.orbit.tle_format import describe_skipped
     from regengine.sky.detection.kinds import STREAKS

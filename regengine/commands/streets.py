@@ -43,8 +43,8 @@ def build(
       regengine streets build ile-de-france.osm.pbf
       regengine streets build roads.gpkg --out paris.tif --bbox 1.8,48.5,2.9,49.2
     """
-    from regengine.references.make import build_streets
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import build_streets
+    from regengine.maps.reference import parse_bounds
 
     bounds = None if region is None else parse_bounds(region, "--bbox")
     with listen(quiet=quiet) as listener:
@@ -70,7 +70,7 @@ def info(
     Examples:
       regengine streets info paris.tif
     """
-    from regengine.references.describe import list_facts
+    from regengine.maps.describe import list_facts
 
     say(*list_facts("streets", maps, as_json=as_json))
 
@@ -98,8 +98,8 @@ def get(
       regengine streets get "Portland, United States"
       regengine streets get --bbox 134.9,34.1,136.1,35.1
     """
-    from regengine.references.make import get_streets
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.make import get_streets
+    from regengine.maps.reference import parse_bounds
 
     if (place is None) == (bbox is None):
         raise ConfigError("Give a place or --bbox: regengine streets get Paris.")

@@ -31,7 +31,7 @@ def add(
     Examples:
       regengine tle add iss.txt
     """
-    from regengine.batch.at_hand import keep_element_sets
+    from regengine.maps.at_hand import keep_element_sets
     from regengine.orbit.describe import describe_element_sets
     from regengine.orbit.tle import load_tle_file
     from regengine.orbit.tle_format import describe_skipped
@@ -66,7 +66,7 @@ def get(
     """
     from datetime import UTC
 
-    from regengine.batch.at_hand import keep_element_sets
+    from regengine.maps.at_hand import keep_element_sets
     from regengine.orbit.describe import describe_element_sets
     from regengine.orbit.fetch import check_reach, fetch_latest
     from regengine.orbit.tle import load_tle_file

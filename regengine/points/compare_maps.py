@@ -18,10 +18,10 @@ from matchers.lights.patch_fit import FLOOR_PX
 from matchers.lights.patches import choose_patches, count_cells, match_patches, measure_texture
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
+from regengine.maps.kinds import KindName
+from regengine.maps.reference import NightLights
 from regengine.photo.image import read_linear_light
 from regengine.points.resection import COMPARED, point_pairs, turn_to_places
-from regengine.references.kinds import KindName
-from regengine.references.reference import NightLights
 from regengine.registration.day.parameters import DayParams
 from regengine.registration.day.register_on_day import read_day_light
 from regengine.registration.prepare_photo import find_photo_lights, fine_px

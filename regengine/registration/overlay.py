@@ -28,10 +28,10 @@ from matchers.geometry.earth import (
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
+from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
+from regengine.maps.reference import NightLights
 from regengine.photo.formats import PhotoFile
 from regengine.photo.record_values import wrap_lon
-from regengine.places import COAST_TOLERANCE_KM, coast_lines, place_index
-from regengine.references.reference import NightLights
 from regengine.sky.drawing import Colour, Picture, write_picture
 from regengine.store.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.store.result import ControlPoint, FrameResult

@@ -38,6 +38,7 @@ from matchers.lights.polar_patches import (
 )
 from matchers.lights.verify import find_light_peaks
 from matchers.points.asterisms import frames
+from regengine.maps.index.earth import LightLevel
 from regengine.registration.align import (
     LATTICE,
     align_first,
@@ -47,7 +48,6 @@ from regengine.registration.align import (
     make_hypothesis,
     unmirror,
 )
-from regengine.registration.index.earth import LightLevel
 from regengine.registration.parameters import IndexParams
 from regengine.registration.priors.lens import is_telephoto
 from regengine.registration.priors.tracks import make_tracks

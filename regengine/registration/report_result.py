@@ -19,6 +19,8 @@ from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
+from regengine.maps.packaged import ELEMENT_SETS
+from regengine.maps.reference import LightMapInfo, Reference
 from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
 from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, contradicts
 from regengine.orbit.propagation import (
@@ -29,8 +31,6 @@ from regengine.orbit.propagation import (
 )
 from regengine.orbit.sun_moon import sun_direction, sun_moon
 from regengine.photo.frame import Frame
-from regengine.references.packaged import ELEMENT_SETS
-from regengine.references.reference import LightMapInfo, Reference
 from regengine.registration.accept import (
     check_blind_fit,
     decide,

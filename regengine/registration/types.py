@@ -24,8 +24,8 @@ from matchers.geometry.pose import PosePrior
 from matchers.lights.patch_fit import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
+from regengine.maps.reference import NightLights
 from regengine.orbit.missions import ANY_KM
-from regengine.references.reference import NightLights
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import Seen
@@ -34,9 +34,9 @@ from regengine.registration.windows import MapWindows, StreetMap
 from regengine.store.result import Reason
 
 if TYPE_CHECKING:
+    from regengine.maps.index.earth import EarthIndex
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
-    from regengine.registration.index.earth import EarthIndex
     from regengine.registration.priors.neighbours import NeighbourPrior
     from regengine.sky.stars.attitude import StarAttitude
 

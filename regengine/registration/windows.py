@@ -15,7 +15,7 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from regengine.errors import LightMapError
-from regengine.references.reference import NightLights
+from regengine.maps.reference import NightLights
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 # Window pixels are never smaller than map pixels

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import trace_visible_outline
-from regengine.places import ABSURD
+from regengine.maps.places import ABSURD
 from regengine.report.figures import Photos, count_by
 from regengine.store.result import FrameResult
 

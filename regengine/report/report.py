@@ -15,7 +15,7 @@ from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, escape_invisible, link_to, render_page, thumbnail_jpeg
 from regengine.io.plain import plain, round_or_none
 from regengine.io.times import utc_now
-from regengine.places import coastline
+from regengine.maps.places import coastline
 from regengine.registration.overlay import overlay_path
 from regengine.report.figures import (
     VERDICTS,

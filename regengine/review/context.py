@@ -18,9 +18,9 @@ from regengine.io.checksums import compute_sha256_once
 from regengine.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
+    from regengine.maps.kinds import KindName
+    from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
-    from regengine.references.kinds import KindName
-    from regengine.references.reference import LightMap
     from regengine.review.frames import ReviewFrames
     from regengine.run_inputs import RunInputs
     from regengine.store.result import FrameResult

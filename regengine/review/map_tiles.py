@@ -15,8 +15,8 @@ from detectors.constants import SEMI_MAJOR_M
 from matchers.geometry.footprint import Bounds
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
-from regengine.references.reference import LightMap
-from regengine.references.services import row_lat_deg
+from regengine.maps.reference import LightMap
+from regengine.maps.services import row_lat_deg
 
 TILE_PX = 256
 MARGIN_PX = 2.0  # margin of the map around a tile, for interpolation at its edges

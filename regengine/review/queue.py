@@ -16,7 +16,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import Bounds
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
-from regengine.places import name_view
+from regengine.maps.places import name_view
 from regengine.review.bodies import agreeing_px, camera_json, decision_json, points_json
 from regengine.review.context import ReviewContext
 from regengine.review.frames import FrameColumns, ReviewFrames

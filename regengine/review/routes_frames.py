@@ -37,7 +37,7 @@ from regengine.store.result import FrameResult
 from regengine.store.reviews import Judged, check_work, describe_judged_state
 
 if TYPE_CHECKING:
-    from regengine.references.reference import LightMap
+    from regengine.maps.reference import LightMap
 
 
 REACH_S = 300.0  # the station flies from above a place to its horizon in this time

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import ConfigError
-from regengine.places import Place, outlines, place_index
-from regengine.references.kinds import KindName
+from regengine.maps.kinds import KindName
+from regengine.maps.places import Place, outlines, place_index
 from regengine.review.context import ReviewContext, find_registered_photo
 from regengine.review.queue import VERSION_DIGITS, edges_of
 

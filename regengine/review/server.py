@@ -21,8 +21,8 @@ from regengine.review.frames import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
-    from regengine.references.kinds import KindName
-    from regengine.references.reference import LightMap
+    from regengine.maps.kinds import KindName
+    from regengine.maps.reference import LightMap
     from regengine.run_inputs import RunInputs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -185,8 +185,8 @@ def _open_maps(
     """The given maps by kind; their heads are read, so that errors are reported at once."""
     found: dict[KindName, LightMap] = {}
     if lights or streets or day:
-        from regengine.references.opening import open_day_map, open_light_map, open_references
-        from regengine.references.reference import LightMap
+        from regengine.maps.opening import open_day_map, open_light_map, open_references
+        from regengine.maps.reference import LightMap
 
         if lights:
             found["lights"] = open_light_map([path.absolute() for path in lights])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
-from regengine.references.kinds import KindName
+from regengine.maps.kinds import KindName
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 

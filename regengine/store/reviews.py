@@ -26,8 +26,8 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
+from regengine.maps.places import name_view
 from regengine.photo.formats import check_pixels
-from regengine.places import name_view
 from regengine.store.read import iter_blocks
 from regengine.store.result import (
     MIN_POINTS,
@@ -416,7 +416,7 @@ def name_shown(result: FrameResult | None, review: Reviewed | None) -> tuple[str
     """Name and country of what a photo shows; empty if unknown.
 
     The place is the one that the reviewer named, else that of the camera that they accepted, else
-    that of the engine's proposal; see `regengine.places.name_view`.
+    that of the engine's proposal; see `regengine.maps.places.name_view`.
     """
     if review is not None and review.place is not None:
         return review.place["name"], review.place["country"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import make_printable
-from regengine.places import name_view
+from regengine.maps.places import name_view
 from regengine.store.result import (
     ControlPoint,
     Fit,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from regengine import open_light_map
+from regengine.maps.opening import street_maps_of
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.references.opening import street_maps_of
 from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.register import register_frame
 from regengine.registration.types import Prior, SearchReferences

@@ -15,8 +15,8 @@ from PIL import Image
 
 from regengine.errors import LightMapError
 from regengine.io.tables import name_cell, path_cell
+from regengine.maps.services import read_tile
 from regengine.photo.frame_ids import frame_id_of
-from regengine.references.services import read_tile
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.conftest import ROOT
@@ -85,7 +85,7 @@ def test_libraries_are_told_which_format_a_file_may_have() -> None:
             seen += 1
             named = {keyword.arg for keyword in node.keywords}
             # The builder of maps reads again what it has just written, by a profile with a driver
-            if wanted[name] not in named and not place.startswith("regengine/references/build.py"):
+            if wanted[name] not in named and not place.startswith("regengine/maps/build.py"):
                 found.append(f"{place}: {name} without {wanted[name]}")
     assert found == []
     assert seen >= 6

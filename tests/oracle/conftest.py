@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from regengine import open_light_map
+from regengine.maps.index.earth import EarthIndex
+from regengine.maps.index.options import BlindOptions, load_earth_index
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.registration.index.earth import EarthIndex
-from regengine.registration.index.options import BlindOptions, load_earth_index
 from regengine.registration.register import search_frame
 from regengine.registration.report_result import report_result
 from regengine.registration.types import Match, Prior, Problem, SearchReferences, SearchState

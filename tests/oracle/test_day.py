@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from matchers.geometry.camera import Camera
+from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.references.opening import DayMap, open_day_map
 from regengine.registration.day.map_features import make_features
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.register_on_day import register_on_day

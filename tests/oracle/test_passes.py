@@ -24,11 +24,11 @@ from regengine.collection.tasking.plan import (
 )
 from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
+from regengine.maps.places import PlaceTable
 from regengine.orbit import (
     load_tle_file,
     track_positions,
 )
-from regengine.places import PlaceTable
 from tests.world.elements import Elements
 from tests.world.program import Said, run
 

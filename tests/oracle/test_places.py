@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regengine import data
-from regengine.batch.at_hand import choose_element_sets, choose_maps
 from regengine.io.checksums import compute_sha256, read_sums
-from regengine.orbit.tle import load_element_sets, load_tle_file
-from regengine.places import (
+from regengine.maps.at_hand import choose_element_sets, choose_maps
+from regengine.maps.opening import open_references
+from regengine.maps.places import (
     PlaceIndex,
     name_view,
     place_index,
 )
-from regengine.references.opening import open_references
+from regengine.orbit.tle import load_element_sets, load_tle_file
 from tests.world.maps import write_geotiff
 from tests.world.results import nadir_camera
 

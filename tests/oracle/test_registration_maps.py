@@ -22,14 +22,14 @@ from detectors.constants import KM_PER_DEGREE as KM
 from matchers.geometry.light_grid import LightGrid
 from regengine import LightMap, open_light_map
 from regengine.errors import ConfigError
-from regengine.places import coast_lines
-from regengine.registration import windows
-from regengine.registration.index.earth import (
+from regengine.maps.index.earth import (
     SIZES_KM,
     EarthIndex,
     read_earth_index,
     write_earth_index,
 )
+from regengine.maps.places import coast_lines
+from regengine.registration import windows
 from regengine.registration.overlay import (
     draw_coast,
     draw_graticule,

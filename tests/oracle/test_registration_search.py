@@ -15,10 +15,11 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from matchers.geometry.pose import turn_camera
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
+from regengine.maps.index.earth import EarthIndex
+from regengine.maps.opening import open_light_map
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.references.opening import open_light_map
 from regengine.registration.align import is_same_view, score_hypothesis
 from regengine.registration.control_points import (
     choose_four,
@@ -28,7 +29,6 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.index.earth import EarthIndex
 from regengine.registration.parameters import PointParams, RegisterParams, SearchParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior

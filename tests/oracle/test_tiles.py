@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine import LightMap, open_light_map
+from regengine.maps import open_references
+from regengine.maps.build import plan_grid, write_reference
+from regengine.maps.reference import PixelGrid
+from regengine.maps.services import TileSet
 from regengine.photo.formats import read_photo_file
-from regengine.references import open_references
-from regengine.references.build import plan_grid, write_reference
-from regengine.references.reference import PixelGrid
-from regengine.references.services import TileSet
 from regengine.review.map_tiles import MapTiles
 from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 from tests.world.maps import blob

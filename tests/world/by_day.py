@@ -17,7 +17,7 @@ from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
 from matchers.geometry.view import render_known
 from regengine.io.gdal import open_gdal_session
-from regengine.references.opening import DayMap, open_day_map
+from regengine.maps.opening import DayMap, open_day_map
 
 STEP_DEG, WEST, NORTH, COLS, ROWS = 0.01, 10.0, 44.0, 1300, 1000
 ALTITUDE_KM, PITCH_UM = 400.0, 5.6

@@ -44,7 +44,7 @@ from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_f
 from regengine.io.atomic import check_new_file, raise_as_store_error, replace_files
 from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
-from regengine.places import chord
+from regengine.maps.places import chord
 from regengine.store.read import Snapshot, iter_frames
 from regengine.store.records import degrees_text
 from regengine.store.reviews import read_reviews

@@ -38,8 +38,8 @@ from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_
 from regengine.errors import FrameError
 from regengine.exchange.export.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
-from regengine.places import ABSURD
-from regengine.references.reference import NightLights
+from regengine.maps.places import ABSURD
+from regengine.maps.reference import NightLights
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 
 if TYPE_CHECKING:

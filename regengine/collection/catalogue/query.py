@@ -283,7 +283,7 @@ def rows_showing(catalogue: Catalogue, name: str) -> list[str]:
     """Store and number of the frames whose footprint contains a town; empty for an unknown town."""
     import shapely
 
-    from regengine.places import place_index
+    from regengine.maps.places import place_index
 
     found = place_index().search(name, 1)
     if not found:

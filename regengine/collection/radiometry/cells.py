@@ -24,10 +24,10 @@ from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import estimate_ground_sigma
 from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
+from regengine.maps.reference import LightMap
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.photo.lens_profile import Falloff
-from regengine.references.reference import LightMap
 from regengine.registration.prepare_photo import find_glare
 
 MIN_RISE_SHARE = 0.2

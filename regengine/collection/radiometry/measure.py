@@ -23,8 +23,8 @@ from regengine.collection.radiometry.comparison import Comparison, compare
 from regengine.collection.radiometry.gain import Gain, fit_gain
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import MapGrid
+from regengine.maps.reference import LightMap
 from regengine.photo.lens_profile import LensProfile, choose_profile
-from regengine.references.reference import LightMap
 
 # Probability that a photo without any change shows one
 FALSE_ALARM = 0.01

@@ -33,9 +33,9 @@ from regengine.io.atomic import replace_files
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
+from regengine.maps.lights import period_of
+from regengine.maps.reference import LightMap, Reference
 from regengine.photo.lens_profile import LensProfile
-from regengine.references.lights import period_of
-from regengine.references.reference import LightMap, Reference
 
 Earlier = Literal["map", "photo", "neither", "unknown"]
 # What a change by its kind, photo against map, is from the earlier of both to the later

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv
+from regengine.maps.places import PlaceTable
 from regengine.photo.record_values import parse_number, wrap_lon
-from regengine.places import PlaceTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -43,7 +43,7 @@ class Town:
 
 def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
     """Find the nearest city of each place."""
-    from regengine.places import place_index
+    from regengine.maps.places import place_index
 
     index, no_place = place_index(), (float("nan"), float("nan"))
     lon, lat = zip(*(no_place if one is None else one for one in places), strict=True)
@@ -210,7 +210,7 @@ class ExportFrame:
 
     @cached_property
     def shown(self) -> Town:
-        """What the photo shows: as the reviewer named it, else `regengine.places.name_view`.
+        """What the photo shows: as the reviewer named it, else `regengine.maps.places.name_view`.
 
         The city may be a sea; the distance is that from `looked_at`.
         """
@@ -218,7 +218,7 @@ class ExportFrame:
             named = self.review.place
             name, country, town = named["name"], named["country"], (named["lon"], named["lat"])
         else:
-            from regengine.places import name_view
+            from regengine.maps.places import name_view
 
             place = name_view(self.camera)
             if place is None:

@@ -25,9 +25,9 @@ from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
-from regengine.references.opening import SEA, DayMap
-from regengine.references.packaged import FOLDER
-from regengine.references.reference import Reference
+from regengine.maps.opening import SEA, DayMap
+from regengine.maps.packaged import FOLDER
+from regengine.maps.reference import Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands
 

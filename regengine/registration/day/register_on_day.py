@@ -30,13 +30,13 @@ from matchers.geometry.pose import (
 from matchers.geometry.pose_fit import PoseFit, fit_pose
 from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
+from regengine.maps.opening import DayMap
+from regengine.maps.reference import Reference
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
-from regengine.references.opening import DayMap
-from regengine.references.reference import Reference
 from regengine.registration.align import locate_camera
 from regengine.registration.day.map_features import MapFeatures, find_map_features, make_features
 from regengine.registration.day.parameters import DayParams, FeatureParams

@@ -20,8 +20,8 @@ from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from regengine.maps.reference import NightLights
 from regengine.photo.frame import Frame
-from regengine.references.reference import NightLights
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
 # 1,134 km. A radius of 400 km discriminates places on the orbit best (1.3 nats), and 800 km hardly

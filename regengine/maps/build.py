@@ -22,9 +22,9 @@ from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import open_raster, raise_write_failures
-from regengine.references.formats import has_all_blocks
-from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
-from regengine.references.reference import FACTORS, Mask, PixelGrid, References, Values, mosaic
+from regengine.maps.formats import has_all_blocks
+from regengine.maps.kinds import FORMAT_TAG, KINDS, KindName
+from regengine.maps.reference import FACTORS, Mask, PixelGrid, References, Values, mosaic
 
 Progress = Callable[[int, int], None]
 ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]

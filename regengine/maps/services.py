@@ -27,16 +27,16 @@ from regengine.io.folders import cache_folder
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
 from regengine.io.urls import parse_host
-from regengine.references.build import Progress, encode
-from regengine.references.kinds import KINDS, KindName
-from regengine.references.lights import (
+from regengine.maps.build import Progress, encode
+from regengine.maps.kinds import KINDS, KindName
+from regengine.maps.lights import (
     date_of_name,
     display_saturation,
     display_table,
     lights_only_luma,
     product_of_name,
 )
-from regengine.references.reference import PixelGrid
+from regengine.maps.reference import PixelGrid
 
 # NASA's Global Imagery Browse Services; need no key.
 GIBS = "https://gibs.earthdata.nasa.gov/wmts/epsg3857/best/{}/GoogleMapsCompatible_Level8/"

@@ -14,7 +14,7 @@ from regengine.orbit.missions import ANY_KM, mission_heights_km
 
 if TYPE_CHECKING:
     from matchers.geometry.footprint import Bounds
-    from regengine.registration.index.earth import EarthIndex
+    from regengine.maps.index.earth import EarthIndex
 
 
 Mode = Literal["auto", "always", "never"]
@@ -44,7 +44,7 @@ def parse_blind_options(
 
     Raises ConfigError if an option makes no sense.
     """
-    from regengine.references.reference import parse_bounds
+    from regengine.maps.reference import parse_bounds
 
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")
@@ -66,7 +66,7 @@ def index_beside(path: Path) -> Path:
 
 def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
     """File of the index that is used: the given one, or that of the widest map; None without."""
-    from regengine.references.opening import light_map_of
+    from regengine.maps.opening import light_map_of
 
     if options.index is not None:
         return options.index
@@ -88,8 +88,8 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     Returns None if there is no file and the map is so large that building an index takes minutes.
     Raises ConfigError if the given file cannot be used.
     """
-    from regengine.references.opening import light_map_of
-    from regengine.registration.index.earth import index_in_memory, read_earth_index
+    from regengine.maps.index.earth import index_in_memory, read_earth_index
+    from regengine.maps.opening import light_map_of
 
     file, whole = index_file(options, maps), None
     if file is not None:

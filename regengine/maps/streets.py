@@ -27,9 +27,9 @@ from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
-from regengine.references.build import Progress, check_free_space, plan_grid, write_reference
-from regengine.references.kinds import KINDS
-from regengine.references.reference import FACTORS, PixelGrid
+from regengine.maps.build import Progress, check_free_space, plan_grid, write_reference
+from regengine.maps.kinds import KINDS
+from regengine.maps.reference import FACTORS, PixelGrid
 
 if TYPE_CHECKING:
     import geopandas

@@ -9,9 +9,9 @@ from pathlib import Path
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.folders import data_folder
+from regengine.maps.kinds import KindName
+from regengine.maps.packaged import ELEMENT_SETS, MAPS, check_packaged
 from regengine.photo.frame_ids import archive_name, record_place
-from regengine.references.kinds import KindName
-from regengine.references.packaged import ELEMENT_SETS, MAPS, check_packaged
 
 MAP_ENDINGS = (".tif", ".tiff")
 
@@ -56,7 +56,7 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     own = tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
     packaged = MAPS[kind]
     if own and packaged:
-        from regengine.references.opening import open_references
+        from regengine.maps.opening import open_references
 
         for one in open_references(kind, own):
             west, south, east, north = one.grid.bounds

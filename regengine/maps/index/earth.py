@@ -33,8 +33,8 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
-from regengine.references.formats import read_content_sha256
-from regengine.references.reference import NightLights
+from regengine.maps.formats import read_content_sha256
+from regengine.maps.reference import NightLights
 
 # Pixel sizes of the levels: from the field of an 85 mm lens at nadir to whole regions under the
 # limb

@@ -23,8 +23,8 @@ from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
-from regengine.references.kinds import KINDS, KindName
-from regengine.references.lights import (
+from regengine.maps.kinds import KINDS, KindName
+from regengine.maps.lights import (
     Mask,
     Values,
     display_table,

@@ -17,8 +17,8 @@ import numpy as np
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.folders import data_folder
-from regengine.references.kinds import KindName
-from regengine.references.reference import LightMap, References
+from regengine.maps.kinds import KindName
+from regengine.maps.reference import LightMap, References
 
 
 def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> References:
@@ -39,7 +39,7 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
     LightMapError
         A file is missing, not of this kind, damaged or without coordinate system.
     """
-    from regengine.references.formats import open_files
+    from regengine.maps.formats import open_files
 
     if paths is None:
         paths = sorted((data_folder() / kind).glob("*.tif"))

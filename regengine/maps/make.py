@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
 from matchers.geometry.footprint import Bounds
-from regengine.batch.at_hand import usual_map
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import check_new_file, hold_lock, raise_as_store_error
 from regengine.io.folders import cache_folder, data_folder, make_folder
 from regengine.io.plain import format_count
 from regengine.io.urls import parse_host
-from regengine.references.build import (
+from regengine.maps.at_hand import usual_map
+from regengine.maps.build import (
     Progress,
     build,
     check_free_space,
@@ -33,10 +33,12 @@ from regengine.references.build import (
     plan_grid,
     write_reference,
 )
-from regengine.references.kinds import KindName
-from regengine.references.opening import open_light_map, open_references
-from regengine.references.reference import LightMap
-from regengine.references.services import (
+from regengine.maps.index.earth import build_earth_index, write_earth_index
+from regengine.maps.index.options import index_beside
+from regengine.maps.kinds import KindName
+from regengine.maps.opening import open_light_map, open_references
+from regengine.maps.reference import LightMap
+from regengine.maps.services import (
     LAADS,
     SERVICES,
     TOKEN_VARIABLE,
@@ -44,9 +46,7 @@ from regengine.references.services import (
     TileSet,
     fetch_vnp46,
 )
-from regengine.references.streets import DISK_SHARE, draw_streets
-from regengine.registration.index.earth import build_earth_index, write_earth_index
-from regengine.registration.index.options import index_beside
+from regengine.maps.streets import DISK_SHARE, draw_streets
 
 # Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
@@ -66,7 +66,7 @@ def locate_place(place: str) -> tuple[str, float, float]:
     try:
         lon, lat = (float(part) for part in place.split(","))
     except ValueError:
-        from regengine.places import place_index
+        from regengine.maps.places import place_index
 
         found = place_index().search(place, 1)
         if not found:

@@ -27,8 +27,8 @@ from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
-from regengine.references.kinds import FORMAT_TAG, KINDS, KindName
-from regengine.references.lights import (
+from regengine.maps.kinds import FORMAT_TAG, KINDS, KindName
+from regengine.maps.lights import (
     MAX_RADIANCE,
     MIN_RADIANCE,
     date_of_name,
@@ -36,7 +36,7 @@ from regengine.references.lights import (
     product_of_name,
     radiance_factor,
 )
-from regengine.references.reference import PixelGrid, Reference
+from regengine.maps.reference import PixelGrid, Reference
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NETCDF_MAGIC = b"CDF"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.references.kinds import KindName
-from regengine.references.opening import open_references
-from regengine.references.reference import References
+from regengine.maps.kinds import KindName
+from regengine.maps.opening import open_references
+from regengine.maps.reference import References
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 
