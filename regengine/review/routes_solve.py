@@ -28,7 +28,7 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.maps.kinds import KindName
 from regengine.orbit.propagation import camera_position
-from regengine.points.resection import Free
+from regengine.registration.points.resection import Free
 from regengine.review.bodies import (
     MAX_POINTS,
     PLACED,
@@ -45,8 +45,8 @@ from regengine.review.routes_frames import FrameId
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
-    from regengine.points.compare_maps import PhotoBesideMap
-    from regengine.points.solve_points import PointFit, PositionPrior
+    from regengine.registration.points.compare_maps import PhotoBesideMap
+    from regengine.registration.points.solve_points import PointFit, PositionPrior
     from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # that are cached while a person compares them with the map
@@ -114,7 +114,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """Fit a camera to points; returns it with the residual of each point."""
-        from regengine.points.solve_points import solve
+        from regengine.registration.points.solve_points import solve
 
         start = check_sent(context.result(number), body.start, body.points)
         assert start is not None
@@ -170,7 +170,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         number: int, body: CameraBody, points: Sequence[PointBody] = ()
     ) -> tuple[Camera, PhotoBesideMap]:
         """The camera that was sent, and the photo beside the map."""
-        from regengine.points.compare_maps import choose_side_px, read_beside_map
+        from regengine.registration.points.compare_maps import choose_side_px, read_beside_map
 
         result = context.result(number)
         kind, path = result.reference_kind, context.photo_path(number)
@@ -189,7 +189,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/snap")
     def snapped(number: FrameId, body: SnapBody) -> dict[str, Any]:
         """The point moved to where photo and map agree best."""
-        from regengine.points.compare_maps import snap
+        from regengine.registration.points.compare_maps import snap
 
         camera, beside = read_compared(number, body.camera, [body.point])
         found = snap(camera, body.point.point(), beside, photo_moves=body.moves == "photo")
@@ -202,7 +202,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         ``sigma_px`` is its standard deviation. Both are None, with the reason, if photo and map
         cannot be compared.
         """
-        from regengine.points.compare_maps import compare_at_point
+        from regengine.registration.points.compare_maps import compare_at_point
 
         camera, beside = read_compared(number, body.camera, body.points)
         found = [compare_at_point(camera, one.point(), beside) for one in body.points]
@@ -224,7 +224,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         These are the strongest lights, or the patches of streets or ground with the most structure.
         ``chance`` is the expected share of matches for an unrelated camera.
         """
-        from regengine.points.compare_maps import find_marks
+        from regengine.registration.points.compare_maps import find_marks
 
         found = find_marks(*read_compared(number, body.camera))
         if found is None:
@@ -245,7 +245,7 @@ def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
 
     @lru_cache(maxsize=KEPT_FRAMES)
     def known(number: int) -> PositionPrior:
-        from regengine.points.solve_points import PositionPrior
+        from regengine.registration.points.solve_points import PositionPrior
 
         result = context.result(number)
         nadir, nadirs = result.nadir, track(result.time_utc, context.tles)

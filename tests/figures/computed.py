@@ -15,14 +15,14 @@ from matchers.geometry.earth import geodetic_to_ecef, great_circle_km, incidence
 from matchers.geometry.footprint import corner_lonlat, diagonal_km, trace_visible_outline
 from matchers.geometry.pose import move_on_orbit, off_nadir_attitude, turn_camera, with_attitude
 from regengine import open_light_map
-from regengine.points.compare_maps import (
+from regengine.registration.points.compare_maps import (
     choose_side_px,
     compare_at_point,
     find_marks,
     read_beside_map,
     snap,
 )
-from regengine.points.solve_points import PositionPrior, solve
+from regengine.registration.points.solve_points import PositionPrior, solve
 from regengine.store.result import ReviewedPoint
 from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.samples import true_camera

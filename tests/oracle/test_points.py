@@ -19,8 +19,8 @@ from matchers.lights.photo_light import LightImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
 from regengine.maps.reference import LightMap
-from regengine.points.compare_maps import PhotoBesideMap, snap
-from regengine.points.solve_points import PositionPrior, solve
+from regengine.registration.points.compare_maps import PhotoBesideMap, snap
+from regengine.registration.points.solve_points import PositionPrior, solve
 from regengine.store.result import ReviewedPoint
 from regengine.store.reviews import check_camera
 from tests.world.maps import STEP, write_geotiff

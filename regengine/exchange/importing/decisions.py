@@ -16,7 +16,7 @@ from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.exchange.importing.points import PhotoPoints
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.points.solve_points import solve
+from regengine.registration.points.solve_points import solve
 from regengine.store.read import find_frames, iter_blocks, read_frames_numbered
 from regengine.store.result import FrameResult, ReviewedPoint
 from regengine.store.reviews import (

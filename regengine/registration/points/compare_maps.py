@@ -21,9 +21,9 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.kinds import KindName
 from regengine.maps.reference import NightLights
 from regengine.photo.image import read_linear_light
-from regengine.points.resection import COMPARED, point_pairs, turn_to_places
 from regengine.registration.day.parameters import DayParams
 from regengine.registration.day.register_on_day import read_day_light
+from regengine.registration.points.resection import COMPARED, point_pairs, turn_to_places
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.streets.parameters import StreetParams

@@ -12,7 +12,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from regengine.errors import ConfigError
-from regengine.points.resection import (
+from regengine.registration.points.resection import (
     MIN_POINTS,
     MIN_POINTS_ASKED,
     SIGMA_ANY_LOG_FOCAL,
