@@ -33,11 +33,11 @@ from regengine.options import (
 from regengine.outcomes import Detections, Registration, StarField, Store
 
 if TYPE_CHECKING:
-    from regengine.batch.register import RegisterRun
     from regengine.io.urls import Url
     from regengine.maps.reference import LightMap
     from regengine.photo.frame import FrameOptions
-    from regengine.run_inputs import RunInputs
+    from regengine.runs.register import RegisterRun
+    from regengine.runs.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
     from regengine.sky.detection.detect import PhotoDetections
@@ -60,7 +60,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     from regengine.maps.index.options import parse_blind_options
     from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
-    from regengine.run_inputs import RunInputs
+    from regengine.runs.run_inputs import RunInputs
 
     bbox, effort = options.bbox, options.effort
     if effort not in EFFORTS:
@@ -214,9 +214,9 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     >>> r.verdict, r.probability
     >>> r.camera.pixel_to_lonlat([0, 639], [0, 425])
     """
-    from regengine.batch.remote import fetch_photo_path
     from regengine.io.urls import Url, is_url
-    from regengine.pipeline import process_photo
+    from regengine.runs.pipeline import process_photo
+    from regengine.runs.remote import fetch_photo_path
 
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
@@ -294,9 +294,9 @@ def register_many(
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.batch.register import RegisterRun
-    from regengine.batch.remote import find_given, has_any_photo
     from regengine.photo.discover import make_no_photo_error, select_share
+    from regengine.runs.register import RegisterRun
+    from regengine.runs.remote import find_given, has_any_photo
 
     overlay = _path(options.overlay)
     maps = [*_paths(options.lights), *_paths(options.day)]

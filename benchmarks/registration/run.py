@@ -41,10 +41,10 @@ from regengine.evaluate.registration import distance_m
 from regengine.maps.build import build
 from regengine.maps.index.options import BlindOptions, load_earth_index
 from regengine.maps.opening import light_map_of, open_references
-from regengine.pipeline import process_photo
 from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled
-from regengine.run_inputs import RunInputs
+from regengine.runs.pipeline import process_photo
+from regengine.runs.run_inputs import RunInputs
 from regengine.store.records import centre_text, probability_text
 from regengine.store.result import FrameResult
 

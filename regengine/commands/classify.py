@@ -49,9 +49,9 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.io.console import say
+    from regengine.runs.remote import find_existing_photos
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import table_header, write_sheet
     from regengine.store.result import Answer

@@ -56,8 +56,8 @@ def main(
     begin_lines(run)
     from functools import partial
 
-    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
+    from regengine.runs.remote import find_existing_photos
     from regengine.sky.detection.kinds import SOUGHT
     from regengine.sky.detection.lightning import Neighbours
     from regengine.sky.drawing import picture_paths

@@ -63,11 +63,11 @@ def fit(
     """
     import logging
 
-    from regengine.batch.remote import find_existing_photos
     from regengine.io.console import configure_logging, show_progress
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import save_profile
+    from regengine.runs.remote import find_existing_photos
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
     from regengine.sky.stars.lens_photo import mean_epoch_year, measure_photos

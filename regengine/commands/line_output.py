@@ -75,10 +75,10 @@ def work_through(
     """
     import logging
 
-    from regengine.batch.each_photo import answer_photos
-    from regengine.batch.ndjson import LineFile, hash_line_parameters
-    from regengine.batch.worker_processes import TeamOptions
     from regengine.io.console import configure_logging, show_progress, stop_on_signals
+    from regengine.runs.each_photo import answer_photos
+    from regengine.runs.ndjson import LineFile, hash_line_parameters
+    from regengine.runs.worker_processes import TeamOptions
     from regengine.store.result import Answer, Reason
 
     out = None if run.out is None else Path(run.out)

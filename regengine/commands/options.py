@@ -16,8 +16,8 @@ from regengine.commands.typer_options import typer_option
 from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
 
 if TYPE_CHECKING:
-    from regengine.batch.run_files import RunFiles
     from regengine.maps.make import Listener
+    from regengine.runs.run_files import RunFiles
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2

@@ -46,9 +46,6 @@ def main(
     """
     from functools import partial
 
-    from regengine.batch.overlays import draw_overlays, has_repeated_names, list_stored_drawings
-    from regengine.batch.run_files import find_run_files
-    from regengine.batch.worker_processes import TeamOptions
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose, select_named
     from regengine.io.console import (
@@ -59,6 +56,9 @@ def main(
         stop_on_signals,
     )
     from regengine.io.plain import format_count
+    from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
+    from regengine.runs.run_files import find_run_files
+    from regengine.runs.worker_processes import TeamOptions
     from regengine.store.result import Reason
 
     configure = partial(configure_logging, quiet=quiet, as_json=False)

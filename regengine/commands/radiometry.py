@@ -39,7 +39,6 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.batch.run_files import find_run_files
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.exchange.export.selection import FrameChoice, choose
@@ -47,6 +46,7 @@ def main(
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile_file import load_profiles
+    from regengine.runs.run_files import find_run_files
 
     verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:

@@ -14,8 +14,8 @@ from regengine.io.plain import format_count
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
-    from regengine.batch.register import RegisterRun
-    from regengine.batch.run import BatchSummary
+    from regengine.runs.register import RegisterRun
+    from regengine.runs.run import BatchSummary
     from regengine.store.result import FrameResult
     from regengine.store.verify import Problem
 

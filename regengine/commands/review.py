@@ -71,10 +71,10 @@ def main(
     """
     import json
 
-    from regengine.batch.run_files import find_run_files
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
     from regengine.maps.at_hand import choose_element_sets, choose_maps
+    from regengine.runs.run_files import find_run_files
 
     need("The review page", "fastapi", "uvicorn")
     from regengine.review.server import ServerOptions, open_review, serve

@@ -73,12 +73,12 @@ def main(
     begin_lines(run)
     import logging
 
-    from regengine.batch.remote import find_existing_photos
     from regengine.errors import ConfigError
     from regengine.io.console import open_result_stream
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.tle import load_element_sets
     from regengine.orbit.tle_format import describe_skipped
+    from regengine.runs.remote import find_existing_photos
     from regengine.sky.detection.kinds import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue

@@ -37,7 +37,7 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.batch.remote import find_existing_photos
+    from regengine.runs.remote import find_existing_photos
 
     folders = [Path(one) for one in (options.overlay, options.wcs) if one is not None]
     found = find_existing_photos(photos, exclude=folders)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
     from regengine.review.frames import ReviewFrames
-    from regengine.run_inputs import RunInputs
+    from regengine.runs.run_inputs import RunInputs
     from regengine.store.result import FrameResult
     from regengine.store.reviews import Decisions
 

@@ -21,7 +21,7 @@ from regengine.errors import ConfigError, RegengineError, shorten_to_line
 
 if TYPE_CHECKING:
     from regengine.maps.kinds import KindName
-    from regengine.run_inputs import RunInputs
+    from regengine.runs.run_inputs import RunInputs
     from regengine.store.result import FrameResult
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -35,7 +35,7 @@ LIMIT_SHARE, LIMIT_S = 4.0, 60.0
 
 def search(path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> FrameResult:
     """Run the engine's search; only its process imports the engine."""
-    from regengine.pipeline import register_from
+    from regengine.runs.pipeline import register_from
 
     return register_from(path, rough, inputs, kind)
 

@@ -23,7 +23,7 @@ from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 if TYPE_CHECKING:
     from regengine.maps.kinds import KindName
     from regengine.maps.reference import LightMap
-    from regengine.run_inputs import RunInputs
+    from regengine.runs.run_inputs import RunInputs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
@@ -149,7 +149,7 @@ def open_review(
     from regengine.orbit.position import element_sets, frame_records
 
     def search_inputs() -> RunInputs:
-        from regengine.run_inputs import RunInputs
+        from regengine.runs.run_inputs import RunInputs
 
         return RunInputs(
             lights=tuple(lights),

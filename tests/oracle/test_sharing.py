@@ -16,16 +16,16 @@ import pytest
 
 from benchmarks.same import compare
 from regengine import open_store
-from regengine.batch.map_photos import ThisProcess, map_photos
-from regengine.batch.neighbours import choose_result
-from regengine.batch.plan import Task
-from regengine.batch.run import (
+from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.runs.map_photos import ThisProcess, map_photos
+from regengine.runs.neighbours import choose_result
+from regengine.runs.plan import Task
+from regengine.runs.run import (
     BatchOptions,
     BatchSummary,
     run_batch,
 )
-from regengine.batch.same_settings import RunSettings
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.runs.same_settings import RunSettings
 from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
@@ -119,8 +119,8 @@ SCRIPT = textwrap.dedent(
     from pathlib import Path
     from tests.world.sharing import register
     from regengine.photo.discover import find_photos
-    from regengine.batch.run import BatchOptions, run_batch
-    from regengine.batch.same_settings import RunSettings
+    from regengine.runs.run import BatchOptions, run_batch
+    from regengine.runs.same_settings import RunSettings
     from regengine.store.records import record_line
     from regengine.store import writer as writer_module
 

@@ -15,7 +15,6 @@ from xml.etree import ElementTree  # used only for writing
 
 import numpy as np
 
-from regengine.batch.run_files import find_settings_files
 from regengine.exchange.export.format import (
     UNHOLDABLE_IN_XML,
     ExportOptions,
@@ -27,6 +26,7 @@ from regengine.exchange.export.format import (
 from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.virtual import write_aux, write_vrt
 from regengine.io.gdal import raise_write_failures
+from regengine.runs.run_files import find_settings_files
 
 
 @cache

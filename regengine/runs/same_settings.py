@@ -3,7 +3,7 @@
 A result depends on all settings of its run, except maps that its photo cannot have used. A photo
 cannot have used light maps if it was not searched for lights. It cannot have used street maps if
 its resolution is too low or the maps are too far away, nor day maps if it was taken at night. The
-settings are those of `regengine.batch.register.collect_settings`.
+settings are those of `regengine.runs.register.collect_settings`.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
 from regengine.registration.types import Prior, SearchReferences
-from regengine.run_inputs import RunInputs
+from regengine.runs.run_inputs import RunInputs
 from regengine.scene.classify import SceneForSearch, assess_for_search, explain_by_class
 from regengine.store.result import BY_DAY, FrameResult, Reason
 

@@ -15,12 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.overlays import Drawing, draw_overlays, is_drawn
-from regengine.batch.plan import count_reasons_to_redo, read_stored_verdicts
-from regengine.batch.remote import provide_photos
-from regengine.batch.run import BatchOptions, BatchSummary, Report, run_batch
-from regengine.batch.run_files import RunFiles
-from regengine.batch.same_settings import RunSettings
 from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
 from regengine.io.checksums import fingerprint
 from regengine.io.console import VERDICTS, Advance
@@ -36,7 +30,13 @@ from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
 from regengine.registration.priors.neighbours import NeighbourPrior
-from regengine.run_inputs import RunInputs
+from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
+from regengine.runs.plan import count_reasons_to_redo, read_stored_verdicts
+from regengine.runs.remote import provide_photos
+from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
+from regengine.runs.run_files import RunFiles
+from regengine.runs.run_inputs import RunInputs
+from regengine.runs.same_settings import RunSettings
 from regengine.store.read import iter_frames_numbered
 from regengine.store.records import degrees_text
 from regengine.store.result import FrameResult, Reason
@@ -63,7 +63,7 @@ class RegisterRun:
                 f"{', '.join(VERDICTS)}, separated by commas."
             )
         if self.scheduler is not None:
-            from regengine.batch.cluster import check_address
+            from regengine.runs.cluster import check_address
 
             check_address(self.scheduler)
 
@@ -93,7 +93,7 @@ class RegisterRun:
         """Register the photos.
 
         ``report`` is called with each result once it is final and safely in the open store.
-        ``stop``, ``advance`` and ``prepare`` are those of `regengine.batch.run.BatchOptions`.
+        ``stop``, ``advance`` and ``prepare`` are those of `regengine.runs.run.BatchOptions`.
         Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
         if the workers or the cluster cannot do the work.
         """
@@ -121,7 +121,7 @@ class RegisterRun:
                 process = partial(process_photo, inputs=self.inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
             else:
-                from regengine.batch.cluster import ClusterWorkers, check_workers, connect_client
+                from regengine.runs.cluster import ClusterWorkers, check_workers, connect_client
 
                 # What the workers get can be pickled, and all its paths are absolute
                 inputs = self.inputs.found_anywhere()
@@ -182,9 +182,9 @@ class RegisterRun:
 def process_photo(
     path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
 ) -> FrameResult:
-    """Register one photo; see `regengine.pipeline.process_photo`."""
+    """Register one photo; see `regengine.runs.pipeline.process_photo`."""
     # Imported where photos are processed: in a worker, if there are any
-    from regengine.pipeline import process_photo as process
+    from regengine.runs.pipeline import process_photo as process
 
     return process(path, inputs, hints)
 
@@ -220,7 +220,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    # With their paths, by which `regengine.batch.run_files.find_run_files` finds them again
+    # With their paths, by which `regengine.runs.run_files.find_run_files` finds them again
     for kind, paths in files.items():
         settings[kind] = [_describe_file(path) | {"path": str(path.absolute())} for path in paths]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)

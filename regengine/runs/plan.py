@@ -14,13 +14,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from regengine.batch.same_settings import RunSettings
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.checksums import compute_sha256
 from regengine.io.extras import is_missing, make_missing_error
 from regengine.io.plain import make_printable
 from regengine.io.urls import Url
 from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.runs.same_settings import RunSettings
 from regengine.store.read import (
     frame_identity,
     identity_key,

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from regengine.batch.map_photos import map_photos
-from regengine.batch.plan import compute_file_sha256, describe_failure
-from regengine.batch.run_files import RunFiles, find_settings_files
-from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.errors import FrameError
+from regengine.runs.map_photos import map_photos
+from regengine.runs.plan import compute_file_sha256, describe_failure
+from regengine.runs.run_files import RunFiles, find_settings_files
+from regengine.runs.worker_processes import TeamOptions, start_executor
 from regengine.store.file import photo_file
 from regengine.store.read import iter_blocks, iter_frames_numbered
 from regengine.store.result import FrameResult, Reason

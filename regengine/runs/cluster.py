@@ -16,14 +16,14 @@ from importlib.metadata import version
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.batch.map_photos import LostError
-from regengine.batch.plan import Task, describe_failure
-from regengine.batch.run import make_failed_result
-from regengine.batch.worker_processes import TICK_S, limit_threads
 from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
+from regengine.runs.map_photos import LostError
+from regengine.runs.plan import Task, describe_failure
+from regengine.runs.run import make_failed_result
+from regengine.runs.worker_processes import TICK_S, limit_threads
 from regengine.store.result import FrameResult, Reason
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ WAITING = 2
 
 
 class ClusterWorkers:
-    """Workers of a Dask cluster, one task per photo; see `regengine.batch.map_photos.Executor`.
+    """Workers of a Dask cluster, one task per photo; see `regengine.runs.map_photos.Executor`.
 
     The scheduler repeats a task whose worker is lost, and gives the task up after several losses.
     The task is then tried once more while nothing else runs, because another photo may have crashed

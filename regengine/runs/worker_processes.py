@@ -15,9 +15,9 @@ from multiprocessing import get_context
 from threading import Thread
 from typing import Any, Generic
 
-from regengine.batch.map_photos import Executor, LostError, ResultT, TaskT, ThisProcess
-from regengine.batch.plan import describe_failure
 from regengine.errors import WorkerError
+from regengine.runs.map_photos import Executor, LostError, ResultT, TaskT, ThisProcess
+from regengine.runs.plan import describe_failure
 from regengine.store.result import Reason
 
 Prepare = Callable[[], None]
@@ -161,7 +161,7 @@ def _work_on(given: Any) -> Any:
 
 
 class WorkerProcesses(Generic[TaskT, ResultT]):
-    """Worker processes on this machine, see `regengine.batch.map_photos.Executor`.
+    """Worker processes on this machine, see `regengine.runs.map_photos.Executor`.
 
     Each worker is a pool of its own, so that a crash affects only the photo of that worker.
     `outcome` raises WorkerError if workers die before they begin.

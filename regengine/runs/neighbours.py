@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from regengine.batch.plan import AGAIN, Task
 from regengine.registration.parameters import NeighbourParams
 from regengine.registration.priors.neighbours import (
     FrameFacts,
@@ -21,6 +20,7 @@ from regengine.registration.priors.neighbours import (
     SolvedReference,
     make_neighbour_prior,
 )
+from regengine.runs.plan import AGAIN, Task
 from regengine.store.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter

@@ -12,15 +12,15 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from regengine.batch.map_photos import Executor, map_photos
-from regengine.batch.neighbours import SecondSearch
-from regengine.batch.plan import AGAIN, Task, describe_failure, discard, plan
-from regengine.batch.same_settings import RunSettings
-from regengine.batch.worker_processes import TeamOptions, start_executor
 from regengine.io.console import Advance
 from regengine.io.plain import make_printable
 from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
+from regengine.runs.map_photos import Executor, map_photos
+from regengine.runs.neighbours import SecondSearch
+from regengine.runs.plan import AGAIN, Task, describe_failure, discard, plan
+from regengine.runs.same_settings import RunSettings
+from regengine.runs.worker_processes import TeamOptions, start_executor
 from regengine.store.records import record_line
 from regengine.store.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame

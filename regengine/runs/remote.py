@@ -17,14 +17,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from regengine.batch.plan import Task, list_reasons_to_redo_stored
-from regengine.batch.run import BatchOptions
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
 from regengine.maps.at_hand import identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.discover import find_photos, is_there, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
+from regengine.runs.plan import Task, list_reasons_to_redo_stored
+from regengine.runs.run import BatchOptions
 from regengine.store.file import StoreFile
 from regengine.store.result import Reason
 from regengine.store.rows import StoredFrame
@@ -162,7 +162,7 @@ def _read_list(path: Path) -> list[str]:
 def provide_photos(
     photos: Sequence[Path | Url], writer: StoreWriter, options: BatchOptions
 ) -> Iterator[tuple[Iterable[Path | Task], BatchOptions]]:
-    """Provide photos, and options for them, as `regengine.batch.run.run_batch` takes them.
+    """Provide photos, and options for them, as `regengine.runs.run.run_batch` takes them.
 
     A URL is not downloaded again if the open store has its result with the same settings. Raises
     StoreError if the store is damaged.

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from regengine.batch.map_photos import map_photos
-from regengine.batch.ndjson import LineFile, State
-from regengine.batch.plan import Task, describe_failure, list_reasons_to_redo, look_up
-from regengine.batch.worker_processes import TeamOptions, start_executor
+from regengine.runs.map_photos import map_photos
+from regengine.runs.ndjson import LineFile, State
+from regengine.runs.plan import Task, describe_failure, list_reasons_to_redo, look_up
+from regengine.runs.worker_processes import TeamOptions, start_executor
 from regengine.store.result import Answer, Reason
 
 WINDOW = 4  # photos per worker that may start ahead of the oldest unfinished one
