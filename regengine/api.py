@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol
 
 from regengine.errors import ConfigError
+from regengine.frames.outcomes import Detections, Registration, StarField, Store
 from regengine.options import (
     AnyPath,
     ClassifyOptions,
@@ -30,7 +31,6 @@ from regengine.options import (
     takes,
     takes_after_two,
 )
-from regengine.outcomes import Detections, Registration, StarField, Store
 
 if TYPE_CHECKING:
     from regengine.io.urls import Url

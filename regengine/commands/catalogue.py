@@ -28,10 +28,10 @@ from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
-    from regengine.collection.catalogue.query import Answer, Question
     from regengine.collection.packages.package import PackageChoice, PackagePlace
     from regengine.collection.tasking.plan import Plan
-    from regengine.exchange.export.selection import FrameChoice
+    from regengine.frames.catalogue.query import Answer, Question
+    from regengine.frames.select import FrameChoice
 
 
 File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
@@ -89,11 +89,11 @@ def build(
               regengine catalogue build run.h5 --out archive.parquet --lights earth.tif
               regengine catalogue build run.h5 --out archive.parquet --no-pictures
     """
-    from regengine.collection.catalogue.build import build as build_catalogue
-    from regengine.collection.catalogue.build import check_out, count_frames
-    from regengine.collection.catalogue.quality import NOTHING_SEEN, PictureFacts, look
     from regengine.errors import ConfigError
-    from regengine.exchange.export.frame import ExportFrame
+    from regengine.frames.catalogue.build import build as build_catalogue
+    from regengine.frames.catalogue.build import check_out, count_frames
+    from regengine.frames.catalogue.quality import NOTHING_SEEN, PictureFacts, look
+    from regengine.frames.frame import ExportFrame
     from regengine.io.console import show_progress
     from regengine.maps import open_light_map
 
@@ -138,7 +138,7 @@ def places(
     Examples: regengine catalogue places archive.parquet
               regengine catalogue places archive.parquet --country Japan --limit 0 --out japan.csv
     """
-    from regengine.collection.catalogue import query as asked
+    from regengine.frames.catalogue import query as asked
 
     to, chosen = _output(form, out, force), _make_choice(verdict, "all", reviewed, where)
     _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), chosen, to)
@@ -164,7 +164,7 @@ def best(
     Examples: regengine catalogue best archive.parquet --place Tokyo
               regengine catalogue best archive.parquet --month 2012 --limit 0 --format json
     """
-    from regengine.collection.catalogue import query as asked
+    from regengine.frames.catalogue import query as asked
 
     to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
     _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), chosen, to)
@@ -186,7 +186,7 @@ def coverage(
     Examples: regengine catalogue coverage archive.parquet
               regengine catalogue coverage archive.parquet --by country --format csv
     """
-    from regengine.collection.catalogue import query as asked
+    from regengine.frames.catalogue import query as asked
 
     to = _output(form, out, force)
     with asked.Catalogue(catalogue) as opened:
@@ -218,7 +218,7 @@ def changes(
     Examples: regengine catalogue changes archive.parquet
               regengine catalogue changes archive.parquet --place Madrid --each month
     """
-    from regengine.collection.catalogue import query as asked
+    from regengine.frames.catalogue import query as asked
 
     to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
     _ask(catalogue, asked.changes(place, country, limit, each, least_days), chosen, to)
@@ -240,7 +240,7 @@ def query(
       regengine catalogue query archive.parquet "DESCRIBE frames"
       regengine catalogue query archive.parquet "SELECT lens, count(*) FROM frames GROUP BY lens"
     """
-    from regengine.collection.catalogue.query import Catalogue
+    from regengine.frames.catalogue.query import Catalogue
 
     to = _output(form, out, force)
     with Catalogue(catalogue) as opened:
@@ -312,7 +312,6 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
-    from regengine.collection.catalogue.query import Catalogue
     from regengine.collection.packages.package import (
         Contents,
         PackageChoice,
@@ -323,6 +322,7 @@ def package(
         write_package,
     )
     from regengine.errors import ConfigError, FrameError
+    from regengine.frames.catalogue.query import Catalogue
     from regengine.io.console import print_data, say, show_progress
 
     check_package(out, force=force)
@@ -546,7 +546,7 @@ def tasking(
     )
     best = None
     if catalogue is not None:
-        from regengine.collection.catalogue.query import Catalogue
+        from regengine.frames.catalogue.query import Catalogue
 
         with Catalogue(catalogue) as archive:
             best = find_best_frames(archive, targets, good, begin)
@@ -622,8 +622,8 @@ def stars(
       regengine catalogue stars solved.ndjson
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
-    from regengine.collection.catalogue.query import Answer, format_lines
     from regengine.errors import ConfigError
+    from regengine.frames.catalogue.query import Answer, format_lines
     from regengine.io.atomic import check_new_file, raise_as_store_error, write_whole
     from regengine.io.html import escape_invisible
     from regengine.sky.stars.catalogue import load_catalogue
@@ -683,8 +683,8 @@ class Output(NamedTuple):
 
 def _output(form: str | None, out: Path | None, force: bool) -> Output:
     """Where rows go, checked before they are asked for."""
-    from regengine.collection.catalogue.query import FORMS
     from regengine.errors import ConfigError
+    from regengine.frames.catalogue.query import FORMS
     from regengine.io.atomic import check_new_file
 
     out = None if out == STANDARD_OUTPUT else out
@@ -700,7 +700,7 @@ def _output(form: str | None, out: Path | None, force: bool) -> Output:
 
 def _make_choice(verdict: str, usual: str, reviewed: bool, where: str | None) -> FrameChoice | None:
     """Conditions on the frames; None where they are those that answer anyway."""
-    from regengine.exchange.export.selection import FrameChoice
+    from regengine.frames.select import FrameChoice
 
     verdicts = parse_verdicts(verdict, with_rejected=True)
     if verdict == usual and not reviewed and where is None:
@@ -709,7 +709,7 @@ def _make_choice(verdict: str, usual: str, reviewed: bool, where: str | None) ->
 
 
 def _ask(catalogue: Path, question: Question, chosen: FrameChoice | None, to: Output) -> None:
-    from regengine.collection.catalogue.query import Catalogue, rows_showing
+    from regengine.frames.catalogue.query import Catalogue, rows_showing
 
     sql, values = question
     with Catalogue(catalogue) as opened:
@@ -728,7 +728,7 @@ def _print(answer: Answer, to: Output) -> bool:
     from dataclasses import replace
     from itertools import chain
 
-    from regengine.collection.catalogue.query import format_lines
+    from regengine.frames.catalogue.query import format_lines
     from regengine.io.atomic import replace_files
 
     first = next(answer.rows, None)

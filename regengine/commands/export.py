@@ -86,7 +86,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.exchange.export.format import ExportOptions, check_dialect
     from regengine.exchange.export.run import check_out, write_chosen
-    from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.frames.select import FrameChoice, choose
     from regengine.io.console import print_data, say, show_progress
 
     verdicts = common.parse_verdicts(verdict)

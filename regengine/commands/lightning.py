@@ -82,7 +82,7 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.frames.select import FrameChoice, choose
     from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.console import print_data, say
     from regengine.io.plain import format_count

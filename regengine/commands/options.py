@@ -133,7 +133,7 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
 def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]:
     """Verdicts out of an option's text, which may be ``all``; exports have nothing rejected."""
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import STATES, VERDICTS
+    from regengine.frames.select import STATES, VERDICTS
 
     known = STATES if with_rejected else VERDICTS
     verdicts = known if text == "all" else tuple(text.split(","))

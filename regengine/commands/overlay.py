@@ -47,7 +47,7 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import FrameChoice, choose, select_named
+    from regengine.frames.select import FrameChoice, choose, select_named
     from regengine.io.console import (
         configure_logging,
         print_data,

@@ -41,7 +41,7 @@ def main(
     """
     from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
-    from regengine.exchange.export.selection import FrameChoice, choose
+    from regengine.frames.select import FrameChoice, choose
     from regengine.io.console import print_data, say, show_progress
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps

@@ -90,7 +90,7 @@ def _select(
     """Frames that are asked for in the store's order, and their numbers in the order asked for."""
     import numpy as np
 
-    from regengine.exchange.export.selection import FrameChoice, choose, sort_numbers
+    from regengine.frames.select import FrameChoice, choose, sort_numbers
     from regengine.store.read import iter_frames_numbered
 
     verdicts = common.parse_verdicts(verdict, with_rejected=True)

@@ -292,7 +292,7 @@ def _add_points(routes: APIRouter, context: ReviewContext) -> None:
         """A points file of QGIS's georeferencer: its name and its text."""
         from regengine.exchange.export.format import photo_stem
         from regengine.exchange.export.formats.gcp_qgis import points_text
-        from regengine.exchange.export.frame import ExportFrame, ExportPoint, sigma_on_ground
+        from regengine.frames.frame import ExportFrame, ExportPoint, sigma_on_ground
 
         result = context.result(number)
         camera = check_sent(result, body.camera, body.points)

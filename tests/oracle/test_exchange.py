@@ -19,7 +19,11 @@ from shapely import Point, Polygon
 from shapely.affinity import translate
 from shapely.ops import unary_union
 
-from regengine.exchange.export.footprint import (
+from regengine.exchange.export.formats.geotiff import (
+    differentiate_pixels,
+)
+from regengine.exchange.export.warp import draw_block, map_blocks, map_grid
+from regengine.frames.footprint import (
     find_shortest_span,
     join_at,
     make_footprints,
@@ -27,11 +31,7 @@ from regengine.exchange.export.footprint import (
     rings_bbox,
     unite_spans,
 )
-from regengine.exchange.export.formats.geotiff import (
-    differentiate_pixels,
-)
-from regengine.exchange.export.viewing import describe_orientation, view_geometry
-from regengine.exchange.export.warp import draw_block, map_blocks, map_grid
+from regengine.frames.viewing import describe_orientation, view_geometry
 from regengine.registration.control_points import ground_jacobian
 from tests.world.exports import LENS, ecef_of, nadir_camera, seen_places, turned
 

@@ -18,12 +18,12 @@ from pyarrow import parquet
 from pyproj import Geod, Transformer
 from sgp4.api import Satrec
 
-from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.collection.tasking.plan import (
     find_passes,
 )
 from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
+from regengine.frames.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.maps.places import PlaceTable
 from regengine.orbit import (
     load_tle_file,

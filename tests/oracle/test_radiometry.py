@@ -36,8 +36,8 @@ from regengine.collection.radiometry.gain import (
 )
 from regengine.collection.radiometry.measure import Radiometry
 from regengine.exchange.export.format import LeftOutError
-from regengine.exchange.export.frame import ExportPoint
 from regengine.exchange.export.warp import MapGrid
+from regengine.frames.frame import ExportPoint
 from regengine.maps.lights import date_of_name, period_of
 from tests.world.radiometry import (
     RadiometryScene,

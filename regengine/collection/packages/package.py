@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.exchange.export.columns import COURTESY, frame_record
 from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
 from regengine.exchange.export.formats import find_format
 from regengine.exchange.export.formats.gcp_qgis import points_text
-from regengine.exchange.export.frame import ExportFrame, make_engine_frame, with_review
+from regengine.frames.columns import COURTESY, frame_record
+from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
 from regengine.io.atomic import raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
@@ -32,7 +32,7 @@ from regengine.store.read import read_frames_numbered
 from regengine.store.reviews import read_reviews
 
 if TYPE_CHECKING:
-    from regengine.collection.catalogue.query import Catalogue
+    from regengine.frames.catalogue.query import Catalogue
 
 
 MIN_KM_PER_DEGREE = 110.5  # of latitude, at the equator

@@ -22,8 +22,8 @@ from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
 from regengine.exchange.export.format import LeftOutError
 from regengine.exchange.export.formats.geotiff import estimate_ground_sigma
-from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
+from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light

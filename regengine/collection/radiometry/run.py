@@ -25,10 +25,10 @@ from regengine.exchange.export.format import (
     stem,
 )
 from regengine.exchange.export.formats.geotiff import cloud_optimised
-from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.run import check_free, guard_photo, take_away
-from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.warp import BLOCK
+from regengine.frames.frame import ExportFrame
+from regengine.frames.select import Chosen
 from regengine.io.atomic import replace_files
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain

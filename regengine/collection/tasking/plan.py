@@ -29,7 +29,7 @@ from regengine.orbit.uncertainty import orbit_sigma
 if TYPE_CHECKING:
     import pandas as pd
 
-    from regengine.collection.catalogue.query import Catalogue
+    from regengine.frames.catalogue.query import Catalogue
 
 
 STEP_S = 60.0

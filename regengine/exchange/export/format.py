@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.frame import ExportFrame
+from regengine.frames.frame import ExportFrame
 from regengine.io.html import escape_invisible
 
 DIALECTS = ("mysql", "postgresql")

@@ -21,11 +21,11 @@ from regengine.exchange.export.format import (
     file_names,
 )
 from regengine.exchange.export.formats import find_format
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.selection import Chosen
 from regengine.exchange.export.warp import DRIVERS
-from regengine.exchange.importing.decisions import RIGHT_KM, RIGHT_SHARE
-from regengine.exchange.importing.points import read_qgis_points
+from regengine.frames.frame import ExportFrame
+from regengine.frames.importing.decisions import RIGHT_KM, RIGHT_SHARE
+from regengine.frames.importing.points import read_qgis_points
+from regengine.frames.select import Chosen
 from regengine.io.atomic import check_new_file, replace_files, sync_folder
 from regengine.store.file import photo_file
 
@@ -38,7 +38,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
     """Georeferencing in a photo's files that contradicts its camera; empty if there is none.
 
     ``copy`` is searched, too. Georeferencing contradicts the camera if the camera would not count
-    as right with it taken as truth; see `regengine.exchange.importing.decisions.score`.
+    as right with it taken as truth; see `regengine.frames.importing.decisions.score`.
     """
     camera = frame.camera
     if camera is None:

@@ -13,8 +13,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from regengine.exchange.export.format import UNHOLDABLE_IN_XML, LeftOutError
-from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.warp import open_photo
+from regengine.frames.frame import ExportFrame
 
 PLACES = ("SRS", "GeoTransform", "GCPList")  # VRT elements with georeferencing
 PLACE_DOMAINS = ("RPC", "GEOLOCATION")  # metadata domains with georeferencing

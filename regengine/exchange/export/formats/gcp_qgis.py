@@ -23,8 +23,8 @@ from regengine.exchange.export.format import (
     explain_no_points,
     stem,
 )
-from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.virtual import write_aux, write_vrt
+from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures
 from regengine.runs.run_files import find_settings_files
 

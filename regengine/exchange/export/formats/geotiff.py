@@ -19,7 +19,6 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from regengine.errors import ConfigError, FrameError
-from regengine.exchange.export.columns import frame_record
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
@@ -29,7 +28,6 @@ from regengine.exchange.export.format import (
     explain_no_points,
     photo_stem,
 )
-from regengine.exchange.export.frame import ExportFrame, ExportPoint
 from regengine.exchange.export.virtual import metadata
 from regengine.exchange.export.warp import (
     BLOCK,
@@ -40,6 +38,8 @@ from regengine.exchange.export.warp import (
     map_grid,
     spread,
 )
+from regengine.frames.columns import frame_record
+from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.registration.parameters import PointParams
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives

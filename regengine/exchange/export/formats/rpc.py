@@ -30,7 +30,6 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
-from regengine.exchange.export.footprint import join_at, make_footprints
 from regengine.exchange.export.format import (
     ExportOptions,
     FolderFormat,
@@ -39,9 +38,10 @@ from regengine.exchange.export.format import (
     explain_no_camera,
     stem,
 )
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import geojson_geometry
 from regengine.exchange.export.virtual import metadata, write_aux, write_vrt
+from regengine.frames.footprint import join_at, make_footprints
+from regengine.frames.frame import ExportFrame
+from regengine.frames.layers import geojson_geometry
 from regengine.io.gdal import raise_write_failures
 from regengine.io.plain import make_printable, plain
 

@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from regengine.exchange.export.columns import make_storable_text
-from regengine.exchange.export.footprint import Ring
 from regengine.exchange.export.format import ExportOptions, FileFormat
-from regengine.exchange.export.frame import ExportFrame
 from regengine.exchange.export.sql.columns import (
     NIGHTISS_IMAGES,
     NIGHTISS_POINTS,
@@ -30,6 +27,9 @@ from regengine.exchange.export.sql.columns import (
     comment_of,
     moment,
 )
+from regengine.frames.columns import make_storable_text
+from regengine.frames.footprint import Ring
+from regengine.frames.frame import ExportFrame
 from regengine.photo.record_values import wrap_lon
 from regengine.store.schema import Kind
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regengine.exchange.export.columns import (
+from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
+from regengine.frames.columns import (
     COURTESY,
     FIRST_MADE_UP,
     GUIDELINES,
@@ -25,10 +26,9 @@ from regengine.exchange.export.columns import (
     archive_page,
     frame_row,
 )
-from regengine.exchange.export.footprint import as_shape, find_shortest_span, rings_bbox
-from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import (
+from regengine.frames.footprint import as_shape, find_shortest_span, rings_bbox
+from regengine.frames.frame import ExportFrame
+from regengine.frames.layers import (
     POINTS,
     geojson_feature,
     geojson_geometry,

@@ -18,16 +18,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regengine.exchange.export.columns import (
+from regengine.exchange.export.format import ExportOptions, FileFormat
+from regengine.frames.columns import (
     TABLES,
     Row,
     TableColumn,
     find_table,
     make_storable_text,
 )
-from regengine.exchange.export.format import ExportOptions, FileFormat
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.layers import (
+from regengine.frames.frame import ExportFrame
+from regengine.frames.layers import (
     FOOTPRINTS,
     GEOMETRY,
     POINTS,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from matchers.geometry.camera import is_turned
-from regengine.exchange.export.columns import (
+from regengine.frames.columns import (
     FRAME_COLUMNS,
     OF_POINTS,
     TableColumn,
@@ -21,8 +21,8 @@ from regengine.exchange.export.columns import (
     make_storable_text,
     of_frame,
 )
-from regengine.exchange.export.frame import ExportFrame
-from regengine.exchange.export.viewing import SkyPosition, describe_orientation, sky_position
+from regengine.frames.frame import ExportFrame
+from regengine.frames.viewing import SkyPosition, describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
 from regengine.store.schema import COLUMNS, Kind

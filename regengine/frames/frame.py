@@ -14,8 +14,8 @@ import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, find_looked_at
-from regengine.exchange.export.footprint import Ring, make_footprints
-from regengine.exchange.export.viewing import LonLat, View, view_geometry
+from regengine.frames.footprint import Ring, make_footprints
+from regengine.frames.viewing import LonLat, View, view_geometry
 from regengine.registration.control_points import ground_jacobian
 from regengine.store.file import photo_file
 from regengine.store.records import prior_nadir
@@ -167,7 +167,7 @@ class ExportFrame:
 
     @property
     def stance(self) -> View | None:
-        """Position and viewing direction of the camera; see `regengine.exchange.export.viewing`."""
+        """Position and viewing direction of the camera; see `regengine.frames.viewing`."""
         block, number = self._ground
         return block.stances[number]
 
@@ -183,7 +183,7 @@ class ExportFrame:
 
     @property
     def footprint(self) -> list[Ring]:
-        """The visible ground as closed rings; see `regengine.exchange.export.footprint`."""
+        """The visible ground as closed rings; see `regengine.frames.footprint`."""
         block, number = self._ground
         return block.footprints[number]
 

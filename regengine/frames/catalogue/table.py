@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from regengine.exchange.export.columns import FRAME_COLUMNS
-from regengine.exchange.export.layers import GEOMETRY, arrow_types, geoparquet_metadata
+from regengine.frames.columns import FRAME_COLUMNS
+from regengine.frames.layers import GEOMETRY, arrow_types, geoparquet_metadata
 from regengine.io.extras import need
 from regengine.store.schema import Field, Kind
 

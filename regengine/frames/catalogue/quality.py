@@ -36,7 +36,7 @@ from matchers.geometry.view import render_known
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine.errors import FrameError
-from regengine.exchange.export.frame import ExportFrame
+from regengine.frames.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
 from regengine.maps.places import ABSURD
 from regengine.maps.reference import NightLights

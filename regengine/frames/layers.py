@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.columns import TABLES, Row, TableColumn
-from regengine.exchange.export.footprint import as_shape
-from regengine.exchange.export.frame import ExportFrame
+from regengine.frames.columns import TABLES, Row, TableColumn
+from regengine.frames.footprint import as_shape
+from regengine.frames.frame import ExportFrame
 from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time
 from regengine.store.schema import Kind

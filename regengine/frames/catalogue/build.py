@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
-from regengine.collection.catalogue.quality import (
+from regengine.errors import ConfigError, StoreError
+from regengine.frames.catalogue.quality import (
     ABSURD,
     AREAS,
     NOTHING_SEEN,
@@ -30,17 +31,16 @@ from regengine.collection.catalogue.quality import (
     resolution_m,
     simplify,
 )
-from regengine.collection.catalogue.table import (
+from regengine.frames.catalogue.table import (
     NAMES,
     ROWS,
     arrow_schema,
     file_metadata,
     need_packages,
 )
-from regengine.errors import ConfigError, StoreError
-from regengine.exchange.export.columns import FRAME_COLUMNS, none_if_unknown
-from regengine.exchange.export.footprint import as_shape, rings_bbox
-from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.frames.columns import FRAME_COLUMNS, none_if_unknown
+from regengine.frames.footprint import as_shape, rings_bbox
+from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, with_review
 from regengine.io.atomic import check_new_file, raise_as_store_error, replace_files
 from regengine.io.plain import make_printable
 from regengine.io.times import parse_iso_time

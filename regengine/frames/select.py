@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.columns import FRAME_COLUMNS
-from regengine.exchange.export.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.frames.columns import FRAME_COLUMNS
+from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
 from regengine.store.result import Reviewed

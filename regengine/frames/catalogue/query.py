@@ -12,10 +12,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from regengine.collection.catalogue.quality import AREAS
-from regengine.collection.catalogue.table import FORMAT, FORMAT_VERSION, NAMES, need_packages
 from regengine.errors import ConfigError, StoreError, shorten_to_line
-from regengine.exchange.export.selection import (
+from regengine.frames.catalogue.quality import AREAS
+from regengine.frames.catalogue.table import FORMAT, FORMAT_VERSION, NAMES, need_packages
+from regengine.frames.select import (
     FrameChoice,
     find_unknown_column,
     make_condition_error,
@@ -106,7 +106,7 @@ class Catalogue:
         """Ask a question of our own, whose answer is to be read before the next one.
 
         It is one statement on the view ``frames``, which has the columns of
-        `regengine.collection.catalogue.table.COLUMNS`; ``values`` stand for its question marks, or
+        `regengine.frames.catalogue.table.COLUMNS`; ``values`` stand for its question marks, or
         for its names behind dollars. StoreError if the file is damaged.
         """
         return self._answer(sql, values, None)
@@ -187,7 +187,7 @@ def _metadata(path: Path) -> dict[str, str]:
     return told
 
 
-# Some of the frames, with the best of these; see `regengine.collection.catalogue.build`
+# Some of the frames, with the best of these; see `regengine.frames.catalogue.build`
 NARROWED = """
 SELECT * REPLACE (
     place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() OVER

@@ -14,7 +14,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError
-from regengine.exchange.importing.points import PhotoPoints
+from regengine.frames.importing.points import PhotoPoints
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.registration.points.solve_points import solve
 from regengine.store.read import find_frames, iter_blocks, read_frames_numbered

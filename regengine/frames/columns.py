@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from regengine.errors import ConfigError
-from regengine.exchange.export.frame import ExportFrame
+from regengine.frames.frame import ExportFrame
 from regengine.io.plain import make_printable, plain
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.schema import COLUMNS, Field, Kind
