@@ -28,8 +28,8 @@ from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
-    from regengine.collection.packages.package import PackageChoice, PackagePlace
     from regengine.collection.tasking.plan import Plan
+    from regengine.export.packages.package import PackageChoice, PackagePlace
     from regengine.frames.catalogue.query import Answer, Question
     from regengine.frames.select import FrameChoice
 
@@ -312,7 +312,8 @@ def package(
       regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
       regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
     """
-    from regengine.collection.packages.package import (
+    from regengine.errors import ConfigError, FrameError
+    from regengine.export.packages.package import (
         Contents,
         PackageChoice,
         check_package,
@@ -321,7 +322,6 @@ def package(
         pack_frames,
         write_package,
     )
-    from regengine.errors import ConfigError, FrameError
     from regengine.frames.catalogue.query import Catalogue
     from regengine.io.console import print_data, say, show_progress
 
@@ -386,8 +386,8 @@ def package(
 
 def _place(name: str | None, at: str | None) -> PackagePlace | None:
     from regengine.api import lon_lat
-    from regengine.collection.packages.package import PackagePlace
     from regengine.errors import ConfigError
+    from regengine.export.packages.package import PackagePlace
     from regengine.maps.places import place_index
     from regengine.photo.record_values import wrap_lon
 

@@ -11,7 +11,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.lazy import STANDARD_OUTPUT
-from regengine.exchange.export.formats import MODULES, TEXTS, format_name, format_of
+from regengine.export.formats import MODULES, TEXTS, format_name, format_of
 from regengine.io.plain import format_count
 
 
@@ -84,8 +84,8 @@ def main(
               regengine export run.h5 --table frames --out frames.csv --verdict all
     """
     from regengine.errors import ConfigError
-    from regengine.exchange.export.format import ExportOptions, check_dialect
-    from regengine.exchange.export.run import check_out, write_chosen
+    from regengine.export.format import ExportOptions, check_dialect
+    from regengine.export.run import check_out, write_chosen
     from regengine.frames.select import FrameChoice, choose
     from regengine.io.console import print_data, say, show_progress
 

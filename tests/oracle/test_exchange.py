@@ -19,10 +19,10 @@ from shapely import Point, Polygon
 from shapely.affinity import translate
 from shapely.ops import unary_union
 
-from regengine.exchange.export.formats.geotiff import (
+from regengine.export.formats.geotiff import (
     differentiate_pixels,
 )
-from regengine.exchange.export.warp import draw_block, map_blocks, map_grid
+from regengine.export.warp import draw_block, map_blocks, map_grid
 from regengine.frames.footprint import (
     find_shortest_span,
     join_at,

@@ -35,8 +35,8 @@ from regengine.collection.radiometry.gain import (
     fit_gain,
 )
 from regengine.collection.radiometry.measure import Radiometry
-from regengine.exchange.export.format import LeftOutError
-from regengine.exchange.export.warp import MapGrid
+from regengine.export.format import LeftOutError
+from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportPoint
 from regengine.maps.lights import date_of_name, period_of
 from tests.world.radiometry import (

@@ -20,9 +20,9 @@ from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
-from regengine.exchange.export.format import LeftOutError
-from regengine.exchange.export.formats.geotiff import estimate_ground_sigma
-from regengine.exchange.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
+from regengine.export.format import LeftOutError
+from regengine.export.formats.geotiff import estimate_ground_sigma
+from regengine.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
 from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import read_photo_file

@@ -11,7 +11,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
 from regengine.collection.radiometry.cells import MIN_CELLS, PhotoCells
 from regengine.collection.radiometry.comparison import DARK_NW, Comparison
-from regengine.exchange.export.format import LeftOutError
+from regengine.export.format import LeftOutError
 
 Values = NDArray[np.floating]
 

@@ -21,7 +21,7 @@ from regengine.collection.radiometry.cells import (
 )
 from regengine.collection.radiometry.comparison import Comparison, compare
 from regengine.collection.radiometry.gain import Gain, fit_gain
-from regengine.exchange.export.warp import MapGrid
+from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.maps.reference import LightMap
 from regengine.photo.lens_profile import LensProfile, choose_profile

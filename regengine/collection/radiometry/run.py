@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from matchers.geometry.footprint import Bounds
 from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.exchange.export.format import (
+from regengine.export.format import (
     LeftOutError,
     explain_no_camera,
     explain_no_points,
@@ -24,9 +24,9 @@ from regengine.exchange.export.format import (
     photo_names,
     stem,
 )
-from regengine.exchange.export.formats.geotiff import cloud_optimised
-from regengine.exchange.export.run import check_free, guard_photo, take_away
-from regengine.exchange.export.warp import BLOCK
+from regengine.export.formats.geotiff import cloud_optimised
+from regengine.export.run import check_free, guard_photo, take_away
+from regengine.export.warp import BLOCK
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
 from regengine.io.atomic import replace_files

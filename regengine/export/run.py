@@ -13,15 +13,15 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.exchange.export.format import (
+from regengine.export.format import (
     ExportOptions,
     FileFormat,
     FolderFormat,
     LeftOutError,
     file_names,
 )
-from regengine.exchange.export.formats import find_format
-from regengine.exchange.export.warp import DRIVERS
+from regengine.export.formats import find_format
+from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
 from regengine.frames.importing.decisions import RIGHT_KM, RIGHT_SHARE
 from regengine.frames.importing.points import read_qgis_points

@@ -10,7 +10,7 @@ from regengine.errors import ConfigError
 from regengine.io.extras import need
 
 if TYPE_CHECKING:
-    from regengine.exchange.export.format import FileFormat, FolderFormat
+    from regengine.export.format import FileFormat, FolderFormat
 
 # The module of each format, which has it in ``FORMATS`` and imports what is heavy where it is used
 MODULES = {

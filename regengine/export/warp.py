@@ -25,7 +25,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outline
 from regengine.errors import ConfigError, FrameError
-from regengine.exchange.export.format import LeftOutError
+from regengine.export.format import LeftOutError
 from regengine.frames.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from regengine.exchange.export.format import ExportOptions, FileFormat
-from regengine.exchange.export.sql.columns import (
+from regengine.export.format import ExportOptions, FileFormat
+from regengine.export.sql.columns import (
     NIGHTISS_IMAGES,
     NIGHTISS_POINTS,
     POSTGRESQL_FRAMES,

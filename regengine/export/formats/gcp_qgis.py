@@ -15,7 +15,7 @@ from xml.etree import ElementTree  # used only for writing
 
 import numpy as np
 
-from regengine.exchange.export.format import (
+from regengine.export.format import (
     UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
@@ -23,7 +23,7 @@ from regengine.exchange.export.format import (
     explain_no_points,
     stem,
 )
-from regengine.exchange.export.virtual import write_aux, write_vrt
+from regengine.export.virtual import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures
 from regengine.runs.run_files import find_settings_files

@@ -12,8 +12,8 @@ from typing import Any
 # Parses only files that GDAL has written for us
 from xml.etree import ElementTree
 
-from regengine.exchange.export.format import UNHOLDABLE_IN_XML, LeftOutError
-from regengine.exchange.export.warp import open_photo
+from regengine.export.format import UNHOLDABLE_IN_XML, LeftOutError
+from regengine.export.warp import open_photo
 from regengine.frames.frame import ExportFrame
 
 PLACES = ("SRS", "GeoTransform", "GCPList")  # VRT elements with georeferencing

@@ -30,7 +30,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
-from regengine.exchange.export.format import (
+from regengine.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
@@ -38,7 +38,7 @@ from regengine.exchange.export.format import (
     explain_no_camera,
     stem,
 )
-from regengine.exchange.export.virtual import metadata, write_aux, write_vrt
+from regengine.export.virtual import metadata, write_aux, write_vrt
 from regengine.frames.footprint import join_at, make_footprints
 from regengine.frames.frame import ExportFrame
 from regengine.frames.layers import geojson_geometry

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.exchange.export.format import ExportOptions, FileFormat, photo_name, photo_names
-from regengine.exchange.export.formats import find_format
-from regengine.exchange.export.formats.gcp_qgis import points_text
+from regengine.export.format import ExportOptions, FileFormat, photo_name, photo_names
+from regengine.export.formats import find_format
+from regengine.export.formats.gcp_qgis import points_text
 from regengine.frames.columns import COURTESY, frame_record
 from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
 from regengine.io.atomic import raise_as_store_error, sync_folder

@@ -19,7 +19,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from regengine.errors import ConfigError, FrameError
-from regengine.exchange.export.format import (
+from regengine.export.format import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
@@ -28,8 +28,8 @@ from regengine.exchange.export.format import (
     explain_no_points,
     photo_stem,
 )
-from regengine.exchange.export.virtual import metadata
-from regengine.exchange.export.warp import (
+from regengine.export.virtual import metadata
+from regengine.export.warp import (
     BLOCK,
     MapGrid,
     draw_block,

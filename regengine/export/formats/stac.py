@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regengine.exchange.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
+from regengine.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
 from regengine.frames.columns import (
     COURTESY,
     FIRST_MADE_UP,

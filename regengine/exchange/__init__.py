@@ -1,1 +1,0 @@
-"""To and from other programs: exports and imports."""
