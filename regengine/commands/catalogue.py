@@ -28,10 +28,10 @@ from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
-    from regengine.collection.tasking.plan import Plan
     from regengine.export.packages.package import PackageChoice, PackagePlace
     from regengine.frames.catalogue.query import Answer, Question
     from regengine.frames.select import FrameChoice
+    from regengine.studies.tasking.plan import Plan
 
 
 File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
@@ -510,7 +510,13 @@ def tasking(
     """
     from datetime import timedelta
 
-    from regengine.collection.tasking.plan import (
+    from regengine.errors import ConfigError
+    from regengine.io.atomic import check_new_file, replace_files
+    from regengine.io.extras import need
+    from regengine.io.times import parse_iso_time
+    from regengine.maps.at_hand import choose_element_sets
+    from regengine.orbit.position import element_sets
+    from regengine.studies.tasking.plan import (
         ENDINGS,
         Good,
         PassLimits,
@@ -519,13 +525,7 @@ def tasking(
         select_wanted_places,
         write_plan,
     )
-    from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
-    from regengine.errors import ConfigError
-    from regengine.io.atomic import check_new_file, replace_files
-    from regengine.io.extras import need
-    from regengine.io.times import parse_iso_time
-    from regengine.maps.at_hand import choose_element_sets
-    from regengine.orbit.position import element_sets
+    from regengine.studies.tasking.targets import list_city_targets, read_listed_targets
 
     need("A plan", "pandas")
     if out != STANDARD_OUTPUT:

@@ -87,8 +87,8 @@ def main(
     from regengine.io.console import print_data, say
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
-    from regengine.lightning.clock import ClockParams
-    from regengine.lightning.cross_reference import (
+    from regengine.studies.lightning.clock import ClockParams
+    from regengine.studies.lightning.cross_reference import (
         COLUMNS,
         ENDINGS,
         CrossParams,
@@ -97,8 +97,8 @@ def main(
         to_cells,
         write_table,
     )
-    from regengine.lightning.flashes import read_flashes
-    from regengine.lightning.pulses import join_series, read_glm, read_lis
+    from regengine.studies.lightning.flashes import read_flashes
+    from regengine.studies.lightning.pulses import join_series, read_glm, read_lis
 
     if flashes is None:
         raise ConfigError(

@@ -39,7 +39,6 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.collection.radiometry.run import RadiometryOptions, measure_chosen
     from regengine.errors import ConfigError
     from regengine.frames.select import FrameChoice, choose
     from regengine.io.console import print_data, say, show_progress
@@ -47,6 +46,7 @@ def main(
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile_file import load_profiles
     from regengine.runs.run_files import find_run_files
+    from regengine.studies.radiometry.run import RadiometryOptions, measure_chosen
 
     verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
@@ -84,7 +84,7 @@ def main(
 
 
 def _format_measured(row: dict[str, Any]) -> str:
-    from regengine.collection.radiometry.run import explain_order
+    from regengine.studies.radiometry.run import explain_order
 
     order = explain_order(row["earlier"], row["lights_date"])
     return (

@@ -18,10 +18,6 @@ from pyarrow import parquet
 from pyproj import Geod, Transformer
 from sgp4.api import Satrec
 
-from regengine.collection.tasking.plan import (
-    find_passes,
-)
-from regengine.collection.tasking.targets import list_city_targets, read_listed_targets
 from regengine.errors import ConfigError
 from regengine.frames.catalogue.table import FORMAT, FORMAT_VERSION
 from regengine.maps.places import PlaceTable
@@ -29,6 +25,10 @@ from regengine.orbit import (
     load_tle_file,
     track_positions,
 )
+from regengine.studies.tasking.plan import (
+    find_passes,
+)
+from regengine.studies.tasking.targets import list_city_targets, read_listed_targets
 from tests.world.elements import Elements
 from tests.world.program import Said, run
 

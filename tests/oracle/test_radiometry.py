@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from pyproj import Geod
 
 from benchmarks.simulate.weather import SceneParameters
-from regengine.collection.radiometry import gain as radiometry
-from regengine.collection.radiometry.cells import (
+from regengine.export.format import LeftOutError
+from regengine.export.warp import MapGrid
+from regengine.frames.frame import ExportPoint
+from regengine.maps.lights import date_of_name, period_of
+from regengine.studies.radiometry import gain as radiometry
+from regengine.studies.radiometry.cells import (
     MIN_CELLS,
     MapCells,
     PhotoCells,
@@ -23,22 +27,18 @@ from regengine.collection.radiometry.cells import (
     average_photo_cells,
     remove_hot_pixels,
 )
-from regengine.collection.radiometry.comparison import (
+from regengine.studies.radiometry.comparison import (
     Comparison,
     Pair,
     blur_cells,
     compare,
     match_blurs,
 )
-from regengine.collection.radiometry.gain import (
+from regengine.studies.radiometry.gain import (
     Gain,
     fit_gain,
 )
-from regengine.collection.radiometry.measure import Radiometry
-from regengine.export.format import LeftOutError
-from regengine.export.warp import MapGrid
-from regengine.frames.frame import ExportPoint
-from regengine.maps.lights import date_of_name, period_of
+from regengine.studies.radiometry.measure import Radiometry
 from tests.world.radiometry import (
     RadiometryScene,
     SceneWish,

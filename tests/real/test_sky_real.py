@@ -15,13 +15,13 @@ from sklearn.metrics import roc_auc_score
 import regengine as rg
 from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
-from regengine.lightning import match, pulses
 from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir, track_positions
 from regengine.photo.image import read_linear_light
 from regengine.scene.context import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
 from regengine.sky.satellites.observer import SatelliteObserver, teme_to_icrs
+from regengine.studies.lightning import match, pulses
 from tests.world.program import run
 
 pytestmark = pytest.mark.real

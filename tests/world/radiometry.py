@@ -28,10 +28,10 @@ from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
-from regengine.collection.radiometry.measure import Radiometry, measure
 from regengine.frames import select as selection
 from regengine.maps import open_light_map
 from regengine.store.result import FrameResult
+from regengine.studies.radiometry.measure import Radiometry, measure
 from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 

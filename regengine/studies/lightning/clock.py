@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.types import FloatArray, IndexArray
-from regengine.lightning.match import Neighbours, Sightings, group_near
-from regengine.lightning.pulses import Pulses
+from regengine.studies.lightning.match import Neighbours, Sightings, group_near
+from regengine.studies.lightning.pulses import Pulses
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from detectors.types import Columns, FloatArray, IndexArray
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
-from regengine.lightning.pulses import Pulses, PulseSeries
+from regengine.studies.lightning.pulses import Pulses, PulseSeries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,12 +25,12 @@ from regengine.io.extras import need
 from regengine.io.plain import format_count, make_printable, round_or_none
 from regengine.io.tables import cell, write_csv
 from regengine.io.times import parse_iso_time
-from regengine.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
-from regengine.lightning.flashes import PhotoFlash
-from regengine.lightning.match import Sightings, match, measure, merge
-from regengine.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
+from regengine.studies.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
+from regengine.studies.lightning.flashes import PhotoFlash
+from regengine.studies.lightning.match import Sightings, match, measure, merge
+from regengine.studies.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 
 MAX_GAP_S = 60.0  # between frames of one time-lapse
 UNKNOWN_EXPOSURE_S = 1.0  # frames with flashes and cities are not exposed for much longer

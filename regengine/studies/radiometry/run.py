@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.footprint import Bounds
-from regengine.collection.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.export.format import (
     LeftOutError,
@@ -36,6 +35,7 @@ from regengine.io.tables import cell, write_csv
 from regengine.maps.lights import period_of
 from regengine.maps.reference import LightMap, Reference
 from regengine.photo.lens_profile import LensProfile
+from regengine.studies.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
 
 Earlier = Literal["map", "photo", "neither", "unknown"]
 # What a change by its kind, photo against map, is from the earlier of both to the later

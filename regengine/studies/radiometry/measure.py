@@ -11,7 +11,11 @@ from scipy import ndimage
 from scipy.special import ndtri
 
 from detectors.types import FloatArray, FloatImage
-from regengine.collection.radiometry.cells import (
+from regengine.export.warp import MapGrid
+from regengine.frames.frame import ExportFrame
+from regengine.maps.reference import LightMap
+from regengine.photo.lens_profile import LensProfile, choose_profile
+from regengine.studies.radiometry.cells import (
     MapCells,
     PhotoCells,
     average_photo_cells,
@@ -19,12 +23,8 @@ from regengine.collection.radiometry.cells import (
     samples_across,
     select_cells_in_view,
 )
-from regengine.collection.radiometry.comparison import Comparison, compare
-from regengine.collection.radiometry.gain import Gain, fit_gain
-from regengine.export.warp import MapGrid
-from regengine.frames.frame import ExportFrame
-from regengine.maps.reference import LightMap
-from regengine.photo.lens_profile import LensProfile, choose_profile
+from regengine.studies.radiometry.comparison import Comparison, compare
+from regengine.studies.radiometry.gain import Gain, fit_gain
 
 # Probability that a photo without any change shows one
 FALSE_ALARM = 0.01

@@ -1,1 +1,0 @@
-"""Many runs together: catalogue, packages, tasking, radiometry."""
