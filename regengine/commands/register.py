@@ -64,7 +64,7 @@ def main(
         show_progress,
         stop_on_signals,
     )
-    from regengine.report.frame_text import table_header, table_line
+    from regengine.pages.report.frame_text import table_header, table_line
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
 

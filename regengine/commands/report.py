@@ -45,8 +45,8 @@ def main(
 
     from regengine.io.console import print_data, say, show_progress
     from regengine.io.html import write_page
-    from regengine.report.report import collect_store, report_page
-    from regengine.report.report import thumbnails as draw_thumbnails
+    from regengine.pages.report.report import collect_store, report_page
+    from regengine.pages.report.report import thumbnails as draw_thumbnails
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:

@@ -77,7 +77,7 @@ def main(
     from regengine.runs.run_files import find_run_files
 
     need("The review page", "fastapi", "uvicorn")
-    from regengine.review.server import ServerOptions, open_review, serve
+    from regengine.pages.review.server import ServerOptions, open_review, serve
 
     made_with = find_run_files(store)
     given = {"--lights": lights, "--streets": streets, "--day": day}

@@ -74,7 +74,7 @@ def main(
         )
     found = find_frames(store, frame)
     if told_as == "table":
-        from regengine.report.frame_text import frame_sheet
+        from regengine.pages.report.frame_text import frame_sheet
         from regengine.store.reviews import read_reviews
 
         reviews, width = read_reviews(store), output_width()
@@ -106,7 +106,7 @@ def _tell(
 ) -> None:
     """Print a line of each frame; in another order than the store's only once all were read."""
     from regengine.io.tables import csv_lines
-    from regengine.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
+    from regengine.pages.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
     from regengine.store.records import record_line
     from regengine.store.reviews import read_reviews
 

@@ -311,7 +311,7 @@ class PlaceIndex:
 @cache
 def coastline() -> list[list[float]]:
     """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
-    text = files("regengine.report").joinpath("coastline.json").read_text(encoding="utf-8")
+    text = files("regengine.pages.report").joinpath("coastline.json").read_text(encoding="utf-8")
     rings: list[list[float]] = json.loads(text)["rings"]
     return rings
 

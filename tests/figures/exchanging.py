@@ -109,7 +109,7 @@ def overlays(store: Path, tmp_path: Path) -> Any:
 def tiles_of_maps() -> Any:
     import io
 
-    from regengine.review.map_tiles import MapTiles
+    from regengine.pages.review.map_tiles import MapTiles
 
     tiles = MapTiles(open_light_map([LIGHTS]))
     found = {}

@@ -234,7 +234,7 @@ def test_the_sources_are_sound_and_make_the_committed_page(tmp_path: Path) -> No
         for folder in (tmp_path / "review" / "static", STATIC)
     )
     different = [name for name in told | committed if told.get(name) != committed.get(name)]
-    assert different == [], "run npm ci && npm run build in regengine/review/page"
+    assert different == [], "run npm ci && npm run build in regengine/pages/review/page"
 
 
 def test_the_page_is_light_and_nothing_in_it_runs_or_styles_inline() -> None:

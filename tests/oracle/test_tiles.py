@@ -20,9 +20,9 @@ from regengine.maps import open_references
 from regengine.maps.build import plan_grid, write_reference
 from regengine.maps.reference import PixelGrid
 from regengine.maps.services import TileSet
+from regengine.pages.review.map_tiles import MapTiles
+from regengine.pages.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 from regengine.photo.formats import read_photo_file
-from regengine.review.map_tiles import MapTiles
-from regengine.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
 from tests.world.maps import blob
 
 TILE_PX = 512

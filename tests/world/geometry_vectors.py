@@ -17,7 +17,9 @@ from matchers.geometry.camera import Camera, Lens
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.pose import with_attitude
 
-VECTORS = Path(__file__).resolve().parents[2] / "regengine/review/page/src/geometry/vectors.json"
+VECTORS = (
+    Path(__file__).resolve().parents[2] / "regengine/pages/review/page/src/geometry/vectors.json"
+)
 
 PLAIN = Lens(width_px=4256, height_px=2832, focal_px=5900.0, principal_point=(2127.5, 1415.5))
 WIDE = replace(PLAIN, focal_px=2400.0, distortion=(-0.11, 0.02, 0.001, -0.002, 0.004))

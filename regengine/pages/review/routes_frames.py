@@ -19,7 +19,7 @@ from matchers.geometry.pose import turn_along_track, with_attitude
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
-from regengine.review.bodies import (
+from regengine.pages.review.bodies import (
     MAX_POINTS,
     PLACED,
     Body,
@@ -31,8 +31,8 @@ from regengine.review.bodies import (
     check_sent,
     decision_json,
 )
-from regengine.review.context import ReviewContext, make_no_frame_error
-from regengine.review.queue import FramePlaces, Queue, QueueFilter, Standings
+from regengine.pages.review.context import ReviewContext, make_no_frame_error
+from regengine.pages.review.queue import FramePlaces, Queue, QueueFilter, Standings
 from regengine.store.result import FrameResult
 from regengine.store.reviews import Judged, check_work, describe_judged_state
 

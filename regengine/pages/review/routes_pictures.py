@@ -15,11 +15,11 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from regengine.errors import ConfigError
 from regengine.maps.kinds import KindName
 from regengine.maps.places import Place, outlines, place_index
-from regengine.review.context import ReviewContext, find_registered_photo
-from regengine.review.queue import VERSION_DIGITS, edges_of
+from regengine.pages.review.context import ReviewContext, find_registered_photo
+from regengine.pages.review.queue import VERSION_DIGITS, edges_of
 
 if TYPE_CHECKING:
-    from regengine.review.map_tiles import MapTiles
+    from regengine.pages.review.map_tiles import MapTiles
 
 # Without a version in the URL, another run on this port may serve another image under it
 ASK_AGAIN = "private, no-cache"
@@ -73,7 +73,7 @@ def router(context: ReviewContext) -> APIRouter:
     @cache
     def tiles_of(kind: KindName) -> MapTiles:
         # Imported late: its libraries take longer to import than the first photo takes to display
-        from regengine.review.map_tiles import MapTiles
+        from regengine.pages.review.map_tiles import MapTiles
 
         return MapTiles(context.maps[kind], kind)
 

@@ -15,13 +15,13 @@ from starlette.exceptions import HTTPException
 
 from regengine.errors import ConfigError, shorten_to_line
 from regengine.io.checksums import compute_sha256_once
-from regengine.review.photo_tiles import PhotoPyramids
+from regengine.pages.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.maps.kinds import KindName
     from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
-    from regengine.review.frames import ReviewFrames
+    from regengine.pages.review.frames import ReviewFrames
     from regengine.runs.run_inputs import RunInputs
     from regengine.store.result import FrameResult
     from regengine.store.reviews import Decisions

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
-from regengine.review.context import ReviewContext, parse_layers
-from regengine.review.frames import ReviewFrames
+from regengine.pages.review.context import ReviewContext, parse_layers
+from regengine.pages.review.frames import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
     """
     import uvicorn
 
-    from regengine.review.app import make_guarded_app
-    from regengine.review.security import Access
+    from regengine.pages.review.app import make_guarded_app
+    from regengine.pages.review.security import Access
 
     # The usual port of a store, where a page that waits for a restarted server finds it again: the
     # browser's data (work that was not sent when a server died) belongs to an address with its port
@@ -143,7 +143,7 @@ def open_review(
 
     Photos that have moved are searched for in the folder ``photos``, too. ``tle`` and ``metadata``
     are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
-    this machine. ``layers`` are online layers, see `regengine.review.context.parse_layers`.
+    this machine. ``layers`` are online layers, see `regengine.pages.review.context.parse_layers`.
     StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
     from regengine.orbit.position import element_sets, frame_records

@@ -16,8 +16,7 @@ from regengine.io.html import data_address, escape_invisible, link_to, render_pa
 from regengine.io.plain import plain, round_or_none
 from regengine.io.times import utc_now
 from regengine.maps.places import coastline
-from regengine.registration.overlay import overlay_path
-from regengine.report.figures import (
+from regengine.pages.report.figures import (
     VERDICTS,
     Photos,
     camera_figures,
@@ -30,7 +29,8 @@ from regengine.report.figures import (
     time_figures,
     verdict_figures,
 )
-from regengine.report.places import nadirs_of, outline_of, place_figures, places_of
+from regengine.pages.report.places import nadirs_of, outline_of, place_figures, places_of
+from regengine.registration.overlay import overlay_path
 from regengine.store.file import CHUNK_ROWS, photo_file, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of
@@ -113,7 +113,7 @@ def report_page(
         "coastline": coastline(),
         "words": VERDICT_WORDS,
     }
-    content = files("regengine.report").joinpath("report.html").read_text(encoding="utf-8")
+    content = files("regengine.pages.report").joinpath("report.html").read_text(encoding="utf-8")
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")
 
 

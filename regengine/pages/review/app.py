@@ -13,9 +13,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from regengine.errors import RegengineError, StoreError
-from regengine.review import routes_frames, routes_pictures, routes_solve
-from regengine.review.context import Problem, ReviewContext, make_problem
-from regengine.review.security import Access, Guard
+from regengine.pages.review import routes_frames, routes_pictures, routes_solve
+from regengine.pages.review.context import Problem, ReviewContext, make_problem
+from regengine.pages.review.security import Access, Guard
 
 PARTS = (routes_frames, routes_pictures, routes_solve)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -42,7 +42,9 @@ def make_guarded_app(
     app.add_exception_handler(RegengineError, _answer_known_error)
     for part in PARTS:
         app.include_router(part.router(context))
-    app.mount("/", StaticFiles(directory=str(files("regengine.review") / "static"), html=True))
+    app.mount(
+        "/", StaticFiles(directory=str(files("regengine.pages.review") / "static"), html=True)
+    )
     layers = [layer.origin for layer in context.layers]
     return Guard(app, access=access, port=port, hosts=hosts, layers=layers)
 

@@ -17,11 +17,11 @@ from matchers.geometry.footprint import Bounds
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.maps.places import name_view
-from regengine.review.bodies import agreeing_px, camera_json, decision_json, points_json
-from regengine.review.context import ReviewContext
-from regengine.review.frames import FrameColumns, ReviewFrames
-from regengine.review.ground_track import horizon, track
-from regengine.review.photo_tiles import TILE_PX, max_zoom
+from regengine.pages.review.bodies import agreeing_px, camera_json, decision_json, points_json
+from regengine.pages.review.context import ReviewContext
+from regengine.pages.review.frames import FrameColumns, ReviewFrames
+from regengine.pages.review.ground_track import horizon, track
+from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
 from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import Hypothesis
 from regengine.store.reviews import Brief, Decisions

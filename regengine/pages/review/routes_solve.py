@@ -28,8 +28,7 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.maps.kinds import KindName
 from regengine.orbit.propagation import camera_position
-from regengine.registration.points.resection import Free
-from regengine.review.bodies import (
+from regengine.pages.review.bodies import (
     MAX_POINTS,
     PLACED,
     Body,
@@ -39,15 +38,16 @@ from regengine.review.bodies import (
     check_sent,
     points_json,
 )
-from regengine.review.context import ReviewContext
-from regengine.review.ground_track import track, track_at
-from regengine.review.routes_frames import FrameId
+from regengine.pages.review.context import ReviewContext
+from regengine.pages.review.ground_track import track, track_at
+from regengine.pages.review.routes_frames import FrameId
+from regengine.registration.points.resection import Free
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
+    from regengine.pages.review.search_jobs import SearchJob, SearchJobs
     from regengine.registration.points.compare_maps import PhotoBesideMap
     from regengine.registration.points.solve_points import PointFit, PositionPrior
-    from regengine.review.search_jobs import SearchJob, SearchJobs
 
 KEPT_PHOTOS = 3  # that are cached while a person compares them with the map
 BEHIND_PX = 1e6  # position of points behind the camera
@@ -299,7 +299,7 @@ def _rms(values: list[float | None]) -> float | None:
 def _add_search(routes: APIRouter, context: ReviewContext) -> None:
     @cache
     def jobs() -> SearchJobs:
-        from regengine.review.search_jobs import SearchJobs
+        from regengine.pages.review.search_jobs import SearchJobs
 
         return SearchJobs()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import trace_visible_outline
 from regengine.maps.places import ABSURD
-from regengine.report.figures import Photos, count_by
+from regengine.pages.report.figures import Photos, count_by
 from regengine.store.result import FrameResult
 
 CELL_DEG = 2
