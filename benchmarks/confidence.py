@@ -36,8 +36,6 @@ from benchmarks.trials.attempt import EVIDENCE, REASON_MARK
 from benchmarks.trials.report import CALIBRATION_BINS
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
-from regengine.evaluate.scenes import CalibrationScore, score_calibration
-from regengine.evaluate.tables import bound_share
 from regengine.io.extras import need
 from regengine.registration.accept import share_right
 from regengine.registration.calibration import (
@@ -47,6 +45,8 @@ from regengine.registration.calibration import (
     read_shipped_calibration,
 )
 from regengine.registration.types import Evidence
+from regengine.score.scenes import CalibrationScore, score_calibration
+from regengine.score.tables import bound_share
 
 FOLDS = 5
 TARGET = 0.001  # wrong among accepted

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from typer import Argument, Option
 
 from benchmarks.pages import tell
-from regengine.evaluate.registration import distance_m, right_within_km
 from regengine.registration.overlay import overlay_path
+from regengine.score.registration import distance_m, right_within_km
 from regengine.store.read import iter_frames
 from regengine.store.result import FrameResult
 

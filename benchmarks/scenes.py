@@ -30,19 +30,19 @@ from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.exposures import Kind
 from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.scenes import (
+from regengine.scene.features import feature_names, measure_features
+from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples
+from regengine.scene.model_file import write_scene_model
+from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
+from regengine.scene.training import measure_photos, train_scene_model
+from regengine.score.scenes import (
     SceneReport,
     draw_mistakes,
     draw_report,
     evaluate_scenes,
     report_lines,
 )
-from regengine.evaluate.tables import table
-from regengine.scene.features import feature_names, measure_features
-from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples
-from regengine.scene.model_file import write_scene_model
-from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
-from regengine.scene.training import measure_photos, train_scene_model
+from regengine.score.tables import table
 
 CITIES, DAY = "cities", "day"
 # Least shares that are wanted: of photos of scored classes, and of these

@@ -37,7 +37,6 @@ from benchmarks.registration.variants import VARIANTS, variants_of
 from benchmarks.rows import Row, read_csv
 from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
 from regengine.errors import RegengineError
-from regengine.evaluate.registration import distance_m
 from regengine.maps.build import build
 from regengine.maps.index.options import BlindOptions, load_earth_index
 from regengine.maps.opening import light_map_of, open_references
@@ -45,6 +44,7 @@ from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled
 from regengine.runs.pipeline import process_photo
 from regengine.runs.run_inputs import RunInputs
+from regengine.score.registration import distance_m
 from regengine.store.records import centre_text, probability_text
 from regengine.store.result import FrameResult
 

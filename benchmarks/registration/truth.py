@@ -36,7 +36,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84, diagonal_km
-from regengine.evaluate.registration import (
+from regengine.score.registration import (
     NOTHING,
     PLACED,
     camera_of,

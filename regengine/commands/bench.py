@@ -112,8 +112,8 @@ def main(
     elif kind == "scenes":
         _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
     elif kind != "registration":
-        from regengine.evaluate.detections import MATCH_RADIUS_PX
         from regengine.options import LONG_SIDE_PX
+        from regengine.score.detections import MATCH_RADIUS_PX
 
         looked_at = DetectOptions(
             max_side_px=max_side_px or LONG_SIDE_PX[kind], whole_frame=whole_frame, method=method
@@ -140,9 +140,9 @@ def _score_detectors(
     from detectors import registry
     from regengine.api import detect_job
     from regengine.errors import FrameError
-    from regengine.evaluate import detections, streak_scores
-    from regengine.evaluate.labels import check_labels, read_labels
     from regengine.scene.labels import check_photos_exist
+    from regengine.score import detections, streak_scores
+    from regengine.score.labels import check_labels, read_labels
     from regengine.sky.drawing import draw_comparison, picture_paths
 
     every = registry.Kind[Any](kind).detectors()
@@ -200,15 +200,15 @@ def _score_scenes(
     """Score every kind of scene model on groups of photos left out of its training."""
     from functools import partial
 
-    from regengine.evaluate.scenes import (
+    from regengine.scene.labels import deal_folds
+    from regengine.scene.training import cross_validate, measure_labelled
+    from regengine.score.scenes import (
         draw_mistakes,
         draw_report,
         evaluate_scenes,
         report_facts,
         report_lines,
     )
-    from regengine.scene.labels import deal_folds
-    from regengine.scene.training import cross_validate, measure_labelled
 
     samples, complete = measure_labelled(
         labels, partial(show_progress, quiet=quiet, doing="measuring")
@@ -230,7 +230,7 @@ def _score_scenes(
 
 def _score_registration(truth: Path, answers: Path, *, as_json: bool) -> None:
     """Print how many photos are right for each allowed number of wrong ones."""
-    from regengine.evaluate.registration import (
+    from regengine.score.registration import (
         read_answers,
         read_true_photos,
         registration_facts,

@@ -79,8 +79,8 @@ def summary(model: SceneModel) -> dict[str, object]:
 
 def summary_lines(model: SceneModel, out: Path) -> list[str]:
     """The same for a reader."""
-    from regengine.evaluate.scenes import confusion_lines
-    from regengine.evaluate.tables import table
+    from regengine.score.scenes import confusion_lines
+    from regengine.score.tables import table
 
     told = model.training
     counts = zip(model.classes, told.photos, told.groups, strict=True)

@@ -14,7 +14,10 @@ from sklearn.metrics import brier_score_loss
 from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
 from matchers.geometry.footprint import diagonal_km
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.detections import (
+from regengine.scene import training
+from regengine.scene.features import feature_names
+from regengine.scene.labels import Samples
+from regengine.score.detections import (
     DetectionScore,
     match_flashes,
     match_positions,
@@ -22,10 +25,10 @@ from regengine.evaluate.detections import (
     score_frame,
     score_points,
 )
-from regengine.evaluate.labels import check_labels, read_labels
-from regengine.evaluate.registration import distance_m, right_within_km
-from regengine.evaluate.scenes import score_calibration, score_class
-from regengine.evaluate.streak_scores import (
+from regengine.score.labels import check_labels, read_labels
+from regengine.score.registration import distance_m, right_within_km
+from regengine.score.scenes import score_calibration, score_class
+from regengine.score.streak_scores import (
     StreakScore,
     line_measures,
     match_streaks,
@@ -34,10 +37,7 @@ from regengine.evaluate.streak_scores import (
     score_streaks,
     summarise_streaks,
 )
-from regengine.evaluate.tables import add_scores
-from regengine.scene import training
-from regengine.scene.features import feature_names
-from regengine.scene.labels import Samples
+from regengine.score.tables import add_scores
 from tests.world.results import control_point, nadir_camera
 
 TRUTH = np.array([[10.0, 10.0], [20.0, 10.0], [50.0, 50.0]])

@@ -43,7 +43,7 @@ class TrueStreak:
 
     @property
     def curve(self) -> tuple[float, float, float, float, float]:
-        """Both ends and the bow, as `regengine.evaluate` scores them."""
+        """Both ends and the bow, as `regengine.score` scores them."""
         return self.x1, self.y1, self.x2, self.y2, self.bow_px
 
 

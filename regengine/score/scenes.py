@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from detectors.types import FloatArray, IndexArray
 from regengine.errors import ConfigError, FrameError
-from regengine.evaluate.tables import table
 from regengine.io.extras import need
 from regengine.photo.image import read_display_rgb
 from regengine.scene.labels import Samples
 from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
+from regengine.score.tables import table
 from regengine.store.records import plain
 
 BINS = 10

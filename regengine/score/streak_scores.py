@@ -30,10 +30,10 @@ from detectors.types import (
     StreakDetections,
 )
 from regengine.errors import FrameError
-from regengine.evaluate.labels import LabelledPhoto
-from regengine.evaluate.tables import FactTable, add_scores
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
+from regengine.score.labels import LabelledPhoto
+from regengine.score.tables import FactTable, add_scores
 from regengine.store.records import plain
 
 LINE_RMS_PX = 3.0

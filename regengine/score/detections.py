@@ -11,8 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
-from regengine.evaluate.labels import LabelledPhoto
-from regengine.evaluate.tables import FactTable, add_scores
+from regengine.score.labels import LabelledPhoto
+from regengine.score.tables import FactTable, add_scores
 from regengine.store.records import plain
 
 # Matching radius: three pixels, as is usual for stars.

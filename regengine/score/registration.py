@@ -16,10 +16,10 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
-from regengine.evaluate.labels import parse_numbers
-from regengine.evaluate.tables import bound_share, table
 from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
+from regengine.score.labels import parse_numbers
+from regengine.score.tables import bound_share, table
 from regengine.store.result import MIN_HULL, MIN_POINTS
 
 # "Right": every control point within the larger of these of its true position (docs/benchmark.md)
