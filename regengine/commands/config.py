@@ -10,9 +10,9 @@ import typer
 
 from regengine.commands.lazy import defaults, leaves, load_command, options
 from regengine.commands.options import Json
+from regengine.commands.settings import Settings, read_settings, settings_of
 from regengine.errors import ConfigError
 from regengine.io.console import print_data, say
-from regengine.settings import Settings, read_settings, settings_of
 
 app = typer.Typer(
     help="Show every setting and its source.\n\n"

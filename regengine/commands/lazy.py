@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from regengine.commands.settings import Settings, read_settings, settings_of
 from regengine.errors import ConfigError
-from regengine.settings import Settings, read_settings, settings_of
 
 # What to write for an option, by the name of its type
 VALUES = {"path": "FILE", "Path": "FILE", "str": "TEXT", "int": "N", "float": "NUMBER"}
