@@ -19,3 +19,9 @@ SEEN_RANGE_KM = (1.0, 2000.0)  # valid radii of a user's prior on the ground pos
 PIXEL_PITCH_RANGE_UM = (0.1, 100.0)  # valid pixel pitches of their sensors
 KM_PER_DEGREE = 111.2  # of a great circle on that sphere, rounded
 ORBITAL_SPEED_KM_S = 7.66  # of the ISS at 410 km; the ground below passes at 7.2 km/s
+
+# Photos are reduced to this long side before detection. Towns of an 85 mm photo are then 2 to 40
+# pixels large, which the detectors are designed for. Stars are two to four pixels wide at the full
+# 4256 to 5568 px of the Station's cameras and still sampled. Streaks are as thin as stars, and
+# averaging would blur their ends. Flashes are 8 to 100 px of 1000
+LONG_SIDE_PX = {"lights": 1500, "lightning": 1000, "stars": 3000, "streaks": 4300}

@@ -112,7 +112,7 @@ def main(
     elif kind == "scenes":
         _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
     elif kind != "registration":
-        from regengine.options import LONG_SIDE_PX
+        from detectors.constants import LONG_SIDE_PX
         from regengine.score.detections import MATCH_RADIUS_PX
 
         looked_at = DetectOptions(

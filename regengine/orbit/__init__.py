@@ -1,7 +1,8 @@
-"""Position of the station: element sets, propagation, uncertainty, Earth rotation, Sun and Moon.
+"""Where the station was: element sets, propagation, uncertainty, Earth rotation, Sun and Moon.
 
-The functions can be used from Python. Times are UTC. Arrays are in kilometres, radians or degrees,
-as their names indicate, for any shape of the times.
+In: element sets and times, UTC.
+Out: a `CameraPosition` with its sigmas; kilometres, radians or degrees, as names say.
+Start reading at `position`, then `propagation`.
 """
 
 from regengine.orbit.propagation import (

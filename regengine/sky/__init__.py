@@ -1,1 +1,6 @@
-"""Stars, satellites and lenses, and detections on photos."""
+"""Stars, satellites and lenses, and detections on photos.
+
+In: photos, a star catalogue, element sets of satellites.
+Out: attitudes, lens profiles, named streaks, lists of detections.
+Start reading at `stars.solve`, `satellites.naming`, `detection.detect`.
+"""

@@ -23,6 +23,10 @@ from tests.world.sources import nodes_of
 
 PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
 PRODUCT = PACKAGES[:4]
+ROOMS = (  # of `regengine`, lowest first; `api` and `options` are doors, which commands open
+    *("errors", "io", "photo", "orbit", "maps", "store", "scene", "sky", "registration", "runs"),
+    *("frames", "export", "score", "studies", "pages", "options", "api", "commands", "__main__"),
+)
 # What users have, and what tests of promises may import of the product
 DOORS = {
     *("regengine", "regengine.errors", "regengine.orbit", "regengine.registration.parameters"),
@@ -103,6 +107,20 @@ def test_imports_run_one_way(package: str) -> None:
     assert files
     wrong = {name: find_wrong_imports(package, nodes_of(path)) for name, path in files.items()}
     assert {name: found for name, found in wrong.items() if found} == {}
+
+
+def test_rooms_import_what_lies_below_them() -> None:
+    wrong = []
+    for name, path in modules().items():
+        room = name.split(".")[1] if name.startswith("regengine.") else ""
+        for one in imported_names(nodes_of(path)) if room else ():
+            other = one.split(".")[1] if one.startswith("regengine.") else ""
+            if other in ROOMS and ROOMS.index(other) > ROOMS.index(room):
+                wrong.append(f"{name}: {one}")
+    assert wrong == []
+    assert {path.name for path in (ROOT / "regengine").iterdir() if path.is_dir()} <= {
+        *ROOMS, "data", "__pycache__"
+    }  # fmt: skip
 
 
 def test_no_modules_import_each_other() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from detectors import registry
+from detectors.constants import LONG_SIDE_PX
 from detectors.limb import mask_sky
 from detectors.masks import blank_parts
 from detectors.types import BoolImage, LightDetections, StarDetections, StreakDetections
-from regengine.options import LONG_SIDE_PX
 from regengine.photo.image import LinearLight, mask_captions
 from regengine.sky.detection.detect import DetectionKind, find_picture_limb
 from regengine.sky.detection.lightning import LightningKind
