@@ -198,7 +198,7 @@ def test_the_core_places_an_archive_photo_and_tells_which_extra_it_lacks(
     assert "Traceback" not in done.stderr
 
 
-PAGE, STATIC = (ROOT / "regengine" / "review" / name for name in ("page", "static"))
+PAGE, STATIC = (ROOT / "regengine" / "pages" / "review" / name for name in ("page", "static"))
 MAX_GZIPPED = 150_000  # bytes of the page, as it was asked
 NPM = shutil.which("npm")
 # What npm says where lock file and manifest are at odds, or a package is not the locked one; its
