@@ -226,6 +226,9 @@ MASKED = (
     Map(name="zeros around a clip", samples=zeros_inside(3), hidden=zeros_inside(3) == 0),
     Map(name="as many zeros inside", samples=zeros_inside(0) * (SHADES > 2.3), how={},
            hidden=zeros_inside(0) * (SHADES > 2.3) == 0),
+    Map(name="no data in a palette", samples=np.where(LEFT, 7, 9).astype(np.uint8), hidden=LEFT,
+           how={"photometric": "palette", "nodata": 7,
+                "colours": {7: (1, 2, 3, 255), 9: (200, 100, 50, 255)}}),
     Map(name="nothing but zeros", samples=0.0 * ones(), hidden=HIDDEN & False),
     Map(
         name="tile, collection 1", file="x.h15v00.h5", hidden=NORTH, write=write_vnp46,

@@ -147,7 +147,12 @@ def test_a_request_is_refused_in_a_sentence_and_changes_nothing(
 
 
 WRONG_CAMERAS: dict[str, dict[str, Any]] = {
-    "another size": {"width_px": 10, "height_px": 10},
+    "of a smaller copy": {  # of the photo of 1600 x 1065 pixels
+        "width_px": 800,
+        "height_px": 532,
+        "focal_px": true_json(OF_RIGHT)["focal_px"] / 2.0,
+        "principal_point": [399.5, 265.5],
+    },
     "too short": {"focal_px": 1.0},
     "no rotation": {"quaternion": [0.0, 0.0, 0.0, 0.0]},
     "on the ground": {"position_ecef_m": [6378137.0, 0.0, 0.0]},

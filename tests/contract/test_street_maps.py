@@ -187,6 +187,11 @@ def test_what_cannot_be_built_is_one_sentence(
     nowhere = write(tmp_path / "nowhere.shp", [EAST], highway=["primary"])
     (tmp_path / "nowhere.prj").unlink()
     assert "has no coordinate system" in refusal(nowhere)
+    metres = [LineString([(x * 111_000.0, y * 111_000.0) for x, y in EAST.coords])]
+    as_degrees = write(tmp_path / "metres.gpkg", metres, highway=["primary"])
+    assert "has coordinates that are not degrees" in refusal(as_degrees)
+    as_metres = write(tmp_path / "degrees.gpkg", [EAST], "EPSG:3857", highway=["primary"])
+    assert "has coordinates that look like degrees" in refusal(as_metres)
     table = tmp_path / "table.parquet"
     geopandas.pd.DataFrame({"highway": ["primary"]}).to_parquet(table)
     assert "Parquet without geometries" in refusal(table)

@@ -245,11 +245,12 @@ def scores(drawn: Path, satellites: Path, scenes: Path, store: Path, tmp_path: P
         labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
         words = ("bench", kind, labels, *extra)
         told[kind] = _plain(read_records(invoke(*words, "--json", "--quiet").stdout))
-        told[f"{kind} wide"] = _plain(
-            read_records(invoke(*words, "--json", "--tolerance-px", 1.3, "--quiet").stdout)
-        )
-        table = _ask(*words, "--quiet")["out"]
-        told[f"{kind} table"] = [re.sub(r"\s+\S+\s*$", "", line) for line in table]
+        if kind == "lights":
+            told["wide"] = _plain(
+                read_records(invoke(*words, "--json", "--tolerance-px", 1.3, "--quiet").stdout)
+            )
+            table = _ask(*words, "--quiet")["out"]
+            told["table"] = [re.sub(r"\s+\S+\s*$", "", line) for line in table]
     judged = invoke("bench", "scenes", scenes / "labels.csv", "--json", "--quiet")
     told["scenes"] = _plain(read_records(judged.stdout))
     return told
@@ -287,7 +288,7 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
         grow=("merge", other, "--out", both, "--grow", "--json"),
         verify=("verify", both),
         verify_json=("verify", one, "--json"),
-        report=("report", one),
+        report=("report", one, "--out", tmp_path / "report.html"),
         tle=("tle", "info", elements),
         tle_at=("tle", "info", elements, "--time", "2016-05-03T03:00:00Z"),
         build=("catalogue", "build", one, "--out", catalogue, "--no-pictures", "--json"),

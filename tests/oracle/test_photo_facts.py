@@ -480,5 +480,8 @@ def test_too_much_is_refused(tmp_path: Path, service: Service, manner: str) -> N
 
 def test_a_download_that_takes_too_long_is_given_up(tmp_path: Path, service: Service) -> None:
     service.files["/x.jpg"] = bytes(300_000)
+    service.always["/drip.jpg"] = "drip"  # two seconds until it begins
+    policy = RetryPolicy(idle_s=0.4, attempts=1)
+    assert "does not answer in time" in refused(service.url("/drip.jpg"), tmp_path / "d", policy)[1]
     policy = RetryPolicy(total_s=-1.0, attempts=1)
     assert "takes more than" in refused(service.url("/x.jpg"), tmp_path / "x", policy)[1]

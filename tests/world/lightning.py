@@ -116,7 +116,9 @@ def packed(
         file[name].attrs["scale_factor"] = np.array([scale], np.float32)
         file[name].attrs["add_offset"] = np.array([offset], np.float32)
     if unsigned:
-        file[name].attrs["_Unsigned"] = np.bytes_("true")
+        # NOAA's files say "true"; copies made by other libraries say it otherwise
+        spelling = "True" if name == "group_area" else "true"
+        file[name].attrs["_Unsigned"] = np.bytes_(spelling)
         file[name].attrs["_FillValue"] = np.array([-1], np.int16)
 
 

@@ -89,6 +89,12 @@ class Service:
         always = self.always.get(parts.path, self.always.get("*"))
         fault = waiting.pop(0) if waiting else always
         status, headers, body = 200, {}, b""
+        if fault == "drip":  # its head, byte by byte
+            for byte in b"HTTP/1.1 200 OK\r\nX-Pad: " + 40 * b".":
+                handler.wfile.write(bytes([byte]))
+                time.sleep(0.03)
+            handler.wfile.write(b"\r\nContent-Length: 2\r\n\r\nok")
+            return
         if isinstance(fault, str) and fault.startswith("to:"):
             status, headers = 302, {"Location": fault[3:]}
         elif isinstance(fault, int | tuple):
