@@ -22,6 +22,7 @@ from scipy.stats import binom
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import turn_camera
 from matchers.lights.patch_fit import Refits
+from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
 from regengine.orbit import CameraPosition, position_from_nadir
 from regengine.registration import hold_out
@@ -41,7 +42,12 @@ from regengine.registration.calibration import (
     read_shipped_calibration,
 )
 from regengine.registration.fit import choose_fit, contradicts
-from regengine.registration.hold_out import PredictedPatches, compute_allowed_error_px, weigh_landed
+from regengine.registration.hold_out import (
+    PredictedPatches,
+    check_quarters,
+    compute_allowed_error_px,
+    weigh_landed,
+)
 from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
 from regengine.registration.priors.lit_ground import Seen
 from regengine.registration.register import pose_problem
@@ -671,3 +677,20 @@ def test_a_damaged_file_is_refused_in_a_clear_sentence(
         read_calibration(path)
     assert str(path) in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_quarter_in_which_no_patch_lands_is_told_and_whether_its_lights_are_matched() -> None:
+    """Of 4 x 4 patches; and of a row of which none is before the median."""
+    x, y = (grid.ravel() for grid in np.meshgrid(np.arange(4.0), np.arange(4.0)))
+    off_px = np.where((x > 1) & (y > 1), 9.0, 1.0)
+
+    def check(x: Any, y: Any, off_px: Any, matched: list[int]) -> tuple[bool, bool]:
+        tested = PredictedPatches(x=x, y=y, distance_px=off_px, n_independent=5.0, landed_px=2.0)
+        lights = LightPeaks(x=x, y=y, contrast=np.ones(len(x)))
+        return check_quarters([tested], lights, np.array(matched), HoldOutParams())
+
+    assert check(x, 3.0 * y, np.ones(16), list(range(16))) == (False, True)
+    assert check(x, 3.0 * y, off_px, list(range(16))) == (True, True)
+    assert check(x, 3.0 * y, off_px, [0, 1, 4, 5]) == (True, False)
+    row = np.repeat([0.0, 100.0], [12, 3])
+    assert check(row, 0.0 * row, np.full(15, 9.0), [])[0]
