@@ -218,6 +218,8 @@ def test_photos_that_have_moved_are_found(
     assert (said.code, said.records[0]["frames"]) == (0, 1), said.err
     shutil.move("elsewhere/a/b", "run/photos")  # beside the store they need no option
     assert run("overlay", "run/run.h5", frame, "--out", "again").code == 0
+    shutil.move(f"run/photos/{frame}.jpg", "run")  # or without its folders
+    assert run("overlay", "run/run.h5", frame, "--out", "once more").code == 0
 
 
 # What people bring in: other depths, cut files, odd names of folders

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -14,8 +15,11 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, great_circle_km, incidence_deg
 from matchers.geometry.footprint import corner_lonlat, diagonal_km, trace_visible_outline
 from matchers.geometry.pose import move_on_orbit, off_nadir_attitude, turn_camera, with_attitude
+from matchers.lights.dense import spread_boresights
 from regengine import open_light_map
+from regengine.frames.viewing import sky_position
 from regengine.registration.points.compare_maps import (
+    DAY,
     choose_side_px,
     compare_at_point,
     find_marks,
@@ -23,6 +27,8 @@ from regengine.registration.points.compare_maps import (
     snap,
 )
 from regengine.registration.points.solve_points import PositionPrior, solve
+from regengine.registration.refine_on_map import even_picture
+from regengine.score.scenes import score_calibration
 from regengine.store.result import ReviewedPoint
 from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.samples import true_camera
@@ -138,3 +144,23 @@ def cameras_and_outlines() -> Any:
             }
     turn = Rotation.from_quat(_slanted().quaternion).as_euler("zyx", degrees=True)
     return found | {"euler_deg": turn}
+
+
+def small_steps() -> Any:
+    """Directions to search in, a camera among the stars, evened pictures, calibration."""
+    moment = datetime(2014, 1, 17, 7, 45, 50, tzinfo=UTC)
+    upward = with_attitude(
+        _slanted(), off_nadir_attitude(_slanted().position_ecef_m, 70.0, -20.0, 5.0)
+    )
+    rng = np.random.default_rng(1)
+    picture = rng.uniform(0.0, 1.0, (90, 120)).astype(np.float32)
+    whole = np.ones_like(picture)
+    shares = np.array([0.0, 0.04, 0.35, 0.36, 0.99, 1.0])
+    return {
+        "directions": spread_boresights(9.0, 0.0, 50.0),
+        "beyond": spread_boresights(7.0, 30.0, 60.0),
+        "sky": [sky_position(one, moment) for one in (_slanted(), upward)],
+        "even": even_picture(picture, whole, DAY),
+        "constant": even_picture(np.full_like(picture, 0.71), whole, DAY),
+        "calibration": score_calibration(shares, shares > 0.35),
+    }

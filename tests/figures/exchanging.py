@@ -86,7 +86,11 @@ def exported_cameras(store: Path, tmp_path: Path) -> Any:
 
 def exported_pictures(store: Path, tmp_path: Path) -> Any:
     found = {}
-    for name, words in (("degrees", ()), ("mercator", ("--crs", "EPSG:3857", "--resolution", 500))):
+    for name, words in (
+        ("degrees", ()),
+        ("mercator", ("--crs", "EPSG:3857", "--resolution", 500)),
+        ("coarse", ("--resolution", 0.02)),
+    ):
         out = _export(store, tmp_path / name, "--format", "geotiff", *words)
         for path in sorted(out.rglob("*.tif")):
             with rasterio.open(path) as raster:
