@@ -116,13 +116,14 @@ def _frame_options(
     centre: Place | None = None,
     **camera: float | None,
 ) -> FrameOptions:
+    from regengine.maps.places import parse_lon_lat
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile_file import load_profiles
 
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
-        nadir=None if nadir is None else lon_lat(nadir),
-        centre=None if centre is None else lon_lat(centre, "--centre"),
+        nadir=None if nadir is None else parse_lon_lat(nadir, "--nadir"),
+        centre=None if centre is None else parse_lon_lat(centre, "--centre"),
         lenses=load_profiles(_paths(lens)),
         **camera,
     )
@@ -138,18 +139,6 @@ def utc_time(time: Time) -> datetime:
             f"--time {time!r} is not a valid time: write it like 2012-03-28T15:46:41Z."
         )
     return moment
-
-
-def lon_lat(place: Place, option: str = "--nadir") -> tuple[float, float]:
-    """Convert to longitude and latitude, degrees."""
-    try:
-        lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
-    except ValueError:
-        raise ConfigError(
-            f"{option} {place!r} is not a valid LON,LAT: write longitude, comma, latitude, like "
-            "136.9,35.7."
-        ) from None
-    return lon, lat
 
 
 def _path(path: AnyPath | None) -> Path | None:

@@ -122,8 +122,8 @@ class MapOptions(Options):
     )
     streets: Paths | None = option(
         None,
-        "Street map for telephoto photos; may be given several times.  [made by streets build "
-        "and streets get]",
+        "Street map for telephoto photos; may be given several times.  [made by maps get and "
+        "maps build]",
     )
     day: Paths | None = option(
         None,

@@ -162,7 +162,7 @@ class Settings:
         if found is None and self.told == "nothing":
             raise ConfigError(
                 f"{self.lights.name} has no index, and photos of which nothing is told are found "
-                "by it: make it with regengine lights index, or name it with --index."
+                "by it: make it with regengine maps index, or name it with --index."
             )
         if found is None:
             return replace(self, index_words="none")

@@ -385,10 +385,9 @@ def package(
 
 
 def _place(name: str | None, at: str | None) -> PackagePlace | None:
-    from regengine.api import lon_lat
     from regengine.errors import ConfigError
     from regengine.export.packages.package import PackagePlace
-    from regengine.maps.places import place_index
+    from regengine.maps.places import parse_lon_lat, place_index
     from regengine.photo.record_values import wrap_lon
 
     if name is not None and at is not None:
@@ -401,7 +400,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
         return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
     if at is None:
         return None
-    lon, lat = lon_lat(at, "--at")
+    lon, lat = parse_lon_lat(at, "--at")
     if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
         raise ConfigError(
             f"--at {at} is not a valid LON,LAT: write longitude, comma, latitude, degrees."

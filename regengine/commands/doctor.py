@@ -85,7 +85,11 @@ def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
         for one in open_references(kind, choose_maps(kind, given))
         for west, south, east, north in [one.grid.bounds]
     ]
-    fix = "" if found else "telephoto frames of cities need them: regengine streets get PLACE"
+    fix = (
+        ""
+        if found
+        else "telephoto frames of cities need them: regengine maps get PLACE --kind streets"
+    )
     return "; ".join(found) or "none", fix
 
 
@@ -105,7 +109,7 @@ def _index(lights: list[Path]) -> tuple[str, str]:
     index = index_file(BlindOptions(), maps)
     if index is None:
         why = "to place photos without time or element sets"
-        return "none", f"regengine lights index {maps[0]}, {why}"
+        return "none", f"regengine maps index {maps[0]}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
     return f"{format_count(count, 'light')} ({_whence(index)})", ""

@@ -157,7 +157,7 @@ def query(
     from regengine.errors import ConfigError
     from regengine.io.console import show_progress_bar
     from regengine.io.folders import cache_folder
-    from regengine.maps.reference import parse_bounds
+    from regengine.maps.places import parse_bounds
     from regengine.photo.archive.query import (
         DATABASE,
         KEY_VARIABLE,

@@ -8,7 +8,7 @@ user's configuration folder; the built-in default. Each command has its table::
     max-seconds = 30
     lights = ["~/maps/lights.tif"]
 
-    [lights.get]
+    [maps.get]
     level = 7
 """
 
@@ -55,7 +55,7 @@ def settings_of(
     command: tuple[str, ...],
     known: Collection[str],
 ) -> dict[str, tuple[Any, Path]]:
-    """Return values in the table of a command such as ("lights", "get"), each with its file.
+    """Return values in the table of a command such as ("maps", "get"), each with its file.
 
     Raises ConfigError for an unknown name, which would otherwise be ignored silently, and for a
     plain value in place of a table.

@@ -16,11 +16,6 @@ from regengine.photo.frame_ids import archive_name, record_place
 MAP_ENDINGS = (".tif", ".tiff")
 
 
-def usual_map() -> Path:
-    """Return the path of the map that ``regengine lights get`` creates."""
-    return data_folder() / "lights" / "lights.tif"
-
-
 def element_set_folder() -> Path:
     """Return the folder of element set files (TLE)."""
     return data_folder() / "tle"

@@ -125,7 +125,9 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         if magic.startswith(start):
             raise LightMapError(f"{path} {what}.")
     if kind != "lights":
-        raise LightMapError(f"{path} is not a GeoTIFF: make one with `regengine {kind} build`.")
+        raise LightMapError(
+            f"{path} is not a GeoTIFF: make one with `regengine maps build --kind {kind}`."
+        )
     raise LightMapError(
         f"{path} is not a night-light map, despite its name: give a GeoTIFF, a VNP46 tile (HDF5), "
         "a netCDF file, or a folder of them."
@@ -181,7 +183,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             return _identify_built(raw, dataset, tags)
         if kind == "streets":
             raise LightMapError(
-                f"{path} is not a street map: make one with `regengine streets build ROADS`."
+                f"{path} is not a street map: make one with `regengine maps build ROADS --kind "
+                "streets`."
             )
         with suppress(ValueError):  # without a palette; one of GDAL's own inverts white-is-zero
             # Grey if its palette is; transparent entries are no data
@@ -211,7 +214,7 @@ def read_content_sha256(path: Path) -> str | None:
 def _identify_built(
     raw: Reference, dataset: rasterio.DatasetReader, tags: dict[str, str]
 ) -> Reference:
-    """Identify a reference made by `regengine KIND build`."""
+    """Identify a reference made by `regengine maps build`."""
     spec = KINDS[raw.kind]
     if tags[FORMAT_TAG] != spec.format:
         other = next((kind for kind in KINDS if KINDS[kind].format == tags[FORMAT_TAG]), None)
@@ -219,7 +222,8 @@ def _identify_built(
             raise LightMapError(f"{raw.path} is a map of {other}, not of {raw.kind}.")
         raise LightMapError(
             f"{raw.path} was built by another version ({tags[FORMAT_TAG]!r}, this one reads "
-            f"{spec.format!r}): build it again with `regengine {raw.kind} build`."
+            f"{spec.format!r}): build it again with `regengine maps build --kind "
+            f"{raw.kind}`."
         )
     grid, saturation = raw.grid, tags.get("SATURATION_CODE", "")
     exact = (f for f in dataset.overviews(1) if not (grid.cols % f or grid.rows % f or f & (f - 1)))

@@ -1,4 +1,4 @@
-"""Find towns and cities of GeoNames near a place, by name or in a box; and read map outlines."""
+"""Parse places; find towns of GeoNames near a place, by name or in a box; read map outlines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, find_looked_at
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
+from regengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -455,3 +456,48 @@ def name_view(camera: Camera | None) -> Place | None:
             return None if camera is None else place_index().name_view(camera)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # of a damaged store
         return None
+
+
+def parse_lon_lat(place: str | Sequence[float], option: str) -> tuple[float, float]:
+    """Convert an option's text, or two numbers, to longitude and latitude, degrees."""
+    try:
+        lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
+    except ValueError:
+        raise ConfigError(
+            f"{option} {place!r} is not a valid LON,LAT: write longitude, comma, latitude, like "
+            "136.9,35.7."
+        ) from None
+    return lon, lat
+
+
+def locate_place(place: str) -> tuple[str, float, float]:
+    """Find name, longitude and latitude of a town of GeoNames, or of ``LON,LAT``.
+
+    Raises ConfigError if there is no such town.
+    """
+    try:
+        lon, lat = parse_lon_lat(place, "")
+    except ConfigError:
+        found = place_index().search(place, 1)
+        if not found:
+            raise ConfigError(
+                f"No town named {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
+            ) from None
+        return found[0].label, found[0].lon, found[0].lat
+    if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
+        raise ConfigError(f"{place!r} is not a valid LON,LAT.")
+    return f"{lon:g}_{lat:g}", lon, lat
+
+
+def parse_bounds(text: str) -> Bounds:
+    """Parse west, south, east, north from the text of --bbox; east may exceed 180."""
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        west = south = east = north = float("nan")
+    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
+    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
+        raise ConfigError(
+            f"--bbox {text} is not a valid region: write WEST,SOUTH,EAST,NORTH in degrees."
+        )
+    return west, south, east, north

@@ -601,17 +601,3 @@ class LightMap(References):
         if pixels > OVERVIEW_PIXELS:
             return None
         return self.window(*self.info.bounds, resolution_deg)
-
-
-def parse_bounds(text: str, option: str = "--bbox") -> Bounds:
-    """Parse west, south, east, north from an option's text; east may exceed 180."""
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        west = south = east = north = float("nan")
-    east += 360.0 if east < west else 0.0  # 170,-20,-170,10 crosses the antimeridian
-    if not (west < east <= west + 360.0 and -90.0 <= south < north <= 90.0):
-        raise ConfigError(
-            f"{option} {text} is not a valid region: write WEST,SOUTH,EAST,NORTH in degrees."
-        )
-    return west, south, east, north

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import warnings
 from collections.abc import Callable, Sequence
@@ -54,9 +55,9 @@ TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 # What serves without a network
 OWN_FILES: dict[KindName, str] = {
-    "lights": "your own map with regengine lights get --from MAP",
-    "streets": "your own extract with regengine streets build ROADS",
-    "day": "your own picture with regengine day build PICTURES",
+    "lights": "your own map with regengine maps get --from MAP",
+    "streets": "your own extract with regengine maps build ROADS --kind streets",
+    "day": "your own picture with regengine maps build PICTURES --kind day",
 }
 REJECTED = "{host} rejects the request with status {status}: check the address, or try again later."
 UNREACHABLE = (
@@ -100,7 +101,6 @@ class Downloader:
 
     kind: KindName = "lights"
     connections: int = 4  # files at a time
-    list_megabytes: int = 64  # of a list of files, at most (of extracts, 2024: 10)
     total_s: float = 1800.0  # longest time for one file
     # Earthdata bearer token, sent to NASA's Earthdata hosts over https and nowhere else.
     token: str = field(default="", repr=False)
@@ -145,9 +145,8 @@ class Downloader:
     ) -> list[dict[str, Any]]:
         """Read the entries of a JSON object under a key; LightMapError if the download fails."""
         try:
-            return [
-                {**entry} for entry in json.loads(self.client.read(url, self.list_megabytes))[key]
-            ]
+            # At most 64 MB (of extracts, 2024: 10)
+            return [{**entry} for entry in json.loads(self.client.read(url, 64))[key]]
         except HttpFailure as failure:
             if may_be_missing and failure.status in (404, 410):
                 return []
@@ -210,7 +209,6 @@ class TileSet:
     template: str
     level: int
     bounds: Bounds
-    sampled: int = 24  # number of tiles from which the size of the others is estimated
 
     def __post_init__(self) -> None:
         names = sorted(re.findall(r"\{(.*?)\}", self.template))
@@ -360,7 +358,7 @@ def read_tile(
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise LightMapError(
             f"{path} is not a complete square tile like the others: delete it and run `regengine "
-            f"{kind} get` again."
+            f"maps get --kind {kind}` again."
         ) from error
 
 
@@ -397,17 +395,16 @@ def fetch_vnp46(
     *,
     product: str,
     when: str,
-    downloader: Downloader,
-    archive: str = LAADS,
-    progress: Progress = lambda done, total: None,
+    archive: str,
+    progress: Progress,
 ) -> Path:
     """Fetch the 10-degree tiles of a region into a folder of the cache; those there are kept.
 
     ``product`` is "VNP46A2" (daily), "VNP46A3" (monthly) or "VNP46A4" (annual); ``when`` is "2020",
-    "2020-03" or "2020-03-14", as fine as the product is. ``downloader`` has the Earthdata token,
-    ``archive`` is the address of the archive's listing; ``progress`` is called with files done and
-    in total. ConfigError if product or date make no sense, or there is no token; LightMapError if
-    the archive cannot be reached, refuses, or has no such files.
+    "2020-03" or "2020-03-14", as fine as the product is. ``archive`` is the address of the listing;
+    ``progress`` is called with files done and in total. ConfigError if product or date make no
+    sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or has no
+    such files.
     """
     if product not in PRODUCTS:
         raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
@@ -419,7 +416,8 @@ def fetch_vnp46(
         raise ConfigError(
             f"{product} is published by {PRODUCTS[product]}: {when!r} is not a valid date of it."
         ) from error
-    if not downloader.token:
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not token:
         raise ConfigError(
             f"{product} needs an Earthdata token: get one at urs.earthdata.nasa.gov and put it "
             f"into the environment variable {TOKEN_VARIABLE}."
@@ -432,6 +430,7 @@ def fetch_vnp46(
     url = f"{archive}/{product}/{day:%Y/%j}"
     hint = f"the token in {TOKEN_VARIABLE} may have expired"
     address = f"{url}?fields=all&formats=json"
+    downloader = Downloader(connections=2, token=token)  # files of about 100 MB
     listed = downloader.read_list(address, "content", hint, may_be_missing=True)
     chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
     for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):

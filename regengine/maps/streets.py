@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
+from regengine.io.plain import format_count
 from regengine.maps.build import Progress, check_free_space, plan_grid, write_reference
 from regengine.maps.kinds import KINDS
 from regengine.maps.reference import FACTORS, PixelGrid
@@ -86,18 +86,6 @@ BATCH_LINES = 32_768
 DISK_SHARE = 2.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreetMapSummary:
-    """Summary of a street map that was built."""
-
-    n_lines: int  # read
-    n_roads: int  # of them drawn
-    n_broken: int  # of them left out because their geometry is damaged
-    road_km: float  # length of the roads drawn, weighted by class
-    covered: float  # share of the pixels that the extract covers
-    bounds: Bounds  # west, south, east, north, degrees
-
-
 def draw_streets(
     sources: Sequence[Path],
     out: Path,
@@ -107,7 +95,8 @@ def draw_streets(
     date: str = "",
     overwrite: bool = False,
     progress: Progress = lambda done, total: None,
-) -> StreetMapSummary:
+    tell: Callable[[str], object] = lambda text: None,
+) -> str:
     """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF.
 
     Parameters
@@ -127,11 +116,13 @@ def draw_streets(
     progress : callable, optional
         Called with lines read and 0 (their total is not known), then with pixels written and in
         total.
+    tell : callable, optional
+        Called with sentences: the disk space needed, and lines that are broken.
 
     Returns
     -------
-    StreetMapSummary
-        What was built.
+    str
+        What was built, in words.
 
     Raises
     ------
@@ -158,6 +149,10 @@ def draw_streets(
         "DATE": date or datetime.fromtimestamp(newest, UTC).date().isoformat(),
         "SOURCES": names,
     }
+    tell(
+        f"{size / 1e6:,.1f} MB of roads; building temporarily needs up to "
+        f"{DISK_SHARE * size / 1e6:,.0f} MB in {out.absolute().parent}."
+    )
     n_lines = n_roads = n_broken = 0
     road_m = 0.0
     cells: set[int] = set()
@@ -222,13 +217,13 @@ def draw_streets(
         write_reference(
             "streets", out, bounds, step_deg, read_block, tags, progress, overwrite=overwrite
         )
-    return StreetMapSummary(
-        n_lines=n_lines,
-        n_roads=n_roads,
-        n_broken=n_broken,
-        road_km=road_m / 1000.0,
-        covered=float(covered.mean()),
-        bounds=bounds,
+    of_lines = format_count(n_lines, "line")
+    if n_broken:
+        tell(f"{n_broken:,} of {of_lines} skipped: their geometry is broken.")
+    west, south, east, north = bounds
+    return (
+        f"{n_roads:,} of {of_lines} are lit roads, {road_m / 1000.0:,.0f} km; "
+        f"{west:.2f},{south:.2f},{east:.2f},{north:.2f}, {100.0 * covered.mean():.0f} % covered; "
     )
 
 

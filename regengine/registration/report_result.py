@@ -76,7 +76,7 @@ from regengine.store.result import Hypothesis as HypothesisRecord
 DUSK_DEG = -6.0
 # What was given is doubted if it differs from the solution by more sigmas of both
 MAX_SIGMAS = 3.0
-# ``regengine lights get`` makes a map of 20 arcsec
+# ``regengine maps get`` makes a map of 20 arcsec
 FINER_MAP_DEG = 21.0 / 3600.0
 
 
@@ -259,7 +259,7 @@ def judge(
         if step_deg > FINER_MAP_DEG and any(one.code == "imprecise" for one in reasons):
             text = (
                 f"the night-light map has pixels of {111_195.0 * step_deg:.0f} m: a finer one may "
-                "place the photo better (regengine lights get)"
+                "place the photo better (regengine maps get)"
             )
             more = (*more, Reason(code="coarse_map", text=text))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
@@ -285,7 +285,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
     if is_dark(problem.references.light_map):
         text = (
             "the night-light map has no lights at all: check how it was made, or get another "
-            "with regengine lights get"
+            "with regengine maps get"
         )
         return (Reason(code="dark_map", text=text),)
     covered_share = measure_covered_share(problem)
@@ -307,7 +307,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         if problem.references.index is None:
             text += (
                 "; the map has no index, which most blind searches need: make one with regengine "
-                "lights index"
+                "maps index"
             )
     return (Reason(code="no_agreement", text=text), *uncovered, *unfinished)
 

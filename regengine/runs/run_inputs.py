@@ -45,7 +45,7 @@ class RunInputs:
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:
             raise ConfigError(
-                "--blind needs an index of the map: make it once with regengine lights index MAP."
+                "--blind needs an index of the map: make it once with regengine maps index MAP."
             )
         light_map = light_map_of(self.lights)
         street_maps_of(self.streets)

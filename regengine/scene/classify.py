@@ -42,7 +42,9 @@ MIN_CITIES_PROBABILITY = 0.05
 
 # What to try with photos of other classes than cities
 FROM_STARS = "try regengine solve, which finds where a camera points from its stars"
-BY_DAY = "give its time or nadir, its focal length, or a finer day map (regengine day get)"
+BY_DAY = (
+    "give its time or nadir, its focal length, or a finer day map (regengine maps get --kind day)"
+)
 ADVICE = {
     "stars": FROM_STARS,
     "aurora": FROM_STARS,

@@ -132,7 +132,7 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_store(tmp_path / "run.h5", results, settings=settings_of(Path("settings.h5")))
     road = [LineString([(2.3, 48.8), (2.32, 48.8)])]
     geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=road, crs=4326).to_file("r.geojson")
-    assert run("streets", "build", "r.geojson", "--out", "streets.tif").code == 0
+    assert run("maps", "build", "--kind", "streets", "r.geojson", "--out", "streets.tif").code == 0
     return tmp_path / "run.h5"
 
 

@@ -187,7 +187,7 @@ OF_FILES = (
     ("export", "--format", "csv", "--out", "out.csv"),
     ("radiometry", "--lights", LIGHTS, "--out", "out"),
     ("merge", "--out", "out.h5"),
-    ("lights", "build", "--out", "out.tif"),
+    ("maps", "build", "--out", "out.tif"),
 )
 
 
@@ -238,7 +238,7 @@ def test_doctor_says_what_is_there_and_the_command_that_brings_what_is_missing(
     assert all(one["ok"] for one in found.values())
     for what in ("lights", "day", "index", "element sets"):
         assert "(packaged)" in found[what]["found"]
-    assert "regengine streets get" in found["streets"]["fix"]
+    assert "regengine maps get PLACE --kind streets" in found["streets"]["fix"]
     data = folder.parent / "data"
     assert not data.exists()
     for kind, file in (("lights", LIGHTS), ("tle", ELEMENTS)):

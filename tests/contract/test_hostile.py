@@ -114,7 +114,7 @@ def picture(kind: str) -> bytes:
 LABELLED = ("classify", "a.png", "--workers", 0, "--quiet")
 OTHERS: dict[str, tuple[bool, tuple[object, ...]]] = {
     "run.h5": (False, ("show", "run.h5", "--json")),
-    "lights.tif": (False, ("lights", "info", "lights.tif")),
+    "lights.tif": (False, ("maps", "info", "lights.tif")),
     "tle.txt": (True, ("tle", "info", "tle.txt", "--time", "2014-01-17T07:45:50Z")),
     "records.csv": (True, (*LABELLED, "--metadata", "records.csv")),
 }
@@ -383,7 +383,7 @@ OPTIONS: list[tuple[tuple[object, ...], str, list[str], list[str]]] = [
     (("radiometry", "none.h5", "--out", "o"), "--map-sigma-m", ["0", "10000"], ["-0.1", "10000.1"]),
     (("catalogue", "package", "none.parquet", "--out", "o"), "--at", *PLACES),
     (("catalogue", "places", "none.parquet"), "--limit", ["0"], ["-1"]),
-    (("lights", "build", "none.tif", "--out", "x.tif"), "--bbox",
+    (("maps", "build", "none.tif", "--out", "x.tif"), "--bbox",
      ["-180,-90,180,90", "170,-20,-170,10", "0,0,360,1"],
      ["0,-90.1,1,0", "0,0,1,90.1", "0,5,1,5", "5,0,5,1", "0,0,360.1,1", "0,1,1,0"]),
     ((*QUERY, "--mission", "ISS030"), "--bbox", ["-180,0,-179,1", "180,0,181,1"],

@@ -38,11 +38,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -
 
 
 def get(tiles: TileService, *words: object) -> Said:
-    return run("lights", "get", "--url", tiles.template, *words)
+    return run("maps", "get", "--url", tiles.template, *words)
 
 
 def build(source: Path, out: Path, *words: object) -> Said:
-    return run("lights", "build", source, "--out", out, "--no-index", "-q", *words)
+    return run("maps", "build", source, "--out", out, "--no-index", "-q", *words)
 
 
 def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
@@ -78,7 +78,7 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
 def test_a_request_that_makes_no_sense_asks_nobody(
     data: Path, words: list[object], sentence: str
 ) -> None:
-    said = run("lights", "get", *words)
+    said = run("maps", "get", *words)
     assert (said.code, said.out) == (2, "")
     assert sentence in said.err
     assert made(data) == []
@@ -86,7 +86,9 @@ def test_a_request_that_makes_no_sense_asks_nobody(
 
 def test_a_region_by_day_is_fetched_and_built(tiles: TileService, data: Path) -> None:
     url = tiles.url("/{z}/{-y}/{x}.png")  # rows from the south
-    said = run("day", "get", "--url", url, "--bbox", "11,42,12,43", "--level", "5")
+    said = run(
+        "maps", "get", "--kind", "day", "--url", url, "--bbox", "11,42,12,43", "--level", "5"
+    )
     assert (said.code, said.out) == (0, f"{data / 'day' / 'day.tif'}\n"), said.err
     assert sorted(tiles.asked) == [f"/5/{31 - 11}/{x}.png" for x in (16, 17)]
     with rasterio.open(data / "day" / "day.tif") as built:
@@ -96,26 +98,26 @@ def test_a_region_by_day_is_fetched_and_built(tiles: TileService, data: Path) ->
 
 
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
-    said = run("lights", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
+    said = run("maps", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
     out = data / "lights" / "lights.tif"
     assert (said.code, said.out) == (0, f"{out}\n")
     # "levels of 7.4, ... km, 1,234 lights at the finest, ..."
     assert re.search(r": levels of [\d., ]+ km, [\d,]+ lights at the finest, ", said.err)
     assert rg.open_light_map(out).info.bounds[0] == pytest.approx(-153.0, abs=0.02)
-    said = run("lights", "get", "--from", tmp_path / "gone.tif", "--force")
+    said = run("maps", "get", "--from", tmp_path / "gone.tif", "--force")
     assert said.code == 3
     assert "gone.tif does not exist" in said.err
     assert made(data) == ["lights.tif", "lights.tif.idx"]
     index = data / "lights" / "lights.tif.idx"
     index.unlink()
-    assert run("lights", "index", out).code == 0
+    assert run("maps", "index", out).code == 0
     register = ("register", SAMPLES / "ISS990-E-000102.jpg", "--index", index, "--dry-run")
     assert run(*register, "--lights", out).code == 0
     said = run(*register, "--lights", shutil.copy(SAMPLE, tmp_path / "other.tif"))
     assert "made from lights.tif, not from the map of --lights" in said.err
     data.rename(tmp_path / "other")
     data.touch()
-    said = run("lights", "get", "--from", SAMPLE)
+    said = run("maps", "get", "--from", SAMPLE)
     assert (said.code, "REGENGINE_DATA" in said.err) == (2, True)
 
 
@@ -190,12 +192,12 @@ def test_a_map_that_cannot_be_built_leaves_nothing(
     content = path.read_bytes()
     middle = len(content) // 2
     path.write_bytes(content[:middle] + bytes(5000) + content[middle + 5000 :])
-    said = run("lights", "build", path, "--out", tmp_path / "out.tif")
+    said = run("maps", "build", path, "--out", tmp_path / "out.tif")
     assert (said.code, "m.tif cannot be read: it is damaged" in said.err) == (3, True)
     path.write_bytes(content)
     usage = shutil.disk_usage(tmp_path)._replace(free=10_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    said = run("lights", "build", path, "--out", tmp_path / "out.tif")
+    said = run("maps", "build", path, "--out", tmp_path / "out.tif")
     assert (said.code, "0 MB free" in said.err) == (3, True)
     assert made(tmp_path) == ["m.tif"]
 
@@ -208,8 +210,11 @@ def test_a_picture_by_day_is_built_in_its_colours(tmp_path: Path) -> None:
     place = Affine(10.0, 0.0, 200_000.0, 0.0, -10.0, 5_400_000.0)
     source = write_geotiff(tmp_path / "s2.tif", colours, crs="EPSG:32631", transform=place)
     words = ("--product", "Sentinel-2", "--credit", "Copernicus", "--quiet")
-    assert run("day", "build", source, "--out", tmp_path / "day.tif", *words).code == 0
-    (told,) = run("day", "info", tmp_path / "day.tif", "--json").records
+    assert (
+        run("maps", "build", "--kind", "day", source, "--out", tmp_path / "day.tif", *words).code
+        == 0
+    )
+    (told,) = run("maps", "info", "--kind", "day", tmp_path / "day.tif", "--json").records
     assert (told["product"], told["credit"], told["bands"]) == ("Sentinel-2", "Copernicus", 3)
     with rasterio.open(tmp_path / "day.tif") as dataset:
         assert dataset.overviews(1) == [2]

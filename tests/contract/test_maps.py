@@ -248,7 +248,7 @@ def test_what_has_no_data_is_dark_and_not_valid(tmp_path: Path, row: Map) -> Non
 
 
 def valid_share(kind: str, path: Path) -> float:
-    (told,) = run(kind, "info", path, "--json").records
+    (told,) = run("maps", "info", path, "--kind", kind, "--json").records
     return float(told["valid_fraction"])
 
 
@@ -418,7 +418,7 @@ def test_a_file_that_is_no_map_is_one_sentence(
 ) -> None:  # fmt: skip
     write(tmp_path / name)
     for words in (("info",), ("build", "--out", tmp_path / "out.tif")):
-        said = run("lights", words[0], tmp_path / name, *words[1:])
+        said = run("maps", words[0], tmp_path / name, *words[1:])
         assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
         assert sentence in said.err
         assert name in said.err

@@ -125,17 +125,17 @@ class Client:
 
 def ask_tiles(service: Service) -> tuple[object, ...]:
     template = f"{service.address}/{{z}}/{{y}}/{{x}}.png"
-    return ("lights", "get", "--url", template, "--bbox", "11,42,12,43", "--level", 7, "-q")
+    return ("maps", "get", "--url", template, "--bbox", "11,42,12,43", "--level", 7, "-q")
 
 
 def ask_product(service: Service) -> tuple[object, ...]:
     what = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")
-    return ("lights", "get", "--url", service.address, *what, "-q")
+    return ("maps", "get", "--url", service.address, *what, "-q")
 
 
 def ask_extract(service: Service) -> tuple[object, ...]:
     index = service.url("/index-v1.json")  # towns by name take seconds to be read
-    return ("streets", "get", "--url", index, "2.35,48.85", "--quiet")
+    return ("maps", "get", "--kind", "streets", "--url", index, "2.35,48.85", "--quiet")
 
 
 def ask_pictures(service: Service) -> tuple[object, ...]:
@@ -354,7 +354,7 @@ def test_a_product_is_got_for_a_region_and_no_stranger_sees_the_token(
     assert said.code == 0, said.err
     assert set(served.asked) == {LISTING, *(f"/files/{name}" for name in PRODUCT_FILES[1:])}
     assert not [one for one in served.requests if "Authorization" in one.headers]
-    (told,) = run("lights", "info", said.out.strip(), "--json").records
+    (told,) = run("maps", "info", said.out.strip(), "--json").records
     assert (told["kind"], told["date"]) == ("radiance", "2020-01-01")
     assert radiance_at(Path(said.out.strip()), 140.0, 35.0) == pytest.approx(0.2, rel=1e-2)
 
@@ -441,13 +441,13 @@ def test_what_is_no_photo_to_fetch_is_a_usage_error(wrong: str) -> None:
 def test_the_smallest_extract_of_a_place_is_got_and_built(
     client: Client, served: Service, place: Path
 ) -> None:
-    get = ("streets", "get", "--url", served.url("/index-v1.json"))
+    get = ("maps", "get", "--kind", "streets", "--url", served.url("/index-v1.json"))
     said = run(*get, "Paris")
     out = place / "data" / "streets" / "paris.tif"
     assert (said.code, said.out) == (0, f"{out}\n"), said.err
     assert "ile-de-france-latest.osm.pbf: 0.0 MB, into" in said.err
     assert sorted(served.asked) == [EXTRACT, "/index-v1.json"]
-    (told,) = run("streets", "info", out, "--json").records
+    (told,) = run("maps", "info", "--kind", "streets", out, "--json").records
     assert told["product"] == "OpenStreetMap roads (ile-de-france)"
     assert told["bounds"][0] < 2.3 < 2.32 < told["bounds"][2]
     assert run(*get, "--bbox", "2.2,48.7,2.4,48.9", "--quiet").code == 0

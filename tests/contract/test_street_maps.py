@@ -41,7 +41,7 @@ def build(*sources: Path, region: str = "") -> tuple[tuple[int, int, int], Path]
     """Lit roads, lines and broken lines, as they are told, and the map."""
     out = sources[0].parent / "streets.tif"
     part = ("--bbox", region) if region else ()
-    said = run("streets", "build", *sources, *part, "--out", out, "--force")
+    said = run("maps", "build", "--kind", "streets", *sources, *part, "--out", out, "--force")
     assert said.code == 0, said.err
     roads, lines = map(int, re.search(r"(\d+) of (\d+) lines? (?:is|are) lit", said.err).groups())
     broken = re.search(r"(\d+) of \d+ lines? skipped: ", said.err)
@@ -149,26 +149,28 @@ def test_a_map_is_told_replaced_by_force_and_kept_where_others_are(
 ) -> None:
     monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
     source = write(tmp_path / "town.geojson", [EAST, NORTH], highway=["residential", "footway"])
-    said = run("streets", "build", source, "--date", "2026-01-31")
+    said = run("maps", "build", "--kind", "streets", source, "--date", "2026-01-31")
     assert said.code == 0, said.err
     assert "1 of 2 lines are lit roads, 1 km; 2.29,48.80," in said.err
-    assert "town.tif exists" in run("streets", "build", source).err
+    assert "town.tif exists" in run("maps", "build", "--kind", "streets", source).err
     out = tmp_path / "data" / "streets" / "town.tif"
-    (told,) = run("streets", "info", out, "--json").records
+    (told,) = run("maps", "info", "--kind", "streets", out, "--json").records
     assert (told["date"], told["resolution_arcsec"]) == ("2026-01-31", pytest.approx(0.4))
     with rasterio.open(out) as dataset:
         codes = dataset.read(1)
     assert told["valid_fraction"] == pytest.approx((codes != 255).mean(), abs=2e-4)
     assert 0.0 < told["lit_fraction"] < told["valid_fraction"] <= 1.0
-    assert run("streets", "build", source, "--force", "--quiet") == Said(0, "", "")
+    assert run("maps", "build", "--kind", "streets", source, "--force", "--quiet") == Said(
+        0, "", ""
+    )
 
 
 def refusal(*sources: Path, region: str | None = None, code: int = 3) -> str:
-    """What ``regengine streets build`` says, in one line; it leaves nothing behind."""
+    """What ``regengine maps build`` says, in one line; it leaves nothing behind."""
     before = made(sources[0].parent)
     part = () if region is None else ("--bbox", region)
     out = sources[0].parent / "out.tif"
-    said = run("streets", "build", *sources, *part, "--out", out, "--quiet")
+    said = run("maps", "build", "--kind", "streets", *sources, *part, "--out", out, "--quiet")
     assert (said.code, said.out, said.err.count("\n")) == (code, "", 1), said
     assert made(sources[0].parent) == before
     return said.err

@@ -106,14 +106,14 @@ def maps_fetched(
     region = ("--bbox", "11,42,12,43", "--level", 7, "--url", tiles.template)
     data = tmp_path / "data"
     told = _ask_all(
-        lights=("lights", "get", *region),
-        again=("lights", "get", *region),
-        day=("day", "get", *region[:3], 5, *region[4:]),
-        from_disk=("lights", "get", "--from", LIGHTS, "--force", "--bbox", "-153,32,-150,35"),
-        info=("lights", "info", LIGHTS),
-        about_day=("day", "info", data / "day" / "day.tif", "--json"),
-        index=("lights", "index", LIGHTS, "--out", tmp_path / "a.idx"),
-        no_url=("lights", "get", *region[:4], "--url", "http://127.0.0.1:1/{z}/{x}.png"),
+        lights=("maps", "get", *region),
+        again=("maps", "get", *region),
+        day=("maps", "get", "--kind", "day", *region[:3], 5, *region[4:]),
+        from_disk=("maps", "get", "--from", LIGHTS, "--force", "--bbox", "-153,32,-150,35"),
+        info=("maps", "info", LIGHTS),
+        about_day=("maps", "info", "--kind", "day", data / "day" / "day.tif", "--json"),
+        index=("maps", "index", LIGHTS, "--out", tmp_path / "a.idx"),
+        no_url=("maps", "get", *region[:4], "--url", "http://127.0.0.1:1/{z}/{x}.png"),
     )
     import rasterio
 

@@ -125,11 +125,11 @@ def tiles_of_maps() -> Any:
 def maps_built(tmp_path: Path) -> Any:
     out = tmp_path / "part.tif"
     box = ("--bbox", "-153,32,-150,35")
-    said = run("lights", "build", LIGHTS, "--out", out, *box, "--quiet")
+    said = run("maps", "build", LIGHTS, "--out", out, *box, "--quiet")
     assert said.code == 0, said.err
     with rasterio.open(out) as raster:
         built = {"means": block_means(raster.read(1)), "transform": list(raster.transform)}
-    info = [read_records(run("lights", "info", path, "--json").out) for path in (LIGHTS, out)]
+    info = [read_records(run("maps", "info", path, "--json").out) for path in (LIGHTS, out)]
     index = np.frombuffer(next(tmp_path.glob("*.idx")).read_bytes(), np.uint8)
     return {"built": built, "info": info, "index_bytes": index.size}
 

@@ -72,7 +72,7 @@ def placed_on_streets(tmp_path: Path) -> Any:
     photo = streets.take_photo(tmp_path / "tele.jpg", streets.take_aside(), city)
     extract, built = streets.write_streets(tmp_path / "city.geojson", 1), tmp_path / "city.tif"
     dated = ("--product", "roads", "--date", "2026-01-01", "--quiet")
-    said = run("streets", "build", extract, "--out", built, *dated)
+    said = run("maps", "build", "--kind", "streets", extract, "--out", built, *dated)
     assert said.code == 0, said.err
     known = FrameOptions(focal_mm=streets.FOCAL_MM, pixel_pitch_um=streets.PITCH_UM)
     nadir = position_from_nadir(
@@ -80,7 +80,7 @@ def placed_on_streets(tmp_path: Path) -> Any:
     )
     maps = SearchReferences(light_map=open_light_map([LIGHTS]), streets=street_maps_of((built,)))
     placed = register_frame(read_frame(photo, options=known), Prior(position=nadir), maps)
-    told = run("streets", "info", built, "--json")
+    told = run("maps", "info", "--kind", "streets", built, "--json")
     return {"placed": placed, "map": read_records(told.out)}
 
 

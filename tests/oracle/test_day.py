@@ -145,7 +145,7 @@ def test_a_place_off_the_map_names_how_to_get_one(photo: Path, earth: DayMap) ->
     result = place(photo, earth, lon=-100.0)
     (reason,) = result.reasons
     assert reason.code == "outside_map"
-    assert "regengine day get" in reason.text
+    assert "regengine maps get --kind day" in reason.text
 
 
 @pytest.fixture(scope="module")
@@ -216,4 +216,4 @@ def test_a_telephoto_frame_asks_for_a_finer_map(far_photo: Path, earth: DayMap) 
     assert reason.code == "outside_map"
     assert "fine enough" in reason.text
     assert "pixels of at most 107 m" in reason.text  # 200 of 21.3 km
-    assert "day build" in reason.text
+    assert "maps build" in reason.text

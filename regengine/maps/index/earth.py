@@ -234,7 +234,7 @@ def list_pieces(bounds: Bounds) -> list[tuple[float, float]]:
 
 FORMAT = "regengine earth index"
 FORMAT_VERSION = 4
-AGAIN = "make it again with regengine lights index"
+AGAIN = "make it again with regengine maps index"
 
 
 def write_earth_index(index: EarthIndex, maps: Sequence[Path], out: Path) -> None:

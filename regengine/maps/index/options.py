@@ -44,7 +44,7 @@ def parse_blind_options(
 
     Raises ConfigError if an option makes no sense.
     """
-    from regengine.maps.reference import parse_bounds
+    from regengine.maps.places import parse_bounds
 
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")

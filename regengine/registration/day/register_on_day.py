@@ -694,15 +694,15 @@ def register_on_day(
     if not is_on_map:
         text = (
             f"no available day map covers the place for a frame {photo.long_km:.0f} km wide "
-            "looking straight down: regengine day get --bbox W,S,E,N, or of finer pictures day "
-            "build PICTURES…"
+            "looking straight down: regengine maps get --kind day --bbox W,S,E,N, or of finer "
+            "pictures maps build PICTURES… --kind day"
         )
         if photo.long_km < day.long_km[0]:
             pixel_m = 1e3 * photo.long_km / day.min_map_px
             text = (
                 "no available day map is fine enough or covers the place for a frame "
                 f"{photo.long_km:.0f} km wide looking straight down: make one with pixels of at "
-                f"most {pixel_m:.0f} m with regengine day build PICTURES…"
+                f"most {pixel_m:.0f} m with regengine maps build PICTURES… --kind day"
             )
         return make_no_match_result(frame, position, info, Reason(code="outside_map", text=text))
     if position is None:

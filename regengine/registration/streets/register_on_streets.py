@@ -474,7 +474,7 @@ def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
     if match.covered_share < params.min_covered_share:
         text = (
             f"the available street maps cover {100.0 * match.covered_share:.0f} % of the frame; "
-            "build them from a larger extract (regengine streets get)"
+            "build them from a larger extract (regengine maps get)"
         )
         reasons = (*reasons, Reason(code="outside_map", text=text))
     if result.verdict != "no_match":
@@ -539,7 +539,7 @@ def advise_streets(problem: Problem) -> Reason | None:
             "night lights hardly resolve, and no street map of its place is available: get "
         )
         if given is None:
-            text += "one with regengine streets get PLACE, and give --centre or --nadir"
+            text += "one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
         elif frame.centre is not None:
             text += f"the streets around the given place with {get_streets_at(*frame.centre)}"
         else:
@@ -552,7 +552,7 @@ def advise_streets(problem: Problem) -> Reason | None:
 
 def get_streets_at(lon: float, lat: float) -> str:
     """Command that gets the streets around a place; a negative number would be an option."""
-    return f"regengine streets get {'-- ' if lon < 0.0 else ''}{lon:.2f},{lat:.2f}"
+    return f"regengine maps get --kind streets {'-- ' if lon < 0.0 else ''}{lon:.2f},{lat:.2f}"
 
 
 def add_advice(result: FrameResult, advice: Reason | None) -> FrameResult:

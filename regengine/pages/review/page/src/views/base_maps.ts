@@ -15,7 +15,7 @@ const WITHOUT = "No base map";
 const WHY: Record<MapKind, string> = {
   lights:
     "No night-light map: only coast, borders and towns are shown. " +
-    "Get one with “regengine lights get”, then start the review again.",
+    "Get one with “regengine maps get”, then start the review again.",
   streets: "The street map that placed this photo is missing: start the review again with --streets FILE.",
   day: "The day map that placed this photo is missing: start the review again with --day FILE.",
 };
