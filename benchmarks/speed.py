@@ -131,7 +131,7 @@ def renumber_rows(block: Tables, numbers: range, chance: np.random.Generator) ->
 
 def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, list[str]]]:
     """What is measured, in this order, by the words of the table."""
-    store, run, catalogue = (str(folder / name) for name in ("all.h5", "run.h5", "all.parquet"))
+    store, run, catalogue = (str(folder / name) for name in ("all.h5", "run.h5", "all.gpkg"))
     yield "show STORE FRAME", ["show", store, f"ISS030-E-{frames // 2}"]
     yield "report STORE --json", ["report", store, "--json"]
     page = str(folder / "report.html")
@@ -141,7 +141,7 @@ def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, li
     yield "verify STORE", ["verify", store]
     yield "catalogue build", ["catalogue", "build", store, "--out", catalogue]
     for words in ("places", "best", "coverage", "changes"):
-        yield f"catalogue {words}", ["catalogue", words, catalogue]
+        yield f"catalogue query {words}", ["catalogue", "query", catalogue, words]
     for name in EXPORTS if exported else ():
         yield f"export --format {name}, {exported:,} frames", export(folder, "few.h5", name)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,37 +29,16 @@ from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 
 if TYPE_CHECKING:
-    from regengine.export.packages.package import PackageChoice, PackagePlace
-    from regengine.frames.catalogue.query import Answer, Question
-    from regengine.frames.select import FrameChoice
     from regengine.studies.tasking.plan import Plan
 
 
 File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
-Form = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="table, csv or json (one object per line).  [by the ending of --out, else table]",
-    ),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
-]
 ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".txt": "table"}
-PlaceName = Annotated[
-    str | None,
-    typer.Option("--place", help="Only photos that show this town, or this place number."),
-]
-Country = Annotated[str | None, typer.Option(help="Only places in this country.")]
-Month = Annotated[str | None, typer.Option(help="Only this month or year: 2012-03 or 2012.")]
-Limit = Annotated[int, typer.Option(help="Maximum number of rows; 0 for all.")]
-LIMIT = 20
 
 
 app = typer.Typer(
     help="Find frames of many stores by place, quality and date.\n\n"
-    "Example: regengine catalogue build run1.h5 run2.h5 --out archive.parquet",
+    "Example: regengine catalogue build run1.h5 run2.h5 --out archive.gpkg",
     no_args_is_help=True,
 )
 
@@ -66,7 +46,7 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def build(
     stores: Annotated[list[Path], typer.Argument(help="Stores of runs, such as run.h5.")],
-    out: Annotated[Path, typer.Option(help="File to write: .parquet.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="File to write: .gpkg.", show_default=False)],
     pictures: Annotated[
         bool,
         typer.Option(
@@ -85,15 +65,14 @@ def build(
     """Build a catalogue: one row per photo of all stores, by place and time.
 
     \b
-    Examples: regengine catalogue build run1.h5 run2.h5 --out archive.parquet
-              regengine catalogue build run.h5 --out archive.parquet --lights earth.tif
-              regengine catalogue build run.h5 --out archive.parquet --no-pictures
+    Examples: regengine catalogue build run1.h5 run2.h5 --out archive.gpkg
+              regengine catalogue build run.h5 --out archive.gpkg --lights earth.tif
+              regengine catalogue build run.h5 --out archive.gpkg --no-pictures
     """
     from regengine.errors import ConfigError
-    from regengine.frames.catalogue.build import build as build_catalogue
-    from regengine.frames.catalogue.build import check_out, count_frames
-    from regengine.frames.catalogue.quality import NOTHING_SEEN, PictureFacts, look
-    from regengine.frames.frame import ExportFrame
+    from regengine.frames.catalogue import build as build_catalogue
+    from regengine.frames.catalogue import check_out, count_frames
+    from regengine.frames.quality import look
     from regengine.io.console import show_progress
     from regengine.maps import open_light_map
 
@@ -103,11 +82,13 @@ def build(
     light_map = open_light_map(lights) if lights else None
     total = count_frames(stores)
 
-    def seen(frame: ExportFrame) -> PictureFacts:
-        return look(frame, light_map) if pictures else NOTHING_SEEN
-
     with show_progress(total, quiet=quiet, doing="cataloguing") as advance:
-        built = build_catalogue(stores, out, look=seen, advance=advance)
+        built = build_catalogue(
+            stores,
+            out,
+            look=lambda frame: look(frame, light_map) if pictures else {},
+            advance=advance,
+        )
     if as_json:
         print_data(json.dumps({"out": str(out), **built}))
     if not quiet:
@@ -119,132 +100,138 @@ def build(
 
 
 @app.command(no_args_is_help=True)
-def places(
-    catalogue: File,
-    place: PlaceName = None,
-    country: Country = None,
-    month: Month = None,
-    verdict: Verdicts = "all",
-    reviewed: Reviewed = False,
-    where: Where = None,
-    limit: Limit = LIMIT,
-    form: Form = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """List places: how many frames and nights each has, and its best frame.
-
-    \b
-    Examples: regengine catalogue places archive.parquet
-              regengine catalogue places archive.parquet --country Japan --limit 0 --out japan.csv
-    """
-    from regengine.frames.catalogue import query as asked
-
-    to, chosen = _output(form, out, force), _make_choice(verdict, "all", reviewed, where)
-    _ask(catalogue, (asked.PLACES, asked.about_places(place, country, month, limit)), chosen, to)
-
-
-@app.command(no_args_is_help=True)
-def best(
-    catalogue: File,
-    place: PlaceName = None,
-    country: Country = None,
-    month: Month = None,
-    verdict: Verdicts = "accepted",
-    reviewed: Reviewed = False,
-    where: Where = None,
-    limit: Limit = LIMIT,
-    form: Form = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """List the best frame of each place and month.
-
-    \b
-    Examples: regengine catalogue best archive.parquet --place Tokyo
-              regengine catalogue best archive.parquet --month 2012 --limit 0 --format json
-    """
-    from regengine.frames.catalogue import query as asked
-
-    to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
-    _ask(catalogue, (asked.BEST, asked.about_places(place, country, month, limit)), chosen, to)
-
-
-@app.command(no_args_is_help=True)
-def coverage(
-    catalogue: File,
-    by: Annotated[
-        str, typer.Option(help="One row in all, or one per country, month or lens.")
-    ] = "all",
-    form: Form = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Count frames, nights, places and the ground area covered.
-
-    \b
-    Examples: regengine catalogue coverage archive.parquet
-              regengine catalogue coverage archive.parquet --by country --format csv
-    """
-    from regengine.frames.catalogue import query as asked
-
-    to = _output(form, out, force)
-    with asked.Catalogue(catalogue) as opened:
-        _print(asked.coverage(opened, by), to)
-
-
-@app.command(no_args_is_help=True)
-def changes(
-    catalogue: File,
-    place: PlaceName = None,
-    country: Country = None,
-    each: Annotated[
-        str, typer.Option(help="Pairs of the best frames of each year, or of each month.")
-    ] = "year",
-    least_days: Annotated[
-        int, typer.Option(help="Minimum number of days between the two frames.")
-    ] = 180,
-    verdict: Verdicts = "accepted",
-    reviewed: Reviewed = False,
-    where: Where = None,
-    limit: Limit = LIMIT,
-    form: Form = None,
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """List pairs of frames of one place at different dates, the best pairs first.
-
-    \b
-    Examples: regengine catalogue changes archive.parquet
-              regengine catalogue changes archive.parquet --place Madrid --each month
-    """
-    from regengine.frames.catalogue import query as asked
-
-    to, chosen = _output(form, out, force), _make_choice(verdict, "accepted", reviewed, where)
-    _ask(catalogue, asked.changes(place, country, limit, each, least_days), chosen, to)
-
-
-@app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    sql: Annotated[str, typer.Argument(help="One SELECT on the table frames.")],
-    form: Form = None,
-    out: Out = None,
+    asked: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIEW|SQL",
+            help="places, best, coverage or changes; or one SELECT on the table frames.",
+        ),
+    ],
+    place: Annotated[
+        str | None,
+        typer.Option("--place", help="Only photos that show this town, or this place number."),
+    ] = None,
+    country: Annotated[str | None, typer.Option(help="Only places in this country.")] = None,
+    month: Annotated[
+        str | None,
+        typer.Option(help="places, best: only this month or year: 2012-03 or 2012."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="coverage: one row in all, or per country, month or lens.")
+    ] = "all",
+    each: Annotated[
+        str, typer.Option(help="changes: pairs of the best frames of each year, or of each month.")
+    ] = "year",
+    least_days: Annotated[
+        int, typer.Option(help="changes: minimum number of days between the two frames.")
+    ] = 180,
+    verdict: Annotated[
+        str | None,
+        typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
+    ] = None,
+    reviewed: Reviewed = False,
+    where: Where = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")] = 20,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="table, csv or json (one object per line).  [by the ending of --out, else table]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Run a DuckDB SQL query on the catalogue. Other files are not accessible, and nothing is
-    written.
+    """List places, the best frame of each and month, what is covered, or pairs of dates; or run a
+    query in SQLite's SQL. Other files are not accessible, and nothing is written.
 
     \b
     Examples:
-      regengine catalogue query archive.parquet "DESCRIBE frames"
-      regengine catalogue query archive.parquet "SELECT lens, count(*) FROM frames GROUP BY lens"
+      regengine catalogue query archive.gpkg places --country Japan --limit 0 --out japan.csv
+      regengine catalogue query archive.gpkg best --place Tokyo
+      regengine catalogue query archive.gpkg coverage --by country --format csv
+      regengine catalogue query archive.gpkg changes --place Madrid --each month
+      regengine catalogue query archive.gpkg "SELECT lens, count(*) FROM frames GROUP BY lens"
     """
-    from regengine.frames.catalogue.query import Catalogue
+    from itertools import chain
 
-    to = _output(form, out, force)
+    from regengine.errors import ConfigError
+    from regengine.frames.catalogue import (
+        FORMS,
+        VIEWS,
+        Catalogue,
+        format_lines,
+        list_showing,
+        write_view,
+    )
+    from regengine.frames.select import FrameChoice
+    from regengine.io.atomic import check_new_file
+
+    if asked not in VIEWS and asked.isidentifier():
+        raise ConfigError(f"{asked} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
+    of_places = ("place", "country", "verdict", "reviewed", "where", "limit")
+    taken = {
+        "places": (*of_places, "month"),
+        "best": (*of_places, "month"),
+        "coverage": ("by",),
+        "changes": (*of_places, "each", "least_days"),
+    }.get(asked, ())
+    for name, given in (
+        *(("place", place), ("country", country), ("month", month), ("verdict", verdict)),
+        *(("reviewed", reviewed or None), ("where", where), ("by", None if by == "all" else by)),
+        ("each", None if each == "year" else each),
+        ("least_days", None if least_days == 180 else least_days),
+    ):
+        if given is not None and name not in taken:
+            raise ConfigError(f"--{name.replace('_', '-')} is not an option of {asked!r}.")
+    out = None if out == STANDARD_OUTPUT else out
+    form = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
+    if form is None:
+        raise ConfigError(
+            f"--out {out}: the ending names no format; choose --format from {', '.join(FORMS)}."
+        )
+    if out is not None:
+        check_new_file(out, (), force=force)
+    usual = "all" if asked == "places" else "accepted"
+    verdicts = parse_verdicts(verdict or usual, with_rejected=True)
+    chosen = None
+    if (verdict or usual) != usual or reviewed or where is not None:
+        chosen = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
+    sql = asked
+    if asked in VIEWS:
+        sql, values = write_view(
+            asked, by=by, each=each, least_days=least_days,
+            place=place, country=country, month=month, limit=limit,
+        )  # fmt: skip
     with Catalogue(catalogue) as opened:
-        _print(opened.query(sql), to)
+        if chosen is not None:
+            opened.narrow(chosen)
+        if place is not None and not place.isdecimal():
+            values["showing"] = json.dumps(list_showing(opened, place))
+        names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)
+        first = next(rows, None)
+        lines = format_lines((names, rows if first is None else chain([first], rows)), form)
+        _write_lines(lines, out)
+    if first is None and asked in VIEWS:
+        say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
+
+
+def _write_lines(lines: Iterable[str], out: Path | None) -> None:
+    from regengine.io.atomic import replace_files
+
+    if out is None:
+        for line in lines:
+            print_data(line)
+        return
+    with (
+        replace_files((out,)) as (temporary,),
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.writelines(f"{line}\n" for line in lines)
 
 
 @app.command(no_args_is_help=True)
@@ -309,20 +296,18 @@ def package(
 
     \b
     Examples:
-      regengine catalogue package archive.parquet --place Madrid --best 5 --out madrid
-      regengine catalogue package archive.parquet --at=-3.7,40.4 --radius-km 50 --out madrid
+      regengine catalogue package archive.gpkg --place Madrid --best 5 --out madrid
+      regengine catalogue package archive.gpkg --at=-3.7,40.4 --radius-km 50 --out madrid
     """
     from regengine.errors import ConfigError, FrameError
-    from regengine.export.packages.package import (
-        Contents,
-        PackageChoice,
+    from regengine.export.package import (
         check_package,
         choose_rows,
         list_calibration_files,
         pack_frames,
         write_package,
     )
-    from regengine.frames.catalogue.query import Catalogue
+    from regengine.frames.catalogue import Catalogue
     from regengine.io.console import print_data, say, show_progress
 
     check_package(out, force=force)
@@ -332,18 +317,6 @@ def package(
         raise ConfigError("--radius-km needs a place: name one with --place or --at.")
     if where is None and place_id is None and not frame:
         raise ConfigError("Select photos with --place, --at, --place-id or --frame.")
-    choice = PackageChoice(
-        place=where,
-        radius_km=radius_km,
-        place_id=place_id,
-        frames=tuple(frame or ()),
-        verdicts=verdicts,
-        first_utc=_time("--from", first, end=False),
-        end_utc=_time("--to", last, end=True),
-        least_quality=min_quality,
-        max_off_nadir_deg=max_off_nadir_deg,
-        best=best,
-    )
     asked = {
         "--place": place,
         "--at": at,
@@ -360,19 +333,39 @@ def package(
     words = [f"{option} {value}" for option, value in asked.items() if value not in (None, "")]
     files = list_calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
-        rows = choose_rows(archive, choice)
+        rows = choose_rows(
+            archive,
+            None if where is None else where[1:],
+            radius_km=radius_km,
+            place_id=place_id,
+            frames=frame or (),
+            verdicts=verdicts,
+            first_utc=_time("--from", first, end=False),
+            end_utc=_time("--to", last, end=True),
+            min_quality=min_quality,
+            max_off_nadir_deg=max_off_nadir_deg,
+            best=best,
+        )
     if not rows:
         raise FrameError(f"{catalogue}: no matching frames, so nothing was written.")
+    title = "selected frames"
+    if where is not None:
+        title = where[0]
+    elif place_id is not None and rows[0]["place"]:
+        title = ", ".join(filter(None, (rows[0]["place"], rows[0]["place_country"])))
     frames, failed = pack_frames(rows)
     with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
-        contents = Contents(
-            title=_title(choice, rows[0]),
+        packed, failed = write_package(
+            out,
+            frames,
+            failed,
+            title=title,
             chosen=f"Selected with {' '.join(words)}.",
-            frames=frames,
             calibration=files,
-            failed=failed,
+            link=link,
+            force=force,
+            advance=advance,
         )
-        packed, failed = write_package(out, contents, link=link, force=force, advance=advance)
     if as_json:
         said = {"out": str(out), "frames": packed, "calibration": list(files), "failed": failed}
         print_data(json.dumps(said))
@@ -384,9 +377,9 @@ def package(
         raise typer.Exit(EXIT_FRAMES_FAILED)
 
 
-def _place(name: str | None, at: str | None) -> PackagePlace | None:
+def _place(name: str | None, at: str | None) -> tuple[str, float, float] | None:
+    """Title, longitude and latitude of a place."""
     from regengine.errors import ConfigError
-    from regengine.export.packages.package import PackagePlace
     from regengine.maps.places import parse_lon_lat, place_index
     from regengine.photo.record_values import wrap_lon
 
@@ -396,8 +389,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
         found = place_index().search(name, 1)
         if not found:
             raise ConfigError(f"--place {name} is not in GeoNames: try --at LON,LAT.")
-        title = f"{found[0].name}, {found[0].country}"
-        return PackagePlace(title=title, lon=found[0].lon, lat=found[0].lat)
+        return f"{found[0].name}, {found[0].country}", found[0].lon, found[0].lat
     if at is None:
         return None
     lon, lat = parse_lon_lat(at, "--at")
@@ -405,7 +397,7 @@ def _place(name: str | None, at: str | None) -> PackagePlace | None:
         raise ConfigError(
             f"--at {at} is not a valid LON,LAT: write longitude, comma, latitude, degrees."
         )
-    return PackagePlace(title=f"{lat:.4f}, {lon:.4f}", lon=wrap_lon(lon), lat=lat)
+    return f"{lat:.4f}, {lon:.4f}", wrap_lon(lon), lat
 
 
 def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
@@ -427,14 +419,6 @@ def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
     if whole:
         return time.replace(year=time.year + 1)
     return time + timedelta(days=1) if len(text) == len("2012-03-28") else time
-
-
-def _title(choice: PackageChoice, row: dict[str, object]) -> str:
-    if choice.place is not None:
-        return choice.place.title
-    if choice.place_id is not None and row["place"]:
-        return ", ".join(str(row[name]) for name in ("place", "place_country") if row[name])
-    return "selected frames"
 
 
 @app.command(no_args_is_help=True)
@@ -504,7 +488,7 @@ def tasking(
 
     \b
     Examples:
-      regengine catalogue tasking archive.parquet --out plan.csv
+      regengine catalogue tasking archive.gpkg --out plan.csv
       regengine catalogue tasking --places sites.csv --tle iss.txt --days 3 --out plan.geojson
     """
     from datetime import timedelta
@@ -545,7 +529,7 @@ def tasking(
     )
     best = None
     if catalogue is not None:
-        from regengine.frames.catalogue.query import Catalogue
+        from regengine.frames.catalogue import Catalogue
 
         with Catalogue(catalogue) as archive:
             best = find_best_frames(archive, targets, good, begin)
@@ -622,7 +606,7 @@ def stars(
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
     from regengine.errors import ConfigError
-    from regengine.frames.catalogue.query import Answer, format_lines
+    from regengine.frames.catalogue import format_lines
     from regengine.io.atomic import check_new_file, raise_as_store_error, write_whole
     from regengine.io.html import escape_invisible
     from regengine.sky.stars.catalogue import load_catalogue
@@ -656,7 +640,7 @@ def stars(
         if form == "table":  # names tell frames apart, and paths are long
             told = [{k: v for k, v in row.items() if k != "path"} for row in told]
         names = tuple(told[0]) if told else ()
-        return list(format_lines(Answer(names=names, rows=(tuple(r.values()) for r in told)), form))
+        return list(format_lines((names, (tuple(row.values()) for row in told)), form))
 
     if out is not None and counts:
         form = "csv" if out.suffix.lower() == ".csv" else "json"
@@ -671,75 +655,3 @@ def stars(
         say(f"{where}{len(counts):,} of {format_count(len(records), 'solved frame')}", err=True)
     if failed or not records:
         raise typer.Exit(EXIT_FRAMES_FAILED)
-
-
-class Output(NamedTuple):
-    """In which form rows are told, and the file that they are written to, if any."""
-
-    form: str
-    out: Path | None
-
-
-def _output(form: str | None, out: Path | None, force: bool) -> Output:
-    """Where rows go, checked before they are asked for."""
-    from regengine.errors import ConfigError
-    from regengine.frames.catalogue.query import FORMS
-    from regengine.io.atomic import check_new_file
-
-    out = None if out == STANDARD_OUTPUT else out
-    told = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
-    if told is None:
-        raise ConfigError(
-            f"--out {out}: the ending names no format; choose --format from {', '.join(FORMS)}."
-        )
-    if out is not None:
-        check_new_file(out, (), force=force)
-    return Output(told, out)
-
-
-def _make_choice(verdict: str, usual: str, reviewed: bool, where: str | None) -> FrameChoice | None:
-    """Conditions on the frames; None where they are those that answer anyway."""
-    from regengine.frames.select import FrameChoice
-
-    verdicts = parse_verdicts(verdict, with_rejected=True)
-    if verdict == usual and not reviewed and where is None:
-        return None
-    return FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
-
-
-def _ask(catalogue: Path, question: Question, chosen: FrameChoice | None, to: Output) -> None:
-    from regengine.frames.catalogue.query import Catalogue, rows_showing
-
-    sql, values = question
-    with Catalogue(catalogue) as opened:
-        if chosen is not None:
-            opened.narrow(chosen)
-        place = values["place"]
-        if place is not None and not place.isdecimal():
-            values = values | {"showing": rows_showing(opened, place)}
-        found = _print(opened.ask(sql, values), to)
-    if not found:
-        say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
-
-
-def _print(answer: Answer, to: Output) -> bool:
-    """Whether there was a row to print, or to write."""
-    from dataclasses import replace
-    from itertools import chain
-
-    from regengine.frames.catalogue.query import format_lines
-    from regengine.io.atomic import replace_files
-
-    first = next(answer.rows, None)
-    rows = iter(()) if first is None else chain([first], answer.rows)
-    lines = format_lines(replace(answer, rows=rows), to.form)
-    if to.out is None:
-        for line in lines:
-            print_data(line)
-        return first is not None
-    with (
-        replace_files((to.out,)) as (temporary,),
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.writelines(f"{line}\n" for line in lines)
-    return first is not None

@@ -45,15 +45,15 @@ def main(
     from contextlib import closing
 
     from regengine.errors import ConfigError
-    from regengine.frames.importing.decisions import (
+    from regengine.frames.importing import (
         frame_named,
         frames_by_name,
         read_imported_work,
+        read_points,
         score,
         summary,
     )
-    from regengine.frames.importing.decisions import keep as keep_points
-    from regengine.frames.importing.points import read_points
+    from regengine.frames.importing import keep as keep_points
     from regengine.io.plain import make_printable, plain
     from regengine.store.reviews import Decisions, decisions_path, is_independent, reviewer_name
 

@@ -24,9 +24,7 @@ STANDARD_OUTPUT = Path("-")
 # Commands whose --out may be that; what others write is no text, or a run goes on from it
 TO_STANDARD_OUTPUT = frozenset(
     {
-        *("export", "frames read", "frames query", "catalogue tasking"),
-        *("catalogue places", "catalogue best", "catalogue coverage"),
-        *("catalogue changes", "catalogue query"),
+        *("export", "frames read", "frames query", "catalogue tasking", "catalogue query"),
     }
 )
 

@@ -23,8 +23,7 @@ from regengine.export.format import (
 from regengine.export.formats import find_format
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
-from regengine.frames.importing.decisions import RIGHT_KM, RIGHT_SHARE
-from regengine.frames.importing.points import read_qgis_points
+from regengine.frames.importing import RIGHT_KM, RIGHT_SHARE, read_qgis_points
 from regengine.frames.select import Chosen
 from regengine.io.atomic import check_new_file, replace_files, sync_folder
 from regengine.store.file import photo_file
@@ -38,7 +37,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
     """Georeferencing in a photo's files that contradicts its camera; empty if there is none.
 
     ``copy`` is searched, too. Georeferencing contradicts the camera if the camera would not count
-    as right with it taken as truth; see `regengine.frames.importing.decisions.score`.
+    as right with it taken as truth; see `regengine.frames.importing.score`.
     """
     camera = frame.camera
     if camera is None:

@@ -8,14 +8,13 @@ from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, find_looked_at
-from regengine.frames.footprint import Ring, make_footprints
-from regengine.frames.viewing import LonLat, View, view_geometry
+from regengine.frames.geometry import LonLat, Ring, View, make_footprints, view_geometry
 from regengine.registration.control_points import ground_jacobian
 from regengine.store.file import photo_file
 from regengine.store.records import prior_nadir
@@ -32,17 +31,13 @@ from regengine.store.rows import StoredFrame
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
 
 
-@dataclass(frozen=True, kw_only=True)
-class Town:
-    """Nearest city (name in GeoNames) and the distance to its centre; None if far away."""
-
-    city: str | None = None
-    country: str | None = None
-    city_km: float | None = None
+# ``city``, its name in GeoNames, its ``country``, and ``city_km`` to its centre
+Town = dict[str, Any]
+NO_TOWN: Town = {"city": None, "country": None, "city_km": None}
 
 
 def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
-    """Find the nearest city of each place."""
+    """Find the nearest city of each place; `NO_TOWN` if it is far away."""
     from regengine.maps.places import place_index
 
     index, no_place = place_index(), (float("nan"), float("nan"))
@@ -50,9 +45,9 @@ def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
     numbers, distances = index.near(lon, lat)
     named = {number: index.place(number) for number in set(numbers.tolist())}
     return [
-        Town()
+        NO_TOWN
         if (place := named[number]) is None
-        else Town(city=place.name, country=place.country, city_km=round(distance, METRES))
+        else {"city": place.name, "country": place.country, "city_km": round(distance, METRES)}
         for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
     ]
 
@@ -167,7 +162,7 @@ class ExportFrame:
 
     @property
     def stance(self) -> View | None:
-        """Position and viewing direction of the camera; see `regengine.frames.viewing`."""
+        """Position and viewing direction of the camera; see `regengine.frames.geometry`."""
         block, number = self._ground
         return block.stances[number]
 
@@ -183,7 +178,7 @@ class ExportFrame:
 
     @property
     def footprint(self) -> list[Ring]:
-        """The visible ground as closed rings; see `regengine.frames.footprint`."""
+        """The visible ground as closed rings; see `regengine.frames.geometry`."""
         block, number = self._ground
         return block.footprints[number]
 
@@ -222,14 +217,14 @@ class ExportFrame:
 
             place = name_view(self.camera)
             if place is None:
-                return Town()
+                return NO_TOWN
             name, country, town = place.local_name, place.country, (place.lon, place.lat)
         away_km = WGS84.inv(*self.looked_at, *town)[2] / 1e3
-        return Town(
-            city=name or None,
-            country=country or None,
-            city_km=round(away_km, METRES) if isfinite(away_km) else None,
-        )
+        return {
+            "city": name or None,
+            "country": country or None,
+            "city_km": round(away_km, METRES) if isfinite(away_km) else None,
+        }
 
     @cached_property
     def _ground(self) -> tuple[GroundBlock, int]:

@@ -9,7 +9,7 @@ import sqlite3
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -36,7 +36,7 @@ _TOKENS = re.compile(
 # After an opening bracket they begin a query of its own, which would be asked anew of every part of
 # a store
 _QUERIES = {"select", "from", "values", "with", "table", "describe", "show", "pivot", "summarize"}
-# How SQLite and DuckDB name what they do not find
+# How SQLite names what it does not find
 _UNKNOWN = re.compile(r'(?:no such column: "?|column ")([^"]+)')
 
 
@@ -101,7 +101,6 @@ def describe_unknown_column(name: str, columns: Collection[str]) -> str:
 
 
 TYPES: dict[Kind, str] = {"text": "TEXT", "whole": "INTEGER", "flag": "INTEGER", "real": "REAL"}
-ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 # People's decisions, in addition to the store's columns
 REVIEW_COLUMNS = ("decision", "reviewer", "disputed", "quality")
 COLUMNS = {
@@ -114,17 +113,42 @@ COLUMNS = {
 WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unknown
 
 
+def check_condition(base: sqlite3.Connection, where: str, columns: Collection[str]) -> str:
+    """Make an SQL condition on ``frames`` of a user's one; ConfigError if it is not valid.
+
+    It is an expression on columns, such as ``off_nadir_deg < 30 AND category = 'cities'``.
+    """
+    case, bare = wrap_condition(where, columns)
+    try:
+        for expression in (bare, case):
+            base.execute(f"SELECT {expression} FROM frames LIMIT 0")  # noqa: S608 - see the guard
+    except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+        raise make_condition_error(where, str(error), columns) from error
+    return f"{case} = 1"
+
+
+def guard_reading(columns: Collection[str] = ()) -> Callable[..., int]:
+    """Make an authorizer of SQLite that lets statements read alone, and only columns of frames."""
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
+    allowed |= set() if columns else {sqlite3.SQLITE_RECURSIVE}
+
+    def authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+        if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
+            return sqlite3.SQLITE_DENY
+        # Row numbers count within a block of frames
+        if columns and action == sqlite3.SQLITE_READ and second not in {*columns, ""}:
+            return sqlite3.SQLITE_DENY
+        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+    return authorise
+
+
 def _select_meeting(
     base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]
 ) -> set[int]:
-    """Numbers of the frames that meet a condition, by an in-memory database.
-
-    A condition is an SQL expression on columns of the store's ``frames``, such as ``off_nadir_deg <
-    30 AND category = 'cities'``. ConfigError if it is not valid.
-    """
+    """Numbers of the frames that meet a condition, by an in-memory database."""
     names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
     marks = ", ".join("?" * len(COLUMNS))
-    case, bare = wrap_condition(where, COLUMNS)
     base.set_authorizer(None)
     base.execute("DROP TABLE IF EXISTS frames")
     base.execute(f"CREATE TABLE frames ({names})")
@@ -132,22 +156,13 @@ def _select_meeting(
         f"INSERT INTO frames VALUES ({marks})",  # noqa: S608 - only names of our own columns
         [[_cell(row.get(name), name) for name in COLUMNS] for row in rows],
     )
-    base.set_authorizer(_authorise)
+    base.set_authorizer(guard_reading(COLUMNS))
+    condition = check_condition(base, where, COLUMNS)
     try:
-        base.execute(f"SELECT {bare} FROM frames LIMIT 0")  # noqa: S608 - may only compare
-        found = base.execute(f"SELECT frame_index FROM frames WHERE {case}")  # noqa: S608
+        found = base.execute(f"SELECT frame_index FROM frames WHERE {condition}")  # noqa: S608
         return {number for (number,) in found}
-    except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+    except (sqlite3.Error, sqlite3.Warning) as error:
         raise make_condition_error(where, str(error), COLUMNS) from error
-
-
-def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
-        return sqlite3.SQLITE_DENY
-    # Row numbers count within a block of frames
-    if action == sqlite3.SQLITE_READ and (first != "frames" or second not in {*COLUMNS, ""}):
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
 
 
 def _cell(value: Any, name: str) -> Any:

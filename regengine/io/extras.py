@@ -9,7 +9,7 @@ from regengine.errors import ConfigError
 # Packages by extra
 PACKAGES = {
     "dask": ("distributed",),
-    "gis": ("duckdb", "geopandas", "matplotlib", "pandas", "pyarrow", "pyogrio"),
+    "gis": ("geopandas", "matplotlib", "pandas", "pyarrow", "pyogrio"),
     "raw": ("rawpy",),
     "review": ("fastapi", "uvicorn"),
 }

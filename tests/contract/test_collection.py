@@ -48,7 +48,7 @@ def build_catalogue(store: Path, folder: Path) -> None:
     with h5py.File(folder / "run" / "run.h5", "r+") as file:
         for k in NEXT_YEARS:
             file["frames/time_utc"][k] = f"20{k - 18}-05-01T20:00:00Z"
-    said = run("catalogue", "build", folder / "run" / "run.h5", "--out", folder / "c.parquet")
+    said = run("catalogue", "build", folder / "run" / "run.h5", "--out", folder / "c.gpkg")
     assert said.code == 0, said.err
 
 
@@ -56,14 +56,14 @@ def build_catalogue(store: Path, folder: Path) -> None:
 def catalogue(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The catalogue of the 40 hand-made frames, some of them taken in other years."""
     folder = make_once(tmp_path_factory, "catalogue", lambda made: build_catalogue(store, made))
-    return folder / "c.parquet"
+    return folder / "c.gpkg"
 
 
 @pytest.fixture
 def archive(catalogue: Path, tmp_path: Path) -> Path:
     """A copy of the catalogue and its photos that a test may damage."""
     folder = Path(shutil.copytree(catalogue.parent, tmp_path / "archive"))
-    store, out = folder / "run" / "run.h5", folder / "c.parquet"
+    store, out = folder / "run" / "run.h5", folder / "c.gpkg"
     said = run("catalogue", "build", store, "--out", out, "--force", "--no-pictures")
     assert said.code == 0, said.err
     return out
@@ -76,7 +76,7 @@ def ask(*words: object) -> list[dict[str, Any]]:
 
 
 def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
-    table = pd.read_parquet(catalogue)
+    table = gpd.read_file(catalogue)
     page = (ROOT / "docs" / "catalogue.md").read_text("utf-8")
     told = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
     assert re.findall(r"`(\w+)`", " ".join(told)) == list(table.columns)
@@ -91,21 +91,21 @@ def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
 
 def test_places_and_their_best_frames_are_those_of_chosen_rows(catalogue: Path) -> None:
     words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30")
-    placed = pd.read_parquet(catalogue).dropna(subset=["place_id"])
+    placed = gpd.read_file(catalogue).dropna(subset=["place_id"])
     chosen = (placed["verdict"] == "accepted") & (placed["off_nadir_deg"] < 30)
     assert 0 < chosen.sum() < len(placed)
     placed = placed[chosen]
     counts = placed["place_id"].value_counts().to_dict()
-    places = ask("places", catalogue, *words, "--limit", 0)
+    places = ask("query", catalogue, "places", *words, "--limit", 0)
     assert {one["place_id"]: one["frames"] for one in places} == counts
     judged = placed[(placed["verdict"] == "accepted") & placed["quality"].notna()]
     best = judged.loc[judged.groupby(["place_id", "month"])["quality"].idxmax()]
     best = best.sort_values(["place_id", "month"])
-    listed = ask("best", catalogue, *words, "--limit", 0)
+    listed = ask("query", catalogue, "best", *words, "--limit", 0)
     assert [row["quality"] for row in listed] == pytest.approx(best["quality"].round(3).tolist())
-    assert places[0] in ask("places", catalogue, *words, "--place", places[0]["place"])
-    assert ask("best", catalogue, "--place", "' OR 1=1 --") == []
-    assert ask("places", catalogue, "--reviewed") == []
+    assert places[0] in ask("query", catalogue, "places", *words, "--place", places[0]["place"])
+    assert ask("query", catalogue, "best", "--place", "' OR 1=1 --") == []
+    assert ask("query", catalogue, "places", "--reviewed") == []
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_places_and_their_best_frames_are_those_of_chosen_rows(catalogue: Path) 
 def test_a_question_that_makes_no_sense_is_told(
     catalogue: Path, words: tuple[str, ...], told: str
 ) -> None:
-    said = run("catalogue", words[0], catalogue, *words[1:])
+    said = run("catalogue", "query", catalogue, *words)
     assert (said.code, said.out) == (2, "")
     assert told in said.err
 
@@ -134,12 +134,12 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
         name: seen_by(proposal(name), nadir_camera(lon, lat, tilt_deg=tilt))
         for name, (lon, lat, tilt) in places.items()
     }
-    store, out = write_store(tmp_path / "run.h5", list(frames.values())), tmp_path / "c.parquet"
+    store, out = write_store(tmp_path / "run.h5", list(frames.values())), tmp_path / "c.gpkg"
     assert run("catalogue", "build", store, "--out", out).code == 0
-    table = pd.read_parquet(out).set_index("frame")
+    table = gpd.read_file(out).set_index("frame")
     for town in ("Osaka", "Tokyo"):
         assert (table.city[town], table.place[town]) == (town, town)
-        (found,) = ask("places", out, "--place", town)
+        (found,) = ask("query", out, "places", "--place", town)
         assert (found["best_frame"], found["place"]) == (town, town)
         package = run("catalogue", "package", out, "--place", town, "--out", tmp_path / town)
         assert f"(photos/{town}.jpg is missing)" in package.err
@@ -152,25 +152,27 @@ def test_a_place_is_what_photos_show_by_its_largest_town(tmp_path: Path) -> None
     shown = ", ".join(table[["city", "country"]].loc["limb"].dropna())
     assert row["place"] == regengine.open_store(store)["limb"].place == shown
     # A suburb is shown as well, and goes by the name of what it belongs to
-    assert [row["best_frame"] for row in ask("places", out, "--place", "Sakai")] == ["Osaka"]
+    assert [row["best_frame"] for row in ask("query", out, "places", "--place", "Sakai")] == [
+        "Osaka"
+    ]
 
 
 def test_coverage_and_changes_are_counted_as_rows_are(catalogue: Path) -> None:
-    table = pd.read_parquet(catalogue)
+    table = gpd.read_file(catalogue)
     accepted = table[table["verdict"] == "accepted"]
-    (whole,) = ask("coverage", catalogue)
+    (whole,) = ask("query", catalogue, "coverage")
     assert (whole["frames"], whole["accepted"]) == (40, len(accepted))
     assert whole["places"] == accepted["place_id"].nunique()
     assert 0.3 * accepted["area_km2"].sum() < whole["area_seen_km2"] < accepted["area_km2"].sum()
-    months = ask("coverage", catalogue, "--by", "month")
+    months = ask("query", catalogue, "coverage", "--by", "month")
     assert sum(row["accepted"] for row in months) == len(accepted)
-    pairs = ask("changes", catalogue, "--limit", 0)
+    pairs = ask("query", catalogue, "changes", "--limit", 0)
     assert pairs
     assert all(pair["days"] >= 180 for pair in pairs)
     assert all(0.0 < pair["score"] <= pair["overlap"] <= 1.0 for pair in pairs)
     scores = [pair["score"] for pair in pairs]
     assert scores == sorted(scores, reverse=True)
-    assert ask("changes", catalogue, "--least-days", 100_000) == []
+    assert ask("query", catalogue, "changes", "--least-days", 100_000) == []
 
 
 @pytest.mark.parametrize(
@@ -220,11 +222,11 @@ def test_an_answer_in_every_form_says_the_same_goes_to_a_file_and_harms_nobody(
 def test_what_is_no_catalogue_or_store_is_told_and_leaves_nothing(
     catalogue: Path, store: Path, tmp_path: Path
 ) -> None:
-    cut, text, out = (tmp_path / name for name in ("cut.parquet", "text.h5", "c.parquet"))
+    cut, text, out = (tmp_path / name for name in ("cut.gpkg", "text.h5", "c.gpkg"))
     cut.write_bytes(catalogue.read_bytes()[:-40])
     text.write_text("frame,path\n")
     for code, words in (
-        *((3, ("places", path)) for path in (tmp_path / "absent.parquet", text, cut, store)),
+        *((3, ("query", path, "places")) for path in (tmp_path / "absent.gpkg", text, cut, store)),
         (3, ("build", store, text, "--out", out)),
         (2, ("build", store, store, "--out", out)),
         (2, ("build", store, "--out", tmp_path / "c.csv")),

@@ -278,7 +278,7 @@ def registrations_scored(tmp_path: Path) -> Any:
 def stores_told(store: Path, tmp_path: Path) -> Any:
     """Stores shown, put together, checked; settings, element sets and the catalogue in words."""
     one, other = (copy_store(store, tmp_path / name) for name in ("one", "other"))
-    both, catalogue = tmp_path / "both.h5", tmp_path / "c.parquet"
+    both, catalogue = tmp_path / "both.h5", tmp_path / "c.gpkg"
     elements = tmp_path / "iss.txt"
     elements.write_text(Elements().text(), encoding="ascii")
     told = _ask_all(
@@ -292,10 +292,10 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
         tle=("tle", "info", elements),
         tle_at=("tle", "info", elements, "--time", "2016-05-03T03:00:00Z"),
         build=("catalogue", "build", one, "--out", catalogue, "--no-pictures", "--json"),
-        places=("catalogue", "places", catalogue, "--verdict", "all"),
-        best=("catalogue", "best", catalogue, "--verdict", "all"),
-        coverage=("catalogue", "coverage", catalogue, "--by", "lens"),
-        changes=("catalogue", "changes", catalogue, "--verdict", "all"),
+        places=("catalogue", "query", catalogue, "places", "--verdict", "all"),
+        best=("catalogue", "query", catalogue, "best", "--verdict", "all"),
+        coverage=("catalogue", "query", catalogue, "coverage", "--by", "lens"),
+        changes=("catalogue", "query", catalogue, "changes", "--verdict", "all"),
         query=("catalogue", "query", catalogue, "SELECT frame, verdict, country FROM frames"),
         package=("catalogue", "package", catalogue, "--at=136.9,35.7", "--radius-km", 900,
                  "--out", tmp_path / "package", "--verdict", "all", "--json"),

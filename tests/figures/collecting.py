@@ -111,19 +111,19 @@ def tasking(tmp_path: Path) -> Any:
 
 def catalogue(store: Path, tmp_path: Path) -> Any:
     shutil.copytree(store.parent, tmp_path / "run")
-    out = tmp_path / "c.parquet"
+    out = tmp_path / "c.gpkg"
     said = run("catalogue", "build", tmp_path / "run" / "run.h5", "--out", out, "--quiet")
     assert said.code == 0, said.err
     form = ("--format", "json")
     every = ("--verdict", "all", "--limit", 0)
     asked: dict[str, tuple[object, ...]] = {
         "frames": ("query", out, "SELECT * FROM frames ORDER BY frame_index"),
-        "places": ("places", out, *every),
-        "best": ("best", out, *every),
-        "coverage": ("coverage", out),
-        "by_month": ("coverage", out, "--by", "month"),
-        "by_country": ("coverage", out, "--by", "country"),
-        "changes": ("changes", out, *every, "--least-days", 1),
+        "places": ("query", out, "places", *every),
+        "best": ("query", out, "best", *every),
+        "coverage": ("query", out, "coverage"),
+        "by_month": ("query", out, "coverage", "--by", "month"),
+        "by_country": ("query", out, "coverage", "--by", "country"),
+        "changes": ("query", out, "changes", *every, "--least-days", 1),
     }
     answers = {name: run("catalogue", *words, *form) for name, words in asked.items()}
     assert all(one.code == 0 for one in answers.values()), [x.err for x in answers.values()]

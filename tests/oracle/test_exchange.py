@@ -23,15 +23,16 @@ from regengine.export.formats.geotiff import (
     differentiate_pixels,
 )
 from regengine.export.warp import draw_block, map_blocks, map_grid
-from regengine.frames.footprint import (
+from regengine.frames.geometry import (
+    describe_orientation,
     find_shortest_span,
     join_at,
     make_footprints,
     make_polygons,
     rings_bbox,
     unite_spans,
+    view_geometry,
 )
-from regengine.frames.viewing import describe_orientation, view_geometry
 from regengine.registration.control_points import ground_jacobian
 from tests.world.exports import LENS, ecef_of, nadir_camera, seen_places, turned
 

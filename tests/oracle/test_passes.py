@@ -5,21 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import shapely
-from pyarrow import parquet
 from pyproj import Geod, Transformer
 from sgp4.api import Satrec
 
 from regengine.errors import ConfigError
-from regengine.frames.catalogue.table import FORMAT, FORMAT_VERSION
+from regengine.frames.catalogue import FORMAT, FORMAT_VERSION, GEOMETRY_HEADER, GEOPACKAGE
 from regengine.maps.places import PlaceTable
 from regengine.orbit import (
     load_tle_file,
@@ -216,13 +216,14 @@ def write_catalogue(path: Path) -> None:
     rows = [
         {
             "frame": f"{name}-{k}",
-            "time_utc": NIGHT - timedelta(days=days),
+            "time_utc": f"{NIGHT - timedelta(days=days):%Y-%m-%dT%H:%M:%S.000Z}",
             "quality": quality,
             "verdict": verdict,
             "nadir_lon": lon,
             "nadir_lat": lat - north,
             "altitude_km": ALTITUDE_KM,
-            "geometry": shapely.to_wkb(
+            "geometry": GEOMETRY_HEADER
+            + shapely.to_wkb(
                 shapely.MultiPolygon([shapely.box(lon - 1, lat - 1, lon + 1, lat + 1)])
             ),
         }
@@ -230,14 +231,20 @@ def write_catalogue(path: Path) -> None:
         for k, (quality, north, days, verdict) in enumerate(frames)
     ]
     rows.append(rows[0] | {"frame": "not placed", "quality": 1.0, "geometry": None})
-    table = pa.Table.from_pylist(rows)
-    parquet.write_table(table.replace_schema_metadata({FORMAT: str(FORMAT_VERSION)}), path)
+    told = {"version": FORMAT_VERSION, "area_seen_km2": {}}
+    with closing(sqlite3.connect(path)) as base, base:
+        base.executescript(GEOPACKAGE)
+        values = (1, "dataset", FORMAT, "application/json", json.dumps(told))
+        base.execute("INSERT INTO gpkg_metadata VALUES (?, ?, ?, ?, ?)", values)
+        names = ", ".join(rows[0])
+        marks = ", ".join(f":{name}" for name in rows[0])
+        base.executemany(f"INSERT INTO frames ({names}) VALUES ({marks})", rows)
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Callable[..., Said]:
     """Plans of three days, all passes by day and night."""
-    tle, sites, frames = (tmp_path / name for name in ("iss.txt", "sites.csv", "c.parquet"))
+    tle, sites, frames = (tmp_path / name for name in ("iss.txt", "sites.csv", "c.gpkg"))
     tle.write_text(Elements().text())
     # The first are the least urgent, so that the order is told by priorities
     rows = [

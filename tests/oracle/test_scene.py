@@ -24,7 +24,7 @@ from detectors.limb_geometry import limb_angle_deg
 from matchers.geometry.view import render_known
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import find_light_peaks
-from regengine.frames.catalogue import quality
+from regengine.frames import quality
 from regengine.orbit import position_from_nadir
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.scene.classify import combine_for_search, find_skip_reason

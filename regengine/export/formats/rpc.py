@@ -39,9 +39,9 @@ from regengine.export.format import (
     stem,
 )
 from regengine.export.virtual import metadata, write_aux, write_vrt
-from regengine.frames.footprint import join_at, make_footprints
+from regengine.frames.columns import geojson_geometry
 from regengine.frames.frame import ExportFrame
-from regengine.frames.layers import geojson_geometry
+from regengine.frames.geometry import join_at, make_footprints
 from regengine.io.gdal import raise_write_failures
 from regengine.io.plain import make_printable, plain
 

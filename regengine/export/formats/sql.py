@@ -28,8 +28,8 @@ from regengine.export.sql.columns import (
     moment,
 )
 from regengine.frames.columns import make_storable_text
-from regengine.frames.footprint import Ring
 from regengine.frames.frame import ExportFrame
+from regengine.frames.geometry import Ring
 from regengine.photo.record_values import wrap_lon
 from regengine.store.schema import Kind
 

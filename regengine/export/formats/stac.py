@@ -22,18 +22,16 @@ from regengine.frames.columns import (
     FIRST_MADE_UP,
     GUIDELINES,
     HOME,
+    POINTS,
     UNIT,
     archive_page,
     frame_row,
-)
-from regengine.frames.footprint import as_shape, find_shortest_span, rings_bbox
-from regengine.frames.frame import ExportFrame
-from regengine.frames.layers import (
-    POINTS,
     geojson_feature,
     geojson_geometry,
     list_features,
 )
+from regengine.frames.frame import ExportFrame
+from regengine.frames.geometry import as_shape, find_shortest_span, rings_bbox
 from regengine.io.html import escape_invisible, link_to
 from regengine.io.plain import make_printable
 from regengine.io.times import iso_utc, parse_iso_time

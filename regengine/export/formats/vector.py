@@ -20,24 +20,22 @@ from typing import Any
 
 from regengine.export.format import ExportOptions, FileFormat
 from regengine.frames.columns import (
-    TABLES,
-    Row,
-    TableColumn,
-    find_table,
-    make_storable_text,
-)
-from regengine.frames.frame import ExportFrame
-from regengine.frames.layers import (
     FOOTPRINTS,
     GEOMETRY,
     POINTS,
+    TABLES,
     Layer,
+    Row,
+    TableColumn,
     arrow_schema,
     arrow_table,
     choose_layers,
+    find_table,
     geojson_feature,
     list_features,
+    make_storable_text,
 )
+from regengine.frames.frame import ExportFrame
 from regengine.io.plain import make_printable
 from regengine.io.tables import cell, write_csv
 from regengine.io.times import parse_iso_time

@@ -22,7 +22,7 @@ from regengine.frames.columns import (
     of_frame,
 )
 from regengine.frames.frame import ExportFrame
-from regengine.frames.viewing import SkyPosition, describe_orientation, sky_position
+from regengine.frames.geometry import SkyPosition, describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
 from regengine.store.schema import COLUMNS, Kind

@@ -29,7 +29,7 @@ from regengine.orbit.uncertainty import orbit_sigma
 if TYPE_CHECKING:
     import pandas as pd
 
-    from regengine.frames.catalogue.query import Catalogue
+    from regengine.frames.catalogue import Catalogue
 
 
 STEP_S = 60.0
@@ -217,9 +217,9 @@ def _frames_of_places(catalogue: Catalogue, targets: pd.DataFrame) -> Iterator[p
     import shapely
 
     tree = shapely.STRtree(shapely.points(targets["lon"], targets["lat"]))
-    answer = catalogue.ask(ACCEPTED)
-    while rows := list(islice(answer.rows, BATCH)):
-        frames = pd.DataFrame(rows, columns=answer.names)
+    names, found = catalogue.ask(ACCEPTED)
+    while rows := list(islice(found, BATCH)):
+        frames = pd.DataFrame(rows, columns=names)
         number, place = tree.query(shapely.from_wkb(frames.pop("geometry")), "intersects")
         shown = frames.iloc[number].assign(place=place)
         lon, lat, altitude_km = (

@@ -3,112 +3,111 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.export.format import ExportOptions, FileFormat, photo_name, photo_names
 from regengine.export.formats import find_format
 from regengine.export.formats.gcp_qgis import points_text
+from regengine.frames.catalogue import IN_BOX, Catalogue
 from regengine.frames.columns import COURTESY, frame_record
 from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
 from regengine.io.atomic import raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
 from regengine.io.plain import format_count
+from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import read_frames_numbered
 from regengine.store.reviews import read_reviews
 
-if TYPE_CHECKING:
-    from regengine.frames.catalogue.query import Catalogue
-
-
-MIN_KM_PER_DEGREE = 110.5  # of latitude, at the equator
-# What is None asks for all; boxes across the antimeridian have their western edge beyond their
-# eastern one
-CHOSEN = """
+# What is NULL asks for all; a degree of latitude has 110.5 km at the equator, and more elsewhere
+CHOSEN = f"""
 SELECT frame, sha256, store, frame_index, path, time_utc, quality, sharpness, cloud, off_nadir_deg,
     resolution_m, centre_lon, centre_lat, geometry, place, place_country, city, country, city_km
 FROM frames
-WHERE list_contains($verdicts, verdict)
-    AND ($frames::VARCHAR[] IS NULL OR list_contains($frames, frame))
-    AND ($place_id::BIGINT IS NULL OR place_id = $place_id)
-    AND ($first_utc::TIMESTAMPTZ IS NULL OR time_utc >= $first_utc)
-    AND ($end_utc::TIMESTAMPTZ IS NULL OR time_utc < $end_utc)
-    AND ($least_quality::DOUBLE IS NULL OR quality >= $least_quality)
-    AND ($max_off_nadir_deg::DOUBLE IS NULL OR off_nadir_deg <= $max_off_nadir_deg)
-    AND ($reach_deg::DOUBLE IS NULL OR abs(centre_lat - $lat) <= $reach_deg)
-    AND ($lon::DOUBLE IS NULL OR $reach_deg IS NOT NULL OR geometry IS NOT NULL
-        AND $lat BETWEEN south AND north AND CASE WHEN west <= east
-        THEN $lon BETWEEN west AND east ELSE $lon >= west OR $lon <= east END)
-ORDER BY quality DESC NULLS LAST, frame, sha256
-"""
+WHERE listed(verdict, :verdicts)
+    AND (:frames IS NULL OR listed(frame, :frames))
+    AND (:place_id IS NULL OR place_id = :place_id)
+    AND (:first_utc IS NULL OR time_utc >= :first_utc)
+    AND (:end_utc IS NULL OR time_utc < :end_utc)
+    AND (:min_quality IS NULL OR quality >= :min_quality)
+    AND (:max_off_nadir_deg IS NULL OR off_nadir_deg <= :max_off_nadir_deg)
+    AND (:radius_km IS NULL OR abs(centre_lat - :lat) <= :radius_km / 110.5)
+    AND (:lon IS NULL OR :radius_km IS NOT NULL OR {IN_BOX})
+ORDER BY quality DESC, frame, sha256
+"""  # noqa: S608
 
 
-@dataclass(frozen=True, kw_only=True)
-class PackagePlace:
-    """A place on the map, degrees; its title is its name, or where it lies."""
-
-    title: str
-    lon: float
-    lat: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class PackageChoice:
-    """Conditions on frames."""
-
-    place: PackagePlace | None = None  # that they show
-    radius_km: float | None = None  # or instead: maximum distance of their centre from it
-    place_id: int | None = None  # of the catalogue
-    frames: tuple[str, ...] = ()  # ids; empty for all
-    verdicts: tuple[str, ...] = ("accepted",)
-    first_utc: datetime | None = None
-    end_utc: datetime | None = None  # they were taken before it
-    least_quality: float | None = None
-    max_off_nadir_deg: float | None = None
-    best: int | None = None  # maximum number, by best quality
-
-
-def choose_rows(catalogue: Catalogue, choice: PackageChoice) -> list[dict[str, Any]]:
+def choose_rows(
+    catalogue: Catalogue,
+    place: tuple[float, float] | None = None,
+    *,
+    verdicts: Sequence[str] = ("accepted",),
+    frames: Sequence[str] = (),
+    first_utc: datetime | None = None,
+    end_utc: datetime | None = None,
+    best: int | None = None,
+    **wanted: float | None,
+) -> list[dict[str, Any]]:
     """Rows of the catalogue that meet the conditions, the best first.
 
     Frames without a quality come last; equal ones are sorted by id.
+
+    Parameters
+    ----------
+    place
+        Longitude and latitude that they show, or that their centres are within ``radius_km`` of.
+    frames
+        Their ids; empty for all.
+    first_utc, end_utc
+        They were taken at the first time or later, and before the end.
+    best
+        Maximum number, by best quality.
+    wanted
+        ``radius_km``, ``place_id`` of the catalogue, ``min_quality``, ``max_off_nadir_deg``.
     """
     import shapely
 
-    place, radius_km = choice.place, choice.radius_km
+    lon, lat = place or (None, None)
+    values: dict[str, Any] = {
+        **wanted,
+        "lon": lon,
+        "lat": lat,
+        "verdicts": json.dumps(verdicts),
+        "frames": json.dumps(frames) if frames else None,
+        "first_utc": None if first_utc is None else iso_utc(first_utc, "milliseconds"),
+        "end_utc": None if end_utc is None else iso_utc(end_utc, "milliseconds"),
+    }
+    radius_km = wanted["radius_km"]
 
     def is_shown(row: dict[str, Any]) -> bool:
         geometry = row.pop("geometry")
         if place is None:
             return True
         if radius_km is None:
-            return bool(shapely.intersects_xy(shapely.from_wkb(geometry), place.lon, place.lat))
+            return bool(shapely.intersects_xy(shapely.from_wkb(geometry), *place))
         centre = row["centre_lon"], row["centre_lat"]
         if None in centre:  # sky
             return False
-        return bool(WGS84.inv(place.lon, place.lat, *centre)[2] <= 1e3 * radius_km)
+        return bool(WGS84.inv(*place, *centre)[2] <= 1e3 * radius_km)
 
-    named = ("place_id", "first_utc", "end_utc", "least_quality", "max_off_nadir_deg")
-    values = {name: getattr(choice, name) for name in named}
-    values |= {"verdicts": list(choice.verdicts), "frames": list(choice.frames) or None}
-    values |= {"lon": None, "lat": None} if place is None else {"lon": place.lon, "lat": place.lat}
-    values["reach_deg"] = None if radius_km is None else radius_km / MIN_KM_PER_DEGREE
-    rows = catalogue.ask(CHOSEN, values).dicts()
-    return list(islice(filter(is_shown, rows), choice.best))
+    names, found = catalogue.ask(CHOSEN, values)
+    rows = (dict(zip(names, row, strict=True)) for row in found)
+    return list(islice(filter(is_shown, rows), best))
 
 
 SUMS = "SHA256SUMS"
@@ -117,34 +116,6 @@ README = "README.md"
 
 class ChangedError(Exception):
     """A file is missing or has changed; the message says which."""
-
-
-class PackageFolder:
-    """Adds files to a package one by one; photos may be links to the originals."""
-
-    def __init__(self, folder: Path, *, link: bool) -> None:
-        self.folder, self.link = folder, link
-
-    def path(self, name: str) -> Path:
-        """Where a file of the package is to be written."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def add_text(self, name: str, text: str) -> None:
-        """Add a text that was generated for the package."""
-        self.path(name).write_text(text, encoding="utf-8", newline="")
-
-    def add_file(self, name: str, source: Path, sha256: str | None = None) -> None:
-        """Add a file unchanged; ChangedError if it is missing or has another hash."""
-        content = read_file(source)
-        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-            raise ChangedError(f"{source} is not the photo that was registered")
-        path = self.path(name)
-        if self.link:
-            path.symlink_to(source.absolute())
-        else:
-            path.write_bytes(content)
 
 
 def read_file(source: Path) -> bytes:
@@ -185,18 +156,19 @@ def _may_replace(out: Path, force: bool) -> bool:
 
 
 @contextmanager
-def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFolder]:
-    """A package that is completed, with checksums, at the end of the block, or not at all."""
+def package_folder(out: Path, *, force: bool) -> Iterator[Path]:
+    """A folder that becomes the package, with checksums, at the end of the block, or not at all."""
     out = out.absolute()
     made = out.with_name(f".{os.getpid()}.{out.name[:100]}.tmp")
     try:
         with raise_as_store_error(out):
-            made.mkdir()
-            package = PackageFolder(made, link=link)
-            yield package
+            for folder in (made, made / PHOTOS, made / "cameras"):
+                folder.mkdir()
+            yield made
             files = (path for path in made.rglob("*") if path.is_file())
             sums = {path.relative_to(made).as_posix(): compute_sha256(path) for path in files}
-            package.add_text(SUMS, "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
+            lines = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+            (made / SUMS).write_text(lines, encoding="utf-8", newline="")
             for path in (made, *made.rglob("*")):
                 if not path.is_symlink():
                     sync_folder(path)  # or file
@@ -220,17 +192,12 @@ def package_folder(out: Path, *, link: bool, force: bool) -> Iterator[PackageFol
 PHOTOS = "photos"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PackedFrame:
-    """A frame of a package."""
-
-    frame: ExportFrame  # with a person's accepted camera; its path is that in the package
-    row: dict[str, Any]  # of the catalogue
-    name: str  # of its photo in the package
-    photo: Path  # path of the original photo
+# A frame, with a person's accepted camera, its path being that in the package; its row of the
+# catalogue; the path of the original photo
+Packed = tuple[ExportFrame, dict[str, Any], Path]
 
 
-def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict[str, str]]:
+def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str, str]]:
     """Frames of rows of `choose_rows`, in their order, and unavailable photos.
 
     The latter by their names in the package, with the reason.
@@ -239,7 +206,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
         {number: photo_name(row["path"], number) for number, row in enumerate(rows)},
         {number: row["sha256"] for number, row in enumerate(rows)},
     )
-    frames: list[PackedFrame] = []
+    frames: list[Packed] = []
     failed: dict[str, str] = {}
     reviews: dict[str, Any] = {}
     for number, row in enumerate(rows):
@@ -266,8 +233,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[PackedFrame], dict
             failed[names[number]] = f"{stored.result.path} is missing"
             continue
         packed = replace(stored, result=replace(stored.result, path=f"{PHOTOS}/{names[number]}"))
-        frame = with_review(make_engine_frame(packed, store), review)
-        frames.append(PackedFrame(frame=frame, row=row, name=names[number], photo=photo))
+        frames.append((with_review(make_engine_frame(packed, store), review), row, photo))
     return frames, failed
 
 
@@ -340,48 +306,44 @@ checks that no file has changed. The photos are byte for byte those that were re
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contents:
-    """Contents of a package and its README."""
-
-    title: str
-    chosen: str  # a sentence that describes the choice of photos
-    frames: Sequence[PackedFrame]
-    calibration: Mapping[str, Path] = field(default_factory=dict)  # of `list_calibration_files`
-    failed: Mapping[str, str]  # chosen but unavailable photos, by name, with the reason
-
-
-def format_readme(contents: Contents) -> str:
-    """Format the README as Markdown."""
-    frames = contents.frames
-    maps = sorted({one.frame.result.lights for one in frames if one.frame.result.lights})
-    credits = []
-    for one in frames:
-        archive = archive_frame_id(one.frame.result.frame)
+def format_readme(
+    title: str,
+    chosen: str,
+    packed: Sequence[Packed],
+    calibration: Iterable[str],
+    failed: Mapping[str, str],
+) -> str:
+    """Format the README as Markdown; ``chosen`` is a sentence that describes the choice."""
+    maps = sorted({frame.result.lights for frame, _, _ in packed if frame.result.lights})
+    rows, placed, credits = [], [], []
+    for frame, row, _ in packed:
+        archive = archive_frame_id(frame.result.frame)
         said = (
             f"{COURTESY} ({archive})."
             if archive
             else "its name is not an archive id: ask the photographer."
         )
-        credits.append(f"- {plain_text(one.name)}: {said}")
+        rows.append(_photo_row(frame, row))
+        placed.append(f"- {plain_text(frame.result.frame)}: {_how(frame)}")
+        credits.append(f"- {plain_text(Path(frame.result.path).name)}: {said}")
     if maps:
         used = ", ".join(map(plain_text, maps))
         credits.append(f"- Maps that were used: {used}; cite them as their producers ask.")
-    files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in contents.calibration]
+    files = [f"  - {plain_text(name.rpartition('/')[2])}" for name in calibration]
     text = _TEXT.format(
-        title=plain_text(contents.title),
-        count=format_count(len(frames), "photograph"),
+        title=plain_text(title),
+        count=format_count(len(packed), "photograph"),
         version=version("regengine"),
-        chosen=plain_text(contents.chosen),
-        photos="\n".join(map(_photo_row, frames)),
-        placed="\n".join(f"- {plain_text(one.frame.result.frame)}: {_how(one)}" for one in frames),
+        chosen=plain_text(chosen),
+        photos="\n".join(rows),
+        placed="\n".join(placed),
         credits="\n".join(credits),
         calibration="\n".join(
             [f"- `{CALIBRATION}/`: calibration files", *files, ""] if files else ""
         ),
     )
-    failed = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in contents.failed.items()]
-    return "\n".join([text, "## Selected, but not included\n", *failed, ""]) if failed else text
+    lost = [f"- {plain_text(name)}: {plain_text(why)}" for name, why in failed.items()]
+    return "\n".join([text, "## Selected, but not included\n", *lost, ""]) if lost else text
 
 
 def plain_text(text: object) -> str:
@@ -389,12 +351,12 @@ def plain_text(text: object) -> str:
     return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
 
 
-def _photo_row(one: PackedFrame) -> str:
-    result, row = one.frame.result, one.row
+def _photo_row(frame: ExportFrame, row: dict[str, Any]) -> str:
+    result = frame.result
     town = ", ".join(filter(None, (row["city"], row["country"])))
     away = _number(row["city_km"], ".0f", " km")
     cells = (
-        plain_text(one.name),
+        plain_text(Path(result.path).name),
         plain_text(result.frame),
         result.time_utc or "unknown",
         plain_text(result.camera_body or "unknown")
@@ -408,10 +370,9 @@ def _photo_row(one: PackedFrame) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _how(one: PackedFrame) -> str:
-    frame, result = one.frame, one.frame.result
-    sigmas = [point.sigma_m for point in frame.points if point.sigma_m is not None]
-    known = f"; control points accurate to {max(sigmas):.0f} m or better" if sigmas else ""
+def _how(frame: ExportFrame) -> str:
+    result, sigma_m = frame.result, frame.worst_sigma_m
+    known = "" if sigma_m is None else f"; control points accurate to {sigma_m:.0f} m or better"
     points = f"{len(frame.points)} control points{known}"
     what = {"streets": "by streets", "day": "by daylight ground features"}
     engine = what.get(result.reference_kind, "by its city lights")
@@ -449,54 +410,74 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
     return "unknown" if value is None else f"{value:{form}}{unit}"
 
 
-TABLES = {
-    "frames.csv": ("csv", ExportOptions(table="frames")),
-    "points.csv": ("csv", ExportOptions(table="points")),
-    "footprints.geojson": ("geojson", ExportOptions(layers=("footprints",))),
-}
-
-
 def write_package(
     out: Path,
-    contents: Contents,
+    packed: Sequence[Packed],
+    failed: Mapping[str, str],
     *,
+    title: str,
+    chosen: str,
+    calibration: Mapping[str, Path],
     link: bool = False,
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
 ) -> tuple[list[str], dict[str, str]]:
-    """Write a package into a folder; see `check_package`.
+    """Write frames and failures of `pack_frames` into a folder; see `check_package`.
 
     Returns the ids of the packed frames, and unavailable photos by name, with the reason.
 
-    ``link`` creates links to photos instead of copies; ``force`` replaces an existing package;
-    ``advance`` is called after each photo.
+    ``title`` and ``chosen``, a sentence that describes the choice, are for the README;
+    ``calibration`` is of `list_calibration_files`. ``link`` creates links to photos instead of
+    copies; ``force`` replaces an existing package; ``advance`` is called after each photo.
 
     Raises FrameError if no frame at all can be packed: nothing is written. Raises StoreError if it
     cannot be written.
     """
-    failed, there = dict(contents.failed), []
-    with package_folder(out, link=link, force=force) as package:
-        for one in contents.frames:
-            try:
-                package.add_file(f"{PHOTOS}/{one.name}", one.photo, one.frame.result.sha256)
-            except ChangedError as error:
-                failed[one.name] = str(error)
+    failed, there = dict(failed), []
+    with package_folder(out, force=force) as folder:
+
+        def add_text(name: str, text: str) -> None:
+            (folder / name).write_text(text, encoding="utf-8", newline="")
+
+        def add_file(name: str, source: Path, sha256: str | None = None) -> None:
+            """Add a file unchanged; ChangedError if it is missing or has another hash."""
+            content = read_file(source)
+            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+                raise ChangedError(f"{source} is not the photo that was registered")
+            if link:
+                (folder / name).symlink_to(source.absolute())
             else:
-                there.append(one)
+                (folder / name).write_bytes(content)
+
+        for frame, row, photo in packed:
+            path = frame.result.path
+            try:
+                add_file(path, photo, frame.result.sha256)
+            except ChangedError as error:
+                failed[Path(path).name] = str(error)
+            else:
+                there.append((frame, row, photo))
             advance()
         if not there:
             why = next(iter(failed.values()), "none was selected")
             raise FrameError(f"No photo can be packed ({why}): nothing was written.")
-        for one in there:
-            if one.frame.points:
-                package.add_text(f"{PHOTOS}/{one.name}.points", points_text(one.frame))
-            quality = {name: one.row[name] for name in ("quality", "sharpness", "cloud")}
-            package.add_text(f"cameras/{one.name}.json", frame_record(one.frame, quality=quality))
-        for name, (kind, options) in TABLES.items():
-            form = find_format(kind)
+        for frame, row, _ in there:
+            path = frame.result.path
+            if frame.points:
+                add_text(f"{path}.points", points_text(frame))
+            quality = {name: row[name] for name in ("quality", "sharpness", "cloud")}
+            add_text(f"cameras/{Path(path).name}.json", frame_record(frame, quality=quality))
+        for name, options in (
+            ("frames.csv", ExportOptions(table="frames")),
+            ("points.csv", ExportOptions(table="points")),
+            ("footprints.geojson", ExportOptions(layers=("footprints",))),
+        ):
+            form = find_format(name.rpartition(".")[2])
             assert isinstance(form, FileFormat)
-            form.write((one.frame for one in there), package.path(name), options)
-        for name, source in contents.calibration.items():
-            package.add_file(name, source)
-        package.add_text(README, format_readme(replace(contents, frames=there, failed=failed)))
-    return [one.frame.result.frame for one in there], failed
+            form.write((frame for frame, _, _ in there), folder / name, options)
+        if calibration:
+            (folder / CALIBRATION).mkdir()
+        for name, source in calibration.items():
+            add_file(name, source)
+        add_text(README, format_readme(title, chosen, there, calibration, failed))
+    return [frame.result.frame for frame, _, _ in there], failed

@@ -1,1 +1,0 @@
-"""Package of a target: its best photos with all data needed to work with them."""

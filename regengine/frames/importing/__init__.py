@@ -1,1 +1,0 @@
-"""Import control points that people made in other programs."""
