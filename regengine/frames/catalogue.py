@@ -537,7 +537,8 @@ class Catalogue:
 
         ConfigError if the condition on columns is not valid.
         """
-        met = "listed(verdict, ?)"
+        verdicts = ", ".join(f"'{verdict}'" for verdict in choice.verdicts)
+        met = f"verdict IN ({verdicts})"
         if choice.reviewed:
             met += " AND decision = 'accepted'"
         if choice.where is not None:
@@ -549,8 +550,7 @@ class Catalogue:
             for each in ("month", "substr(month, 1, 4)")
         )
         rows = self._base.execute(
-            f"SELECT fid, {', '.join(best)} FROM main.frames WHERE {met}",  # noqa: S608
-            (json.dumps(choice.verdicts),),
+            f"SELECT fid, {', '.join(best)} FROM main.frames WHERE {met}"  # noqa: S608
         ).fetchall()
         self._base.set_authorizer(None)
         self._base.execute(

@@ -17,7 +17,7 @@ from matchers.geometry.footprint import corner_lonlat, diagonal_km, trace_visibl
 from matchers.geometry.pose import move_on_orbit, off_nadir_attitude, turn_camera, with_attitude
 from matchers.lights.dense import spread_boresights
 from regengine import open_light_map
-from regengine.frames.viewing import sky_position
+from regengine.frames.geometry import sky_position
 from regengine.registration.points.compare_maps import (
     DAY,
     choose_side_px,
