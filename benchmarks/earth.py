@@ -16,8 +16,8 @@ from typer import Argument, Option
 from benchmarks.earth_towns import make_towns
 from benchmarks.pages import tell
 from regengine.io.checksums import NAME, compute_sha256
+from regengine.maps.at_hand import DAY, ELEMENT_SETS, FOLDER, LIGHTS
 from regengine.maps.make import index_lights
-from regengine.maps.packaged import DAY, ELEMENT_SETS, FOLDER, LIGHTS
 from regengine.maps.places import TOWNS
 from regengine.orbit.tle import TleSet, load_tle_file, write_element_table
 

@@ -24,7 +24,7 @@ from benchmarks.trials.attempt import camera_of, write_trial
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import Trial, real_source
 from matchers.geometry.camera import Camera
-from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.maps.opening import open_light_map
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file

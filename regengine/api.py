@@ -57,7 +57,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         choose_element_sets,
         choose_maps,
     )
-    from regengine.maps.index.options import parse_blind_options
+    from regengine.maps.index.earth import parse_blind_options
     from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
@@ -118,7 +118,7 @@ def _frame_options(
 ) -> FrameOptions:
     from regengine.maps.places import parse_lon_lat
     from regengine.photo.frame import FrameOptions
-    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.photo.lens_profile import load_profiles
 
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
@@ -403,7 +403,7 @@ def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetec
 def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     """Return the function with which `solve` processes each of these photos; picklable."""
     from regengine.photo.frame import FrameOptions
-    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.photo.lens_profile import load_profiles
     from regengine.sky.detection.kinds import STARS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.stars import solve as solver

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmarks.rows import read_csv
 from regengine.errors import ConfigError
-from regengine.maps.index.options import BlindOptions, index_file, load_earth_index
+from regengine.maps.index.earth import BlindOptions, index_file, load_earth_index
 from regengine.photo.frame import FrameOptions
 from regengine.registration.parameters import RegisterParams, SearchParams
 

@@ -38,7 +38,7 @@ from benchmarks.rows import Row, read_csv
 from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
 from regengine.errors import RegengineError
 from regengine.maps.build import build
-from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.maps.opening import light_map_of, open_references
 from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled

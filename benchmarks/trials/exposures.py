@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from benchmarks.rows import read_csv
-from regengine.photo.camera_bodies import CameraBody, find_body
+from regengine.photo.frame import CameraBody, find_body
 
 # What a trial shows
 Kind = Literal[

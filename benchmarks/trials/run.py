@@ -44,13 +44,14 @@ from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError
 from regengine.maps.build import build
 from regengine.maps.index.earth import (
+    BlindOptions,
     EarthIndex,
     build_earth_index,
     index_in_memory,
+    load_earth_index,
     read_earth_index,
     write_earth_index,
 )
-from regengine.maps.index.options import BlindOptions, load_earth_index
 from regengine.maps.opening import open_light_map, open_references
 from regengine.maps.reference import LightMapInfo, NightLights
 from regengine.registration.types import SearchReferences

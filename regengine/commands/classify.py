@@ -9,7 +9,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, work_through
-from regengine.commands.typer_options import with_options
+from regengine.commands.options import with_options
 from regengine.options import ClassifyOptions, LineOptions
 
 if TYPE_CHECKING:

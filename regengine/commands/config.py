@@ -8,9 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from regengine.commands.lazy import defaults, leaves, load_command, options
+from regengine.commands.lazy import (
+    Settings,
+    defaults,
+    leaves,
+    load_command,
+    options,
+    read_settings,
+    settings_of,
+)
 from regengine.commands.options import Json
-from regengine.commands.settings import Settings, read_settings, settings_of
 from regengine.errors import ConfigError
 from regengine.io.console import print_data, say
 

@@ -10,7 +10,7 @@ import typer
 from detectors.constants import LONG_SIDE_PX
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
-from regengine.commands.typer_options import with_options
+from regengine.commands.options import with_options
 from regengine.options import DetectOptions, LineOptions
 
 

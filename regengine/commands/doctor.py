@@ -16,7 +16,7 @@ from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
-    from regengine.maps.kinds import KindName
+    from regengine.maps.lights import KindName
 
 
 def main(
@@ -95,15 +95,14 @@ def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
 
 def _whence(path: Path) -> str:
     """Say where a file is, or that the package brings it."""
-    from regengine.maps.packaged import FOLDER
+    from regengine.maps.at_hand import FOLDER
 
     return "packaged" if path.parent == FOLDER else str(path)
 
 
 def _index(lights: list[Path]) -> tuple[str, str]:
     from regengine.maps.at_hand import choose_maps
-    from regengine.maps.index.earth import read_earth_index
-    from regengine.maps.index.options import BlindOptions, index_beside, index_file
+    from regengine.maps.index.earth import BlindOptions, index_beside, index_file, read_earth_index
 
     maps = choose_maps("lights", lights)
     index = index_file(BlindOptions(), maps)

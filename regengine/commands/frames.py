@@ -26,7 +26,7 @@ def put_out(
     """Check the rows, write the table, print the records, and say in a line what there is."""
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import check_orbit
-    from regengine.photo.archive.tables import format_csv, format_ndjson, write_table
+    from regengine.photo.records import format_csv, format_ndjson, write_table
 
     table = check_orbit(table, choose_element_sets(tle))
     if out is not None:
@@ -58,7 +58,7 @@ app = typer.Typer(
 
 Out = Annotated[
     Path | None,
-    typer.Option(help="Table to write: .csv, .ndjson or .parquet.  [standard output]"),
+    typer.Option(help="Table to write: .csv or .ndjson.  [standard output]"),
 ]
 DAY = "%Y-%m-%d"
 Tle = Annotated[
@@ -90,12 +90,12 @@ def read(
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
               regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
     """
-    from regengine.photo.archive.tables import check_table
-    from regengine.photo.records import read_tables
+    from regengine.io.atomic import check_new_file
+    from regengine.photo.records import ENDINGS, read_tables
 
     out = None if out == STANDARD_OUTPUT else out
     if out is not None:
-        check_table(out, force)
+        check_new_file(out, ENDINGS, force=force)
     table = read_tables(files)
     put_out(table, out, tle, as_json=as_json, quiet=quiet)
 
@@ -155,6 +155,7 @@ def query(
     import os
 
     from regengine.errors import ConfigError
+    from regengine.io.atomic import check_new_file
     from regengine.io.console import show_progress_bar
     from regengine.io.folders import cache_folder
     from regengine.maps.places import parse_bounds
@@ -168,8 +169,8 @@ def query(
         make_address,
         make_questions,
     )
-    from regengine.photo.archive.tables import check_table
     from regengine.photo.archive.web import ArchiveClient, archive_address
+    from regengine.photo.records import ENDINGS
 
     if night and sun_elevation is not None:
         raise ConfigError("Give --night or --sun-elevation, not both.")
@@ -189,7 +190,7 @@ def query(
         return
     out = None if out == STANDARD_OUTPUT else out
     if out is not None:
-        check_table(out, force)
+        check_new_file(out, ENDINGS, force=force)
     with show_progress_bar(quiet=quiet) as progress:
         asked = ask(
             wanted,

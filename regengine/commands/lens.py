@@ -66,7 +66,7 @@ def fit(
     from regengine.io.console import configure_logging, show_progress
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
-    from regengine.photo.lens_profile_file import save_profile
+    from regengine.photo.lens_profile import save_profile
     from regengine.runs.remote import find_existing_photos
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
@@ -133,8 +133,7 @@ def info(
     \b
     Example: regengine lens info d3s-50mm.toml
     """
-    from regengine.photo.lens_profile import profile_lines
-    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.photo.lens_profile import load_profiles, profile_lines
 
     for k, profile in enumerate(load_profiles(profiles)):
         if as_json:

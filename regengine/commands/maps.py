@@ -174,7 +174,7 @@ def info(maps: Maps, kind: Kind = "lights", as_json: Json = False) -> None:
       regengine maps info PAR_2019_01.tif earth.tif --json
       regengine maps info paris.tif --kind streets
     """
-    from regengine.maps.describe import list_facts
+    from regengine.maps.opening import list_facts
 
     say(*list_facts(kind, maps, as_json=as_json))
 

@@ -2,22 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import Field, fields
 from datetime import datetime
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
-from regengine.commands.typer_options import typer_option
-from regengine.options import DetectOptions, OutputOptions, RegisterOptions, RunOptions
+from regengine.options import (
+    AnyPath,
+    Box,
+    DetectOptions,
+    Options,
+    OutputOptions,
+    Paths,
+    Place,
+    RegisterOptions,
+    RunOptions,
+    option_info,
+)
+from regengine.options import Time as AnyTime
 
 if TYPE_CHECKING:
     from regengine.maps.make import Listener
     from regengine.runs.run_files import RunFiles
+
+# What is typed for the wider types that Python takes
+TYPED: dict[Any, Any] = {
+    Paths | None: list[Path] | None,
+    AnyPath | None: Path | None,
+    AnyTime | None: str | None,
+    Place | None: str | None,
+    Box | None: str | None,
+    Collection[str]: str | None,
+}
+
+
+def typer_option(options: type[Options], name: str) -> Any:
+    """What Typer is told of an option of a class."""
+    info = option_info(next(one for one in fields(options) if one.name == name))
+    return typer.Option(
+        *info.names,
+        help=info.help,
+        metavar=info.metavar,
+        min=None if info.minimum == -math.inf else info.minimum,
+        max=None if info.maximum == math.inf else info.maximum,
+    )
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of its parameters of option classes in the place of these."""
+    types = get_type_hints(command)
+    classes: dict[str, type[Options]] = {
+        name: kind
+        for name, kind in types.items()
+        if isinstance(kind, type) and issubclass(kind, Options)
+    }
+    parameters: list[Parameter] = []
+    for parameter in signature(command, eval_str=True).parameters.values():
+        if parameter.name in classes:
+            parameters += _parameters(classes[parameter.name])
+        else:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+
+    @wraps(command)
+    def called(**arguments: Any) -> None:
+        collected = {
+            name: kind(
+                **{
+                    one.name: value
+                    for one in fields(kind)
+                    if one.name in arguments and (value := arguments.pop(one.name)) is not None
+                }
+            )
+            for name, kind in classes.items()
+        }
+        command(**arguments, **collected)
+
+    called.__dict__["__signature__"] = signature(command).replace(parameters=parameters)
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    return called
+
+
+def _parameters(kind: type[Options]) -> list[Parameter]:
+    types = get_type_hints(kind)
+    return [
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY,
+            annotation=Annotated[
+                TYPED.get(types[one.name], types[one.name]), typer_option(kind, one.name)
+            ],
+            default=_find_typed_default(one),
+        )
+        for one in fields(kind)
+        if option_info(one).help
+    ]
+
+
+def _find_typed_default(one: Field[Any]) -> Any:
+    other = option_info(one).typed_default
+    default = one.default if other is None else other
+    return None if default == () else default
+
 
 EXIT_FRAMES_FAILED = 1
 EXIT_USAGE = 2

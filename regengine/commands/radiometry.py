@@ -44,7 +44,7 @@ def main(
     from regengine.io.console import print_data, say, show_progress
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
-    from regengine.photo.lens_profile_file import load_profiles
+    from regengine.photo.lens_profile import load_profiles
     from regengine.runs.run_files import find_run_files
     from regengine.studies.radiometry.run import RadiometryOptions, measure_chosen
 

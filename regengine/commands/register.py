@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.typer_options import with_options
+from regengine.commands.options import with_options
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
 from regengine.options import OutputOptions, RunOptions

@@ -9,7 +9,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
-from regengine.commands.typer_options import with_options
+from regengine.commands.options import with_options
 from regengine.options import LineOptions, SolveOptions
 
 

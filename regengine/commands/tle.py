@@ -32,7 +32,7 @@ def add(
       regengine tle add iss.txt
     """
     from regengine.maps.at_hand import keep_element_sets
-    from regengine.orbit.describe import describe_element_sets
+    from regengine.orbit.position import describe_element_sets
     from regengine.orbit.tle import load_tle_file
     from regengine.orbit.tle_format import describe_skipped
 
@@ -67,9 +67,8 @@ def get(
     from datetime import UTC
 
     from regengine.maps.at_hand import keep_element_sets
-    from regengine.orbit.describe import describe_element_sets
-    from regengine.orbit.fetch import check_reach, fetch_latest
-    from regengine.orbit.tle import load_tle_file
+    from regengine.orbit.position import describe_element_sets
+    from regengine.orbit.tle import check_reach, fetch_latest, load_tle_file
 
     if time is not None:
         check_reach(parse_time(time))
@@ -101,7 +100,7 @@ def info(
       regengine tle info iss.txt --time 2012-03-28T15:46:41Z
       regengine tle info iss.txt --time 2012-03-28T15:46:41Z --json
     """
-    from regengine.orbit.describe import describe_element_sets, describe_position
+    from regengine.orbit.position import describe_element_sets, describe_position
     from regengine.orbit.tle import load_tle_file
 
     when = None if time is None else parse_time(time)

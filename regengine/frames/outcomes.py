@@ -313,7 +313,7 @@ class Registration:
         from regengine.maps.opening import map_of_kind
         from regengine.registration.overlay import make_overlay
 
-        reference = map_of_kind(self.result.reference_kind, self)
+        reference = map_of_kind(self.result.reference_kind, self.lights, self.streets, self.day)
         return Image.fromarray(make_overlay(self.result, self.path, reference))
 
     @overload

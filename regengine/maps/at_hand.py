@@ -1,17 +1,46 @@
-"""Find maps, element sets and photos: of the user's data folder, and of the package."""
+"""Find maps, element sets and photos: of the user's data folder, and of the package.
+
+The package brings maps and element sets, so that nothing is downloaded first: ``data/README.md``
+names their sources, licences and how they are made.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.checksums import compute_sha256, read_sums
 from regengine.io.folders import data_folder
-from regengine.maps.kinds import KindName
-from regengine.maps.packaged import ELEMENT_SETS, MAPS, check_packaged
+from regengine.maps.lights import KindName
 from regengine.photo.frame_ids import archive_name, record_place
+
+FOLDER = Path(__file__).resolve().parents[1] / "data"
+LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index
+DAY = FOLDER / "blue_marble.tif"  # Blue Marble, 2.4 km
+ELEMENT_SETS = FOLDER / "element_sets.npz"  # of the ISS, one a day
+MAPS = {"lights": (LIGHTS,), "day": (DAY,), "streets": ()}
+
+
+@lru_cache
+def check_packaged(path: Path) -> Path:
+    """Return the path of a file of this folder once its content is verified.
+
+    Raises ConfigError if the file is missing or damaged.
+    """
+    try:
+        intact = compute_sha256(path) == read_sums(FOLDER)[path.name]
+    except (OSError, KeyError):
+        intact = False
+    if not intact:
+        raise ConfigError(
+            f"{path}, a file of this package, is missing or damaged: install the package again."
+        )
+    return path
+
 
 MAP_ENDINGS = (".tif", ".tiff")
 

@@ -23,7 +23,7 @@ from regengine.errors import ConfigError, LightMapError
 from regengine.io.atomic import put_in_place
 from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.maps.formats import has_all_blocks
-from regengine.maps.kinds import FORMAT_TAG, KINDS, KindName
+from regengine.maps.lights import FORMAT_TAG, KINDS, KindName
 from regengine.maps.reference import FACTORS, Mask, PixelGrid, References, Values, mosaic
 
 Progress = Callable[[int, int], None]
@@ -162,7 +162,7 @@ def write_reference(
                 digest.update(np.ascontiguousarray(codes, spec.dtype).data)
                 done += shape[0] * shape[1]
                 progress(done, grid.cols * grid.rows)
-            dataset.update_tags(**{spec.content_tag: digest.hexdigest()})
+            dataset.update_tags(**{f"{kind.upper()}_SHA256": digest.hexdigest()})
         factors = _level_factors(grid.cols, grid.rows)
         rasterio.shutil.copy(
             draft,

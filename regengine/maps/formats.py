@@ -27,10 +27,12 @@ from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
 from regengine.io.regular import open_regular
-from regengine.maps.kinds import FORMAT_TAG, KINDS, KindName
 from regengine.maps.lights import (
+    FORMAT_TAG,
+    KINDS,
     MAX_RADIANCE,
     MIN_RADIANCE,
+    KindName,
     date_of_name,
     display_saturation,
     product_of_name,
@@ -206,7 +208,7 @@ def read_content_sha256(path: Path) -> str | None:
     """Read the SHA-256 of grid and lights of a built map, hexadecimal; None for other maps."""
     try:
         with open_raster(path, driver="GTiff") as dataset:
-            return dataset.tags().get(KINDS["lights"].content_tag)
+            return dataset.tags().get("LIGHTS_SHA256")
     except LightMapError:
         return None
 
@@ -234,7 +236,7 @@ def _identify_built(
         credit=tags.get("CREDIT", ""),
         measured=tags.get("KIND") not in ("display", "day"),
         saturation=float(saturation) * spec.scale if saturation else None,
-        content_sha256=tags.get(spec.content_tag, ""),
+        content_sha256=tags.get(f"{raw.kind.upper()}_SHA256", ""),
         bands=(1, 2, 3) if spec.bands == 4 else (1,),
         nodata=None if spec.nodata is None else float(spec.nodata),
         scale=spec.scale,

@@ -1,4 +1,6 @@
-"""Convert night-light maps to a common scale: log10(1 + L) of an approximate radiance L.
+"""Kinds of reference, and the common scale of night-light maps.
+
+Convert night-light maps to a common scale: log10(1 + L) of an approximate radiance L.
 
 L is in nW cm^-2 sr^-1. Radiance products contain it directly. Display products (images) contain a
 digital number, from which it is estimated by a measured curve.
@@ -7,10 +9,79 @@ digital number, from which it is estimated by a measured curve.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+KindName = Literal["lights", "streets", "day"]
+FORMAT_TAG = "REGENGINE_FORMAT"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of reference: value = code * scale where the code is not ``nodata``.
+
+    Beside these, built files have a tag ``KIND_SHA256`` of grid and pixels, whatever their name.
+
+    Attributes
+    ----------
+    format : str
+        Value of the tag ``REGENGINE_FORMAT`` of a built file.
+    bands : int
+        Number of bands. The fourth band is opacity; with fewer, ``nodata`` marks pixels without
+        data.
+    """
+
+    format: str
+    dtype: Literal["uint8", "uint16"]
+    bands: int
+    nodata: int | None
+    scale: float
+    units: str
+    disk_share: (
+        float  # space for draft and file relative to bytes of pixels; colour images compress little
+    )
+    sigma_m: float | None  # position error; None: one pixel
+    credit: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    "lights": Kind(
+        format="night-lights 1",
+        dtype="uint16",
+        bands=1,
+        nodata=65535,
+        scale=1.0e-4,  # 0.023 % of 1 + L
+        units="log10(1 + L / 1 nW cm-2 sr-1)",
+        disk_share=0.1,  # Black Marble 0.05
+        sigma_m=50.0,  # VIIRS
+    ),
+    "streets": Kind(
+        format="streets 1",
+        dtype="uint8",
+        bands=1,
+        nodata=255,
+        scale=0.01,
+        units="lamp density: weighted metres of road x 12.5 m / area",
+        disk_share=0.1,
+        sigma_m=5.0,
+        credit="© OpenStreetMap contributors (ODbL)",
+    ),
+    "day": Kind(
+        format="day 1",
+        dtype="uint8",
+        bands=4,
+        nodata=None,
+        scale=1.0,
+        units="as displayed",
+        disk_share=1.0,
+        sigma_m=None,  # Blue Marble 500 m, a pixel
+    ),
+}
+
 
 Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
 Mask = NDArray[np.bool_]  # (rows, cols)

@@ -31,9 +31,8 @@ from regengine.maps.build import (
     plan_grid,
     write_reference,
 )
-from regengine.maps.index.earth import build_earth_index, write_earth_index
-from regengine.maps.index.options import index_beside
-from regengine.maps.kinds import KINDS, KindName
+from regengine.maps.index.earth import build_earth_index, index_beside, write_earth_index
+from regengine.maps.lights import KINDS, KindName
 from regengine.maps.opening import open_references
 from regengine.maps.places import locate_place
 from regengine.maps.reference import LightMap, References

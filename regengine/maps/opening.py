@@ -1,23 +1,26 @@
 """Open references from given files or from the data folder, best first: the maps of a run.
 
-Day maps are read as red light, which daytime photos are compared with.
+Day maps are read as red light, which daytime photos are compared with. `list_facts` describes
+references in words and numbers.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.folders import data_folder
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap, References
 
 
@@ -63,64 +66,32 @@ def open_light_map(paths: Sequence[Path | str]) -> LightMap:
 light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process
 
 
-class RunMaps(Protocol):
-    """Files of maps by their kind, from the inputs of a run or from a store."""
-
-    @property
-    def lights(self) -> tuple[Path, ...]:
-        """Night-light maps."""
-
-    @property
-    def streets(self) -> tuple[Path, ...]:
-        """Street maps."""
-
-    @property
-    def day(self) -> tuple[Path, ...]:
-        """Day maps."""
-
-
 @lru_cache(maxsize=4)
 def street_maps_of(paths: tuple[Path, ...]) -> tuple[References, ...]:
     """Open the street maps of a run, each separately, once per process."""
     return tuple(References([one]) for one in open_references("streets", paths))
 
 
-def map_of_kind(kind: str, maps: RunMaps) -> LightMap | None:
-    """Open the map that photos of a ``reference_kind`` are registered on; None without one."""
+def map_of_kind(
+    kind: str, lights: tuple[Path, ...], streets: tuple[Path, ...], day: tuple[Path, ...]
+) -> LightMap | None:
+    """Open the map of a run that photos of a ``reference_kind`` are registered on; None without."""
     if kind == "day":
-        return day_map_of(maps.day) if maps.day else None
+        return day_map_of(day) if day else None
     if kind == "streets":
-        if not maps.streets:
-            return None
-        return LightMap(one for (one,) in street_maps_of(maps.streets))
-    return light_map_of(maps.lights) if maps.lights else None
+        return LightMap(one for (one,) in street_maps_of(streets)) if streets else None
+    return light_map_of(lights) if lights else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeaParams:
-    """How the sea is classified by its colour, and drawn.
-
-    Blue Marble has a painted sea floor, which would be matched with photos like a coast. Its codes
-    range from (3, 7, 20) in deep water to (26, 71, 130) over shelves. Land never has such an excess
-    of blue over red.
-
-    Attributes
-    ----------
-    blue_over_red, max_red : float
-        Minimum excess of blue over red, and maximum red, of the sea, codes.
-    sea_colour : tuple of float
-        Colour with which the sea is drawn, red to blue.
-    painted_deg : float
-        Maps as fine as this show true water, not a painted floor.
-    """
-
-    blue_over_red: float = 12.0
-    max_red: float = 60.0
-    sea_colour: tuple[float, float, float] = (16.0, 35.0, 77.0)
-    painted_deg: float = 1e-3
-
-
-SEA = SeaParams()
+# How the sea is classified by its colour, and drawn. Blue Marble has a painted sea floor, which
+# would be matched with photos like a coast. Its codes range from (3, 7, 20) in deep water to (26,
+# 71, 130) over shelves. Land never has such an excess of blue over red.
+SEA = (
+    12.0,  # minimum excess of blue over red of the sea, codes
+    60.0,  # maximum red of the sea
+    (16.0, 35.0, 77.0),  # colour with which the sea is drawn, red to blue
+    1e-3,  # maps of pixels as fine as this, degrees, show true water, not a painted floor
+)
 
 
 class DayMap(LightMap):
@@ -132,10 +103,11 @@ class DayMap(LightMap):
         """Read all bands of a region as codes, see `LightMap.window`."""
         grid = super().window(west, south, east, north, resolution_deg)
         bands = grid.values.reshape(-1, *grid.values.shape[-2:])
-        if grid.step_deg > SEA.painted_deg:
+        blue_over_red, max_red, sea_colour, painted_deg = SEA
+        if grid.step_deg > painted_deg:
             red, blue = bands[0], bands[-1]
-            sea = (blue > red + SEA.blue_over_red) & (red < SEA.max_red)
-            shades = np.asarray(SEA.sea_colour[: len(bands)], np.float32)[:, None, None]
+            sea = (blue > red + blue_over_red) & (red < max_red)
+            shades = np.asarray(sea_colour[: len(bands)], np.float32)[:, None, None]
             bands = np.where(sea, shades, bands)
         return replace(grid, values=bands)
 
@@ -153,3 +125,127 @@ def open_day_map(paths: Sequence[Path | str]) -> DayMap:
 
 
 day_map_of = lru_cache(maxsize=4)(open_day_map)  # opened once per process
+
+
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
+
+
+def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[str]:
+    """List the facts of the files of a kind, as lines of text or as one line of JSON."""
+    facts = facts_of(open_references(kind, paths))
+    return [json.dumps(facts)] if as_json else table(facts)
+
+
+def facts_of(references: References) -> dict[str, Any]:
+    """Collect the facts of references of one kind: names with units, as in ``info``."""
+    match references[0].kind:
+        case "lights":
+            return _facts_of_lights(references)
+        case "streets":
+            values, facts = _sample_facts(references)
+            facts["lit_fraction"] = round(float(np.mean(values > 0.0)), 4) if values.size else 0.0
+            return facts
+        case _:
+            facts = _sample_facts(references)[1]
+            facts["bands"] = max(len(one.bands) for one in references)
+            return facts
+
+
+def _facts_of_lights(references: References) -> dict[str, Any]:
+    """Collect the facts of night-light maps.
+
+    Quantiles are of the pixels with data, as radiance in nW cm^-2 sr^-1. Lit pixels are above
+    0.5 nW, saturated ones at the map's saturation; both are shares of the pixels with data.
+    """
+    about = references.info
+    values, total, is_sampled = sample_values(references)
+    some, saturation = values.size > 0, about.saturation
+    limit = np.inf if saturation is None else saturation - 1e-3
+    radiance_nw = 10.0 ** np.quantile(values, QUANTILES).astype(float) - 1.0 if some else ()
+    spread = zip(QUANTILES, radiance_nw, strict=some)
+    return {
+        "paths": [str(path) for path in about.paths],
+        "product": about.product,
+        "date": about.date,
+        "kind": about.kind,
+        "description": about.description,
+        **_place(references),
+        "saturation_nw": None if saturation is None else round(10.0**saturation - 1.0, 2),
+        "quantiles_nw": {f"{share:g}": round(float(nw), 3) for share, nw in spread},
+        "valid_fraction": round(values.size / total, 4),
+        "lit_fraction": round(float(np.mean(values > np.log10(1.5))), 4) if some else 0.0,
+        "saturated_fraction": round(float(np.mean(values >= limit)), 6) if some else 0.0,
+        "sampled": is_sampled,
+        "doubts": list(references.doubts),
+    }
+
+
+def _sample_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Sample values of street or day maps, and collect their facts."""
+    about = references.info
+    values, total, is_sampled = sample_values(references)
+    return values, {
+        "paths": [str(path) for path in about.paths],
+        "product": about.product,
+        "date": about.date,
+        "credit": "; ".join(dict.fromkeys(one.credit for one in references if one.credit)),
+        "description": about.description,
+        **_place(references),
+        "sigma_m": round(min(one.sigma_m for one in references), 1),
+        "valid_fraction": round(values.shape[-1] / total, 4),
+        "sampled": is_sampled,
+    }
+
+
+def _place(references: References) -> dict[str, Any]:
+    """Describe extent and resolution of references."""
+    about = references.info
+    return {
+        "resolution_deg": about.resolution_deg,
+        "resolution_arcsec": round(about.resolution_deg * 3600.0, 3),
+        "bounds": [round(edge, 6) for edge in about.bounds],
+        "crs": about.crs,
+    }
+
+
+def sample_values(
+    references: References, blocks: int = 20, block_px: int = 256
+) -> tuple[NDArray[np.float32], int, bool]:
+    """Sample the pixels with data, shape (n,) or (bands, n); also return the number of pixels.
+
+    All pixels are read, or (third value True) a number of blocks per side, spread evenly.
+    """
+    (west, south, east, north), step = references.bounds, references.info.resolution_deg
+    is_sampled = (east - west) * (north - south) > (blocks * block_px * step) ** 2
+    wide, high = (
+        min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)
+    )
+    found, total = [], 0
+    for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
+        for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
+            grid = references.window(lon, lat, lon + wide, lat + high, step)
+            if grid is None:
+                total += round(wide * high / step**2)
+                continue
+            shape = grid.values.shape[-2:]
+            valid = np.ones(shape, np.bool_) if grid.valid is None else grid.valid
+            found.append(grid.values[..., valid])
+            total += shape[0] * shape[1]
+    if not found:
+        return np.empty(0, np.float32), total, is_sampled
+    bands = max(part.ndim for part in found)
+    return np.concatenate([part for part in found if part.ndim == bands], -1), total, is_sampled
+
+
+def table(facts: dict[str, Any]) -> list[str]:
+    """Format the facts as lines of text."""
+    lines = []
+    for name, value in facts.items():
+        if name == "doubts":
+            lines += [f"{name:<18} {doubt}" for doubt in value]
+            continue
+        parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
+        text = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+        text = f"{value:.6g}" if isinstance(value, float) else text
+        lines.append(f"{name:<18} {'none' if value is None else text or 'unknown'}")
+    return lines

@@ -23,8 +23,9 @@ from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import ConfigError, LightMapError
 from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
-from regengine.maps.kinds import KINDS, KindName
 from regengine.maps.lights import (
+    KINDS,
+    KindName,
     Mask,
     Values,
     display_table,

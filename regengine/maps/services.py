@@ -29,8 +29,9 @@ from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
 from regengine.io.urls import parse_host
 from regengine.maps.build import Progress, encode
-from regengine.maps.kinds import KINDS, KindName
 from regengine.maps.lights import (
+    KINDS,
+    KindName,
     date_of_name,
     display_saturation,
     display_table,

@@ -28,7 +28,7 @@ from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
 from regengine.io.plain import format_count
 from regengine.maps.build import Progress, check_free_space, plan_grid, write_reference
-from regengine.maps.kinds import KINDS
+from regengine.maps.lights import KINDS
 from regengine.maps.reference import FACTORS, PixelGrid
 
 if TYPE_CHECKING:

@@ -1,34 +1,91 @@
-"""Choose the position where a search starts: from an option, an element set, or a record."""
+"""Choose the position where a search starts: from an option, an element set, or a record.
+
+Also the heights of the station by mission and time, and what a file of element sets covers.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matchers.geometry.earth import great_circle_km, local_axes
-from regengine.errors import EphemerisError
+from regengine.errors import ConfigError, EphemerisError
 from regengine.io.plain import format_count
-from regengine.orbit.missions import doubt_time
+from regengine.io.times import iso_utc
 from regengine.orbit.propagation import (
     CENTRE_SIGMA_KM,
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,
     CameraPosition,
     camera_position,
+    position_from_elements,
     position_from_nadir,
 )
+from regengine.orbit.rotation import utc_of
+from regengine.orbit.sun_moon import sun_moon
 from regengine.orbit.tle import TleSet, load_element_sets
 from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
+
+# The station flew at 330 to 400 km until it was raised in the summer of 2011, during expedition 28,
+# and above 395 km since
+RAISED_MISSION = 28
+# The first module's launch
+FIRST_FLOWN_UTC = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
+LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
+# Heights above the ellipsoid of the orbits of 49,359 element sets, and 5 km, from these dates on
+FLOWN_KM = (
+    (FIRST_FLOWN_UTC, (325.0, 430.0)),
+    (datetime(2004, 1, 1, tzinfo=UTC), (320.0, 400.0)),
+    (datetime(2011, 6, 1, tzinfo=UTC), (335.0, 450.0)),
+    (datetime(2011, 7, 1, tzinfo=UTC), (370.0, 450.0)),
+    (datetime(2013, 1, 1, tzinfo=UTC), (390.0, 450.0)),
+)
+
+
+def mission_heights_km(mission: str) -> tuple[float, float]:
+    """Return the range of heights of the station in a mission, ``ISS030``, ``ISS030-E`` or ``30``.
+
+    Raises ConfigError if it is not a mission.
+    """
+    found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
+    if found is None:
+        raise ConfigError(
+            f"--mission {mission!r} is not a mission of the station: write it like ISS030."
+        )
+    number = int(found[1])
+    if number == RAISED_MISSION:
+        return ANY_KM
+    return LOW_KM if number < RAISED_MISSION else HIGH_KM
+
+
+def flown_heights_km(time_utc: datetime | None) -> tuple[float, float]:
+    """Return the range of heights of the station at a time; of all times if it is not known."""
+    if time_utc is None or doubt_time(time_utc) is not None:
+        ranges = [heights_km for _, heights_km in FLOWN_KM]
+        return min(low for low, _ in ranges), max(high for _, high in ranges)
+    return next(heights_km for since, heights_km in reversed(FLOWN_KM) if since <= time_utc)
+
+
+def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
+    """Return why no photo from the station is possible at a time, as a clause; None if it is."""
+    if time_utc < FIRST_FLOWN_UTC:
+        return f"before the station's first flight ({FIRST_FLOWN_UTC:%B %Y})"
+    # By the clock of this machine, whose time and zone may be wrong
+    if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
+        return "in the future"
+    return None
+
 
 # The station flew at about 350 km until it was raised in the summer of 2011, at about 415 km since.
 RAISED_UTC = datetime(2011, 7, 1, tzinfo=UTC)
@@ -181,3 +238,65 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
         f"{orbit.lon:.1f}"
     )
     return replace(row, problems=(*row.problems, problem))
+
+
+# Between epochs: with larger distances to an epoch, only the orbital plane is known
+MIN_GAP_DAYS = 10.0
+_SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
+_ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
+
+
+def describe_element_sets(tles: TleSet) -> dict[str, Any]:
+    """Describe the coverage of a file of element sets, ready for JSON."""
+    days = tles.epoch_days
+    gaps = [
+        {
+            "from_utc": _stamp(utc_of(days[row])),
+            "to_utc": _stamp(utc_of(days[row + 1])),
+            "days": round(float(days[row + 1] - days[row]), 1),
+        }
+        for row in np.flatnonzero(np.diff(days) > MIN_GAP_DAYS)
+    ]
+    return {
+        "file": str(tles.path),
+        "satellite": tles.satellite,
+        "name": tles[len(tles) - 1].name,
+        "element_sets": len(tles),
+        "first_epoch_utc": _stamp(utc_of(days[0])),
+        "last_epoch_utc": _stamp(utc_of(days[-1])),
+        "gaps": gaps,
+        "skipped": [{"line": one.line_number, "reason": one.reason} for one in tles.skipped],
+        "other_satellites": list(tles.other_satellites),
+    }
+
+
+def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
+    """Describe the satellite's position at a time, its uncertainty, and the illumination.
+
+    Raises EphemerisError if the element sets do not cover the time.
+    """
+    chosen, refused = tles.choose(time)
+    position = position_from_elements(chosen, time)
+    light = sun_moon(time, position.lon, position.lat)
+    assert position.velocity_ecef_m_s is not None
+    return {
+        "time_utc": _stamp(time),
+        "epoch_utc": _stamp(chosen.epoch_utc),
+        "line": chosen.line_number,
+        "tle_age_h": round(chosen.age_h(time), 2),
+        "nadir": {
+            "lon": round(position.lon, 4),
+            "lat": round(position.lat, 4),
+            "altitude_km": round(position.altitude_km, 2),
+        },
+        "direction": "ascending" if position.velocity_ecef_m_s[2] > 0.0 else "descending",
+        **{name: round(getattr(position, name), 2) for name in _SIGMAS},
+        **{name: round(getattr(light, name), 2) for name in _ANGLES},
+        "moon_illumination": round(light.moon_illumination, 3),
+        "passed_over": [{"line": one.line_number, "reason": one.reason} for one in refused],
+    }
+
+
+def _stamp(time: datetime) -> str:
+    """Format a time in UTC, with milliseconds if it has any."""
+    return iso_utc(time, "milliseconds" if time.microsecond else "seconds")

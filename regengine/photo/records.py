@@ -1,4 +1,4 @@
-"""Read tables of photo metadata from any source, as one record per photo."""
+"""Read tables of photo metadata from any source, as one record per photo, and write them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -18,9 +18,16 @@ from typing import Any
 
 from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
-from regengine.io.extras import make_missing_error
+from regengine.io.atomic import replace_files
 from regengine.io.regular import open_regular
-from regengine.io.tables import check_columns_once, read_csv, unquote_name, utf16_codec
+from regengine.io.tables import (
+    cell,
+    check_columns_once,
+    csv_lines,
+    read_csv,
+    unquote_name,
+    utf16_codec,
+)
 from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import (
     archive_frame_id,
@@ -231,8 +238,8 @@ def load_frame_records(path: Path) -> FrameRecords:
 def read_tables(paths: Iterable[Path]) -> FrameRecords:
     """Read files with metadata of archive photos from any source into one table.
 
-    Files are CSV (comma, semicolon or tab separated), JSON, NDJSON, lines of Python dictionaries,
-    or Parquet, with columns in any of the `SPELLINGS`; other columns are ignored. Values of an
+    Files are CSV (comma, semicolon or tab separated), JSON, NDJSON, or lines of Python
+    dictionaries, with columns in any of the `SPELLINGS`; other columns are ignored. Values of an
     earlier row have priority over those of a later one. Raises ConfigError if a file cannot be
     read, or names no photo.
     """
@@ -272,9 +279,6 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
     Raises ConfigError if the format is not supported.
     """
-    if path.suffix.lower() == ".parquet":
-        yield from _read_parquet(path)
-        return
     text = _read_text(path)
     start = text.lstrip()[:512]
     if start.lower().startswith(_WEB_PAGE):
@@ -316,14 +320,13 @@ def _read_text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return "".join(_decode_line(line) for line in data.splitlines(keepends=True))
-
-
-def _decode_line(line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return line.decode("cp1252", errors="replace")
+        lines = []
+    for line in data.splitlines(keepends=True):
+        try:
+            lines.append(line.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            lines.append(line.decode("cp1252", errors="replace"))
+    return "".join(lines)
 
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -372,7 +375,10 @@ def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         try:
             if len(line) > MAX_LINE_LENGTH:
                 raise ValueError("it is too long")
-            item = _parse_line(line)
+            try:
+                item = json.loads(line, object_pairs_hook=_check_keys)
+            except ValueError:
+                item = ast.literal_eval(line.strip())  # only constants, nothing is executed
         except csv.Error as error:
             raise unreadable_table(path, f"line {number}: {error}") from error
         except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
@@ -386,34 +392,6 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object of JSON, in which a key that comes again would replace the first."""
     check_columns_once((key for key, _ in pairs), _meaning)
     return dict(pairs)
-
-
-def _parse_line(line: str) -> Any:
-    try:
-        return json.loads(line, object_pairs_hook=_check_keys)
-    except ValueError:
-        return ast.literal_eval(line.strip())  # only constants, nothing is executed
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise make_missing_error("Parquet", error, instead="give a .csv or .ndjson file") from error
-    try:
-        with open_regular(path) as file:
-            stored = parquet.ParquetFile(file)
-            check_columns_once(stored.schema_arrow.names, _meaning)
-            table = stored.read()
-            items = table.to_pylist()
-    except csv.Error as error:
-        raise unreadable_table(path, str(error)) from error
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise unreadable_table(path, getattr(error, "strerror", None) or str(error)) from error
-    if not table.num_rows and not find_columns(table.column_names).keys() & set(OWN_NAMES):
-        raise unreadable_table(path, "it has no column frame_id, and no rows")
-    for number, item in enumerate(items, start=1):
-        yield f"row {number}", _texts(item)
 
 
 def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
@@ -685,3 +663,43 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
     problems = dict.fromkeys((*first.problems, *second.problems, *found))
     sources = dict.fromkeys((*first.sources, *second.sources))
     return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
+
+
+ENDINGS = (".csv", ".ndjson", ".jsonl")  # of tables that are written
+
+
+def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
+    """Write a table atomically, in the format of its file name, one of `ENDINGS`.
+
+    Raises StoreError if the file cannot be written.
+    """
+    text = format_csv(rows) if out.suffix.lower() == ".csv" else format_ndjson(rows)
+    with replace_files((out,)) as (temporary,):
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
+def format_csv(rows: Sequence[FrameRecord]) -> str:
+    """Yield rows as CSV with a header, which ``register --metadata`` reads."""
+    cells = (
+        [cell(name, "; ".join(one) if name in LISTS else one) for name, one in record(row).items()]
+        for row in rows
+    )
+    return "".join(f"{line}\n" for line in (*csv_lines([COLUMNS]), *csv_lines(cells)))
+
+
+def format_ndjson(rows: Sequence[FrameRecord]) -> str:
+    """Yield rows as JSON objects, one per line; unknown values are null."""
+    return "".join(json.dumps(record(row)) + "\n" for row in rows)
+
+
+def record(row: FrameRecord) -> dict[str, Any]:
+    """Convert a row to JSON values; empty texts are None."""
+    told: dict[str, Any] = {}
+    for name in COLUMNS:
+        value = getattr(row, name)
+        if isinstance(value, datetime):
+            value = iso_utc(value)
+        elif isinstance(value, tuple):
+            value = list(value)
+        told[name] = None if value == "" else value
+    return told

@@ -19,10 +19,15 @@ from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
-from regengine.maps.packaged import ELEMENT_SETS
+from regengine.maps.at_hand import ELEMENT_SETS
 from regengine.maps.reference import LightMapInfo, Reference
-from regengine.orbit.missions import ANY_KM, doubt_time, flown_heights_km
-from regengine.orbit.position import ASSUMED_ALTITUDE_SIGMA_KM, contradicts
+from regengine.orbit.position import (
+    ANY_KM,
+    ASSUMED_ALTITUDE_SIGMA_KM,
+    contradicts,
+    doubt_time,
+    flown_heights_km,
+)
 from regengine.orbit.propagation import (
     NADIR_SIGMA_KM,
     RECORD_SIGMA_KM,

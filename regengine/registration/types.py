@@ -25,7 +25,7 @@ from matchers.lights.patch_fit import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.maps.reference import NightLights
-from regengine.orbit.missions import ANY_KM
+from regengine.orbit.position import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors.lens import LensBelief
 from regengine.registration.priors.lit_ground import Seen

@@ -50,7 +50,8 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
     try:
         reference = None
         if result.solved is not None:
-            reference = map_of_kind(result.reference_kind, drawing.maps)
+            maps = drawing.maps
+            reference = map_of_kind(result.reference_kind, maps.lights, maps.streets, maps.day)
         photo = find_photo(result, drawing.photos)
         return write_overlay(result, photo, reference, folder, hashed=hashed)
     except Exception as error:  # a photo or map that fails affects only its own overlay

@@ -13,7 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from regengine.errors import EphemerisError, LightMapError
-from regengine.maps.index.options import load_earth_index
+from regengine.maps.index.earth import load_earth_index
 from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
 from regengine.maps.reference import LightMap
 from regengine.orbit.position import choose_position
@@ -30,7 +30,7 @@ from regengine.store.result import BY_DAY, FrameResult, Reason
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
-    from regengine.maps.kinds import KindName
+    from regengine.maps.lights import KindName
     from regengine.orbit.propagation import CameraPosition
     from regengine.registration.types import Problem
     from regengine.sky.stars.attitude import StarAttitude
@@ -70,7 +70,9 @@ def process_photo(
         from regengine.registration.overlay import write_overlay
 
         try:
-            reference = map_of_kind(result.reference_kind, inputs)
+            reference = map_of_kind(
+                result.reference_kind, inputs.lights, inputs.streets, inputs.day
+            )
             hashed = inputs.overlay_names_hashed
             write_overlay(result, frame.file, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result

@@ -22,7 +22,7 @@ from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url
 from regengine.maps.at_hand import identify_frame_to_fetch
-from regengine.maps.index.options import index_file, load_earth_index
+from regengine.maps.index.earth import index_file, load_earth_index
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet

@@ -65,7 +65,7 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
             take_paths()
             scheme = parse_scheme(argument)
             if scheme not in schemes:
-                from regengine.io.fetch import require
+                from regengine.io.http import require
 
                 require(argument)
                 schemes.add(scheme)
@@ -271,7 +271,7 @@ class RemotePhotos:
 
     def _fetch(self, url: Url, place: Path) -> Task:
         # Imported here: runs without URLs need no client
-        from regengine.io.fetch import fetch
+        from regengine.io.http import fetch
 
         def copy() -> None:
             place.parent.mkdir()

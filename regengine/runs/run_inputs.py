@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
-from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.photo.frame import FrameOptions
 from regengine.registration.parameters import RegisterParams
 

@@ -21,7 +21,7 @@ import numpy as np
 from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import Bounds
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 from regengine.registration.parameters import LENS
 from regengine.registration.streets.parameters import StreetParams
 from regengine.store.result import BY_DAY, FrameResult

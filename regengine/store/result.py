@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow
 import pytest
-from pyarrow import parquet
 
 from tests.conftest import ROOT
 from tests.world.faults import write_photos
@@ -223,11 +220,6 @@ def test_rows_are_counted_and_tables_fill_each_others_gaps(tmp_path: Path) -> No
 # What is no table --------------------------------------------------------------------------------
 
 
-def as_parquet(headings: list[str], cells: list[str]) -> Callable[[Path], object]:
-    table = pyarrow.table([pyarrow.array([cell]) for cell in cells], names=headings)
-    return lambda path: parquet.write_table(table, path)
-
-
 def text_of(text: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(text)
 
@@ -243,10 +235,6 @@ NO_TABLES: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("t.csv", text_of("[" * 100_000), "damaged"),
     ("t.csv", text_of("ab\0c"), "it is not text"),
     ("t.csv", text_of('frame_id,x\n"ISS016-E-1' + "x" * 200_000), "field larger"),
-    ("t.parquet", text_of("PAR1"), "cannot be read"),
-    ("t.parquet", as_parquet(["whatever", "number"], ["ISS030-E-1", "2"]), "no known column, such"),
-    ("t.parquet", as_parquet([*HEADINGS, "Lens mm"], [*CELLS, "400"]),
-     "'focal_mm', or 'Lens mm', is given twice"),
     ("t.csv", text_of(f"{','.join(HEADINGS)},focal_mm\n{','.join(CELLS)},400\n"),
      "'focal_mm' is given twice"),
 )  # fmt: skip
@@ -271,7 +259,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(
 # What is written, and what register makes of it --------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "ndjson"])
 def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     photo, tsv, out = tmp_path / "ISS990-E-000101.jpg", tmp_path / "t.tsv", tmp_path / f"o.{ending}"
     photo.write_bytes(night_picture())
@@ -288,10 +276,6 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     assert (told["focal_mm"], told["sources"]["focal_mm"]) == (50.0, "record")
     both = [run("frames", "read", path, "--json", "--quiet").records for path in (tsv, out)]
     assert [row | {"sources": [out.name]} for row in both[0]] == both[1]
-    if ending == "parquet":
-        frame = pd.read_parquet(out)
-        assert str(frame.time_utc.dtype) == "datetime64[us, UTC]"
-        assert (frame.nadir_lat[0], list(frame.sources[0])) == (-35.1, ["t.tsv"])
 
 
 def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: Path) -> None:

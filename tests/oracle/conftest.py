@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera
 from regengine import open_light_map
-from regengine.maps.index.earth import EarthIndex
-from regengine.maps.index.options import BlindOptions, load_earth_index
+from regengine.maps.index.earth import BlindOptions, EarthIndex, load_earth_index
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame

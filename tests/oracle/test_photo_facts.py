@@ -17,8 +17,7 @@ from PIL import Image, TiffImagePlugin
 
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError, FrameError
-from regengine.io.fetch import fetch
-from regengine.io.http import RetryPolicy
+from regengine.io.http import RetryPolicy, fetch
 from regengine.io.times import (
     iso_utc,
     names_zone,
@@ -28,11 +27,10 @@ from regengine.io.times import (
 )
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
 from regengine.photo import frame_ids, lens_profile
-from regengine.photo import lens_profile_file as files
+from regengine.photo import lens_profile as files
 from regengine.photo import record_values as cells
-from regengine.photo.camera_bodies import assume_pitch, find_body, find_body_pitch
 from regengine.photo.exif import interpret_exif
-from regengine.photo.frame import FrameOptions, read_frame
+from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
 from regengine.photo.records import FrameRecord, FrameRecords
 from tests.world.services import Service
 

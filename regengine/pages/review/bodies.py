@@ -16,7 +16,7 @@ from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
-from regengine.orbit.missions import FIRST_FLOWN_UTC
+from regengine.orbit.position import FIRST_FLOWN_UTC
 from regengine.photo.formats import check_pixels
 from regengine.registration.points.resection import SUSPECT_CHI_SQUARE
 from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint

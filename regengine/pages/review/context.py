@@ -18,7 +18,7 @@ from regengine.io.checksums import compute_sha256_once
 from regengine.pages.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
-    from regengine.maps.kinds import KindName
+    from regengine.maps.lights import KindName
     from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
     from regengine.pages.review.frames import ReviewFrames

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import ConfigError
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 from regengine.maps.places import Place, outlines, place_index
 from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.queue import VERSION_DIGITS, edges_of

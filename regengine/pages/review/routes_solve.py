@@ -26,7 +26,7 @@ from regengine.errors import ConfigError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 from regengine.orbit.propagation import camera_position
 from regengine.pages.review.bodies import (
     MAX_POINTS,

@@ -20,7 +20,7 @@ from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError, RegengineError, shorten_to_line
 
 if TYPE_CHECKING:
-    from regengine.maps.kinds import KindName
+    from regengine.maps.lights import KindName
     from regengine.runs.run_inputs import RunInputs
     from regengine.store.result import FrameResult
 

@@ -21,7 +21,7 @@ from regengine.pages.review.frames import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
-    from regengine.maps.kinds import KindName
+    from regengine.maps.lights import KindName
     from regengine.maps.reference import LightMap
     from regengine.runs.run_inputs import RunInputs
 

@@ -18,10 +18,9 @@ from regengine.io.atomic import write_whole
 from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.plain import make_printable
 from regengine.io.urls import parse_host
-from regengine.photo.archive.tables import format_csv
 from regengine.photo.archive.web import Absent, ArchiveClient, UnreachableError, archive_address
 from regengine.photo.frame_ids import archive_frame_id, archive_name, compose_frame_id, record_place
-from regengine.photo.records import FrameRecord, interpret, read_tables
+from regengine.photo.records import FrameRecord, format_csv, interpret, read_tables
 
 PICTURES = "/DatabaseImages/ESC"
 SIZES = ("large", "small")

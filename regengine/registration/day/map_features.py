@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -25,8 +25,8 @@ from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
+from regengine.maps.at_hand import FOLDER
 from regengine.maps.opening import SEA, DayMap
-from regengine.maps.packaged import FOLDER
 from regengine.maps.reference import Reference
 from regengine.registration.day.parameters import FeatureParams
 from regengine.registration.day.propose_from_features import Features, find_features, split_bands
@@ -142,7 +142,7 @@ def _load(reference: Reference, version: object, octave: int, params: FeaturePar
     # Checksum of everything that features depend on: the map file, its grid, the parameters
     with raise_read_failures(reference.path):
         file = fingerprint(reference.path)
-    ways = [*asdict(SEA).items(), *((name, getattr(params, name)) for name in OF_MAPS)]
+    ways = [SEA, *((name, getattr(params, name)) for name in OF_MAPS)]
     grid = reference.grid
     told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
     known = hashlib.sha256(repr(told).encode()).hexdigest()

@@ -18,7 +18,7 @@ from matchers.lights.patch_fit import FLOOR_PX
 from matchers.lights.patches import choose_patches, count_cells, match_patches, measure_texture
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
-from regengine.maps.kinds import KindName
+from regengine.maps.lights import KindName
 from regengine.maps.reference import NightLights
 from regengine.photo.image import read_linear_light
 from regengine.registration.day.parameters import DayParams

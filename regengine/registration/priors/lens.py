@@ -13,7 +13,7 @@ from importlib.resources import files
 import numpy as np
 
 from matchers.geometry.camera import Camera
-from regengine.photo.camera_bodies import FULL_FRAME_MM
+from regengine.photo.frame import FULL_FRAME_MM
 from regengine.registration.parameters import LENS
 
 

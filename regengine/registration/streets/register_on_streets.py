@@ -28,7 +28,7 @@ from matchers.geometry.pose import (
     move_on_orbit,
 )
 from matchers.lights.photo_light import LightImage
-from regengine.maps.kinds import KINDS
+from regengine.maps.lights import KINDS
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
