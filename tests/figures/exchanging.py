@@ -105,9 +105,14 @@ def exported_pictures(store: Path, tmp_path: Path) -> Any:
 
 
 def overlays(store: Path, tmp_path: Path) -> Any:
-    said = run("overlay", store, "--lights", LIGHTS, "--out", tmp_path / "o", *SOME[:2], "--json")
-    assert said.code == 0, said.err
-    return {path.stem: read_picture(path) for path in sorted((tmp_path / "o").iterdir())}
+    near_pole = ("--where", "ABS(centre_lat) > 80", "--verdict", "all")
+    for folder, words in (("o", ("--lights", LIGHTS, *SOME[:2])), ("p", near_pole)):
+        said = run("overlay", store, *words, "--out", tmp_path / folder, "--json")
+        assert said.code == 0, said.err
+    return {
+        f"{path.parent.name}{path.stem}": read_picture(path)
+        for path in sorted(tmp_path.glob("[op]/*.png"))
+    }
 
 
 def tiles_of_maps() -> Any:
