@@ -357,6 +357,7 @@ def headers_of_lenses(tmp_path: Path) -> Any:
     return _ask_all(
         own=preview,
         with_table=(*preview, "--metadata", table),
+        share=("register", tmp_path, "--dry-run", "--json", "--workers", 0, "--shard", "2/3"),
         told=(*preview, *lens, "--nadir", "136.9,35.7", "--altitude-km", 390),
         read=("frames", "read", table, "--json"),
         written=("frames", "read", table, "--out", tmp_path / "out.csv"),

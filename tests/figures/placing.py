@@ -81,7 +81,9 @@ def placed_on_streets(tmp_path: Path) -> Any:
     maps = SearchReferences(light_map=open_light_map([LIGHTS]), streets=street_maps_of((built,)))
     placed = register_frame(read_frame(photo, options=known), Prior(position=nadir), maps)
     told = run("maps", "info", "--kind", "streets", built, "--json")
-    return {"placed": placed, "map": read_records(told.out)}
+    unknown = register_frame(read_frame(photo), Prior(position=nadir), maps)
+    advice = [reason.text for reason in unknown.reasons]
+    return {"placed": placed, "map": read_records(told.out), "without_a_lens": advice}
 
 
 def placed_by_day(tmp_path: Path) -> Any:

@@ -397,6 +397,11 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
     beside = Rotation.from_matrix(found.camera.matrix @ camera.matrix.T).as_rotvec()
     assert abs(beside @ middle) / ARC_SECOND < 0.1
     assert (found.camera.focal_px, found.camera.distortion) == (1500.0, CAMERA.distortion)
+    rough = attitude.make_attitude(solution_of(camera, rms_px=40.0), moment)
+    sigma_px = 3.0 * 40.0 / math.sqrt(rough.stars)
+    assert rough.sigma_rad == pytest.approx(sigma_px / 1500.0)
+    long_side_px = max(camera.width_px, camera.height_px)
+    assert rough.sigma_log_focal == pytest.approx(sigma_px / long_side_px)
     assert (found.stars, found.time_utc) == (25, moment)
 
 
