@@ -38,7 +38,7 @@ from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.extras import need
 from regengine.registration.accept import share_right
-from regengine.registration.calibration import (
+from regengine.registration.parameters import (
     Calibration,
     Steps,
     calibration_text,

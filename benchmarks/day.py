@@ -38,7 +38,7 @@ from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.registration.day.register_on_day import register_on_day
+from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.store.result import FrameResult
 

@@ -32,7 +32,7 @@ from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples
-from regengine.scene.model_file import write_scene_model
+from regengine.scene.models import write_scene_model
 from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
 from regengine.score.scenes import (

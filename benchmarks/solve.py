@@ -25,7 +25,7 @@ from regengine.score.tables import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import corner_tangent
-from regengine.sky.stars.star_search import StarIndices
+from regengine.sky.stars.star_verify import StarIndices
 
 RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
 GOAL_STARS = 12

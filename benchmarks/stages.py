@@ -33,7 +33,7 @@ from regengine.registration.align import is_same_view
 from regengine.registration.generate_stages import full_frame_mm, generate_stages
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.priors.lens import read_stage_yields
+from regengine.registration.priors import read_stage_yields
 from regengine.registration.register import PROPOSERS, pose_problem
 from regengine.registration.types import Prior, Problem, SearchReferences, Stage
 

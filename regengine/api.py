@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from regengine.runs.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.result import Scene
-    from regengine.sky.detection.detect import PhotoDetections
+    from regengine.sky.detection import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
 
 Kind = Literal["lights", "lightning", "stars", "streaks"]
@@ -331,7 +331,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets, frame_records
     from regengine.scene.classify import ClassifyInputs
-    from regengine.scene.model_file import load_scene_model
+    from regengine.scene.models import load_scene_model
 
     inputs = ClassifyInputs(
         model=_path(options.model),
@@ -388,7 +388,7 @@ def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
 
 def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetections[Any]]:
     """Return the function with which `detect` processes the path of a photo."""
-    from regengine.sky.detection.kinds import SOUGHT
+    from regengine.sky.detection import SOUGHT
 
     if kind not in SOUGHT:
         raise ConfigError(f"{kind!r} cannot be detected: choose one of {', '.join(SOUGHT)}.")
@@ -404,10 +404,10 @@ def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     """Return the function with which `solve` processes each of these photos; picklable."""
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import load_profiles
-    from regengine.sky.detection.kinds import STARS
+    from regengine.sky.detection import STARS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.stars import solve as solver
-    from regengine.sky.stars.photo import SolveJob, sky
+    from regengine.sky.stars.photo import SolveJob, load_sky
 
     wcs, overlay = _path(options.wcs), _path(options.overlay)
     job = SolveJob(
@@ -422,7 +422,7 @@ def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
         headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
         overlays=None if overlay is None else picture_paths(photos, overlay, "solved"),
     )
-    sky()
+    load_sky()
     return job
 
 

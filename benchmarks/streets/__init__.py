@@ -50,8 +50,8 @@ from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.register import search_frame
+from regengine.registration.register_on_streets import report_on_streets
 from regengine.registration.report_result import report_result, report_skipped
-from regengine.registration.streets.register_on_streets import report_on_streets
 from regengine.registration.types import Prior, SearchReferences
 from regengine.store.result import FrameResult
 

@@ -115,18 +115,29 @@ def main(
 def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -> None:
     """Print the clusters of photos; write their table and sheet."""
     from collections import Counter
+    from dataclasses import replace
 
     from regengine.io.console import say
-    from regengine.scene.naming import propose_clusters, write_proposals
-    from regengine.scene.result import write_sheet
+    from regengine.scene.result import propose_clusters, write_proposals, write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)
     write_proposals(labels, proposals)
     if sheet is not None:
-        write_sheet(sheet, [proposal.for_sheet() for proposal in proposals])
+        # The cluster stands for the category, with the present model's guess
+        shown = [
+            replace(
+                scene,
+                category=cluster,
+                probabilities={cluster: share, scene.category: scene.probabilities[scene.category]},
+                explained=True,
+                disagreement=None,
+            )
+            for scene, cluster, share in proposals
+        ]
+        write_sheet(sheet, shown)
     say(f"{'cluster':<12} {'photos':>6}  class by the present model")
-    for name in dict.fromkeys(proposal.cluster for proposal in proposals):
-        guesses = Counter(p.scene.category for p in proposals if p.cluster == name)
+    for name in dict.fromkeys(cluster for _, cluster, _ in proposals):
+        guesses = Counter(scene.category for scene, cluster, _ in proposals if cluster == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
         say(f"{name:<12} {guesses.total():>6}  {said}")
     say(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)

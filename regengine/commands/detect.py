@@ -59,8 +59,7 @@ def main(
 
     from regengine.errors import ConfigError
     from regengine.runs.remote import find_existing_photos
-    from regengine.sky.detection.kinds import SOUGHT
-    from regengine.sky.detection.lightning import Neighbours
+    from regengine.sky.detection import SOUGHT, Neighbours
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]

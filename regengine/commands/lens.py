@@ -69,8 +69,12 @@ def fit(
     from regengine.photo.lens_profile import save_profile
     from regengine.runs.remote import find_existing_photos
     from regengine.sky.stars.catalogue import load_catalogue
-    from regengine.sky.stars.lens_calibration import FAINTEST_NEIGHBOUR_G, calibrate
-    from regengine.sky.stars.lens_photo import mean_epoch_year, measure_photos
+    from regengine.sky.stars.lens_calibration import (
+        FAINTEST_NEIGHBOUR_G,
+        calibrate,
+        mean_epoch_year,
+        measure_photos,
+    )
     from regengine.sky.stars.photo import read_solved
 
     configure_logging(quiet=quiet, as_json=log_json)

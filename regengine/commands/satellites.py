@@ -79,11 +79,10 @@ def main(
     from regengine.orbit.tle import load_element_sets
     from regengine.orbit.tle_format import describe_skipped
     from regengine.runs.remote import find_existing_photos
-    from regengine.sky.detection.kinds import STREAKS
+    from regengine.sky.detection import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.catalogue import load_catalogue
-    from regengine.sky.satellites.naming import CSV_COLUMNS, TERMINAL_HEADER
-    from regengine.sky.satellites.photo import SatelliteJob
+    from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
 
     logger = logging.getLogger("regengine")
     found = find_existing_photos(photos, exclude=[overlay])

@@ -39,7 +39,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.io.console import configure_logging, show_progress
     from regengine.scene.labels import deal_folds
-    from regengine.scene.model_file import write_scene_model
+    from regengine.scene.models import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model
 
     configure_logging(quiet=quiet, as_json=log_json)

@@ -28,9 +28,8 @@ from matchers.lights.gauss_newton import align
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.registration.parameters import RefineParams, TrackParams
-from regengine.registration.priors.lens import LensBelief, is_telephoto
-from regengine.registration.priors.tracks import believe_camera
+from regengine.registration.parameters import TRACKS, RefineParams
+from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import (
     compute_ground_sample_km,
@@ -206,7 +205,8 @@ def weigh_image(
     params: RefineParams,
 ) -> float:
     """Compute the odds of the image under a camera, against displaced and reflected copies."""
-    scale_px = params.odds_detail_px
+    # Scale of structure for image odds: outlines of districts, which few cameras reproduce
+    scale_px = 3.0
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
     view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.smooth_px), np.float32)
@@ -234,10 +234,10 @@ def make_hypothesis(
     )
 
 
-def locate_camera(camera: Camera, params: TrackParams) -> CameraPosition:
+def locate_camera(camera: Camera) -> CameraPosition:
     """Make the position of a camera that only the lights determine."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
-    sigma_km = params.blind_sigma_km
+    sigma_km = TRACKS.blind_sigma_km
     return position_from_nadir(lon, lat, height_m / 1e3, "lights", sigma_km=sigma_km)
 
 

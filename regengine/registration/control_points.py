@@ -18,13 +18,22 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.geometry.pose import pixel_derivatives
 from matchers.lights.patch_fit import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
-from regengine.registration.parameters import PointParams
 from regengine.registration.types import Fit
 from regengine.store.result import ControlPoint
 
+# Position error of the map over whole regions: Black Marble 2016 against monthly radiance
+# composites, 32 m per axis RMS
+MAP_SIGMA_M = 50.0
+# Minimum share of the hull of the lights that the four points cover, and minimum ratio of their
+# shortest distance to their longest
+MIN_HULL_SHARE = 0.25
+MIN_APART_SHARE = 0.1
+# Confirmed lights within this distance are counted for a point
+LIGHTS_REACH_PX = 45.0
+
 
 def select_control_points(
-    fit: Fit, stored: Camera, params: PointParams = PointParams()
+    fit: Fit, stored: Camera, map_sigma_m: float = MAP_SIGMA_M
 ) -> tuple[ControlPoint, ...]:
     """Select four well-spread control points, located by the camera and the patches around them.
 
@@ -34,32 +43,33 @@ def select_control_points(
     by the local offset that the surrounding patches have in common. If a patch disagrees with this,
     the disagreement is added to its sigma.
 
-    `stored`: the solved camera for the stored image. If precise patches allow it, the four points
-    span at least `min_hull_share` of the lights' hull, are not close together, and lie on or near
-    lights that the map confirms: away from these the camera is not constrained. There are fewer
-    than four points if fewer patches lie on ground away from the limb. Points are ordered clockwise
-    from the top left.
+    `stored`: the solved camera for the stored image; `map_sigma_m`: position error of the map. If
+    precise patches allow it, the four points span at least a quarter of the lights' hull, are not
+    close together, and lie on or near lights that the map confirms: away from these the camera is
+    not constrained. There are fewer than four points if fewer patches lie on ground away from the
+    limb. Points are ordered clockwise from the top left.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit)
     ground = refinement.rendered.pixel_to_ecef(x, y)
     position = fit.camera.position_ecef_m
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
-    ground, offsets = ground[index], estimate_offsets(refinement, params)
+    ground, offsets = ground[index], estimate_offsets(refinement)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
     covariance = compute_camera_covariances(fit, ground, fit.refits) + offsets.covariance[index]
     left = refinement.residual_px[index] - offsets.offset_px[index]
     expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
-    excess = np.maximum(left**2 - params.max_sigmas**2 * expected, 0.0)
+    # A patch that disagrees by more than two sigmas gets a wider one
+    excess = np.maximum(left**2 - 2.0**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
     points = []
-    on_grounds = project_covariance(stored, ground, covariance) + params.map_sigma_m**2 * np.eye(2)
+    on_grounds = project_covariance(stored, ground, covariance) + map_sigma_m**2 * np.eye(2)
     lonlat = np.stack(ecef_to_geodetic(ground)[:2], axis=-1)
     for (lon, lat), place, spread, on_ground in zip(
         lonlat, places_px, covariance, on_grounds, strict=True
     ):
         px, py = (place + 0.5) * scale - 0.5
-        near = np.hypot(*(lights.positions - place).T) < params.lights_reach_px
+        near = np.hypot(*(lights.positions - place).T) < LIGHTS_REACH_PX
         (xx, xy), (_, yy) = spread.tolist()
         (ee, en), (_, nn) = on_ground.tolist()
         points.append(
@@ -83,25 +93,25 @@ def select_control_points(
     # wrong, it is usually an uncertain one
     vagueness = np.array([p.sigma_m for p in points]) / (compute_allowed_error_m(stored) / 3.0)
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
-    believed = weights >= params.min_weight
+    believed = weights >= 0.05  # others are outliers of the fit
     precise = believed & (vagueness <= 1.0)
     lit = np.array([point.lights for point in points], int) > 0
     # Precise points on lights of the photo first, then near lights, then anywhere
     for usable in (precise & (shown[index] > 0.0), precise & lit, precise):
-        four = choose_four(places, worth, usable, params)
-        share, wide = measure_spread(places[four], hull_px2, params)
+        four = choose_four(places, worth, usable)
+        share, wide = measure_spread(places[four], hull_px2)
         if wide:
             break
     if len(four) == 4:
         # Points that agree well are preferred if they span at least half the area
-        agreeing = (ncc >= params.min_ncc) & (weights >= params.min_good_weight)
-        good = choose_four(places, worth, usable & agreeing, params)
-        good_share, wide = measure_spread(places[good], hull_px2, params)
+        agreeing = (ncc >= 0.6) & (weights >= 0.15)
+        good = choose_four(places, worth, usable & agreeing)
+        good_share, wide = measure_spread(places[good], hull_px2)
         if wide and good_share >= 0.5 * share:
             four = good
     for vaguer in (believed, np.ones(len(places), bool)):
         if len(four) < 4:
-            four = choose_four(places, worth, vaguer, params)
+            four = choose_four(places, worth, vaguer)
     return tuple(points[k] for k in four)
 
 
@@ -114,9 +124,7 @@ class LocalOffsets:
     noise: FloatArray  # (n, 2, 2): covariance of each single patch
 
 
-def estimate_offsets(
-    refinement: Refinement, params: PointParams, places_px: FloatArray | None = None
-) -> LocalOffsets:
+def estimate_offsets(refinement: Refinement, places_px: FloatArray | None = None) -> LocalOffsets:
     """Estimate the smooth part of the residuals of a fit by Gaussian-process regression.
 
     The offsets are estimated at the patches, or at `places_px` of the rendered view, shape (k, 2).
@@ -149,12 +157,13 @@ def estimate_offsets(
 
     distance = np.linalg.norm(np.concatenate([patches, places])[:, None] - patches, axis=2)
     distance /= matches.size_px
-    nearness = np.exp(-0.5 * (distance / params.reach_sides) ** 2)
+    # Correlation length of the local offsets of patches, in patch sides
+    nearness = np.exp(-0.5 * (distance / 1.5) ** 2)
     kernel, to_places = np.split(nearness, [len(patches)])
     # Overlapping patches share their noise as well, so they are not paired
     paired = np.triu((distance[: len(patches)] >= 1.0) & (distance[: len(patches)] <= 2.0))
     variance = 0.0  # per axis, of the common offset
-    if paired.sum() >= params.min_pairs:
+    if paired.sum() >= 12:
         pair = np.outer(refinement.weights, refinement.weights)[paired]
         product = (residual @ residual.T / 2.0)[paired]
         variance = float((pair * product).sum() / (pair * kernel[paired]).sum())
@@ -212,9 +221,7 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     return x, y, shown
 
 
-def compute_sigma_at_lights_m(
-    fit: Fit, lights: LightPeaks, refits: Refits | None, params: PointParams = PointParams()
-) -> FloatArray:
+def compute_sigma_at_lights_m(fit: Fit, lights: LightPeaks, refits: Refits | None) -> FloatArray:
     """Uncertainty of the camera at the lights, metres on the ground (one sigma).
 
     `refits`: see `compute_camera_covariances`; `lights`: in pixels of the solution's image. Lights
@@ -223,7 +230,7 @@ def compute_sigma_at_lights_m(
     """
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
     incidence = incidence_deg(fit.camera.position_ecef_m, ground)
-    ground = ground[incidence <= params.max_lights_incidence_deg]
+    ground = ground[incidence <= 70.0]
     on_ground = project_covariance(
         fit.camera, ground, compute_camera_covariances(fit, ground, refits)
     )
@@ -276,9 +283,7 @@ def hull_area(places_px: FloatArray) -> float:
     return float(cv2.contourArea(cv2.convexHull(places_px.astype(np.float32))))
 
 
-def measure_spread(
-    places_px: FloatArray, hull_px2: float, params: PointParams = PointParams()
-) -> tuple[float, bool]:
+def measure_spread(places_px: FloatArray, hull_px2: float) -> tuple[float, bool]:
     """Measure the share of the lights' hull that four places, shape (4, 2), cover.
 
     Also return whether the spread is sufficient: the share is large enough, and the places are not
@@ -288,8 +293,8 @@ def measure_spread(
         return 0.0, False
     (area,), (nearest,), (farthest,) = measure_quadrilaterals(places_px[None])
     share = float(area) / hull_px2 if hull_px2 > 0.0 else 1.0
-    apart = farthest > 0.0 and nearest >= params.min_apart_share * farthest
-    return share, bool(share >= params.min_hull_share and apart)
+    apart = farthest > 0.0 and nearest >= MIN_APART_SHARE * farthest
+    return share, bool(share >= MIN_HULL_SHARE and apart)
 
 
 def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -303,9 +308,7 @@ def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArra
     return areas.max(axis=1), distance.min(axis=1), distance.max(axis=1)
 
 
-def choose_four(
-    places_px: FloatArray, worth: FloatArray, usable: BoolArray, params: PointParams = PointParams()
-) -> list[int]:
+def choose_four(places_px: FloatArray, worth: FloatArray, usable: BoolArray) -> list[int]:
     """Choose four places that span a large area, preferring those of higher `worth`.
 
     Places have shape (n, 2). If possible, the four are not close together. Their indices are
@@ -330,7 +333,7 @@ def choose_four(
     numbers = chain.from_iterable(combinations(range(len(taken)), 4))
     fours = np.array(taken)[np.fromiter(numbers, np.intp).reshape(-1, 4)]
     area, nearest, farthest = measure_quadrilaterals(places[fours])
-    apart = nearest >= params.min_apart_share * farthest
+    apart = nearest >= MIN_APART_SHARE * farthest
     value = area * worth[fours].min(axis=1)
     best = fours[np.argmax(np.where(apart | ~apart.any(), value, -1.0))]
     x, y = places[best].T

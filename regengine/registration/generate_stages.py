@@ -21,20 +21,29 @@ from detectors.limb_geometry import nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.points.asterisms import unit
-from regengine.registration.parameters import LENS
+from regengine.registration.parameters import LENS, TRACKS
 from regengine.registration.prepare_photo import count_light_peaks
-from regengine.registration.priors.lens import (
+from regengine.registration.priors import (
     LensBelief,
     StageYields,
+    is_dark,
     is_telephoto,
     list_lens_beliefs,
+    list_offsets,
     read_stage_yields,
 )
-from regengine.registration.priors.lit_ground import is_dark
-from regengine.registration.priors.tracks import list_offsets
-from regengine.registration.propose_from_neighbours import expect_place
+from regengine.registration.propose_from_prior import expect_place
 from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
+
+# Off-nadir angles of rings, and number of nadir directions in each
+FAR_RINGS = ((47.0, 22), (52.0, 24), (57.0, 26), (61.0, 26))
+TILT_BANDS: dict[str, tuple[tuple[float, int], ...]] = {
+    "steep": ((0.0, 1), (17.0, 6), (28.0, 8)),
+    "slanted": ((37.0, 18), (42.0, 20)),
+    "far_level": FAR_RINGS,
+    "far_turned": FAR_RINGS,
+}
 
 
 def generate_stages(problem: Problem) -> list[Stage]:
@@ -118,7 +127,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
         and problem.params.clock_window_s is None
         and not (problem.photo.focal_known and is_telephoto(problem.photo.nominal))
         and 2 * in_sight <= len(index[coarsest].vectors)
-        and count_light_peaks(problem.photo) >= params.min_peaks_elsewhere
+        and count_light_peaks(problem.photo) >= 15
     ):
         share = yields.at("region", "earth")
         regions.append(Region(name="earth", places=(), share=share, index=index))
@@ -129,7 +138,7 @@ def generate_from_regions(
     problem: Problem, regions: list[Region], yields: StageYields
 ) -> Iterator[Stage]:
     """Generate stages of the light index: at the tilt given by the limb, and in all tilt bands."""
-    photo, params = problem.photo, problem.params.index
+    photo = problem.photo
     limb = photo.limb
     sizes_km = () if problem.references.index is None else problem.references.index.sizes_km
     boxes: list[tuple[LensBelief, Views, float]] = []  # with the chance of each box
@@ -138,7 +147,8 @@ def generate_from_regions(
         limb_share = yields.at("limb", "right")
         for lens in list_limb_lenses(photo, yields):
             nadir = limb.nadir_at_scale(lens.ratio / limb_ratio(photo))[None]
-            levels_km = [size for size in params.limb_levels_km if size in sizes_km]
+            # Levels that are searched if the limb determines the tilt
+            levels_km = [size for size in (2.6, 1.3) if size in sizes_km]
             views = tuple((level_km, nadir) for level_km in levels_km)
             success = yields.at("success light", "limb")
             boxes.append((lens, views, limb_share * lens.share * success))
@@ -150,7 +160,7 @@ def generate_from_regions(
         may_be_cropped=photo.frame.may_be_cropped,
         doubted_focal_px=photo.doubted_focal_px,
     )
-    for lens, band in product(beliefs, params.tilt_bands):
+    for lens, band in product(beliefs, TILT_BANDS):
         share = (1.0 - limb_share) * lens.share * yields.at("tilt", band)
         wide = replace(photo.nominal, focal_px=photo.nominal.focal_px * lens.ratio)
         kind = band.split("_")[0]  # steep, slanted, far
@@ -195,9 +205,9 @@ def list_views(
     The level is the coarsest at which the ground in the photo has a useful size in pixels, or
     (``rank`` 1) the next finer one.
     """
-    params = problem.params.index
-    rings = params.tilt_bands[band]
-    long_side, (low, high) = max(lens.width_px, lens.height_px), params.light_px
+    rings = TILT_BANDS[band]
+    # Useful range of the long side of the photo's ground, in pixels of a level
+    long_side, (low, high) = max(lens.width_px, lens.height_px), (100.0, 420.0)
     by_level: dict[float, list[FloatArray]] = {}
     for tilt_deg, count in rings:
         # Ground size of a pixel relative to nadir: the geometric mean of its two sides
@@ -215,21 +225,21 @@ def list_views(
         field_km = long_side / lens.focal_px * problem.altitude_km * stretch
         useful = sorted((size for size in sizes_km if low <= field_km / size <= high), reverse=True)
         if rank < min(len(useful), 2):
-            nadirs = list_nadirs(tilt_deg, count, band, params.level_turn_deg)
+            nadirs = list_nadirs(tilt_deg, count, band)
             by_level.setdefault(useful[rank], []).append(nadirs)
     return tuple((level_km, np.concatenate(nadirs)) for level_km, nadirs in by_level.items())
 
 
 @lru_cache(maxsize=64)
-def list_nadirs(tilt_deg: float, count: int, band: str, level_turn_deg: float) -> FloatArray:
+def list_nadirs(tilt_deg: float, count: int, band: str) -> FloatArray:
     """List nadir directions in the camera frame on a ring of constant tilt, shape (n, 3).
 
-    Near the horizon most photos are taken level. So the far bands are split: ``far_level`` has
-    the level directions, ``far_turned`` the others.
+    Near the horizon most photos are taken level, rolled by at most 20 degrees. So the far bands are
+    split: ``far_level`` has the level directions, ``far_turned`` the others.
     """
     turns_deg = [360.0 * k / count for k in range(count)]
     if band.startswith("far"):
-        level = [min(turn, 360.0 - turn) <= level_turn_deg for turn in turns_deg]
+        level = [min(turn, 360.0 - turn) <= 20.0 for turn in turns_deg]
         kept = band == "far_level"
         turns_deg = [
             turn for turn, is_level in zip(turns_deg, level, strict=True) if is_level == kept
@@ -379,7 +389,8 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
         return
     if problem.photo.doubted_focal_px is not None:  # already tried with the given lens
         return
-    place = expect_place(told, problem.tracks, problem.params.neighbours.place_step_km)
+    # Spacing of the places on the track around the one that they predict
+    place = expect_place(told, problem.tracks, 60.0)
     if place is None:
         return
     nominal = problem.photo.nominal
@@ -408,9 +419,10 @@ def generate_around_placement(problem: Problem, yields: StageYields) -> Iterator
     placed = problem.prior.placement
     assert placed is not None
     # The direction of flight does not matter here, so any track serves
-    spread_km = problem.params.tracks.placed_sigma_km[0]
+    spread_km = TRACKS.placed_sigma_km[0]
     place = Place(track=problem.tracks[0], offset_km=0.0, spread_km=spread_km, share=1.0)
-    lens = LensBelief(ratio=1.0, sigma_log_focal=LENS.sigma_log_focal_placed)
+    # Set by eye
+    lens = LensBelief(ratio=1.0, sigma_log_focal=0.06)
     yield Stage(
         method="placement",
         chance=0.9,

@@ -25,14 +25,14 @@ from detectors.masks import (
     smooth_light,
 )
 from matchers.geometry.camera import Camera
-from matchers.lights.photo_light import LightImage, light_image
+from matchers.lights.photo_light import light_image
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
 from regengine.orbit.sun_moon import sun_moon
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
-from regengine.registration.priors.lens import is_telephoto
+from regengine.registration.priors import is_telephoto
 from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior, sample_sky
 from regengine.store.result import Reason
 
@@ -45,24 +45,12 @@ FINE_LIMITS_PX = (256, 1200)
 GRAIN_PX = 1024
 # Light that is broader than cities is diffuse
 DIFFUSE_KM = 12.0
-LONGEST_CROP = 1.95  # a crop to half of the sensor
-MIN_DIFFUSE_PX = 16.0
 # If a frame is hardly larger than that, diffuse light cannot be separated
 MAX_DIFFUSE_SHARE = 0.5
 # Light that is smooth over more than this is not a city
-SMOOTH_KM = 5.0
-MIN_SMOOTH_PX = 9  # the windows in which grain is measured
 DARKEST_QUANTILE = 0.01
-# In the clipped image of a telephoto frame, light is blurred to about a map pixel before it is
-# compressed, and clipped at this share of its maximum. In nine frames of the training half at
-# 400 mm, the right camera had the best coarse correlation in 3 without clipping, and in 7 with a
-# share of 0.3 or 0.15
-FLAT_BLURS = 128.0
-FLAT_SHARE = 0.2  # nine frames of the training half: 0.15 and 0.3 are alike
 # City cores saturate in patches; a solid saturated disc of this size is not a city
 GLARE_KM = 10.0
-MIN_GLARE_PX = 7
-DAY_LIGHT = 0.18  # median linear luminance of a frame exposed for daylight (mid grey)
 # The darkest tenth of a daytime frame is brighter than this. It is 0.12 or more in photographs of
 # ground by day, and 0.04 in a night frame with lightning over half of it
 DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
@@ -101,10 +89,12 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         and position.time_utc is not None
     ):
         sun = sun_moon(position.time_utc, position.lon, position.lat)
-        may_be_filled = sun.sun_elevation_deg < params.streets.dark_sun_deg
+        # After nautical dusk light is from lamps or the Moon
+        may_be_filled = sun.sun_elevation_deg < -12.0
     if placed is None and not may_be_filled:
         darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
-        if middle > DAY_LIGHT and darkest > DAY_DARKEST and not params.any_category:
+        # Median linear luminance of a frame exposed for daylight (mid grey)
+        if middle > 0.18 and darkest > DAY_DARKEST and not params.any_category:
             reason = Reason(
                 code="not_a_night_city_frame",
                 text=f"the frame is bright throughout (median linear light {middle:.2f}), not a "
@@ -178,7 +168,8 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
 
 def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
     """Long side at which a photo is read; finer than its light images if it may be telephoto."""
-    longest_lens = replace(stored, focal_px=stored.focal_px * LONGEST_CROP)
+    # A crop to half of the sensor
+    longest_lens = replace(stored, focal_px=stored.focal_px * 1.95)
     fine = fine_px(stored, altitude_km)
     return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
 
@@ -200,10 +191,11 @@ def find_photo_lights(
     ignored |= mask_window_frames(light.light, sky=sky) | mask_hardware(light.light, sky)
     if sky is not None:
         ignored |= sky
-    scale_px = max(MIN_DIFFUSE_PX, DIFFUSE_KM / sample_km)
+    scale_px = max(16.0, DIFFUSE_KM / sample_km)
     background = estimate_background(light, scale_px, hot | ignored)
     if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
-        least_px = max(MIN_SMOOTH_PX, round(SMOOTH_KM / sample_km))
+        # Light that is smooth over more than 5 km is not a city; grain is measured in 9 pixels
+        least_px = max(9, round(5.0 / sample_km))
         cleaned = np.where(hot, background.level, light.light)
         smooth = smooth_light(
             cleaned, background.level, background.noise, light.saturated, least_px
@@ -216,7 +208,25 @@ def find_photo_lights(
     narrow = light_image(cleaned, background.level, background.noise, weight, light.factor)
     finest = light if finest is None else finest
     grain = replace(finest, light=extract_grainy_light(finest.light))
-    clipped = extract_clipped_light(reduce_light(grain, max(light.light.shape)), weight)
+    coarse = reduce_light(grain, max(light.light.shape))
+    # In the clipped image of a telephoto frame, light is blurred to about a map pixel before it is
+    # compressed, and clipped at a share of its maximum. In nine frames of the training half at 400
+    # mm, the right camera had the best coarse correlation in 3 without clipping, and in 7 with a
+    # share of 0.3 or 0.15
+    sigma_px = max(coarse.light.shape) / 128.0
+    lit = cv2.GaussianBlur(coarse.light * weight, (0, 0), sigma_px)
+    counted = cv2.GaussianBlur(weight, (0, 0), sigma_px)
+    blurred = np.asarray(lit / np.maximum(counted, 1e-3), np.float32)
+    seen = blurred[weight > 0.5]
+    darkest = float(np.quantile(seen, DARKEST_QUANTILE)) if seen.size else 0.0
+    clipped = light_image(
+        blurred,
+        np.full_like(blurred, darkest),
+        np.zeros_like(blurred),
+        weight,
+        coarse.factor,
+        0.2,
+    )
     half = np.s_[::2, ::2]
     excess = (cleaned[half] - background.level[half]) * (weight[half] > 0.5)
     sigmas = excess / np.maximum(background.noise[half], MIN_NOISE)
@@ -224,24 +234,6 @@ def find_photo_lights(
         narrow=narrow,
         clipped=clipped,
         brightest_sigmas=float(np.quantile(sigmas, BRIGHTEST_LIT_QUANTILE)),
-    )
-
-
-def extract_clipped_light(light: LinearLight, weight: NDArray[np.float32]) -> LightImage:
-    """Extract the city light of a photo that may lie within a city, clipped where maps saturate."""
-    sigma_px = max(light.light.shape) / FLAT_BLURS
-    lit = cv2.GaussianBlur(light.light * weight, (0, 0), sigma_px)
-    counted = cv2.GaussianBlur(weight, (0, 0), sigma_px)
-    smooth = np.asarray(lit / np.maximum(counted, 1e-3), np.float32)
-    seen = smooth[weight > 0.5]
-    darkest = float(np.quantile(seen, DARKEST_QUANTILE)) if seen.size else 0.0
-    return light_image(
-        smooth,
-        np.full_like(smooth, darkest),
-        np.zeros_like(smooth),
-        weight,
-        light.factor,
-        FLAT_SHARE,
     )
 
 
@@ -263,7 +255,7 @@ def find_glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:
     The mask covers solid saturated areas wider than `GLARE_KM` and their halo. `sample_km`: ground
     size of a pixel of `light` at nadir.
     """
-    side = max(MIN_GLARE_PX, round(GLARE_KM / sample_km)) | 1
+    side = max(7, round(GLARE_KM / sample_km)) | 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     core = cv2.erode((light.saturated > 0.5).astype(np.uint8), disc)
     if cv2.countNonZero(core):

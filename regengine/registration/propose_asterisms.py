@@ -27,11 +27,11 @@ from matchers.points.asterism_fit import MatchParameters
 from matchers.points.asterism_match import match
 from matchers.points.asterisms import AsterismParameters, build_index
 from regengine.registration.align import align_first, choose_template_px, make_hypothesis, unmirror
-from regengine.registration.priors.lens import is_telephoto
+from regengine.registration.priors import is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, keeps_sky_free
 from regengine.registration.windows import FARTHEST_DEG, MIN_SAMPLE_KM, compute_ground_reach_km
 
-MAP_PIXEL_KM = 0.5
+SCALE_PX = 1.8  # size of light peaks
 MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
 # At larger incidence angles, ground is lost in haze and too foreshortened to resolve lights
 MAX_INCIDENCE_DEG = 82.0
@@ -42,7 +42,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
     The likeliest by asterisms and the best by correlation are aligned.
     """
-    photo, place, params = problem.photo, stage.place, problem.params.asterisms
+    photo, place = problem.photo, stage.place
     assert place is not None
     x, y, z = place.position_ecef_m.tolist()
     lens = replace(
@@ -56,10 +56,11 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
 
     # Light peaks of the photo, and of the index as projected from the place
-    side_px = int(np.clip(field_km / MAP_PIXEL_KM, *params.side_px))
+    # Range of the long side of the light image, with pixels about the size of the map's
+    side_px = int(np.clip(field_km / 0.5, 36, 192))
     small = image.resized(side_px)
     camera = small.camera(lens)
-    peaks = find_light_peaks(small.values, small.weight, stage.n_photo_lights, params.scale_px)
+    peaks = find_light_peaks(small.values, small.weight, stage.n_photo_lights, SCALE_PX)
     vectors, contrast = view_index_lights(problem, camera)
     if len(peaks) < 3 or len(vectors) < 3:
         return []
@@ -69,11 +70,11 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         vectors,
         contrast,
         AsterismParameters(
-            neighbours=params.neighbours,
-            brightness_share=params.brightness_share,
-            size_rad=(params.size_px[0] / camera.focal_px, params.size_px[1] / camera.focal_px),
-            shape_tolerance=params.shape_tolerance,
-            log_size_tolerance=params.log_size_tolerance,
+            neighbours=6,
+            brightness_share=0.4,
+            size_rad=(10.0 / camera.focal_px, 90.0 / camera.focal_px),
+            shape_tolerance=0.12,
+            log_size_tolerance=0.15,
         ),
     )
     attitudes = match(
@@ -82,11 +83,11 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         peaks.contrast,
         MatchParameters(
             brightest=stage.n_photo_lights,
-            neighbours=params.neighbours,
-            sigma_rad=params.sigma_px / camera.focal_px,
-            sigma_share=params.sigma_share,
+            neighbours=6,
+            sigma_rad=1.2 / camera.focal_px,  # of a peak's position
+            sigma_share=0.06,  # by so much more per pixel from the asterism
             scale_free=len(stage.lens.ladder) > 1,
-            kept=params.n_kept,
+            kept=60,
             scales=stage.lens.ladder,
         ),
     )
@@ -128,7 +129,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
 
     Farther peaks are taken from a coarser level, according to the resolution of the camera.
     """
-    index, params = problem.references.index, problem.params.asterisms
+    index = problem.references.index
     assert index is not None
     position = np.asarray(camera.position_ecef_m)
     sizes_km = sorted(index.sizes_km)
@@ -149,7 +150,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
         # larger than those detected in the photo
         cosine = np.maximum(cosine, 1e-3)
         pixel_km = range_m / 1e3 / camera.focal_px / np.sqrt(cosine)
-        sample_km = params.scale_px / LIGHTS.scale_px * pixel_km
+        sample_km = SCALE_PX / LIGHTS.scale_px * pixel_km
         suited = cosine > np.cos(np.radians(MAX_INCIDENCE_DEG))
         if k > 0:
             suited &= sample_km >= np.sqrt(sizes_km[k - 1] * size_km)
@@ -158,7 +159,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
         vectors.append(sight[suited] / range_m[suited, None])
         contrasts.append(level.contrast[near][suited])
     contrast = np.concatenate(contrasts)
-    strongest = np.argsort(-contrast, kind="stable")[: params.n_map_lights]
+    strongest = np.argsort(-contrast, kind="stable")[:4000]
     return np.concatenate(vectors)[strongest], contrast[strongest]
 
 

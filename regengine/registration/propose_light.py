@@ -48,9 +48,8 @@ from regengine.registration.align import (
     make_hypothesis,
     unmirror,
 )
-from regengine.registration.parameters import IndexParams
-from regengine.registration.priors.lens import is_telephoto
-from regengine.registration.priors.tracks import make_tracks
+from regengine.registration.parameters import TRACKS
+from regengine.registration.priors import is_telephoto, make_tracks
 from regengine.registration.types import (
     Hypothesis,
     ImageKind,
@@ -73,19 +72,19 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
     The best distinct ones near a track, or as high as the camera may have flown, are aligned; the
     right camera of such a stage comes first in 184 of 198 cases, whatever its odds.
     """
-    region, params = stage.region, problem.params.index
+    region = stage.region
     assert region is not None
     image = unmirror(problem.photo.image("narrow"), stage.mirrored)
     nominal = problem.photo.nominal
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
-    n_patches_and_places = params.light_earth if region.name == "earth" else params.light_near
+    # Number of patches placed, and of places for each, near a track and on the whole Earth
+    n_patches_and_places = (12, 50) if region.name == "earth" else (6, 10)
     found: list[tuple[PatchPlacement, FloatArray]] = []
     for level_km, nadirs in stage.views:
         level = region.index[level_km]
         found += look_up_light(
             *(level, level_km, image, lens, problem.altitude_km, nadirs),
             *n_patches_and_places,
-            params,
         )
     chosen: list[Hypothesis] = []
     for placement, axes in sorted(found, key=lambda one: -one[0].log10_odds):
@@ -115,7 +114,6 @@ def look_up_light(
     nadirs: FloatArray,
     n_placed: int,
     n_places: int,
-    params: IndexParams,
 ) -> list[tuple[PatchPlacement, FloatArray]]:
     """The likeliest placements of a photo that is not mirrored, for some directions of the nadir.
 
@@ -138,9 +136,9 @@ def look_up_light(
         if plane is None:
             continue
         light = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
-        smooth = blur_to_dark(light, params.light_smooth_px)
-        peaks = find_light_peaks(smooth, plane.weight, params.n_patches)
-        if len(peaks) < params.min_patches:
+        smooth = blur_to_dark(light, 0.6)
+        peaks = find_light_peaks(smooth, plane.weight, 24)
+        if len(peaks) < 6:
             continue
         values, weights = sample_rings(light, plane.weight, peaks.x, peaks.y)
         vectors = plane.points(peaks.x, peaks.y)
@@ -162,7 +160,7 @@ def look_up_light(
         for placement in of_photo
     ]
     placements.sort(key=lambda one: -one[0].log10_odds)
-    best = placements[: params.n_light_fitted]
+    best = placements[:24]
     found: list[tuple[PatchPlacement, FloatArray]] = []
     for number, (photo, axes) in enumerate(zip(photos, photo_axes, strict=True)):
         own = [placement for placement, of in best if of == number]
@@ -178,16 +176,15 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
     region, params = stage.region, problem.params.search
     assert region is not None
     if region.name == "earth":
-        tracks = problem.params.tracks
-        position = locate_camera(camera, tracks)
+        position = locate_camera(camera)
         low_km, high_km = problem.prior.altitude_range_km
-        spare_km = tracks.blind_sigma_km[2]  # a tilt that is not quite right is one in height
+        spare_km = TRACKS.blind_sigma_km[2]  # a tilt that is not quite right is one in height
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
-        track, spread_km = make_tracks(position, None, params=tracks)[0], tracks.blind_sigma_km[0]
+        track, spread_km = make_tracks(position, None)[0], TRACKS.blind_sigma_km[0]
         place = Place(track=track, offset_km=0.0, spread_km=spread_km, share=1.0)
         found = make_hypothesis(problem, stage, place, camera, "narrow")
-        along_m, across_m, up_m = (1e3 * sigma for sigma in tracks.blind_sigma_km)
+        along_m, across_m, up_m = (1e3 * sigma for sigma in TRACKS.blind_sigma_km)
         prior = replace(
             found.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m
         )
@@ -198,7 +195,8 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
         axis=1,
     )
     nearest = int(apart_m.argmin())
-    if apart_m[nearest] > 1e3 * params.max_off_track_km:
+    # Position error caused by tilts and altitudes between those tried
+    if apart_m[nearest] > 250_000.0:
         return None
     place = replace(region.places[nearest], spread_km=params.place_step_km)
     found = make_hypothesis(problem, stage, place, camera, "narrow")

@@ -23,20 +23,25 @@ from regengine.registration.align import (
     score_hypothesis,
     weigh_image,
 )
-from regengine.registration.fit import TestedFit, fit_with_lens_beliefs
+from regengine.registration.fit import fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.priors.lens import read_stage_yields
-from regengine.registration.priors.lit_ground import measure_lit_ground
-from regengine.registration.priors.tracks import Track, expect_seen, make_tracks
+from regengine.registration.priors import (
+    Track,
+    expect_seen,
+    make_tracks,
+    measure_lit_ground,
+    read_stage_yields,
+)
 from regengine.registration.propose_asterisms import propose_asterisms
-from regengine.registration.propose_from_neighbours import propose_from_neighbours
-from regengine.registration.propose_from_placement import propose_from_placement
-from regengine.registration.propose_from_stars import propose_from_stars
+from regengine.registration.propose_from_prior import (
+    propose_from_neighbours,
+    propose_from_placement,
+    propose_from_stars,
+)
 from regengine.registration.propose_light import propose_dense, propose_light
-from regengine.registration.report_result import report_result, report_skipped
-from regengine.registration.streets.register_on_streets import (
+from regengine.registration.register_on_streets import (
     StreetMatch,
     add_advice,
     advise_streets,
@@ -44,6 +49,7 @@ from regengine.registration.streets.register_on_streets import (
     register_on_streets,
     report_on_streets,
 )
+from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.types import (
     Evidence,
     Hypothesis,
@@ -61,42 +67,6 @@ from regengine.registration.windows import MapWindows
 from regengine.store.result import FrameResult
 
 
-def weigh_evidence(
-    problem: Problem,
-    tested: TestedFit,
-    rivals: tuple[Hypothesis, ...],
-    log10_views: float,
-    *,
-    is_ambiguous: bool,
-) -> Match:
-    """Combine three odds against chance: of the lights, the held-out patches and the whole image.
-
-    Patches do not support a fit that another lens contradicts.
-    """
-    (fit, test), params = tested, problem.params.refine
-    camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
-    patches = test.patch_log10_odds
-    hypothesis = fit.hypothesis
-    runner_up = max(rivals, key=lambda one: one.image_log10_odds, default=None)
-    evidence = Evidence(
-        ncc=hypothesis.ncc,
-        runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
-        light_log10_odds=fit.light_log10_odds,
-        patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
-        image_log10_odds=weigh_image(fit.image, camera, fit.levels, params.compared_px, params),
-        log10_views_tested=log10_views,
-        runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds)
-        - log10_views,
-        n_lights=len(fit.lights),
-        n_matched_lights=len(fit.matched),
-        residual_px=fit.refinement.rms_px,
-        held_out_residual_px=test.residual_px,
-    )
-    return Match(
-        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=test.pose_sigma_m
-    )
-
-
 def pose_problem(
     photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
 ) -> Problem:
@@ -104,7 +74,7 @@ def pose_problem(
     tracks: tuple[Track, ...] = ()  # those along which the camera may have been
     if photo.skip_reason is None and prior.position is not None:
         lit_dex = measure_lit_ground(references.light_map)
-        tracks = make_tracks(prior.position, params.clock_window_s, lit_dex, params.tracks)
+        tracks = make_tracks(prior.position, params.clock_window_s, lit_dex)
         seen = prior.seen
         if seen is not None:
             tracks = tuple(expect_seen(track, seen) for track in tracks)
@@ -162,7 +132,7 @@ def register_frame(
         result = report_skipped(problem)
         too_few = any(reason.code == "few_lights" for reason in result.reasons)
         return add_advice(result, advise_streets(problem)) if too_few else result
-    if street_match is not None and is_proven_on_streets(street_match, problem.params.streets):
+    if street_match is not None and is_proven_on_streets(street_match):
         return report_on_streets(problem, street_match)
     result = report_result(problem, state)
     if result.verdict != "accepted" and street_match is not None:
@@ -194,7 +164,7 @@ def search_frame(
     # and, if that gives no proven match, from the match of the lights
     state = SearchState()
     street_match = register_on_streets(problem, state)
-    if is_proven_on_streets(street_match, params.streets):
+    if is_proven_on_streets(street_match):
         state.stop_reason = StopReason.PROVEN
     else:
         search(problem, started_s, state)
@@ -216,13 +186,15 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
     state = state or SearchState()
     budget = params.work_budget
     if problem.prior.cities_probability < params.search.min_cities_probability:
-        budget *= params.search.share_without_cities
+        budget *= 0.43
     images = problem.photo.images
-    if images is not None and images.brightest_sigmas < params.search.min_brightest_sigmas:
-        budget = min(budget, params.work_budget * params.search.share_faint)
+    # The work is reduced if the brightest thousandth of the image has a lower signal-to-noise ratio
+    if images is not None and images.brightest_sigmas < 40.0:
+        budget = min(budget, params.work_budget * 0.2)
     most_work, stages = state.work + budget, generate_stages(problem)
     if may_doubt_lens(problem):
-        told_work = state.work + params.search.share_told_lens * budget
+        # Share of the work done with the given lens; the rest treats the lens as unknown
+        told_work = state.work + 0.85 * budget
         stages = try_stages(problem, stages, state, told_work, started_s)
     if state.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT):
         return state
@@ -319,7 +291,8 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     params, refine = problem.params.search, problem.params.refine
     size_px = refine.compared_px
     leading: list[Hypothesis] = []
-    for kind, most in (("narrow", params.n_compared), ("clipped", params.n_compared_clipped)):
+    # More of the clipped images, which resemble each other
+    for kind, most in (("narrow", 8), ("clipped", 60)):
         leading += [one for one in state.hypotheses if one.image == kind][:most]
 
     def align_once(one: Hypothesis, size_px: int, work: str) -> Hypothesis | None:
@@ -341,7 +314,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     halves = [align_once(one, size_px // 2, "comparison") for one in leading]
     state.compared = sorted((one for one in halves if one is not None), key=rank)
     untested = []
-    for half in state.compared[: params.n_finer + len(state.tested)]:
+    for half in state.compared[: 4 + len(state.tested)]:
         one = align_once(half, size_px, "finer comparison")
         if one is not None and not is_fitted(one):
             untested.append(one)
@@ -358,7 +331,9 @@ def stands_out(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
     """Log10 of the number of views that were tested in the search that found a hypothesis."""
     params = problem.params.search
-    boxes = params.earth_boxes if hypothesis.is_blind else max(state.n_views_tested, 1.0)
+    # Number of boxes on the lit Earth: 10 million km2 in images of 64 pixels of 5 km, 60 rolls, 265
+    # tilts, 8 scales, plain and mirrored
+    boxes = 105_000.0 if hypothesis.is_blind else max(state.n_views_tested, 1.0)
     return params.log10_attitudes + math.log10(boxes)
 
 
@@ -375,5 +350,27 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         one for one in state.compared if not is_same_view(one.camera, chosen.camera, share)
     )
     views = count_views(problem, state, chosen)
-    match = weigh_evidence(problem, best, rivals, views, is_ambiguous=is_ambiguous)
+    # Three odds against chance: of the lights, of the held-out patches, which do not support a fit
+    # that another lens contradicts, and of the whole image
+    (fit, test), refine = best, problem.params.refine
+    camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
+    patches = test.patch_log10_odds
+    hypothesis = fit.hypothesis
+    runner_up = max(rivals, key=lambda one: one.image_log10_odds, default=None)
+    evidence = Evidence(
+        ncc=hypothesis.ncc,
+        runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
+        light_log10_odds=fit.light_log10_odds,
+        patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
+        image_log10_odds=weigh_image(fit.image, camera, fit.levels, refine.compared_px, refine),
+        log10_views_tested=views,
+        runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds) - views,
+        n_lights=len(fit.lights),
+        n_matched_lights=len(fit.matched),
+        residual_px=fit.refinement.rms_px,
+        held_out_residual_px=test.residual_px,
+    )
+    match = Match(
+        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=test.pose_sigma_m
+    )
     state.match = choose_match(match, state.match, share, params.accept)

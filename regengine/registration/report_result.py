@@ -46,21 +46,20 @@ from regengine.registration.accept import (
 )
 from regengine.registration.align import locate_camera
 from regengine.registration.control_points import (
+    MIN_HULL_SHARE,
     compute_chance_within,
     hull_area,
     measure_spread,
     select_control_points,
 )
-from regengine.registration.hold_out import measure_pose_sigma_m
+from regengine.registration.fit import measure_pose_sigma_m
 from regengine.registration.parameters import (
     LENS,
+    TRACKS,
     WORK_BUDGETS,
     AcceptParams,
-    PointParams,
-    TrackParams,
 )
-from regengine.registration.priors.lit_ground import is_dark
-from regengine.registration.priors.tracks import list_offsets
+from regengine.registration.priors import is_dark, list_offsets
 from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 from regengine.store.result import (
@@ -77,12 +76,8 @@ from regengine.store.result import (
 )
 from regengine.store.result import Hypothesis as HypothesisRecord
 
-# Elevation of the Sun at civil dusk, when lamps are lit
-DUSK_DEG = -6.0
 # What was given is doubted if it differs from the solution by more sigmas of both
 MAX_SIGMAS = 3.0
-# ``regengine maps get`` makes a map of 20 arcsec
-FINER_MAP_DEG = 21.0 / 3600.0
 
 
 def report_skipped(problem: Problem) -> FrameResult:
@@ -107,7 +102,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
             frame, position, info, *explain_no_match(problem, state), **sources
         )
     fit, evidence, hypothesis = match.fit, match.evidence, match.hypothesis
-    points = select_control_points(fit, match.camera, problem.params.points)
+    points = select_control_points(fit, match.camera)
     chance = 1.0
     if points:
         # The place can be certain while a control point is not: near the limb, or in a crop whose
@@ -116,9 +111,9 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     verdict, reasons = judge(problem, state, match, points, chance)
     if verdict != "no_match":
         prior = problem.prior
-        reasons = (*doubt_given(frame, prior, match, problem.params.tracks), *reasons)
+        reasons = (*doubt_given(frame, prior, match), *reasons)
         if hypothesis.is_blind:
-            position = locate_camera(match.camera, problem.params.tracks)
+            position = locate_camera(match.camera)
         elif position is not None and position.alternative is not None:
             other = position.alternative
             position = other if hypothesis.track.source == other.source else position
@@ -144,7 +139,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
         contrast=fit.lights.contrast,
         matched=matched,
     )
-    remarks = remark_on_points(points, lights, fit.image.factor, problem.params.points)
+    remarks = remark_on_points(points, lights, fit.image.factor)
     result = replace(result, reasons=(*reasons, *remarks), detections=lights)
     return record_match(result, match, points)
 
@@ -223,7 +218,7 @@ def judge(
     params, evidence = problem.params.accept, match.evidence
     p_right = chance * probability(evidence, params)
     reasons = (
-        *doubt_height(problem.photo.frame, problem.prior, match, problem.params.tracks),
+        *doubt_height(problem.photo.frame, problem.prior, match),
         *list_review_reasons(match, points, params),
     )
     is_blind = match.hypothesis.is_blind
@@ -258,10 +253,11 @@ def judge(
             reasons = (Reason(code="low_probability", text=text),)
     if verdict == "review":
         covered_share = measure_covered_share(problem)
-        uncovered = tell_uncovered(covered_share, problem.params.accept)
+        uncovered = tell_uncovered(covered_share)
         more = (*uncovered, *tell_unfinished(problem, state))
         step_deg = problem.references.light_map.info.resolution_deg
-        if step_deg > FINER_MAP_DEG and any(one.code == "imprecise" for one in reasons):
+        # ``regengine maps get`` makes a map of 20 arcsec
+        if step_deg > 21.0 / 3600.0 and any(one.code == "imprecise" for one in reasons):
             text = (
                 f"the night-light map has pixels of {111_195.0 * step_deg:.0f} m: a finer one may "
                 "place the photo better (regengine maps get)"
@@ -294,7 +290,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         )
         return (Reason(code="dark_map", text=text),)
     covered_share = measure_covered_share(problem)
-    uncovered = tell_uncovered(covered_share, problem.params.accept)
+    uncovered = tell_uncovered(covered_share)
     if covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
     if problem.is_blind:
@@ -346,9 +342,10 @@ def measure_covered_share(problem: Problem) -> float:
     return float(inside.mean())
 
 
-def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, ...]:
+def tell_uncovered(covered_share: float) -> tuple[Reason, ...]:
     """Reason if the map covers too little of the ground that the photo can show."""
-    if covered_share >= params.min_covered_share:
+    # A map that covers less of the visible ground may not contain the place
+    if covered_share >= 0.5:
         return ()
     text = (
         f"the night-light map covers {100.0 * covered_share:.0f} % of the ground that this "
@@ -357,7 +354,7 @@ def tell_uncovered(covered_share: float, params: AcceptParams) -> tuple[Reason, 
     return (Reason(code="outside_map", text=text),)
 
 
-def doubt_given(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> list[Reason]:
+def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:
     """List what was given and contradicts the camera beyond the sigmas of both."""
     found: list[Reason] = []
     seen = prior.seen
@@ -369,8 +366,8 @@ def doubt_given(frame: Frame, prior: Prior, match: Match, params: TrackParams) -
         found.append(Reason(code="centre_suspect", text=text))
     if prior.placement is not None:  # by a person, who has seen what was given
         return found
-    found += doubt_position(frame, prior, match, params)
-    outside = list(doubt_height(frame, prior, match, params))
+    found += doubt_position(frame, prior, match)
+    outside = list(doubt_height(frame, prior, match))
     if is_lens_off(frame, match) and not any("the scale fits" in one.text for one in outside):
         assert frame.focal_px is not None
         assert frame.focal_mm is not None
@@ -395,12 +392,10 @@ def doubt_given(frame: Frame, prior: Prior, match: Match, params: TrackParams) -
     return found
 
 
-def doubt_position(
-    frame: Frame, prior: Prior, match: Match, params: TrackParams
-) -> Iterator[Reason]:
+def doubt_position(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
     """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
     hypothesis, first = match.hypothesis, prior.position
-    solved = locate_camera(match.camera, params)
+    solved = locate_camera(match.camera)
     either = () if first is None else (first, first.alternative)
     orbit = next((one for one in either if one is not None and one.source == "tle"), None)
     time_from = frame.sources.get("time", "given").partition(" ")[0]
@@ -425,7 +420,7 @@ def doubt_position(
         late_s = make_solved_camera(match.camera, hypothesis).along_track_offset_s
         assert late_s is not None
         slide_s = orbit.sigma_along_km / hypothesis.track.speed_km_s
-        if abs(late_s) <= max(params.usual_clock_s, MAX_SIGMAS * slide_s):
+        if abs(late_s) <= max(TRACKS.usual_clock_s, MAX_SIGMAS * slide_s):
             return
         text = ""
     elif not contradicts(solved, orbit):
@@ -433,7 +428,7 @@ def doubt_position(
     else:
         away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
         text = f"solved position is {away_km:,.0f} km from that of the time ({time_from}); "
-        late_s = find_time_that_fits_s(match.camera, orbit, params.night_sun_deg)
+        late_s = find_time_that_fits_s(match.camera, orbit, TRACKS.night_sun_deg)
     if late_s is None:
         text += "the station was not near it within a day: check date and time"
     else:
@@ -449,14 +444,14 @@ def doubt_position(
     yield Reason(code="clock_suspect", text=text)
 
 
-def doubt_height(frame: Frame, prior: Prior, match: Match, params: TrackParams) -> Iterator[Reason]:
+def doubt_height(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
     """Reason to review a camera at a height at which the station did not fly at the photo's time.
 
     Heights are outside if they are so by three sigmas, or by more than a search lists.
     """
     height_km, sigma_km = find_height_km(match)
     low_km, high_km = flown_heights_km(frame.time_utc)
-    spare_km = params.blind_sigma_km[2]
+    spare_km = TRACKS.blind_sigma_km[2]
     allowed_km = min(MAX_SIGMAS * sigma_km, spare_km)
     is_dated = frame.time_utc is not None and doubt_time(frame.time_utc) is None
     if not is_dated and prior.altitude_range_km != ANY_KM:  # of a mission, as they are listed
@@ -512,7 +507,8 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
         sun_deg = [sun_moon(time_utc, point.lon, point.lat).sun_elevation_deg for point in points]
         # Use the point with the highest Sun in a daytime photo, and with the lowest at night
         nearest_deg = max(sun_deg) if is_day else min(sun_deg)
-        if is_day and nearest_deg < DUSK_DEG:
+        # Elevation of the Sun at civil dusk, when lamps are lit
+        if is_day and nearest_deg < -6.0:
             why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
         elif not is_day and nearest_deg > 0.0:
             why = f"when the Sun was {nearest_deg:.0f} degrees above the horizon there"
@@ -596,7 +592,8 @@ def diagnose(
     saturation, lit = match.fit.levels[0].saturation, match.fit.view > 0.05
     if saturation is not None and lit.any():
         share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
-        if share > params.max_saturated_share:
+        # Maximum share of the light that falls on saturated map, which has no texture
+        if share > 0.25:
             text = (
                 "the night-light map is saturated where the photo is bright, so it shows no "
                 "structure there; use a radiance product"
@@ -609,7 +606,7 @@ def diagnose(
 
 
 def remark_on_points(
-    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float, params: PointParams
+    points: tuple[ControlPoint, ...], lights: DetectedLights, factor: float
 ) -> Iterator[Reason]:
     """Remark on the limits of the four points; these are not doubts about the camera.
 
@@ -619,10 +616,10 @@ def remark_on_points(
         return
     places = np.array([(point.x, point.y) for point in points])
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
-    hull_share, wide = measure_spread(places, hull_area(matched), params)
+    hull_share, wide = measure_spread(places, hull_area(matched))
     if not wide:
         where = f"cover {100.0 * hull_share:.0f} % of the area of the matched lights"
-        if hull_share >= params.min_hull_share:
+        if hull_share >= MIN_HULL_SHARE:
             where = "are close together"
         text = (
             f"the control points {where}; outside them use the GeoTIFF export, not the four points"

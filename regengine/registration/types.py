@@ -27,9 +27,7 @@ from matchers.lights.verify import LightPeaks
 from regengine.maps.reference import NightLights
 from regengine.orbit.position import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
-from regengine.registration.priors.lens import LensBelief
-from regengine.registration.priors.lit_ground import Seen
-from regengine.registration.priors.tracks import Track
+from regengine.registration.priors import LensBelief, Seen, Track
 from regengine.registration.windows import MapWindows, StreetMap
 from regengine.store.result import Reason
 
@@ -37,8 +35,8 @@ if TYPE_CHECKING:
     from regengine.maps.index.earth import EarthIndex
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
-    from regengine.registration.priors.neighbours import NeighbourPrior
-    from regengine.sky.stars.attitude import StarAttitude
+    from regengine.registration.priors import NeighbourPrior
+    from regengine.sky.stars.solve import StarAttitude
 
 
 def sample_sky(limb: Limb, width_px: int, height_px: int) -> tuple[FloatArray, FloatArray]:
@@ -319,7 +317,7 @@ class Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class FitTest:
-    """Results of the tests of a fit, see `hold_out.test_fit`.
+    """Results of the tests of a fit, see `fit.test_fit`.
 
     residual_px: Residual of held-out patches, one sigma per axis; infinite if they are too few.
     log10_odds: Odds against chance that held-out patches match where the fit predicts them.

@@ -13,8 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from regengine.registration.parameters import NeighbourParams
-from regengine.registration.priors.neighbours import (
+from regengine.registration.priors import (
+    MAX_APART_S,
     FrameFacts,
     NeighbourPrior,
     SolvedReference,
@@ -89,9 +89,8 @@ class SecondSearch:
             return None
         references = self._references[facts.camera_body]
         moment_s = facts.time_utc.timestamp()
-        apart_s = NeighbourParams().max_apart_s
-        first = bisect_left(references, (moment_s - apart_s, -1))
-        last = bisect_right(references, (moment_s + apart_s, 1 << 62))
+        first = bisect_left(references, (moment_s - MAX_APART_S, -1))
+        last = bisect_right(references, (moment_s + MAX_APART_S, 1 << 62))
         near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
         # The nearest in time, at most half a day apart, in ascending frame order
         chosen = sorted(frame_index for _, frame_index in near[:MAX_REFERENCES])

@@ -19,8 +19,7 @@ from regengine.maps.reference import LightMap
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
-from regengine.registration.priors.lit_ground import Seen
-from regengine.registration.priors.neighbours import SOURCE, NeighbourPrior
+from regengine.registration.priors import SOURCE, NeighbourPrior, Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
 from regengine.registration.types import Prior, SearchReferences
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from regengine.maps.lights import KindName
     from regengine.orbit.propagation import CameraPosition
     from regengine.registration.types import Problem
-    from regengine.sky.stars.attitude import StarAttitude
+    from regengine.sky.stars.solve import StarAttitude
 
 
 # A photo that may be by day with such a probability is tried on a day map, which takes seconds
@@ -101,7 +100,7 @@ def _register(
         inputs.day
         and sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > MIN_BY_DAY_PROBABILITY
     ):
-        from regengine.registration.day.register_on_day import register_on_day
+        from regengine.registration.register_on_day import register_on_day
 
         prior = Prior(position=position, neighbours=hints)
         by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
@@ -165,7 +164,7 @@ def _search_photo(
 
 def read_stars_above(problem: Problem) -> StarAttitude | None:
     """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
-    from regengine.registration.propose_from_stars import read_sky
+    from regengine.registration.propose_from_prior import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     try:
@@ -191,13 +190,13 @@ def register_from(
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
     Earth; LightMapError if the map cannot be read, or does not hold the place.
     """
-    from regengine.registration.propose_from_placement import locate_placed
+    from regengine.registration.propose_from_prior import locate_placed
 
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
     prior = Prior(position=locate_placed(placed, frame, tles), placement=placed)
     if kind == "day":
-        from regengine.registration.day.register_on_day import register_on_day
+        from regengine.registration.register_on_day import register_on_day
 
         return register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
     references = SearchReferences(light_map=light_map, streets=street_maps_of(inputs.streets))

@@ -19,7 +19,7 @@ from regengine.io.checksums import compute_sha256
 from regengine.io.extras import is_missing, make_missing_error
 from regengine.io.plain import make_printable
 from regengine.io.urls import Url
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.registration.priors import NeighbourPrior
 from regengine.runs.same_settings import RunSettings
 from regengine.store.read import (
     frame_identity,

@@ -29,7 +29,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, read_frame
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.registration.priors import NeighbourPrior
 from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
 from regengine.runs.plan import count_reasons_to_redo, read_stored_verdicts
 from regengine.runs.remote import provide_photos

@@ -22,8 +22,7 @@ from detectors.constants import HEIGHT_RANGE_KM
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import Bounds
 from regengine.maps.lights import KindName
-from regengine.registration.parameters import LENS
-from regengine.registration.streets.parameters import StreetParams
+from regengine.registration.parameters import LENS, MAX_STREET_SAMPLE_M
 from regengine.store.result import BY_DAY, FrameResult
 from regengine.store.rows import StoredFrame
 
@@ -134,7 +133,7 @@ def _is_fine(result: FrameResult) -> bool:
         return True
     height_km = HEIGHT_RANGE_KM[0] if result.nadir is None else result.nadir.altitude_km
     sample_m = height_km * result.pixel_pitch_um / result.focal_mm
-    return sample_m <= FINER * StreetParams().max_sample_m
+    return sample_m <= FINER * MAX_STREET_SAMPLE_M
 
 
 def _is_near(result: FrameResult, bounds: Bounds | None) -> bool:

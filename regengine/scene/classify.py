@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.scene.context import MAX_SIGMA_ALONG_KM, apply_context
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import OTHER
-from regengine.scene.model_file import load_scene_model
-from regengine.scene.models import SceneAnswer
+from regengine.scene.models import SceneAnswer, load_scene_model
 from regengine.scene.picture import read_scene_picture
 from regengine.scene.quality import photo_quality, read_for_quality
 from regengine.scene.result import Scene, table_line
@@ -27,17 +27,9 @@ NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
 # The same holds for known other content: spacecraft, hardware, empty windows. Content outside the
 # model's gate may be anything
 KNOWN_OTHER = "something else"
-# The sum of their probabilities was 0.56 at most in 349 registrable frames of the simulated
-# benchmark's training half, without "something else", by the first model that shipped; with it,
-# 0.07 at most in 68 further frames by the present model
-SKIP_PROBABILITY = 0.7
 # A picture that certainly shows only the sky has no ground either: of 150 drawn photos of cities
 # (training half) none had this probability; two had 0.95 and 0.96 for stars
 NIGHT_SKY = ("aurora", "moon", "stars")
-SURE_PROBABILITY = 0.97
-# No photo is skipped that may show cities as well: of 42 photos of cities, left out of training in
-# turn, the lowest probability was 0.07, in a photo with lightning that resembles a sunset
-MIN_CITIES_PROBABILITY = 0.05
 
 
 # What to try with photos of other classes than cities
@@ -107,7 +99,11 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
 def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
     """Output of ``regengine classify`` for a photo; with ``keep``, the complete `Scene`, too."""
     scene = classify_photo(path, inputs)
-    return Answer(line=scene.to_json(), text=table_line(scene), kept=scene if keep else None)
+    return Answer(
+        line=json.dumps(scene.to_dict(), allow_nan=False),
+        text=table_line(scene),
+        kept=scene if keep else None,
+    )
 
 
 def _find_position(frame: Frame, tle: tuple[Path, ...]) -> tuple[CameraPosition | None, str | None]:
@@ -169,11 +165,14 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     if answer.explained and not night:
         found[KNOWN_OTHER] = answer.probabilities.get(OTHER, 0.0)
     sky = {name: answer.probabilities.get(name, 0.0) for name in NIGHT_SKY}
-    if max(sky.values()) >= SURE_PROBABILITY:
+    if max(sky.values()) >= 0.97:
         found |= sky
-    if sum(found.values()) < SKIP_PROBABILITY or (
-        answer.probabilities.get("cities", 0.0) >= MIN_CITIES_PROBABILITY
-    ):
+    # The sum of the probabilities of unregistrable classes was 0.56 at most in 349 registrable
+    # frames of the simulated benchmark's training half, without "something else", by the first
+    # model that shipped; with it, 0.07 at most in 68 further frames by the present model No photo
+    # is skipped that may show cities as well: of 42 photos of cities, left out of training in turn,
+    # the lowest probability was 0.07, in a photo with lightning that resembles a sunset
+    if sum(found.values()) < 0.7 or (answer.probabilities.get("cities", 0.0) >= 0.05):
         return None
     likeliest = max(found, key=lambda name: found[name])
     text = (

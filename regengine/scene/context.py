@@ -24,7 +24,6 @@ _CREWS = re.compile(r"nikon|kodak|canon|sony|hasselblad|red\b", re.IGNORECASE)
 _CREWS_FACTORS = {"infrared": 0.05}
 # One sigma along the track, above which the error of the Sun's elevation exceeds 10 degrees
 MAX_SIGMA_ALONG_KM = 1100.0
-SUN_RADIUS_DEG = 0.27
 # Sun elevations at the nadir, degrees, for which `SUN_FACTORS` are given. Between them, the
 # logarithms of the factors are interpolated linearly; outside, they are constant.
 SUN_KNOTS_DEG = (-40.0, -30.0, -20.0, -10.0, 0.0, 10.0, 30.0)
@@ -56,7 +55,6 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
 # Picture and clock contradict each other if the agreement with the ephemeris is below this
 MIN_AGREEMENT = 0.10
-IMPOSSIBLE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +155,7 @@ def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
     """Day, twilight or night, from the Sun's elevation at the nadir and the horizon dip."""
     if sun_elevation_deg > 0.0:
         return "day"
-    return "night" if sun_elevation_deg <= -(dip_deg + SUN_RADIUS_DEG) else "twilight"
+    return "night" if sun_elevation_deg <= -(dip_deg + 0.27) else "twilight"
 
 
 def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
@@ -179,7 +177,7 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     factors = prior(ephemeris)
     agreement = sum(p * factors.get(name, 1.0) for name, p in probabilities.items()) / total
     shown = max(probabilities, key=lambda name: probabilities[name])
-    if agreement >= MIN_AGREEMENT or factors.get(shown, 1.0) > IMPOSSIBLE:
+    if agreement >= MIN_AGREEMENT or factors.get(shown, 1.0) > 0.05:
         return None
     thing = "the Moon" if shown == "moon" else shown
     return (

@@ -11,10 +11,15 @@ scikit-learn: numpy evaluates the arrays.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +27,9 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, logsumexp
 
 from detectors.types import FloatArray
+from regengine.errors import ConfigError
+from regengine.io.atomic import write_whole
+from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
 # Standardised features are clipped at this many standard deviations: a feature that hardly varied
@@ -30,7 +38,6 @@ LIMIT_SIGMA = 3.0
 
 # Numbers of clusters to try, up to what the number of rows allows
 COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
-ROWS_PER_CLUSTER = 4
 SHAPES = ("spherical", "tied", "diag", "full")
 # Principal axes: a larger number would need more labelled photos than a person provides
 VARIANCE_KEPT, MAX_AXES = 0.9, 12
@@ -43,9 +50,6 @@ MIN_VARIANCE = 0.05
 # overall share
 PRIOR_LABELS, MIN_SHARE = 0.5, 1e-9
 
-# Inverse of the L2 penalty of the logistic regression. Among 0.01 to 1, this value classified most
-# of the shipped model's photos correctly, with groups left out
-STRENGTH = 0.03
 # In a photo that shows several classes, the first class has this share of the vote; the others
 # share the rest
 FIRST_SHARE = 0.7
@@ -228,7 +232,7 @@ def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
 
 
 def _counts(rows: int) -> list[int]:
-    return [count for count in COUNTS if count <= max(rows // ROWS_PER_CLUSTER, 1)]
+    return [count for count in COUNTS if count <= max(rows // 4, 1)]
 
 
 def _fit_mixture(z: FloatArray, count: int, shape: str, seed: int) -> Any:
@@ -342,7 +346,9 @@ def fit_logistic(samples: Samples) -> Logistic:
     others = (1.0 - FIRST_SHARE) / np.maximum(number - 1, 1)
     share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
     share[number[rows] == 1] = 1.0
-    pipeline = make_standardised(LogisticRegression(C=STRENGTH, max_iter=2000)).fit(
+    # Inverse of the L2 penalty of the logistic regression. Among 0.01 to 1, this value classified
+    # most of the shipped model's photos correctly, with groups left out
+    pipeline = make_standardised(LogisticRegression(C=0.03, max_iter=2000)).fit(
         samples.features[rows], shown, logisticregression__sample_weight=balanced[rows] * share
     )
     fitted, present = pipeline[-1], pipeline[-1].classes_
@@ -398,18 +404,16 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
             tested = fold.test[known]
             likelihood[tested] = without.log_likelihood(samples.features[tested])
     judged = np.isfinite(likelihood)
-    if judged.any():
-        threshold = compute_weighted_quantile(likelihood[judged], samples.weights[judged], QUANTILE)
-    else:
-        threshold = float(mixture.log_likelihood(samples.features).min())
-    return Gate(mixture=mixture, threshold=threshold)
-
-
-def compute_weighted_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
-    """Weighted quantile, linearly interpolated between the values."""
+    if not judged.any():
+        return Gate(
+            mixture=mixture, threshold=float(mixture.log_likelihood(samples.features).min())
+        )
+    # Weighted quantile, linearly interpolated between the values
+    values, weights = likelihood[judged], samples.weights[judged]
     order = np.argsort(values)
     below = np.cumsum(weights[order]) - 0.5 * weights[order]
-    return float(np.interp(share * weights.sum(), below, values[order]))
+    threshold = float(np.interp(QUANTILE * weights.sum(), below, values[order]))
+    return Gate(mixture=mixture, threshold=threshold)
 
 
 # ---- Probability calibration
@@ -572,3 +576,176 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
     """Additional classes that a photo probably shows, the most probable first."""
     shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
     return tuple(sorted(shown, key=lambda name: -probabilities[name]))
+
+
+# ---- The file: one validated JSON of plain arrays, without executable code
+
+FORMAT = "regengine-scene-model"
+FORMAT_VERSION = 2
+AGAIN = "train it again with `regengine train LABELS.csv --out {name}`"
+PARTS: Mapping[str, type[Any]] = {
+    "scaler": Scaler,
+    "axes": Axes,
+    "mixture": Mixture,
+    "gate": Gate,
+    "calibration": Calibration,
+    "training": TrainingRecord,
+}
+# Arrays and their shapes: F features, D axes, K clusters, C classes
+ARRAYS = {
+    "mean": "F",
+    "scale": "F",
+    "directions": "FD",
+    "weights": "K",
+    "means": "KD",
+    "whitening": "KDD",
+    "shares": "KC",
+    "coefficients": "FC",
+    "intercepts": "C",
+    "ceiling": "C",
+    "photos": "C",
+    "groups": "C",
+    "simulated": "C",
+    "confusion": "CC",
+}
+
+
+def read_scene_model(path: Path) -> SceneModel:
+    """Read and validate a model written by `write_scene_model`.
+
+    Raises ConfigError if the file cannot be read, is damaged, has another format, or was trained on
+    other features than the present ones.
+    """
+    again = AGAIN.format(name=path.name)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f"its format is not {FORMAT!r}")
+        if content.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"its format_version is {content.get('format_version')!r}, not {FORMAT_VERSION}: "
+                "another version of regengine wrote it"
+            )
+        if content.pop("sha256", None) != _seal(content):
+            raise ValueError("it was changed or damaged after it was written")
+        _check_features(path, content)
+        return _model(content)
+    except ConfigError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ConfigError(f"{path}: not a valid scene model ({what}); {again}.") from error
+
+
+def write_scene_model(path: Path, model: SceneModel) -> None:
+    """Write a model atomically: one line per part, with a checksum of all of them.
+
+    Equal models give equal bytes. Raises ConfigError if the file cannot be written.
+    """
+    content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
+    lines = {
+        name: json.dumps(value, default=np.ndarray.tolist, allow_nan=False)
+        for name, value in content.items()
+    }
+    lines["sha256"] = json.dumps(_seal(content))
+    text = "{\n" + ",\n".join(f'"{name}": {line}' for name, line in lines.items()) + "\n}\n"
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: the scene model cannot be written ({error.strerror or error})."
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def load_scene_model(path: Path | None = None) -> SceneModel:
+    """Load a model, by default that of this version; cached."""
+    return read_scene_model(path or Path(str(files("regengine.scene") / "scene_model.json")))
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content, independent of white space."""
+    text = json.dumps(content, default=np.ndarray.tolist, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_features(path: Path, content: Mapping[str, Any]) -> None:
+    """Reject a model of other features: its coefficients would not apply."""
+    theirs, ours = dict(content["feature_versions"]), feature_versions()
+    differ = [
+        f"{family} has version {theirs.get(family, 0)} there and {ours.get(family, 0)} here"
+        for family in sorted({*theirs, *ours})
+        if theirs.get(family) != ours.get(family)
+    ]
+    if not differ and content["feature_names"] != list(feature_names()):
+        differ = ["their names differ"]
+    if differ:
+        raise ConfigError(
+            f"{path}: trained on other features than this version computes ({', '.join(differ)}); "
+            f"{AGAIN.format(name=path.name)}."
+        )
+
+
+def _model(content: Mapping[str, Any]) -> SceneModel:
+    """Build a model from the content of its file; checks shapes and finite numbers."""
+    for name in ("feature_names", "classes"):
+        told = content[name]
+        if not isinstance(told, list) or not told or len(set(map(str, told))) < len(told):
+            raise ValueError(f"{name} is not a list of distinct names")
+    if OTHER not in content["classes"]:
+        raise ValueError(f"classes lacks {OTHER!r}")
+    length = {"F": len(content["feature_names"]), "C": len(content["classes"])}
+    kind = NamedClusters if "mixture" in content["classifier"] else Logistic
+    found = _build(SceneModel, {**content, "classifier": None}, length)
+    model: SceneModel = replace(found, classifier=_build(kind, content["classifier"], dict(length)))
+    curve = model.calibration
+    if (
+        min(curve.slope, curve.margin_slope) <= 0.0
+        or not 0.0 < curve.floor < curve.ceiling.min() <= curve.ceiling.max() < 1.0
+    ):
+        raise ValueError("slopes, floor and ceiling are not in order")
+    if not MIN_UNEXPLAINED <= curve.unexplained < 1.0:
+        raise ValueError(f"unexplained is not between {MIN_UNEXPLAINED} and 1")
+    return model
+
+
+def _build(kind: type[Any], table: Mapping[str, Any], length: dict[str, int]) -> Any:
+    """Build a part of the model; each letter of a shape has one length, greater than 0, in it."""
+    found: dict[str, Any] = {}
+    for one in fields(kind):
+        name, value = one.name, table[one.name]
+        if name in PARTS:
+            whole = kind is SceneModel  # clusters and axes of gate and classifier differ in number
+            found[name] = _build(PARTS[name], value, dict(length) if whole else length)
+        elif name in ARRAYS:
+            array = np.array(value, np.float64)
+            if array.ndim != len(ARRAYS[name]) or any(
+                size == 0 or size != length.setdefault(letter, size)
+                for letter, size in zip(ARRAYS[name], array.shape, strict=True)
+            ):
+                raise ValueError(f"{name} has a shape that does not fit the other parts")
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name} has values that are not finite")
+            widths = np.einsum("kii->ki", array) if name == "whitening" else array
+            if name in ("scale", "weights", "whitening") and widths.min() <= 0.0:
+                raise ValueError(f"{name} is not positive")
+            if one.type == "IndexArray":
+                array = array.astype(np.intp)
+            found[name] = tuple(array.astype(int).tolist()) if "tuple" in one.type else array
+        elif one.type == "float":
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not np.isfinite(value):
+                raise ValueError(f"{name} is not a finite number")
+            found[name] = float(value)
+        elif one.type == "str":
+            found[name] = str(value)
+        elif one.type.startswith("tuple[str"):
+            found[name] = tuple(str(each) for each in value)
+        elif one.type.startswith("Mapping"):
+            convert = {"str": str, "int": int, "float": float}[one.type.split()[-1].rstrip("]")]
+            found[name] = {str(key): convert(each) for key, each in value.items()}
+        else:
+            found[name] = value
+    return kind(**found)

@@ -17,9 +17,6 @@ from regengine.scene.picture import ScenePicture
 
 # Blur
 TILE_PX = 256
-MAX_TILES = 20
-# Tiles are chosen by the strength of detail of this size, which noise does not affect
-COARSE_PX = 8
 # Gaussians (sigma in pixels, reduction) at which the gradient energy is measured; the coarser ones
 # on copies reduced by the second number
 SCALES_PX = ((0.7, 1), (1.0, 1), (1.4, 1), (2.0, 1), (2.8, 2), (4.0, 2), (5.6, 4))
@@ -38,17 +35,12 @@ MODEL_ERROR, NOISE_ERROR = 0.05, 0.3
 BLOCK_PX, CALM_SHARE, CALM_SCALE = 32, 8, 4
 SURE_NOISE = 0.9
 NOISE_PARTS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95, 1.0)
-MIN_DETAIL = 2.0  # of 255, standard deviation of a tile's coarse samples
 DIFFERENCE = np.array([[-0.5, 0.0, 0.5]], np.float32)
 # Sharpness is one half at this sigma
 HALF_SHARP_PX = 1.6
 # Clouds by day and by moonlight
 DAY, NIGHT = ("day",), ("night_nocity", "cities")
-# Space, station and window frames are darker than ground by day
-DARK_BY_DAY = 0.08
 MIN_GROUND = 0.05  # share of the picture
-# Haze covers the whole ground: the darkest twentieth of each colour is subtracted.
-DARKEST = 0.05
 # Clouds are then white: their smallest colour is above this (as displayed, 0 to 1) and above this
 # share of the brightest cloud's, and their saturation is not above this. Set on 23 real day photos
 # whose cover was estimated by eye: 0.11 mean error, rank correlation 0.83.
@@ -56,15 +48,9 @@ WHITE_FROM, WHITE_SHARE, COLOURFUL = 0.20, 0.45, 0.60
 # By moonlight, ground and clouds must have at least this brightness, and clouds at most this
 # saturation
 LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
-FLASH = 0.75  # lightning and the lit limb are brighter
-MIN_MOONLIT = 0.12  # share of the picture with even illumination, as only the Moon provides
-# Minimum separation of two classes of brightness: share of the variance (Otsu 1979)
-APART = 0.6
 # Lamps make their surroundings uneven: standard deviation over mean, as displayed
 EVEN = 0.16
 LAMP_PX, SMOOTH_PX = 9, 5
-# Exposure. A light meter aims at a grey of this luminance
-MIDDLE_GREY = 0.18
 # Longer sides are reduced to limit memory; 45 megapixels have 8,256 px
 MAX_PX = 8_400
 
@@ -123,7 +109,8 @@ def measure_exposure(picture: ScenePicture) -> Exposure:
     light = picture.luminance[picture.shown]
     highest = picture.rgb.max(axis=2)[picture.shown]
     return Exposure(
-        stops=float(np.log2(max(float(light.mean()), 1e-6) / MIDDLE_GREY)),
+        # A light meter aims at a grey of this luminance
+        stops=float(np.log2(max(float(light.mean()), 1e-6) / 0.18)),
         clipped=float(np.mean(highest >= CLIPPED_FROM)),
         black=float(np.mean(highest < 2.5 / 255.0)),
     )
@@ -175,16 +162,18 @@ def _choose_tiles(grey: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
     side = min(TILE_PX, height, width) // (2 * BLOCK_PX) * (2 * BLOCK_PX)
     if side < 2 * BLOCK_PX:
         return []
-    step = side // COARSE_PX
+    # Tiles are chosen by the strength of detail of this size, which noise does not affect
+    step = side // 8
     rows, cols = height // side, width // side
     whole = grey[: rows * side, : cols * side]
     # Means of blocks, which suppress noise
     coarse = cv2.resize(whole, (cols * step, rows * step), interpolation=cv2.INTER_AREA)
     detail = coarse.reshape(rows, step, cols, step).std(axis=(1, 3)).ravel()
     tiles = []
-    for index in np.argsort(-detail)[:MAX_TILES]:
+    for index in np.argsort(-detail)[:20]:
         row, col = divmod(int(index), cols)
-        if detail[index] > MIN_DETAIL:
+        # Of 255, standard deviation of a tile's coarse samples
+        if detail[index] > 2.0:
             tiles.append(grey[row * side : (row + 1) * side, col * side : (col + 1) * side])
     return tiles
 
@@ -262,53 +251,52 @@ def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
     Otsu, N. (1979), IEEE Transactions on Systems, Man, and Cybernetics 9, 62.
     """
     if category in DAY:
-        return _measure_clouds_by_day(picture)
+        ground = picture.shown & (picture.lightness > 0.08)
+        if ground.mean() < MIN_GROUND:
+            return None
+        clear = picture.rgb[ground]
+        # Haze covers the whole ground: the darkest twentieth of each colour is subtracted.
+        clear = np.maximum(clear - np.quantile(clear, 0.05, axis=0), 0.0)
+        least = clear.min(axis=1)
+        bright = max(WHITE_FROM, WHITE_SHARE * float(np.quantile(least, 0.998)))
+        return float(np.mean((least > bright) & (_colourfulness(clear) < COLOURFUL)))
     if category in NIGHT:
-        return _measure_clouds_by_moonlight(picture)
+        stored = np.round(255.0 * picture.rgb).astype(np.uint8)
+        # Lamps are small: the median around them is that of the ground
+        calm = cv2.medianBlur(stored, LAMP_PX).astype(np.float32) / np.float32(255.0)
+        mean = np.asarray(cv2.GaussianBlur(calm, (0, 0), SMOOTH_PX), np.float32)
+        raw = picture.rgb.max(axis=2)
+        size = (2 * LAMP_PX + 1, 2 * LAMP_PX + 1)
+        level = cv2.blur(raw, size)
+        spread = np.sqrt(np.maximum(cv2.blur(raw * raw, size) - level**2, 0.0))
+        light, grey = mean.max(axis=2), _colourfulness(mean) < GREY_BY_NIGHT
+        # Lightning and the lit limb are brighter
+        lit = (
+            picture.shown
+            & (light > LIGHT_BY_NIGHT)
+            & (light < 0.75)
+            & (spread < EVEN * level + 0.02)
+        )
+        # Share of the picture with even illumination, as only the Moon provides
+        if (lit & grey).mean() < 0.12:
+            return None
+        # Otsu's threshold, and the share of the variance between the two classes
+        counts, edges = np.histogram(light[lit], 128, (0.0, 1.0))
+        middle = 0.5 * (edges[1:] + edges[:-1])
+        share = counts / counts.sum()
+        below, first = np.cumsum(share), np.cumsum(share * middle)
+        total = first[-1]
+        variance = float((share * (middle - total) ** 2).sum())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            between = (total * below - first) ** 2 / (below * (1.0 - below))
+        between = np.nan_to_num(between, nan=0.0, posinf=0.0)
+        best = int(np.argmax(between))
+        bright, apart = float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
+        # Minimum separation of two classes of brightness: share of the variance (Otsu 1979)
+        if apart < 0.6:
+            return None
+        return float((lit & grey & (light > bright)).sum() / lit.sum())
     return None
-
-
-def _measure_clouds_by_day(picture: ScenePicture) -> float | None:
-    ground = picture.shown & (picture.lightness > DARK_BY_DAY)
-    if ground.mean() < MIN_GROUND:
-        return None
-    clear = picture.rgb[ground]
-    clear = np.maximum(clear - np.quantile(clear, DARKEST, axis=0), 0.0)
-    least = clear.min(axis=1)
-    bright = max(WHITE_FROM, WHITE_SHARE * float(np.quantile(least, 0.998)))
-    return float(np.mean((least > bright) & (_colourfulness(clear) < COLOURFUL)))
-
-
-def _measure_clouds_by_moonlight(picture: ScenePicture) -> float | None:
-    stored = np.round(255.0 * picture.rgb).astype(np.uint8)
-    # Lamps are small: the median around them is that of the ground
-    calm = cv2.medianBlur(stored, LAMP_PX).astype(np.float32) / np.float32(255.0)
-    mean = np.asarray(cv2.GaussianBlur(calm, (0, 0), SMOOTH_PX), np.float32)
-    raw = picture.rgb.max(axis=2)
-    size = (2 * LAMP_PX + 1, 2 * LAMP_PX + 1)
-    level = cv2.blur(raw, size)
-    spread = np.sqrt(np.maximum(cv2.blur(raw * raw, size) - level**2, 0.0))
-    light, grey = mean.max(axis=2), _colourfulness(mean) < GREY_BY_NIGHT
-    lit = (
-        picture.shown & (light > LIGHT_BY_NIGHT) & (light < FLASH) & (spread < EVEN * level + 0.02)
-    )
-    if (lit & grey).mean() < MIN_MOONLIT:
-        return None
-    # Otsu's threshold, and the share of the variance between the two classes
-    counts, edges = np.histogram(light[lit], 128, (0.0, 1.0))
-    middle = 0.5 * (edges[1:] + edges[:-1])
-    share = counts / counts.sum()
-    below, first = np.cumsum(share), np.cumsum(share * middle)
-    total = first[-1]
-    variance = float((share * (middle - total) ** 2).sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (total * below - first) ** 2 / (below * (1.0 - below))
-    between = np.nan_to_num(between, nan=0.0, posinf=0.0)
-    best = int(np.argmax(between))
-    bright, apart = float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
-    if apart < APART:
-        return None
-    return float((lit & grey & (light > bright)).sum() / lit.sum())
 
 
 def _colourfulness(rgb: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,22 +1,26 @@
-"""Scene results: record, table line, and contact sheet."""
+"""Scene results: record, table line, contact sheet, and clusters for a person to name."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import escape_terminal
+import numpy as np
+
+from regengine.errors import ConfigError, escape_terminal
+from regengine.io.atomic import write_whole
 from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.io.plain import make_printable
+from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.context import SceneEphemeris
+from regengine.scene.models import fit_gmm
 from regengine.scene.quality import PhotoQuality
 
 UNLIKE = "unlike all training photos"
-MIN_SHOWN_PROBABILITY = 0.1  # the sheet names other classes from this probability on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +62,6 @@ class Scene:
             record["features"] = {name: round(value, 6) for name, value in self.features.items()}
         return record
 
-    def to_json(self) -> str:
-        """The record as one line of NDJSON."""
-        return json.dumps(self.to_dict(), allow_nan=False)
-
     @property
     def flags(self) -> list[str]:
         """Warnings: a contradiction with the clock, or a picture unlike all training photos."""
@@ -89,25 +89,67 @@ def write_sheet(path: Path, scenes: Iterable[Scene]) -> None:
     Raises StoreError if the file cannot be written.
     """
     folder = path.absolute().parent
-    frames = [_sheet_entry(scene, folder) for scene in scenes]
+    frames = []
+    for scene in scenes:
+        likeliest = sorted(scene.probabilities.items(), key=lambda pair: -pair[1])
+        entry = {
+            "frame": scene.frame,
+            "path": str(scene.path),
+            "href": link_to(scene.path, folder),
+            "category": scene.category,
+            "probability": round(scene.probabilities[scene.category], 3),
+            "others": [
+                (name, round(p, 3)) for name, p in likeliest if name != scene.category and p >= 0.1
+            ],
+            "flags": scene.flags,
+            "sharpness": None if scene.quality is None else scene.quality.sharpness,
+            "thumbnail": data_address(scene.thumbnail or b""),
+        }
+        frames.append(entry)
     content = files("regengine.scene").joinpath("sheet.html").read_text(encoding="utf-8")
     write_page(path, render_page(content, frames, title="Contact sheet"))
 
 
-def _sheet_entry(scene: Scene, folder: Path) -> dict[str, object]:
-    likeliest = sorted(scene.probabilities.items(), key=lambda pair: -pair[1])
-    return {
-        "frame": scene.frame,
-        "path": str(scene.path),
-        "href": link_to(scene.path, folder),
-        "category": scene.category,
-        "probability": round(scene.probabilities[scene.category], 3),
-        "others": [
-            (name, round(p, 3))
-            for name, p in likeliest
-            if name != scene.category and p >= MIN_SHOWN_PROBABILITY
-        ],
-        "flags": scene.flags,
-        "sharpness": None if scene.quality is None else scene.quality.sharpness,
-        "thumbnail": data_address(scene.thumbnail or b""),
-    }
+def propose_clusters(scenes: Sequence[Scene], *, seed: int) -> list[tuple[Scene, str, float]]:
+    """Find clusters of photos that look alike (Gaussian mixture, number by BIC).
+
+    Each photo comes with its most probable cluster, such as ``cluster_03``, numbered by decreasing
+    size, and the probability of that by Bayes' rule; by cluster, the most typical photo of each
+    first. Raises ConfigError if there are fewer than eight photos: then clusters mean nothing.
+    """
+    if len(scenes) < 8:
+        raise ConfigError(
+            f"clusters need at least 8 photos, not {len(scenes)}; give a larger folder."
+        )
+    features = np.array([list((scene.features or {}).values()) for scene in scenes], np.float64)
+    mixture = fit_gmm(features, seed=seed)
+    share = mixture.responsibilities(features)
+    member = share.argmax(axis=1)
+    sizes = np.bincount(member, minlength=share.shape[1])
+    names = {int(k): f"cluster_{i:02d}" for i, k in enumerate(np.argsort(-sizes, kind="stable"), 1)}
+    # Log density of each photo in its own cluster
+    typical = mixture.log_joint(features)[np.arange(len(member)), member]
+    order = sorted(range(len(scenes)), key=lambda i: (names[int(member[i])], -typical[i]))
+    return [(scenes[i], names[int(member[i])], float(share[i, member[i]])) for i in order]
+
+
+def write_proposals(path: Path, proposals: Sequence[tuple[Scene, str, float]]) -> None:
+    """Write a table of labels to edit: replace each cluster's name by that of its class.
+
+    A CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
+    present model says. Raises ConfigError if it exists (a person's labels are never overwritten) or
+    cannot be written.
+    """
+    if path.exists():
+        raise ConfigError(f"{path} exists and may hold your labels; name another file.")
+    rows: list[tuple[object, ...]] = [("path", "label", "group", "guess")]
+    folder = path.absolute().parent
+    for scene, cluster, _ in proposals:
+        # An edited copy and its original have the same frame id, which keeps them in one group
+        photo = os.path.relpath(scene.path.absolute(), folder)
+        rows.append((path_cell(photo), cluster, name_cell(scene.frame), scene.category))
+    text = "".join(f"{line}\n" for line in csv_lines(rows))
+    try:
+        write_whole(path, text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error

@@ -2,5 +2,5 @@
 
 In: photos, a star catalogue, element sets of satellites.
 Out: attitudes, lens profiles, named streaks, lists of detections.
-Start reading at `stars.solve`, `satellites.naming`, `detection.detect`.
+Start reading at `stars.solve`, `satellites.photo`, `detection`.
 """

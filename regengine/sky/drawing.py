@@ -36,21 +36,16 @@ GREEN, YELLOW, RED, CYAN = (90, 255, 90), (255, 220, 60), (255, 80, 80), (80, 22
 SHADOW = (120, 120, 150)
 # Lengths of the drawn picture, pixels
 LONG_SIDE_PX = 1600
-MIN_CIRCLE_PX = 4.0
 BOX_GAP_PX = 3.0  # between the light of a flash and the box around it
 STREAK_GAP_PX = 4.0  # between a streak's edge and the lines beside it
-LABEL_GAP_PX = 12.0  # between the line and the number
 LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
 LEGEND_LEFT_PX, LEGEND_LINE_PX = 8, 18
-CURVE_POINTS = 33
 # 8-bit display values are raised to this power: it enhances faint towns and keeps cores distinct
-BRIGHTEN_POWER = 0.6
 BRIGHTEST = 40  # stars; the number that star solvers use
 MISSED_MARGIN_MAG = (
     1.0  # missed stars are brighter than the faintest tenth of the matched ones by this margin
 )
-MAX_UNMATCHED = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +128,8 @@ def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
         middle, across = draw_streak_outline(
             picture, end, factor, GREEN, width_px=width_px, bow_px=float(streaks.bow_px[i])
         )
-        x, y = middle + ((STREAK_GAP_PX + LABEL_GAP_PX) / factor + 0.5 * width_px) * across
+        # Between the line and the number
+        x, y = middle + ((STREAK_GAP_PX + 12.0) / factor + 0.5 * width_px) * across
         draw_label(picture, str(i + 1), picture_pixel(x, y, factor), GREEN)
     write_picture(picture, target)
 
@@ -175,7 +171,7 @@ def draw_solution(
     camera = solution.camera
     radius = max(4.0 / factor, 4.0 * solution.rms_px)
     others = np.setdiff1d(np.arange(len(stars)), solution.detection)
-    for i in others[np.argsort(-stars.snr[others], kind="stable")][:MAX_UNMATCHED]:
+    for i in others[np.argsort(-stars.snr[others], kind="stable")][:200]:
         draw_circle(picture, stars.x[i], stars.y[i], radius, factor, RED)
     for x, y in zip(solution.x, solution.y, strict=True):
         draw_circle(picture, x, y, radius, factor, GREEN)
@@ -229,7 +225,9 @@ def draw_track(
 def brighten(photo: Path) -> tuple[Picture, float]:
     """A photo to draw on, with faint parts enhanced, and its scale."""
     rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
-    bright = np.rint(255.0 * (np.arange(256) / 255.0) ** BRIGHTEN_POWER).astype(np.uint8)
+    # 8-bit display values are raised to this power: it enhances faint towns and keeps cores
+    # distinct
+    bright = np.rint(255.0 * (np.arange(256) / 255.0) ** 0.6).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, bright)), factor
 
 
@@ -238,7 +236,7 @@ def draw_circle(
 ) -> None:
     """Draw a circle at a place of the photo, of a radius in its pixels."""
     centre = picture_pixel(x, y, factor)
-    radius = round(max(MIN_CIRCLE_PX, radius_px * factor))
+    radius = round(max(4.0, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
 
 
@@ -279,7 +277,7 @@ def draw_streak_outline(
     along = (second - first) / max(float(np.hypot(*(second - first))), 1e-9)
     across = np.array([-along[1], along[0]])  # to the right of who goes along and sees y down
     gap = gap_px / factor + 0.5 * width_px
-    count = CURVE_POINTS if bow_px else 3  # rounded to pixels, more make a straight line uneven
+    count = 33 if bow_px else 3  # rounded to pixels, more make a straight line uneven
     steps = np.linspace(-1.0, 1.0, count)[:, None]
     middle = 0.5 * (first + second + steps * (second - first)) + bow_px * (1 - steps**2) * across
     sides = [middle + gap * across, second[None] + gap * along, middle[::-1] - gap * across]

@@ -9,8 +9,8 @@ from regengine import open_light_map
 from regengine.maps.opening import street_maps_of
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.day.register_on_day import register_on_day
 from regengine.registration.register import register_frame
+from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior, SearchReferences
 from tests.figures.summary import read_picture, read_records, read_store
 from tests.world import by_day, streets

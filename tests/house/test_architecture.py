@@ -30,7 +30,6 @@ ROOMS = (  # of `regengine`, lowest first; `api` and `options` are doors, which 
 # What users have, and what tests of promises may import of the product
 DOORS = {
     *("regengine", "regengine.errors", "regengine.orbit", "regengine.registration.parameters"),
-    *("regengine.registration.day.parameters", "regengine.registration.streets.parameters"),
 }
 THROUGH_DOORS = ("tests.contract.", "tests.state.")
 

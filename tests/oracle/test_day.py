@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,9 +14,8 @@ from matchers.geometry.camera import Camera
 from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
-from regengine.registration.day.map_features import make_features
-from regengine.registration.day.parameters import FeatureParams
-from regengine.registration.day.register_on_day import register_on_day
+from regengine.registration.propose_on_day import OF_MAPS, make_features
+from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior
 from regengine.store.result import FrameResult
 from tests.world.by_day import (
@@ -181,12 +179,14 @@ def test_a_telephoto_frame_takes_the_fine_map_of_two_and_not_that_of_another_pla
     assert place_far(far_photo, others).verdict == "no_match"
 
 
-def test_features_that_are_damaged_or_of_another_map_are_made_anew(tmp_path: Path) -> None:
+def test_features_that_are_damaged_or_of_another_map_are_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "fine.tif"
     noise = np.random.default_rng(4).normal(size=(ROWS, COLS)).astype(np.float32)
     codes = np.clip(110.0 + 300.0 * cv2.GaussianBlur(noise, (0, 0), 4), 0.0, 255.0)
     (reference,) = write_map(np.stack([codes.astype(np.uint8)] * 3, axis=-1), path, FINE_DEG)
-    first = make_features(reference, 0.2, FeatureParams())
+    first = make_features(reference, 0.2)
     (kept,) = tmp_path.glob("fine.tif.*.features")
     made = kept.read_bytes()
     with np.load(kept) as file:
@@ -202,11 +202,13 @@ def test_features_that_are_damaged_or_of_another_map_are_made_anew(tmp_path: Pat
             else:
                 np.savez(stream, **spoilt)
         os.utime(path)  # whatever was read before is read again
-        again = make_features(reference, 0.2, FeatureParams())
+        again = make_features(reference, 0.2)
         assert kept.read_bytes() == made
         for name, values in first.columns.items():
             np.testing.assert_array_equal(again.columns[name], values)
-    few = make_features(reference, 0.2, replace(FeatureParams(), map_density=0.001))
+    monkeypatch.setitem(OF_MAPS, "map_density", 0.001)
+    os.utime(path)
+    few = make_features(reference, 0.2)
     assert 0 < len(few.columns["sizes"]) < 0.5 * len(first.columns["sizes"])
 
 

@@ -25,7 +25,7 @@ from matchers.lights.patch_fit import Refits
 from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
 from regengine.orbit import CameraPosition, position_from_nadir
-from regengine.registration import hold_out
+from regengine.registration import fit as fitting
 from regengine.registration.accept import (
     bound_any_beyond,
     choose_match,
@@ -35,21 +35,25 @@ from regengine.registration.accept import (
     probability,
     probability_interval,
 )
-from regengine.registration.calibration import (
+from regengine.registration.fit import (
+    LANDED_PX,
+    REACH,
+    PredictedPatches,
+    choose_fit,
+    compute_allowed_error_px,
+    contradicts,
+    weigh_landed,
+)
+from regengine.registration.parameters import (
+    LENS,
+    AcceptParams,
+    RefineParams,
     Steps,
     calibration_text,
     read_calibration,
     read_shipped_calibration,
 )
-from regengine.registration.fit import choose_fit, contradicts
-from regengine.registration.hold_out import (
-    PredictedPatches,
-    check_quarters,
-    compute_allowed_error_px,
-    weigh_landed,
-)
-from regengine.registration.parameters import LENS, AcceptParams, HoldOutParams, RefineParams
-from regengine.registration.priors.lit_ground import Seen
+from regengine.registration.priors import Seen
 from regengine.registration.register import pose_problem
 from regengine.registration.report_result import doubt_time_told, report_result
 from regengine.registration.types import (
@@ -64,7 +68,7 @@ from regengine.registration.types import (
 from regengine.store.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
 
-ACCEPT, HOLD_OUT = AcceptParams(), HoldOutParams()
+ACCEPT = AcceptParams()
 BETTER = RefineParams().better_log10_odds
 SURE, NEVER = 60.0, 0.999_999  # odds that nobody doubts; a threshold that no probability reaches
 Change = Callable[[Match], Match]
@@ -406,27 +410,27 @@ def predicted(distance_px: NDArray[np.float64], independent: float) -> Predicted
         y=np.zeros(count),
         distance_px=distance_px,
         n_independent=independent,
-        landed_px=HOLD_OUT.landed_px,
+        landed_px=LANDED_PX,
     )
 
 
 def test_odds_of_patches_that_land_are_those_of_a_binomial() -> None:
     """Half as many, or nine of ten, should; of a wrong camera's as many as its area allows."""
     count, shares = 40, (0.5, 0.9)
-    chance = np.pi / (2 * np.ceil(HOLD_OUT.reach) - 1) ** 2
+    chance = np.pi / (2 * np.ceil(REACH) - 1) ** 2
     for landed in (2, 20, 38):
         tested = predicted(np.where(np.arange(count) < landed, 0.5, 9.0), count)
         likelihoods = [binom.logpmf(landed, count, share) for share in (*shares, chance)]
         expected = (max(likelihoods[:2]) - likelihoods[2]) / np.log(10.0) - np.log10(2.0)
-        assert weigh_landed(tested, shares, HOLD_OUT) == pytest.approx(expected)
-    assert weigh_landed(predicted(np.zeros(7), 7), shares, HOLD_OUT) == 0.0
-    of_one_light = weigh_landed(predicted(np.zeros(count), 3), shares, HOLD_OUT)
-    assert of_one_light < 0.1 * weigh_landed(predicted(np.zeros(count), count), shares, HOLD_OUT)
+        assert weigh_landed(tested, shares) == pytest.approx(expected)
+    assert weigh_landed(predicted(np.zeros(7), 7), shares) == 0.0
+    of_one_light = weigh_landed(predicted(np.zeros(count), 3), shares)
+    assert of_one_light < 0.1 * weigh_landed(predicted(np.zeros(count), count), shares)
 
 
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
-    test = hold_out.test_fit(fit, over_city.problem.params)
+    test = fitting.test_fit(fit, over_city.problem.params)
     assert test.is_stable
     assert test.patch_log10_odds > ACCEPT.tested_log10_odds
     for allowed, differs in ((0.5, False), (3.0, True)):
@@ -687,7 +691,7 @@ def test_a_quarter_in_which_no_patch_lands_is_told_and_whether_its_lights_are_ma
     def check(x: Any, y: Any, off_px: Any, matched: list[int]) -> tuple[bool, bool]:
         tested = PredictedPatches(x=x, y=y, distance_px=off_px, n_independent=5.0, landed_px=2.0)
         lights = LightPeaks(x=x, y=y, contrast=np.ones(len(x)))
-        return check_quarters([tested], lights, np.array(matched), HoldOutParams())
+        return fitting.check_quarters([tested], lights, np.array(matched))
 
     assert check(x, 3.0 * y, np.ones(16), list(range(16))) == (False, True)
     assert check(x, 3.0 * y, off_px, list(range(16))) == (True, True)

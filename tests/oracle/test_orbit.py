@@ -37,8 +37,7 @@ from regengine.orbit.rotation import days_since_j2000, turn_about_pole
 from regengine.orbit.sun_moon import sun_direction, sun_moon, sun_moon_over
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
-from regengine.registration.parameters import TrackParams
-from regengine.registration.priors.tracks import make_tle_track
+from regengine.registration.priors import make_tle_track
 from tests.conftest import ROOT
 from tests.world.elements import Elements
 
@@ -180,9 +179,9 @@ def slid(clock_s: float, slide_s: float) -> np.ndarray:
 def test_the_track_of_an_element_set_is_divided_between_clock_and_orbit(
     least_s: float, most_s: float, hours: int
 ) -> None:
-    position, params = position_from_elements(element_set(), PHOTO), TrackParams()
+    position = position_from_elements(element_set(), PHOTO)
     belief = table.make_slide_belief(5.0, before=True)
-    track = make_tle_track(position, belief, (least_s, most_s), hours, None, params)
+    track = make_tle_track(position, belief, (least_s, most_s), hours, None)
     radius_m = float(np.linalg.norm(position.position_ecef_m))
     speed_km_s = math.sqrt(3.986004418e14 / radius_m) / 1e3
     clock_km, slide_km = 21.0 * speed_km_s, position.sigma_along_km

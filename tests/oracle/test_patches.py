@@ -29,12 +29,11 @@ from matchers.lights.patches import (
 )
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
-from regengine.registration import hold_out
+from regengine.registration import fit as fitting
 from regengine.registration.control_points import compute_camera_covariances, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
 from regengine.registration.parameters import (
     AcceptParams,
-    HoldOutParams,
     RefineParams,
     RegisterParams,
 )
@@ -398,7 +397,6 @@ def test_odds_of_what_a_wide_look_fits_are_counted_patch_by_patch() -> None:
     assert replace(fit, weights=0.0 * fit.weights).rms_px == np.inf
 
 
-PARAMS = HoldOutParams()
 BOX = 6.0, 43.0, 14.0, 48.0
 LANDINGS_PX = 1.0, 1.7
 NO_LIGHTS = LightPeaks(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
@@ -452,8 +450,8 @@ def fit(request: pytest.FixtureRequest) -> Fit:
 
 def predict(fit: Fit, view: FloatImage, size_px: int, along: int) -> list:
     texture = measure_texture(view, fit.image.weight * fit.known, size_px)
-    return hold_out.predict_patches(
-        fit.refinement, fit.image, view, texture, size_px, along, LANDINGS_PX, PARAMS
+    return fitting.predict_patches(
+        fit.refinement, fit.image, view, texture, size_px, along, LANDINGS_PX
     )
 
 
@@ -503,7 +501,12 @@ COVERING = AcceptParams().covering_log10_odds
     ],
 )
 def test_patches_of_a_part_do_not_speak_for_the_whole(
-    moved_px: float, alternative: float, light_odds: float, share: float, is_distorted: bool
+    moved_px: float,
+    alternative: float,
+    light_odds: float,
+    share: float,
+    is_distorted: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where a quarter lies elsewhere, unless lights confirm it; or another camera fits better."""
     fit = make_fit(moved_px)
@@ -517,8 +520,8 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
         matched=np.setdiff1d(np.arange(len(x)), inside[round(share * len(inside)) :]),
         light_log10_odds=light_odds,
     )
-    params = RegisterParams(hold_out=HoldOutParams(min_quarter_px=1.0))
-    found = hold_out.test_fit(part, params)
+    monkeypatch.setattr(fitting, "MIN_QUARTER_PX", 1.0)
+    found = fitting.test_fit(part, RegisterParams())
     assert found.is_distorted is is_distorted
     assert found.log10_odds > 1.0
     assert found.patch_log10_odds == (0.0 if is_distorted else found.log10_odds)
@@ -536,5 +539,5 @@ def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed(
     expected = 0.01 * np.hypot(100, 150)
     if allowed_km is not None:
         expected = 0.5 * focal_px * allowed_km / 410.0
-    found = hold_out.compute_allowed_error_px(camera, image)
+    found = fitting.compute_allowed_error_px(camera, image)
     assert found == pytest.approx(expected, rel=0.02)

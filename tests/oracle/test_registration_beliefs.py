@@ -28,17 +28,20 @@ from regengine.orbit import (
     track_positions,
 )
 from regengine.registration.generate_stages import list_places
-from regengine.registration.priors import lens, neighbours, tracks
-from regengine.registration.priors.lens import StageYields
-from regengine.registration.priors.lit_ground import (
+from regengine.registration.priors import (
     SUN_DEG,
     SUN_NEG_LOG_PRIOR,
     Seen,
+    StageYields,
+    Track,
+    lens,
+    make_tracks,
     measure_lit_ground,
+    neighbours,
     sum_within_reach,
+    tracks,
     weigh_places,
 )
-from regengine.registration.priors.tracks import Track, make_tracks
 from regengine.registration.register import pose_problem
 from regengine.registration.types import Prior, Problem
 from tests.oracle.conftest import Solved

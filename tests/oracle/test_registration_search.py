@@ -22,6 +22,8 @@ from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
 from regengine.registration.align import is_same_view, score_hypothesis
 from regengine.registration.control_points import (
+    LIGHTS_REACH_PX,
+    MIN_APART_SHARE,
     choose_four,
     hull_area,
     measure_spread,
@@ -29,9 +31,9 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import PointParams, RegisterParams, SearchParams
+from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.priors.neighbours import Neighbour, NeighbourPrior
+from regengine.registration.priors import Neighbour, NeighbourPrior
 from regengine.registration.register import PROPOSERS, pose_problem, search, search_frame
 from regengine.registration.types import (
     Fit,
@@ -43,7 +45,7 @@ from regengine.registration.types import (
     StopReason,
     keeps_sky_free,
 )
-from regengine.sky.stars.attitude import StarAttitude
+from regengine.sky.stars.solve import StarAttitude
 from regengine.store.result import ControlPoint
 from tests.oracle.conftest import Solved
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
@@ -269,7 +271,7 @@ def test_a_triangle_of_patches_is_filled_up_with_the_best_and_no_two_lie_on_one_
     assert len(set(four)) == 4
     assert measure_spread(places[four], hull_area(places))[1]
     apart = np.linalg.norm(places[four][:, None] - places[four][None], axis=2)
-    assert apart[np.triu_indices(4, 1)].min() >= PointParams().min_apart_share * apart.max()
+    assert apart[np.triu_indices(4, 1)].min() >= MIN_APART_SHARE * apart.max()
 
 
 def test_spread_is_told_of_what_the_four_span() -> None:
@@ -297,7 +299,7 @@ def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> No
         assert len(points) == 4
         assert all(point.lights > 0 for point in points)
         far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
-        assert (far_px > PointParams().lights_reach_px) == beyond
+        assert (far_px > LIGHTS_REACH_PX) == beyond
 
 
 def test_sigmas_of_points_follow_from_their_covariances(over_city: Solved) -> None:

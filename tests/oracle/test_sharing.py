@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.same import compare
 from regengine import open_store
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.registration.priors import NeighbourPrior
 from regengine.runs.map_photos import ThisProcess, map_photos
 from regengine.runs.neighbours import choose_result
 from regengine.runs.plan import Task

@@ -15,7 +15,7 @@ from detectors.types import StarDetections
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
-from regengine.sky.stars import lens_photo
+from regengine.sky.stars import lens_calibration
 from regengine.sky.stars.lens_calibration import fit_channel, limiting_magnitude
 from regengine.sky.stars.lens_fit import ErrorModel, LensFrame, fit_lens
 from tests.world.fields import spot
@@ -187,7 +187,7 @@ def picture(factor, *, noise=5e-4, names=()):
 
 def test_stars_have_the_light_that_was_planted_by_colour():
     factor = 2.0
-    photo = lens_photo.measure_light(FRAME, CAMERA, detections(), picture(factor), factor)
+    photo = lens_calibration.measure_light(FRAME, CAMERA, detections(), picture(factor), factor)
     assert (photo.frame, photo.camera) == (FRAME, CAMERA)
     assert np.array_equal(photo.stars.x, PLACES[:, 0])
     assert list(photo.channels) == ["red", "green", "blue"]
@@ -211,7 +211,7 @@ def test_the_skys_boxes_have_its_luminance_and_lie_in_the_picture_as_stored():
     across, down = ((one + 0.5) / factor - 0.5 for one in (x, y))
     slope = 1.0 + 0.3 * across / WIDTH - 0.2 * down / HEIGHT
     light *= slope[..., None].astype(np.float32)
-    boxes = lens_photo.measure_light(FRAME, CAMERA, detections(), light, factor).sky
+    boxes = lens_calibration.measure_light(FRAME, CAMERA, detections(), light, factor).sky
     assert (boxes.width_px, boxes.height_px) == SIZE
     grey = 0.2126 * SKY["red"] + 0.7152 * SKY["green"] + 0.0722 * SKY["blue"]
     drawn = grey * (1.0 + 0.3 * boxes.x / WIDTH - 0.2 * boxes.y / HEIGHT)
@@ -225,7 +225,7 @@ def test_clipped_light_counts_neither_for_stars_nor_for_the_sky():
         column, row = np.rint(PLACES[3]).astype(int)
         light[row, column] = [0.1, value, 0.1]
         light[150:210, 100:160, 2] = value
-        photo = lens_photo.measure_light(FRAME, CAMERA, detections(), light)
+        photo = lens_calibration.measure_light(FRAME, CAMERA, detections(), light)
         for channel in photo.channels.values():
             assert channel.whole[3] == whole
         near = (np.abs(photo.sky.x - 130.0) < 15.0) & (np.abs(photo.sky.y - 180.0) < 15.0)

@@ -33,16 +33,6 @@ from regengine.orbit import (
     turn_about_pole,
 )
 from regengine.sky.satellites.catalogue import load_catalogue
-from regengine.sky.satellites.observer import (
-    Exposure,
-    SatelliteObserver,
-    are_hidden_by_earth,
-    lines_of_sight,
-    states,
-    sunlit_share,
-    teme_to_icrs,
-    turn_to_stars,
-)
 from regengine.sky.satellites.photo import compute_expected_trail_px
 from regengine.sky.satellites.streak_naming import (
     Errors,
@@ -51,7 +41,19 @@ from regengine.sky.satellites.streak_naming import (
     end_density,
     name_streaks,
 )
-from regengine.sky.satellites.tracks import predict_tracks, sample_track, touch_picture
+from regengine.sky.satellites.tracks import (
+    Exposure,
+    SatelliteObserver,
+    are_hidden_by_earth,
+    lines_of_sight,
+    predict_tracks,
+    sample_track,
+    states,
+    sunlit_share,
+    teme_to_icrs,
+    touch_picture,
+    turn_to_stars,
+)
 from tests.world.elements import Elements
 from tests.world.satellites import simulate_satellites
 

@@ -36,12 +36,14 @@ from benchmarks.solve import (
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
 from regengine.errors import FrameError
 from regengine.orbit import icrs_to_itrf
-from regengine.sky.stars import attitude, catalogue
+from regengine.sky.stars import catalogue
+from regengine.sky.stars import solve as solver
 from regengine.sky.stars.catalogue import (
     CatalogueError,
     catalogue_path,
     load_catalogue,
 )
+from regengine.sky.stars.photo import read_wcs, write_wcs
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_counts import (
     fit_completeness,
@@ -53,14 +55,13 @@ from regengine.sky.stars.star_fit import (
     jacobian,
     move_camera,
 )
-from regengine.sky.stars.star_search import StarIndices
 from regengine.sky.stars.star_verify import (
     StarField,
+    StarIndices,
     VerifyParameters,
     verify,
     weigh_detections,
 )
-from regengine.sky.stars.wcs import read_wcs, write_wcs
 from regengine.store.result import Reason
 
 # ---- cameras fitted to stars
@@ -384,7 +385,7 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
     moment, turn = MOMENT, Rotation.random(random_state=1)
     camera = replace(CAMERA, quaternion_icrs=tuple(turn.as_quat()))
     solution = solution_of(camera)
-    found = attitude.make_attitude(solution, moment)
+    found = solver.make_attitude(solution, moment)
     middle = solution.vectors_icrs.mean(axis=0)
     middle /= np.linalg.norm(middle)
     # Of the true attitude the same pixel looks at the apparent place of the star
@@ -397,7 +398,7 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
     beside = Rotation.from_matrix(found.camera.matrix @ camera.matrix.T).as_rotvec()
     assert abs(beside @ middle) / ARC_SECOND < 0.1
     assert (found.camera.focal_px, found.camera.distortion) == (1500.0, CAMERA.distortion)
-    rough = attitude.make_attitude(solution_of(camera, rms_px=40.0), moment)
+    rough = solver.make_attitude(solution_of(camera, rms_px=40.0), moment)
     sigma_px = 3.0 * 40.0 / math.sqrt(rough.stars)
     assert rough.sigma_rad == pytest.approx(sigma_px / 1500.0)
     long_side_px = max(camera.width_px, camera.height_px)
@@ -408,11 +409,11 @@ def test_an_attitude_is_freed_of_the_turn_that_aberration_gives():
 def test_over_the_earth_a_camera_looks_where_the_stars_say():
     moment = MOMENT
     camera = replace(CAMERA, quaternion_icrs=tuple(Rotation.random(random_state=5).as_quat()))
-    told = attitude.StarAttitude(
+    told = solver.StarAttitude(
         camera=camera, sigma_rad=1e-4, sigma_log_focal=1e-3, stars=9, time_utc=moment
     )
     rotation, place = icrs_to_itrf(moment), (6.7e6, 1e5, -2e5)
-    found = attitude.place_over_earth(told, rotation, place)
+    found = solver.place_over_earth(told, rotation, place)
     assert found.position_ecef_m == place
     x, y = np.array([0.0, 610.0, 1199.0]), np.array([799.0, 390.0, 20.0])
     ours = found.rays(x, y) @ found.matrix.T

@@ -13,10 +13,9 @@ from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.registration.parameters import RegisterParams
-from regengine.registration.priors.lit_ground import Seen
+from regengine.registration import register_on_streets
+from regengine.registration.priors import Seen
 from regengine.registration.register import register_frame
-from regengine.registration.streets.parameters import StreetParams
 from regengine.registration.types import Prior, SearchReferences
 from regengine.store.result import FrameResult
 from tests.world.streets import (
@@ -111,14 +110,14 @@ def test_a_telephoto_frame_is_accepted_to_metres(
 
 @pytest.mark.slow
 def test_a_wrong_candidate_does_not_end_the_search(
-    photo: Path, streets: Streets, truth: Camera
+    photo: Path, streets: Streets, truth: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two cities and a village; what stands out among wrong ones is fitted first."""
     nadir = position_from_nadir(8.2, 45.1, ALTITUDE_KM, "option", sigma_km=(120.0, 120.0, 8.0))
-    params = RegisterParams(streets=StreetParams(clear_log10_odds=(-1.0, -1.0)))
+    monkeypatch.setattr(register_on_streets, "CLEAR_LOG10_ODDS", (-1.0, -1.0))
     village = Streets(density=streets.density[:40, :40])
     other = Streets(density=draw_city(3), west=5.4)
-    result = register_frame(read(photo), Prior(position=nadir), on(village, other, streets), params)
+    result = register_frame(read(photo), Prior(position=nadir), on(village, other, streets))
     assert result.verdict == "accepted"
     assert np.median(errors_m(result, truth)) < 4.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regengine.registration.priors.neighbours import NeighbourPrior
+from regengine.registration.priors import NeighbourPrior
 from regengine.registration.report_result import iso_utc
 from regengine.store.result import DetectedLights, FrameResult, Reason
 from tests.world.results import proposal

@@ -40,7 +40,7 @@ from regengine.export.warp import (
 )
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
-from regengine.registration.parameters import PointParams
+from regengine.registration.control_points import MAP_SIGMA_M
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
 STRETCH = 1e-5
@@ -80,7 +80,7 @@ class GroundSigma:
         metres = np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
         on_ground = np.einsum("nij,njk,nlk->nil", metres, in_image, metres)
         variance = np.trace(on_ground, axis1=1, axis2=2) / 2.0
-        return np.asarray(np.sqrt(variance + PointParams().map_sigma_m ** 2))
+        return np.asarray(np.sqrt(variance + MAP_SIGMA_M**2))
 
 
 def estimate_ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:

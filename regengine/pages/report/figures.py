@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from detectors.constants import ORBITAL_SPEED_KM_S
 from regengine.io.times import iso_utc
-from regengine.registration.parameters import NeighbourParams
-from regengine.registration.priors.neighbours import find_agreeing
+from regengine.registration.priors import AGREE_S, find_agreeing
 from regengine.store.result import Choice, Reviewed, Verdict, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
@@ -318,7 +317,7 @@ def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
     for (body, day), told in sorted(offsets.items()):
         offsets_s, sigmas_s, ages_h = zip(*told, strict=True)
         compared = offsets_s[:: -(-len(offsets_s) // MAX_COMPARED)]
-        agreeing = find_agreeing(compared, NeighbourParams().agree_s)
+        agreeing = find_agreeing(compared, AGREE_S)
         clocks.append(
             {"camera_body": body, "day": day}
             | _spread(offsets_s, "_s")

@@ -18,7 +18,7 @@ from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.position import FIRST_FLOWN_UTC
 from regengine.photo.formats import check_pixels
-from regengine.registration.points.resection import SUSPECT_CHI_SQUARE
+from regengine.registration.points.solve_points import SUSPECT_CHI_SQUARE
 from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     CONFIRMED,
@@ -291,7 +291,7 @@ def agreeing_px(result: FrameResult) -> float:
 
     The error of clicks on photo and map exceeds it once in a thousand.
     """
-    from regengine.registration.points.resection import ClickParams  # slow import
+    from regengine.registration.points.solve_points import ClickParams  # slow import
 
     if result.solved is None:
         return math.inf

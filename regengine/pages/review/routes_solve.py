@@ -41,7 +41,7 @@ from regengine.pages.review.bodies import (
 from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.ground_track import track, track_at
 from regengine.pages.review.routes_frames import FrameId
-from regengine.registration.points.resection import Free
+from regengine.registration.points.solve_points import Free
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:

@@ -21,19 +21,26 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.lights import KindName
 from regengine.maps.reference import NightLights
 from regengine.photo.image import read_linear_light
-from regengine.registration.day.parameters import DayParams
-from regengine.registration.day.register_on_day import read_day_light
-from regengine.registration.points.resection import COMPARED, point_pairs, turn_to_places
+from regengine.registration.points.solve_points import COMPARED, point_pairs, turn_to_places
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
-from regengine.registration.streets.parameters import StreetParams
-from regengine.registration.streets.propose_from_streets import draw_lamps
-from regengine.registration.streets.register_on_streets import measure_sides_m
+from regengine.registration.register_on_day import (
+    DAY,
+    FINE_SIDE_PX,
+    MAX_OVERSAMPLING,
+    read_day_light,
+)
+from regengine.registration.register_on_streets import (
+    LEVELS_M,
+    MAP_SIGMA_M,
+    STREETS,
+    draw_lamps,
+    measure_sides_m,
+)
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.store.result import ReviewedPoint
 
 SMOOTH_PX = 1.0  # of the photo's lights: about the map's own point spread
-STREETS, DAY = StreetParams(), DayParams()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,7 +66,7 @@ class PhotoBesideMap:
         """Position error of the map, metres, beyond that of a match with it."""
         if self.kind == "day":
             return 1e3 * KM_PER_DEGREE * self.reference.info.resolution_deg
-        return STREETS.map_sigma_m if self.kind == "streets" else 0.0
+        return MAP_SIGMA_M if self.kind == "streets" else 0.0
 
     def draw(self, camera: Camera) -> tuple[FloatImage, FloatImage] | None:
         """Draw the map through a camera of ``image`` to look like it, with the pixels covered.
@@ -76,7 +83,7 @@ class PhotoBesideMap:
         view, covered = render_known(levels, camera, 2)
         weight = np.asarray(covered, np.float32)
         if self.kind == "streets":
-            view = even_picture(draw_lamps(view, STREETS), weight, STREETS)
+            view = even_picture(draw_lamps(view), weight, STREETS)
         elif self.kind == "day":
             view = even_picture(view, weight, DAY)
         return view, weight
@@ -88,12 +95,12 @@ def choose_side_px(kind: KindName, camera: Camera, reference: NightLights) -> in
         return fine_px(camera, float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3)
     longest, long_km = max(camera.width_px, camera.height_px), max(measure_sides_m(camera)) / 1e3
     if kind == "streets":
-        side_px = 1e3 * long_km / min(STREETS.levels_m)
+        side_px = 1e3 * long_km / min(LEVELS_M)
     else:
-        finest_km = DAY.max_oversampling * reference.info.resolution_deg * KM_PER_DEGREE
-        side_px = min(DAY.fine_side_px, long_km / finest_km)
+        finest_km = MAX_OVERSAMPLING * reference.info.resolution_deg * KM_PER_DEGREE
+        side_px = min(FINE_SIDE_PX, long_km / finest_km)
     if not np.isfinite(side_px):  # the middle of the photo shows the sky
-        return min(longest, DAY.fine_side_px)
+        return min(longest, FINE_SIDE_PX)
     # In steps of a fifth, so that a slightly different camera needs no other image
     return int(np.clip(2.0 ** (np.round(4.0 * np.log2(side_px)) / 4.0), 256, max(longest, 256)))
 
@@ -106,7 +113,7 @@ def read_beside_map(
     ``camera`` gives the scale of its lights. FrameError if the photo cannot be read.
     """
     if kind == "day":
-        red, _ = read_day_light(file, DAY)
+        red, _ = read_day_light(file)
         small = red.resized(side_px, DAY.smooth_px)
         image = replace(small, values=even_picture(small.values, small.weight, DAY))
     else:

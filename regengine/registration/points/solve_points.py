@@ -1,40 +1,503 @@
-"""Solve the camera of manual points, find points that disagree, and snap points to lights."""
+"""Solve the camera of manual points, find points that disagree, and snap points to lights.
+
+Space resection of a camera from manual points, by least squares with priors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import FloatArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
-from regengine.errors import ConfigError
-from regengine.registration.points.resection import (
-    MIN_POINTS,
-    MIN_POINTS_ASKED,
-    SIGMA_ANY_LOG_FOCAL,
-    ClickParams,
-    Disagreement,
-    Free,
-    Freed,
-    PointPairs,
-    Start,
-    Unknowns,
-    carry_to_places,
-    choose_best,
-    disagreeing_points,
-    fit_from_starts,
-    free_parameters,
-    make_rough_prior,
-    make_starts_along,
-    make_starts_around,
-    point_pairs,
-    residuals_px,
+from matchers.geometry.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    incidence_deg,
+    local_axes,
+    surface_to_lonlat,
 )
+from matchers.geometry.footprint import WGS84
+from matchers.geometry.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    K1,
+    PARAMETERS,
+    UP,
+    PosePrior,
+    pixel_derivatives,
+    with_attitude,
+)
+from matchers.geometry.pose_fit import PoseFit, PoseOptions, fit_pose
+from regengine.errors import ConfigError
 from regengine.store.result import ReviewedPoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClickParams:
+    """How manual points are fitted, and snapped to the lights."""
+
+    # Precision of a click on a light, and of its counterpart in a map of 0.46 km
+    click_sigma_px: float = 1.5
+    map_sigma_m: float = 250.0
+    min_sigma_px: float = 0.5
+    # Minimum redundancy (observations minus unknowns) to estimate the precision of points
+    min_spare: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareParams:
+    """How a photo is compared with a map around a point, and where the map stands out."""
+
+    # Patch of the photo's image: about 10 km of lights, as in the automatic fit
+    patch_px: int = 31
+    # Search radius around the point, and of the second search around the first match
+    reaches_px: tuple[int, ...] = (16, 5)
+    # Ground read around what the camera sees, and the smallest pixel of the map that is read
+    margin_km: float = 25.0
+    finest_deg: float = 1.0 / 240.0
+    # Drawn around a patch, so that its contrast is that of the whole image
+    rim_px: int = 0
+    # Map pixels per image pixel, and minimum share of the patch that the map covers
+    map_pixels: float = 1.2
+    min_covered_share: float = 0.5
+    # Minimum share of the patch that lies in the photo
+    min_inside_share: float = 0.6
+    # Minimum mean square of a patch of photo and map: of structure of equal local contrast
+    min_structure: float = 0.0
+    # Minimum correlation of a match, as for a good control point
+    min_ncc: float = 0.6
+    # Patches of the map that are marked: along the long side, and agreeing within so many pixels
+    marks_along: int = 12
+    agreeing_px: float = 3.0
+
+
+COMPARED: dict[str, CompareParams] = {
+    "lights": CompareParams(),
+    "streets": CompareParams(
+        margin_km=1.0, finest_deg=1e-4, rim_px=24, min_ncc=0.5, min_structure=0.2
+    ),
+    "day": CompareParams(finest_deg=1e-4, rim_px=36, min_structure=0.2),
+}
+
+
+Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
+Free = Literal["auto", "attitude", "focal", "position", "all"]
+COLUMNS: dict[Freed, tuple[int, ...]] = {
+    "aim": (0, 1),
+    "attitude": (0, 1, 2),
+    "focal length": (FOCAL,),
+    "position": (ALONG, ACROSS, UP),
+    "distortion": (K1,),
+}
+# Minimum number of points for each parameter to be free; one point shifts the image without a roll
+MIN_POINTS: dict[Freed, int] = {
+    "aim": 1,
+    "attitude": 2,
+    "focal length": 3,
+    "position": 4,
+    "distortion": 10,
+}
+ASKED: dict[Free, tuple[Freed, ...]] = {
+    "auto": ("attitude", "focal length", "position", "distortion"),
+    "attitude": ("attitude",),
+    "focal": ("attitude", "focal length"),
+    "position": ("attitude", "focal length", "position"),
+    "all": ("attitude", "focal length", "position", "distortion"),
+}
+# Parameters requested by name may be free as soon as priors and points together determine them
+MIN_POINTS_ASKED: dict[Freed, int] = {
+    "attitude": 2,
+    "focal length": 2,
+    "position": 3,
+    "distortion": 4,
+}
+
+
+# Priors of the camera of manual points, and significance limits of the tests.
+SIGMA_LOG_FOCAL = 0.1
+SIGMA_ANYWHERE_M = 1e6  # of an unknown position, see `make_starts_around`
+SIGMA_ANY_LOG_FOCAL = 0.7
+# Minimum decrease of chi square for another start to replace the first: it occurs by chance
+# once in a thousand for two unknowns (16.3 for the three of a position)
+OTHER_CHI_SQUARE = 13.8
+# Rings around the places, out to where the station has its horizon
+RINGS_KM = (
+    *(0.0, 100.0, 200.0, 320.0, 460.0, 620.0),
+    *(800.0, 1000.0, 1250.0, 1500.0, 1750.0, 2000.0, 2250.0),
+)
+# Minimum decrease of chi square without a suspect point, which occurs by chance once in a
+# thousand
+SUSPECT_CHI_SQUARE = 13.8
+MIN_TOLD = 5  # with four points, a camera without one fits any three
+
+
+ATTITUDE_UNKNOWNS = (
+    3  # priors count as observations of their parameters; only the attitude has no prior
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointPairs:
+    """Pixels and their ground positions.
+
+    pixels: Pixels of the stored image, shape (n, 2).
+    ground_ecef_m: Ground positions, ECEF in metres, shape (n, 3).
+    sigma_px: Precision of each pair along each axis of the image, shape (n,).
+    """
+
+    pixels: FloatArray
+    ground_ecef_m: FloatArray
+    sigma_px: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def chosen(self, kept: BoolArray) -> PointPairs:
+        """Select the pairs that are marked, shape (n,)."""
+        return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
+
+
+def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> PointPairs:
+    """Make pairs of pixels, shape (n, 2), and geodetic places in degrees, shape (n, 2)."""
+    places = np.asarray(lonlat, float)
+    return PointPairs(
+        pixels=np.asarray(pixels, float),
+        ground_ecef_m=geodetic_to_ecef(places[:, 0], places[:, 1]),
+        sigma_px=np.asarray(sigma_px, float),
+    )
+
+
+def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
+    """Make the prior of a camera of manual points, around a rough initial camera.
+
+    Parameters
+    ----------
+    start : Camera
+        Gives position, focal length and distortion.
+    flight_ecef : ndarray of float64, shape (3,), optional
+        Direction of flight over the ground, of any length; without it the position is as
+        uncertain in all level directions.
+    """
+    # Clocks are off by seconds, 7 km each, along the track; an orbit is known to a few kilometres
+    along_m, across_m = 100e3, 10e3
+    if flight_ecef is None:
+        # The direction of flight is not known
+        along_m = across_m = 60e3
+        lon, lat, _ = ecef_to_geodetic(start.position_ecef_m)
+        flight_ecef = local_axes(float(lon), float(lat))[0]
+    x, y, z = flight_ecef.tolist()
+    return PosePrior(
+        position_ecef_m=start.position_ecef_m,
+        velocity_ecef=(x, y, z),
+        focal_px=start.focal_px,
+        sigma_along_m=along_m,
+        sigma_across_m=across_m,
+        sigma_up_m=5e3,
+        sigma_log_focal=SIGMA_LOG_FOCAL,
+        sigma_k1=0.03,
+        principal_point=start.principal_point,
+        k1=start.distortion[0],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknowns:
+    """Free parameters of a fit, their prior, and the points.
+
+    pairs: The points.
+    belief: Prior of position, focal length and distortion; the attitude has no prior.
+    freed: Free parameters.
+    """
+
+    pairs: PointPairs
+    belief: PosePrior
+    freed: tuple[Freed, ...]
+
+    @property
+    def columns(self) -> IndexArray:
+        """Indices of the free parameters in a pose step."""
+        return np.array([column for name in self.freed for column in COLUMNS[name]])
+
+
+def fit_from_starts(start: Camera, unknowns: Unknowns) -> PoseFit:
+    """Fit a camera to points from any initial attitude.
+
+    The attitude is initialized in closed form, so that the start may point anywhere; it provides
+    the parameters that are not free. Gauss-Newton iterations with priors follow. All points are
+    used: `disagreeing_points` finds the wrong ones.
+    """
+    pairs = unknowns.pairs
+
+    def median_sigmas(camera: Camera) -> float:
+        away = np.linalg.norm(residuals_px(camera, pairs), axis=1) / pairs.sigma_px
+        return float(np.median(np.nan_to_num(away, nan=np.inf)))
+
+    return fit_pose(
+        pairs.pixels,
+        pairs.ground_ecef_m,
+        min(turn_to_places(start, pairs), start, key=median_sigmas),
+        unknowns.belief,
+        np.isin(np.arange(PARAMETERS), unknowns.columns),
+        covariance_px=np.eye(2) * pairs.sigma_px[:, None, None] ** 2,
+    )
+
+
+def residuals_px(camera: Camera, pairs: PointPairs) -> FloatArray:
+    """Points minus camera, shape (n, 2), pixels; NaN where a place is behind the camera."""
+    return pairs.pixels - np.stack(camera.ecef_to_pixel(pairs.ground_ecef_m), axis=-1)
+
+
+def turn_to_places(start: Camera, pairs: PointPairs) -> Camera:
+    """Rotate the initial camera so that its rays point at the places, in closed form.
+
+    Any initial attitude is possible. For a single pair the rotation is the smallest one.
+    """
+    rays = start.rays(*pairs.pixels.T)
+    away = pairs.ground_ecef_m - np.asarray(start.position_ecef_m)
+    return with_attitude(start, _rotation(rays, away, pairs.sigma_px, start.matrix))
+
+
+def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
+    """Move the initial camera over the Earth so that its pixels show their places.
+
+    The altitude is kept. If the position is not known, this keeps scale and incidence angle. Pixels
+    with sky are ignored; if all show sky, the camera is unchanged.
+    """
+    seen = start.pixel_to_ecef(*pairs.pixels.T)
+    ground = np.isfinite(seen[:, 0])
+    if not ground.any():
+        return start
+    places = pairs.chosen(ground)
+    way = _rotation(seen[ground], places.ground_ecef_m, places.sigma_px, np.eye(3))
+    lon, lat, _ = ecef_to_geodetic(way @ start.position_ecef_m)
+    height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
+    x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
+    carried = with_attitude(start, way @ start.matrix)
+    return replace(carried, position_ecef_m=(x, y, z))
+
+
+def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArray) -> FloatArray:
+    """Compute the rotation, shape (3, 3), from directions to others, shape (n, 3), of any length.
+
+    Degrees of freedom that they leave undetermined are taken from ``about``.
+    """
+    from scipy.spatial.transform import Rotation
+
+    of, to = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (of, to))
+    found, _ = Rotation.align_vectors(
+        np.concatenate([to, about.T]),
+        np.concatenate([of, np.eye(3)]),
+        # Weight of the initial attitude relative to the points: it only fixes what they leave free,
+        # such as the roll around a single point
+        weights=np.append(sigma**-2 / (sigma**-2).sum(), [1e-9] * 3),
+    )
+    return np.asarray(found.as_matrix())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """An initial camera of a fit, its prior, and whether its position is known.
+
+    ``placed`` is False for one of many places without a prior of the position.
+    """
+
+    camera: Camera
+    belief: PosePrior
+    placed: bool = True
+
+
+def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
+    """Choose the start whose prior agrees best with the points.
+
+    Each is fitted with attitude, focal length and position free. The first is kept unless another
+    is significantly better, relative to how well the points agree with that one. The lists of
+    ``others`` are evaluated one by one, and later ones are skipped if an earlier one suffices.
+    """
+    spare = max(1, 2 * len(pairs) - ATTITUDE_UNKNOWNS)
+
+    def fit_cost(start: Start) -> float:
+        unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
+        try:
+            found = fit_from_starts(start.camera, unknowns)
+        except (np.linalg.LinAlgError, ValueError):
+            return np.inf
+        hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
+        # A place behind the Earth: clicks beside the limb may be there
+        cost = found.chi_square + 100.0 * int(hidden.sum())
+        return cost if np.isfinite(cost) else np.inf
+
+    kept, kept_cost, lists = first, fit_cost(first), iter(others)
+    while kept_cost > OTHER_CHI_SQUARE and (starts := next(lists, None)) is not None:
+        costs = [fit_cost(start) for start in starts]
+        if not costs:
+            continue
+        best = int(np.argmin(costs))
+        lead = OTHER_CHI_SQUARE if starts[best].placed else 16.3
+        if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
+            kept, kept_cost = starts[best], costs[best]
+    return kept
+
+
+def make_starts_along(
+    like: Camera, pairs: PointPairs, track_ecef_m: FloatArray, flight_ecef: FloatArray
+) -> list[Start]:
+    """Make starts at the places of a track, shape (n, 3), that fit the points best.
+
+    The altitude is that of the track, the lens that of ``like``. ``flight_ecef``, shape (n, 3), is
+    the direction of flight at each place.
+    """
+    return [
+        Start(
+            camera=camera,
+            belief=make_rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
+        )
+        for number, camera in _best_places(like, pairs, track_ecef_m, SIGMA_LOG_FOCAL)
+    ]
+
+
+def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
+    """Make starts at the places that fit the points best, of all within the horizon around them.
+
+    Altitude and lens are those of ``like``. If the lens is not known, its focal length may be any.
+    """
+    height_m = float(ecef_to_geodetic(like.position_ecef_m)[2])
+    lon, lat = surface_to_lonlat(pairs.ground_ecef_m.mean(axis=0))
+    turns = np.linspace(0.0, 360.0, 24, endpoint=False)
+    azimuth, away_m = (side.ravel() for side in np.meshgrid(turns, 1e3 * np.array(RINGS_KM)))
+    lon, lat = np.full_like(azimuth, lon), np.full_like(azimuth, lat)
+    lon, lat, _ = WGS84.fwd(lon, lat, azimuth, away_m)
+    positions = geodetic_to_ecef(lon, lat, height_m)
+    sigma_log_focal = SIGMA_LOG_FOCAL if lens_known else SIGMA_ANY_LOG_FOCAL
+    starts = []
+    for _, camera in _best_places(like, pairs, positions, sigma_log_focal):
+        belief = replace(
+            make_rough_prior(replace(camera, focal_px=like.focal_px)),
+            sigma_along_m=SIGMA_ANYWHERE_M,
+            sigma_across_m=SIGMA_ANYWHERE_M,
+            # The station has flown between 330 and 435 km
+            sigma_up_m=40e3,
+            sigma_log_focal=sigma_log_focal,
+        )
+        starts.append(Start(camera=camera, belief=belief, placed=False))
+    return starts
+
+
+def _best_places(
+    like: Camera, pairs: PointPairs, positions_ecef_m: FloatArray, sigma_log_focal: float
+) -> list[tuple[int, Camera]]:
+    """Of positions, shape (m, 3), the number and the camera of those that see the points best.
+
+    Each has the focal length with which the pixels are as far apart as the places, and is turned
+    to them; those that are kept lie apart.
+
+    References
+    ----------
+    Kabsch, W. (1976). A solution for the best rotation to relate two sets of vectors. Acta
+    Crystallographica A32, 922-923.
+    """
+    seen = incidence_deg(positions_ecef_m[:, None, :], pairs.ground_ecef_m) < 90.0
+    numbers = np.flatnonzero(seen.all(axis=1))
+    away = pairs.ground_ecef_m - positions_ecef_m[numbers, None, :]
+    away /= np.linalg.norm(away, axis=-1, keepdims=True)
+    tangents, zoom, rays = like.rays(*pairs.pixels.T), np.ones(len(numbers)), away
+    for _ in range(5):  # the first leaves the zoom at 1
+        zoom = zoom * np.sqrt(rays.var(axis=1).sum(axis=-1) / away.var(axis=1).sum(axis=-1))
+        rays = tangents / np.stack([zoom, zoom, np.ones_like(zoom)], axis=-1)[:, None]
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    left, _, right = np.linalg.svd(np.einsum("mni,mnj->mij", away, rays))
+    left[..., 2] *= np.linalg.det(left @ right)[:, None]
+    misses = np.linalg.norm(away @ (left @ right) - rays, axis=-1)
+    chi_square = ((like.focal_px * zoom[:, None] * misses / pairs.sigma_px) ** 2).sum(axis=1)
+    chi_square += (np.log(zoom) / sigma_log_focal) ** 2
+    found: list[tuple[int, Camera]] = []
+    for k in np.argsort(chi_square):
+        position = positions_ecef_m[numbers[k]]
+        taken = np.array([camera.position_ecef_m for _, camera in found]).reshape(-1, 3)
+        if (np.linalg.norm(taken - position, axis=1) < 120e3).any():
+            continue
+        x, y, z = position.tolist()
+        focal_px = float(like.focal_px * zoom[k])
+        there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
+        found.append((int(numbers[k]), turn_to_places(there, pairs)))
+        # So many of one kind are fitted
+        if len(found) == 8:
+            break
+    return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Disagreement:
+    """Points that disagree with the others."""
+
+    # (n,): residual of each point to the camera of the others; NaN with fewer than three points
+    left_out_px: FloatArray
+    suspect: BoolArray  # (n,): points that disagree significantly with the others
+    undecided: bool  # whether points disagree and the wrong one cannot be identified
+
+
+def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
+    """Leave every point out in turn, and take out the worst for as long as one stands out.
+
+    A point is suspect when chi square falls by more without it than chance explains, measured by
+    how well the others agree among themselves, and by clearly more than without any other (unless
+    that one is wrong beside it). What leaving one out would change follows from the normal
+    equations of all, to first order.
+
+    References
+    ----------
+    Baarda, W. (1968). A testing procedure for use in geodetic networks. Netherlands Geodetic
+    Commission, Publications on Geodesy 2 (5).
+    """
+    count = len(unknowns.pairs)
+    left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
+    if count > 2:
+        left_out, gain, excess = _fit_without_each(start, unknowns)
+        if count == MIN_TOLD - 1:
+            undecided = bool(excess.max() >= SUSPECT_CHI_SQUARE)
+    # At most a third: with more, right and wrong points cannot be distinguished
+    while kept.sum() >= max(MIN_TOLD, count - min(count // 3, 20) + 1):
+        worst, second = np.argsort(-gain)[:2]
+        if excess[worst] < SUSPECT_CHI_SQUARE:
+            break
+        fewer = kept.copy()
+        fewer[np.flatnonzero(kept)[worst]] = False
+        # Difference to the decrease without any other point: odds of 20 to 1
+        clear = bool(gain[worst] - gain[second] >= 6.0)
+        rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
+        _, gain, excess = _fit_without_each(start, rest)
+        # Two wrong points can be equally bad: then the second stands out after the first is removed
+        undecided = not clear and bool(excess.max() < SUSPECT_CHI_SQUARE)
+        if undecided:
+            break
+        kept = fewer
+    return Disagreement(left_out_px=left_out, suspect=~kept, undecided=undecided)
+
+
+def _fit_without_each(
+    start: Camera, unknowns: Unknowns
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of every point: its residual to the fit of the others, what chi square falls by without it,
+    and that measured by how well the others agree.
+    """
+    pairs, fit = unknowns.pairs, fit_from_starts(start, unknowns)
+    misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=PoseOptions.behind_sigmas)
+    flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
+    design = flow / pairs.sigma_px[:, None, None]
+    leverage = design @ fit.covariance @ design.transpose(0, 2, 1)
+    # A point that nothing else checks has its residual, 0, over a share of 0 that is its own
+    free = np.eye(2) * (1.0 + 1e-6) - leverage
+    predicted = np.linalg.solve(free, misses[..., None])[..., 0]
+    gain = np.einsum("ni,ni->n", misses, predicted)
+    spare = max(1, 2 * (len(pairs) - 1) - ATTITUDE_UNKNOWNS)
+    agreement = np.maximum(1.0, (fit.chi_square - gain) / spare)
+    return np.linalg.norm(predicted, axis=1) * pairs.sigma_px, gain, gain / agreement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +561,7 @@ def solve(
 
     ``first`` was placed by hand or is the engine's: its position and focal length are believed
     within limits, unless the points agree clearly better with another place that is ``known``, or
-    with any. ``free`` is what is asked to be free, see `free_parameters`: of "auto", what is
+    with any. ``free`` is what is asked to be free, see `MIN_POINTS`: of "auto", what is
     unknown is free as soon as it can be; a position that is not to be freed is that of ``first``.
     ConfigError if there is no point, the camera is nowhere above the Earth, or no camera fits.
     """
@@ -114,7 +577,10 @@ def solve(
             asked = "position"
         elif not known.lens_known:
             asked = "focal"
-    freed = free_parameters(n, asked)
+    # "auto" frees what the points determine well without priors; what is asked for by name is free
+    # as soon as points and priors together determine it
+    least = MIN_POINTS if asked == "auto" else MIN_POINTS_ASKED
+    freed = tuple(name for name in ASKED[asked] if n >= least[name]) or ("aim",)
 
     def begin(camera: Camera) -> Start:
         """Start from a camera, with the direction of flight of the track's nearest place."""

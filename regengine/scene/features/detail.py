@@ -26,16 +26,12 @@ POINTS = {
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
     "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
-STRONG_HEIGHT = 0.2
-HIGH_CONTRAST = 0.6
 FINE_CELLS = 16
 CLIPPED = 0.97
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
 MAX_LIGHT = 0.5  # linear
 CORE_PX, AROUND_PX = 0.8, 3.0
-NOISE_SIGMAS = 6.0
 MIN_HEIGHT = 10.0 / 255.0  # as displayed: lower peaks may be compression artefacts
-MAX_THRESHOLD = 0.1
 MIN_ABOVE = 1e-4  # over its neighbours, beyond rounding
 MAX_PEAKS = 500  # that are measured individually, the strongest
 
@@ -73,8 +69,22 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
         return dict.fromkeys(POINTS, 0.0)
     peaks = _find_peaks(value)
     around = peaks.around[peaks.rows, peaks.columns]
-    contrast = peaks.heights / (around + 0.05) > HIGH_CONTRAST
-    features: dict[str, float] = _numbers(peaks, contrast)
+    contrast = peaks.heights / (around + 0.05) > 0.6
+    height, width = peaks.detail.shape
+    cells = np.unique(
+        (2 * peaks.rows[contrast] + 1) * FINE_CELLS // (2 * height) * FINE_CELLS
+        + (2 * peaks.columns[contrast] + 1) * FINE_CELLS // (2 * width)
+    )
+    slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
+    features: dict[str, float] = {
+        "points_count": np.log10(1.0 + peaks.count),
+        "points_strong": np.log10(1.0 + np.sum(peaks.heights > 0.2)),
+        "points_contrast": np.log10(1.0 + np.sum(contrast)),
+        "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
+        # Three of each sign are added as a neutral prior
+        "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
+        "points_slope": slope,
+    }
     features |= _shapes(peaks)
     peaked = value[peaks.detail > peaks.threshold]
     features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
@@ -95,24 +105,6 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
         "points_warm_area": np.log10(warm + 1e-4),
     }
     return {name: float(features[name]) for name in POINTS}
-
-
-def _numbers(peaks: Peaks, contrast: NDArray[np.bool_]) -> dict[str, float]:
-    height, width = peaks.detail.shape
-    cells = np.unique(
-        (2 * peaks.rows[contrast] + 1) * FINE_CELLS // (2 * height) * FINE_CELLS
-        + (2 * peaks.columns[contrast] + 1) * FINE_CELLS // (2 * width)
-    )
-    slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
-    return {
-        "points_count": np.log10(1.0 + peaks.count),
-        "points_strong": np.log10(1.0 + np.sum(peaks.heights > STRONG_HEIGHT)),
-        "points_contrast": np.log10(1.0 + np.sum(contrast)),
-        "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
-        # Three of each sign are added as a neutral prior
-        "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
-        "points_slope": slope,
-    }
 
 
 def _shapes(peaks: Peaks) -> dict[str, float]:
@@ -193,7 +185,7 @@ def _find_peaks(value: FloatImage) -> Peaks:
     # 0.2533 sigma
     quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
     noise = float(quiet[len(quiet) // 5]) / 0.2533
-    threshold = float(np.clip(NOISE_SIGMAS * noise, MIN_HEIGHT, MAX_THRESHOLD))
+    threshold = float(np.clip(6.0 * noise, MIN_HEIGHT, 0.1))
     # Higher than all eight neighbours: on a straight edge, pixels are equal
     ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
     peak = (detail > cv2.dilate(detail, ring) + MIN_ABOVE) & (detail > threshold)

@@ -36,7 +36,6 @@ GREEN = 0.05  # of the light, excess over red and blue; airglow above the Earth 
 HUES = 24
 # Lit ground: brighter than a share of nearly the maximum, and this many pixels away from darker
 # areas, where windows end and colours bleed
-GROUND = 0.25
 RIM = np.ones((5, 5), np.uint8)
 # Luminance quantiles of its darker and of its brightest pixels; clipped ones are excluded
 DARKER, BRIGHTEST = (0.05, 0.35), (0.80, 0.97)
@@ -119,7 +118,9 @@ def _ground(quarter: ScenePicture) -> dict[str, float]:
     lit = brightness > LIT
     ground = np.zeros(lit.shape, bool)
     if lit.any():
-        least = max(LIT, GROUND * float(np.quantile(brightness[lit], 0.9)))
+        # Lit ground: brighter than a share of nearly the maximum, and this many pixels away from
+        # darker areas, where windows end and colours bleed
+        least = max(LIT, 0.25 * float(np.quantile(brightness[lit], 0.9)))
         ground = cv2.erode((brightness > least).astype(np.uint8), RIM).astype(bool)
     if ground.sum() < 64:
         return {"colour_dark_red": 0.0, "colour_dark_warmer": 0.0}

@@ -38,12 +38,8 @@ STRUCTURE = {
     "structure_rim_dark": "how much darker it is beyond that circle than within: port-holes",
 }
 LEVEL = 0.6  # as displayed: the 98th percentile is raised to this, by at most
-MAX_GAIN = 4.0
 STRONG = 0.06  # gradient per pixel, as displayed after that
 RINGS = 32
-MIN_EDGES = 40
-MIN_PANE = 0.004  # of the frame
-MIN_APART = 0.15  # separation of the two levels, after that
 
 
 def measure_disc(picture: ScenePicture) -> dict[str, float]:
@@ -68,14 +64,6 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     patch = labels == largest
     area = float(stats[largest, cv2.CC_STAT_AREA])
-    features = _shape(patch, area)
-    features |= _light(smooth, patch, top)
-    features["disc_area"] = float(np.log10(area / value.size))
-    features["disc_share"] = area / float(bright.sum())
-    return {name: float(features[name]) for name in DISC}
-
-
-def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     contours, _ = cv2.findContours(patch.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(contours, key=len)
     hull = cv2.convexHull(outline)
@@ -85,15 +73,12 @@ def _shape(patch: NDArray[np.bool_], area: float) -> dict[str, float]:
     on_circle = float(np.mean(away > radius * 0.96 - 1.0))
     # Contours run through pixel centres: half a pixel is added on every side
     hull_area = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
-    return {
+    features = {
         "disc_round": min(1.0, area / (np.pi * (radius + 0.5) ** 2)),
         "disc_solid": min(1.0, area / hull_area),
         # In patches of a few pixels, all points are on the circle
         "disc_arc": on_circle * min(1.0, radius / 6.0),
     }
-
-
-def _light(smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float) -> dict[str, float]:
     size = float(np.sqrt(patch.sum() / np.pi))
     reach = int(np.clip(size, 2, 24))
     mask = patch.astype(np.uint8)
@@ -103,12 +88,15 @@ def _light(smooth: NDArray[np.float32], patch: NDArray[np.bool_], top: float) ->
     rim = close & ~patch
     within = smooth[patch]
     around, far = smooth[near & ~close], smooth[~near]
-    return {
+    features |= {
         "disc_rim": 1.0 - float(smooth[rim].mean()) / (BRIGHT * top) if rim.any() else 0.0,
         "disc_halo": float(around.mean()) / top if around.size else 1.0,
         "disc_dark_around": float(np.sum(far < DARK)) / smooth.size,
         "disc_clipped": float(np.mean(within > CLIPPED)),
     }
+    features["disc_area"] = float(np.log10(area / value.size))
+    features["disc_share"] = area / float(bright.sum())
+    return {name: float(features[name]) for name in DISC}
 
 
 def measure_structure(picture: ScenePicture) -> dict[str, float]:
@@ -123,7 +111,7 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     if min(value.shape) < 16:
         return dict.fromkeys(STRUCTURE, 0.0)
     rank = value.size * 98 // 100
-    gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / MAX_GAIN)
+    gain = LEVEL / max(float(np.partition(value, rank, axis=None)[rank]), LEVEL / 4.0)
     value = np.minimum(value * np.float32(gain), np.float32(1.0))
     gx, gy = _gradient(value)
     slope = cv2.magnitude(gx, gy)
@@ -135,11 +123,13 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     bytes_ = np.round(small * 255.0).astype(np.uint8)
     _, bright = cv2.threshold(bytes_, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, _, stats, _ = cv2.connectedComponentsWithStats(bright, connectivity=4)
-    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > MIN_PANE * small.size)
+    # Share of the frame
+    large = np.sum(stats[1:, cv2.CC_STAT_AREA] > 0.004 * small.size)
     lit = bright > 0
     apart = float(small[lit].mean() - small[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
     # Patches of low contrast are not panes
-    certain = float(np.clip(apart / MIN_APART - 1.0, 0.0, 1.0))
+    # Separation of the two levels
+    certain = float(np.clip(apart / 0.15 - 1.0, 0.0, 1.0))
     features |= {"structure_panes": certain * float(np.log10(1.0 + large))}
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
@@ -209,7 +199,7 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     slope = np.hypot(gx, gy)
     strong = slope > STRONG
     rows, columns = np.nonzero(strong)
-    if len(rows) < MIN_EDGES:
+    if len(rows) < 40:
         return {f"structure_{name}": 0.0 for name in names}
     half = max(value.shape) / 2.0
     middle = (np.array(value.shape) - 1.0) / 2.0

@@ -27,7 +27,6 @@ OLDEST_DAYS = 14.0
 # One sigma of the distance of a catalogued satellite from its predicted position
 ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
 DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
-MAX_DRAG = 20.0  # below some 240 km no satellite stays in orbit for days
 CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
 RADIAL_EPOCH_KM, RADIAL_KM_A_DAY = 0.2, 0.1
 # A share of the satellites has manoeuvred, or has a bad fit: their errors are larger by these
@@ -102,7 +101,8 @@ class Satellites:
         """One sigma along, across and above the orbit, shape (3, n), without manoeuvres."""
         days = np.abs(self.age_h) / 24.0
         perigee_km = np.array([record.radiusearthkm * record.altp for record in self.records])
-        air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), MAX_DRAG)
+        # Below some 240 km no satellite stays in orbit for days
+        air = np.minimum(np.exp((DRAG_AT_KM - perigee_km) / DRAG_SCALE_KM), 20.0)
         grown = np.hypot(ALONG_KM_A_DAY * days, DRAG_KM_A_DAY2 * air * days**2)
         return np.stack(
             [

@@ -24,28 +24,8 @@ from scipy.special import logsumexp, ndtr
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 
-# Priors for the identification of streaks.
-# Range of clock errors, in sigmas.
-MAX_CLOCK_SIGMAS = 4.5
-# Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of element sets.
-CLOCK_STEP_S = 0.02
-# Maximum number of steps: limits the memory for clocks with errors of minutes.
-MAX_CLOCK_STEPS = 6001
-# Objects in no catalogue: meteors, aircraft, false streaks, per frame; and satellites (secret,
-# recently launched, lost) per listed one that may be visible.
-UNLISTED_RATE = 0.1
-UNLISTED_SHARE = 0.15
-# Number of unlisted satellites per listed one from the same launch, anywhere on the predicted part
-# of its track.
-COMPANION_SHARE = 0.05
-# Share of ends within the border where the satellite dimmed. The others are those of the exposure.
-FADED_SHARE = 0.08
-# Share of satellites with two streaks: they tumble, or the detector lost the line.
-BROKEN_SHARE = 0.01
 # Shorter streaks are as frequent as those of this length.
 MIN_LENGTH_PX = 10.0
-# Tracks farther from a streak than this, in sigmas of the wide errors, are ignored.
-MAX_BESIDE_SIGMAS = 7.0
 # Lower bound: no probability is 1.
 MIN_UNLISTED = 1e-6
 
@@ -130,22 +110,29 @@ def name_streaks(
     """
     clock_s, log_clock = np.zeros(1), np.zeros(1)
     if errors.clock_sigma_s > 0.0:
-        reach = MAX_CLOCK_SIGMAS
-        step = min(CLOCK_STEP_S / errors.clock_sigma_s, 0.3)
-        count = min(int(np.ceil(2.0 * reach / step)), MAX_CLOCK_STEPS) | 1
+        # Range of clock errors, in sigmas.
+        reach = 4.5
+        # Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of element sets.
+        step = min(0.02 / errors.clock_sigma_s, 0.3)
+        # Maximum number of steps: limits the memory for clocks with errors of minutes.
+        count = min(int(np.ceil(2.0 * reach / step)), 6001) | 1
         sigmas = np.linspace(-reach, reach, count)
         clock_s, log_clock = sigmas * errors.clock_sigma_s, -0.5 * sigmas**2
     seen, seconds = tracks.seen, tracks.seconds
     followed_s = float(seconds[-1] - seconds[0])
     expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
-    log_rate = np.log(UNLISTED_RATE + UNLISTED_SHARE * expected)
+    # Objects in no catalogue: meteors, aircraft, false streaks, per frame; and satellites (secret,
+    # recently launched, lost) per listed one that may be visible
+    log_rate = np.log(0.1 + 0.15 * expected)
     found, weighed, totals = [], [], []
     for streak in streaks:
         candidates, log_density, log_companion = weigh_tracks(streak, tracks, clock_s, errors)
         step_at = np.abs(seconds[None, :] - candidates["seconds"][:, None]).argmin(axis=1)
         log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
         log_density = log_seen[:, None] + log_density
-        companions = log_seen + np.log(COMPANION_SHARE / followed_s) + log_companion
+        # Number of unlisted satellites per listed one from the same launch, anywhere on the
+        # predicted part of its track.
+        companions = log_seen + np.log(0.05 / followed_s) + log_companion
         # Logarithm of the density of streaks of unlisted objects
         length = max(float(np.hypot(*(streak.ends[0, 1] - streak.ends[0, 0]))), 1.0)
         diagonal = float(np.hypot(*size_px))
@@ -200,7 +187,8 @@ def one_streak_each(shares: FloatArray) -> FloatArray:
     for _ in range(30):
         claim = odds / (1.0 + weighed.sum(axis=1, keepdims=True) - weighed)
         others = claim.sum(axis=0, keepdims=True) - claim
-        weighed = odds * (1.0 + BROKEN_SHARE * others) / (1.0 + others)
+        # Share of satellites with two streaks: they tumble, or the detector lost the line.
+        weighed = odds * (1.0 + 0.01 * others) / (1.0 + others)
     return np.asarray(weighed / (1.0 + weighed.sum(axis=1, keepdims=True)))
 
 
@@ -244,11 +232,14 @@ def weigh_tracks(
             for some in (slopes, slopes * wide)
         )
         beside_sigma = np.sqrt(np.einsum("nii->ni", loose)[:, 2:])
-        near = (np.abs(values[:, 2:]) < MAX_BESIDE_SIGMAS * beside_sigma).all(axis=1)
+        # Tracks farther from a streak than this, in sigmas of the wide errors, are ignored.
+        near = (np.abs(values[:, 2:]) < 7.0 * beside_sigma).all(axis=1)
         near &= values[:, 1] - values[:, 0] > -errors.exposure_s
         core, loose, values, speeds = (a[near] for a in (core, loose, values, speeds))
         terms, companion = [], np.zeros(len(values))
-        true_end = np.where(cut, 0.0, 1.0 - FADED_SHARE)
+        # Share of ends within the border where the satellite dimmed. The others are those of the
+        # exposure.
+        true_end = np.where(cut, 0.0, 1.0 - 0.08)
         for kept in np.array(list(product((True, False), repeat=2))):
             weight = float(np.where(kept, true_end, 1.0 - true_end).prod())
             if weight == 0.0:

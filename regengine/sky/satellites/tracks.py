@@ -2,33 +2,252 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
-from detectors.constants import ORBITAL_SPEED_KM_S
+from detectors.constants import DAY_S, FLATTENING, ORBITAL_SPEED_KM_S, SEMI_MAJOR_M
 from detectors.types import BoolArray, FloatArray
-from regengine.sky.satellites.catalogue import TAIL_FACTOR, Satellites
-from regengine.sky.satellites.observer import (
-    EARTH_KM,
-    Exposure,
-    are_hidden_by_earth,
-    lines_of_sight,
-    orbit_axes,
-    states,
-    sun_teme,
-    sunlit_share,
+from matchers.geometry.sky_camera import SkyCamera
+from regengine.orbit.propagation import position_from_elements, propagate_teme
+from regengine.orbit.rotation import (
+    J2000_JULIAN_DATE,
+    days_since_j2000,
+    earth_velocity,
+    icrs_to_itrf,
+    sidereal_angle_rad,
+    turn_about_pole,
+    utc_of,
 )
+from regengine.orbit.sun_moon import sun_direction
+from regengine.orbit.tle import ElementSet
+from regengine.orbit.uncertainty import orbit_sigma
+from regengine.sky.satellites.catalogue import TAIL_FACTOR, Satellites
+from regengine.sky.stars.photo import HeaderField
 
-CULL_STEP_S = 20.0
-MAX_INSTANTS = 24  # of the preselection; longer exposures have longer steps
-TRACK_STEP_S = 0.4  # a low satellite moves by half a degree: straight to a thousandth of that
+if TYPE_CHECKING:
+    from sgp4.api import Satrec
+
+EARTH_KM = SEMI_MAJOR_M / 1000.0
+# Scaled along the pole, the Earth's ellipsoid becomes a sphere
+TO_SPHERE = np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
+EDGE_PLACES = 9  # along each side, for the cone that contains the picture
+
+
+@dataclass(frozen=True, kw_only=True)
+class SatelliteObserver:
+    """A satellite with a camera, such as the ISS, from one of its element sets.
+
+    Positions are in SGP4's axes (TEME), kilometres.
+    """
+
+    element_set: ElementSet
+
+    def position_km(self, days: FloatArray) -> FloatArray:
+        """Positions from SGP4."""
+        return propagate_teme(self.element_set, np.asarray(days, float))[0]
+
+    def uncertainty_km(self, days: float) -> FloatArray:
+        """Along, across and above its orbit, from the age of the set."""
+        along, across, up = orbit_axes(*propagate_teme(self.element_set, np.array([days])))
+        sigma = orbit_sigma(self.element_set.age_h(utc_of(days)))
+        return np.concatenate(
+            [sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up]
+        )
+
+    def describe(self, days: float) -> dict[str, object]:
+        """Nadir and height above WGS84, and the age of the set."""
+        where = position_from_elements(self.element_set, utc_of(days))
+        return {
+            "kind": "station",
+            "norad": self.element_set.satellite,
+            "name": self.element_set.name,
+            "lat": round(where.lat, 4),
+            "lon": round(where.lon, 4),
+            "altitude_km": round(where.altitude_km, 2),
+            "tle_age_h": round(self.element_set.age_h(utc_of(days)), 2),
+        }
+
+
+SkyProjection = SkyCamera | HeaderField  # a picture among the stars
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exposure:
+    """Time and observer of an exposure, and its attitude at mid-exposure."""
+
+    field: SkyProjection  # attitude at mid-exposure, fitted to catalogued stars
+    start_utc: datetime  # start of the exposure
+    exposure_s: float  # its duration
+    observer: SatelliteObserver
+    clock_sigma_s: float = 1.0  # one sigma of the start
+    attitude_sigma_px: float = 0.5  # one sigma of the field's position, per axis
+    # True: the camera rotates with its observer, and stars trail; False: the stars are fixed
+    held_still: bool = False
+
+    @cached_property
+    def middle_utc(self) -> datetime:
+        """Time of mid-exposure."""
+        return self.start_utc + timedelta(seconds=0.5 * self.exposure_s)
+
+    @cached_property
+    def middle_days(self) -> float:
+        """Time of mid-exposure, days since J2000 (UTC)."""
+        return days_since_j2000(self.middle_utc)
+
+    def days(self, seconds: ArrayLike) -> FloatArray:
+        """Days since J2000 of seconds from mid-exposure."""
+        return self.middle_days + np.asarray(seconds, float) / DAY_S
+
+    @cached_property
+    def to_icrs(self) -> FloatArray:
+        """Rotation from SGP4's axes to ICRS; changes during the exposure are negligible.
+
+        They are less than a thousandth of an arc second.
+        """
+        return teme_to_icrs(self.middle_utc)
+
+    @cached_property
+    def turning(self) -> FloatArray:
+        """Rotation vector of the camera in ICRS, radians per second."""
+        if not self.held_still:
+            return np.zeros(3)
+        # One rotation per orbit: the Station keeps its attitude relative to the nadir
+        (position,), (velocity,) = propagate_teme(
+            self.observer.element_set, np.array([self.middle_days])
+        )
+        return np.asarray(
+            self.to_icrs @ (np.asarray(np.cross(position, velocity) / (position @ position)))
+        )
+
+    @cached_property
+    def cone(self) -> tuple[FloatArray, float]:
+        """Direction of the picture's centre, and half angle of the enclosing cone, radians."""
+        w, h = self.field.width_px, self.field.height_px
+        x, y = np.meshgrid(
+            np.linspace(-0.5, w - 0.5, EDGE_PLACES), np.linspace(-0.5, h - 0.5, EDGE_PLACES)
+        )
+        middle = self.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
+        cosine = np.clip(self.field.to_sky(x, y) @ middle, -1.0, 1.0)
+        return middle, float(np.arccos(cosine.min()))
+
+    def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Project lines of sight (TEME, shape (..., 3)) into the picture at mid-exposure."""
+        towards = turn_to_stars(sight_km, self.to_icrs, earth_velocity(self.middle_utc))
+        return self.field.project(towards)
+
+    def carried(
+        self, x: ArrayLike, y: ArrayLike, seconds: ArrayLike
+    ) -> tuple[FloatArray, FloatArray]:
+        """Pixels at mid-exposure with the directions of pixels some seconds earlier or later."""
+        px, py = np.asarray(x, float), np.asarray(y, float)
+        if not self.held_still:
+            return px, py
+        sky = self.field.to_sky(px, py)
+        turn = np.zeros_like(sky) + np.asarray(seconds, float)[..., None] * self.turning
+        turned = Rotation.from_rotvec(turn.reshape(-1, 3))
+        return self.field.project(turned.apply(sky.reshape(-1, 3)).reshape(sky.shape))
+
+
+def orbit_axes(
+    position: FloatArray, velocity: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Unit vectors along, across and above orbits, each of shape (..., 3)."""
+    up = position / np.linalg.norm(position, axis=-1, keepdims=True)
+    across = np.cross(position, velocity)
+    across /= np.linalg.norm(across, axis=-1, keepdims=True)
+    return np.cross(across, up), across, up
+
+
+def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Positions and velocities of many satellites at several times, by SGP4.
+
+    References
+    ----------
+    Vallado, D. et al. (2006). Revisiting Spacetrack Report #3, AIAA 2006-6753.
+    """
+    from sgp4.api import SatrecArray
+
+    error, position, velocity = SatrecArray(list(records)).sgp4(
+        np.full(len(days), J2000_JULIAN_DATE), np.asarray(days, float)
+    )
+    position[error != 0] = np.nan
+    return position, velocity
+
+
+def teme_to_icrs(time_utc: datetime) -> FloatArray:
+    """Rotation matrix from SGP4's axes to ICRS at a time, shape (3, 3).
+
+    By way of Earth-fixed axes: the sidereal angle of 1982 that defines SGP4's axes, then the IAU's
+    rotation of 2006. Polar motion is omitted in both, so it cancels.
+    """
+    angle = sidereal_angle_rad(days_since_j2000(time_utc))
+    to_earth = turn_about_pole(np.eye(3), -angle).T
+    return np.asarray(icrs_to_itrf(time_utc).T @ to_earth)
+
+
+def lines_of_sight(
+    position_km: FloatArray, velocity_km_s: FloatArray, observer_km: FloatArray
+) -> FloatArray:
+    """Vectors from the observer to the satellites at the time of light emission."""
+    straight = position_km - observer_km
+    # Speed of light, km/s
+    delay_s = np.linalg.norm(straight, axis=-1, keepdims=True) / 299792.458
+    return np.asarray(straight - velocity_km_s * delay_s)
+
+
+def turn_to_stars(
+    sight_km: FloatArray, to_icrs: FloatArray, earth_velocity: FloatArray
+) -> FloatArray:
+    """Directions relative to stars at their catalogue positions, in ICRS.
+
+    The observer's motion shifts stars and satellites alike. If the aberration of stars is left in
+    the attitude, the Earth's motion must be removed from a satellite's direction: the satellite
+    moves with the Earth while its light travels. The correction is up to 20.5 arc seconds.
+    """
+    unit = sight_km / np.linalg.norm(sight_km, axis=-1, keepdims=True)
+    seen = unit @ to_icrs.T - earth_velocity
+    return np.asarray(seen / np.linalg.norm(seen, axis=-1, keepdims=True))
+
+
+def are_hidden_by_earth(position_km: FloatArray, observer_km: FloatArray) -> BoolArray:
+    """Whether the Earth blocks the line of sight to satellites."""
+    start, end = observer_km * TO_SPHERE, position_km * TO_SPHERE
+    step = end - start
+    along = -np.sum(start * step, axis=-1) / np.sum(step * step, axis=-1)
+    nearest = start + np.clip(along, 0.0, 1.0)[..., None] * step
+    # Refraction raises objects 0.6 degrees below the horizontal plane above it: a line of sight
+    # with this dip passes this far below an observer at sea level
+    return np.asarray((along > 0.0) & (np.linalg.norm(nearest, axis=-1) < EARTH_KM - 0.4))
+
+
+def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
+    """Visible share of the Sun's disc at satellites, 0 to 1."""
+    position = np.asarray(position_km, float) * TO_SPHERE
+    sun = sun_teme * TO_SPHERE
+    sun = sun / np.linalg.norm(sun)
+    distance = np.linalg.norm(position, axis=-1)
+    earth_rad = np.arcsin(np.clip(EARTH_KM / distance, 0.0, 1.0))
+    apart = np.arccos(np.clip(-(position @ sun) / distance, -1.0, 1.0))
+    # The Sun's radius: 696,000 km at one astronomical unit, 16.0 arc minutes
+    edge = np.clip((apart - earth_rad) / 0.004652, -1.0, 1.0)
+    return np.asarray(0.5 + (edge * np.sqrt(1.0 - edge**2) + np.arcsin(edge)) / np.pi)
+
+
+def sun_teme(time_utc: datetime) -> FloatArray:
+    """Unit vector to the Sun in SGP4's axes, shape (3,)."""
+    angle = sidereal_angle_rad(days_since_j2000(time_utc))
+    return turn_about_pole(sun_direction(time_utc), angle)
+
+
 MIN_STEPS, MAX_STEPS = 17, 385
-CLOCK_SIGMAS = 5.0
-MAX_SLIDE_S = 15.0  # time range ahead and behind, in addition to the clock error
 MARGIN_SIGMAS = 4.0
-ATTACHED_KM = 5.0  # the observer itself, and vehicles docked to it
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,12 +277,14 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     """Predict the tracks of all satellites that may be in a picture."""
     sigma_km = satellites.sigma_km()
     usual_km = float(np.median(sigma_km[0]))
-    slack_s = CLOCK_SIGMAS * exposure.clock_sigma_s + min(
-        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, MAX_SLIDE_S
+    # Time range ahead and behind, in addition to the clock error
+    slack_s = 5.0 * exposure.clock_sigma_s + min(
+        MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, 15.0
     )
     half_s = 0.5 * exposure.exposure_s + slack_s
     rows = _select_near_picture(satellites, exposure, half_s, sigma_km[0])
-    steps = int(np.clip(np.ceil(2.0 * half_s / TRACK_STEP_S) + 1, MIN_STEPS, MAX_STEPS))
+    # A low satellite moves by half a degree: straight to a thousandth of that
+    steps = int(np.clip(np.ceil(2.0 * half_s / 0.4) + 1, MIN_STEPS, MAX_STEPS))
     seconds = np.linspace(-half_s, half_s, steps)
     records = [satellites.records[row] for row in rows]
     position, velocity = states(records, exposure.days(seconds))
@@ -124,7 +345,8 @@ def _select_near_picture(
     satellites: Satellites, exposure: Exposure, half_s: float, along_km: FloatArray
 ) -> NDArray[np.intp]:
     """Satellites whose distance from the picture's cone they may cover in that time."""
-    count = int(np.clip(np.ceil(2.0 * half_s / CULL_STEP_S), 1, MAX_INSTANTS))
+    # Longer exposures have longer steps
+    count = int(np.clip(np.ceil(2.0 * half_s / 20.0), 1, 24))
     step_s = 2.0 * half_s / count
     seconds = -half_s + step_s * (np.arange(count) + 0.5)
     days = exposure.days(seconds)
@@ -141,5 +363,6 @@ def _select_near_picture(
         angle = np.arccos(cosine) - radius
         angle -= exposure.exposure_s * float(np.linalg.norm(exposure.turning))
         near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
-        near &= range_km > ATTACHED_KM
+        # The observer itself, and vehicles docked to it
+        near &= range_km > 5.0
     return np.flatnonzero(near.any(axis=1))

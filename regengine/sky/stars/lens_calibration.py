@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
+from statistics import mean
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.falloff import fit_falloff
-from detectors.types import FloatArray, PointFlag
+from detectors.falloff import (
+    ApertureLight,
+    SkyBoxes,
+    fit_falloff,
+    measure_aperture_light,
+    measure_sky_boxes,
+)
+from detectors.types import FloatArray, PointFlag, StarDetections
 from matchers.geometry.sky_camera import SkyCamera
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, FrameError
 from regengine.io.plain import format_count
 from regengine.io.times import utc_now
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
 from regengine.photo.lens_profile import (
     SUN_COLOUR,
     ChannelPhotometry,
@@ -22,23 +35,199 @@ from regengine.photo.lens_profile import (
     Falloff,
     LensProfile,
 )
-from regengine.sky.stars.catalogue import StarCatalogue, apparent_directions
+from regengine.photo.records import FrameRecords
+from regengine.sky.detection import STARS
+from regengine.sky.stars.catalogue import (
+    FILE_EPOCH_YEAR,
+    StarCatalogue,
+    apparent_directions,
+    julian_year,
+)
 from regengine.sky.stars.lens_fit import LensFit, LensFrame, choose_lens, measure_held_out_px
-from regengine.sky.stars.lens_photo import LensPhoto, check_one_lens
+from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, load_sky
+from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import StarPairs, pair_stars
+
+# Values from here on are clipped, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
+CLIPPED_LIGHT = 0.97
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LensPhoto:
+    """Measurements of a solved photo."""
+
+    frame: Frame
+    camera: SkyCamera  # approximate camera, accurate to some pixels
+    stars: StarDetections  # all detections, pixels of the image as stored
+    channels: dict[str, ApertureLight]  # flux of these stars by colour channel, stored pixels
+    sky: SkyBoxes  # luminance of the sky between the stars, stored pixels
+
+
+def measure_photos(
+    paths: Iterable[Path],
+    *,
+    records: FrameRecords | None = None,
+    options: FrameOptions = FrameOptions(),
+    camera: str | None = None,
+    lens: str | None = None,
+    solutions: Mapping[str, dict[str, Any]] | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> tuple[list[LensPhoto], int]:
+    """Measure star photos of one camera with one lens.
+
+    An unreadable photo is logged as an error, an unsolved one as a warning.
+
+    Parameters
+    ----------
+    paths
+        The photos.
+    records, options
+        Metadata, see `read_frame`.
+    camera, lens
+        Names to use if the photos have none.
+    solutions
+        Records of solved photos, see `find_camera`.
+    advance
+        Called after each photo.
+
+    Returns
+    -------
+    tuple[list[LensPhoto], int]
+        The measured photos, and the number of unreadable ones.
+    """
+    logger = logging.getLogger("regengine")
+    measured: list[LensPhoto] = []
+    n_failed = 0
+    for path in paths:
+        try:
+            frame = read_frame(path, records=records, options=options)
+            body = frame.camera_body or camera
+            frame = replace(frame, camera_body=body, lens=frame.lens or lens)
+            stars = STARS.in_photo(frame.file).found
+            where = find_camera(frame, stars, solutions)
+            if isinstance(where, str):
+                logger.warning("%s: %s", path, where)
+            else:
+                light, factor = read_linear_channels(
+                    frame.file, max_long_side_px=STARS.long_side_px
+                )
+                measured.append(measure_light(frame, where, stars, light, factor))
+        except FrameError as error:
+            n_failed += 1
+            logger.error("Error: %s", error)
+        advance()
+    return measured, n_failed
+
+
+def mean_epoch_year(photos: Iterable[LensPhoto]) -> float:
+    """Mean time of photos as a Julian year; the catalogue's epoch if none has a time."""
+    times = [photo.frame.time_utc for photo in photos if photo.frame.time_utc is not None]
+    return mean(map(julian_year, times)) if times else FILE_EPOCH_YEAR
+
+
+def measure_light(
+    frame: Frame,
+    camera: SkyCamera,
+    stars: StarDetections,
+    light: NDArray[np.float32],
+    factor: float = 1.0,
+) -> LensPhoto:
+    """Measure a solved photo's colours, shape (h, w, 3) or (h, w, 1), and its sky.
+
+    `factor`: size of its light image divided by that of the picture as stored.
+    """
+    clipped = np.asarray(np.any(light >= CLIPPED_LIGHT, axis=2))
+    x, y = (stars.x + 0.5) * factor - 0.5, (stars.y + 0.5) * factor - 0.5
+    fwhm = float(np.median(stars.fwhm_px)) * factor if len(stars) else 3.0
+    # The aperture contains 98 % of a Moffat star of beta 3
+    radius = 2.5 * max(fwhm, 1.5)
+    names = ("red", "green", "blue") if light.shape[2] == 3 else ("light",)
+    channels = {}
+    for k, name in enumerate(names):
+        plane = np.ascontiguousarray(light[..., k])
+        seen = measure_aperture_light(plane, x, y, radius, clipped)
+        channels[name] = ApertureLight(
+            flux=seen.flux / factor**2, sigma=seen.sigma / factor**2, whole=seen.whole
+        )
+    grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32) if len(names) == 3 else light[..., 0]
+    # Mask of the pixels within a radius of any of the positions
+    # Around every star, before the sky is measured
+    radius_px = 3.0 * fwhm
+    height, width = grey.shape[:2]
+    points = np.zeros((height, width), np.uint8)
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    points[row[inside], column[inside]] = 1
+    side = 2 * int(np.ceil(radius_px)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    starry = np.asarray(cv2.dilate(points, disc), bool)
+    boxes = measure_sky_boxes(np.asarray(grey, np.float32), starry, np.asarray(clipped, np.float32))
+    return LensPhoto(
+        frame=frame,
+        camera=camera,
+        stars=stars,
+        channels=channels,
+        sky=SkyBoxes(
+            x=(boxes.x + 0.5) / factor - 0.5,
+            y=(boxes.y + 0.5) / factor - 0.5,
+            level=boxes.level,
+            width_px=frame.width_px,
+            height_px=frame.height_px,
+        ),
+    )
+
+
+def check_one_lens(frames: Sequence[Frame]) -> None:
+    """Reject photos that differ in camera, lens, focal length or size."""
+    first = frames[0]
+    for frame in frames[1:]:
+        theirs, ours = (
+            {
+                "camera": one.camera_body,
+                "lens": one.lens,
+                "focal length": one.focal_mm,
+                "size": f"{one.width_px} x {one.height_px}",
+            }
+            for one in (frame, first)
+        )
+        for what, value in theirs.items():
+            if value != ours[what]:
+                raise ConfigError(
+                    f"{frame.path}: its {what} is {value}, that of {first.path} is {ours[what]}; "
+                    "calibrate each camera, lens and picture size separately."
+                )
+
+
+def find_camera(
+    frame: Frame, stars: StarDetections, solutions: Mapping[str, dict[str, Any]] | None = None
+) -> SkyCamera | str:
+    """The camera of a photo with these stars, or a message why it is not solved.
+
+    The camera comes from the photo's record in ``solutions``, see `read_solved`. Without one, the
+    stars are solved blindly, with only the focal length from EXIF as a prior.
+
+    Raises CatalogueError if the star catalogue is missing or damaged.
+    """
+    size = frame.width_px, frame.height_px
+    if solutions is None:
+        options = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
+        found = solve_stars(stars, *size, *load_sky(), options)
+        return found.camera if isinstance(found, StarSolution) else found.text
+    record = solutions.get(frame.frame_id)
+    if record is None:
+        return f"--solutions has no solution of {frame.frame_id}; the photo is skipped"
+    return camera_of_record(record, *size)
+
 
 # Detections are matched again with the whole catalogue under the fitted lens, in rounds of
 # decreasing tolerance: (maximum distance in pixels, number of brightest detections). Errors of the
 # initial lens move corners by pixels; with few stars, this results in no wrong pair
 ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
-STARS_A_DETECTION = 2  # colours and falloff change the order of brightness
-BLEND_FWHMS = 3.0
 # The catalogue package ends at 10: for stars down to 8, neighbours up to two magnitudes fainter are
 # known
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
 # Pairs whose magnitude difference deviates from the median by more than this are wrong: colours
 # cause 0.3
-MAX_MAG_OFF = 1.2
 MIN_STARS = 12
 # Even in the best photos, star positions are no more accurate than this
 MIN_SIGMA_PX = 0.01
@@ -47,8 +236,6 @@ UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 LIMIT_SNR = 5.0
 MIN_SNR = 20.0  # expected from the magnitude; of stars used for zero points
 MIN_ZERO_STARS = 10
-MIN_COLOURS = 20
-MIN_COLOUR_SPREAD = 0.15  # magnitudes: below this spread, no slope is fitted
 MAG_PER_RATIO = 2.5 / float(np.log(10.0))
 TUKEY = 4.685  # 95 % efficient for normal errors
 STEPS = 30
@@ -142,7 +329,8 @@ def _pair_stars(
     `sky`, shape (N, 3): apparent directions of the catalogue's stars.
     """
     stars = photo.stars
-    seen = np.nonzero(camera.sees(*camera.project(sky)))[0][: STARS_A_DETECTION * most]
+    # Colours and falloff change the order of brightness
+    seen = np.nonzero(camera.sees(*camera.project(sky)))[0][: 2 * most]
     last = int(seen[-1]) + 1 if seen.size else 0
     pairs = pair_stars(
         camera,
@@ -151,14 +339,16 @@ def _pair_stars(
         sky[:last],
         catalogue.magnitude_g[:last],
         tolerance_px=tolerance_px,
-        blend_px=BLEND_FWHMS * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
+        blend_px=3.0 * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
     )
     fit = (stars.flags[pairs.detection] & UNFIT) == 0
     light = np.maximum(stars.flux[pairs.detection], 1e-30)
     value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
     clear = (stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
     usual = float(np.median(value[clear])) if clear.any() else 0.0
-    bright = ~clear | (np.abs(value - usual) < MAX_MAG_OFF)
+    # Pairs whose magnitude difference deviates from the median by more than this are wrong: colours
+    # cause 0.3
+    bright = ~clear | (np.abs(value - usual) < 1.2)
     return _select(pairs, fit & pairs.alone & bright)
 
 
@@ -296,7 +486,8 @@ def fit_channel(
         good &= usual * 10.0 ** (-0.4 * magnitude_g) > MIN_SNR * sigma
     coloured = good & np.isfinite(colour)
     spread = float(np.std(colour[coloured])) if coloured.any() else 0.0
-    with_colour = coloured.sum() >= MIN_COLOURS and spread > MIN_COLOUR_SPREAD
+    # Below this spread of magnitudes, no slope is fitted
+    with_colour = coloured.sum() >= 20 and spread > 0.15
     used = coloured if with_colour else good
     if used.sum() < MIN_ZERO_STARS:
         return None

@@ -24,22 +24,8 @@ ALWAYS = ("focal_px", "x_px", "y_px", "p1", "p2")
 RADIAL_SETS: tuple[tuple[str, ...], ...] = ((), ("k1",), ("k1", "k2"), ("k1", "k2", "k3"))
 
 
-# Priors of a lens, and parameters of the fit.
-# One sigma of the principal point's distance from the image centre, as a share of the long side:
-# 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a millimetre (Fraser
-# 2013, Photogramm. Eng. 79, 381).
-PRINCIPAL_SIGMA_SHARE = 0.01
-# One sigma of the shift of corner stars by decentred elements, as a share of the long side: 14 um
-# on a full-frame sensor. Decentring of digital cameras stays in the tens of micrometres (Fraser
-# 1997, ISPRS J. Photogramm. 52, 149). Without this prior, decentring and principal point could not
-# be separated in narrow fields. Without decentring, the principal point would be biased.
-DECENTRING_SIGMA_SHARE = 4e-4
 # Residuals above this have a reduced weight.
 HUBER_SIGMA = 2.0
-# Residuals above this are rejected: 3 of 10,000 good ones (two-dimensional normal).
-OUTLIER_SIGMA = 4.0
-# Minimum number of stars in all frames for each lens parameter.
-MIN_STARS_A_TERM = 5
 # A lens with more terms is kept unless the criterion of a simpler one is better by more than this
 # (Kass & Raftery 1995, JASA 90, 773). A missing term biases the others by many of their sigmas; a
 # superfluous one only increases the sigmas.
@@ -94,8 +80,6 @@ class LensFit:
     free: tuple[str, ...]  # lens parameters that were fitted; the others are unchanged
     # (8, 8): of `LENS_PARAMETERS`, marginalised over the attitudes; zero where not fitted
     covariance: FloatArray
-    # (F, 3, 3): of each frame's rotation about the camera's axes, including the lens' uncertainty
-    attitude_covariance_rad2: FloatArray
     residual_px: tuple[FloatArray, ...]  # (N, 2): observed minus predicted
     used: tuple[BoolArray, ...]  # (N,): stars that are not outliers
     error: ErrorModel  # error model fitted to the residuals
@@ -180,8 +164,9 @@ def fit_lens(
         if to_come and error is None:
             model = fit_error_model(frames, away)
         if to_come == 1:
+            # Beyond it lie 3 of 10,000 good ones (two-dimensional normal)
             kept = [
-                (r**2).sum(axis=1) < OUTLIER_SIGMA**2 * model.variance(f)
+                (r**2).sum(axis=1) < 4.0**2 * model.variance(f)
                 for f, r in zip(frames, away, strict=True)
             ]
     unit = np.ones(len(LENS_PARAMETERS))
@@ -189,12 +174,10 @@ def fit_lens(
     size = len(columns)
     covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
     covariance[np.ix_(columns, columns)] = normal.tails * normal.covariance[:size, :size]
-    turns = normal.covariance[size:, size:].reshape(len(frames), 3, len(frames), 3)
     return LensFit(
         cameras=tuple(cameras),
         free=tuple(LENS_PARAMETERS[c] for c in columns),
         covariance=covariance * np.outer(unit, unit),
-        attitude_covariance_rad2=normal.tails * np.einsum("fifj->fij", turns),
         residual_px=tuple(away),
         used=tuple(kept),
         error=model,
@@ -231,9 +214,17 @@ class NormalEquations:
         longest = max(lens.width_px, lens.height_px)
         corner = 0.5 * float(np.hypot(lens.width_px, lens.height_px)) / lens.focal_px
         # A tangential term moves a star by at most 3 p r^2 focal lengths
-        tangential = DECENTRING_SIGMA_SHARE * longest / (3.0 * corner**2 * lens.focal_px)
+        # One sigma of the shift of corner stars by decentred elements, as a share of the long side:
+        # 14 um on a full-frame sensor. Decentring of digital cameras stays in the tens of
+        # micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this prior, decentring
+        # and principal point could not be separated in narrow fields. Without decentring, the
+        # principal point would be biased.
+        tangential = 4e-4 * longest / (3.0 * corner**2 * lens.focal_px)
         sigma = np.full(len(LENS_PARAMETERS), np.inf)
-        sigma[1:3], sigma[5:7] = PRINCIPAL_SIGMA_SHARE * longest, tangential
+        # One sigma of the principal point's distance from the image centre, as a share of the long
+        # side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a
+        # millimetre (Fraser 2013, Photogramm. Eng. 79, 381)
+        sigma[1:3], sigma[5:7] = 0.01 * longest, tangential
         middle = np.array([lens.width_px - 1, lens.height_px - 1]) / 2.0
         off = np.zeros(len(LENS_PARAMETERS))
         off[1:3], off[5:7] = middle - lens.principal_point, -np.array(lens.distortion[2:4])
@@ -328,7 +319,8 @@ def choose_lens(frames: Sequence[LensFrame]) -> LensFit:
     fits, criteria = [], []
     for terms in reversed(RADIAL_SETS):
         free = (*ALWAYS, *terms)
-        if terms and stars < MIN_STARS_A_TERM * len(free):
+        # Minimum number of stars in all frames for each lens parameter.
+        if terms and stars < 5 * len(free):
             continue
         # Terms that are not fitted are zero; smaller sets start without the initial distortion
         distortion = frames[0].camera.distortion if len(terms) == 3 else (0.0,) * 5

@@ -5,37 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 from scipy.special import bdtr, bdtrc
 
 from detectors.types import FloatArray, IndexArray, PointFlag, StarDetections
-from matchers.geometry.sky_camera import SkyCamera
+from matchers.geometry.camera import Camera
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.io.plain import format_count
+from regengine.orbit.rotation import aberration_turn, earth_velocity
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.star_fit import fit_camera
-from regengine.sky.stars.star_search import (
+from regengine.sky.stars.star_verify import (
     LADDER_STEP,
     STAGES,
     Proposal,
     SearchStage,
+    StarField,
     StarIndices,
+    Verified,
+    VerifyParameters,
     focal_ladder,
     propose,
+    verify,
 )
-from regengine.sky.stars.star_verify import StarField, Verified, VerifyParameters, verify
 from regengine.store.result import Reason
 
-ACCEPT_LOG10_ODDS = 9.0  # as in astrometry.net: Lang et al. (2010), section 3
-CLEAR_LOG10_ODDS = 6.0  # of a proposal: above this, it is verified before other lenses are tried
 MIN_FLUX = 1e-12
-NO_CHANGE = 1e-9  # one sigma of a fixed term
 MIN_STARS = 5  # four for an asterism and a fit, and one for verification
 # Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
 WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
-# Maximum error of a detection under the fitted lens, as a share of the long side: trailed stars and
-# soft corners
-CEILING_SHARE = 0.001
 ALL_DETECTIONS = 3000
 # Once a camera is verified, its stars determine the distortion: cheap lenses and old zooms shift
 # the corners by a tenth. The narrower prior of the search is kept unless the stars require more
@@ -94,19 +95,7 @@ BEYOND = (0.0, 0.65, 0.8)
 # four kinds of lens, a quarter of them half covered, correct solutions had 0.65 and more in each
 # part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
 MIN_SHARE = 0.5
-USUAL_SHARE = 0.75
 MAX_CHANCE = 0.01
-# Parts with fewer stars are not tested: detections next to hidden stars may be anything.
-MIN_ASKED = 20
-# Distortion is symmetric about the axis. A quadrant with the required share, and a higher share
-# than wrong cameras reach by chance, also supports other quadrants, where hardware, clouds and
-# their lights may hide stars.
-WRONG_SHARE = 0.34
-# Stars are expected down to the brightness that this share of the identified ones reaches.
-BRIGHT_QUANTILE = 0.8
-# The last distortion term may move the corners by at most this share of the diagonal. Of 190
-# simulated fields, all with greater corner errors were above it.
-MAX_CORNER_SHARE = 0.01
 # The maximum ratio of a star's width to the median of the identified ones, or its inverse.
 MAX_SIZE_RATIO = 2.0
 
@@ -144,7 +133,9 @@ def solve_stars(
         magnitude=-2.5 * np.log10(np.maximum(stars.flux[chosen], MIN_FLUX)),
         star_magnitude=catalogue.magnitude_g,
     )
-    ceiling_px = max(2.0, CEILING_SHARE * max(width_px, height_px))
+    # Maximum error of a detection under the fitted lens, as a share of the long side: trailed stars
+    # and soft corners
+    ceiling_px = max(2.0, 0.001 * max(width_px, height_px))
     if stars.trail_px is not None:
         ceiling_px = max(ceiling_px, 0.25 * float(np.hypot(*stars.trail_px)))
     limit = time.process_time() + options.max_seconds
@@ -207,7 +198,8 @@ def _generate_proposals(
             proposals = list(propose(indices, lens, field.x, field.y, snr, stage))
             tried += max((p.figures_met for p in proposals), default=0)
             for proposal in proposals:
-                if proposal.log10_odds >= CLEAR_LOG10_ODDS:
+                # A proposal above this is verified before other lenses are tried
+                if proposal.log10_odds >= 6.0:
                     yield proposal, tried
                 else:
                     waiting.append(proposal)
@@ -233,7 +225,8 @@ def accept_proposal(
     if verified is None:
         return None
     log10_odds = verified.log10_odds - float(np.log10(tried))
-    if log10_odds < ACCEPT_LOG10_ODDS:
+    # As in astrometry.net: Lang et al. (2010), section 3
+    if log10_odds < 9.0:
         return None
     # Refit the lens with all detections and fainter stars
     best = verified
@@ -273,11 +266,15 @@ def _reason_if_partial(
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
         asked_of = quarters + missed
         explained, asked = int(quarters.sum()), int(asked_of.sum())
-        if asked < MIN_ASKED:
+        # Parts with fewer stars are not tested: detections next to hidden stars may be anything.
+        if asked < 20:
             continue
-        by_chance = float(bdtr(explained, asked, USUAL_SHARE))
+        by_chance = float(bdtr(explained, asked, 0.75))
         is_few = explained < MIN_SHARE * asked and by_chance < MAX_CHANCE
-        is_shown = bdtrc(quarters - 1.0, asked_of, WRONG_SHARE) < MAX_CHANCE
+        # Distortion is symmetric about the axis. A quadrant with the required share, and a higher
+        # share than wrong cameras reach by chance, also supports other quadrants, where hardware,
+        # clouds and their lights may hide stars.
+        is_shown = bdtrc(quarters - 1.0, asked_of, 0.34) < MAX_CHANCE
         is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * asked_of)
         if is_few and not is_shown.any():
             where = "in the outer part of the picture " if beyond else ""
@@ -290,14 +287,17 @@ def _reason_if_partial(
     # Shift of the image corners by the last distortion term, pixels
     camera = found.camera
     without = replace(camera, distortion=(*camera.distortion[:4], believed.distortion[4]))
-    fixed = replace(BENT_LENS, k3=(NO_CHANGE, 0.0))
+    # One sigma of a fixed term
+    fixed = replace(BENT_LENS, k3=(1e-9, 0.0))
     refitted = fit_camera(without, found.x, found.y, found.vectors_icrs, found.rms_px, fixed).camera
     right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = np.array([0.0, right, 0.0, right]), np.array([0.0, 0.0, bottom, bottom])
     px, py = refitted.project(camera.to_sky(x, y))
     off_px = np.hypot(px - x, py - y)
     corner_px = float(np.where(np.isfinite(off_px), off_px, np.hypot(right, bottom)).max())
-    if corner_px > MAX_CORNER_SHARE * np.hypot(believed.width_px, believed.height_px):
+    # The last distortion term may move the corners by at most this share of the diagonal. Of 190
+    # simulated fields, all with greater corner errors were above it.
+    if corner_px > 0.01 * np.hypot(believed.width_px, believed.height_px):
         return Reason(
             code="lens",
             text=f"The lens distortion in the corners is uncertain by {corner_px:.0f} px: it "
@@ -323,7 +323,8 @@ def _count_explained(
     are stars behind clouds and hardware.
     """
     camera = found.camera
-    limit = np.quantile(found.magnitude_g, BRIGHT_QUANTILE)
+    # Stars are expected down to the brightness that this share of the identified ones reaches.
+    limit = np.quantile(found.magnitude_g, 0.8)
     count = np.searchsorted(catalogue.magnitude_g, limit, side="right")
     star, x, y = camera.find_in_view(catalogue.vectors[:count])
     seen = np.isin(star, found.star)
@@ -381,3 +382,75 @@ def _generate_stages(
     rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT, LADDER_STEP)
     for stage in STAGES:
         yield stage, [replace(blank, focal_px=focal) for focal in rungs]
+
+
+# Stars determine the attitude at their own positions; the lights lie elsewhere in the frame.
+# Between the two, the lens distortion is known to this many pixels at best
+MIN_SIGMA_PX = 0.5
+# Refraction bends starlight by 10 arc seconds 40 km above the ground (2 x 35 arc minutes at the
+# ground, a scale height of 6.7 km); stars with a smaller tangent height are excluded
+MIN_STAR_HEIGHT_KM = 40.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StarAttitude:
+    """Attitude of a camera, determined from stars."""
+
+    # Camera of the stored image in ICRS, corrected for the aberration by the Earth's motion: its
+    # quaternion turns camera vectors to geometric directions
+    camera: SkyCamera
+    sigma_rad: float  # one sigma of the attitude about each of the camera's axes
+    sigma_log_focal: float  # relative uncertainty of the focal length
+    stars: int  # number of identified stars
+    time_utc: datetime  # capture time by the camera's clock
+
+
+def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
+    """Convert a star solution to an attitude.
+
+    The Earth moves at 30 km/s, which shifts stars by up to 20.5 arc seconds but does not shift the
+    lights on the ground: this aberration is removed. The station's 7.7 km/s shift both alike, by 5
+    arc seconds: this is not corrected.
+
+    The time is that of the photo's clock; for the aberration, an accuracy of some days is
+    sufficient.
+    """
+    camera = solution.camera
+    towards = solution.vectors_icrs.mean(axis=0)
+    towards = towards / np.linalg.norm(towards)
+    turn = aberration_turn(towards, earth_velocity(time_utc))
+    matrix = Rotation.from_rotvec(turn).as_matrix() @ camera.matrix
+    count = max(len(solution), 3)
+    # Across the boresight: a star's residual over the square root of their number. About the
+    # boresight: larger by the ratio of focal length and spread of the stars; the spread is at least
+    # a third of the focal length for lenses that see a limb
+    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), MIN_SIGMA_PX)
+    return StarAttitude(
+        camera=replace(camera, quaternion_icrs=matrix_quaternion(matrix)),
+        sigma_rad=float(sigma_px / camera.focal_px),
+        # The formal uncertainty of the focal length in solved frames is smaller than this, but
+        # ignores changes with temperature and focus
+        sigma_log_focal=max(0.001, sigma_px / max(camera.width_px, camera.height_px)),
+        stars=len(solution),
+        time_utc=time_utc,
+    )
+
+
+def place_over_earth(
+    attitude: StarAttitude, rotation: FloatArray, position_ecef_m: tuple[float, float, float]
+) -> Camera:
+    """The camera of the stored image at a position (ECEF, metres) and time.
+
+    `rotation`, shape (3, 3), turns ICRS axes to Earth-fixed axes at that time.
+    """
+    sky = attitude.camera
+    return Camera(
+        width_px=sky.width_px,
+        height_px=sky.height_px,
+        focal_px=sky.focal_px,
+        principal_point=sky.principal_point,
+        quaternion=matrix_quaternion(rotation @ sky.matrix),
+        position_ecef_m=position_ecef_m,
+        distortion=sky.distortion,
+        mirrored=sky.mirrored,
+    )

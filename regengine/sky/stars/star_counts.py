@@ -18,19 +18,15 @@ from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
 
 MIN_EXPECTED = 20
-MIN_FOUND = 8
 # A limit this close to the faintest star searched for may be fainter than it
-MARGIN_MAG = 0.1
 BIN_MAG = 0.5
 STEEPEST, FLATTEST = 30.0, 0.3  # bounds of the slope, per magnitude
 # Real star fields have 4 to 10 where noise is the limit. With so wide a prior, it matters only
 # where few stars leave the slope undetermined
 USUAL_SLOPE, SLOPE_LOG_SIGMA = 4.0, 0.7
-_STEP = 1e-2
 # `regengine solve` searches for at most this many of the brightest stars in view
 LOOKED_FOR = FINAL.depths[-1]
 _REMEDY = "solve it again with regengine solve --json --matches"
-_MAX_PIXELS = 100_000  # of one side
 FRAME_COLUMNS = (
     *("rank", "frame", "path", "limiting_g", "limiting_g_sigma", "limit_reached"),
     *("expected", "found", "completeness", "plateau", "slope_per_mag", "faintest_sought_g"),
@@ -87,8 +83,9 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     frame = record["frame"]
     matches = record.get("matches")
     size = (record.get("width_px"), record.get("height_px"))
+    # Pixels of one side
     if not isinstance(matches, list) or not all(
-        isinstance(side, int) and 0 < side < _MAX_PIXELS for side in size
+        isinstance(side, int) and 0 < side < 100_000 for side in size
     ):
         raise ConfigError(f"The record of {frame} has no list of stars: {_REMEDY}.")
     try:
@@ -123,7 +120,7 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     """Fit the completeness function to single stars by maximum likelihood."""
     from scipy.optimize import minimize
 
-    if len(found) < MIN_EXPECTED or found.sum() < MIN_FOUND:
+    if len(found) < MIN_EXPECTED or found.sum() < 8:
         return None
     faintest = float(magnitude_g.max())
 
@@ -139,7 +136,8 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     start = min(first, key=cost)
     best = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
     plateau, limit, slope = _natural(best.x)
-    reached = limit <= faintest - MARGIN_MAG
+    # A limit this close to the faintest star searched for may be fainter than it
+    reached = limit <= faintest - 0.1
     return Completeness(
         limit_g=limit if reached else faintest,
         limit_sigma=_sigma(cost, best.x, 1) if reached else None,
@@ -183,7 +181,7 @@ def _natural(values: FloatArray) -> tuple[float, float, float]:
 
 def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> float | None:
     """One sigma of a parameter from the curvature of the likelihood, with the others free."""
-    steps = np.eye(len(at)) * _STEP
+    steps = np.eye(len(at)) * 1e-2
     curvature = np.empty((len(at), len(at)))
     for i, one in enumerate(steps):
         for j, other in enumerate(steps):

@@ -38,34 +38,37 @@ from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
 from regengine.registration.align import locate_camera
-from regengine.registration.day.map_features import MapFeatures, find_map_features, make_features
-from regengine.registration.day.parameters import DayParams, FeatureParams
-from regengine.registration.day.propose_from_day import (
-    draw_nadir_map,
-    orient_nadir,
-    propose_dense_on_day,
-)
-from regengine.registration.day.propose_from_features import (
+from regengine.registration.parameters import RegisterParams, Steps
+from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
+from regengine.registration.priors import make_tracks
+from regengine.registration.propose_from_prior import carry_camera
+from regengine.registration.propose_on_day import (
     Features,
+    MapFeatures,
     Matches,
+    draw_nadir_map,
     find_agreements,
     find_features,
+    find_map_features,
     gather_by_votes,
+    make_features,
     match_features,
+    orient_nadir,
+    propose_dense_on_day,
     split_bands,
 )
-from regengine.registration.parameters import RegisterParams
-from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
-from regengine.registration.priors.tracks import make_tracks
-from regengine.registration.propose_from_neighbours import carry_camera
 from regengine.registration.refine_on_map import (
+    MIN_SCORE,
+    CellParams,
     CellProof,
     MapPicture,
     even_picture,
+    fit_all_cells,
     prove_on_map,
+    report_on_map,
     settle,
+    tell_proofs,
 )
-from regengine.registration.report_on_map import fit_all_cells, report_on_map, tell_proofs
 from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
 from regengine.registration.types import (
     NOMINAL_ALTITUDE_KM,
@@ -75,6 +78,33 @@ from regengine.registration.types import (
 )
 from regengine.store.result import FrameResult, Reason
 
+# Values without an origin are those of a prototype that registered 26 of 26 frames with land
+DAY = CellParams(
+    smooth_px=0.7,
+    detail_px=10.0,
+    deviation_px=12.0,
+    fit_reach_px=10,
+    agreeing_px=3.0,
+    # No distinct negative of 520 had a score above 3.0: by Laplace's rule at most one in 522 with a
+    # score of 6 is wrong
+    probability_steps=Steps(log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.995), high=(0.1, 0.7, 0.999)),
+)
+# Range of frame widths at nadir. Frames of longer lenses point farther off nadir than the search
+# around it, and are registered by local features. Wider ones are more curved than any frame in the
+# trials
+LONG_KM = (160.0, 900.0)
+# Long sides of the photo. For a frame of 405 km they give 3 km per pixel in the dense search, 1.2
+# in the coarse and 0.4 in the fine verification, unless the map is coarser
+DENSE_SIDE_PX, COARSE_SIDE_PX, FINE_SIDE_PX = 135, 340, 1010
+MAX_OVERSAMPLING = 0.65
+# Sides of patches in the coarse and in the fine verification
+PATCH_PX, FINE_PATCH_PX = 20, 32
+# Local features: long side of a telephoto frame, pixel size of the map for wide ones, and places
+# that are needed for a fit
+PHOTO_PX, WIDE_KM, MIN_PLACES = 512, 1.8, 6
+# Telephoto frames: map pixels along the frame, and incidence angle
+MIN_MAP_PX, MAX_INCIDENCE_DEG = 200.0, 75.0
+SENSOR_ASPECT = 1.5  # of images that may have been stretched to a square
 ANGLES = (0, 1, 2)
 POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)
 
@@ -104,13 +134,13 @@ class DayPhoto:
     long_km: float
     white_share: float
 
-    def picture(self, side_px: int, levels: Sequence[LightGrid], params: DayParams) -> MapPicture:
+    def picture(self, side_px: int, levels: Sequence[LightGrid]) -> MapPicture:
         """Combine the photo, resized to a long side, with a map."""
-        image = self.light.resized(side_px, params.smooth_px)
-        structure = even_picture(image.values, image.weight, params)
-        return MapPicture(image=image, evened=structure, levels=tuple(levels), params=params)
+        image = self.light.resized(side_px, DAY.smooth_px)
+        structure = even_picture(image.values, image.weight, DAY)
+        return MapPicture(image=image, evened=structure, levels=tuple(levels), params=DAY)
 
-    def shapes(self, params: DayParams) -> tuple[DayPhoto, ...]:
+    def shapes(self) -> tuple[DayPhoto, ...]:
         """List the possible aspect ratios of the photo: as stored, and if square, as stretched.
 
         No camera of the station has a square sensor, but copies for machine vision are stretched to
@@ -122,19 +152,19 @@ class DayPhoto:
         # The assumed pixel pitch takes the side of a square for the short side of a cropped sensor.
         # Here it is the long side, and the other side was stretched to it
         is_assumed = self.frame.sources.get("pixel_pitch_um") == "assumed"
-        focal_px = stored.focal_px / (params.squared_from if is_assumed else 1.0)
-        lying = replace(stored, focal_px=focal_px, pixel_aspect=params.squared_from)
+        focal_px = stored.focal_px / (SENSOR_ASPECT if is_assumed else 1.0)
+        lying = replace(stored, focal_px=focal_px, pixel_aspect=SENSOR_ASPECT)
         upright = replace(
             stored,
-            focal_px=focal_px * params.squared_from,
-            pixel_aspect=1.0 / params.squared_from,
+            focal_px=focal_px * SENSOR_ASPECT,
+            pixel_aspect=1.0 / SENSOR_ASPECT,
         )
         long_km = self.long_km * stored.focal_px / focal_px
         squared = (replace(self, nominal=one, long_km=long_km) for one in (lying, upright))
         return (self, *squared)
 
     def find_features(
-        self, side_px: int, most: int, params: FeatureParams, *, squared: bool = False
+        self, side_px: int, most: int, *, squared: bool = False
     ) -> tuple[Features, ...]:
         """Extract features of grey and red, in pixels of the stored image or of its square copy."""
         height, width = self.light.values.shape
@@ -150,19 +180,20 @@ class DayPhoto:
             )
             shown = shown.reshape(*counted.shape, -1)
         inside = counted > 0.5
-        found = (find_features(one, inside, most, params) for one in split_bands(shown))
+        found = (find_features(one, inside, most) for one in split_bands(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
-    def find_wide_features(self, params: FeatureParams) -> tuple[int, tuple[Features, ...]]:
+    def find_wide_features(self) -> tuple[int, tuple[Features, ...]]:
         """Extract features of grey and red at the pixel size of wide maps; also return the side."""
-        side_px = round(self.long_km / params.wide_km)
+        side_px = round(self.long_km / WIDE_KM)
         factor = side_px / max(self.nominal.width_px, self.nominal.height_px)
-        found = self.find_features(side_px, params.n_wide, params)
+        found = self.find_features(side_px, 1200)
         return side_px, tuple(one.scaled(factor) for one in found)
 
-    def reach_km(self, params: DayParams) -> float:
+    def reach_km(self) -> float:
         """Half of the side of the map around the nadir that is searched, in kilometres."""
-        return max(params.half_width_km, params.half_width_share * self.long_km)
+        # Half of the frame's diagonal (250 km), and 180 km for tilt or a clock error of 20 s
+        return max(430.0, self.long_km)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -179,50 +210,36 @@ class DayMatch:
         return min(proof.score for proof in self.proofs)
 
 
-def read_day_photo(frame: Frame, altitude_km: float, params: DayParams) -> DayPhoto:
-    """Read a daytime photo, and mask window frames and burned-in text."""
-    nominal = make_nominal_camera(frame)
-    light, shown = read_day_light(frame.file, params)
-    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
-    white = (darkest > params.white_level) & (brightest - darkest < params.white_spread)
-    counted = light.weight
-    return DayPhoto(
-        frame=frame,
-        light=light,
-        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
-        nominal=nominal,
-        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
-        white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
-    )
-
-
-def read_day_light(file: PhotoFile | Path, params: DayParams) -> tuple[LightImage, FloatArray]:
+def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
     """Read red light of a daytime photo without window frames and text, and all its channels."""
-    linear, factor = read_linear_channels(file, max_long_side_px=params.read_px)
+    linear, factor = read_linear_channels(file, max_long_side_px=1300)
     shown = np.sqrt(np.clip(linear, 0.0, 1.0))
     brightest, darkest = shown.max(axis=2), shown.min(axis=2)
     blurred = cv2.GaussianBlur(brightest, (0, 0), 2.0)
-    _, labels = cv2.connectedComponents((blurred < params.dark_level).astype(np.uint8))
+    # Areas darker than this (square root of linear light) that reach the edge of the image are a
+    # window frame, which is masked with a margin
+    dark_level = 0.22
+    _, labels = cv2.connectedComponents((blurred < dark_level).astype(np.uint8))
     rims = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
-    dark = np.isin(labels, np.setdiff1d(np.concatenate(rims), [0])) & (blurred < params.dark_level)
+    dark = np.isin(labels, np.setdiff1d(np.concatenate(rims), [0])) & (blurred < dark_level)
     ellipse = cv2.MORPH_ELLIPSE
-    rim = cv2.getStructuringElement(ellipse, (params.rim_px, params.rim_px))
+    rim = cv2.getStructuringElement(ellipse, (25, 25))
     outside = cv2.dilate(dark.astype(np.uint8), rim)
-    stroke = cv2.getStructuringElement(ellipse, (params.stroke_px, params.stroke_px))
+    stroke = cv2.getStructuringElement(ellipse, (7, 7))
     thin = darkest - cv2.morphologyEx(darkest, cv2.MORPH_OPEN, stroke)
-    text = (thin > params.text_contrast) & (darkest > params.text_level)
+    # White strokes are burned-in text
+    text = (thin > 0.3) & (darkest > 0.85)
     text_around = cv2.dilate(text.astype(np.uint8), np.ones((7, 7), np.uint8))
     weight = np.asarray((outside == 0) & (text_around == 0), np.float32)
     red = np.ascontiguousarray(shown[:, :, 0], np.float32)
     return LightImage(values=red, weight=weight, factor=factor), shown
 
 
-def believe_day_camera(
-    position: CameraPosition, nominal: Camera, params: DayParams
-) -> tuple[PosePrior, FloatArray]:
+def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PosePrior, FloatArray]:
     """Make the prior of the camera; also return its inertial velocity, or north if unknown."""
     at = np.asarray(position.position_ecef_m, float)
-    sigma_along_m = 1e3 * float(np.clip(position.sigma_along_km, *params.sigma_along_km))
+    # A clock error of some seconds
+    sigma_along_m = 1e3 * float(np.clip(position.sigma_along_km, 50.0, 150.0))
     sigma_across_m = 1e3 * position.sigma_cross_km
     if position.velocity_ecef_m_s is None:
         # The direction of flight is not known
@@ -239,8 +256,9 @@ def believe_day_camera(
         sigma_along_m=sigma_along_m,
         sigma_across_m=sigma_across_m,
         sigma_up_m=1e3 * position.sigma_radial_km,
-        sigma_log_focal=params.sigma_log_focal,
-        sigma_k1=params.sigma_corner / corner**2,
+        sigma_log_focal=0.05,
+        # Distortion at the corner as a share of its distance from the axis
+        sigma_k1=0.015 / corner**2,
         principal_point=nominal.principal_point,
         k1=nominal.distortion[0],
     )
@@ -265,8 +283,6 @@ class DayView:
         Camera hypotheses, likeliest first; they are computed on demand.
     long_km : float
         Long side of the footprint of the frame at this part.
-    params : DayParams
-        Parameters for its lens.
     """
 
     photo: DayPhoto
@@ -275,7 +291,6 @@ class DayView:
     levels: tuple[LightGrid, ...]
     starts: Iterator[Camera]
     long_km: float
-    params: DayParams
     n_places: int = 0
 
 
@@ -283,7 +298,6 @@ def view_around_nadir(
     photo: DayPhoto,
     position: CameraPosition,
     day_map: DayMap,
-    params: DayParams,
     started: Sequence[Camera],
 ) -> Iterator[DayView]:
     """Propose views on the map around the nadir: given cameras first, then near-nadir ones.
@@ -291,18 +305,18 @@ def view_around_nadir(
     The first proposals are those with the best correlation over all rotations. Then follow those
     from votes of features, which also work if the given lens is wrong.
     """
-    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km(params))
-    step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
+    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km())
+    step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
     levels = make_pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
-    belief, ahead = believe_day_camera(position, photo.nominal, params)
+    belief, ahead = believe_day_camera(position, photo.nominal)
 
     def search_all_turns() -> Iterator[Camera]:
         yield from started
-        axes, sample_km = orient_nadir(at, ahead), photo.long_km / params.dense_side_px
-        drawn = draw_nadir_map(levels, at, axes, sample_km, photo.reach_km(params), params)
-        picture = photo.picture(params.dense_side_px, levels, params)
-        yield from propose_dense_on_day(picture, photo.nominal, drawn, params)
+        axes, sample_km = orient_nadir(at, ahead), photo.long_km / DENSE_SIDE_PX
+        drawn = draw_nadir_map(levels, at, axes, sample_km, photo.reach_km(), DAY)
+        picture = photo.picture(DENSE_SIDE_PX, levels)
+        yield from propose_dense_on_day(picture, photo.nominal, drawn)
 
     view = DayView(
         photo=photo,
@@ -311,13 +325,12 @@ def view_around_nadir(
         levels=levels,
         starts=search_all_turns(),
         long_km=photo.long_km,
-        params=params,
     )
     yield view
-    sample_deg = params.features.wide_km / KM_PER_DEGREE
-    there = find_map_features(day_map, region, sample_deg, params.features)
-    seen = photo.find_wide_features(params.features)
-    for camera, _, n_places in propose_by_votes(photo, seen, there, position, params):
+    sample_deg = WIDE_KM / KM_PER_DEGREE
+    there = find_map_features(day_map, region, sample_deg)
+    seen = photo.find_wide_features()
+    for camera, _, n_places in propose_by_votes(photo, seen, there, position):
         yield replace(view, starts=iter((camera,)), n_places=n_places)
 
 
@@ -328,9 +341,7 @@ def _box_around(lon: float, lat: float, reach_km: float) -> Bounds:
     return lon - reach_lon, max(lat - reach_deg, -90.0), lon + reach_lon, min(lat + reach_deg, 90.0)
 
 
-def view_from_afar(
-    photo: DayPhoto, position: CameraPosition, day_map: DayMap, params: DayParams
-) -> Iterator[DayView]:
+def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -> Iterator[DayView]:
     """Propose views of a telephoto frame where its local features agree with those of a map.
 
     Maps are cut into parts that overlap by a frame, the finest and nearest first. A part is skipped
@@ -338,18 +349,14 @@ def view_from_afar(
     image gives no result, it is stretched to a square: foreshortened ground can then be more
     similar to the map.
     """
-    looking = params.features
-    shapes = [
-        (shape, believe_day_camera(position, shape.nominal, params)[0])
-        for shape in photo.shapes(params)
-    ]
+    shapes = [(shape, believe_day_camera(position, shape.nominal)[0]) for shape in photo.shapes()]
     frame_km = max(shape.long_km for shape, _ in shapes)
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map:
         bounds: list[Bounds] = []
-        for seen_part in _select_seen_parts(reference.grid.bounds, position, params):
-            bounds += _cut_parts(seen_part, frame_km, position, params)
+        for seen_part in _select_seen_parts(reference.grid.bounds, position):
+            bounds += _cut_parts(seen_part, frame_km, position)
         if not bounds:
             continue
         corners = np.array(bounds)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
@@ -357,40 +364,40 @@ def view_from_afar(
         flattest = np.max(incidence_deg(at, ground), axis=1)
         away_km = np.linalg.norm(ground.mean(axis=1) - at, axis=1) / 1e3
         long_km = frame_km * away_km / position.altitude_km
-        fine = long_km >= params.min_map_px * reference.grid.step_deg * KM_PER_DEGREE
+        fine = long_km >= MIN_MAP_PX * reference.grid.step_deg * KM_PER_DEGREE
         parts += [
             (reference, bounds[k], float(long_km[k]))
             for k in np.argsort(away_km, kind="stable").tolist()
-            if fine[k] and flattest[k] <= params.max_incidence_deg
+            if fine[k] and flattest[k] <= MAX_INCIDENCE_DEG
         ]
     if not parts:
         raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
     width, height = photo.nominal.width_px, photo.nominal.height_px
     for squared in (False,) if width == height else (False, True):
-        seen = photo.find_features(looking.photo_px, looking.n_photo, looking, squared=squared)
+        seen = photo.find_features(PHOTO_PX, 3000, squared=squared)
         # Scale of the square image relative to the stored one
         stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
-        for reference, part, part_km in parts[: params.max_parts]:
-            features = make_features(reference, part_km / looking.photo_px, looking, part)
+        for reference, part, part_km in parts[:12]:
+            features = make_features(reference, part_km / PHOTO_PX, part)
             there = features.within(part)
             levels: tuple[LightGrid, ...] = ()
             matches = Matches.together(
-                match_features(*pair, looking) for pair in zip(seen, there, strict=True)
+                match_features(*pair) for pair in zip(seen, there, strict=True)
             )
-            for agreement in find_agreements(matches, looking):
-                if agreement.n_places < looking.least_places:
+            for agreement in find_agreements(matches):
+                if agreement.n_places < MIN_PLACES:
                     break
                 here = (agreement.here + 0.5) / stretch - 0.5
                 ground = features.ground(agreement.there)
                 fits = []
                 for shape, belief in shapes:
-                    fit = fit_to_places(shape.nominal, here, ground, belief, params)
+                    fit = fit_to_places(shape.nominal, here, ground, belief)
                     if fit is not None:
                         fits.append((fit.chi_square, shape, belief, fit.camera))
                 if not fits:
                     continue
                 _, shape, belief, camera = min(fits, key=lambda one: one[0])
-                step_deg = part_km / params.fine_side_px / KM_PER_DEGREE
+                step_deg = part_km / FINE_SIDE_PX / KM_PER_DEGREE
                 levels = levels or make_pyramid(day_map.window(*part, step_deg), 7)
                 yield DayView(
                     photo=shape,
@@ -400,16 +407,13 @@ def view_from_afar(
                     starts=iter((camera,)),
                     long_km=part_km * shape.long_km / frame_km,
                     n_places=agreement.n_places,
-                    params=params,
                 )
 
 
-def _select_seen_parts(
-    bounds: Bounds, position: CameraPosition, params: DayParams
-) -> Iterator[Bounds]:
+def _select_seen_parts(bounds: Bounds, position: CameraPosition) -> Iterator[Bounds]:
     """Cut the part of a map within the maximum incidence angle, on either side of 180°."""
     west, south, east, north = bounds
-    flattest = np.radians(params.max_incidence_deg)
+    flattest = np.radians(MAX_INCIDENCE_DEG)
     distance_m = float(np.linalg.norm(position.position_ecef_m))
     off_nadir = np.arcsin(np.sin(flattest) * (1.0 - 1e3 * position.altitude_km / distance_m))
     reach_deg = float(np.degrees(flattest - off_nadir))
@@ -427,9 +431,7 @@ def _select_seen_parts(
             yield left, low, right, high
 
 
-def _cut_parts(
-    bounds: Bounds, frame_km: float, position: CameraPosition, params: DayParams
-) -> list[Bounds]:
+def _cut_parts(bounds: Bounds, frame_km: float, position: CameraPosition) -> list[Bounds]:
     """Parts of a map that overlap by a frame."""
     west, south, east, north = bounds
     lon, lat = 0.5 * (west + east), 0.5 * (south + north)
@@ -442,31 +444,31 @@ def _cut_parts(
         (south, north, there_deg),
     ):
         room = max(high - low - frame_deg, 0.0)
-        count = 1 + int(room / frame_deg / (params.features.part_frames - 1.0))
+        # The side of a part is this multiple of the frame's
+        count = 1 + int(room / frame_deg / (5.0 - 1.0))
         begin = low + room * np.arange(count) / count
         edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
     return [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
 
 
-def view_anywhere(
-    photo: DayPhoto, altitude_km: float, day_map: DayMap, params: DayParams
-) -> Iterator[DayView]:
+def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Iterator[DayView]:
     """What a wide frame that looks down may show of regional maps, wherever the station was."""
-    features, stored = params.features, photo.nominal
+    stored = photo.nominal
     middle = (stored.width_px - 1.0) / 2.0, (stored.height_px - 1.0) / 2.0
     seen: tuple[int, tuple[Features, ...]] | None = None
     for reference in day_map:
-        step_km = max(reference.grid.step_deg * KM_PER_DEGREE, features.wide_km)
+        step_km = max(reference.grid.step_deg * KM_PER_DEGREE, WIDE_KM)
         shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
         pixels = reference.grid.cols * reference.grid.rows * shrink**2
-        if pixels > features.max_wide_pixels or step_km > 2.0 * features.wide_km:
+        # More of its pixels are not searched without a known position
+        if pixels > 6e7 or step_km > 2.0 * WIDE_KM:
             continue
-        there = make_features(reference, step_km, features)
-        seen = seen or photo.find_wide_features(features)
-        for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km, params):
+        there = make_features(reference, step_km)
+        seen = seen or photo.find_wide_features()
+        for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km):
             x, y = camera.pixel_to_lonlat(*middle)
             bounds = _box_around(float(x), float(y), photo.long_km)
-            step_deg = photo.long_km / params.fine_side_px / KM_PER_DEGREE
+            step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
             try:
                 grid = day_map.window(*bounds, step_deg)
             except LightMapError as error:
@@ -481,7 +483,6 @@ def view_anywhere(
                 starts=iter((camera,)),
                 long_km=photo.long_km,
                 n_places=n_places,
-                params=params,
             )
 
 
@@ -490,7 +491,6 @@ def propose_by_votes(
     seen: tuple[int, tuple[Features, ...]],
     there: MapFeatures,
     station: CameraPosition | float,
-    params: DayParams,
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
     """Propose cameras of a wide near-nadir frame from matched features of it and a map.
 
@@ -508,19 +508,20 @@ def propose_by_votes(
     """
     if not len(there):
         return
-    features, stored = params.features, photo.nominal
+    stored = photo.nominal
     side_px, found = seen
     factor = side_px / max(stored.width_px, stored.height_px)
+    # The nearest neighbour is searched in cells of the map
     matches = Matches.together(
-        match_features(one, cell, features)
-        for cells in there.cells(features.wide_cell_px)
+        match_features(one, cell)
+        for cells in there.cells(300)
         for one, cell in zip(found, cells, strict=True)
     )
     middle = factor * np.array([stored.width_px, stored.height_px]) / 2.0 - 0.5
     shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
-    for some in gather_by_votes(matches, middle, shown_px, side_px, features):
-        for agreement in find_agreements(some, features)[:1]:
-            if agreement.n_places < features.least_places:
+    for some in gather_by_votes(matches, middle, shown_px, side_px):
+        for agreement in find_agreements(some)[:1]:
+            if agreement.n_places < MIN_PLACES:
                 continue
             ground = there.ground(agreement.there)
             if isinstance(station, CameraPosition):
@@ -529,17 +530,17 @@ def propose_by_votes(
                 # The camera is assumed to be above the matched ground
                 lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
                 position = position_from_nadir(
-                    float(lon), float(lat), station, "lights", sigma_km=params.sigma_above_km
+                    float(lon), float(lat), station, "lights", sigma_km=(100.0, 100.0, 10.0)
                 )
-            belief, _ = believe_day_camera(position, stored, params)
+            belief, _ = believe_day_camera(position, stored)
             here = (agreement.here + 0.5) / factor - 0.5
-            fit = fit_to_places(stored, here, ground, belief, params)
-            if fit is not None and fit.camera.off_nadir_deg < params.max_tilt_deg:
+            fit = fit_to_places(stored, here, ground, belief)
+            if fit is not None and fit.camera.off_nadir_deg < 25.0:
                 yield fit.camera, belief, agreement.n_places
 
 
 def fit_to_places(
-    nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior, params: DayParams
+    nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior
 ) -> PoseFit | None:
     """Fit a camera to ground points (ECEF) at pixels, close to its prior; None if it fails.
 
@@ -553,7 +554,8 @@ def fit_to_places(
         *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
     )
     side_px = max(nominal.width_px, nominal.height_px)
-    sigma_px = params.features.sigma_share * side_px
+    # Standard deviation of a match as a share of the long side
+    sigma_px = 0.003 * side_px
     fit = fit_pose(
         here,
         ground,
@@ -563,31 +565,30 @@ def fit_to_places(
         covariance_px=np.broadcast_to(sigma_px**2 * np.eye(2), (len(here), 2, 2)),
     )
     off_px = float(np.median(np.hypot(*fit.residual_px.T)))
-    is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < params.features.max_log_focal
-    return fit if is_lens and off_px < params.features.max_residual_share * side_px else None
+    is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < 0.2
+    return fit if is_lens and off_px < 0.005 * side_px else None
 
 
 def place_on_day(view: DayView) -> DayMatch | None:
     """Fit and verify the cameras of a view; return the first proven match, or else the best."""
     photo, prior = view.photo, view.belief
-    params, levels, long_km = view.params, view.levels, view.long_km
-    coarse = photo.picture(params.coarse_side_px, levels, params)
-    last = (coarse, POSE, params.patch_px, params.fit_reach_px)
+    levels, long_km = view.levels, view.long_km
+    coarse = photo.picture(COARSE_SIDE_PX, levels)
+    last = (coarse, POSE, PATCH_PX, DAY.fit_reach_px)
     steps: list[tuple[MapPicture, tuple[int, ...], int, int]] = [last]
     if not view.n_places:  # cameras from features are accurate enough for the last step
-        rough = photo.picture(2 * params.dense_side_px, levels, params)
+        rough = photo.picture(2 * DENSE_SIDE_PX, levels)
         steps = [
-            (rough, ANGLES, params.rough_patch_px, params.rough_reach_px),
-            (coarse, ANGLES, params.patch_px, params.rough_reach_px),
+            (rough, ANGLES, 16, 14),
+            (coarse, ANGLES, PATCH_PX, 14),
             last,
         ]
-    finest_km = params.max_oversampling * levels[0].step_deg * KM_PER_DEGREE
-    fine_px = max(min(params.fine_side_px, round(long_km / finest_km)), params.coarse_side_px)
+    finest_km = MAX_OVERSAMPLING * levels[0].step_deg * KM_PER_DEGREE
+    fine_px = max(min(FINE_SIDE_PX, round(long_km / finest_km)), COARSE_SIDE_PX)
     best: DayMatch | None = None
     met: list[Camera] = []
-    near = 1.0 + 2.0 * np.cos(
-        np.radians(params.same_attitude_deg)
-    )  # trace of a rotation by this angle
+    # Attitudes that differ by less are fitted once
+    near = 1.0 + 2.0 * np.cos(np.radians(3.0))  # trace of a rotation by this angle
     for start in view.starts:
         if any(float((start.matrix * other.matrix).sum()) > near for other in met):
             continue
@@ -596,17 +597,18 @@ def place_on_day(view: DayView) -> DayMatch | None:
             camera = settle(picture, camera, prior, free, patch_px, reach_px)
         met += [start, camera]
         coarse_m = 1e3 * long_km / max(coarse.evened.shape)
-        proof = prove_on_map(coarse, camera, coarse_m, params.patch_px)
+        proof = prove_on_map(coarse, camera, coarse_m, PATCH_PX)
         match = DayMatch(picture=coarse, camera=camera, proofs=(proof,))
-        if proof.score >= params.worth_score:
-            fine = photo.picture(fine_px, levels, params)
-            camera = settle(fine, camera, prior, POSE, params.fine_patch_px)
+        # Minimum score (-log10 of chance) for the fine verification to be tried
+        if proof.score >= 3.0:
+            fine = photo.picture(fine_px, levels)
+            camera = settle(fine, camera, prior, POSE, FINE_PATCH_PX)
             fine_m = 1e3 * long_km / max(fine.evened.shape)
-            proofs = proof, prove_on_map(fine, camera, fine_m, params.fine_patch_px)
+            proofs = proof, prove_on_map(fine, camera, fine_m, FINE_PATCH_PX)
             match = DayMatch(picture=fine, camera=camera, proofs=proofs)
         if best is None or match.score > best.score:
             best = match
-        if best.score >= params.min_score:
+        if best.score >= MIN_SCORE:
             break
     return best
 
@@ -636,7 +638,7 @@ def register_on_day(
         If a map cannot be read.
     """
     params = params or RegisterParams()
-    position, day = prior.position, params.day
+    position = prior.position
     info = day_map.info
     if frame.focal_mm is None:
         text = "day photos are placed with a known focal length: give it with --focal-mm"
@@ -645,25 +647,38 @@ def register_on_day(
         )
     load_compiled()
     altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
-    photo = read_day_photo(frame, altitude_km, day)
-    if photo.long_km > day.long_km[1]:
+    nominal = make_nominal_camera(frame)
+    light, shown = read_day_light(frame.file)
+    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
+    # Bright pixels without colour are cloud or snow
+    white = (darkest > 0.6) & (brightest - darkest < 0.15)
+    counted = light.weight
+    photo = DayPhoto(
+        frame=frame,
+        light=light,
+        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
+        nominal=nominal,
+        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
+        white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
+    )
+    if photo.long_km > LONG_KM[1]:
         text = (
             f"looking straight down, the frame would be {photo.long_km:.0f} km wide: the limit on "
-            f"day maps is {day.long_km[1]:g} km"
+            f"day maps is {LONG_KM[1]:g} km"
         )
         return make_no_match_result(
             frame, position, info, Reason(code="unsuitable_lens", text=text)
         )
-    if position is None and photo.long_km < day.long_km[0]:
+    if position is None and photo.long_km < LONG_KM[0]:
         text = (
             "a telephoto day photo is placed around the nadir: give its time (--time) with "
             "element sets, or --nadir"
         )
         return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
     if position is None:
-        views = view_anywhere(photo, altitude_km, day_map, day)
-    elif photo.long_km < day.long_km[0]:
-        views = view_from_afar(photo, position, day_map, day)
+        views = view_anywhere(photo, altitude_km, day_map)
+    elif photo.long_km < LONG_KM[0]:
+        views = view_from_afar(photo, position, day_map)
     else:
         track = make_tracks(position, params.clock_window_s)[0]
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
@@ -671,7 +686,7 @@ def register_on_day(
         carried = [carry_camera(neighbour, here) for neighbour in told]
         if prior.placement is not None:
             carried.insert(0, prior.placement)
-        views = view_around_nadir(photo, position, day_map, day, carried)
+        views = view_around_nadir(photo, position, day_map, carried)
     match, view, is_on_map = None, None, True
     try:
         for one in views:
@@ -679,13 +694,13 @@ def register_on_day(
             if found is not None and (match is None or found.score > match.score):
                 match, view = found, one
             view = view or one
-            if match is not None and match.score >= day.min_score:
+            if match is not None and match.score >= MIN_SCORE:
                 break
     except LightMapError as error:
         if error.code != "outside_map":
             raise
         is_on_map = view is not None
-    if position is None and (match is None or match.score < day.min_score):
+    if position is None and (match is None or match.score < MIN_SCORE):
         text = (
             "no matching part of a regional day map was found: give the photo's time (--time) "
             "with element sets, or --nadir"
@@ -697,8 +712,8 @@ def register_on_day(
             "looking straight down: regengine maps get --kind day --bbox W,S,E,N, or of finer "
             "pictures maps build PICTURES… --kind day"
         )
-        if photo.long_km < day.long_km[0]:
-            pixel_m = 1e3 * photo.long_km / day.min_map_px
+        if photo.long_km < LONG_KM[0]:
+            pixel_m = 1e3 * photo.long_km / MIN_MAP_PX
             text = (
                 "no available day map is fine enough or covers the place for a frame "
                 f"{photo.long_km:.0f} km wide looking straight down: make one with pixels of at "
@@ -707,12 +722,12 @@ def register_on_day(
         return make_no_match_result(frame, position, info, Reason(code="outside_map", text=text))
     if position is None:
         assert match is not None
-        position = locate_camera(match.camera, params.tracks)
+        position = locate_camera(match.camera)
     if view is None or match is None:
         grid = None if view is None else view.levels[0]
-        return make_no_match_result(frame, position, info, explain(photo, grid, position, day))
+        return make_no_match_result(frame, position, info, explain(photo, grid, position))
     grid, chosen = view.levels[0], view.reference
-    p_right = float(day.probability_steps.probability(match.score))
+    p_right = float(DAY.probability_steps.probability(match.score))
     hypothesis = Hypothesis(
         camera=match.camera,
         prior=view.belief,
@@ -720,25 +735,25 @@ def register_on_day(
         offset_km=0.0,
         source="day",
     )
-    patch_px = day.patch_px if len(match.proofs) < 2 else day.fine_patch_px
+    patch_px = PATCH_PX if len(match.proofs) < 2 else FINE_PATCH_PX
     answer = None
     if p_right >= params.accept.review_probability:
         answer = fit_all_cells(match.picture, hypothesis, match.proofs, POSE, patch_px)
     if answer is None:
-        result = make_no_match_result(frame, position, chosen, explain(photo, grid, position, day))
+        result = make_no_match_result(frame, position, chosen, explain(photo, grid, position))
         proof = ("proof", tell_proofs(match.proofs))
         return replace(result, sources=tuple(sorted((*result.sources, proof))))
     result = report_on_map(
         make_no_match_result(frame, position, chosen),
         answer,
-        day,
+        DAY,
         params,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
         reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
-        reasons=tuple(doubt_height(frame, prior, answer, params.tracks)),
+        reasons=tuple(doubt_height(frame, prior, answer)),
     )
     if result.verdict != "no_match":
-        doubts = doubt_given(frame, prior, answer, params.tracks)
+        doubts = doubt_given(frame, prior, answer)
         result = replace(result, reasons=(*doubts, *result.reasons))
     if view.n_places:
         said = f"{view.n_places} matched places of photo and map"
@@ -746,11 +761,9 @@ def register_on_day(
     return result
 
 
-def explain(
-    photo: DayPhoto, grid: LightGrid | None, position: CameraPosition, params: DayParams
-) -> Reason:
+def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -> Reason:
     """Explain why a photo was not registered, from its content and the map around its nadir."""
-    if photo.white_share > params.max_white_share:
+    if photo.white_share > 0.5:
         text = f"{100.0 * photo.white_share:.0f} % of the frame is white: cloud or snow"
         return Reason(code="cloud", text=text)
     sea = 0.0
@@ -764,7 +777,7 @@ def explain(
         inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
         below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
         sea = float((below == np.median(below)).mean()) if len(below) else 0.0
-    if sea > params.max_sea_share:
+    if sea > 0.85:
         text = f"{100.0 * sea:.0f} % of the ground below the camera is sea"
         return Reason(code="sea", text=text)
     text = (

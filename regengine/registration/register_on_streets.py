@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
 
 from detectors.constants import KM_PER_DEGREE
-from detectors.types import FloatArray
+from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import great_circle_km
+from matchers.geometry.earth import geodetic_to_ecef, great_circle_km, local_axes
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import make_pyramid
 from matchers.geometry.pose import (
@@ -24,6 +23,7 @@ from matchers.geometry.pose import (
     PRINCIPAL_X,
     PRINCIPAL_Y,
     UP,
+    look_at,
     mirror_pose,
     move_on_orbit,
 )
@@ -32,32 +32,310 @@ from regengine.maps.lights import KINDS
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
-from regengine.registration.parameters import LENS
-from regengine.registration.priors.lens import LensBelief, is_telephoto
-from regengine.registration.priors.tracks import believe_camera
+from regengine.registration.parameters import LENS, MAX_STREET_SAMPLE_M
+from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.refine_on_map import (
+    MIN_SCORE,
+    CellParams,
     CellProof,
+    MapMatch,
     MapPicture,
     even_picture,
+    fit_all_cells,
     prove_on_map,
+    report_on_map,
     settle,
 )
-from regengine.registration.report_on_map import MapMatch, fit_all_cells, report_on_map
 from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
-from regengine.registration.streets.parameters import StreetParams
-from regengine.registration.streets.propose_from_streets import draw_lamps, search_streets
 from regengine.registration.types import (
     Hypothesis,
     Match,
     Problem,
     SearchState,
+    StopReason,
 )
 from regengine.registration.windows import StreetMap
 from regengine.store.result import FrameResult, Reason
 
+# Values without an origin are those of a prototype that registered 63 of 64 simulated frames
+STREETS = CellParams(
+    smooth_px=0.5,
+    detail_px=6.0,
+    deviation_px=8.0,
+    fit_reach_px=8,
+    agreeing_px=2.5,
+    # Frames with motion blur need more than 4 rounds to converge
+    max_rounds=8,
+    # The stated noise is 1.7 times that of 21 simulated frames (seeds 21000 on). Refits move the
+    # frames by up to 3.5 times the variance; the exception has correlated patch errors (10 times)
+    is_noise_found=True,
+)
+# Levels of the fit, metres per pixel
+LEVELS_M = (50.0, 25.0, 12.5)
+# Position error of the street map: held-out cells of a real frame at 12.5 m
+MAP_SIGMA_M = 5.0
+# Search: metres a pixel by the short side of the frame from so many kilometres on
+SEARCH_SCALES = ((9.0, 200.0), (6.5, 150.0), (2.5, 100.0), (0.0, 50.0))
+# Side of the square that is laid on the map, and step of scale (of a logarithm)
+SQUARE_PX, SCALE_STEP = 64, 0.07
+# -log10 of the chance of a candidate's correlation, at the search's scale and at half of it, from
+# which the search ends: set right, wrong ones reach 13 and 9, right ones have 12 to 200 and 30 to
+# 700
+CLEAR_LOG10_ODDS = (8.0, 15.0)
+WORK_OF_FIT = 0.5  # of a wrong candidate, in seconds of one core, as in `stage_yields.csv`
+# Minimum short side of the frame: there is no null distribution for smaller ones yet
+MIN_SHORT_SIDE_KM = 4.0
+
+
+def draw_lamps(density: FloatImage) -> FloatImage:
+    """Render lamps as in a photo: blurred, with compressed brightness (square root of density)."""
+    blurred = cv2.GaussianBlur(density, (0, 0), 0.8)
+    return np.sqrt(np.maximum(blurred, 0.0), dtype=np.float32)
+
+
+def search_streets(
+    problem: Problem,
+    state: SearchState,
+    light: LightImage,
+    positions_ecef_m: FloatArray,
+    focals_px: FloatArray,
+    streets: StreetMap,
+    tried: list[FloatArray],
+    max_views: int,
+    *,
+    is_fine: bool,
+) -> Iterator[list[tuple[Camera, int, float]]]:
+    """Correlate a photo with a whole street map, in all views and rolls.
+
+    By default only its middle square is used. If clouds, haze or lights that are not lamps leave
+    too little structure there, the whole photo is used at a finer scale. It is divided into squares
+    that may each be displaced a little from the view, so that fewer views and rolls are needed.
+    Views with too little ground for a frame to be accepted are then skipped.
+
+    Apart from the roll, the effect of a view on level ground is given by the symmetric matrix
+    $(f / d)^2 (I - h h^T)$. Here $f$ is the focal length, $d$ the distance and $h$ the horizontal
+    part of the unit vector towards the camera. Views are similar if the logarithms of its square
+    root differ by less than the step of the scale; only one of these is tried.
+
+    Parameters
+    ----------
+    state : SearchState
+        Records the work as "streets". Its stop reason shows if the budget ended before the views.
+    light : LightImage
+        Linear light of the photo.
+    positions_ecef_m : ndarray, shape (n, 3)
+        Possible camera positions, likeliest first.
+    focals_px : ndarray, shape (m,)
+        Possible focal lengths of the stored image, likeliest first.
+    tried : list of ndarray, shape (3,)
+        Views of this map that are already tried; new ones are appended.
+    max_views : int
+        Maximum number of other views that are tried, each at all rolls.
+    is_fine : bool
+        Whether the whole photo is correlated, at up to half of the scale.
+
+    Yields
+    ------
+    list of (Camera, int, float)
+        Of each view distinct cameras of the stored image, the best first, which of the positions
+        each stands at, and the correlation of the squares with the streets under them.
+    """
+    nominal = problem.photo.nominal
+    west, south, east, north = streets.bounds
+    shares = np.array((0.2, 0.5, 0.8))
+    lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
+    middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
+    targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
+    # Logarithms of the ground's stretch in all views of all targets, and a few that stand for them
+    views = np.array([see_ground(positions_ecef_m, *target) for target in targets])  # (t, n, 3)
+    log_focals = np.log(focals_px)
+    in_sight = views[np.isfinite(views[..., 0])]
+    if not len(in_sight):
+        return
+    # Ground sample across the line of sight
+    sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
+    short_px = min(nominal.width_px, nominal.height_px)
+    short_km = short_px * sample_m / 1e3
+    scale_m = next(m for least_km, m in SEARCH_SCALES if short_km >= least_km)
+    if is_fine:
+        scale_m = max(75.0, 0.5 * scale_m)
+    small = light.resized(
+        round(max(nominal.width_px, nominal.height_px) * sample_m / scale_m), STREETS.smooth_px
+    )
+    side = min(SQUARE_PX, int((1.0 if is_fine else 0.85) * min(small.values.shape)))
+    # Steps move the square's rim by as many pixels whatever its size
+    coarser = SQUARE_PX / side
+    chosen: list[tuple[FloatArray, int, int, int]] = []
+    for n, t in np.ndindex(views.shape[1::-1]):
+        if not np.isfinite(views[t, n, 0]):
+            continue
+        for m, log_focal in enumerate(log_focals):
+            stretch = views[t, n] + [log_focal, log_focal, 0.0]
+            # Frames that are too small to be accepted do not get the longest search
+            widest_km = short_px * float(np.exp(-stretch[:2].min())) / 1e3
+            if is_fine and widest_km < MIN_SHORT_SIDE_KM:
+                continue
+            known_views = [*tried, *(one[0] for one in chosen)]
+            nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
+            if len(chosen) < max_views and nearest > coarser * SCALE_STEP:
+                chosen.append((stretch, t, n, m))
+    step_deg = scale_m / 1e3 / KM_PER_DEGREE
+    if not chosen:
+        return
+    city = streets.window(*streets.bounds, step_deg)
+    if city is None or min(city.values.shape) < 2 * side:
+        return
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    factor = city.step_deg / step_deg
+    size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)
+    valid = np.ones(city.values.shape, np.float32) if city.valid is None else city.valid
+    known = cv2.resize(np.asarray(valid, np.float32), size, interpolation=cv2.INTER_AREA)
+    lamps = draw_lamps(
+        np.asarray(cv2.resize(city.values, size, interpolation=cv2.INTER_AREA), np.float32)
+    )
+    drawn = even_picture(lamps, np.asarray(known, np.float32), STREETS)
+
+    picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
+    middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
+    n_side = 1
+    if is_fine:
+        n_side = min(3, int(np.ceil(max(small.values.shape) / side)))
+    # The innermost square lies on the map as a whole, those around it may reach beyond
+    extent = n_side * side
+    pad = (extent - side) // 2
+    n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
+    padded = np.zeros([cv2.getOptimalDFTSize(length) for length in (n_rows, n_cols)], np.float32)
+    padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
+    spectrum = cv2.dft(padded)
+    # Of the map under a square, by its first corner
+    energy = cv2.boxFilter(
+        padded**2, -1, (side, side), None, (0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    # Minimum energy under the square, relative to the map's 90th percentile. With 0.15, empty
+    # borders of the map had a correlation of 0.9 with small frames
+    floor = 0.5 * float(np.percentile(energy[: n_rows - side, : n_cols - side], 90))
+    gain = np.asarray(1.0 / np.sqrt(np.maximum(energy, floor)), np.float32)
+    # Possible positions of the photo's first corner
+    n_rows, n_cols = n_rows - extent + 1, n_cols - extent + 1
+    # Radians, of a whole photo and of one square of 64 pixels
+    roll_step = coarser * (6.0 if is_fine else 4.0) / 64.0
+    # Squares of the photo with how far they are from the innermost
+    firsts = range(0, extent, side)
+    corners = sorted((float(np.hypot(i - pad, j - pad)), i, j) for i in firsts for j in firsts)
+    squares = [(off_px, np.s_[i : i + side, j : j + side]) for off_px, i, j in corners]
+
+    margin = round(2 * STREETS.deviation_px)
+    grid = (np.arange(extent + 2 * margin, dtype=float) - margin - extent // 2) * scale_m
+    ground_e, ground_n = np.meshgrid(grid, -grid)
+    taken = np.s_[margin : margin + extent, margin : margin + extent]
+    rolls = np.arange(0.0, 2.0 * np.pi, roll_step)
+    # Work in seconds of one core, as in `stage_yields.csv`: of a million pixels of the map for each
+    # square of a template, and of the template
+    work_of_square = 0.009 * padded.size / 1e6
+    # Of 13 harsh frames that one square does not find (seeds 40000 to 42006) this finds 13, with
+    # the four fullest squares 12
+    n_laid = min(len(squares), 6)
+    work = len(rolls) * (0.0008 + n_laid * work_of_square)
+    share = problem.params.search.same_view_share
+    for stretch, t, n, m in chosen:
+        # Work of streets for one of the budget of all else: with clocks two minutes off and lenses
+        # a fifth off the right view was up to the 45th
+        most_work = (3.0 if is_fine else 2.0) * problem.params.work_budget
+        if state.work_of.get("streets", 0.0) + work > most_work:
+            state.stop_reason = StopReason.WORK_BUDGET
+            break
+        state.charge(work, "streets")
+        tried.append(stretch)
+        lens = replace(nominal, focal_px=float(focals_px[m]))
+        camera = look_at(lens, positions_ecef_m[n], targets[t], middle_px, 0.0)
+        east_axis, north_axis, _ = local_axes(*targets[t])
+        target_m = geodetic_to_ecef(*targets[t])
+        places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
+        at_x, at_y = camera.ecef_to_pixel(places)
+        away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
+        peaks = []
+        for roll in rolls:
+            # A roll of the camera rotates its image by the opposite angle
+            at = np.exp(-1j * roll) * away * small.factor
+            start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
+            laid = [
+                np.asarray(
+                    cv2.remap(
+                        each,
+                        (at.real + start_x).astype(np.float32),
+                        (at.imag + start_y).astype(np.float32),
+                        cv2.INTER_LINEAR,
+                        borderMode=cv2.BORDER_CONSTANT,
+                    ),
+                    np.float32,
+                )
+                for each in (picture, small.weight)
+            ]
+            template, shown = even_picture(laid[0], laid[1], STREETS)[taken], laid[1][taken]
+            # Those that the photo fills most, inner ones first
+            fullest = sorted(squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
+            score, norm = np.zeros((n_rows, n_cols), np.float32), 1e-6
+            for off_px, part in fullest[:n_laid]:
+                square = np.zeros_like(padded)
+                square[:side, :side] = template[part] - template[part].mean()
+                norm += float(np.linalg.norm(square))
+                product = cv2.mulSpectrums(spectrum, cv2.dft(square), 0, conjB=True)
+                laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * gain
+                reach = round(0.5 * roll_step * off_px)
+                if reach:
+                    around = np.ones([2 * reach + 1] * 2, np.uint8)
+                    laid_on = np.asarray(cv2.dilate(laid_on, around), np.float32)
+                score += laid_on[part[0].start :, part[1].start :][:n_rows, :n_cols]
+            row, col = divmod(int(np.argmax(score)), n_cols)
+            inner = extent // 2 - pad
+            peaks.append((float(score[row, col]) / norm, row + inner, col + inner, float(roll)))
+        found: list[tuple[Camera, int, float]] = []
+        for ncc, at_row, at_col, roll in sorted(peaks, reverse=True):
+            # With ten of them 24 frames of the first generator, 20 harsh ones and 10 with loose
+            # clocks and lenses (seeds 31000 on) are found alike
+            if len(found) == 4:
+                break
+            lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
+            lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
+            # The position from which the view of this target is most similar to the template
+            seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+            if not np.isfinite(seen).any():  # not visible at this target
+                continue
+            log_focal = np.clip(
+                (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
+            )
+            off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
+            place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
+            lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
+            camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
+            if not any(is_same_view(camera, other, share) for other, _, _ in found):
+                found.append((camera, place, ncc))
+        yield found
+
+
+def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
+    """Logarithm of the scale of level ground from positions (n, 3), for a focal length of 1.
+
+    The scale is a symmetric matrix in pixels per metre. The result has its components east-east,
+    north-north and east-north, shape (n, 3); NaN beyond 63 degrees of incidence.
+    """
+    east, north, up = local_axes(lon_deg, lat_deg)
+    towards = positions_ecef_m - geodetic_to_ecef(lon_deg, lat_deg)
+    distance = np.linalg.norm(towards, axis=1)
+    towards /= distance[:, None]
+    h = towards @ np.stack([east, north], axis=1)
+    cosine = towards @ up
+    # The logarithm of the square root of I - h h^T is log(cosine) h h^T / |h|^2
+    share = np.log(np.maximum(cosine, 1e-3)) / np.maximum((h**2).sum(axis=1), 1e-12)
+    parts = np.stack(
+        [share * h[:, 0] ** 2, share * h[:, 1] ** 2, share * h[:, 0] * h[:, 1]], axis=1
+    )
+    parts[:, :2] -= np.log(distance)[:, None]
+    return np.where((cosine > 0.45)[:, None], parts, np.nan)
+
 
 def scale_picture(
-    light: LightImage, streets: StreetMap, camera: Camera, sample_m: float, params: StreetParams
+    light: LightImage, streets: StreetMap, camera: Camera, sample_m: float
 ) -> MapPicture | None:
     """Scale photo and streets to a ground sample; None if the map does not cover the frame.
 
@@ -67,11 +345,11 @@ def scale_picture(
     long_m = max(measure_sides_m(camera))
     if not np.isfinite(long_m):
         return None
-    small = light.resized(round(long_m / sample_m), params.smooth_px)
+    small = light.resized(round(long_m / sample_m), STREETS.smooth_px)
     image = replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
     lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera, per_side=9))
     west, south, east, north = streets.bounds
-    reach = params.margin_km / KM_PER_DEGREE
+    reach = 3.0 / KM_PER_DEGREE
     reach_lon = reach / float(np.cos(np.radians(lat.mean())))
     turn = 360.0 * round((float(lon.mean()) - 0.5 * (west + east)) / 360.0)
     west, south = max(west + turn, lon.min() - reach_lon), max(south, lat.min() - reach)
@@ -84,16 +362,16 @@ def scale_picture(
         return None
     return MapPicture(
         image=image,
-        evened=even_picture(image.values, image.weight, params),
+        evened=even_picture(image.values, image.weight, STREETS),
         levels=make_pyramid(grid, 6),
-        params=params,
-        draw=partial(draw_lamps, params=params),
+        params=STREETS,
+        draw=draw_lamps,
     )
 
 
-def suit_patch_px(picture: MapPicture, params: StreetParams) -> int:
+def suit_patch_px(picture: MapPicture) -> int:
     """Choose the side of patches: a tenth of the image's short side, for enough cells."""
-    least, most = params.patch_px
+    least, most = 20, 32
     return min(most, max(least, min(picture.evened.shape) // 10))
 
 
@@ -148,7 +426,7 @@ def register_on_streets(
     known : Match, optional
         A match of the lights: only this is refined. Without it the prior is searched.
     """
-    params, prior = problem.params.streets, problem.prior
+    prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
     if (
         not near
@@ -179,30 +457,33 @@ def register_on_streets(
             compared: list[Hypothesis] = []
             here: list[StreetMatch] = []
             for starts in proposed:
-                state.charge(params.work_of_candidate * len(starts), "streets")
+                # Work in seconds of one core, as in `stage_yields.csv`
+                state.charge(0.03 * len(starts), "streets")
                 aligned = align_on_streets(problem, light, streets, starts, halvings=is_fine)
                 compared += aligned
                 # A candidate that stands out here and at half of the scale is fitted at once. The
                 # search ends if it is proven
                 first = max(aligned, key=lambda one: one.ncc, default=None)
-                if first is None or first.image_log10_odds < params.clear_log10_odds[0]:
+                if first is None or first.image_log10_odds < CLEAR_LOG10_ODDS[0]:
                     continue
                 for one in align_on_streets(problem, light, streets, [first], halvings=1 + is_fine):
-                    if one.image_log10_odds >= params.clear_log10_odds[1]:
-                        state.charge(params.work_of_fit, "streets")
+                    if one.image_log10_odds >= CLEAR_LOG10_ODDS[1]:
+                        state.charge(WORK_OF_FIT, "streets")
                         match = fit_on_streets(problem, light, streets, one)
                         if match is not None:
                             here.append(match)
-                if any(one.score >= params.min_score for one in here):
+                if any(one.score >= MIN_SCORE for one in here):
                     break
-            compared = choose_distinct(problem, compared, params.n_compared)
+            compared = choose_distinct(problem, compared, 12)
             compared = align_on_streets(problem, light, streets, compared, halvings=1 + is_fine)
-            for hypothesis in choose_distinct(problem, compared, params.n_refined):
-                if hypothesis.image_log10_odds < params.worth_log10_odds or any(
+            # A wrong one correlates by 0.0 where the right one does by 0.5
+            for hypothesis in choose_distinct(problem, compared, 3):
+                # Most wrong ones have lower odds at half of the scale
+                if hypothesis.image_log10_odds < 7.0 or any(
                     is_same_view(hypothesis.camera, one.camera, share) for one in here
                 ):
                     continue
-                state.charge(params.work_of_fit, "streets")
+                state.charge(WORK_OF_FIT, "streets")
                 match = fit_on_streets(problem, light, streets, hypothesis)
                 if match is not None:
                     here.append(match)
@@ -210,7 +491,7 @@ def register_on_streets(
         matches.sort(key=lambda one: -one.score)
         if matches and (best is None or matches[0].score > best.score):
             best = matches[0]
-        if best is not None and best.score >= params.min_score:
+        if best is not None and best.score >= MIN_SCORE:
             others = [
                 one.score for one in matches if not is_same_view(one.camera, best.camera, share)
             ]
@@ -231,7 +512,7 @@ def read_street_light(problem: Problem) -> LightImage:
     sample_m = 1e3 * problem.altitude_km / nominal.focal_px
     longest = max(nominal.width_px, nominal.height_px)
     # Slanted frames have a coarser ground sample
-    side_px = round(1.25 * longest * sample_m / min(problem.params.streets.levels_m))
+    side_px = round(1.25 * longest * sample_m / min(LEVELS_M))
     light = read_linear_light(problem.photo.frame.file, max_long_side_px=max(side_px, 256))
     height, width = light.light.shape
     counted = problem.photo.image("narrow").weight
@@ -247,21 +528,22 @@ def suits_streets(problem: Problem) -> bool:
 
     A city that fills the frame is found with coarse samples, too: one of 36 km at 225 m a pixel.
     """
-    nominal, params = problem.photo.nominal, problem.params.streets
+    nominal = problem.photo.nominal
     sample_m = 1e3 * problem.altitude_km / nominal.focal_px
-    return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= params.max_sample_m)
+    return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= MAX_STREET_SAMPLE_M)
 
 
 def list_near_streets(problem: Problem) -> list[StreetMap]:
     """List the street maps that may be visible from the given position."""
-    position, params = problem.prior.position, problem.params.streets
+    position = problem.prior.position
     if position is None:
         return []
     maps = []
     for streets in problem.references.streets:
         west, south, east, north = streets.bounds
         middle = 0.5 * (west + east), 0.5 * (south + north)
-        if great_circle_km(position.lon, position.lat, *middle) <= params.max_distance_km:
+        # The visible range, plus two minutes of clock error
+        if great_circle_km(position.lon, position.lat, *middle) <= 2500.0:
             maps.append(streets)
     return maps
 
@@ -275,22 +557,20 @@ def align_on_streets(
     halvings: int,
 ) -> list[Hypothesis]:
     """Align hypotheses at the scale of the search, halved a number of times."""
-    params = problem.params.streets
     sides_m = [measure_sides_m(one.camera) for one in hypotheses]
     samples_m = [
-        next(m for least_km, m in params.search_scales if min(sides) / 1e3 >= least_km)
-        * 0.5**halvings
+        next(m for least_km, m in SEARCH_SCALES if min(sides) / 1e3 >= least_km) * 0.5**halvings
         for sides in sides_m
     ]
     # Reduced once, to twice the size of the largest picture
     largest = [max(sides) / m for sides, m in zip(sides_m, samples_m, strict=True)]
-    reduced = light.resized(round(2.0 * max(largest, default=1.0)), params.smooth_px)
+    reduced = light.resized(round(2.0 * max(largest, default=1.0)), STREETS.smooth_px)
     aligned = []
     for hypothesis, sample_m in zip(hypotheses, samples_m, strict=True):
-        picture = scale_picture(reduced, streets, hypothesis.camera, sample_m, params)
+        picture = scale_picture(reduced, streets, hypothesis.camera, sample_m)
         if picture is None:
             continue
-        patch_px = suit_patch_px(picture, params)
+        patch_px = suit_patch_px(picture)
         camera = settle(picture, hypothesis.camera, hypothesis.prior, ANGLES, patch_px)
         ncc = picture.correlate(camera)
         # Tail of a Gaussian: normalized images have one independent sample in about 3 x 3 px
@@ -307,7 +587,7 @@ def choose_distinct(problem: Problem, hypotheses: list[Hypothesis], most: int) -
     for one in ranked:
         if len(chosen) == most:
             break
-        if one.ncc < problem.params.streets.min_share_of_best * ranked[0].ncc:
+        if one.ncc < 0.5 * ranked[0].ncc:
             break
         if not any(is_same_view(one.camera, other.camera, share) for other in chosen):
             chosen.append(one)
@@ -330,9 +610,9 @@ def propose_on_streets(
     same applies to the other focal lengths of a possible crop. Streets have a separate budget.
     Views that are tried are added to a list, and not tried again.
     """
-    params, nominal = problem.params.streets, problem.photo.nominal
+    nominal = problem.photo.nominal
     search = problem.params.search
-    places = list_places(problem, params.place_step_km, search.max_track_neg_log_prior)
+    places = list_places(problem, 50.0, search.max_track_neg_log_prior)
     positions: list[FloatArray] = []
     of_place = []
     may_be_cropped = problem.photo.frame.may_be_cropped
@@ -341,7 +621,8 @@ def propose_on_streets(
     for _, place in (one for one in places if one[0] < limit):
         track, offset = place.track, place.offset_km
         across_m = 1e3 * track.sigma_across_km(offset)
-        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * params.min_across_km else (0.0,)
+        # At a spread of so much across a track (one sigma) its sides are tried, too
+        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * 20.0 else (0.0,)
         for side in sides:
             at = move_on_orbit(
                 track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0
@@ -351,10 +632,12 @@ def propose_on_streets(
     if not positions:
         return
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
-    steps = int(np.ceil(2.0 * sigma / params.scale_step))
-    log_ratios = params.scale_step * np.arange(-steps, steps + 1)
+    steps = int(np.ceil(2.0 * sigma / SCALE_STEP))
+    log_ratios = SCALE_STEP * np.arange(-steps, steps + 1)
     focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
-    max_views = params.fine_views if is_fine else params.max_views[is_far]
+    # The likeliest views that are tried, each at all rolls: of likely places, of all, and with all
+    # of the photo (of 13 harsh frames the right one was the third at most)
+    max_views = 4 if is_fine else 64 if is_far else 6
     for found in search_streets(
         problem, state, light, np.array(positions), focals, streets, tried, max_views,
         is_fine=is_fine,
@@ -385,16 +668,16 @@ def fit_on_streets(
 ) -> StreetMatch | None:
     """Fit a camera to even cells at increasingly fine scales, and verify it on the odd ones."""
     camera = hypothesis.camera
-    params = problem.params.streets
     nominal = problem.photo.nominal
     corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
-    prior = replace(hypothesis.prior, sigma_k1=params.sigma_corner / corner**2)
+    # Radial distortion at the corner, as a share of its distance to the axis
+    prior = replace(hypothesis.prior, sigma_k1=0.01 / corner**2)
     short_km = min(measure_sides_m(camera)) / 1e3
-    coarse_m = params.levels_m[0] * (2.0 if short_km > params.search_scales[0][0] else 1.0)
-    picture = scale_picture(light, streets, camera, coarse_m, params)
+    coarse_m = LEVELS_M[0] * (2.0 if short_km > SEARCH_SCALES[0][0] else 1.0)
+    picture = scale_picture(light, streets, camera, coarse_m)
     if picture is None:
         return None
-    patch_px = suit_patch_px(picture, params)
+    patch_px = suit_patch_px(picture)
     for unknown in (ANGLES, POSE):
         camera = settle(picture, camera, prior, unknown, patch_px)
     cameras = [camera]
@@ -402,34 +685,34 @@ def fit_on_streets(
     axis = (PRINCIPAL_X, PRINCIPAL_Y) if prior.sigma_principal_px > 0.0 else ()
     bent = (*POSE, K1, *axis)
     proofs: list[CellProof] = []
-    for sample_m in params.levels_m:
-        finer = scale_picture(light, streets, cameras[0], sample_m, params)
+    for sample_m in LEVELS_M:
+        finer = scale_picture(light, streets, cameras[0], sample_m)
         if finer is None:
             return None
-        picture, patch_px = finer, suit_patch_px(finer, params)
-        free = bent if sample_m <= params.max_bent_m else POSE
+        picture, patch_px = finer, suit_patch_px(finer)
+        free = bent if sample_m <= 25.0 else POSE
         # A tilt and its mirror image have almost the same view: both are fitted until one is better
-        if sample_m >= params.max_bent_m:
+        if sample_m >= 25.0:
             cameras += [one for one in map(mirror_pose, cameras) if one is not None]
-        fewer = replace(params, max_cells=params.fit_cells)
-        if sample_m > params.levels_m[-1]:
-            fewer = replace(fewer, settled_px=params.near_px, max_rounds=params.near_rounds)
+        # Of which every second one is fitted
+        fewer = replace(STREETS, max_cells=160)
+        if sample_m > LEVELS_M[-1]:
+            fewer = replace(fewer, settled_px=0.3, max_rounds=4)
         sparse = replace(picture, params=fewer)
         cameras = [settle(sparse, one, prior, free, patch_px) for one in cameras]
         ncc = [picture.correlate(one) for one in cameras]
         camera = cameras[int(np.argmax(ncc))]
+        # A rival is fitted further if it correlates about as well, and if it moves some ground by a
+        # minimum share of the frame's long side
         cameras = [
             one
             for one, its_ncc in zip(cameras, ncc, strict=True)
-            if one is camera
-            or (
-                its_ncc >= max(ncc) - params.rival_ncc
-                and not is_same_view(one, camera, params.rival_share)
-            )
+            if one is camera or (its_ncc >= max(ncc) - 0.02 and not is_same_view(one, camera, 3e-4))
         ]
-        if sample_m in params.proof_levels_m:
+        if sample_m in (25.0, 12.5):
             proofs.append(prove_on_map(picture, camera, sample_m, patch_px))
-            if proofs[-1].score < params.worth_score:
+            # A fit with a lower score is not continued to the finest level
+            if proofs[-1].score < 1.5:
                 return None
     proven = replace(hypothesis, camera=camera, prior=prior)
     match = fit_all_cells(picture, proven, tuple(proofs), bent, patch_px)
@@ -443,60 +726,60 @@ def fit_on_streets(
     )
 
 
-def is_proven_on_streets(match: StreetMatch | None, params: StreetParams) -> bool:
+def is_proven_on_streets(match: StreetMatch | None) -> bool:
     """Whether a match on streets can be accepted."""
     return (
-        match is not None
-        and match.score >= params.min_score
-        and next(doubt_streets(match, params), None) is None
+        match is not None and match.score >= MIN_SCORE and next(doubt_streets(match), None) is None
     )
 
 
 def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
     """Make the result of a frame on streets, from the scores of its verification."""
-    params, frame, prior = problem.params.streets, problem.photo.frame, problem.prior
+    frame, prior = problem.photo.frame, problem.prior
     info = problem.references.light_map.info
     blind = match.hypothesis.is_blind
-    position = locate_camera(match.camera, problem.params.tracks) if blind else prior.position
+    position = locate_camera(match.camera) if blind else prior.position
     result = report_on_map(
         make_no_match_result(frame, position, info),
         match,
-        params,
+        STREETS,
         problem.params,
-        map_sigma_m=params.map_sigma_m,
+        map_sigma_m=MAP_SIGMA_M,
         reference=f"streets, {match.credit}",
         reasons=(
-            *doubt_height(frame, prior, match, problem.params.tracks),
-            *doubt_streets(match, params),
+            *doubt_height(frame, prior, match),
+            *doubt_streets(match),
         ),
     )
     reasons = result.reasons
-    if match.covered_share < params.min_covered_share:
+    # A third still suffices to register the frame
+    if match.covered_share < 0.5:
         text = (
             f"the available street maps cover {100.0 * match.covered_share:.0f} % of the frame; "
             "build them from a larger extract (regengine maps get)"
         )
         reasons = (*reasons, Reason(code="outside_map", text=text))
     if result.verdict != "no_match":
-        reasons = (*doubt_given(frame, prior, match, problem.params.tracks), *reasons)
+        reasons = (*doubt_given(frame, prior, match), *reasons)
     return replace(result, reasons=reasons)
 
 
-def doubt_streets(match: StreetMatch, params: StreetParams) -> Iterator[Reason]:
+def doubt_streets(match: StreetMatch) -> Iterator[Reason]:
     """List the reasons to review a match on streets."""
-    if match.short_side_km < params.min_short_side_km:
+    if match.short_side_km < MIN_SHORT_SIDE_KM:
         text = (
             f"the frame is {match.short_side_km:.1f} km wide: the false-match rate on streets "
-            f"below {params.min_short_side_km:g} km has not been measured"
+            f"below {MIN_SHORT_SIDE_KM:g} km has not been measured"
         )
         yield Reason(code="small_frame", text=text)
-    if not match.median_px <= params.max_median_px:
+    # Pixels of the finest level: an incomplete fit exceeds it
+    if not match.median_px <= 0.5:
         text = (
             f"held-out patches are {match.median_px:.1f} px to one side of the fit: it has not "
             "converged"
         )
         yield Reason(code="imprecise", text=text)
-    if match.evidence.runner_up_log10_odds >= params.min_score:
+    if match.evidence.runner_up_log10_odds >= MIN_SCORE:
         text = f"another place fits as well (chance 1e-{match.evidence.runner_up_log10_odds:.0f})"
         yield Reason(code="low_margin", text=text)
 

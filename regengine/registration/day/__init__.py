@@ -1,1 +1,0 @@
-"""Register daytime frames on day maps of the Earth."""

@@ -1,1 +1,0 @@
-"""What is believed of a camera before the photo's lights are asked."""

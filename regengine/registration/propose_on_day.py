@@ -1,0 +1,726 @@
+"""Locate a daytime photo on a map: by local features that agree geometrically, or by correlation.
+
+Features of a map or a region of it are stored in a file next to it. A near-nadir frame is also
+proposed by dense correlation in all rotations.
+
+References
+----------
+Lowe, D. G. (2004). Distinctive image features from scale-invariant keypoints. IJCV 60, 91-110.
+Arandjelović, R., Zisserman, A. (2012). Three things everyone should know to improve object
+retrieval. CVPR: the square root of the descriptor.
+Barath, D. et al. (2020). MAGSAC++, a fast, reliable and accurate robust estimator. CVPR.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from io import BytesIO
+from itertools import product
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.spatial.transform import Rotation
+
+from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
+from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.geometry.footprint import Bounds
+from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.pose import with_attitude
+from matchers.geometry.view import LATTICE_PX, draw, lattice
+from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.io.atomic import raise_as_store_error, write_whole
+from regengine.io.checksums import fingerprint
+from regengine.io.folders import cache_folder, make_folder
+from regengine.io.gdal import raise_read_failures
+from regengine.maps.at_hand import FOLDER
+from regengine.maps.opening import SEA, DayMap
+from regengine.maps.reference import Reference
+from regengine.registration.refine_on_map import CellParams, MapPicture, even_picture
+
+# Values are those of a prototype that was tuned on 11 telephoto frames and found 16 of 21 others.
+# Of maps: local contrast of grey and red is equalized (CLAHE), then the strongest features above a
+# minimum contrast are extracted, so many a pixel, in blocks with a rim. With twice the density of
+# the prototype, nine of the 11 agree at more places, and one at one place fewer
+OF_MAPS = {
+    "clip_limit": 3.0,
+    "contrast": 0.01,
+    "map_density": 0.009,
+    "block_px": 2048,
+    "block_rim_px": 64,
+}
+CELL_PX = 3.0  # matches within a cell of this size count once
+MIN_MATCHES = 5  # in a window
+AFFINE_PX = 6.0  # matches agree within this distance on the map
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Features:
+    """Local features of an image.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n, 2)
+        Positions in pixels.
+    sizes, turns : ndarray, shape (n,)
+        Sizes in pixels, and orientations in degrees.
+    described : ndarray of float32, shape (n, 128)
+        RootSIFT descriptors of unit length.
+    """
+
+    places: FloatArray
+    sizes: FloatArray
+    turns: FloatArray
+    described: FloatImage
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def scaled(self, factor: float) -> Features:
+        """Scale the features to the image resized by a factor."""
+        return replace(self, places=(self.places + 0.5) * factor - 0.5, sizes=self.sizes * factor)
+
+
+def split_bands(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Split an image (h, w, 3) into grey and red, which has less haze; a grey one is used twice."""
+    if picture.shape[2] == 1:
+        return (picture[:, :, 0], picture[:, :, 0])
+    return (
+        np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8),
+        np.ascontiguousarray(picture[:, :, 0]),
+    )
+
+
+def find_features(picture: NDArray[np.uint8], counted: BoolArray | None, most: int) -> Features:
+    """Extract the strongest features of an image within a mask."""
+    clahe = cv2.createCLAHE(clipLimit=OF_MAPS["clip_limit"], tileGridSize=(8, 8))
+    mask = None if counted is None else counted.astype(np.uint8)
+    sift = cv2.SIFT_create(nfeatures=most, contrastThreshold=OF_MAPS["contrast"])  # type: ignore[attr-defined]
+    points, found = sift.detectAndCompute(clahe.apply(picture), mask)
+    if found is None:
+        nothing = np.zeros(0)
+        return Features(
+            places=np.zeros((0, 2)),
+            sizes=nothing,
+            turns=nothing,
+            described=np.zeros((0, 128), np.float32),
+        )
+    root = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
+    return Features(
+        places=np.array([point.pt for point in points]),
+        sizes=np.array([point.size for point in points]),
+        turns=np.array([point.angle for point in points]),
+        described=np.asarray(root, np.float32),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Matches:
+    """Matched features of a photo and a map.
+
+    Attributes
+    ----------
+    here, there : ndarray, shape (n, 2)
+        Pixels of the photo and of the map.
+    turn_deg : ndarray, shape (n,)
+        Rotation from the orientation in the photo to that on the map.
+    octaves : ndarray, shape (n,)
+        Logarithm to base two of the ratio of their sizes.
+    """
+
+    here: FloatArray
+    there: FloatArray
+    turn_deg: FloatArray
+    octaves: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.here)
+
+    def chosen(self, which: BoolArray | IndexArray) -> Matches:
+        """Select some of the matches."""
+        return Matches(
+            here=self.here[which],
+            there=self.there[which],
+            turn_deg=self.turn_deg[which],
+            octaves=self.octaves[which],
+        )
+
+    @classmethod
+    def together(cls, some: Iterable[Matches]) -> Matches:
+        """Concatenate matches, for example of several bands."""
+        parts = [(one.here, one.there, one.turn_deg, one.octaves) for one in some]
+        here, there, turn, octaves = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return cls(here=here, there=there, turn_deg=turn, octaves=octaves)
+
+
+def match_features(photo: Features, there: Features) -> Matches:
+    """Match each feature of a photo to the nearest of a map, if the second is clearly farther.
+
+    Features at the same place with several orientations are not compared with each other.
+    """
+    n = len(photo) if len(there) > 1 else 0
+    near = photo.described[:n] @ there.described.T
+    rows = np.arange(n)
+    best = near.argmax(axis=1) if n else np.zeros(0, np.intp)
+    likeness = near[rows, best]
+    near[rows, best] = -1.0
+    rival = np.full(n, -1.0, np.float32)
+    left = rows
+    while len(left):
+        second = near[left].argmax(axis=1)
+        rival[left] = near[left, second]
+        away = np.hypot(*(there.places[second] - there.places[best[left]]).T)
+        # That near features are at the same place
+        same = (away <= 3.0) & (rival[left] > -1.0)
+        near[left[same], second[same]] = -1.0
+        left = left[same]
+    apart, next_apart = (np.sqrt(np.maximum(2.0 - 2.0 * each, 0.0)) for each in (likeness, rival))
+    # Lowe's test
+    kept = np.flatnonzero(apart < 0.92 * next_apart)
+    best = best[kept]
+    return Matches(
+        here=photo.places[kept],
+        there=there.places[best],
+        turn_deg=there.turns[best] - photo.turns[kept],
+        octaves=np.log2(there.sizes[best] / photo.sizes[kept]),
+    )
+
+
+def count_places(here: FloatArray, there: FloatArray, cell_px: float) -> int:
+    """Count the distinct places of matches, in the photo or on the map, whichever has fewer.
+
+    Places are cells of a grid, since many features of one spot are not independent. The result is
+    the minimum over three grid offsets.
+    """
+    if not len(here):
+        return 0
+    return min(
+        len(np.unique(np.floor(places / cell_px + shift), axis=0))
+        for places in (here, there)
+        for shift in (0.0, 1.0 / 3.0, 2.0 / 3.0)
+    )
+
+
+def gather_by_votes(
+    matches: Matches, middle: FloatArray, long_px: FloatArray, side_px: int
+) -> list[Matches]:
+    """Group matches that imply nearly the same position and rotation, by number of places.
+
+    Each match of a near-nadir frame determines the position of its centre and its rotation. These
+    votes are counted in two sets of bins, offset from each other.
+
+    Parameters
+    ----------
+    middle : ndarray, shape (2,)
+        Pixel of the photo.
+    long_px : ndarray, shape (n,)
+        Long side of the photo on the map where each match lies, pixels.
+    side_px : int
+        The same in the photo.
+    """
+    # Bins of votes: half width in octaves
+    alike = np.abs(matches.octaves - np.log2(long_px / side_px)) < 0.8
+    matches, long_px = matches.chosen(alike), long_px[alike]
+    turn = np.radians(matches.turn_deg)
+    x, y = ((middle - matches.here) * (long_px / side_px)[:, None]).T
+    votes = matches.there + np.stack(
+        [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=1
+    )
+    # The bins have one width for all votes, from the median scale
+    # Width of a bin as a share of the photo's long side
+    across = votes / (0.33 * float(np.median(long_px)) if len(long_px) else 1.0)
+    turns = round(360.0 / 40.0)
+    bins = [
+        np.column_stack(
+            [
+                np.floor(across + shift),
+                np.floor(matches.turn_deg / 40.0 + shift) % turns,
+            ]
+        ).astype(int)
+        for shift in (0.0, 0.5)
+    ]
+    found: list[tuple[int, Matches]] = []
+    for each in bins:
+        _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
+        for k in np.argsort(-n_votes, kind="stable")[:12]:
+            some = matches.chosen(np.flatnonzero(bin_of.ravel() == k))
+            found.append((count_places(some.here, some.there, CELL_PX), some))
+    found.sort(key=lambda one: -one[0])
+    return [some for count, some in found[:12] if count >= MIN_MATCHES]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Agreement:
+    """Matches that agree with one homography of photo and map, and their number of places."""
+
+    here: FloatArray
+    there: FloatArray
+    homography: FloatArray
+    n_places: int
+
+
+def find_agreements(matches: Matches) -> list[Agreement]:
+    """Find homographies that matches agree on, best first.
+
+    Matches are sorted by rotation and by ratio of sizes into overlapping windows. If the photo
+    shows a part of the map, correct matches are in one window, and wrong ones are spread over all.
+    In each window, three matches determine an affine map. All matches near the best affine maps are
+    used to fit a homography.
+    """
+    rng = np.random.default_rng(1)
+    found: list[tuple[int, FloatArray]] = []
+    for octave, turn in product((-2, -1, 0, 1), range(-180, 180, 30)):
+        off = (matches.turn_deg - turn + 180.0) % 360.0 - 180.0
+        inside = np.abs(matches.octaves - octave) < 0.75
+        k = np.flatnonzero(inside & (np.abs(off) < 35.0))
+        if len(k) < MIN_MATCHES:
+            continue
+        here, there = matches.here[k], matches.there[k]
+        affine = _find_affine(here, there, rng)
+        if affine is not None:
+            near = _measure_away(affine, here, there)[0] < AFFINE_PX
+            found.append((count_places(here[near], there[near], CELL_PX), affine))
+    found.sort(key=lambda one: -one[0])
+    agreements: list[Agreement] = []
+    known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
+    for _, affine in found[:4]:
+        # Around the best maps matches are gathered that near
+        gathered = np.flatnonzero(_measure_away(affine, matches.here, matches.there)[0] < 25.0)
+        here, there = matches.here[gathered], matches.there[gathered]
+        if len(here) < MIN_MATCHES:
+            continue
+        homography, mask = cv2.findHomography(
+            here, there, cv2.USAC_MAGSAC, 4.0, maxIters=10_000, confidence=0.9999
+        )
+        if homography is None:
+            continue
+        kept = np.flatnonzero(mask)
+        agreeing = gathered[kept].tobytes()
+        if agreeing in known:
+            continue
+        known.add(agreeing)
+        agreements.append(
+            Agreement(
+                here=here[kept],
+                there=there[kept],
+                homography=np.asarray(homography),
+                n_places=count_places(here[kept], there[kept], CELL_PX),
+            )
+        )
+    agreements.sort(key=lambda one: -one.n_places)
+    return agreements
+
+
+def _find_affine(
+    here: FloatArray, there: FloatArray, rng: np.random.Generator
+) -> FloatArray | None:
+    """Find the affine map, (1, 3, 2), of three matches that most others agree with, or None."""
+    chosen = rng.random((1500, len(here))).argpartition(2, axis=1)[:, :3]
+    corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
+    spread = np.abs(np.linalg.det(corners)) > CELL_PX**2
+    affine = np.linalg.solve(corners[spread], there[chosen[spread]])
+    # Both singular values
+    half = 0.5 * (affine[:, :2] ** 2).sum(axis=(1, 2))
+    root = np.sqrt(np.maximum(half**2 - np.linalg.det(affine[:, :2]) ** 2, 0.0))
+    longest, shortest = np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
+    area = np.linalg.det(affine[:, :2])
+    # Limits of area and stretch of possible views
+    low, high = 0.05, 20.0
+    sane = (area > low) & (area < high) & (longest < 2.2 * shortest)
+    affine = affine[sane]
+    if not len(affine):
+        return None
+    agree = (_measure_away(affine, here, there) < AFFINE_PX).sum(axis=1)
+    k = int(agree.argmax())
+    return affine[k : k + 1] if agree[k] >= MIN_MATCHES - 1 else None
+
+
+def _measure_away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
+    """Compute the residuals of places under affine maps, (k, 3, 2); shape (k, n)."""
+    moved = here @ affine[:, :2] + affine[:, 2:]
+    return np.asarray(np.hypot(*np.moveaxis(moved - there, -1, 0)))
+
+
+VERSION = 2  # of the files
+UNIT = 255.0  # scale of descriptors, which are stored as bytes
+FARTHEST_DEG = 85.0  # limit of latitude: Mercator's pole is infinitely far
+# A scene of Sentinel-2 has 1.2e8 pixels, whose features take 0.3 GB of memory and some minutes
+MAX_KEPT_PIXELS = 2e8
+COLUMNS = {"places": (2,), "sizes": (), "turns": (), "bands": (), "described": (128,)}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapFeatures:
+    """Features of grey and red of a map in Mercator's projection, which is conformal.
+
+    Attributes
+    ----------
+    west, top : float
+        Longitude and Mercator's ordinate (degrees on a sphere of radius 1) of its first pixel.
+    step_deg : float
+        Of both, a pixel.
+    columns : dict
+        ``places`` (n, 2) in pixels, ``sizes``, ``turns``, ``bands`` (n,), ``described`` (n, 128).
+    """
+
+    west: float
+    top: float
+    step_deg: float
+    columns: dict[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.columns["sizes"])
+
+    def ground(self, places: FloatArray) -> FloatArray:
+        """Convert pixels to ground points (ECEF, metres), shape (n, 3)."""
+        lon = self.west + self.step_deg * places[:, 0]
+        return geodetic_to_ecef(lon, _latitude(self.top - self.step_deg * places[:, 1]))
+
+    def within(self, bounds: Bounds) -> tuple[Features, Features]:
+        """Select the features of grey and of red in a part of the map."""
+        west, south, east, north = bounds
+        x, y = self.columns["places"].T
+        left, right = ((lon - self.west) / self.step_deg for lon in (west, east))
+        high, low = ((self.top - _ordinate(lat)) / self.step_deg for lat in (north, south))
+        inside = (x >= left) & (x < right) & (y >= high) & (y < low)
+        grey, red = (
+            {
+                name: values[inside & (self.columns["bands"] == band)]
+                for name, values in self.columns.items()
+            }
+            for band in (0, 1)
+        )
+        return _features(grey), _features(red)
+
+    def pixel_km(self, y: FloatArray) -> FloatArray:
+        """Side of a pixel on the ground, in kilometres."""
+        shrink = np.cos(np.radians(_latitude(self.top - self.step_deg * y)))
+        return np.asarray(self.step_deg * KM_PER_DEGREE * shrink)
+
+    def cells(self, side_px: int) -> Iterator[tuple[Features, ...]]:
+        """Iterate over squares of the map, with the features of grey and red in each."""
+        col, row = (self.columns["places"] // side_px).astype(int).T
+        cell = 2 * (row * (int(col.max(initial=0)) + 1) + col) + self.columns["bands"]
+        order = np.argsort(cell, kind="stable")
+        numbers, starts = np.unique(cell[order], return_index=True)
+        parts = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+        nothing = np.zeros(0, np.intp)
+        for number in sorted({2 * (one // 2) for one in parts}):
+            yield tuple(
+                _features(
+                    {
+                        name: values[parts.get(number + band, nothing)]
+                        for name, values in self.columns.items()
+                    }
+                )
+                for band in (0, 1)
+            )
+
+
+def _features(columns: dict[str, NDArray[Any]]) -> Features:
+    described = columns["described"].astype(np.float32)
+    described /= np.maximum(np.linalg.norm(described, axis=1, keepdims=True), 1e-9)
+    return Features(
+        places=columns["places"].astype(float),
+        sizes=columns["sizes"].astype(float),
+        turns=columns["turns"].astype(float),
+        described=described,
+    )
+
+
+def make_features(
+    reference: Reference, sample_km: float, part: Bounds | None = None
+) -> MapFeatures:
+    """Load the features of a map at about a pixel size, or extract them if they are not stored.
+
+    Features of a map that is too large to store are extracted only for `part`, if it is given.
+    """
+    grid = reference.grid
+    ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
+    octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
+    if part is not None and grid.cols * grid.rows / 4**octave > MAX_KEPT_PIXELS:
+        day_map = DayMap([reference])
+        return find_map_features(day_map, part, grid.step_deg * 2**octave)
+    return _load(reference, reference.version, octave)
+
+
+@lru_cache(maxsize=16)
+def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
+    """Load features from the file next to the map or in the cache, or extract and store them."""
+    # Checksum of everything that features depend on: the map file, its grid, the parameters
+    with raise_read_failures(reference.path):
+        file = fingerprint(reference.path)
+    ways = [SEA, *OF_MAPS.items()]
+    grid = reference.grid
+    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
+    known = hashlib.sha256(repr(told).encode()).hexdigest()
+    beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
+    in_cache = cache_folder() / "day" / f"{known[:32]}.features"
+    for path in (beside, in_cache):
+        if (kept := _read(path, known)) is not None:
+            return kept
+    logger = logging.getLogger("regengine")
+    step_deg = reference.grid.step_deg * 2**octave
+    at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
+    logger.info("extracting features at %s a pixel, once for all photos", at)
+    found = find_map_features(DayMap([reference]), reference.grid.bounds, step_deg)
+    # Not into the installed package; elsewhere respect the mode even as root
+    writable = beside.parent != FOLDER and beside.parent.stat().st_mode & 0o222
+    for path in (beside, in_cache) if writable else (in_cache,):
+        try:
+            if path is in_cache:
+                make_folder(path.parent, variable="REGENGINE_CACHE")
+            with raise_as_store_error(path):
+                corner = (found.west, found.top, found.step_deg)
+                arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
+                content = BytesIO()
+                np.savez(content, **arrays)
+                write_whole(path, content.getvalue())
+        except (ConfigError, StoreError) as error:
+            refused = error
+            continue
+        logger.info("%s features at %s a pixel are cached in %s", f"{len(found):,}", at, path)
+        return found
+    logger.warning("map features are not cached: %s", refused)
+    return found
+
+
+def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> MapFeatures:
+    """Extract features of a region of a map, block by block, at the given pixel size."""
+    west, south, east, north = bounds
+    south, north = max(south, -FARTHEST_DEG), min(north, FARTHEST_DEG)
+    # The pixel size equals that of the map at the middle latitude
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    step_deg, top = source_deg / np.sqrt(shrink), _ordinate(north)
+    cols, rows = (int(each / step_deg) for each in (east - west, top - _ordinate(south)))
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in COLUMNS}
+    core, rim = round(OF_MAPS["block_px"]), round(OF_MAPS["block_rim_px"])
+    for row in range(0, rows, core):
+        for col in range(0, cols, core):
+            x0, y0 = max(col - rim, 0), max(row - rim, 0)
+            x1, y1 = min(col + core + rim, cols), min(row + core + rim, rows)
+            lon = west + step_deg * np.arange(x0, x1)
+            lat = _latitude(top - step_deg * np.arange(y0, y1))
+            block = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
+            try:
+                grid = day_map.bands(*block, source_deg)
+            except LightMapError as error:
+                if error.code != "outside_map":
+                    raise
+                continue
+            x, y = (
+                np.asarray(each / grid.step_deg, np.float32)
+                for each in np.meshgrid(lon - grid.lon0_deg, grid.lat0_deg - lat)
+            )
+            bands = grid.values.reshape(-1, *grid.values.shape[-2:])
+            drawn = np.stack([cv2.remap(one, x, y, cv2.INTER_LINEAR) for one in bands], axis=-1)
+            picture = np.asarray(np.clip(drawn, 0.0, 255.0), np.uint8)
+            known = None
+            if grid.valid is not None:
+                valid = cv2.remap(grid.valid.astype(np.float32), x, y, cv2.INTER_LINEAR)
+                known = np.asarray(valid > 0.99)
+            most = round(OF_MAPS["map_density"] * x.size)
+            for band, one in enumerate(split_bands(picture)):
+                features = find_features(one, known, most)
+                at = features.places + np.array([x0, y0])
+                inside = (at >= [col, row]).all(axis=1) & (at < [col + core, row + core]).all(
+                    axis=1
+                )
+                found["places"].append(at[inside].astype(np.float32))
+                found["sizes"].append(features.sizes[inside].astype(np.float32))
+                found["turns"].append(features.turns[inside].astype(np.float32))
+                found["bands"].append(np.full(int(inside.sum()), band, np.uint8))
+                described = np.rint(UNIT * features.described[inside])
+                found["described"].append(described.astype(np.uint8))
+    columns = {
+        name: np.concatenate(parts) if parts else np.zeros((0, *COLUMNS[name]), np.uint8)
+        for name, parts in found.items()
+    }
+    return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
+
+
+def _read(path: Path, known: str) -> MapFeatures | None:
+    """Read the features in a file; None if it is missing, damaged or of another map."""
+    try:
+        with path.open("rb") as stream, np.load(stream) as file:
+            if file["map"] != known:
+                return None
+            west, top, step_deg = file["grid"].tolist()
+            columns = {name: file[name] for name in COLUMNS}
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, BadZipFile, EOFError):
+        return None
+    n = len(columns["sizes"])
+    if any(columns[name].shape != (n, *more) for name, more in COLUMNS.items()):
+        return None
+    return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
+
+
+def _ordinate(lat_deg: float) -> float:
+    return float(np.degrees(np.arctanh(np.sin(np.radians(lat_deg)))))
+
+
+def _latitude(ordinate_deg: FloatArray) -> FloatArray:
+    return np.asarray(np.degrees(np.arcsin(np.tanh(np.radians(ordinate_deg)))))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NadirMap:
+    """A map in azimuthal equidistant projection around a nadir (Snyder 1987, p. 191).
+
+    Attributes
+    ----------
+    evened : ndarray of float32, shape (n, n)
+        Its normalized structure; the nadir is at the middle pixel.
+    sample_km : float
+        Side of a pixel in kilometres.
+    axes : ndarray, shape (3, 3)
+        Unit vectors to the right, down and to the zenith of the nadir (ECEF), as rows.
+    position_ecef_m : ndarray, shape (3,)
+        Position of the camera above the nadir.
+    """
+
+    evened: FloatImage
+    sample_km: float
+    axes: FloatArray
+    position_ecef_m: FloatArray
+
+    def ground(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """Convert pixels to ground points (ECEF, metres), shape (..., 3)."""
+        return geodetic_to_ecef(*_ground_around(self.axes, self.sample_km, len(self.evened), x, y))
+
+
+def _ground_around(
+    axes: FloatArray, sample_km: float, side_px: int, x: FloatArray, y: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Convert pixels of a map around a nadir to longitudes and latitudes."""
+    half = side_px // 2
+    right, down = (np.asarray(each, float) - half for each in (x, y))
+    away = np.hypot(right, down) * sample_km / EARTH_RADIUS_KM
+    share = np.sinc(away / np.pi) * sample_km / EARTH_RADIUS_KM
+    # Normal of the ellipsoid, whose direction is given by geodetic longitude and latitude
+    normal = np.stack([share * right, share * down, np.cos(away)], axis=-1) @ axes
+    lon = np.degrees(np.arctan2(normal[..., 1], normal[..., 0]))
+    return lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0)))
+
+
+def orient_nadir(position_ecef_m: FloatArray, ahead_ecef: FloatArray) -> FloatArray:
+    """Compute unit vectors to the right, backwards and to the zenith at a nadir, shape (3, 3)."""
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    up = local_axes(float(lon), float(lat))[2]
+    ahead = ahead_ecef - (ahead_ecef @ up) * up
+    ahead = ahead / np.linalg.norm(ahead)
+    return np.stack([np.cross(ahead, up), -ahead, up])
+
+
+def draw_nadir_map(
+    levels: Sequence[LightGrid],
+    position_ecef_m: FloatArray,
+    axes: FloatArray,
+    sample_km: float,
+    half_width_km: float,
+    params: CellParams,
+) -> NadirMap:
+    """Draw a map around the nadir of a position, and normalize its contrast."""
+    side = 2 * round(half_width_km / sample_km)
+    step = 2 * LATTICE_PX
+    around = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
+    values, known = draw(levels, geodetic_to_ecef(*around), (side, side), step, mean_side=True)
+    weight = np.asarray(known > 0.99, np.float32)
+    return NadirMap(
+        evened=even_picture(values, weight, params),
+        sample_km=sample_km,
+        axes=axes,
+        position_ecef_m=position_ecef_m,
+    )
+
+
+def propose_dense_on_day(
+    picture: MapPicture,
+    nominal: Camera,
+    drawn: NadirMap,
+) -> list[Camera]:
+    """Propose cameras for which the rectified photo correlates with the map, likeliest first.
+
+    The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean.
+    """
+    camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
+    altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
+    half = int(np.hypot(*evened.shape) / 2.0)
+    side = 2 * half + 1
+    grid = (np.arange(side) - half) * drawn.sample_km
+    right, down = np.meshgrid(grid, grid)
+    away = np.hypot(right, down) / EARTH_RADIUS_KM
+    sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
+    share = np.sinc(away / np.pi)
+    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.evened.shape)
+    spectrum = fft.rfft2(drawn.evened, shape)
+    square = fft.rfft2(drawn.evened**2, shape)
+    rim = drawn.evened.shape[0] - side + 1
+    if rim < 3:
+        return []
+    peaks: list[tuple[float, float, int, int]] = []
+    yaws = np.arange(72) * 2.0 * np.pi / 72
+    energy = np.ones((rim, rim))
+    for k, yaw in enumerate(yaws):
+        # The ground to the right and down of the view, in the camera's frame
+        x = share * (np.cos(yaw) * right + np.sin(yaw) * down)
+        y = share * (-np.sin(yaw) * right + np.cos(yaw) * down)
+        at_x, at_y = (
+            np.asarray(each, np.float32)
+            for each in camera.image_of(np.stack([x, y, sink], axis=-1))
+        )
+        laid, counted = (
+            np.asarray(cv2.remap(each, at_x, at_y, cv2.INTER_LINEAR), np.float32)
+            for each in (evened, weight)
+        )
+        counted = np.asarray(counted > 0.5, np.float32)
+        laid = laid * counted
+        laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
+        if k % 4 == 0:
+            around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
+            # Minimum energy of the map under the frame as a share of its median
+            floor = 0.2 * max(float(np.median(around)), 0.0) + 1e-6
+            energy = np.sqrt(np.maximum(around, floor))
+        score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
+        score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
+        i, j = divmod(int(np.argmax(score)), rim)
+        peaks.append((float(score[i, j]), float(yaw), i, j))
+    peaks.sort(reverse=True)
+    found: list[Camera] = []
+    met: list[tuple[float, int, int]] = []
+    for _, yaw, i, j in peaks:
+        if len(found) == 4:
+            break
+        # Peaks of adjacent rotations that near are the same
+        if any(
+            abs(np.angle(np.exp(1j * (yaw - other)))) < 3.0 * yaws[1]
+            and abs(i - row) + abs(j - col) < 12
+            for other, row, col in met
+        ):
+            continue
+        met.append((yaw, i, j))
+        found.append(aim(nominal, drawn, float(j + half), float(i + half), yaw))
+    return found
+
+
+def aim(nominal: Camera, drawn: NadirMap, x: float, y: float, yaw_rad: float) -> Camera:
+    """Point the camera above a map at one of its pixels, rotated clockwise from the map's top."""
+    right, back, up = drawn.axes
+    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
+    level = np.stack([cosine * right + sine * back, cosine * back - sine * right, -up], axis=-1)
+    ahead = drawn.ground(np.array(x), np.array(y)) - drawn.position_ecef_m
+    ahead /= np.linalg.norm(ahead)
+    turn, _ = Rotation.align_vectors(ahead, -up)  # the smallest rotation
+    x_m, y_m, z_m = drawn.position_ecef_m.tolist()
+    there = replace(nominal, position_ecef_m=(x_m, y_m, z_m))
+    return with_attitude(there, turn.as_matrix() @ level)

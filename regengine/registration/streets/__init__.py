@@ -1,1 +1,0 @@
-"""Register telephoto frames on street maps, in which roads are drawn as lamps."""

@@ -1,0 +1,465 @@
+"""Detect lights, lightning, stars and streaks in photos, as records and as rows of tables."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+
+from detectors import registry
+from detectors.constants import LONG_SIDE_PX
+from detectors.lightning import NeighbourFrame
+from detectors.limb import Limb, find_limb, mask_sky
+from detectors.masks import blank_parts, mask_window_frames
+from detectors.registry import Kind
+from detectors.types import (
+    BoolImage,
+    Detections,
+    Detector,
+    LightDetections,
+    LightningDetections,
+    PointDetections,
+    StarDetections,
+    StreakDetections,
+)
+from regengine.errors import ConfigError, FrameError
+from regengine.io.tables import csv_lines, name_cell, path_cell
+from regengine.photo.formats import PhotoFile, as_photo_file
+from regengine.photo.frame import read_frame
+from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.image import (
+    LinearLight,
+    mask_captions,
+    read_linear_colours,
+    read_linear_light,
+)
+from regengine.scene.classify import NIGHT_SKY
+from regengine.scene.features import measure_features
+from regengine.scene.models import load_scene_model
+from regengine.scene.picture import read_scene_picture
+from regengine.sky.drawing import (
+    PicturePaths,
+    draw_lightning,
+    draw_lights,
+    draw_stars,
+    draw_streaks,
+)
+from regengine.store.result import Answer, Reason
+
+D = TypeVar("D", bound=Detections)
+Record = dict[str, Any]
+
+MIN_LIMB_PX = 16  # a narrower picture has no measurable arc
+HEAD_COLUMNS = ("frame", "path", "method")
+PLACES = ("x", "y", "x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoDetections(Generic[D]):
+    """Detections of one method in one photo."""
+
+    path: Path
+    frame: str
+    method: str
+    found: D  # in pixels of the picture as stored
+    seconds: float  # time of the detection, without reading the file
+    reasons: tuple[Reason, ...] = ()  # why it was not searched; empty if it was
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionKind(Generic[D]):
+    """A kind of detection: its methods, working size and output columns."""
+
+    kind: Kind[D]  # of the methods that detect it
+    best_method: str  # the best method of its benchmark
+    long_side_px: int  # larger photos are reduced to this by default
+    # Output columns of each detection, and their number formats, with decimals or significant
+    # digits; "" for words
+    values: Mapping[str, str]
+    draw: Callable[[Path, D, Path], None]  # draws the detections of a photo into a picture file
+    # Mask of the picture's parts to exclude unless the whole frame is searched
+    hidden: Callable[[LinearLight], BoolImage] | None = None
+    # Raw mosaics are treated as one grey picture of all their pixels
+    whole_mosaic: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Header of the CSV."""
+        return (*HEAD_COLUMNS, *self.values, "flags")
+
+    def detector(self, name: str | None = None) -> Detector[D]:
+        """The method of that name; the best one for None.
+
+        Raises ConfigError if there is no such method.
+        """
+        methods = self.kind.detectors()
+        wanted = self.best_method if name is None else name
+        if wanted not in methods:
+            raise ConfigError(
+                f"--method {wanted!r} does not detect {self.kind.name}: choose one of "
+                f"{', '.join(methods)}."
+            )
+        return methods[wanted]
+
+    def in_photo(
+        self,
+        photo: Path | PhotoFile,
+        detector: Detector[D] | None = None,
+        *,
+        max_long_side_px: int | None = None,
+        sky_only: bool = True,
+        overlays: PicturePaths | None = None,
+    ) -> PhotoDetections[D]:
+        """Read a photo (JPEG, PNG, TIFF, FITS or raw) and run the detection.
+
+        `detector`: the method; the best one by default; `max_long_side_px`: larger photos are
+        reduced to this first; `long_side_px` by default; `sky_only`: exclude what `hidden` masks:
+        captions, and the area below the Earth's limb; `overlays`: paths of drawn overlays.
+
+        Raises FrameError if the file is not a readable image, or the overlay cannot be written.
+        """
+        method = self.detector() if detector is None else detector
+        side = self.long_side_px if max_long_side_px is None else max_long_side_px
+        file = as_photo_file(photo)
+        path = file.path
+        picture = read_linear_light(file, max_long_side_px=side, whole_mosaic=self.whole_mosaic)
+        started = time.perf_counter()
+        mask = self.hidden(picture) if sky_only and self.hidden is not None else None
+        found = detect_in_picture(picture, method, mask=mask)
+        seconds = time.perf_counter() - started
+        if overlays is not None:
+            self.draw(path, found, overlays.of(path))
+        frame = frame_id_of(path)
+        return PhotoDetections(
+            path=path, frame=frame, method=method.name, found=found, seconds=seconds
+        )
+
+    def to_dict(self, photo: PhotoDetections[D]) -> Record:
+        """The record of one photo; values are rounded to their accuracy."""
+        found = photo.found
+        columns: dict[str, list[Any]] = {
+            name: [round_as(value, rounding) for value in _column(found, name)]
+            for name, rounding in self.values.items()
+        }
+        columns["flags"] = [list(found.flag_names(i)) for i in range(len(found))]
+        record: Record = {
+            "frame": photo.frame,
+            "path": str(photo.path),
+            "method": photo.method,
+            self.kind.name: [
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ],
+        }
+        if isinstance(found, StarDetections):  # the common trail; None if stars are points
+            trail = found.trail_px
+            record["trail_px"] = None if trail is None else [round(side, 2) for side in trail]
+        return record
+
+    def answer(self, path: Path, **looked_at: Any) -> Answer:
+        """Output of ``regengine detect`` for a photo: its record as JSON, its rows of CSV.
+
+        ``looked_at`` are arguments of `in_photo`. A photo without detections has no row.
+        """
+        photo = self.in_photo(path, **looked_at)
+        record = self.to_dict(photo)
+        head: list[object] = [name_cell(photo.frame), path_cell(photo.path), photo.method]
+        rows = [
+            [*head, *("|".join(v) if k == "flags" else v for k, v in one.items())]
+            for one in record[self.kind.name]
+        ]
+        return Answer(line=json.dumps(record), text="\n".join(csv_lines(rows)))
+
+
+def find_picture_limb(picture: LinearLight, hidden: BoolImage) -> Limb | None:
+    """Find the Earth's limb in a photo of the station; None if it is not visible."""
+    if min(picture.light.shape) < MIN_LIMB_PX:
+        return None
+    # Of the station, to half a degree of the horizon's dip
+    return find_limb(picture.light, focal_px=None, altitude_km=410.0, ignored=hidden)
+
+
+def detect_in_picture(
+    picture: LinearLight, detector: Detector[D], *, mask: BoolImage | None = None
+) -> D:
+    """Apply a detector to a picture, except where a mask of ``picture.light`` is True.
+
+    Results are in pixels of the picture as stored.
+    """
+    found = detector.detect(picture.light, picture.without(mask), picture.saturated)
+    return convert_to_stored_pixels(found, picture.factor, picture.full_scale)
+
+
+def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -> D:
+    """Convert detections of a picture that was resized by a factor to the original pixels.
+
+    Column names determine the quantity: positions, lengths (``_px``), areas (``_px2``) and light;
+    other columns are unchanged.
+    """
+    if factor == 1.0 == full_scale:
+        return found
+    changed: dict[str, Any] = {}
+    for name, value in vars(found).items():
+        if name in PLACES:
+            changed[name] = (value + 0.5) / factor - 0.5
+        elif name == "flux":
+            changed[name] = value / (factor**2 / full_scale)
+        elif name == "trail_px":
+            changed[name] = value and tuple(side / factor for side in value)
+        elif name.endswith("_px2"):
+            changed[name] = value / factor**2
+        elif name.endswith("_px"):
+            changed[name] = value / factor
+    return replace(found, **changed)
+
+
+def round_as(value: Any, rounding: str) -> float | str | None:
+    """Round a value according to a format; None for numbers that JSON cannot represent."""
+    if not rounding:
+        return str(value)
+    if rounding.endswith("g") and not math.isfinite(value):
+        return None
+    return float(f"{float(value):{rounding}}")
+
+
+def _column(found: Detections, name: str) -> Sequence[Any]:
+    """A column, or one sigma of the centroids along an axis."""
+    axis = {"sigma_x_px": 0, "sigma_y_px": 1}.get(name)
+    if axis is None or not isinstance(found, PointDetections):
+        return cast("Sequence[Any]", getattr(found, name))
+    return [float(one[axis, axis]) ** 0.5 for one in found.covariance_px2]
+
+
+# Heights of thundercloud tops and their halo, and the error of the limb, extend this far above it
+FULL_FRAME_MM = 36.0
+# Night classes, and the minimum sum of their probabilities: 0.87 and more for the 15 photos with
+# lightning of the tuning half, 0.14 and less for those by day and of lit hardware
+NIGHT = ("cities", "night_nocity", *NIGHT_SKY)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """The photos of a command in order of time, according to their names."""
+
+    ordered: tuple[Path, ...] = ()
+
+    @classmethod
+    def among(cls, photos: Sequence[Path]) -> Neighbours:
+        """Sort photos by folder and name; numbers in names are compared as numbers."""
+
+        def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
+            parts = re.findall(r"\d+|\D+", photo.name.lower())
+            return str(photo.parent), [
+                (int(part), "") if part.isdecimal() else (-1, part) for part in parts
+            ]
+
+        return cls(ordered=tuple(sorted(photos, key=in_order)))
+
+    @cached_property
+    def _place(self) -> dict[Path, int]:
+        return {photo: place for place, photo in enumerate(self.ordered)}
+
+    def of(self, photo: Path) -> tuple[Path, ...]:
+        """The previous and the next photo of the same folder."""
+        place = self._place.get(photo)
+        if place is None:
+            return ()
+        beside = self.ordered[max(place - 1, 0) : place] + self.ordered[place + 1 : place + 2]
+        return tuple(one for one in beside if one.parent == photo.parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LightningKind(DetectionKind[LightningDetections]):
+    """Lightning, detected in colour, below the limb, and only in night photos."""
+
+    def in_photo(
+        self,
+        photo: Path | PhotoFile,
+        detector: Detector[LightningDetections] | None = None,
+        *,
+        max_long_side_px: int | None = None,
+        sky_only: bool = True,
+        overlays: PicturePaths | None = None,
+        neighbours: Neighbours = Neighbours(),
+    ) -> PhotoDetections[LightningDetections]:
+        """Read a photo and detect its lightning; see `DetectionKind.in_photo`.
+
+        `sky_only`: skip photos for which `why_not` returns a reason, and exclude what `not_ground`
+        masks; `neighbours`: the previous and the next photo are registered to it if they show the
+        same ground. Unreadable ones are ignored.
+        """
+        method = self.detector() if detector is None else detector
+        side = self.long_side_px if max_long_side_px is None else max_long_side_px
+        file = as_photo_file(photo)
+        picture, colours = read_linear_colours(file, max_long_side_px=side)
+        started = time.perf_counter()
+        reason = why_not(file, colours.shape[2]) if sky_only else None
+        if reason is not None:
+            found = LightningDetections.empty()
+        else:
+            hidden = picture.without(not_ground(picture) if sky_only else None)
+            beside = [
+                one
+                for path in neighbours.of(file.path)
+                if (one := _read_neighbour(path, side, sky_only=sky_only)) is not None
+            ]
+            more: dict[str, Any] = {"neighbours": beside} if beside else {}
+            found = method.detect(colours, hidden, picture.saturated, **more)
+        found = convert_to_stored_pixels(found, picture.factor, picture.full_scale)
+        seconds = time.perf_counter() - started
+        if overlays is not None:
+            self.draw(file.path, found, overlays.of(file.path))
+        return PhotoDetections(
+            path=file.path,
+            frame=frame_id_of(file.path),
+            method=method.name,
+            found=found,
+            seconds=seconds,
+            reasons=() if reason is None else (reason,),
+        )
+
+    def to_dict(self, photo: PhotoDetections[LightningDetections]) -> Record:
+        """The record of one photo, with the reason if it was not searched."""
+        record = super().to_dict(photo)
+        record["reasons"] = [reason.code for reason in photo.reasons]
+        record["reason_texts"] = [reason.text for reason in photo.reasons]
+        return record
+
+
+def why_not(file: PhotoFile, channels: int) -> Reason | None:
+    """Reason not to search a photo for lightning; None where it is searched."""
+    if channels != 3:
+        return Reason(
+            code="no_colour",
+            text="the photo has no colours, by which lightning differs from lamps",
+        )
+    frame = read_frame(file.path)
+    if frame.focal_px is not None:
+        equivalent_mm = FULL_FRAME_MM * frame.focal_px / max(file.width_px, file.height_px)
+        # Clouds lit by lightning are five kilometres wide and more: with longer lenses, lamps and
+        # streets under thin cloud have the same width in the picture
+        if equivalent_mm > 150.0:
+            return Reason(
+                code="unsuitable_lens",
+                text=f"through a lens of {equivalent_mm:.0f} mm (on full frame) lamps look as wide "
+                "as lightning; use --whole-frame to try it anyway",
+            )
+    answer = load_scene_model().answer(measure_features(read_scene_picture(file)))
+    night = sum(answer.probabilities.get(name, 0.0) for name in NIGHT)
+    # The minimum sum of the probabilities of the night classes: 0.87 and more for the 15 photos
+    # with lightning of the tuning half, 0.14 and less for those by day and of lit hardware
+    if night >= 0.3 or not answer.explained:
+        return None
+    likeliest = max(answer.probabilities, key=lambda name: answer.probabilities[name])
+    return Reason(
+        code="not_a_night_city_frame",
+        text=f"the photo looks like {likeliest} (probability "
+        f"{answer.probabilities[likeliest]:.2f}), not like the ground at night; use --whole-frame "
+        "to try it anyway",
+    )
+
+
+def not_ground(picture: LinearLight) -> BoolImage:
+    """Mask of captions, black bars, window frames, and the sky above the limb."""
+    hidden = mask_captions(picture) | blank_parts(picture.light)
+    if picture.full_scale != 1.0 or min(picture.light.shape) < MIN_LIMB_PX:
+        return hidden
+    limb = find_picture_limb(picture, hidden)
+    sky = None
+    if limb is not None:
+        # Heights of thundercloud tops and their halo, and the error of the limb, extend this far
+        # above it
+        sky = mask_sky(limb, picture.light.shape, margin_deg=-0.6)
+        hidden |= sky
+    return hidden | mask_window_frames(picture.light, sky=sky)
+
+
+def _read_neighbour(path: Path, side_px: int, *, sky_only: bool) -> NeighbourFrame | None:
+    """A neighbour, prepared for registration; None if it cannot be read."""
+    try:
+        file = as_photo_file(path)
+        picture, colours = read_linear_colours(file, max_long_side_px=side_px)
+    except FrameError:
+        return None
+    hidden = picture.without(not_ground(picture) if sky_only else None)
+    ignored = np.zeros(picture.light.shape, bool) if hidden is None else hidden
+    return NeighbourFrame(light=colours, ignored=ignored)
+
+
+# Columns of records and tables, rounded to their accuracy
+PLACE = {"x": ".3f", "y": ".3f", "flux": ".5g", "snr": ".4g"}
+SIGMAS = {"sigma_x_px": ".4f", "sigma_y_px": ".4f"}
+BOX = ("x1", "y1", "x2", "y2")
+ENDS = dict.fromkeys(BOX, ".2f")
+
+
+def mask_not_sky(picture: LinearLight) -> BoolImage:
+    """Mask of captions and, if the limb is visible, the Earth: city lights there are not stars.
+
+    The limb is not searched in FITS images: they are from telescopes on the ground.
+    """
+    hidden = mask_captions(picture)
+    if _is_fits(picture):
+        return hidden
+    limb = find_picture_limb(picture, hidden)
+    if limb is None:
+        return hidden
+    height, width = picture.light.shape
+    return hidden | ~mask_sky(limb, (height, width), margin_deg=0.0)
+
+
+def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
+    """Mask of everything except sky, and of black bars, whose straight edges resemble streaks."""
+    hidden = mask_not_sky(picture)
+    if not _is_fits(picture):  # black of FITS images has no fixed level, and their gaps are known
+        hidden = hidden | blank_parts(picture.light)
+    return hidden
+
+
+def _is_fits(picture: LinearLight) -> bool:
+    return picture.full_scale != 1.0
+
+
+LIGHTS: DetectionKind[LightDetections] = DetectionKind(
+    kind=registry.LIGHTS,
+    best_method="blobs",  # of `python -m benchmarks detectors lights`
+    long_side_px=LONG_SIDE_PX["lights"],
+    values=PLACE | {"radius_px": ".3f"} | SIGMAS,
+    draw=draw_lights,
+)
+LIGHTNING = LightningKind(
+    kind=registry.LIGHTNING,
+    best_method="excess",
+    long_side_px=LONG_SIDE_PX["lightning"],
+    values=PLACE | {"fwhm_px": ".3f", "blueness": ".3f"} | SIGMAS | dict.fromkeys(BOX, ".1f"),
+    draw=draw_lightning,
+)
+STARS: DetectionKind[StarDetections] = DetectionKind(
+    kind=registry.STARS,
+    best_method="matched",  # of `python -m benchmarks detectors stars`
+    long_side_px=LONG_SIDE_PX["stars"],
+    values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
+    draw=draw_stars,
+    hidden=mask_not_sky,
+    whole_mosaic=True,
+)
+STREAKS: DetectionKind[StreakDetections] = DetectionKind(
+    kind=registry.STREAKS,
+    best_method="radon",  # of `python -m benchmarks detectors streaks`
+    long_side_px=LONG_SIDE_PX["streaks"],
+    values=ENDS
+    | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "length_px": ".1f"}
+    | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
+    draw=draw_streaks,
+    hidden=mask_not_sky_or_blank,
+)
+SOUGHT: dict[str, DetectionKind[Any]] = {
+    one.kind.name: one for one in (LIGHTS, LIGHTNING, STARS, STREAKS)
+}

@@ -1,1 +1,0 @@
-"""Lights, lightning, stars and streaks on photos."""
