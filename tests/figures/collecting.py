@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import rasterio
 
-from tests.figures.summary import block_means, read_records, read_table
+from tests.figures.summary import block_means, read_lines, read_records, read_table
 from tests.world.elements import Elements
 from tests.world.lightning import CLOUD_M, Pulse, make_time_lapse, write_lis
 from tests.world.program import run
@@ -24,7 +24,7 @@ from tests.world.stores import write_store
 
 def lightning_matched(tmp_path: Path) -> Any:
     lapse = make_time_lapse(tmp_path, late_s=37.4, offset_km=(3.0, -2.0))
-    words = ("--flashes", lapse.flashes, "--json", "--quiet")
+    words = ("--flashes", lapse.flashes, "--json")
     said = run("lightning", lapse.store, *words, "--glm", *lapse.glm)
     assert said.code == 0, said.err
     table = run("lightning", lapse.store, *words[:2], "--glm", *lapse.glm)
@@ -47,6 +47,7 @@ def lightning_matched(tmp_path: Path) -> Any:
         "lis": read_table(by_lis.out),
         "table": read_table(table.out),
         "few": read_records(few.out),
+        "told": [read_lines(one.err) for one in (said, table, few, by_lis)],
     }
 
 
@@ -54,10 +55,11 @@ def radiometry(tmp_path: Path) -> Any:
     wish = SceneWish(seed=100, width_px=480, height_px=320, reach_deg=1.5)
     store = write_trial(draw_radiometry_scene(wish), tmp_path)
     out = tmp_path / "out"
-    words = ("--lights", tmp_path / "lights.tif", "--out", out, "--json", "--quiet")
+    words = ("--lights", tmp_path / "lights.tif", "--out", out, "--json")
     said = run("radiometry", store, *words)
     assert said.code == 0, said.err
-    return {"said": read_records(said.out), "files": _read_files(out)}
+    told = read_lines(said.err)
+    return {"said": read_records(said.out), "files": _read_files(out), "told": told}
 
 
 def _read_files(folder: Path) -> dict[str, Any]:
@@ -106,7 +108,13 @@ def tasking(tmp_path: Path) -> Any:
     assert said.code == 0, said.err
     plan = read_table(out.read_text(encoding="utf-8"))
     moonless = run(*words, "--force", "--max-moon-deg", 0, "--passes", 9, "--json")
-    return {"said": read_records(said.out), "plan": plan, "moonless": read_records(moonless.out)}
+    told = [read_lines(one.err) for one in (said, moonless, run(*words, "--force"))]
+    return {
+        "said": read_records(said.out),
+        "plan": plan,
+        "moonless": read_records(moonless.out),
+        "told": told,
+    }
 
 
 def catalogue(store: Path, tmp_path: Path) -> Any:

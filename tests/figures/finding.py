@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tests.figures.summary import read_picture, read_records
+from tests.figures.summary import read_lines, read_picture, read_records
 from tests.world import skies
 from tests.world.program import run
 from tests.world.runs import SAMPLES
@@ -16,10 +16,10 @@ from tests.world.runs import SAMPLES
 
 def _detect(kind: str, folder: Path, *words: object) -> Any:
     drawn = folder / f"{kind}{len(list(folder.iterdir()))}"
-    said = run("detect", kind, *words, "--json", "--workers", 0, "--quiet", "--overlay", drawn)
+    said = run("detect", kind, *words, "--json", "--workers", 0, "--overlay", drawn)
     assert said.code == 0, said.err
     pictures = {path.stem: read_picture(path) for path in sorted(drawn.glob("*.png"))}
-    return {"said": read_records(said.out), "drawn": pictures}
+    return {"said": read_records(said.out), "drawn": pictures, "told": read_lines(said.err)}
 
 
 def lights(drawn: Path, tmp_path: Path) -> Any:

@@ -12,12 +12,12 @@ from regengine.photo.frame import FrameOptions, read_frame
 from regengine.registration.register import register_frame
 from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior, SearchReferences
-from tests.figures.summary import read_picture, read_records, read_store
+from tests.figures.summary import read_lines, read_picture, read_records, read_store
 from tests.world import by_day, streets
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 
-QUIET = ("--workers", 0, "--quiet")
+QUIET = ("--workers", 0)
 
 
 def _register(
@@ -37,6 +37,7 @@ def _register(
         "said": records[0],
         "store": read_store(store),
         "drawn": pictures,
+        "told": read_lines(said.err),
     }
 
 

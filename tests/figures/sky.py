@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.figures.summary import read_picture, read_records, read_table
+from tests.figures.summary import read_lines, read_picture, read_records, read_table
 from tests.world import skies
 from tests.world.program import run
 from tests.world.runs import SAMPLES
@@ -15,12 +15,12 @@ from tests.world.runs import SAMPLES
 def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
     photos = [star_fields / f"star{k}.jpg" for k in range(2)]
     out = ("--wcs", tmp_path, "--overlay", tmp_path, "--json", "--matches", "--workers", 0)
-    said = run("solve", *photos, *out, "--quiet")
+    said = run("solve", *photos, *out)
     assert said.code == 0, said.err
     stars = tmp_path / "solved.ndjson"
     stars.write_text(said.out, encoding="utf-8")
     lens = run(
-        *("lens", "fit", *photos, "--solutions", stars, "--quiet"),
+        *("lens", "fit", *photos, "--solutions", stars),
         *("--out", tmp_path / "lens.toml"),
     )
     assert lens.code == 0, lens.err
@@ -30,6 +30,7 @@ def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
     ]
     return {
         "said": read_records(said.out),
+        "told": [read_lines(one.err) for one in (said, lens)],
         "lens": json.loads(lens.out),
         "counts": counts,
         "wcs": _read_headers(tmp_path),
@@ -59,7 +60,7 @@ def satellites_named(satellites: Path, tmp_path: Path) -> Any:
         *("satellites", satellites / "station.png", "--tle", satellites / "catalogue.txt"),
         *("--time", f"{skies.NIGHT:%Y-%m-%dT%H:%M:%SZ}", "--exposure-s", skies.EXPOSURE_S),
         *("--station-tle", satellites / "station.txt", "--wcs", satellites / "station_wcs.fits"),
-        *("--json", "--workers", 0, "--quiet"),
+        *("--json", "--workers", 0),
     )
     said = run(*words, "--mount", "stars", "--overlay", tmp_path)
     assert said.code == 0, said.err
@@ -67,6 +68,7 @@ def satellites_named(satellites: Path, tmp_path: Path) -> Any:
     assert still.code == 0, still.err
     return {
         "stars": read_records(said.out),
+        "told": [read_lines(one.err) for one in (said, still)],
         "still": read_records(still.out),
         "drawn": {path.stem: read_picture(path) for path in sorted(tmp_path.glob("*.png"))},
     }
@@ -75,25 +77,31 @@ def satellites_named(satellites: Path, tmp_path: Path) -> Any:
 def scenes_classified(scenes: Path, drawn: Path) -> Any:
     photos = (*sorted((scenes / "kinds").iterdir()), SAMPLES / "ISS990-E-000103.jpg")
     words = ("--workers", 0, "--quiet")
+    words_of_it = run("classify", *photos, "--workers", 0)
     said = run("classify", *photos, "--json", "--quality", *words)
     assert said.code == 0, said.err
     features = run("classify", *photos, drawn / "streak.png", "--features", *words)
     assert features.code == 0, features.err
-    return {"said": read_records(said.out), "features": read_records(features.out)}
+    return {
+        "said": read_records(said.out),
+        "features": read_records(features.out),
+        "told": read_lines(words_of_it.out) + read_lines(words_of_it.err),
+    }
 
 
 def scenes_trained(scenes: Path, tmp_path: Path) -> Any:
     model = tmp_path / "model.json"
-    said = run("train", scenes / "labels.csv", "--out", model, "--json", "--quiet")
+    said = run("train", scenes / "labels.csv", "--out", model, "--json")
     assert said.code == 0, said.err
     words = ("--model", model, "--json", "--workers", 0, "--quiet")
     told = run("classify", scenes / "two", *words)
     fitted = tmp_path / "clusters.csv"
     sheet = ("--sheet", tmp_path / "sheet.html", "--labels", fitted)
-    clusters = run("classify", "--fit", scenes / "two", *sheet, "--workers", 0, "--quiet")
+    clusters = run("classify", "--fit", scenes / "two", *sheet, "--workers", 0)
     assert clusters.code == 0, clusters.err
     return {
         "scores": read_records(said.out),
+        "words": read_lines(said.err) + read_lines(clusters.err) + read_lines(clusters.out),
         "model": json.loads(model.read_text(encoding="utf-8")),
         "told": read_records(told.out),
         "clusters": read_table(fitted.read_text(encoding="utf-8")),

@@ -27,6 +27,10 @@ DIGITS = 6
 LONGEST = 12  # list that is written as it is
 ENTRIES = 20
 BLOCKS = 16
+RUN = re.compile(
+    r"(?:[\w.:-]*/)+|\b(?:\d+\.\d+|in \d+) s\b|\b[0-9a-f]{32,}\b|127\.0\.0\.1:\d+"
+    r"|20(?:2[6-9]|3\d)-\d\d-\d\d"
+)
 LONGEST_TEXT = 300
 NO_NUMBER = (None, "None", "nan")  # among numbers
 # What differs from run to run, or from machine to machine
@@ -137,6 +141,11 @@ def _number(word: str | None) -> Any:
 def read_records(text: str) -> list[Any]:
     """Lines of JSON."""
     return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
+def read_lines(text: str) -> list[str]:
+    """Lines that a command printed, without progress and what differs from run to run."""
+    return [line for line in RUN.sub("", text).split("\n") if "\r" not in line][:60]
 
 
 def block_means(picture: np.ndarray) -> np.ndarray:
