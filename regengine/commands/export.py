@@ -84,7 +84,7 @@ def main(
               regengine export run.h5 --table frames --out frames.csv --verdict all
     """
     from regengine.errors import ConfigError
-    from regengine.export.format import ExportOptions, check_dialect
+    from regengine.export.formats import ExportOptions, check_options
     from regengine.export.run import check_out, write_chosen
     from regengine.frames.select import FrameChoice, choose
     from regengine.io.console import print_data, say, show_progress
@@ -99,7 +99,7 @@ def main(
         dialect=dialect,
     )
     format = format_of(out) if format is None else format_name(format)
-    check_dialect(format, dialect)
+    check_options(format, options)
     if out == STANDARD_OUTPUT and (format not in TEXTS or as_json):
         why = (
             "so does --json"

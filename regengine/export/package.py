@@ -18,8 +18,7 @@ from typing import Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.export.format import ExportOptions, FileFormat, photo_name, photo_names
-from regengine.export.formats import find_format
+from regengine.export.formats import ExportOptions, FileFormat, find_format, photo_name, photo_names
 from regengine.export.formats.gcp_qgis import points_text
 from regengine.frames.catalogue import IN_BOX, Catalogue
 from regengine.frames.columns import COURTESY, frame_record

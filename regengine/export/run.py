@@ -13,14 +13,13 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.export.format import (
+from regengine.export.formats import (
     ExportOptions,
     FileFormat,
     FolderFormat,
     LeftOutError,
-    file_names,
+    find_format,
 )
-from regengine.export.formats import find_format
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
 from regengine.frames.importing import RIGHT_KM, RIGHT_SHARE, read_qgis_points
@@ -232,7 +231,7 @@ def _write_folder(
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
-    names = file_names(own, hashes, lambda name: kind.names(name, options))
+    names = kind.names(own, hashes, options)
     last = None if kind.last is None else out / kind.last
     if not force:
         of_frames = [out / name for of_frame in names.values() for name in of_frame]

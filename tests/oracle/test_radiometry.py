@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyproj import Geod
 
 from benchmarks.simulate.weather import SceneParameters
-from regengine.export.format import LeftOutError
+from regengine.export.formats import LeftOutError
 from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportPoint
 from regengine.maps.lights import date_of_name, period_of

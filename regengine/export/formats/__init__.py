@@ -1,16 +1,190 @@
-"""Formats of export by their names; none is imported before it is used."""
+"""Formats of export: how one is found by its name, and what each provides.
+
+A format writes one file for all frames, or files for each frame into a folder. None is imported
+before it is used. Also the options of formats, and the names of a frame's files.
+"""
 
 from __future__ import annotations
 
 import importlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
 from regengine.io.extras import need
+from regengine.io.html import escape_invisible
 
 if TYPE_CHECKING:
-    from regengine.export.format import FileFormat, FolderFormat
+    from regengine.frames.frame import ExportFrame
+
+DIALECTS = ("mysql", "postgresql")
+# Characters that XML 1.0 cannot represent, even escaped
+UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of all formats; each format reads those that apply to it."""
+
+    table: str = "points"  # points: one row per control point; frames: one row per frame
+    kinds: tuple[str, ...] = ()  # which of a format's files to write; empty: the default one
+    layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
+    crs: str = "EPSG:4326"  # of warped images, as PROJ understands it
+    resolution: float | None = (
+        None  # pixel size in units of the CRS; None: from the photo's own resolution
+    )
+    dialect: str | None = None  # of SQL, one of `DIALECTS`
+
+
+def check_options(name: str, options: ExportOptions) -> None:
+    """ConfigError unless there is a dialect for ``sql`` and only for it, and a valid resolution."""
+    dialect, resolution = options.dialect, options.resolution
+    if resolution is not None and not 0.0 < resolution < float("inf"):
+        raise ConfigError(f"--resolution {resolution}: give a pixel size above 0.")
+    if name != "sql" and dialect is not None:
+        raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
+    if name == "sql" and dialect not in DIALECTS:
+        said = "--format sql" if dialect is None else f"--dialect {dialect}"
+        raise ConfigError(f"{said}: name the server, --dialect {' or --dialect '.join(DIALECTS)}.")
+
+
+def photo_name(path: str, number: int) -> str:
+    """A photo's file name, made safe as the start of a new file's name.
+
+    The path is any text, including a web address or a path of another operating system; a photo
+    without a name is named by the frame's number. The result contains no folder and no invisible
+    character; an ordinary name is unchanged.
+    """
+    path = path.partition("?")[0] if "://" in path else path
+    parts = [part for part in re.split(r"[/\\\0]", path) if part]
+    name = escape_invisible(parts[-1] if parts else "").replace("\\", "_")
+    if name in ("", ".", ".."):
+        name = f"frame{number}"
+    # Endings follow, and the limit of file names is 255 bytes
+    return name.encode()[:200].decode("utf-8", "ignore")
+
+
+def photo_stem(path: str, number: int) -> str:
+    """`photo_name` without its ending, for derived files."""
+    return stem(photo_name(path, number))
+
+
+def photo_names(
+    frames: dict[int, str], hashes: dict[int, str], file_of: Callable[[str], str] = str
+) -> dict[int, str]:
+    """Unique names, also on case-insensitive file systems.
+
+    ``frames`` are names of `photo_name`, ``hashes`` the photos' SHA-256, by the frames' numbers.
+    ``file_of`` converts a name to that of the file, which must be unique. A name shared by several
+    photos gets the start of the photo's SHA-256, before its ending, or if that is not enough, the
+    frame's number.
+    """
+    held: dict[str, list[int]] = {}
+    for number, name in frames.items():
+        held.setdefault(file_of(name).casefold(), []).append(number)
+    taken = {name for name, numbers in held.items() if len(numbers) == 1}
+    found = dict(frames)
+    for numbers in (numbers for numbers in held.values() if len(numbers) > 1):
+        for number in numbers:
+            mark = hashes[number][:8]
+            name = _mark_name(frames[number], mark)
+            # A damaged store may have anything instead of a hash
+            if not re.fullmatch("[0-9a-f]{8}", mark) or file_of(name).casefold() in taken:
+                name = _mark_name(frames[number], str(number))
+            while file_of(name).casefold() in taken:
+                name = _mark_name(name, str(number))
+            taken.add(file_of(name).casefold())
+            found[number] = name
+    return found
+
+
+def stem(name: str) -> str:
+    """A photo's name without its ending."""
+    start, dot, _ = name.rpartition(".")
+    return start if dot and start else name
+
+
+def _mark_name(name: str, mark: str) -> str:
+    start = stem(name)
+    return f"{start}-{mark}{name[len(start) :]}"
+
+
+class LeftOutError(Exception):
+    """A frame lacks what a format needs; the message says what."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """A format with all frames in one file, with one of several file name endings.
+
+    ``write`` takes the frames, the path of a new file, and the options.
+    """
+
+    endings: tuple[str, ...]
+    write: Callable[[Iterator[ExportFrame], Path, ExportOptions], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderFormat:
+    """A format with separate files for each frame."""
+
+    # Names of files from the name of the ``{photo}`` and its ``{stem}`` without the ending, by the
+    # kind that ``--files`` asks for
+    files: Mapping[str, tuple[str, ...]]
+    # Takes a frame, paths of new files in the order of their kinds, the paths that they replace,
+    # and the options. The result is passed to ``write_last``; in formats without it, a text is
+    # reported as a remark on the photo. Raises `LeftOutError`.
+    write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
+    # Takes a frame; returns what it lacks for this format, in a few words, or an empty text.
+    lacks: Callable[[ExportFrame], str]
+    usual: tuple[str, ...] = ()  # kinds that are written unless others are asked for; empty: all
+    # Takes the photo's path and the frame's number; returns its name, before duplicates are made
+    # unique.
+    photo_name: Callable[[str, int], str] = photo_name
+    # Whether the files georeference the photo's own pixels, as other files next to it may, too
+    places_photo: bool = False
+    # Name of a file that lists all others: if it exists, they do. ``write_last`` takes the results
+    # of ``write``, a path of a new file, and the folder; frames are written as it iterates over
+    # them.
+    last: str | None = None
+    write_last: Callable[[Iterator[Any], Path, Path], None] | None = None
+
+    def kinds(self, options: ExportOptions) -> tuple[str, ...]:
+        """Which kinds of files to write; ConfigError for an unknown one."""
+        kinds = options.kinds or self.usual or tuple(self.files)
+        if unknown := [kind for kind in kinds if kind not in self.files]:
+            known = ", ".join(self.files)
+            raise ConfigError(f"--files {unknown[0]} is unknown: choose from {known}.")
+        return kinds
+
+    def names(
+        self, photos: dict[int, str], hashes: dict[int, str], options: ExportOptions
+    ) -> dict[int, tuple[str, ...]]:
+        """Unique names of files for frames, by number, as `photo_names` makes them."""
+        patterns = dict.fromkeys(name for one in self.kinds(options) for name in self.files[one])
+        found: dict[int, tuple[str, ...]] = dict.fromkeys(photos, ())
+        for pattern in patterns:
+
+            def file_of(photo: str, pattern: str = pattern) -> str:
+                return pattern.format(photo=photo, stem=stem(photo))
+
+            for number, name in photo_names(photos, hashes, file_of).items():
+                found[number] += (file_of(name),)
+        return found
+
+
+def explain_no_points(frame: ExportFrame) -> str:
+    """Message for a frame without control points; empty if it has some."""
+    return "" if frame.points else "no control points"
+
+
+def explain_no_camera(frame: ExportFrame) -> str:
+    """Message for a frame without a solved camera; empty if it has one."""
+    return "" if frame.camera is not None else "no solved camera"
+
 
 # The module of each format, which has it in ``FORMATS`` and imports what is heavy where it is used
 MODULES = {

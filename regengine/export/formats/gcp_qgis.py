@@ -11,19 +11,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree  # used only for writing
+from xml.sax.saxutils import escape, quoteattr  # used only for writing
 
 import numpy as np
 
-from regengine.export.format import (
+from regengine.export.formats import (
     UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
-    choose_kinds,
     explain_no_points,
-    stem,
 )
-from regengine.export.virtual import write_aux, write_vrt
+from regengine.export.warp import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures
 from regengine.runs.run_files import find_settings_files
@@ -59,59 +57,45 @@ def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
     return place
 
 
-def write_virtual(frame: ExportFrame, path: Path) -> None:
-    """Write a virtual raster of the photo with control points."""
-    write_vrt(frame, path, _points_of(frame))
-
-
-def write_beside(frame: ExportFrame, path: Path) -> None:
-    """Write ``PHOTO.aux.xml`` with control points."""
-    write_aux(frame, path, _points_of(frame))
-
-
-def write_tif(frame: ExportFrame, path: Path) -> None:
-    """Write a GeoTIFF with a lossless copy of the photo's pixels, and control points."""
-    import rasterio
-    import rasterio.shutil
-
-    virtual = path.with_name(f"{path.name}.vrt")
-    write_virtual(frame, virtual)
-    with rasterio.open(virtual, driver="VRT") as photo:
-        rasterio.shutil.copy(
-            photo,
-            path,
-            driver="GTiff",
-            compress="deflate",
-            predictor=2 if np.issubdtype(photo.dtypes[0], np.integer) else 1,
-            tiled=True,
-            interleave="pixel",
-            bigtiff="if_safer",
-        )
-
-
-Writer = Callable[[ExportFrame, Path], None]
-# File name derived from the photo's, and the function that writes the file
-KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
-    "vrt": (lambda photo: f"{stem(photo)}.gcp.vrt", write_virtual),
-    "aux": (lambda photo: f"{photo}.aux.xml", write_beside),
-    "tif": (lambda photo: f"{stem(photo)}.gcp.tif", write_tif),
-}
-
-
-def _gcp_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(KINDS[kind][0](photo) for kind in choose_kinds(options, KINDS, ("vrt",)))
-
-
 def _write_gcp(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
-    kinds = choose_kinds(options, KINDS, ("vrt",))
-    for kind, path in zip(kinds, paths, strict=True):
-        with raise_write_failures(path, [path.with_name(f"{path.name}.vrt")]):
-            KINDS[kind][1](frame, path)
+    import rasterio
+    import rasterio.shutil
+
+    for kind, path in zip(GCP.kinds(options), paths, strict=True):
+        virtual = path.with_name(f"{path.name}.vrt")
+        with raise_write_failures(path, [virtual]):
+            if kind == "vrt":
+                write_vrt(frame, path, _points_of(frame))
+            elif kind == "aux":
+                write_aux(frame, path, _points_of(frame))
+            else:  # a lossless copy of the photo's pixels
+                write_vrt(frame, virtual, _points_of(frame))
+                with rasterio.open(virtual, driver="VRT") as photo:
+                    rasterio.shutil.copy(
+                        photo,
+                        path,
+                        driver="GTiff",
+                        compress="deflate",
+                        predictor=2 if np.issubdtype(photo.dtypes[0], np.integer) else 1,
+                        tiled=True,
+                        interleave="pixel",
+                        bigtiff="if_safer",
+                    )
 
 
-HEADER = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"
+GCP = FolderFormat(
+    files={
+        "vrt": ("{stem}.gcp.vrt",),
+        "aux": ("{photo}.aux.xml",),
+        "tif": ("{stem}.gcp.tif",),
+    },
+    usual=("vrt",),
+    write=_write_gcp,
+    lacks=explain_no_points,
+    places_photo=True,
+)
 
 
 def points_text(frame: ExportFrame) -> str:
@@ -123,7 +107,8 @@ def points_text(frame: ExportFrame) -> str:
     antimeridian, so that a transform can be fitted. Residuals are pixel minus camera, zero without
     a camera; QGIS computes them again.
     """
-    lines = [f"#CRS: {wgs84('WKT2_2019')}", HEADER]
+    header = "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"
+    lines = [f"#CRS: {wgs84('WKT2_2019')}", header]
     for point, lon in zip(frame.points, continuous_lon(frame), strict=True):
         dx = dy = 0.0
         if frame.camera is not None:
@@ -136,16 +121,6 @@ def points_text(frame: ExportFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-# Written together with the points for ``project``: the photo's virtual raster, and the project file
-PROJECT_KINDS = ("points", "project")
-
-
-def _points_names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    if "project" not in choose_kinds(options, PROJECT_KINDS, ("points",)):
-        return (f"{photo}.points",)
-    return f"{photo}.points", KINDS["vrt"][0](photo), f"{stem(photo)}.qgs"
-
-
 def _write_points(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
@@ -156,7 +131,7 @@ def _write_points(
 
     _, virtual, project = paths
     with raise_write_failures(virtual, []):
-        write_virtual(frame, virtual)
+        write_vrt(frame, virtual, _points_of(frame))
         with rasterio.open(virtual, driver="VRT") as photo:
             n_bands = photo.count
         points, photo_name = targets[0].name, targets[1].name
@@ -167,21 +142,70 @@ def _write_points(
     project.write_text(text, encoding="utf-8")
 
 
-DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-VERSION = "3.34.0-Prizren"  # the version of these elements; later versions read them, too
-MARGIN_DEG = 0.5  # around the points, in the initial view
-BRIGHT_PERCENTILE = 99.5  # this percentile of the map's light is drawn white
-READ_PX = 512
-MARKER = {
-    "name": "circle",
-    "color": "0,0,0,0",
-    "outline_color": "255,210,74,255",
-    "outline_width": "0.6",
-    "outline_width_unit": "MM",
-    "size": "4",
-    "size_unit": "MM",
-}
-Box = tuple[float, float, float, float]  # west, south, east, north
+# Elements of QGIS 3.34; later versions read them, too
+PROJECT = """\
+<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
+<qgis version="3.34.0-Prizren" projectname={title_attribute}>
+  <title>{title}</title>
+  <projectCrs>{crs}</projectCrs>
+  <layer-tree-group>
+{tree}  </layer-tree-group>
+  <mapcanvas name="theMapCanvas">
+    <units>degrees</units>
+    <extent><xmin>{:.9g}</xmin><ymin>{:.9g}</ymin><xmax>{:.9g}</xmax><ymax>{:.9g}</ymax></extent>
+    <rotation>0</rotation>
+    <destinationsrs>{crs}</destinationsrs>
+  </mapcanvas>
+  <projectlayers>
+{layers}  </projectlayers>
+  <layerorder>
+{order}  </layerorder>
+  <properties><Paths><Absolute type="bool">false</Absolute></Paths></properties>
+</qgis>
+"""
+# 3452 is QGIS's internal number of the system
+CRS = """<spatialrefsys nativeFormat="Wkt"><wkt>{wkt}</wkt>
+    <proj4>+proj=longlat +datum=WGS84 +no_defs</proj4><srsid>3452</srsid><srid>4326</srid>
+    <authid>EPSG:4326</authid><description>WGS 84</description>
+    <projectionacronym>longlat</projectionacronym><ellipsoidacronym>EPSG:7030</ellipsoidacronym>
+    <geographicflag>true</geographicflag></spatialrefsys>"""
+TREE = """\
+    <layer-tree-layer id="{id}" name={name_attribute} source={source_attribute} \
+providerKey="{provider}" checked="Qt::Checked" expanded="0"/>
+"""
+LAYER = """\
+    <maplayer {kind}>
+      <id>{id}</id>
+      <datasource>{source}</datasource>
+      <layername>{name}</layername>
+      <srs>{crs}</srs>
+      <provider{encoding}>{provider}</provider>
+{style}    </maplayer>
+"""
+# Rings, which leave the light inside visible
+RINGS = """\
+      <renderer-v2 type="singleSymbol" symbollevels="0"><symbols>
+        <symbol type="marker" name="0" alpha="1">
+          <layer class="SimpleMarker" enabled="1" locked="0" pass="0"><Option type="Map">
+            <Option name="name" type="QString" value="circle"/>
+            <Option name="color" type="QString" value="0,0,0,0"/>
+            <Option name="outline_color" type="QString" value="255,210,74,255"/>
+            <Option name="outline_width" type="QString" value="0.6"/>
+            <Option name="outline_width_unit" type="QString" value="MM"/>
+            <Option name="size" type="QString" value="4"/>
+            <Option name="size_unit" type="QString" value="MM"/>
+          </Option></layer>
+        </symbol>
+      </symbols></renderer-v2>
+"""
+RASTER = """\
+      <pipe>
+        <rasterrenderer {bands} alphaBand="-1" opacity="{opacity}">{more}</rasterrenderer>
+      </pipe>
+      <blendMode>0</blendMode>
+"""
+GREY = 'type="singlebandgray" grayBand="1" gradient="BlackToWhite"'
+COLOUR = 'type="multibandcolor" redBand="1" greenBand="2" blueBand="3"'
 
 
 def project_text(
@@ -199,175 +223,83 @@ def project_text(
     light_map : path or None
         A raster for the lowest layer, which GDAL can read.
     """
-    lon, lat = np.array([(point.lon, point.lat) for point in frame.points]).T
-    lon = (lon - lon[0] + 180.0) % 360.0 - 180.0 + lon[0]  # continuous across the antimeridian
-    low, high = np.array([lon, lat]).min(axis=1), np.array([lon, lat]).max(axis=1)
-    seen: Box = (*(low - MARGIN_DEG).tolist(), *(high + MARGIN_DEG).tolist())
+    lon, lat = np.array(continuous_lon(frame)), np.array([point.lat for point in frame.points])
+    # Half a degree around the points
+    box = lon.min() - 0.5, lat.min() - 0.5, lon.max() + 0.5, lat.max() + 0.5
     title = UNHOLDABLE_IN_XML.sub("_", frame.result.frame)
-    root = ElementTree.Element("qgis", version=VERSION, projectname=title)
-    _texts(root, title=title)
-    _add_crs(ElementTree.SubElement(root, "projectCrs"))
-    tree = ElementTree.SubElement(root, "layer-tree-group")
-    canvas = ElementTree.SubElement(root, "mapcanvas", name="theMapCanvas")
-    _texts(canvas, units="degrees")
-    extent = ElementTree.SubElement(canvas, "extent")
-    names = ("xmin", "ymin", "xmax", "ymax")
-    _texts(extent, **{name: f"{edge:.9g}" for name, edge in zip(names, seen, strict=True)})
-    _texts(canvas, rotation="0")
-    _add_crs(ElementTree.SubElement(canvas, "destinationsrs"))
-    layers = ElementTree.SubElement(root, "projectlayers")
-    order = ElementTree.SubElement(root, "layerorder")
-
+    crs = CRS.format(wkt=escape(wgs84("WKT2_2019")))
     # The file's first line is the reference system, the second the columns' names
     columns = "type=csv&skipLines=1&xField=mapX&yField=mapY&crs=EPSG:4326"
-    source = f"file:./{quote(points)}?{columns}"
-    _add_points(_layer(layers, tree, order, "points", "Control points", source, "delimitedtext"))
-    shown = _layer(layers, tree, order, "photo", title, f"./{photo}", "gdal")
-    _add_raster(shown, _renderer(n_bands, opacity="0.7"))
-    if light_map is not None:
-        _add_lights(layers, tree, order, light_map, seen)
-    properties = ElementTree.SubElement(root, "properties")
-    paths = ElementTree.SubElement(properties, "Paths")
-    ElementTree.SubElement(paths, "Absolute", type="bool").text = "false"
-    ElementTree.indent(root)
-    return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+    vector, raster = 'type="vector" geometry="Point"', 'type="raster"'
+    bands = COLOUR if n_bands >= 3 else GREY
+    shown = [
+        ("points", "Control points", f"file:./{quote(points)}?{columns}", "delimitedtext", vector,
+         RINGS),
+        ("photo", title, f"./{photo}", "gdal", raster,
+         RASTER.format(bands=bands, opacity="0.7", more="")),
+    ]  # fmt: skip
+    if light_map is not None and (style := _draw_lights(light_map, box)):
+        shown.append(("lights", "Night lights", str(light_map.absolute()), "gdal", raster, style))
+    tree = layers = order = ""
+    for identifier, name, source, provider, kind, own in shown:
+        told = {"id": identifier, "provider": provider, "kind": kind, "style": own, "crs": crs}
+        told |= {"name": escape(name), "name_attribute": quoteattr(name)}
+        told["encoding"] = ' encoding="UTF-8"' if kind == vector else ""
+        told |= {"source": escape(source), "source_attribute": quoteattr(source)}
+        tree += TREE.format(**told)
+        layers += LAYER.format(**told)
+        order = f'    <layer id="{identifier}"/>\n{order}'  # the lowest first
+    return PROJECT.format(
+        *box, title=escape(title), title_attribute=quoteattr(title), crs=crs, tree=tree,
+        layers=layers, order=order,
+    )  # fmt: skip
 
 
-def _texts(parent: ElementTree.Element, **texts: str) -> None:
-    for name, text in texts.items():
-        ElementTree.SubElement(parent, name).text = text
+def _draw_lights(light_map: Path, seen: tuple[float, ...]) -> str | None:
+    """Style of the light map: its palette, or grey, from dark to the brightest light in view.
 
-
-def _add_crs(parent: ElementTree.Element) -> None:
-    """WGS 84 in degrees, with QGIS's elements."""
-    from pyproj import CRS
-
-    system = ElementTree.SubElement(parent, "spatialrefsys", nativeFormat="Wkt")
-    _texts(
-        system,
-        wkt=CRS.from_epsg(4326).to_wkt("WKT2_2019"),
-        proj4="+proj=longlat +datum=WGS84 +no_defs",
-        srsid="3452",  # QGIS's internal number
-        srid="4326",
-        authid="EPSG:4326",
-        description="WGS 84",
-        projectionacronym="longlat",
-        ellipsoidacronym="EPSG:7030",
-        geographicflag="true",
-    )
-
-
-def _layer(
-    layers: ElementTree.Element,
-    tree: ElementTree.Element,
-    order: ElementTree.Element,
-    identifier: str,
-    name: str,
-    source: str,
-    provider: str,
-) -> ElementTree.Element:
-    """Add a layer below those that were added before."""
-    kind = "vector" if provider == "delimitedtext" else "raster"
-    ElementTree.SubElement(
-        tree,
-        "layer-tree-layer",
-        id=identifier,
-        name=name,
-        source=source,
-        providerKey=provider,
-        checked="Qt::Checked",
-        expanded="0",
-    )
-    order.insert(0, ElementTree.Element("layer", id=identifier))  # the lowest first
-    layer = ElementTree.SubElement(layers, "maplayer", type=kind)
-    _texts(layer, id=identifier, datasource=source, layername=name)
-    _add_crs(ElementTree.SubElement(layer, "srs"))
-    encoding = {"encoding": "UTF-8"} if kind == "vector" else {}
-    ElementTree.SubElement(layer, "provider", encoding).text = provider
-    return layer
-
-
-def _add_points(layer: ElementTree.Element) -> None:
-    """Draw points as rings, which leave the light inside visible."""
-    layer.set("geometry", "Point")
-    renderer = ElementTree.SubElement(layer, "renderer-v2", type="singleSymbol", symbollevels="0")
-    symbols = ElementTree.SubElement(renderer, "symbols")
-    symbol = ElementTree.SubElement(symbols, "symbol", type="marker", name="0", alpha="1")
-    marker = {"class": "SimpleMarker", "enabled": "1", "locked": "0", "pass": "0"}
-    options = ElementTree.SubElement(
-        ElementTree.SubElement(symbol, "layer", marker), "Option", type="Map"
-    )
-    for name, value in MARKER.items():
-        ElementTree.SubElement(options, "Option", name=name, type="QString", value=value)
-
-
-def _renderer(n_bands: int, opacity: str) -> ElementTree.Element:
-    """Draw red, green and blue unchanged, or a single band in grey."""
-    bands = {"type": "singlebandgray", "grayBand": "1", "gradient": "BlackToWhite"}
-    if n_bands >= 3:
-        bands = {"type": "multibandcolor", "redBand": "1", "greenBand": "2", "blueBand": "3"}
-    return ElementTree.Element("rasterrenderer", bands, alphaBand="-1", opacity=opacity)
-
-
-def _add_raster(layer: ElementTree.Element, renderer: ElementTree.Element) -> None:
-    pipe = ElementTree.SubElement(layer, "pipe")
-    pipe.append(renderer)
-    _texts(layer, blendMode="0")
-
-
-def _add_lights(
-    layers: ElementTree.Element,
-    tree: ElementTree.Element,
-    order: ElementTree.Element,
-    light_map: Path,
-    seen: Box,
-) -> None:
-    """Add the light map: its palette, or grey, from dark to the brightest light in view."""
+    None for a map that QGIS would not show beside the photo.
+    """
     import rasterio
     from rasterio.enums import ColorInterp
     from rasterio.windows import from_bounds
 
-    path = str(light_map.absolute())
-    if UNHOLDABLE_IN_XML.search(path):
-        return
+    if UNHOLDABLE_IN_XML.search(str(light_map.absolute())):
+        return None
     driver = "VRT" if light_map.suffix.lower() == ".vrt" else "GTiff"
     with rasterio.open(light_map, driver=driver) as dataset:
         if dataset.crs is None or dataset.crs.to_epsg() != 4326:
-            return
+            return None
         window = from_bounds(*seen, transform=dataset.transform).round_offsets().round_lengths()
-        shape = min(READ_PX, round(window.height) or 1), min(READ_PX, round(window.width) or 1)
+        shape = min(512, round(window.height) or 1), min(512, round(window.width) or 1)
         light = dataset.read(1, window=window, boundless=True, fill_value=0, out_shape=shape)
         palette = dataset.colormap(1) if dataset.colorinterp[0] == ColorInterp.palette else None
     if palette:
-        bands = {"type": "paletted", "band": "1", "alphaBand": "-1", "opacity": "1"}
-        renderer = ElementTree.Element("rasterrenderer", bands)
-        entries = ElementTree.SubElement(renderer, "colorPalette")
-        for index, (red, green, blue, alpha) in palette.items():
-            colour = {"color": f"#{red:02x}{green:02x}{blue:02x}", "alpha": str(alpha)}
-            ElementTree.SubElement(entries, "paletteEntry", colour, value=str(index), label="")
-    else:
-        known = light[np.isfinite(light)].astype(float)
-        bright = float(np.percentile(known, BRIGHT_PERCENTILE)) if known.size else 0.0
-        renderer = _renderer(1, opacity="1")
-        stretch = ElementTree.SubElement(renderer, "contrastEnhancement")
-        _texts(
-            stretch,
-            minValue="0",
-            maxValue=f"{max(bright, 1e-3):.6g}",
-            algorithm="StretchToMinimumMaximum",
+        entries = "".join(
+            f'<paletteEntry color="#{red:02x}{green:02x}{blue:02x}" alpha="{alpha}" '
+            f'value="{index}" label=""/>'
+            for index, (red, green, blue, alpha) in palette.items()
         )
-    _add_raster(_layer(layers, tree, order, "lights", "Night lights", path, "gdal"), renderer)
+        more = f"<colorPalette>{entries}</colorPalette>"
+        return RASTER.format(bands='type="paletted" band="1"', opacity="1", more=more)
+    known = light[np.isfinite(light)].astype(float)
+    bright = float(np.percentile(known, 99.5)) if known.size else 0.0  # it is drawn white
+    more = (
+        f"<contrastEnhancement><minValue>0</minValue><maxValue>{max(bright, 1e-3):.6g}</maxValue>"
+        "<algorithm>StretchToMinimumMaximum</algorithm></contrastEnhancement>"
+    )
+    return RASTER.format(bands=GREY, opacity="1", more=more)
 
 
 FORMATS = {
-    "gcp": FolderFormat(
-        names=_gcp_names,
-        write=_write_gcp,
-        lacks=explain_no_points,
-        places_photo=True,
-    ),
+    "gcp": GCP,
     "qgis": FolderFormat(
-        names=_points_names,
+        files={
+            "points": ("{photo}.points",),
+            # The points, the photo's virtual raster, and the project
+            "project": ("{photo}.points", "{stem}.gcp.vrt", "{stem}.qgs"),
+        },
+        usual=("points",),
         write=_write_points,
         lacks=explain_no_points,
         places_photo=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,15 @@ from scipy.spatial.transform import Rotation
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
-from regengine.errors import ConfigError, FrameError
-from regengine.export.format import (
+from regengine.errors import FrameError
+from regengine.export.formats import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
-    choose_kinds,
     explain_no_camera,
     explain_no_points,
     photo_stem,
 )
-from regengine.export.virtual import metadata
 from regengine.export.warp import (
     BLOCK,
     MapGrid,
@@ -36,6 +34,7 @@ from regengine.export.warp import (
     find_photo,
     map_blocks,
     map_grid,
+    metadata,
     spread,
 )
 from regengine.frames.columns import frame_record
@@ -44,35 +43,39 @@ from regengine.registration.control_points import MAP_SIGMA_M
 
 TURN_RAD = 1e-5  # steps of the numerical derivatives
 STRETCH = 1e-5
-# Priors without points: rotations to some tenths of a radian, the focal length to some per cent
-PRIOR_SIGMA = np.array([0.3, 0.3, 0.3, 0.05])
-UNKNOWN_SIGMA_PX = 1.0  # minimum for points of unknown uncertainty
 STEP_M = 100.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroundSigma:
-    """A solved camera with its covariance.
+def estimate_ground_sigma(
+    camera: Camera, points: tuple[ExportPoint, ...]
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """A function of longitude and latitude: one sigma per axis on the ground, metres.
 
-    The covariance, shape (4, 4), is of three rotations (radians, about the camera's axes) and the
-    logarithm of the focal length.
+    It propagates the covariance of a solved camera, from at least one control point: of three
+    rotations (radians, about the camera's axes) and the logarithm of the focal length.
     """
+    lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
+    flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
+    known = point_covariances(camera, points)
+    seen = np.isfinite(flow).all(axis=(1, 2))
+    flow, known = flow[seen], known[seen]
+    # Priors without points: rotations to some tenths of a radian, the focal length to some per cent
+    normal = np.diag(np.array([0.3, 0.3, 0.3, 0.05]) ** -2.0)
+    for rows, covariance in zip(flow, known, strict=True):
+        normal = normal + rows.T @ np.linalg.solve(covariance, rows)
+    left_open: FloatArray = np.asarray(np.linalg.inv(normal), np.float64)
+    told = [np.trace(rows @ left_open @ rows.T) for rows in flow]
+    scale = np.mean([np.trace(c) for c in known]) / np.mean(told) if told else 1.0
+    of_camera = left_open * max(float(scale), 1.0)
 
-    camera: Camera
-    covariance: FloatArray
-
-    def at(self, lon: FloatArray, lat: FloatArray) -> FloatArray:
-        """One sigma per axis on the ground, metres."""
+    def sigma_m(lon: FloatArray, lat: FloatArray) -> FloatArray:
         ground = geodetic_to_ecef(lon, lat)
-        flow = differentiate_pixels(self.camera, ground)
-        in_image = np.einsum("nip,pq,njq->nij", flow, self.covariance, flow)
+        flow = differentiate_pixels(camera, ground)
+        in_image = np.einsum("nip,pq,njq->nij", flow, of_camera, flow)
         # Metres to the east and north per pixel of x and y, shape (n, 2, 2)
-        here = geodetic_to_ecef(lon, lat)
         columns = []
         for axis in np.moveaxis(local_axes(lon, lat)[:, :2], 1, 0):
-            plus, minus = (
-                self.camera.ecef_to_pixel(here + sign * STEP_M * axis) for sign in (1.0, -1.0)
-            )
+            plus, minus = (camera.ecef_to_pixel(ground + step * axis) for step in (STEP_M, -STEP_M))
             columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
         pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
         flat = ~(np.abs(np.linalg.det(pixels)) > 1e-15)
@@ -82,21 +85,7 @@ class GroundSigma:
         variance = np.trace(on_ground, axis1=1, axis2=2) / 2.0
         return np.asarray(np.sqrt(variance + MAP_SIGMA_M**2))
 
-
-def estimate_ground_sigma(camera: Camera, points: tuple[ExportPoint, ...]) -> GroundSigma:
-    """Covariance of a solved camera from its control points, at least one."""
-    lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
-    flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
-    known = point_covariances(camera, points)
-    seen = np.isfinite(flow).all(axis=(1, 2))
-    flow, known = flow[seen], known[seen]
-    normal = np.diag(PRIOR_SIGMA**-2.0)
-    for rows, covariance in zip(flow, known, strict=True):
-        normal = normal + rows.T @ np.linalg.solve(covariance, rows)
-    left_open: FloatArray = np.asarray(np.linalg.inv(normal), np.float64)
-    told = [np.trace(rows @ left_open @ rows.T) for rows in flow]
-    scale = np.mean([np.trace(c) for c in known]) / np.mean(told) if told else 1.0
-    return GroundSigma(camera=camera, covariance=left_open * max(float(scale), 1.0))
+    return sigma_m
 
 
 def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatArray:
@@ -110,7 +99,7 @@ def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatA
             xx, xy, yy = point.covariance_px
             found.append([[xx, xy], [xy, yy]])
         else:
-            sigma = point.sigma_px or max(UNKNOWN_SIGMA_PX, spread)
+            sigma = point.sigma_px or max(1.0, spread)
             found.append([[sigma**2, 0.0], [0.0, sigma**2]])
     # Minimum uncertainty: a hundredth of a pixel
     return np.array(found) + 1e-4 * np.eye(2)
@@ -134,10 +123,6 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
     return np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
 
 
-# If map pixels are larger than the photo's by this factor, a reduced photo is warped
-COARSE = 2.0
-
-
 def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
     """Write the warped photo in colour; a mask excludes pixels without data."""
     from rasterio.windows import Window
@@ -151,7 +136,7 @@ def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportO
             raster.write_mask(block.seen, window=window)
 
 
-def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
+def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid) -> None:
     """Write one sigma per axis of each pixel's position, metres; NaN without data."""
     from rasterio.windows import Window
 
@@ -164,27 +149,7 @@ def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOp
         for block in map_blocks(frame.camera, grid):
             height, width = block.seen.shape
             window = Window(block.column, block.row, width, height)
-            raster.write(spread(grid, block, known.at), 1, window=window)
-
-
-def write_record(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
-    """Write the metadata of the photo and of the map as JSON."""
-    told = {
-        "crs": grid.crs,
-        "resolution": grid.resolution,
-        "width_px": grid.width,
-        "height_px": grid.height,
-        "upper_left": [grid.west, grid.north],
-    }
-    path.write_text(frame_record(frame, map=told), encoding="utf-8")
-
-
-Writer = Callable[[ExportFrame, Path, MapGrid, ExportOptions], None]
-KINDS: dict[str, tuple[str, Writer]] = {
-    "warped": (".warped.tif", write_warped),
-    "sigma": (".sigma.tif", write_sigma),
-    "record": (".json", write_record),
-}
+            raster.write(spread(grid, block, known), 1, window=window)
 
 
 @contextmanager
@@ -236,7 +201,7 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
     longest = max(camera.width_px, camera.height_px)
     if options.resolution is not None:
         coarser = grid.resolution / map_grid(camera, options.crs, None).resolution
-        if coarser >= COARSE:
+        if coarser >= 2.0:  # a reduced photo is warped
             longest = max(round(longest / coarser), 1)
     try:
         rgb, factor = read_display_rgb(find_photo(frame), max_long_side_px=longest)
@@ -248,27 +213,35 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
     return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
 
 
-def _kinds(options: ExportOptions) -> tuple[str, ...]:
-    kinds = choose_kinds(options, KINDS, tuple(KINDS))
-    if options.resolution is not None and not 0.0 < options.resolution < float("inf"):
-        raise ConfigError(f"--resolution {options.resolution}: give a pixel size above 0.")
-    return kinds
-
-
 def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
     assert frame.camera is not None
     grid = map_grid(frame.camera, options.crs, options.resolution)
-    for kind, path in zip(_kinds(options), paths, strict=True):
-        KINDS[kind][1](frame, path, grid, options)
+    for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
+        if kind == "warped":
+            write_warped(frame, path, grid, options)
+        elif kind == "sigma":
+            write_sigma(frame, path, grid)
+        else:
+            told = {
+                "crs": grid.crs,
+                "resolution": grid.resolution,
+                "width_px": grid.width,
+                "height_px": grid.height,
+                "upper_left": [grid.west, grid.north],
+            }
+            path.write_text(frame_record(frame, map=told), encoding="utf-8")
 
 
-FORMATS = {
-    "geotiff": FolderFormat(
-        names=lambda photo, options: tuple(f"{photo}{KINDS[kind][0]}" for kind in _kinds(options)),
-        write=_write,
-        lacks=lambda frame: explain_no_camera(frame) or explain_no_points(frame),
-        photo_name=photo_stem,
-    )
-}
+GEOTIFF = FolderFormat(
+    files={
+        "warped": ("{photo}.warped.tif",),
+        "sigma": ("{photo}.sigma.tif",),
+        "record": ("{photo}.json",),
+    },
+    write=_write,
+    lacks=lambda frame: explain_no_camera(frame) or explain_no_points(frame),
+    photo_name=photo_stem,
+)
+FORMATS = {"geotiff": GEOTIFF}

@@ -18,7 +18,6 @@ photogrammetric processing. Photogrammetric Engineering and Remote Sensing 67 (1
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,15 +29,13 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
-from regengine.export.format import (
+from regengine.export.formats import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
-    choose_kinds,
     explain_no_camera,
-    stem,
 )
-from regengine.export.virtual import metadata, write_aux, write_vrt
+from regengine.export.warp import metadata, write_aux, write_vrt
 from regengine.frames.columns import geojson_geometry
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import join_at, make_footprints
@@ -62,20 +59,17 @@ STEP_DEG = 1.0  # step by which the limit of incidence is lowered
 class Rational:
     """Coefficients of a camera, and their residuals.
 
-    offsets, scales: Of row, column, latitude, longitude (degrees) and height (metres above the
-        ellipsoid); (0, 0) is the centre of the upper left pixel.
-    line_num, line_den, samp_num, samp_den: In the order of RPC00B, shape (20,).
+    scaling: Offsets and scales of row, column, latitude, longitude (degrees) and height (metres
+        above the ellipsoid), by their names in GDAL's metadata; (0, 0) is the centre of the upper
+        left pixel.
+    polynomials: The four polynomials likewise, each in the order of RPC00B.
     incidence_deg: The coefficients are valid up to this incidence.
     rms_px, worst_px: Distance from the camera's pixels up to there, from 0 to 4 km of height.
     worst_at: Pixel x and y, and incidence, degrees, of the greatest error.
     """
 
-    offsets: tuple[float, float, float, float, float]
-    scales: tuple[float, float, float, float, float]
-    line_num: FloatArray
-    line_den: FloatArray
-    samp_num: FloatArray
-    samp_den: FloatArray
+    scaling: dict[str, float]
+    polynomials: dict[str, list[float]]
     incidence_deg: float
     rms_px: float
     worst_px: float
@@ -130,23 +124,24 @@ def _fit(camera: Camera, places: FloatArray, limit: float, ridge: float, rounds:
         off = np.full_like(off, np.inf)
     worst = int(np.argmax(off))
     offsets[3] = (offsets[3] + 180.0) % 360.0 - 180.0
+    five = ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
     return Rational(
-        offsets=_five(offsets),
-        scales=_five(scales),
-        line_num=line_num,
-        line_den=line_den,
-        samp_num=samp_num,
-        samp_den=samp_den,
+        scaling={
+            f"{name}_{kind}": value
+            for kind, values in (("OFF", offsets), ("SCALE", scales))
+            for name, value in zip(five, values.tolist(), strict=True)
+        },
+        polynomials={
+            "LINE_NUM_COEFF": line_num.tolist(),
+            "LINE_DEN_COEFF": line_den.tolist(),
+            "SAMP_NUM_COEFF": samp_num.tolist(),
+            "SAMP_DEN_COEFF": samp_den.tolist(),
+        },
         incidence_deg=limit,
         rms_px=float(np.sqrt(np.mean(off**2))),
         worst_px=float(off[worst]),
         worst_at=(float(judged[worst, 1]), float(judged[worst, 0]), float(judged[worst, 5])),
     )
-
-
-def _five(values: FloatArray) -> tuple[float, float, float, float, float]:
-    line, samp, lat, lon, height = values.tolist()
-    return line, samp, lat, lon, height
 
 
 def ground_places(
@@ -211,28 +206,7 @@ def _ratio(
     return numerator, denominator
 
 
-UNKNOWN = "-1.0"  # errors on the ground, metres: the standard's value for unknown
-OF_FIVE = ("LINE", "SAMP", "LAT", "LONG", "HEIGHT")
 fit_once = lru_cache(maxsize=4)(fit_rational)  # several files of a frame need the same fit
-
-
-def coefficients(fitted: Rational) -> dict[str, list[float]]:
-    """The four polynomials by their names in GDAL's metadata."""
-    return {
-        "LINE_NUM_COEFF": fitted.line_num.tolist(),
-        "LINE_DEN_COEFF": fitted.line_den.tolist(),
-        "SAMP_NUM_COEFF": fitted.samp_num.tolist(),
-        "SAMP_DEN_COEFF": fitted.samp_den.tolist(),
-    }
-
-
-def normalisation(fitted: Rational) -> dict[str, float]:
-    """Offsets and scales by their names in GDAL's metadata."""
-    return {
-        f"{name}_{kind}": value
-        for kind, values in (("OFF", fitted.offsets), ("SCALE", fitted.scales))
-        for name, value in zip(OF_FIVE, values, strict=True)
-    }
 
 
 def residuals(fitted: Rational) -> dict[str, str]:
@@ -248,94 +222,36 @@ def residuals(fitted: Rational) -> dict[str, str]:
     }
 
 
-def place_by(fitted: Rational) -> Callable[[Any], None]:
-    """A function that adds the coefficients to a raster."""
-    told = {"ERR_BIAS": UNKNOWN, "ERR_RAND": UNKNOWN}
-    told |= {name: repr(value) for name, value in normalisation(fitted).items()}
-    told |= {name: " ".join(map(repr, values)) for name, values in coefficients(fitted).items()}
-
-    def place(dataset: Any) -> None:
-        dataset.update_tags(ns="RPC", **told)
-        dataset.update_tags(**residuals(fitted))
-
-    return place
-
-
-def write_virtual(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write a virtual raster of the photo with the coefficients."""
-    write_vrt(frame, path, place_by(fitted))
-
-
-def write_beside(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write ``PHOTO.aux.xml`` with the coefficients."""
-    write_aux(frame, path, place_by(fitted))
-
-
-def write_txt(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write ``PHOTO_RPC.TXT``, one line per number."""
-    lines = [f"ERR_BIAS: {UNKNOWN}", f"ERR_RAND: {UNKNOWN}"]
-    lines += [f"{name}: {value!r}" for name, value in normalisation(fitted).items()]
-    for name, values in coefficients(fitted).items():
-        lines += [f"{name}_{number}: {value!r}" for number, value in enumerate(values, start=1)]
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
-
-
-def write_rpb(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write ``PHOTO.RPB``, the same in DigitalGlobe's format."""
-    lines = ['satId = "ISS";', 'bandId = "RGB";', 'SpecId = "RPC00B";', "BEGIN_GROUP = IMAGE"]
-    lines += [f"\terrBias = {UNKNOWN};", f"\terrRand = {UNKNOWN};"]
-    for name, value in normalisation(fitted).items():
-        what, kind = name.lower().split("_")
-        lines.append(f"\t{what}{'Offset' if kind == 'off' else 'Scale'} = {value!r};")
-    for name, values in coefficients(fitted).items():
-        what, part, _ = name.lower().split("_")
-        lines.append(f"\t{what}{part.title()}Coef = (")
-        lines += [f"\t\t\t{value!r}," for value in values[:-1]]
-        lines.append(f"\t\t\t{values[-1]!r});")
-    path.write_text("\n".join([*lines, "END_GROUP = IMAGE", "END;"]) + "\n", encoding="ascii")
-
-
-def write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write the ground where the coefficients are valid, as GeoJSON.
-
-    Across the antimeridian its longitudes continue, as those of the coefficients do: a cutline that
-    is cut there makes gdalwarp draw once around the Earth.
-    """
-    assert frame.camera is not None
-    (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
-    feature = {
-        "type": "Feature",
-        "geometry": geojson_geometry(join_at(rings, fitted.offsets[3])),
-        "properties": metadata(frame) | residuals(fitted),
-    }
-    told = plain({"type": "FeatureCollection", "features": [feature]}, make_printable)
-    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
-
-
-Writer = Callable[[ExportFrame, Rational, Path], None]
-# File name derived from the photo's, and the function that writes the file
-KINDS: dict[str, tuple[Callable[[str], str], Writer]] = {
-    "txt": (lambda photo: f"{stem(photo)}_RPC.TXT", write_txt),
-    "vrt": (lambda photo: f"{stem(photo)}.rpc.vrt", write_virtual),
-    "footprint": (lambda photo: f"{stem(photo)}.rpc.geojson", write_footprint),
-    "rpb": (lambda photo: f"{stem(photo)}.RPB", write_rpb),
-    "aux": (lambda photo: f"{photo}.aux.xml", write_beside),
-}
-USUAL = ("txt", "vrt", "footprint")
-
-
-def _names(photo: str, options: ExportOptions) -> tuple[str, ...]:
-    return tuple(KINDS[kind][0](photo) for kind in choose_kinds(options, KINDS, USUAL))
-
-
 def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> str:
     assert frame.camera is not None
     fitted = fit_once(frame.camera)
-    for kind, path in zip(choose_kinds(options, KINDS, USUAL), paths, strict=True):
+    unknown = "-1.0"  # errors on the ground, metres: the standard's value for unknown
+
+    def place(dataset: Any) -> None:
+        told = {"ERR_BIAS": unknown, "ERR_RAND": unknown}
+        told |= {name: repr(value) for name, value in fitted.scaling.items()}
+        told |= {name: " ".join(map(repr, values)) for name, values in fitted.polynomials.items()}
+        dataset.update_tags(ns="RPC", **told)
+        dataset.update_tags(**residuals(fitted))
+
+    for kind, path in zip(RPC.kinds(options), paths, strict=True):
         with raise_write_failures(path, []):
-            KINDS[kind][1](frame, fitted, path)
+            if kind == "vrt":
+                write_vrt(frame, path, place)
+            elif kind == "aux":
+                write_aux(frame, path, place)
+            elif kind == "footprint":
+                _write_footprint(frame, fitted, path)
+            elif kind == "rpb":
+                path.write_text(_format_rpb(fitted, unknown), encoding="ascii")
+            else:
+                lines = [f"ERR_BIAS: {unknown}", f"ERR_RAND: {unknown}"]
+                lines += [f"{name}: {value!r}" for name, value in fitted.scaling.items()]
+                for name, values in fitted.polynomials.items():
+                    lines += [f"{name}_{n}: {value!r}" for n, value in enumerate(values, start=1)]
+                path.write_text("\n".join(lines) + "\n", encoding="ascii")
     text = f"coefficients match the camera to {max(fitted.worst_px, 0.01):.2f} px"
     if fitted.worst_px > GOOD_PX:
         x, y, angle = fitted.worst_at
@@ -351,6 +267,49 @@ def _write(
     return text
 
 
-FORMATS = {
-    "rpc": FolderFormat(names=_names, write=_write, lacks=explain_no_camera, places_photo=True)
-}
+def _format_rpb(fitted: Rational, unknown: str) -> str:
+    """The coefficients in DigitalGlobe's format."""
+    lines = ['satId = "ISS";', 'bandId = "RGB";', 'SpecId = "RPC00B";', "BEGIN_GROUP = IMAGE"]
+    lines += [f"\terrBias = {unknown};", f"\terrRand = {unknown};"]
+    for name, value in fitted.scaling.items():
+        what, kind = name.lower().split("_")
+        lines.append(f"\t{what}{'Offset' if kind == 'off' else 'Scale'} = {value!r};")
+    for name, values in fitted.polynomials.items():
+        what, part, _ = name.lower().split("_")
+        lines.append(f"\t{what}{part.title()}Coef = (")
+        lines += [f"\t\t\t{value!r}," for value in values[:-1]]
+        lines.append(f"\t\t\t{values[-1]!r});")
+    return "\n".join([*lines, "END_GROUP = IMAGE", "END;"]) + "\n"
+
+
+def _write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
+    """Write the ground where the coefficients are valid, as GeoJSON.
+
+    Across the antimeridian its longitudes continue, as those of the coefficients do: a cutline that
+    is cut there makes gdalwarp draw once around the Earth.
+    """
+    assert frame.camera is not None
+    (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
+    feature = {
+        "type": "Feature",
+        "geometry": geojson_geometry(join_at(rings, fitted.scaling["LONG_OFF"])),
+        "properties": metadata(frame) | residuals(fitted),
+    }
+    told = plain({"type": "FeatureCollection", "features": [feature]}, make_printable)
+    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+RPC = FolderFormat(
+    files={
+        "txt": ("{stem}_RPC.TXT",),
+        "vrt": ("{stem}.rpc.vrt",),
+        "footprint": ("{stem}.rpc.geojson",),
+        "rpb": ("{stem}.RPB",),
+        "aux": ("{photo}.aux.xml",),
+    },
+    usual=("txt", "vrt", "footprint"),
+    write=_write,
+    lacks=explain_no_camera,
+    places_photo=True,
+)
+FORMATS = {"rpc": RPC}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from regengine.export.format import ExportOptions, FolderFormat, photo_name, photo_stem
+from regengine.export.formats import ExportOptions, FolderFormat, photo_name, photo_stem
 from regengine.frames.columns import (
     COURTESY,
     FIRST_MADE_UP,
@@ -319,7 +319,7 @@ def _tell(told: dict[str, Any]) -> str:
 
 FORMATS = {
     "stac": FolderFormat(
-        names=lambda name, options: (f"{name}{ENDING}", f"{name}{POINTS_ENDING}"),
+        files={"item": (f"{{photo}}{ENDING}", f"{{photo}}{POINTS_ENDING}")},
         write=_write,
         lacks=lambda frame: "",
         photo_name=name_item,

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regengine.export.format import ExportOptions, FileFormat
+from regengine.export.formats import ExportOptions, FileFormat
 from regengine.frames.columns import (
     FOOTPRINTS,
     GEOMETRY,

@@ -290,7 +290,7 @@ def _add_points(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/points")
     def points_file(number: FrameId, body: PointsBody) -> dict[str, str]:
         """A points file of QGIS's georeferencer: its name and its text."""
-        from regengine.export.format import photo_stem
+        from regengine.export.formats import photo_stem
         from regengine.export.formats.gcp_qgis import points_text
         from regengine.frames.frame import ExportFrame, ExportPoint, sigma_on_ground
 

@@ -18,8 +18,8 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import ConfigError, LightningError
-from regengine.export.format import explain_no_camera
-from regengine.export.sql.columns import read_photo_exif
+from regengine.export.formats import explain_no_camera
+from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
 from regengine.io.extras import need
 from regengine.io.plain import format_count, make_printable, round_or_none

@@ -20,7 +20,7 @@ from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
-from regengine.export.format import LeftOutError
+from regengine.export.formats import LeftOutError
 from regengine.export.formats.geotiff import estimate_ground_sigma
 from regengine.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
 from regengine.frames.frame import ExportFrame, ExportPoint
@@ -289,7 +289,7 @@ def _geometry(
         here = np.s_[block.row : block.row + height, block.column : block.column + width]
         x[here] = np.where(block.seen, block.x, np.nan)
         y[here] = np.where(block.seen, block.y, np.nan)
-        sigma[here] = spread(grid, block, known.at)
+        sigma[here] = spread(grid, block, known)
         cosine[here] = spread(grid, block, cosines)
     lean = np.sqrt(np.maximum(1.0 - cosine**2, 0.0)) / cosine
     return {

@@ -11,7 +11,7 @@ import numpy as np
 from detectors.background import estimate_diffuse_background
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatImage
-from regengine.export.format import LeftOutError
+from regengine.export.formats import LeftOutError
 from regengine.studies.radiometry.cells import MIN_CELLS, MapCells, PhotoCells
 
 MIN_SIGMA = 0.15  # cells: a smaller blur has no effect

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
-from regengine.export.format import LeftOutError
+from regengine.export.formats import LeftOutError
 from regengine.studies.radiometry.cells import MIN_CELLS, PhotoCells
 from regengine.studies.radiometry.comparison import DARK_NW, Comparison
 

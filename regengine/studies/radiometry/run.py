@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.export.format import (
+from regengine.export.formats import (
     LeftOutError,
     explain_no_camera,
     explain_no_points,

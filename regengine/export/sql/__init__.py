@@ -1,1 +1,0 @@
-"""Export to database servers: the tables of photos."""
