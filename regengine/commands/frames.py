@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -163,7 +163,6 @@ def query(
         DATABASE,
         KEY_VARIABLE,
         NIGHT_DEG,
-        AnswerCache,
         FrameQuery,
         ask,
         make_address,
@@ -192,23 +191,20 @@ def query(
     if out is not None:
         check_new_file(out, ENDINGS, force=force)
     with show_progress_bar(quiet=quiet) as progress:
-        asked = ask(
+        found, counts = ask(
             wanted,
             web=ArchiveClient(),
             key=os.environ.get(KEY_VARIABLE, "").strip(),
-            cache=AnswerCache(folder=cache_folder() / "frames"),
+            cache=cache_folder() / "frames",
             url=address,
             progress=partial(progress, "Asking"),
         )
-    put_out(asked.table, out, tle, as_json=as_json, quiet=quiet)
+    put_out(found, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
-        strays = (
-            f", {format_count(asked.n_off_query, 'row was', 'rows were')} outside the query"
-            if asked.n_off_query
-            else ""
-        )
+        strays = format_count(counts["off_query"], "row was", "rows were")
         typer.echo(
-            f"{format_count(asked.requests, 'question')}, {asked.kept:,} from the cache{strays}",
+            f"{format_count(counts['asked'], 'question')}, {counts['kept']:,} from the cache"
+            + (f", {strays} outside the query" if counts["off_query"] else ""),
             err=True,
         )
 
@@ -242,8 +238,6 @@ def download(
     from regengine.photo.archive.download import (
         PICTURES,
         SIZES,
-        DownloadOptions,
-        DownloadResult,
         list_given_frames,
     )
     from regengine.photo.archive.download import download as fetch_pictures
@@ -252,25 +246,28 @@ def download(
     if size not in SIZES:
         raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")
     wanted = list_given_frames(frames)
-    options = DownloadOptions(
-        size=size,
-        pictures=archive_address(PICTURES),
-        max_megabytes=max_megabytes,
-        max_gigabytes=max_gigabytes,
-        force=force,
-    )
     counts: Counter[str] = Counter()
     with show_progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
-        def tell(outcome: DownloadResult) -> None:
-            counts[outcome.status] += 1
+        def tell(outcome: dict[str, Any]) -> None:
+            counts[outcome["status"]] += 1
             if as_json:
-                print_data(json.dumps(outcome.record()))
-            elif outcome.why and not quiet:
-                say(f"{outcome.frame}: {outcome.why}", err=True)
+                print_data(json.dumps(outcome))
+            elif outcome["why"] and not quiet:
+                say(f"{outcome['frame']}: {outcome['why']}", err=True)
             advance()
 
-        stopped = fetch_pictures(wanted, out, options, ArchiveClient(), tell)
+        stopped = fetch_pictures(
+            wanted,
+            out,
+            ArchiveClient(),
+            tell,
+            size=size,
+            pictures=archive_address(PICTURES),
+            max_megabytes=max_megabytes,
+            max_gigabytes=max_gigabytes,
+            force=force,
+        )
         if stopped:
             say(f"Stopped: {stopped}.", err=True)
     left = len(wanted) - counts.total()

@@ -137,7 +137,8 @@ class RetryPolicy:
 class HttpClient:
     """Sends requests; thread-safe, and shared by all requests that obey a common rate limit.
 
-    ``may_follow`` returns whether a redirection from one address to another may be followed.
+    ``may_follow`` returns whether a redirection from one address to another may be followed: those
+    to the same server, if not given.
     ``authorization`` returns the header for an address and is called for each redirection, so that
     no host receives the header of another. ``connections`` is the limit per host.
     """
@@ -146,13 +147,13 @@ class HttpClient:
         self,
         policy: RetryPolicy,
         *,
-        may_follow: Callable[[str, str], bool],
+        may_follow: Callable[[str, str], bool] | None = None,
         authorization: Callable[[str], str | None] = lambda url: None,
         connections: int = 1,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.policy = policy
-        self._may_follow = may_follow
+        self._may_follow = may_follow or _is_same_server
         self._authorization = authorization
         self._connections = connections
         self._sleep = sleep or time.sleep
@@ -198,7 +199,7 @@ class HttpClient:
         Statuses other than 2xx are failures. Raises OSError if the stream cannot be written.
         """
         with self._open(url) as response:
-            self._copy_body(response, stream, megabytes)
+            self._copy_body(response, stream.write, megabytes)
 
     def resume(
         self,
@@ -231,8 +232,12 @@ class HttpClient:
                     if tag.startswith('"'):  # not a weak tag
                         tag_file.write_text(tag)
                     with part.open("ab" if there else "wb") as file:
-                        stream = _Counted(file, progress, total)
-                        self._copy_body(response, stream, float("inf"))
+
+                        def write(chunk: bytes, file: BinaryIO = file, total: int = total) -> None:
+                            file.write(chunk)
+                            progress(file.tell(), total)
+
+                        self._copy_body(response, write, float("inf"))
             except HttpFailure as failure:
                 if failure.status == 416:  # the file has changed: the next attempt starts again
                     tag_file.unlink(missing_ok=True)
@@ -258,7 +263,7 @@ class HttpClient:
         raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
     def _copy_body(
-        self, response: BaseHTTPResponse, stream: BinaryIO | _Counted, megabytes: float
+        self, response: BaseHTTPResponse, write: Callable[[bytes], object], megabytes: float
     ) -> None:
         begun_s = counted_s = time.monotonic()
         received = counted = 0
@@ -269,7 +274,7 @@ class HttpClient:
                 chunk = response.read1(CHUNK_BYTES)
             if not chunk:
                 return
-            stream.write(chunk)
+            write(chunk)
             received, left = received + len(chunk), 0
             now_s = time.monotonic()
             if now_s - begun_s > self.policy.total_s:
@@ -339,17 +344,13 @@ class HttpClient:
         raise HttpFailure(kind, f"status {status}", passes=passes, status=status, wait_s=wait_s)
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """A file that counts its bytes."""
-
-    file: BinaryIO
-    progress: Callable[[int, int], None]
-    total: int
-
-    def write(self, chunk: bytes) -> None:
-        self.file.write(chunk)
-        self.progress(self.file.tell(), self.total)
+def _is_same_server(source: str, target: str) -> bool:
+    """Whether a redirection stays on the same host, and does not go from https to http."""
+    old, new = urlsplit(source), urlsplit(target)
+    safe = new.scheme == old.scheme or (old.scheme, new.scheme) == ("http", "https")
+    return (
+        safe and new.hostname == old.hostname and (new.port == old.port or new.scheme != old.scheme)
+    )
 
 
 def _connect(proxy: str | None, connections: int) -> PoolManager:
@@ -444,10 +445,14 @@ def fetch(
             found = logins.authenticators(parts.hostname or "")
             user = (found[0], found[2]) if found else user
     login = f"Basic {b64encode(':'.join(user).encode()).decode()}" if any(user) else None
+
+    def origin(address: str) -> tuple[str, str | None, int | None]:
+        there = urlsplit(address)
+        return there.scheme, there.hostname, there.port
+
     client = HttpClient(
         policy,
-        may_follow=_stays,
-        authorization=lambda asked: login if _origin(asked) == _origin(url) else None,
+        authorization=lambda asked: login if origin(asked) == origin(url) else None,
         sleep=sleep,
     )
     is_web = parse_scheme(url) in ("http", "https")
@@ -500,14 +505,3 @@ def _copy_from_filesystem(url: str, stream: BinaryIO, total_s: float, megabytes:
             raise
         # Messages of libraries may contain the URL with its secrets: only the type is reported
         raise HttpFailure("broken", type(error).__name__, passes=True) from None
-
-
-def _stays(source: str, target: str) -> bool:
-    """Whether a redirection stays on its host, and does not drop encryption."""
-    here, there = urlsplit(source), urlsplit(target)
-    return here.hostname == there.hostname and there.scheme in (here.scheme, "https")
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port

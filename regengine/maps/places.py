@@ -7,13 +7,12 @@ import math
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,13 +31,10 @@ if TYPE_CHECKING:
 # Exceptions due to invalid cameras, from a damaged or foreign store
 ABSURD = (ValueError, ArithmeticError, np.linalg.LinAlgError)
 MAX_LETTERS = 100  # of what is sought
-MIN_LETTERS = 2
 # Letters that are no others with a mark, and what stands between words
 _LETTERS = {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ı": "i", "ŧ": "t"}
 _PUNCTUATION = re.compile(r"[^\w\n\t]+|_")
 _MARKS = re.compile("[\u0300-\u036f\u02b0-\u02ff]")
-# Of one kind of hit: 'sa' begins 20,000 names, and only the largest places are asked for
-MAX_HITS = 5000
 
 
 def fold_letters(text: str) -> str:
@@ -47,42 +43,6 @@ def fold_letters(text: str) -> str:
     for letter, same in _LETTERS.items():  # ten times faster than by a table
         plain = plain.replace(letter, same)
     return _PUNCTUATION.sub(" ", plain)
-
-
-class PlaceNames:
-    """All names of places, for finding those that begin with what is typed.
-
-    ``names`` are of each place, the largest first: its name, then its others; in one line, without
-    tabs.
-    """
-
-    def __init__(self, names: Iterable[Sequence[str]]) -> None:
-        # One text is searched ten times faster than 300,000 names
-        self._text = "\n" + fold_letters("\n".join(map("\t".join, names))) + "\n"
-        ends = [match.start() for match in re.finditer("\n", self._text)]
-        self._starts = np.array(ends[:-1])
-
-    def find(self, typed: str, most: int) -> list[int]:
-        """Find places with a name that begins with the typed text."""
-        sought = fold_letters(typed[:MAX_LETTERS]).strip()
-        if len(sought) < MIN_LETTERS or "\n" in sought or "\t" in sought:
-            return []
-        found: dict[int, None] = {}
-        kinds = (
-            rf"\n{sought}(?=[\t\n])",
-            rf"\t{sought}(?=[\t\n])",
-            rf"\n{sought}",
-            rf"\t{sought}",
-            rf" {sought}",
-        )
-        for kind in kinds:
-            hits = [m.start() for m in islice(re.finditer(kind, self._text), MAX_HITS)]
-            # A line's first character ends the line before
-            places = np.searchsorted(self._starts, hits, side="right") - 1
-            found |= dict.fromkeys(places.tolist())
-            if len(found) >= most:
-                break
-        return list(found)[:most]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +70,18 @@ class Place:
 TOWNS = Path(str(files("regengine"))) / "data" / "towns.npz"
 
 
-class PlaceTable:
+MAP_PEOPLE = 15_000  # of towns that are named on maps, and as the nearest of a place
+SAME_TOWN_KM = 10.0
+# Outside of all, a town of sixteen times the people counts as half as far
+NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
+FARTHEST_SEEN_DEG = 30.0  # of the ground from 900 km up
+FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
+# Of half the picture's diagonal: where a town counts a third of one in the centre, and where one is
+# no more what a photo of the sea shows
+CENTRE_WEIGHT, OUTER_PART = 0.7, 0.6
+
+
+class PlaceIndex:
     """Towns of 5,000 people or more, the largest first: GeoNames (geonames.org, CC BY 4.0).
 
     The file is made by `benchmarks.earth_towns`, which says what is in it. Attributes have shape
@@ -146,12 +117,42 @@ class PlaceTable:
         )
 
     @cached_property
-    def names(self) -> PlaceNames:
-        """The names of all towns, those of the larger ones in all languages."""
+    def _all_names(self) -> tuple[str, NDArray[np.int64]]:
+        """The names of all towns, those of the larger ones in all languages: a line for each town.
+
+        Its names are divided by tabs. One text is searched ten times faster than 300,000 names.
+        """
         with np.load(TOWNS) as columns:
             others = zlib.decompress(columns["others"].tobytes()).decode().split("\n")
         others += [""] * (len(self) - len(others))
-        return PlaceNames(zip(self._names, others, strict=True))
+        names = map("\t".join, zip(self._names, others, strict=True))
+        text = "\n" + fold_letters("\n".join(names)) + "\n"
+        ends = [match.start() for match in re.finditer("\n", text)]
+        return text, np.array(ends[:-1])
+
+    def _find_names(self, typed: str, most: int) -> list[int]:
+        """Find places with a name that begins with the typed text."""
+        sought = fold_letters(typed[:MAX_LETTERS]).strip()
+        if len(sought) < 2 or "\n" in sought or "\t" in sought:
+            return []
+        text, starts = self._all_names
+        found: dict[int, None] = {}
+        kinds = (
+            rf"\n{sought}(?=[\t\n])",
+            rf"\t{sought}(?=[\t\n])",
+            rf"\n{sought}",
+            rf"\t{sought}",
+            rf" {sought}",
+        )
+        for kind in kinds:
+            # 'sa' begins 20,000 names, and only the largest places are asked for
+            hits = [m.start() for m in islice(re.finditer(kind, text), 5000)]
+            # A line's first character ends the line before
+            places = np.searchsorted(starts, hits, side="right") - 1
+            found |= dict.fromkeys(places.tolist())
+            if len(found) >= most:
+                break
+        return list(found)[:most]
 
     @cached_property
     def directions(self) -> NDArray[np.float64]:
@@ -164,40 +165,6 @@ class PlaceTable:
         from scipy.spatial import KDTree
 
         return KDTree(self.directions[self.population >= MAP_PEOPLE])
-
-
-def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute unit vectors of places on a sphere, shape (n, 3)."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
-
-
-def chord(distance_km: float) -> float:
-    """Chord of an arc on the Earth's surface, in units of its radius."""
-    return 2.0 * math.sin(0.5 * distance_km / EARTH_RADIUS_KM)
-
-
-def arc_km(straight: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Arc length on the Earth's surface, km, of a chord in units of the Earth's radius."""
-    return 2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * straight)
-
-
-MAP_PEOPLE = 15_000  # of towns that are named on maps, and as the nearest of a place
-SAME_TOWN_KM = 10.0
-# Outside of all, a town of sixteen times the people counts as half as far
-NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
-FARTHEST_SEEN_DEG = 30.0  # of the ground from 900 km up
-FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
-# Of half the picture's diagonal: where a town counts a third of one in the centre, and where one is
-# no more what a photo of the sea shows
-CENTRE_WEIGHT, OUTER_PART = 0.7, 0.6
-
-
-class PlaceIndex:
-    """Finds towns and cities; reads them when first asked. For many threads."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
 
     def nearest(self, lon_deg: float, lat_deg: float) -> Place | None:
         """The town at a place: the largest of the same country that it is a part of, else the
@@ -217,19 +184,18 @@ class PlaceIndex:
         known = np.isfinite(lon) & np.isfinite(lat)
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
-        towns = self._towns
-        if known.any() and len(towns):
+        if known.any() and len(self):
             there = directions(lon[known], lat[known])
-            straight, nearest = towns.tree.query(there, k=NEAREST_TOWNS)
+            straight, nearest = self.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
-            weight = np.maximum(towns.population[nearest], 1) ** POPULATION_POWER
-            abroad = towns.country[nearest] != towns.country[nearest[:, :1]]
+            weight = np.maximum(self.population[nearest], 1) ** POPULATION_POWER
+            abroad = self.country[nearest] != self.country[nearest[:, :1]]
             weighed = np.where(abroad, np.inf, straight / weight)
             outside = straight[:, 0] > chord(SAME_TOWN_KM)
             best = np.where(outside, weighed.argmin(axis=1), 0)
-            found = towns.main[nearest[np.arange(len(nearest)), best]]
+            found = self.main[nearest[np.arange(len(nearest)), best]]
             numbers[known] = np.where(far, -1, found)
-            to_town = arc_km(np.linalg.norm(there - towns.directions[found], axis=-1))
+            to_town = arc_km(np.linalg.norm(there - self.directions[found], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
         return numbers, distance_km
 
@@ -244,19 +210,18 @@ class PlaceIndex:
         lon, lat = find_looked_at(camera)
         if not math.isfinite(lon):
             return None
-        towns = self._towns
         x0, y0 = camera.lonlat_to_pixel(lon, lat)
         position = np.asarray(camera.position_ecef_m, float)
         up = position / np.linalg.norm(position)
-        near = np.flatnonzero(towns.directions @ up > math.cos(math.radians(FARTHEST_SEEN_DEG)))
-        ground = geodetic_to_ecef(towns.lon[near], towns.lat[near])
-        x, y = camera.lonlat_to_pixel(towns.lon[near], towns.lat[near])
+        near = np.flatnonzero(self.directions @ up > math.cos(math.radians(FARTHEST_SEEN_DEG)))
+        ground = geodetic_to_ecef(self.lon[near], self.lat[near])
+        x, y = camera.lonlat_to_pixel(self.lon[near], self.lat[near])
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
         inside &= incidence_deg(position, ground) <= MAX_INCIDENCE_DEG
         off_centre = np.hypot(x - x0, y - y0) / (
             0.5 * math.hypot(camera.width_px, camera.height_px)
         )
-        light = towns.population[near] / np.linalg.norm(ground - position, axis=-1) ** 2
+        light = self.population[near] / np.linalg.norm(ground - position, axis=-1) ** 2
         light = np.where(inside, light * np.exp(-((off_centre / CENTRE_WEIGHT) ** 2)), 0.0)
         amid = inside & (off_centre <= OUTER_PART)
         if not amid.any() and not is_land(lon, lat):
@@ -264,49 +229,54 @@ class PlaceIndex:
         if not inside.any():
             # Land without towns: the country of the nearest
             there = directions(np.array([lon]), np.array([lat]))
-            away = np.linalg.norm(self._towns.directions - there, axis=-1)
-            country = self._towns[int(away.argmin())].country
+            away = np.linalg.norm(self.directions - there, axis=-1)
+            country = self[int(away.argmin())].country
             return Place(name="", country=country, lon=lon, lat=lat, population=0)
-        return self.place(int(towns.main[near[int(light.argmax())]]))
+        return self.place(int(self.main[near[int(light.argmax())]]))
 
     def place(self, number: int) -> Place | None:
         """The place of a number that `nearest_of` gave; None for -1."""
-        return None if number < 0 else self._towns[number]
+        return None if number < 0 else self[number]
 
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60
     ) -> list[Place]:
         """List the largest places of `MAP_PEOPLE` or more in a box, largest first."""
-        towns = self._towns
-        lon, lat = towns.lon, towns.lat
+        lon, lat = self.lon, self.lat
         across = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
-        across &= towns.population >= MAP_PEOPLE
+        across &= self.population >= MAP_PEOPLE
         there = np.flatnonzero(across & (lat >= south) & (lat <= north))
-        return [towns[number] for number in there[:most]]
+        return [self[number] for number in there[:most]]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
         """Places by name, best first."""
-        table = self._towns
         name, _, country = typed.partition(",")
         wanted = fold_letters(country).strip()
-        numbers = table.names.find(name, len(table) if wanted else most)
+        numbers = self._find_names(name, len(self) if wanted else most)
         if wanted:
             numbers = [
                 number
                 for number in numbers
-                if fold_letters(table.codes[table.country[number]]) == wanted
-                or fold_letters(table[number].country).startswith(wanted)
+                if fold_letters(self.codes[self.country[number]]) == wanted
+                or fold_letters(self[number].country).startswith(wanted)
             ]
-        return [table[number] for number in numbers[:most]]
+        return [self[number] for number in numbers[:most]]
 
-    @property
-    def _towns(self) -> PlaceTable:
-        with self._lock:
-            return self._read_towns
 
-    @cached_property
-    def _read_towns(self) -> PlaceTable:
-        return PlaceTable()
+def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute unit vectors of places on a sphere, shape (n, 3)."""
+    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def chord(distance_km: float) -> float:
+    """Chord of an arc on the Earth's surface, in units of its radius."""
+    return 2.0 * math.sin(0.5 * distance_km / EARTH_RADIUS_KM)
+
+
+def arc_km(straight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Arc length on the Earth's surface, km, of a chord in units of the Earth's radius."""
+    return 2.0 * EARTH_RADIUS_KM * np.arcsin(0.5 * straight)
 
 
 @cache
@@ -376,7 +346,7 @@ NEAR_ZOOM = 5
 @cache
 def outlines() -> dict[str, Any]:
     """Lines of the ground by kind in Web Mercator's tiles "z/x/y", as polylines are encoded."""
-    text = files("regengine").joinpath("outlines.json").read_text(encoding="utf-8")
+    text = files("regengine.maps").joinpath("outlines.json").read_text(encoding="utf-8")
     data: dict[str, Any] = json.loads(text)
     return data
 
@@ -445,7 +415,7 @@ def _may_reach(
 
 @cache
 def place_index() -> PlaceIndex:
-    """The one index of the program."""
+    """The one index of the program; it is read when it is first asked for."""
     return PlaceIndex()
 
 

@@ -29,4 +29,4 @@ from regengine.orbit.rotation import (
 )
 from regengine.orbit.sun_moon import SunMoon, SunMoonOver, sun_direction, sun_moon, sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet, load_tle_file
-from regengine.orbit.uncertainty import OrbitSigma, orbit_sigma
+from regengine.orbit.uncertainty import orbit_sigma

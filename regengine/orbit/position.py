@@ -31,7 +31,7 @@ from regengine.orbit.propagation import (
 )
 from regengine.orbit.rotation import utc_of
 from regengine.orbit.sun_moon import sun_moon
-from regengine.orbit.tle import TleSet, load_element_sets
+from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
 from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
@@ -40,12 +40,10 @@ if TYPE_CHECKING:
 # The station flew at 330 to 400 km until it was raised in the summer of 2011, during expedition 28,
 # and above 395 km since
 RAISED_MISSION = 28
-# The first module's launch
-FIRST_FLOWN_UTC = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
 LOW_KM, HIGH_KM, ANY_KM = (325.0, 405.0), (390.0, 440.0), (325.0, 440.0)
 # Heights above the ellipsoid of the orbits of 49,359 element sets, and 5 km, from these dates on
 FLOWN_KM = (
-    (FIRST_FLOWN_UTC, (325.0, 430.0)),
+    (ISS_LAUNCH, (325.0, 430.0)),
     (datetime(2004, 1, 1, tzinfo=UTC), (320.0, 400.0)),
     (datetime(2011, 6, 1, tzinfo=UTC), (335.0, 450.0)),
     (datetime(2011, 7, 1, tzinfo=UTC), (370.0, 450.0)),
@@ -79,27 +77,19 @@ def flown_heights_km(time_utc: datetime | None) -> tuple[float, float]:
 
 def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
     """Return why no photo from the station is possible at a time, as a clause; None if it is."""
-    if time_utc < FIRST_FLOWN_UTC:
-        return f"before the station's first flight ({FIRST_FLOWN_UTC:%B %Y})"
+    if time_utc < ISS_LAUNCH:
+        return f"before the station's first flight ({ISS_LAUNCH:%B %Y})"
     # By the clock of this machine, whose time and zone may be wrong
     if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
         return "in the future"
     return None
 
 
-# The station flew at about 350 km until it was raised in the summer of 2011, at about 415 km since.
-RAISED_UTC = datetime(2011, 7, 1, tzinfo=UTC)
-LOW_ALTITUDE_KM, HIGH_ALTITUDE_KM = 350.0, 415.0
 ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it. On some days they
 # drift along it by up to 180 km. 2 % lie hundreds of kilometres away: those contradict the orbit.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
 HORIZON_KM = 2500.0  # from 450 km, and 100 km for the radius of the place
-MAX_TOLD = 10  # messages about values of a table that are left out
-# Nine in ten element sets of this age are accurate to 180 km (docs/orbit.md). For older sets, only
-# the orbital plane is certain, and correct rows would be reported as wrong.
-MAX_SET_AGE_H = 72.0
-_ANY_ALTITUDE_KM = 400.0  # the nadir depends on it by less than the tolerance
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
@@ -164,10 +154,10 @@ def _place_above(
     if altitude_km is None and orbit is not None:
         altitude_km = orbit.altitude_km
     elif altitude_km is None:
-        time_utc = frame.time_utc
-        early = time_utc is not None and doubt_time(time_utc) is None and time_utc < RAISED_UTC
-        altitude_km = LOW_ALTITUDE_KM if early else HIGH_ALTITUDE_KM
-        radial_km = ASSUMED_ALTITUDE_SIGMA_KM
+        # About 350 km until the station was raised in the summer of 2011, about 415 km since
+        time_utc, raised_utc = frame.time_utc, datetime(2011, 7, 1, tzinfo=UTC)
+        early = time_utc is not None and doubt_time(time_utc) is None and time_utc < raised_utc
+        altitude_km, radial_km = 350.0 if early else 415.0, ASSUMED_ALTITUDE_SIGMA_KM
     sigma_km = (along_km, cross_km, radial_km)
     return position_from_nadir(
         lon, lat, altitude_km, source, time_utc=frame.time_utc, sigma_km=sigma_km
@@ -199,10 +189,10 @@ def frame_records(path: Path) -> FrameRecords:
     records = load_frame_records(path)
     if parent_process() is None:
         log = logging.getLogger("regengine")
-        for sentence in records.problems[:MAX_TOLD]:
+        for sentence in records.problems[:10]:
             log.warning("%s; the value is ignored", sentence)
-        if len(records.problems) > MAX_TOLD:
-            more = format_count(len(records.problems) - MAX_TOLD, "more value", "more values")
+        if len(records.problems) > 10:
+            more = format_count(len(records.problems) - 10, "more value", "more values")
             log.warning("%s: %s ignored", path, more)
     return records
 
@@ -225,9 +215,11 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
         orbit = camera_position(tles, row.time_utc)
     except EphemerisError:
         return row
-    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > MAX_SET_AGE_H:
+    # Nine in ten element sets of three days are accurate to 180 km (docs/orbit.md). For older sets,
+    # only the orbital plane is certain, and correct rows would be reported as wrong
+    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > 72.0:
         return row
-    altitude_km = row.altitude_km or _ANY_ALTITUDE_KM
+    altitude_km = row.altitude_km or 400.0  # the nadir depends on it by less than the tolerance
     given = position_from_nadir(
         row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
     )
@@ -240,8 +232,6 @@ def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
     return replace(row, problems=(*row.problems, problem))
 
 
-# Between epochs: with larger distances to an epoch, only the orbital plane is known
-MIN_GAP_DAYS = 10.0
 _SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
 _ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
 
@@ -255,7 +245,8 @@ def describe_element_sets(tles: TleSet) -> dict[str, Any]:
             "to_utc": _stamp(utc_of(days[row + 1])),
             "days": round(float(days[row + 1] - days[row]), 1),
         }
-        for row in np.flatnonzero(np.diff(days) > MIN_GAP_DAYS)
+        # With larger distances to an epoch, only the orbital plane is known
+        for row in np.flatnonzero(np.diff(days) > 10.0)
     ]
     return {
         "file": str(tles.path),

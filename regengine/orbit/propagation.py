@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sgp4.api import WGS72, Satrec
 
-from detectors.constants import DAY_S
+from detectors.constants import DAY_S, EARTH_GM_M3_S2
 from detectors.types import FloatArray
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import EphemerisError
@@ -42,7 +42,6 @@ TYPICAL_BSTAR = 2.1e-4  # median of 15,748 element sets
 SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
 
 INCLINATION_DEG = 51.64  # of the ISS, within 0.03 degrees since 1998
-GRAVITATION_M3_S2 = 3.986004418e14  # WGS84, NIMA TR8350.2, table 3.1
 # The orbital plane precesses westward by 5.0 degrees a day (Earth oblateness, at 400 km), and the
 # Earth rotates eastward below it: a ground track results from both.
 NODE_RATE_RAD_S = np.radians(-5.0) / DAY_S
@@ -95,7 +94,7 @@ def position_from_elements(element_set: ElementSet, time_utc: datetime) -> Camer
     velocity = inertial_velocity - np.cross([0.0, 0.0, EARTH_RATE_RAD_S], position)
     lon, lat, height_m = ecef_to_geodetic(position)
     age_h = element_set.age_h(time_utc)
-    sigma = orbit_sigma(age_h)
+    along_km, cross_km, radial_km = orbit_sigma(age_h)
     return CameraPosition(
         time_utc=_as_utc(time_utc),
         position_ecef_m=position,
@@ -105,9 +104,9 @@ def position_from_elements(element_set: ElementSet, time_utc: datetime) -> Camer
         altitude_km=float(height_m) / 1000.0,
         source="tle",
         tle_age_h=age_h,
-        sigma_along_km=sigma.along_km,
-        sigma_cross_km=sigma.cross_km,
-        sigma_radial_km=sigma.radial_km,
+        sigma_along_km=along_km,
+        sigma_cross_km=cross_km,
+        sigma_radial_km=radial_km,
         element_set=element_set,
     )
 
@@ -294,6 +293,6 @@ def _state(
     # The inclination determines the direction of flight at a geocentric latitude.
     eastward = min(1.0, np.cos(np.radians(INCLINATION_DEG)) / np.hypot(up[0], up[1]))
     northward = np.sqrt(1.0 - eastward**2) * (1.0 if ascending else -1.0)
-    speed_m_s = np.sqrt(GRAVITATION_M3_S2 / radius_m)
+    speed_m_s = np.sqrt(EARTH_GM_M3_S2 / radius_m)
     inertial = speed_m_s * (eastward * east + northward * north)
     return position, inertial - np.cross([0.0, 0.0, GROUND_RATE_RAD_S], position)

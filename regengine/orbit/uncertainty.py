@@ -56,9 +56,6 @@ RADIAL_AFTER_KM = np.array(
         [0.17, 0.18, 0.22, 0.27, 0.37, 0.62, 1.12, 1.99, 2.86, 4, 5.34, 7.29, 11.7, 15.7, 29],
     ]
 )
-# Unknown place along the orbit: uniform over half an orbit (21,300 km) either way, with a standard
-# deviation of 21,300 / sqrt(3).
-ALONG_UNKNOWN_KM = 12300.0
 # The "true" positions are element sets at their own epochs, which are accurate to about this much.
 FLOOR_KM = 0.3
 
@@ -123,29 +120,25 @@ NADIR_CORE_SHARE = 0.85
 NADIR_REACH_SIGMAS = 3.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrbitSigma:
-    """One sigma of a position from an element set, kilometres.
+def orbit_sigma(age_h: float) -> tuple[float, float, float]:
+    """Return one sigma of a position from an element set by its age, hours; kilometres.
 
-    ``along_km`` is a distance along the orbit (7.66 km a second). ``cross_km`` and ``radial_km``
-    are the remaining distances across and in height, at the correct place along the orbit.
+    The age is negative if the set was issued afterwards. The first is a distance along the orbit
+    (7.66 km a second); the others are the remaining distances across and in height, at the correct
+    place along the orbit.
     """
-
-    along_km: float
-    cross_km: float
-    radial_km: float
-
-
-def orbit_sigma(age_h: float) -> OrbitSigma:
-    """Return one sigma of a position by its set's age, hours; negative if issued afterwards."""
-    before = age_h > 0.0
-    days = abs(age_h) / 24.0
-    along = _sigma(ALONG_BEFORE_KM if before else ALONG_AFTER_KM, days)
-    return OrbitSigma(
-        along_km=min(max(along, FLOOR_KM), ALONG_UNKNOWN_KM),
-        cross_km=max(_sigma(CROSS_BEFORE_KM if before else CROSS_AFTER_KM, days), FLOOR_KM),
-        radial_km=max(_sigma(RADIAL_BEFORE_KM if before else RADIAL_AFTER_KM, days), FLOOR_KM),
+    before, days = age_h > 0.0, abs(age_h) / 24.0
+    along, cross, radial = (
+        _sigma(table, days)
+        for table in (
+            ALONG_BEFORE_KM if before else ALONG_AFTER_KM,
+            CROSS_BEFORE_KM if before else CROSS_AFTER_KM,
+            RADIAL_BEFORE_KM if before else RADIAL_AFTER_KM,
+        )
     )
+    # Unknown place along the orbit: uniform over half an orbit (21,300 km) either way, with a
+    # standard deviation of 21,300 / sqrt(3)
+    return min(max(along, FLOOR_KM), 12300.0), max(cross, FLOOR_KM), max(radial, FLOOR_KM)
 
 
 def compute_along_track_p90_km(age_days: ArrayLike) -> FloatArray:
@@ -201,7 +194,7 @@ def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     """
     table = SLIDE_BEFORE_KM if before else SLIDE_AFTER_KM
     ages_h = 24.0 * AGE_DAYS[: len(table)]
-    sigmas = np.array([orbit_sigma(age if before else -age).along_km for age in ages_h])
+    sigmas = np.array([orbit_sigma(age if before else -age)[0] for age in ages_h])
     row = float(np.interp(np.log(max(sigma_km, 1e-3)), np.log(sigmas), np.arange(len(table))))
     core = np.interp(row, np.arange(len(table)), 0.5 * (table[:, 6] - table[:, 4]))
     stretched = np.arcsinh(table / core)

@@ -46,14 +46,6 @@ class CameraBody:
         return self.long_mm * 1000.0 / self.long_px
 
 
-@dataclass(frozen=True, kw_only=True)
-class PixelPitch:
-    """Pixel pitch of a file, and whether the aspect ratio of the file indicates a crop."""
-
-    pitch_um: float
-    may_be_cropped: bool
-
-
 # Sensor and picture sizes from the makers' data sheets. Checked against the focal-plane resolution
 # that the cameras themselves write into EXIF: D4 7.305, D5 6.443, Z 9 4.345 um. The first column is
 # searched for in the upper-case name, between non-alphanumeric neighbours.
@@ -98,8 +90,10 @@ def find_body(name: str) -> CameraBody | None:
 
 def find_body_pitch(
     body: CameraBody, width_px: int, height_px: int, *, crop_factor: float | None = None
-) -> PixelPitch:
-    """Return the pixel pitch of a file, for a photo of a known body.
+) -> tuple[float, bool]:
+    """Return the pixel pitch of a file (micrometres), for a photo of a known body.
+
+    Also whether the aspect ratio of the file indicates a crop.
 
     A file that has the sensor's number of pixels along one side has the sensor's pitch. Any other
     file is assumed to be a resized copy of the full picture.
@@ -111,12 +105,14 @@ def find_body_pitch(
         return _compute_resized_pitch(long_px, short_px, *_DX_MM, _ANY_3_TO_2)
     if long_px == body.long_px or short_px == body.short_px:
         cropped = not _shapes_agree(long_px, short_px, body.long_px / body.short_px, _KNOWN_SHAPE)
-        return PixelPitch(pitch_um=native, may_be_cropped=cropped)
+        return native, cropped
     short_mm = body.short_px * native / 1000.0
     return _compute_resized_pitch(long_px, short_px, body.long_mm, short_mm, _KNOWN_SHAPE)
 
 
-def assume_pitch(width_px: int, height_px: int, *, crop_factor: float | None = None) -> PixelPitch:
+def assume_pitch(
+    width_px: int, height_px: int, *, crop_factor: float | None = None
+) -> tuple[float, bool]:
     """Return the pixel pitch of a file if the body is unknown."""
     factor = crop_factor or 1.0
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
@@ -132,14 +128,14 @@ def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -
 
 def _compute_resized_pitch(
     long_px: int, short_px: int, long_mm: float, short_mm: float, tolerance: float
-) -> PixelPitch:
+) -> tuple[float, bool]:
     """Return sensor side over file side; for a crop, the largest pitch that fits the sensor."""
     by_long, by_short = long_mm * 1000.0 / long_px, short_mm * 1000.0 / short_px
     if _shapes_agree(long_px, short_px, long_mm / short_mm, tolerance):
-        return PixelPitch(pitch_um=by_long, may_be_cropped=False)
+        return by_long, False
     # A crop that fills one side of the sensor cannot exceed the other: a square crop of a 3:2
     # picture is at most as wide as the sensor is high.
-    return PixelPitch(pitch_um=min(by_long, by_short), may_be_cropped=True)
+    return min(by_long, by_short), True
 
 
 NAIVE_AS_UTC = "naive, taken as UTC"
@@ -306,7 +302,7 @@ def read_frame(
         focal_mm = _first("focal_mm", sources, record=record.focal_mm)
     if exif.focal_remark is not None and options.focal_mm is None:
         sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
-    pitch = _pixel_pitch(file, options, body, sources)
+    pitch_um, may_be_cropped = _pixel_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
     radius_km = options.radius_km if sources.get("centre") == "option" else record.radius_km
@@ -324,7 +320,7 @@ def read_frame(
         orientation=exif.orientation,
         time_utc=time_utc,
         focal_mm=focal_mm,
-        pixel_pitch_um=pitch.pitch_um,
+        pixel_pitch_um=pitch_um,
         camera_body=camera_body,
         lens=exif.lens,
         exposure_s=_first("exposure_s", sources, exif=exif.exposure_s, record=record.exposure_s),
@@ -337,7 +333,7 @@ def read_frame(
             "altitude_km", sources, option=options.altitude_km, record=record.altitude_km
         ),
         sources=sources,
-        may_be_cropped=pitch.may_be_cropped,
+        may_be_cropped=may_be_cropped,
         profile=profile,
     )
 
@@ -361,7 +357,7 @@ def _pixel_pitch(
     options: FrameOptions,
     body: CameraBody | None,
     sources: dict[str, str],
-) -> PixelPitch:
+) -> tuple[float, bool]:
     """Return the pixel pitch: from the option, else from the table's sensor, else full-frame."""
     exif, size = file.exif, (file.width_px, file.height_px)
     if body is None:
@@ -371,8 +367,8 @@ def _pixel_pitch(
         pitch = find_body_pitch(body, *size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "table"
         if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
-            pitch = PixelPitch(pitch_um=body.native_pitch_um, may_be_cropped=False)
+            pitch = body.native_pitch_um, False
     if options.pixel_pitch_um is not None:
         sources["pixel_pitch_um"] = "option"
-        return PixelPitch(pitch_um=options.pixel_pitch_um, may_be_cropped=pitch.may_be_cropped)
+        return options.pixel_pitch_um, pitch[1]
     return pitch

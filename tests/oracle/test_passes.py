@@ -20,7 +20,7 @@ from sgp4.api import Satrec
 
 from regengine.errors import ConfigError
 from regengine.frames.catalogue import FORMAT, FORMAT_VERSION, GEOMETRY_HEADER, GEOPACKAGE
-from regengine.maps.places import PlaceTable
+from regengine.maps.places import place_index
 from regengine.orbit import (
     load_tle_file,
     track_positions,
@@ -339,7 +339,7 @@ def test_what_is_no_list_is_refused(tmp_path: Path, text: str, told: str) -> Non
 
 
 def test_cities_are_all_with_so_many_people_the_largest_first() -> None:
-    everywhere = [one.population for one in PlaceTable()]
+    everywhere = [one.population for one in place_index()]
     people = min(size for size in everywhere if size >= 500_000)
     at = list_city_targets(people)
     assert len(at) == sum(size >= people for size in everywhere) > 900

@@ -215,8 +215,7 @@ def test_pitches_of_crops(
 ) -> None:
     body = find_body(name)
     pitch = find_body_pitch(body, *size, crop_factor=crop) if body else assume_pitch(*size)
-    assert pitch.pitch_um == pytest.approx(pitch_um, rel=0.003)
-    assert pitch.may_be_cropped == is_cropped
+    assert pitch == (pytest.approx(pitch_um, rel=0.003), is_cropped)
 
 
 # Names of photos ---------------------------------------------------------------------------------

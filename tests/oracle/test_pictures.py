@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.errors import FrameError
-from regengine.photo.decode import plan_reduction, read_strips
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import (
+    plan_reduction,
     read_display_rgb,
     read_linear_channels,
     read_linear_light,
+    read_strips,
 )
 from tests.world.dng import WHITE, write_dng
 from tests.world.tables import by_name

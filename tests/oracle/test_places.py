@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine import data
 from regengine.io.checksums import compute_sha256, read_sums
+from regengine.maps import at_hand as data
 from regengine.maps.at_hand import choose_element_sets, choose_maps
 from regengine.maps.opening import open_references
 from regengine.maps.places import (

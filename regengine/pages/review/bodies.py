@@ -16,7 +16,7 @@ from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
-from regengine.orbit.position import FIRST_FLOWN_UTC
+from regengine.orbit.tle import ISS_LAUNCH
 from regengine.photo.formats import check_pixels
 from regengine.registration.points.solve_points import SUSPECT_CHI_SQUARE
 from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint
@@ -66,7 +66,7 @@ def _time(text: str) -> str:
     when = parse_iso_time(text)
     if when is None:
         raise ValueError("write the time as 2012-03-28 15:46:41, UTC")
-    if not FIRST_FLOWN_UTC <= when <= datetime.now(UTC) + ONE_DAY:
+    if not ISS_LAUNCH <= when <= datetime.now(UTC) + ONE_DAY:
         raise ValueError("the Station has flown since 1998-11-20, and not at that time")
     return text
 

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.io.decoding import raise_as_frame_error
-from regengine.photo.decode import open_picture
 from regengine.photo.formats import PhotoFile, read_photo_file
-from regengine.photo.image import read_display_rgb
+from regengine.photo.image import open_picture, read_display_rgb
 
 TILE_PX = 512
 # A JPEG's cosine transform decodes to 1/2, 1/4 and 1/8 of its size, on the same grid

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from threading import Lock
@@ -27,52 +26,39 @@ SIZES = ("large", "small")
 JPEG = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
 GIVE_UP = 3  # consecutive pictures that the server fails to send
-TAIL = 4096  # some cameras write a few bytes after the end marker
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadResult:
-    """Result of the download of one frame."""
-
-    frame: str
-    # "fetched", "present" (it existed already), "absent" (the archive has no such picture) or
-    # "failed".
-    status: str
-    # file, sha256: the picture, if there is one.
-    file: Path | None = None
-    sha256: str | None = None
-    bytes: int = 0  # size of the download
-    why: str = ""  # reason of a failure, one sentence
-
-    def record(self) -> dict[str, Any]:
-        """Return the result as an object for NDJSON."""
-        return vars(self) | {"file": None if self.file is None else make_printable(str(self.file))}
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadOptions:
-    """Size and limits of downloads."""
-
-    size: str = "large"  # of `SIZES`: the original's, or 640 pixels
-    pictures: str  # address of the folder of sizes
-    # max_megabytes, max_gigabytes: limits per file and in total.
-    max_megabytes: int = 100
-    max_gigabytes: float = 20.0
-    force: bool = False  # download existing files again
 
 
 def download(
     frame_ids: Iterable[str],
     folder: Path,
-    options: DownloadOptions,
     web: ArchiveClient,
-    report: Callable[[DownloadResult], object] = lambda outcome: None,
+    report: Callable[[dict[str, Any]], object] = lambda outcome: None,
+    *,
+    size: str,
+    pictures: str,
+    max_megabytes: int = 100,
+    max_gigabytes: float = 20.0,
+    force: bool = False,
 ) -> str:
     """Download pictures one after the other; each appears under its name when it is complete.
 
-    The folder is created if necessary and gets ``SHA256SUMS``. ``report`` receives the result of
-    each frame once it is on the disk. Returns the reason if the download ended before the last
-    frame, else an empty text. Raises StoreError if the folder cannot be written.
+    The folder is created if necessary and gets ``SHA256SUMS``. Returns the reason if the download
+    ended before the last frame, else an empty text. Raises StoreError if the folder cannot be
+    written.
+
+    Parameters
+    ----------
+    report : callable
+        Receives the result of each frame once it is on the disk, as an object for NDJSON:
+        ``frame``, ``status`` ("fetched", "present", "absent": the archive has no such picture, or
+        "failed"), ``file`` and ``sha256`` of the picture or None, ``bytes`` downloaded, ``why`` it
+        failed.
+    size, pictures : str
+        One of `SIZES`, the original's or 640 pixels; address of the folder of sizes.
+    max_megabytes, max_gigabytes : float
+        Limits per file and in total.
+    force : bool
+        Download existing files again.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,18 +68,33 @@ def download(
         ) from error
     sums, came, failed_in_a_row = read_sums(folder), 0, 0
     for frame_id in dict.fromkeys(frame_ids):
-        if came >= options.max_gigabytes * 1e9:
-            return f"{options.max_gigabytes:g} GB fetched: raise the limit with --max-gigabytes"
+        if came >= max_gigabytes * 1e9:
+            return f"{max_gigabytes:g} GB fetched: raise the limit with --max-gigabytes"
+        outcome: dict[str, Any] = {"frame": frame_id, "status": "absent"}
+        outcome |= {"file": None, "sha256": None, "bytes": 0, "why": ""}
         unreachable = False
         try:
-            outcome = _one(frame_id, folder, options, web, sums)
+            target = folder / f"{frame_id}.JPG"
+            parts = frame_id.split("-")
+            if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
+                raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
+            if target.exists() and not force:
+                outcome |= {"status": "present", "sha256": _verify_known_sum(target, sums)}
+            else:
+                # …/large/ISS030/ISS030-E-184140.JPG
+                address = f"{pictures.rstrip('/')}/{size}/{parts[0]}/{target.name}"
+                picture = _fetch_picture(web, address, max_megabytes, target)
+                sha256 = hashlib.sha256(picture).hexdigest()
+                _note(target, sha256, sums)
+                outcome |= {"status": "fetched", "sha256": sha256, "bytes": len(picture)}
+            outcome["file"] = make_printable(str(target))
         except Absent:
-            outcome = DownloadResult(frame=frame_id, status="absent")
+            pass
         except ArchiveError as error:
             unreachable = isinstance(error, UnreachableError)
-            outcome = DownloadResult(frame=frame_id, status="failed", why=str(error))
+            outcome |= {"status": "failed", "why": str(error)}
         failed_in_a_row = failed_in_a_row + 1 if unreachable else 0
-        came += outcome.bytes
+        came += outcome["bytes"]
         report(outcome)
         if failed_in_a_row == GIVE_UP:
             return (
@@ -103,28 +104,20 @@ def download(
     return ""
 
 
-def _one(
-    frame_id: str,
-    folder: Path,
-    options: DownloadOptions,
-    web: ArchiveClient,
-    sums: dict[str, str],
-) -> DownloadResult:
-    parts = frame_id.split("-")
-    if len(parts) != 3 or compose_frame_id(*parts) != frame_id:
-        raise ArchiveError(f"{frame_id!r} is not an archive id, such as ISS030-E-184140.")
-    target = folder / f"{frame_id}.JPG"
-    if target.exists() and not options.force:
-        sha256 = _verify_known_sum(target, sums)
-        return DownloadResult(frame=frame_id, status="present", file=target, sha256=sha256)
-    # …/large/ISS030/ISS030-E-184140.JPG
-    mission = frame_id.partition("-")[0]
-    address = f"{options.pictures.rstrip('/')}/{options.size}/{mission}/{target.name}"
-    picture = web.fetch(
-        address, options.max_megabytes, larger="raise the limit with --max-megabytes"
-    )
-    _check_picture(picture, address)
-    sha256 = hashlib.sha256(picture).hexdigest()
+def _fetch_picture(web: ArchiveClient, address: str, megabytes: int, target: Path) -> bytes:
+    """Download a picture into a file; ArchiveError if it is not a complete JPEG."""
+    picture = web.fetch(address, megabytes, larger="raise the limit with --max-megabytes")
+    # Some cameras write a few bytes after the end marker
+    if not (picture.startswith(JPEG) and JPEG_END in picture[-4096:]):
+        if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
+            what = "a web page"
+        elif picture.startswith(JPEG):
+            what = "a truncated JPEG"
+        else:
+            what = "another format" if picture else "nothing"
+        raise ArchiveError(
+            f"{address} returned {what} instead of a complete picture: try again later."
+        )
     try:
         write_whole(target, picture)
     except OSError as error:
@@ -132,9 +125,7 @@ def _one(
             f"{target} cannot be written ({error.strerror}): make sure that the folder is "
             "writable and has free space, then run the same command again."
         ) from error
-    _note(target, sha256, sums)
-    size = len(picture)
-    return DownloadResult(frame=frame_id, status="fetched", file=target, sha256=sha256, bytes=size)
+    return picture
 
 
 def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
@@ -161,19 +152,6 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
             "fetch it again with --force."
         )
     return sha256
-
-
-def _check_picture(picture: bytes, address: str) -> None:
-    """Raise an error if a download is not a complete JPEG."""
-    if picture.startswith(JPEG) and JPEG_END in picture[-TAIL:]:
-        return
-    if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
-        what = "a web page"
-    elif picture.startswith(JPEG):
-        what = "a truncated JPEG"
-    else:
-        what = "another format" if picture else "nothing"
-    raise ArchiveError(f"{address} returned {what} instead of a complete picture: try again later.")
 
 
 def list_given_frames(arguments: Sequence[str]) -> list[str]:
@@ -282,19 +260,26 @@ class ArchivePhotos:
                 f"from {host}; run the same command again later."
             )
         for size in SIZES:
-            options = DownloadOptions(size=size, pictures=self._archive + PICTURES)
-            outcomes: list[DownloadResult] = []
+            outcomes: list[dict[str, Any]] = []
+            pictures = self._archive + PICTURES
             try:
-                download([frame_id], picture.parent, options, self._web, outcomes.append)
+                download(
+                    [frame_id],
+                    picture.parent,
+                    self._web,
+                    outcomes.append,
+                    size=size,
+                    pictures=pictures,
+                )
             except StoreError as error:
                 raise FrameError(str(error), code=error.code) from error
-            outcome = outcomes[0]
-            if outcome.status in ("fetched", "present"):
+            (outcome,) = outcomes
+            if outcome["status"] in ("fetched", "present"):
                 self._failed_in_a_row = 0
                 return
-            if outcome.status == "failed":
+            if outcome["status"] == "failed":
                 self._failed_in_a_row += 1
-                raise FrameError(f"{frame_id}: {outcome.why}")
+                raise FrameError(f"{frame_id}: {outcome['why']}")
         self._failed_in_a_row = 0
         raise FrameError(
             f"{frame_id} is not in the archive ({host} has no picture of it): check the name.",

@@ -7,12 +7,11 @@ import json
 import re
 import time
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from detectors.constants import DAY_S
@@ -30,136 +29,106 @@ NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptim
 KEY_VARIABLE = "JSC_PHOTOS_KEY"
 _TITLE = re.compile(r"<title>(.{1,80}?)</title>", re.IGNORECASE | re.DOTALL)
 _ABOUT_KEY = re.compile(r"\bkey\b|authori[sz]|denied|credential", re.IGNORECASE)
-CHANGED = "its format may have changed: please report it"
 
 Row = dict[str, str]
 
 
 def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> list[Row]:
-    """Return the rows of an answer."""
-    text = body.decode("utf-8-sig", errors="replace").strip()
-    said = _json(text, host, secret)
-    if isinstance(said, dict):
-        return _interpret_missing_rows(said, host, secret)
-    if not isinstance(said, list):
-        raise ArchiveError(
-            f"{host} answered {_clean_message(text, secret)[:40]!r}, not rows: {CHANGED}."
+    """Return the rows of an answer; ArchiveError says what it is instead, without the key."""
+
+    def clean(text: str) -> str:
+        return clean_text(text.replace(secret, "***") if secret else text)[:120]
+
+    def refuse(what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{host} answered {what}: its format may have changed: please report it."
         )
-    rows = [_row(item, host) for item in said]
-    # The names of photos, and the fields that registration needs
-    for name in (f"{table}.{part}" for part in ID_PARTS):
-        if any(not row.get(name) for row in rows):
-            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
-    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
-        if all(name not in row for row in rows):
-            raise ArchiveError(f"{host} answered without {name!r}: {CHANGED}.")
-    for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
-        wrong = next((row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))), None)
-        if wrong is not None and all(not re.fullmatch(form, row.get(name, "")) for row in rows):
-            raise ArchiveError(
-                f"{host} answered with {clean_text(wrong)[:40]!r} for {name!r}: {CHANGED}."
-            )
-    return rows
 
-
-def _json(text: str, host: str, secret: str) -> Any:
+    text = body.decode("utf-8-sig", errors="replace").strip()
     if text.startswith("<"):
         title = _TITLE.search(text)
-        name = f" ({_clean_message(title[1], secret)})" if title else ""
+        name = f" ({clean(title[1])})" if title else ""
         raise ArchiveError(
             f"{host} answered with a web page instead of JSON{name}: log in to the network first, "
             "or try again later."
         )
     try:
-        return json.loads(text)
+        said = json.loads(text)
     except RecursionError:
-        raise ArchiveError(
-            f"{host} answered with JSON that is nested too deeply: {CHANGED}."
-        ) from None
+        raise refuse("with JSON that is nested too deeply") from None
     except ValueError:
         if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
             raise TooMuchError(
                 f"{host} sent an incomplete answer: ask for less at a time."
             ) from None
-        begins = (
-            f", which begins {_clean_message(text[:60], secret)!r}" if text else ", which is empty"
-        )
+        begins = f", which begins {clean(text[:60])!r}" if text else ", which is empty"
         raise ArchiveError(f"{host} answered with something other than JSON{begins}.") from None
-
-
-def _interpret_missing_rows(said: dict[str, Any], host: str, secret: str) -> list[Row]:
-    """Interpret an object that was returned instead of a list of rows."""
-    if "no records" in str(said.get("result", "")).lower():
-        return []
-    message = next(
-        (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
-    )
-    if _ABOUT_KEY.search(message):
-        raise ArchiveError(
-            f"{host} rejects the key ({_clean_message(message, secret)!r}): check the environment "
-            f"variable {KEY_VARIABLE}."
+    if isinstance(said, dict):
+        if "no records" in str(said.get("result", "")).lower():
+            return []
+        message = next(
+            (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
         )
-    if message:
-        raise ArchiveError(f"{host} rejects the query: {_clean_message(message, secret)!r}.")
-    names = _clean_message(", ".join(map(str, said)), secret)
-    raise ArchiveError(f"{host} answered with an object of {names!r} instead of rows: {CHANGED}.")
+        if _ABOUT_KEY.search(message):
+            raise ArchiveError(
+                f"{host} rejects the key ({clean(message)!r}): check the environment variable "
+                f"{KEY_VARIABLE}."
+            )
+        if message:
+            raise ArchiveError(f"{host} rejects the query: {clean(message)!r}.")
+        raise refuse(f"with an object of {clean(', '.join(map(str, said)))!r} instead of rows")
+    if not isinstance(said, list):
+        raise refuse(f"{clean(text)[:40]!r}, not rows")
+    rows = []
+    for item in said:
+        if not isinstance(item, dict):
+            raise refuse("with rows that are not objects")
+        for name, value in item.items():
+            if isinstance(value, dict | list | bool):
+                raise refuse(f"with a list or object in {name!r}")
+        rows.append(
+            {
+                str(name).lower().replace("|", "."): "" if value is None else str(value)
+                for name, value in item.items()
+            }
+        )
+    # The names of photos, and the fields that registration needs
+    for name in (f"{table}.{part}" for part in ID_PARTS):
+        if any(not row.get(name) for row in rows):
+            raise refuse(f"without {name!r}")
+    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
+        if all(name not in row for row in rows):
+            raise refuse(f"without {name!r}")
+    for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
+        wrong = [row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))]
+        if wrong and len(wrong) == len(rows):
+            raise refuse(f"with {clean_text(wrong[0])[:40]!r} for {name!r}")
+    return rows
 
 
-def _clean_message(text: str, secret: str) -> str:
-    """Return the message of a server, with limited length and without the key."""
-    if secret:
-        text = text.replace(secret, "***")
-    return clean_text(text)[:120]
+def find_answer(path: Path, question: str) -> list[Row] | None:
+    """Return the rows of a question that was answered within a week, or None.
 
-
-def _row(item: Any, host: str) -> Row:
-    if not isinstance(item, dict):
-        raise ArchiveError(f"{host} answered with rows that are not objects: {CHANGED}.")
-    row = {}
-    for name, value in item.items():
-        if isinstance(value, dict | list | bool):
-            raise ArchiveError(f"{host} answered with a list or object in {name!r}: {CHANGED}.")
-        row[str(name).lower().replace("|", ".")] = "" if value is None else str(value)
-    return row
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerCache:
-    """A folder of answers, with which an interrupted query resumes; it never contains the key.
-
-    Questions are identified by address, conditions and fields. Answers older than ``max_age_days``
-    are requested again.
+    With a folder of answers an interrupted query resumes; they never contain the key. A damaged
+    answer is requested again.
     """
+    try:
+        if time.time() - path.stat().st_mtime >= 7.0 * DAY_S:
+            return None
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        rows = kept["rows"] if kept["question"] == question else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return None
+        return [{str(name): str(value) for name, value in row.items()} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
-    folder: Path
-    max_age_days: float = 7.0
 
-    def find(self, question: str) -> list[Row] | None:
-        """Return the rows of a recently answered question, or None."""
-        path = self._path(question)
-        try:
-            age_days = (time.time() - path.stat().st_mtime) / DAY_S
-            if age_days >= self.max_age_days:
-                return None
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            rows = kept["rows"] if kept["question"] == question else None
-            if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-                return None
-            return [{str(name): str(value) for name, value in row.items()} for row in rows]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # a damaged answer is requested again
-
-    def keep(self, question: str, rows: Sequence[Row]) -> None:
-        """Save an answer; if the disk is full, the next run asks the question again."""
-        path = self._path(question)
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            kept = {"question": question, "rows": list(rows)}
-            write_whole(path, json.dumps(kept).encode())
-
-    def _path(self, question: str) -> Path:
-        digest = hashlib.sha256(question.encode()).hexdigest()
-        return self.folder / digest[:2] / f"{digest}.json"
+def keep_answer(path: Path, question: str, rows: Sequence[Row]) -> None:
+    """Save an answer; if the disk is full, the next run asks the question again."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"question": question, "rows": list(rows)}).encode())
 
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
@@ -322,32 +291,23 @@ def _number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-@dataclass(frozen=True, kw_only=True)
-class QueryResult:
-    """Result of a query."""
-
-    table: FrameRecords
-    # requests, kept: number of questions sent, and of those answered from the cache.
-    requests: int
-    kept: int
-    n_off_query: int  # rows that do not match the query, which the database sent: left out
-
-
 def ask(
     wanted: FrameQuery,
     *,
     web: ArchiveClient,
     key: str,
-    cache: AnswerCache,
+    cache: Path,
     url: str,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> QueryResult:
+) -> tuple[FrameRecords, dict[str, int]]:
     """Query the database for all selected photos, in parts that are split if answers are truncated.
 
-    ``key`` is the user's own, required if a request is necessary. ``progress`` is called with the
-    number of answered questions and of those known so far. Raises ConfigError if there is no key.
-    Raises ArchiveError if the database cannot be reached, refuses, or gives an unexpected answer;
-    answers received so far are kept.
+    ``key`` is the user's own, required if a request is necessary; ``cache`` is a folder of answers.
+    ``progress`` is called with the number of answered questions and of those known so far. Returns
+    the table, and counts: ``asked``, ``kept`` (answered from the cache) and ``off_query`` (rows
+    that do not match the query, which the database sent: left out). Raises ConfigError if there is
+    no key. Raises ArchiveError if the database cannot be reached, refuses, or gives an unexpected
+    answer; answers received so far are kept.
     """
     waiting = make_questions(wanted)[::-1]
     rows: list[tuple[str, FrameRecord | None]] = []
@@ -355,7 +315,9 @@ def ask(
     while waiting:
         question = waiting.pop()
         name = "\n".join((url, question.conditions, "|".join(question.fields)))
-        answer, finer = cache.find(name), None
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        path = cache / digest[:2] / f"{digest}.json"
+        answer, finer = find_answer(path, name), None
         if answer is not None:
             kept += 1
         else:
@@ -367,14 +329,16 @@ def ask(
             requests += 1
             try:
                 answer = _answer(question, web, key, url)
-                cache.keep(name, answer)
+                keep_answer(path, name, answer)
             except TooMuchError:
                 finer = question.halves(())
                 if finer is None:
                     raise
         # As many rows as a limit of the server would leave
         if answer is not None and len(answer) >= MIN_CUT_ROWS and len(answer) % ROUND_ROWS == 0:
-            finer = question.halves(_numbers(answer, question))
+            texts = [row.get(f"{question.table}.frame", "").strip() for row in answer]
+            seen = [int(text) for text in texts if text.isascii() and text.isdecimal()]
+            finer = question.halves(seen)
         done += 1
         if finer is not None:
             waiting += finer[::-1]
@@ -383,12 +347,8 @@ def ask(
             rows += [(table, interpret(row, source=table)) for row in answer]
         progress(done, done + len(waiting))
     fitting = [row for row in rows if row[1] is None or matches_query(row[1], wanted)]
-    return QueryResult(
-        table=merge_records(fitting),
-        requests=requests,
-        kept=kept,
-        n_off_query=len(rows) - len(fitting),
-    )
+    counts = {"asked": requests, "kept": kept, "off_query": len(rows) - len(fitting)}
+    return merge_records(fitting), counts
 
 
 def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
@@ -411,11 +371,6 @@ def make_address(question: Question, url: str) -> str:
     """Return the address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"
-
-
-def _numbers(rows: Iterable[Row], question: Question) -> list[int]:
-    texts = (row.get(f"{question.table}.frame", "").strip() for row in rows)
-    return [int(text) for text in texts if text.isascii() and text.isdecimal()]
 
 
 def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:

@@ -77,7 +77,7 @@ class ArchiveClient(HttpClient):
     """
 
     def __init__(self, **manners: Any) -> None:
-        super().__init__(replace(MANNERS, **manners), may_follow=_same_server)
+        super().__init__(replace(MANNERS, **manners))
 
     def fetch(self, url: str, megabytes: int, *, larger: str = "which is too large") -> bytes:
         """Return a complete answer; error messages contain only the host, no key.
@@ -100,15 +100,6 @@ class ArchiveClient(HttpClient):
             if failure.status in TOO_MUCH:
                 error = CutError
             raise error(failure.sentence(SENTENCES, host=host, larger=larger)) from None
-
-
-def _same_server(source: str, target: str) -> bool:
-    """Whether a redirection stays on the same host, and does not go from https to http."""
-    old, new = urlsplit(source), urlsplit(target)
-    safe = new.scheme == old.scheme or (old.scheme, new.scheme) == ("http", "https")
-    return (
-        safe and new.hostname == old.hostname and (new.port == old.port or new.scheme != old.scheme)
-    )
 
 
 ARCHIVE_VARIABLE = "REGENGINE_ARCHIVE"

