@@ -56,10 +56,8 @@ class SatelliteObserver:
     def uncertainty_km(self, days: float) -> FloatArray:
         """Along, across and above its orbit, from the age of the set."""
         along, across, up = orbit_axes(*propagate_teme(self.element_set, np.array([days])))
-        sigma = orbit_sigma(self.element_set.age_h(utc_of(days)))
-        return np.concatenate(
-            [sigma.along_km * along, sigma.cross_km * across, sigma.radial_km * up]
-        )
+        along_km, cross_km, radial_km = orbit_sigma(self.element_set.age_h(utc_of(days)))
+        return np.concatenate([along_km * along, cross_km * across, radial_km * up])
 
     def describe(self, days: float) -> dict[str, object]:
         """Nadir and height above WGS84, and the age of the set."""
