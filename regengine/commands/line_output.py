@@ -76,9 +76,8 @@ def work_through(
     import logging
 
     from regengine.io.console import configure_logging, show_progress, stop_on_signals
-    from regengine.runs.each_photo import answer_photos
-    from regengine.runs.ndjson import LineFile, hash_line_parameters
-    from regengine.runs.worker_processes import TeamOptions
+    from regengine.runs.lines import LineFile, answer_photos, hash_line_parameters
+    from regengine.runs.map_photos import TeamOptions
     from regengine.store.result import Answer, Reason
 
     out = None if run.out is None else Path(run.out)

@@ -29,7 +29,7 @@ def main(
     Examples: regengine merge shard1.h5 shard2.h5 shard3.h5 --out run.h5
               regengine merge tonight.h5 --out archive.h5 --grow
     """
-    from regengine.store.merge_stores import merge_stores
+    from regengine.store.writer import merge_stores
 
     taken, repeated = merge_stores(stores, out, grow=grow)
     frames = sum(taken.values())

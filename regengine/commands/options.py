@@ -32,7 +32,7 @@ from regengine.options import Time as AnyTime
 
 if TYPE_CHECKING:
     from regengine.maps.make import Listener
-    from regengine.runs.run_files import RunFiles
+    from regengine.runs.run_inputs import RunFiles
 
 # What is typed for the wider types that Python takes
 TYPED: dict[Any, Any] = {

@@ -56,9 +56,9 @@ def main(
         stop_on_signals,
     )
     from regengine.io.plain import format_count
+    from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
-    from regengine.runs.run_files import find_run_files
-    from regengine.runs.worker_processes import TeamOptions
+    from regengine.runs.run_inputs import find_run_files
     from regengine.store.result import Reason
 
     configure = partial(configure_logging, quiet=quiet, as_json=False)

@@ -45,7 +45,7 @@ def main(
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile import load_profiles
-    from regengine.runs.run_files import find_run_files
+    from regengine.runs.run_inputs import find_run_files
     from regengine.studies.radiometry.run import RadiometryOptions, measure_chosen
 
     verdicts = common.parse_verdicts(verdict)

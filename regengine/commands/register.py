@@ -79,10 +79,8 @@ def main(
         return
     untried: list[str] = []  # why photos could not even be tried
 
-    width = output_width()
-
     def report(result: FrameResult) -> None:
-        say(record_line(result) if output.as_json else table_line(result, width=width))
+        say(record_line(result) if output.as_json else table_line(result, width=output_width()))
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     try:
@@ -92,7 +90,7 @@ def main(
             show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                say(table_header(width))
+                say(table_header(output_width()))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
@@ -118,7 +116,7 @@ def tidy_arguments(arguments: list[str]) -> list[str]:
 
 
 def _tell(
-    summary: BatchSummary, problems: tuple[Problem, ...], run: RegisterRun, *, advise: bool
+    summary: BatchSummary, problems: list[Problem], run: RegisterRun, *, advise: bool
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
@@ -165,4 +163,4 @@ def _tell(
             ways.append(f"open them in QGIS with regengine export {store} --format {way}")
         log.info("Next: %s", "; ".join(ways))
     for problem in problems:
-        log.warning("%s", problem.text)
+        log.warning("%s", problem["text"])

@@ -10,8 +10,6 @@ import typer
 from regengine.commands.options import Json, Quiet, StoreFile
 from regengine.io.plain import format_count
 
-PAGE_ENDINGS = (".html", ".htm")
-
 
 def main(
     store: StoreFile,
@@ -24,9 +22,6 @@ def main(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of overlays by register --overlay, to link to."),
     ] = None,
-    frames: Annotated[
-        int, typer.Option(min=0, help="Maximum number of photos listed on the page.")
-    ] = 10_000,
     thumbnails: Annotated[
         int, typer.Option(min=0, help="Maximum number of photos shown on the page.")
     ] = 300,
@@ -43,6 +38,8 @@ def main(
     """
     import json
 
+    from regengine.errors import ConfigError
+    from regengine.io.atomic import check_new_file
     from regengine.io.console import print_data, say, show_progress
     from regengine.io.html import write_page
     from regengine.pages.report.report import collect_store, report_page
@@ -50,8 +47,14 @@ def main(
 
     page = out or (None if as_json else Path("report.html"))
     if page is not None:
-        check_out(page, overlay)
-    figures, listed = collect_store(store, 0 if page is None else frames)
+        # Before the store is read
+        check_new_file(page, (".html", ".htm"), force=True)
+        if overlay is not None and not overlay.is_dir():
+            raise ConfigError(
+                f"--overlay {overlay} is not a folder: name the one given to register --overlay."
+            )
+    # 10,000 photos make a page of 5 MB
+    figures, listed = collect_store(store, 0 if page is None else 10_000)
     if page is not None:
         most = min(thumbnails, len(listed))
         with show_progress(most, quiet=quiet, doing="reading photos") as advance:
@@ -65,25 +68,3 @@ def main(
             say(f"{page}: {told}", err=True)
     if as_json:
         print_data(json.dumps(figures, allow_nan=False))
-
-
-def check_out(page: Path, overlay: Path | None) -> None:
-    """See to it, before the store is read, that the page can be written."""
-    import os
-
-    from regengine.errors import ConfigError
-
-    if page.suffix.lower() not in PAGE_ENDINGS:
-        raise ConfigError(
-            f"--out {page}: the page's name must end in .html; nothing was written. To print only "
-            "the figures, use --json."
-        )
-    folder = page.absolute().parent
-    if page.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"--out {page} cannot be written: name a file in an existing, writable folder."
-        )
-    if overlay is not None and not overlay.is_dir():
-        raise ConfigError(
-            f"--overlay {overlay} is not a folder: name the one given to register --overlay."
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
@@ -69,15 +70,13 @@ def main(
     Examples: regengine review run.h5
               regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
     """
-    import json
-
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
     from regengine.maps.at_hand import choose_element_sets, choose_maps
-    from regengine.runs.run_files import find_run_files
+    from regengine.runs.run_inputs import find_run_files
 
     need("The review page", "fastapi", "uvicorn")
-    from regengine.pages.review.server import ServerOptions, open_review, serve
+    from regengine.pages.review.server import open_review, serve
 
     made_with = find_run_files(store)
     given = {"--lights": lights, "--streets": streets, "--day": day}
@@ -101,4 +100,4 @@ def main(
         readonly=readonly,
         layers=layer or (),
     ) as context:
-        serve(context, ServerOptions(host=host, port=port, browser=browser), started)
+        serve(context, started, host=host, port=port, browser=browser)

@@ -88,16 +88,13 @@ def _select(
     store: Path, verdict: str, reviewed: bool, where: str | None, sort: str | None
 ) -> tuple[Iterator[StoredFrame], list[int] | None]:
     """Frames that are asked for in the store's order, and their numbers in the order asked for."""
-    import numpy as np
-
     from regengine.frames.select import FrameChoice, choose, sort_numbers
-    from regengine.store.read import iter_frames_numbered
+    from regengine.store.read import iter_frames
 
     verdicts = common.parse_verdicts(verdict, with_rejected=True)
     choice = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
     chosen = choose(store, choice)
-    numbers = np.array(chosen.numbers, dtype=np.int64)
-    frames = iter_frames_numbered(store, numbers, hypotheses=True)
+    frames = iter_frames(store, chosen.numbers)
     return frames, None if sort is None else sort_numbers(chosen, sort)
 
 

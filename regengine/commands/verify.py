@@ -33,12 +33,12 @@ def main(
             "sound": not problems,
             "frames": n_frames,
             "unmerged_frames": n_unmerged,
-            "problems": [vars(one) | {"file": str(one.file)} for one in problems],
+            "problems": problems,
         }
         print_data(json.dumps(said))
     elif problems:
         for problem in problems:
-            say(problem.text)
+            say(problem["text"])
     else:
         unmerged = f", {n_unmerged:,} of them only in its journal" if n_unmerged else ""
         say(f"{store} is sound: {format_count(n_frames, 'frame')}{unmerged}.")

@@ -30,7 +30,7 @@ from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
-from regengine.store.read import read_frames_numbered
+from regengine.store.read import iter_frames
 from regengine.store.reviews import read_reviews
 
 # What is NULL asks for all; a degree of latitude has 110.5 km at the equator, and more elsewhere
@@ -213,7 +213,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str,
         try:
             if row["store"] not in reviews:
                 reviews[row["store"]] = read_reviews(store)
-            found = read_frames_numbered(store, [row["frame_index"]])
+            found = list(iter_frames(store, [row["frame_index"]]))
             if len(found) != 1 or found[0].result.sha256 != row["sha256"]:
                 raise StoreError(
                     f"{store} no longer has the frame that the catalogue lists: build the "

@@ -20,7 +20,7 @@ from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.record_values import wrap_lon
 from regengine.registration.points.solve_points import solve
-from regengine.store.read import find_frames, iter_blocks, read_frames_numbered
+from regengine.store.read import find_frames, iter_blocks, iter_frames
 from regengine.store.result import FrameResult, ReviewedPoint
 from regengine.store.reviews import (
     FOLLOWS_PX,
@@ -366,7 +366,7 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
                 f"{store} has {many} named {photo}: name the frame with --frame, one file at a "
                 "time."
             )
-        stored[photo] = read_frames_numbered(store, numbers)[0]
+        (stored[photo],) = iter_frames(store, numbers)
     return stored
 
 

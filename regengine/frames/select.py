@@ -16,13 +16,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from regengine.errors import ConfigError
 from regengine.frames.columns import FRAME_COLUMNS
 from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
-from regengine.store.read import find_frames, iter_blocks, iter_frames_numbered
+from regengine.store.read import find_frames, iter_blocks, iter_frames
 from regengine.store.result import Reviewed
 from regengine.store.reviews import apply_review, read_reviews
 from regengine.store.rows import dict_rows
@@ -232,7 +230,7 @@ class Chosen:
         return place < len(self.numbers) and self.numbers[place] == number
 
     def _frames(self) -> Iterator[ExportFrame]:
-        for stored in iter_frames_numbered(self.store, np.array(self.numbers, dtype=np.int64)):
+        for stored in iter_frames(self.store, self.numbers, hypotheses=False):
             frame = replace(make_engine_frame(stored, self.store), photos=self.folder)
             yield with_review(frame, self.reviews.get(stored.frame_index))
 

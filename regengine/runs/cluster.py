@@ -20,10 +20,9 @@ from regengine.errors import ClusterError, ConfigError, RegengineError
 from regengine.io.extras import make_missing_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
-from regengine.runs.map_photos import LostError
+from regengine.runs.map_photos import TICK_S, Executor, LostError, limit_threads
 from regengine.runs.plan import Task, describe_failure
 from regengine.runs.run import make_failed_result
-from regengine.runs.worker_processes import TICK_S, limit_threads
 from regengine.store.result import FrameResult, Reason
 
 if TYPE_CHECKING:
@@ -34,14 +33,11 @@ ANSWERED_S = 5.0  # for the first answer: a port at which anything else listens 
 SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
-STOP_S = 5.0  # for the stop signal to reach the workers
 GATHER_S = 30.0  # for a result to be transferred over the network
-# Photos queued in addition to those in progress: an adaptive cluster starts workers for them
-WAITING = 2
 
 
-class ClusterWorkers:
-    """Workers of a Dask cluster, one task per photo; see `regengine.runs.map_photos.Executor`.
+class ClusterWorkers(Executor[Task, FrameResult]):
+    """Workers of a Dask cluster, one task per photo.
 
     The scheduler repeats a task whose worker is lost, and gives the task up after several losses.
     The task is then tried once more while nothing else runs, because another photo may have crashed
@@ -77,7 +73,9 @@ class ClusterWorkers:
     @property
     def slots(self) -> int:
         """Two photos per worker, and a few more in the queue."""
-        return 2 * self._count_workers() + WAITING
+        # Photos queued in addition to those in progress: an adaptive cluster starts workers for
+        # them
+        return 2 * self._count_workers() + 2
 
     def submit(self, task: Task) -> Future:
         """Submit a photo to the scheduler."""
@@ -129,7 +127,8 @@ class ClusterWorkers:
         self._is_stopped = True
         # A worker that hangs does not receive the signal
         with cluster_errors(), suppress(TimeoutError):
-            self._client.run(stop_run, self._run, on_error="ignore", callback_timeout=STOP_S)
+            # 5 s for the stop signal to reach the workers
+            self._client.run(stop_run, self._run, on_error="ignore", callback_timeout=5.0)
             if not self._count_workers():  # no worker will ever begin the queued photos
                 self._client.cancel(list(self._running))
 
@@ -198,20 +197,22 @@ def check_scheduler(scheduler: str) -> None:
         async with rpc(scheduler, timeout=ANSWERED_S, connection_args=connection) as remote:
             return await remote.identity()
 
+    cause: BaseException | None = None
     try:
         kind = call_within(ANSWERED_S + 1.0, lambda: asyncio.run(ask()))["type"]
+        if kind == "Scheduler":
+            return
+        why = f"a {kind} of Dask answers there"
     except TimeoutError as error:
-        why = f"no answer within {ANSWERED_S:.0f} s"
-        raise make_no_scheduler_error(scheduler, why) from error
+        cause, why = error, f"no answer within {ANSWERED_S:.0f} s"
     except (OSError, ValueError, TypeError, ImportError) as error:
-        reason: BaseException = error
-        while isinstance(reason.__cause__, Exception):  # such as a refused connection
-            reason = reason.__cause__
-        raise make_no_scheduler_error(scheduler, describe_exception(reason)) from error
+        cause = error
+        while isinstance(cause.__cause__, Exception):  # such as a refused connection
+            cause = cause.__cause__
+        why = describe_exception(cause)
     except Exception as error:  # whatever reading another program's words leads to
-        raise make_no_scheduler_error(scheduler, "another program answers there") from error
-    if kind != "Scheduler":
-        raise make_no_scheduler_error(scheduler, f"a {kind} of Dask answers there")
+        cause, why = error, "another program answers there"
+    raise make_no_scheduler_error(scheduler, why) from cause
 
 
 def make_no_scheduler_error(scheduler: str, why: str) -> ClusterError:

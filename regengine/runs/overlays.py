@@ -8,23 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from regengine.errors import FrameError
-from regengine.runs.map_photos import map_photos
+from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
 from regengine.runs.plan import compute_file_sha256, describe_failure
-from regengine.runs.run_files import RunFiles, find_settings_files
-from regengine.runs.worker_processes import TeamOptions, start_executor
+from regengine.runs.run_inputs import RunFiles, find_settings_files
 from regengine.store.file import photo_file
-from regengine.store.read import iter_blocks, iter_frames_numbered
+from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
-
-CLOCK_S = 2.0  # the store rounds times to seconds, and a result is stored with a short delay
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +46,13 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
         if result.solved is not None:
             maps = drawing.maps
             reference = map_of_kind(result.reference_kind, maps.lights, maps.streets, maps.day)
-        photo = find_photo(result, drawing.photos)
+        hashes = {compute_file_sha256(path): path for path in drawing.photos}
+        photo = hashes.get(result.sha256)
+        if photo is None or not result.sha256:
+            raise FrameError(
+                f"{result.path} is missing or has changed: put it back or beside the store, or "
+                "name the folder where it is now with --photos"
+            )
         return write_overlay(result, photo, reference, folder, hashed=hashed)
     except Exception as error:  # a photo or map that fails affects only its own overlay
         return describe_failure(Path(result.path), error)
@@ -65,34 +65,24 @@ def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
     path = overlay_path(stored.result, folder, hashed=hashed)
     try:
         made_s = datetime.fromisoformat(stored.processed_utc).timestamp()
-        return path.stat().st_mtime >= made_s - stored.result.seconds - CLOCK_S
+        # 2 s: the store rounds times to seconds, and a result is stored with a short delay
+        return path.stat().st_mtime >= made_s - stored.result.seconds - 2.0
     except (OSError, ValueError):
         return False
-
-
-def find_photo(result: FrameResult, photos: Iterable[Path]) -> Path:
-    """Return the photo of a result among files; FrameError if it is not among them."""
-    for path in photos:
-        if result.sha256 and compute_file_sha256(path) == result.sha256:
-            return path
-    raise FrameError(
-        f"{result.path} is missing or has changed: put it back or beside the store, or name the "
-        "folder where it is now with --photos"
-    )
 
 
 def list_stored_drawings(
     store: Path,
     numbers: Sequence[int],
-    maps: Mapping[str, tuple[Path, ...]] = MappingProxyType({}),
-    folder: Path | None = None,
+    maps: Mapping[str, tuple[Path, ...]],
+    folder: Path | None,
 ) -> Iterator[Drawing]:
     """List inputs of overlays of stored results: photos by stored path, maps of their run.
 
     ``maps`` replace the maps of their kind, ``lights``, ``streets`` or ``day``. Photos that have
     moved are searched for in ``folder``, too.
     """
-    for stored in iter_frames_numbered(store, np.array(numbers, dtype=np.int64)):
+    for stored in iter_frames(store, numbers, hypotheses=False):
         photo = photo_file(stored.result.path, store, stored.result.sha256, folder)
         yield Drawing(
             result=stored.result,

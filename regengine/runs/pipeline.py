@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from regengine.sky.stars.solve import StarAttitude
 
 
-# A photo that may be by day with such a probability is tried on a day map, which takes seconds
-MIN_BY_DAY_PROBABILITY = 0.01
 # What a photo without time and nadir needs besides
 NO_INDEX = (
     "Without them, a blind search needs an index of the map: make one with regengine lights "
@@ -98,7 +96,9 @@ def _register(
     shown, result = scene.in_place, None
     if (
         inputs.day
-        and sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > MIN_BY_DAY_PROBABILITY
+        # A photo that may be by day with such a probability is tried on a day map, which takes
+        # seconds
+        and sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > 0.01
     ):
         from regengine.registration.register_on_day import register_on_day
 

@@ -1,18 +1,21 @@
-"""Decide which photos are processed, and assign their frame numbers."""
+"""Decide which photos are processed, and assign their frame numbers.
+
+A stored result is reused if it was made with the same settings: options, version, and files by name
+and content. They are those of `regengine.runs.register.collect_settings`.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
+from typing import Any, TypeVar
 
 from regengine.errors import RegengineError, is_short_of_memory
 from regengine.io.checksums import compute_sha256
@@ -20,17 +23,9 @@ from regengine.io.extras import is_missing, make_missing_error
 from regengine.io.plain import make_printable
 from regengine.io.urls import Url
 from regengine.registration.priors import NeighbourPrior
-from regengine.runs.same_settings import RunSettings
-from regengine.store.read import (
-    frame_identity,
-    identity_key,
-    is_there,
-    iter_blocks,
-    iter_frames,
-    iter_frames_numbered,
-)
+from regengine.store.read import frame_identity, identity_key, is_there, iter_blocks
 from regengine.store.result import Reason
-from regengine.store.rows import StoredFrame, values_of
+from regengine.store.rows import StoredFrame, dict_rows
 from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
@@ -38,7 +33,24 @@ from regengine.store.writer import StoreWriter
 ALONE, AGAIN = 1, 3
 # Failures that cost minutes each time, and recur unless memory or the time limit is raised
 COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
+MAX_DIFFERENCES = 3  # of settings, listed in a message
 FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Settings that the results of a run depend on, except the photo.
+
+    Attributes
+    ----------
+    parameters : str
+        The settings as a JSON object.
+    sha256 : str
+        Hash of the settings; results with the same hash were made with the same settings.
+    """
+
+    parameters: str
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +107,8 @@ def plan(
     """Yield photos in order, each with its stored result if that result is reused.
 
     A frame is identified by content and file name. Its stored result is reused if it was made with
-    the same settings; see `list_reasons_to_redo_stored`. Otherwise the frame is processed again and
-    its result replaces the stored one. A photo that is given twice (two copies of the same name) is
+    the same settings; see `list_reasons_to_redo`. Otherwise the frame is processed again and its
+    result replaces the stored one. A photo that is given twice (two copies of the same name) is
     processed once. New frames first take the numbers that a killed run left free, then higher ones.
     A resumed run therefore numbers its photos like an uninterrupted run.
     """
@@ -109,7 +121,7 @@ def plan(
         stands = (
             stored is not None
             and resume
-            and not list_reasons_to_redo_stored(stored, settings, retry)
+            and is_reusable(stored, settings, retry)
             and stored.result.sha256 == task.sha256  # was unreadable, is now readable
         )
         if not is_repeated:
@@ -119,37 +131,80 @@ def plan(
             discard(task.path)
 
 
+def is_reusable(stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()) -> bool:
+    """Whether a stored result stands with these settings; see `list_reasons_to_redo`."""
+    result = stored.result
+    codes = [reason.code for reason in result.reasons]
+    made_with = RunSettings(parameters=stored.parameters, sha256=stored.parameters_sha256)
+    return not list_reasons_to_redo(result.verdict, codes, made_with, settings, retry)
+
+
 def list_reasons_to_redo(
     verdict: str,
-    differences: tuple[str, ...],
+    codes: Collection[str],
+    made_with: RunSettings,
+    settings: RunSettings,
     retry: Collection[str] = (),
-    *,
-    may_have_passed: bool = False,
 ) -> tuple[str, ...]:
-    """List the reasons to process a photo again despite a result of an earlier run.
+    """List the reasons to process a photo again despite a stored result; empty if it is reused.
 
-    The list is empty if the result is reused. ``differences`` are differences of settings.
-    ``retry`` lists the verdicts that are processed again in any case. ``may_have_passed`` is true
-    if the cause of a failure may no longer exist.
+    Verdicts of ``retry`` are processed again in any case, and failed photos, because the cause may
+    no longer exist. Failures with one of the ``codes`` that cost minutes each time are an
+    exception: a resumed run must not begin with hours of them.
     """
     if verdict in retry:
         return (f"--retry {verdict}",)
-    return ("failed in an earlier run",) if may_have_passed else differences
+    if verdict == "failed" and not COSTLY & set(codes):
+        return ("failed in an earlier run",)
+    if made_with.sha256 == settings.sha256:
+        return ()
+    return describe_differences(made_with.parameters, settings.parameters)
 
 
-def list_reasons_to_redo_stored(
-    stored: StoredFrame, settings: RunSettings, retry: Collection[str] = ()
-) -> tuple[str, ...]:
-    """List the reasons to process a photo again despite its stored result and these settings.
+@lru_cache(maxsize=64)  # keyed by settings of runs, not by photos
+def describe_differences(was: str, now: str) -> tuple[str, ...]:
+    """Describe the differences of settings, JSON objects; files differ by name or content."""
+    before, after = (_flatten_settings(text) for text in (was, now))
+    told = []
+    for name in {**before, **after}:
+        old, new = before.get(name), after.get(name)
+        if old != new:
+            old_text, new_text = _format_setting(old), _format_setting(new)
+            same = old_text == new_text  # files of the same name
+            told.append(f"{name} {new_text}{' changed' if same else f', was {old_text}'}")
+    if len(told) > MAX_DIFFERENCES:
+        more = f"{len(told) - MAX_DIFFERENCES} more settings"
+        told = [*told[:MAX_DIFFERENCES], more]
+    return tuple(told) or ("other settings",)
 
-    Failed photos are processed again, because the cause may no longer exist. Failures that cost
-    minutes each time are an exception: a resumed run must not begin with hours of them. ``retry``
-    processes these again. See `list_reasons_to_redo`.
-    """
-    result = stored.result
-    passing = result.verdict == "failed" and not any(r.code in COSTLY for r in result.reasons)
-    differences = settings.differences(stored)
-    return list_reasons_to_redo(result.verdict, differences, retry, may_have_passed=passing)
+
+def _flatten_settings(text: str) -> dict[str, Any]:
+    """Return nested settings by dotted name; files are pairs of name and content, without paths."""
+
+    def flatten(value: Any, name: str) -> dict[str, Any]:
+        if isinstance(value, list):
+            return {name: [one for item in value for one in flatten(item, name).values()]}
+        if not isinstance(value, dict):
+            return {name: value}
+        if "fingerprint" in value:
+            return {name: (value.get("name"), value["fingerprint"])}
+        flat: dict[str, Any] = {}
+        for key, one in value.items():
+            flat |= flatten(one, f"{name}.{key}" if name else str(key))
+        return flat
+
+    try:
+        return flatten(json.loads(text), "")
+    except ValueError:
+        return {"settings": text}
+
+
+def _format_setting(value: Any) -> str:
+    """Shorten a setting for a message; a file is given by its name."""
+    if isinstance(value, list):
+        return ", ".join(map(_format_setting, value)) or "none"
+    text = str(value[0] if isinstance(value, tuple) else "none" if value is None else value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def compute_file_sha256(path: Path) -> str:
@@ -160,67 +215,45 @@ def compute_file_sha256(path: Path) -> str:
         return ""
 
 
-def read_stored_verdicts(
+def compare_with_store(
     photos: Sequence[Path | Url],
     store: Path,
     *,
     settings: RunSettings,
     retry: Collection[str] = (),
-) -> dict[Path | Url, str]:
-    """Return the verdicts of photos that a run can reuse; the store is not opened for writing.
+    read_photos: bool = False,
+) -> Iterator[tuple[Path | Url, str, tuple[str, ...]]]:
+    """Yield photos that have stored results, with verdict and the reasons to process them again.
 
-    A URL is identified by itself, a file by its content and name. The store need not exist. Raises
-    StoreError if the store cannot be read.
+    A URL is identified by itself; a file by its path, or by its name if it was moved, or with
+    ``read_photos`` by its content and name. The store need not exist, and is not opened for
+    writing. Raises StoreError if it cannot be read.
     """
     if not is_there(store):
-        return {}
-    wanted: dict[object, Path | Url] = {
-        str(photo)
-        if isinstance(photo, Url)
-        else frame_identity(str(photo), compute_file_sha256(photo)): photo
-        for photo in photos
-    }
-    found: dict[Path | Url, str] = {}
-    for stored in iter_frames(store):
-        result = stored.result
-        path = wanted.get(frame_identity(result.path, result.sha256))
-        path = path or (wanted.get(result.path) if result.sha256 else None)
-        if path is not None and not list_reasons_to_redo_stored(stored, settings, retry):
-            found[path] = stored.result.verdict
-    return found
-
-
-def count_reasons_to_redo(
-    photos: Sequence[Path | Url],
-    store: Path,
-    *,
-    settings: RunSettings,
-    retry: Collection[str] = (),
-) -> Counter[str]:
-    """Count the reasons why stored results of photos cannot be reused with these settings.
-
-    Photos are identified by their paths, or by their names if they were moved. No photo is read.
-    Raises StoreError if the store cannot be read.
-    """
-    why: Counter[str] = Counter()
-    if not is_there(store):
-        return why
-    paths = {make_printable(str(photo)) for photo in photos}
-    names = {os.path.basename(path) for path in paths}
-    columns = ("frames/path", "frames/verdict", "provenance/parameters_sha256")
-    doubtful: list[int] = []
-    for tables in iter_blocks(store, select(*columns)):
-        frames, made = tables["frames"], tables["provenance"]
-        texts = map(values_of, (frames["path"], frames["verdict"], made["parameters_sha256"]))
-        rows = zip(frames["frame_index"].tolist(), *texts, strict=True)
-        for number, path, verdict, sha256 in rows:
-            given = path in paths or (os.path.basename(path) in names and not os.path.exists(path))
-            if given and (sha256 != settings.sha256 or verdict == "failed" or verdict in retry):
-                doubtful.append(number)
-    for stored in iter_frames_numbered(store, np.array(doubtful, dtype=np.int64)):
-        if reasons := list_reasons_to_redo_stored(stored, settings, retry):
-            why["; ".join(reasons)] += 1
-    return why
+        return
+    known: dict[object, Path | Url] = {}
+    for photo in photos:
+        path = make_printable(str(photo))
+        if read_photos and isinstance(photo, Path):
+            known[frame_identity(path, compute_file_sha256(photo))] = photo
+        else:
+            known[path] = photo
+            known.setdefault(("moved", os.path.basename(path)), photo)
+    columns = ("frames/path", "frames/sha256", "frames/verdict", "frames/reasons")
+    made = ("provenance/parameters", "provenance/parameters_sha256")
+    for tables in iter_blocks(store, select(*columns, *made)):
+        for row in dict_rows(tables["provenance"] | tables["frames"]):
+            path, sha256 = row["path"], row["sha256"]
+            found = known.get(frame_identity(path, sha256)) or known.get(path)
+            if found is None and not read_photos and not os.path.exists(path):
+                found = known.get(("moved", os.path.basename(path)))
+            if found is not None:
+                made_with = RunSettings(
+                    parameters=row["parameters"], sha256=row["parameters_sha256"]
+                )
+                codes = row["reasons"].split(",")
+                why = list_reasons_to_redo(row["verdict"], codes, made_with, settings, retry)
+                yield found, row["verdict"], why
 
 
 def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
 from regengine.io.checksums import fingerprint
@@ -31,13 +29,11 @@ from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
 from regengine.registration.priors import NeighbourPrior
 from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
-from regengine.runs.plan import count_reasons_to_redo, read_stored_verdicts
+from regengine.runs.plan import RunSettings, compare_with_store
 from regengine.runs.remote import provide_photos
 from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
-from regengine.runs.run_files import RunFiles
-from regengine.runs.run_inputs import RunInputs
-from regengine.runs.same_settings import RunSettings
-from regengine.store.read import iter_frames_numbered
+from regengine.runs.run_inputs import RunFiles, RunInputs
+from regengine.store.read import iter_frames
 from regengine.store.records import degrees_text
 from regengine.store.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
@@ -69,13 +65,9 @@ class RegisterRun:
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
         """Yield what `start` would do, one line per photo; decode, fetch and write nothing."""
-        stored = {}
+        stored: dict[Path | Url, str] = {}
         if self.resume:
-            settings = collect_settings(self.inputs)
-            self._tell_again(settings)
-            stored = read_stored_verdicts(
-                self.photos, self.store, settings=settings, retry=self.retry
-            )
+            stored = self._read_stored(collect_settings(self.inputs), read_photos=True)
         _, tles, records = self.inputs.open()
         for photo in self.photos:
             known = _preview(photo, self.inputs, tles, records, stored.get(photo))
@@ -99,7 +91,7 @@ class RegisterRun:
         """
         settings = collect_settings(self.inputs)
         if self.resume:
-            self._tell_again(settings)
+            self._read_stored(settings)
         # A time that the user gave for all photos does not determine their clock errors
         neighbours = (
             self.inputs.neighbours and self.inputs.tle and self.inputs.frame.time_utc is None
@@ -141,13 +133,25 @@ class RegisterRun:
             self._draw_taken(summary, options)
         return summary
 
-    def _tell_again(self, settings: RunSettings) -> None:
-        """Log which stored photos are processed again, and why."""
-        why = count_reasons_to_redo(self.photos, self.store, settings=settings, retry=self.retry)
-        if why:
-            told = ", ".join(f"{reason} ({count:,})" for reason, count in why.most_common())
-            many = format_count(why.total(), "stored photo", "stored photos")
+    def _read_stored(
+        self, settings: RunSettings, *, read_photos: bool = False
+    ) -> dict[Path | Url, str]:
+        """Return the verdicts of stored results that stand; log why others are made again."""
+        stands: dict[Path | Url, str] = {}
+        again: Counter[str] = Counter()
+        known = compare_with_store(
+            self.photos, self.store, settings=settings, retry=self.retry, read_photos=read_photos
+        )
+        for photo, verdict, reasons in known:
+            if reasons:
+                again["; ".join(reasons)] += 1
+            else:
+                stands[photo] = verdict
+        if again:
+            told = ", ".join(f"{reason} ({count:,})" for reason, count in again.most_common())
+            many = format_count(again.total(), "stored photo", "stored photos")
             logging.getLogger("regengine").info("%s processed again: %s", many, told)
+        return stands
 
     def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
         """Draw missing overlays of results that were reused from the store."""
@@ -162,8 +166,7 @@ class RegisterRun:
                 given[photo.name].append(photo)
 
         def drawings() -> Iterator[Drawing]:
-            numbers = np.unique(np.array(summary.taken, np.int64))
-            for stored in iter_frames_numbered(self.store, numbers):
+            for stored in iter_frames(self.store, summary.taken, hypotheses=False):
                 result = stored.result
                 if result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed):
                     photos = tuple(given[Path(result.path).name])
@@ -220,7 +223,7 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     text = json.dumps(settings, sort_keys=True, default=str)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
-    # With their paths, by which `regengine.runs.run_files.find_run_files` finds them again
+    # With their paths, by which `regengine.runs.run_inputs.find_run_files` finds them again
     for kind, paths in files.items():
         settings[kind] = [_describe_file(path) | {"path": str(path.absolute())} for path in paths]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,11 +22,10 @@ from regengine.io.urls import Url, file_name, is_url, parse_scheme
 from regengine.maps.at_hand import identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.discover import find_photos, is_there, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
-from regengine.runs.plan import Task, list_reasons_to_redo_stored
-from regengine.runs.run import BatchOptions
+from regengine.runs.plan import Task, is_reusable
+from regengine.runs.run import BatchOptions, Planned
 from regengine.store.file import StoreFile
 from regengine.store.result import Reason
-from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
@@ -164,138 +162,108 @@ def provide_photos(
 ) -> Iterator[tuple[Iterable[Path | Task], BatchOptions]]:
     """Provide photos, and options for them, as `regengine.runs.run.run_batch` takes them.
 
-    A URL is not downloaded again if the open store has its result with the same settings. Raises
-    StoreError if the store is damaged.
+    URLs are replaced by local copies, which are deleted after use. A URL is not downloaded if the
+    open store has its result with the same settings. Photos of the archive are downloaded into the
+    data folder, where they stay. Raises StoreError if the store is damaged.
     """
-    paths = [photo for photo in photos if isinstance(photo, Path)]
-    if len(paths) == len(photos) and not any(map(identify_frame_to_fetch, paths)):
-        yield paths, options
+    # By the path of a task that was made from a stored result
+    urls = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
+    archive: ArchivePhotos | None = None
+    if any(map(identify_frame_to_fetch, photos)):
+        from regengine.photo.archive.download import ArchivePhotos
+
+        archive = ArchivePhotos()
+    elif not urls:
+        yield [photo for photo in photos if isinstance(photo, Path)], options
         return
     known = read_stored_urls(writer.path) if options.resume else {}
+    numbers = count()
 
-    def done(url: str) -> str | None:
-        sha256 = known.get(url)
-        stored = None if sha256 is None else writer.frames.find(url, sha256)
-        if stored is None or list_reasons_to_redo_stored(stored, options.settings, options.retry):
+    def find_hash(url: Url) -> str | None:
+        """Return the hash of a URL's content if its stored result is reused."""
+        sha256 = known.get(str(url))
+        stored = None if sha256 is None else writer.frames.find(str(url), sha256)
+        stands = stored is not None and is_reusable(stored, options.settings, options.retry)
+        return sha256 if stands else None
+
+    def locate_copy(url: Url) -> Path:
+        return Path(folder) / f"{next(numbers):06d}" / file_name(url.address)
+
+    def begin(photo: Path | Url | None) -> Future[Task] | None:
+        if photo is None:
             return None
-        return sha256
+        place = locate_copy(photo) if isinstance(photo, Url) else photo
+        return fetchers.submit(_fetch_photo, photo, place, archive)
+
+    def provide() -> Iterator[Path | Task]:
+        def select_missing(photo: Path | Url) -> Path | Url | None:
+            if isinstance(photo, Url):
+                return photo if find_hash(photo) is None else None
+            return None if identify_frame_to_fetch(photo) is None else photo
+
+        for photo, task in _fetch_ahead((one, begin(select_missing(one))) for one in photos):
+            if task is not None:
+                yield task
+            elif isinstance(photo, Url):
+                place, sha256 = locate_copy(photo), find_hash(photo)
+                yield Task(path=place, given_as=str(photo), sha256=sha256)
+            else:
+                yield photo
+
+    def provide_again(items: Iterator[Planned]) -> Iterator[Planned]:
+        """Yield tasks of a second search; download the deleted copies again."""
+        begun = (
+            ((task, stored), None if stored is not None else begin(urls.get(task.path)))
+            for task, stored in items
+        )
+        for (task, stored), copy in _fetch_ahead(begun):
+            if copy is not None:
+                task = replace(task, path=copy.path, given_as=copy.given_as, failure=copy.failure)
+            yield task, stored
 
     with (
         tempfile.TemporaryDirectory(prefix="regengine-", ignore_cleanup_errors=True) as folder,
         ThreadPoolExecutor(AHEAD) as fetchers,
     ):
-        remote = RemotePhotos(photos, Path(folder), done, fetchers)
         try:
-            yield remote, replace(options, again=remote.again)
+            yield provide(), replace(options, again=provide_again)
         finally:
             fetchers.shutdown(wait=False, cancel_futures=True)
 
 
-class RemotePhotos:
-    """Iterates over photos like a list of paths; URLs are replaced by local copies.
-
-    Photos of the archive are downloaded into the data folder, where they stay.
-
-    The caller creates and deletes ``folder``, which contains the copies. ``done`` takes a URL as
-    written in records. It returns the hash of its content if the store has a reusable result, so
-    that no download is necessary; otherwise None.
-    """
-
-    def __init__(
-        self,
-        photos: Sequence[Path | Url],
-        folder: Path,
-        done: Callable[[str], str | None],
-        fetchers: Executor,
-    ) -> None:
-        self._photos = photos
-        self._fetchers = fetchers
-        self._folder = folder
-        self._done = done
-        self._numbers = count()
-        # By the path of a task that was made from a stored result
-        self._by_path = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
-
-    def __iter__(self) -> Iterator[Path | Task]:
-        for photo, source in self._ahead(self._photos, self._select_wanted):
-            if source is not None:
-                yield source
-            elif isinstance(photo, Url):
-                sha256 = self._done(str(photo))
-                yield Task(path=self._place(photo), given_as=str(photo), sha256=sha256)
-            else:
-                yield photo
-
-    def again(
-        self, items: Iterator[tuple[Task, StoredFrame | None]]
-    ) -> Iterator[tuple[Task, StoredFrame | None]]:
-        """Yield tasks of a second search; download the deleted copies again."""
-
-        def wanted(item: tuple[Task, StoredFrame | None]) -> Path | Url | None:
-            task, stored = item
-            return self._by_path.get(task.path) if stored is None else None
-
-        for (task, stored), copy in self._ahead(items, wanted):
-            if copy is not None:
-                task = replace(task, path=copy.path, given_as=copy.given_as, failure=copy.failure)
-            yield task, stored
-
-    def _select_wanted(self, photo: Path | Url) -> Path | Url | None:
-        if isinstance(photo, Url):
-            return photo if self._done(str(photo)) is None else None
-        return photo if identify_frame_to_fetch(photo) is not None else None
-
-    def _ahead(
-        self, items: Iterable[Item], wanted: Callable[[Item], Path | Url | None]
-    ) -> Iterator[tuple[Item, Task | None]]:
-        """Yield the items in order, each with the task of its download, or None."""
-        waiting: deque[tuple[Item, Future[Task] | None]] = deque()
-        for item in items:
-            photo = wanted(item)
-            waiting.append((item, None if photo is None else self._begin(photo)))
-            if len(waiting) > AHEAD or waiting[0][1] is None:
-                first, fetched = waiting.popleft()
-                yield first, None if fetched is None else fetched.result()
-        for one, fetched in waiting:
-            yield one, None if fetched is None else fetched.result()
-
-    def _begin(self, photo: Path | Url) -> Future[Task]:
-        if isinstance(photo, Url):
-            return self._fetchers.submit(self._fetch, photo, self._place(photo))
-        return self._fetchers.submit(
-            _fetch_or_fail, photo, photo, partial(self._archive.fetch, photo)
-        )
-
-    def _place(self, url: Url) -> Path:
-        return self._folder / f"{next(self._numbers):06d}" / file_name(url.address)
-
-    def _fetch(self, url: Url, place: Path) -> Task:
-        # Imported here: runs without URLs need no client
-        from regengine.io.http import fetch
-
-        def copy() -> None:
-            place.parent.mkdir()
-            fetch(url.address, place)
-
-        return replace(_fetch_or_fail(url, place, copy), given_as=str(url))
-
-    @cached_property
-    def _archive(self) -> ArchivePhotos:
-        from regengine.photo.archive.download import ArchivePhotos
-
-        return ArchivePhotos()
+def _fetch_ahead(
+    items: Iterable[tuple[Item, Future[Task] | None]],
+) -> Iterator[tuple[Item, Task | None]]:
+    """Yield items in order, with the tasks of their downloads; `AHEAD` downloads are under way."""
+    waiting: deque[tuple[Item, Future[Task] | None]] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > AHEAD or waiting[0][1] is None:
+            first, fetched = waiting.popleft()
+            yield first, None if fetched is None else fetched.result()
+    for first, fetched in waiting:
+        yield first, None if fetched is None else fetched.result()
 
 
-def _fetch_or_fail(photo: Path | Url, place: Path, fetch: Callable[[], object]) -> Task:
+def _fetch_photo(photo: Path | Url, place: Path, archive: ArchivePhotos | None) -> Task:
     """Download a photo; return its task, with the reason if the download fails."""
+    task = Task(path=place, given_as=str(photo) if isinstance(photo, Url) else None)
     try:
-        fetch()
+        if isinstance(photo, Url):
+            # Imported here: runs without URLs need no client
+            from regengine.io.http import fetch
+
+            place.parent.mkdir()
+            fetch(photo.address, place)
+        else:
+            assert archive is not None
+            archive.fetch(photo)
     except FrameError as error:
-        return Task(path=place, failure=Reason(code=error.code, text=str(error)))
+        return replace(task, failure=Reason(code=error.code, text=str(error)))
     except OSError as error:
         text = f"{photo} cannot be downloaded to {place.parent} ({error.strerror})."
-        return Task(path=place, failure=Reason(code="unreadable", text=text))
-    return Task(path=place)
+        return replace(task, failure=Reason(code="unreadable", text=text))
+    return task
 
 
 def read_stored_urls(store: Path) -> dict[str, str]:

@@ -1,14 +1,20 @@
-"""Plan a batch of photos, process it, store the results, and report each stored result."""
+"""Plan a batch of photos, process it, store the results, and report each stored result.
+
+After the first search of all photos, those that were not accepted are searched once more. The prior
+of the second search comes from accepted photos of the same camera body, so that the results do not
+depend on the number of workers.
+"""
 
 from __future__ import annotations
 
 import time
 from array import array
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,11 +22,15 @@ from regengine.io.console import Advance
 from regengine.io.plain import make_printable
 from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
-from regengine.runs.map_photos import Executor, map_photos
-from regengine.runs.neighbours import SecondSearch
-from regengine.runs.plan import AGAIN, Task, describe_failure, discard, plan
-from regengine.runs.same_settings import RunSettings
-from regengine.runs.worker_processes import TeamOptions, start_executor
+from regengine.registration.priors import (
+    MAX_APART_S,
+    FrameFacts,
+    NeighbourPrior,
+    SolvedReference,
+    make_neighbour_prior,
+)
+from regengine.runs.map_photos import Executor, TeamOptions, map_photos, start_executor
+from regengine.runs.plan import AGAIN, RunSettings, Task, describe_failure, discard, plan
 from regengine.store.records import record_line
 from regengine.store.result import FrameResult, Reason
 from regengine.store.rows import StoredFrame
@@ -30,9 +40,11 @@ from regengine.store.writer import StoreWriter
 Process = Callable[..., FrameResult]
 Report = Callable[[FrameResult], None]
 # A photo, and its stored result if that result is reused
-Item = tuple[Task, StoredFrame | None]
+Planned = tuple[Task, StoredFrame | None]
 # Starts an executor for tasks; the function must not raise
 StartExecutor = Callable[[Callable[[Task], FrameResult]], Executor[Task, FrameResult]]
+# If nothing was searched, other photos do not help; a wrong clock may lead outside the map
+BEYOND_HELP = {"not_a_night_city_frame", "no_ephemeris"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +60,7 @@ class BatchOptions(TeamOptions):
     advance: Advance | None = None  # called when a photo is finished for the first time
     # Provides the copies of photos again for the tasks of the second search; None if photos are not
     # copies
-    again: Callable[[Iterator[Item]], Iterator[Item]] | None = None
+    again: Callable[[Iterator[Planned]], Iterator[Planned]] | None = None
     executor: StartExecutor | None = None  # where tasks run; default: worker processes
 
 
@@ -85,22 +97,10 @@ def run_batch(
     that a second search could still change. Raises StoreError if the store can no longer be
     written.
     """
-    summary = BatchSummary()
-    second = SecondSearch(writer) if options.neighbours else None
-    held: dict[int, str] = {}  # verdicts of stored frames that may still change
+    batch = _Batch(writer, options, report)
     n_begun = n_done = n_planned = 0
 
-    def report_safe(frames: Iterable[StoredFrame]) -> None:
-        """Report frames that are on disk, except those that may still change."""
-        for frame in frames:
-            if second is not None and second.may_change(frame.frame_index):
-                held[frame.frame_index] = frame.result.verdict
-            else:
-                held.pop(frame.frame_index, None)
-                summary.verdicts[frame.result.verdict] += 1
-                report(frame.result)
-
-    def count_begun(items: Iterator[Item]) -> Iterator[Item]:
+    def count_begun(items: Iterator[Planned]) -> Iterator[Planned]:
         """Pass on the items of a round; count them, and record when the round is exhausted."""
         nonlocal n_begun, n_planned
         for item in items:
@@ -108,79 +108,94 @@ def run_batch(
             yield item
         n_planned += 1
 
-    def store(task: Task, result: FrameResult) -> None:
-        """Pass the result of a processed photo to the writer."""
-        is_again = second is not None and task.search_pass == AGAIN
-        if second is not None and is_again:
-            result = second.settle(task, result)
-        frame = StoredFrame(
-            frame_index=task.frame_index,
-            result=result,
-            parameters=options.settings.parameters,
-            parameters_sha256=options.settings.sha256,
-            processed_utc=utc_now(),
-            search_pass=task.search_pass,
-            hints_sha256="" if task.hints is None else task.hints.sha256,
-        )
-        try:
-            writer.add(frame)
-        except Exception as error:  # a result that cannot be written fails its photo, not the run
-            if result.verdict == "failed":
-                raise
-            store(
-                task,
-                make_failed_result(
-                    task, describe_failure(task.path, error), seconds=result.seconds
-                ),
-            )
-            return
-        if not is_again and options.advance is not None:
-            options.advance(result.verdict)
-        if not is_again and second is not None:
-            second.note(frame)
-
-    def take_over(frame: StoredFrame) -> None:
-        """Count a frame whose stored result is reused."""
-        summary.taken.append(frame.frame_index)
-        if options.advance is not None:
-            options.advance(frame.result.verdict, resumed=True)
-        if second is not None:
-            second.note(frame)
-
-    function = partial(try_photo, process)
     start = options.executor or partial(start_executor, options=options)
     settings, resume, retry = options.settings, options.resume, options.retry
     rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
-    if second is not None:
-        again = second.plan()
+    if batch.second is not None:
+        again = batch.second.plan()
         rounds.append(again if options.again is None else options.again(again))
     try:
-        with closing(start(function)) as executor:
-            for is_second, items in enumerate(rounds):
+        with closing(start(partial(try_photo, process))) as executor:
+            for items in rounds:
                 with closing(map_photos(count_begun(items), executor, options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
                             n_done += 1
                             if isinstance(outcome, StoredFrame):
-                                if not is_second:
-                                    take_over(outcome)
-                                report_safe([outcome])
+                                batch.take_over(outcome, is_again=items is not rounds[0])
                                 continue
                             if isinstance(outcome, Reason):
                                 lost_s = options.limit_s if outcome.code == "timed_out" else 0.0
                                 outcome = make_failed_result(task, outcome, seconds=lost_s)
-                            store(task, outcome)
+                            batch.store(task, outcome)
                             if task.given_as is not None:
                                 discard(task.path)
-                        report_safe(writer.flush())
+                        batch.report_safe(writer.flush())
                 if options.stop():
                     break
     except KeyboardInterrupt:
-        summary.interrupted = True
-    report_safe(writer.flush())
-    summary.unsettled.update(held.values())
-    summary.interrupted |= n_planned < len(rounds) or n_done < n_begun
-    return summary
+        batch.summary.interrupted = True
+    batch.report_safe(writer.flush())
+    batch.summary.unsettled.update(batch.held.values())
+    batch.summary.interrupted |= n_planned < len(rounds) or n_done < n_begun
+    return batch.summary
+
+
+class _Batch:
+    """Stores the results of a batch, and reports those on disk that do not change any more."""
+
+    def __init__(self, writer: StoreWriter, options: BatchOptions, report: Report) -> None:
+        self.summary = BatchSummary()
+        self.second = SecondSearch(writer) if options.neighbours else None
+        self.held: dict[int, str] = {}  # verdicts of stored frames that may still change
+        self._writer, self._options, self._report = writer, options, report
+
+    def report_safe(self, frames: Iterable[StoredFrame]) -> None:
+        """Report frames that are on disk, except those that may still change."""
+        for frame in frames:
+            if self.second is not None and frame.frame_index in self.second.unsettled:
+                self.held[frame.frame_index] = frame.result.verdict
+            else:
+                self.held.pop(frame.frame_index, None)
+                self.summary.verdicts[frame.result.verdict] += 1
+                self._report(frame.result)
+
+    def take_over(self, frame: StoredFrame, *, is_again: bool) -> None:
+        """Report a frame whose stored result is reused, and count it the first time."""
+        if not is_again:
+            self.summary.taken.append(frame.frame_index)
+            if self._options.advance is not None:
+                self._options.advance(frame.result.verdict, resumed=True)
+            if self.second is not None:
+                self.second.note(frame)
+        self.report_safe([frame])
+
+    def store(self, task: Task, result: FrameResult) -> None:
+        """Pass the result of a processed photo to the writer."""
+        is_again = self.second is not None and task.search_pass == AGAIN
+        if self.second is not None and is_again:
+            result = self.second.settle(task, result)
+        frame = StoredFrame(
+            frame_index=task.frame_index,
+            result=result,
+            parameters=self._options.settings.parameters,
+            parameters_sha256=self._options.settings.sha256,
+            processed_utc=utc_now(),
+            search_pass=task.search_pass,
+            hints_sha256="" if task.hints is None else task.hints.sha256,
+        )
+        try:
+            self._writer.add(frame)
+        except Exception as error:  # a result that cannot be written fails its photo, not the run
+            if result.verdict == "failed":
+                raise
+            failure = describe_failure(task.path, error)
+            self.store(task, make_failed_result(task, failure, seconds=result.seconds))
+            return
+        if not is_again and self._options.advance is not None:
+            self._options.advance(result.verdict)
+        if not is_again and self.second is not None:
+            self.second.note(frame)
 
 
 def try_photo(process: Process, task: Task) -> FrameResult:
@@ -222,3 +237,81 @@ def rename_result(result: FrameResult, path: Path, shown: str) -> FrameResult:
         replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
     )
     return replace(result, path=given, reasons=reasons)
+
+
+class SecondSearch:
+    """Searches photos that were not accepted once more, with a prior from all accepted photos."""
+
+    def __init__(self, store: StoreWriter) -> None:
+        self._read = store.frames.frame
+        self.unsettled: set[int] = set()  # frames whose results are not final yet
+        self._references: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+        # 2 kB each
+        self._reference = lru_cache(maxsize=4096)(self._read_reference)
+
+    def note(self, stored: StoredFrame) -> None:
+        """Register a frame of the first search, or one that was stored before this run."""
+        facts = FrameFacts.from_record(stored.result)
+        if facts is None:
+            return
+        result = stored.result
+        searched = result.verdict in ("review", "no_match") and not BEYOND_HELP & {
+            reason.code for reason in result.reasons
+        }
+        if searched and result.nadir is not None and result.nadir.source == "tle":
+            self.unsettled.add(stored.frame_index)
+        elif stored.search_pass == AGAIN:  # it was not a reference in the run that searched it
+            return
+        elif SolvedReference.from_result(stored.result) is not None:
+            moment_s = facts.time_utc.timestamp()
+            self._references[facts.camera_body].append((moment_s, stored.frame_index))
+
+    def plan(self) -> Iterator[tuple[Task, StoredFrame | None]]:
+        """Yield the frames to search again, in frame order; all others must be stored by then.
+
+        A frame for which other photos provide no new information is not searched again. It is
+        yielded with its stored result.
+        """
+        for references in self._references.values():
+            references.sort()
+        for frame_index in sorted(self.unsettled):
+            stored = self._read(frame_index)
+            hints, result = self._hints(stored), stored.result
+            task = Task(frame_index=frame_index, path=Path(result.path), sha256=result.sha256)
+            if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
+                self.unsettled.discard(frame_index)
+                yield task, stored
+            else:
+                hints = replace(hints, first_probability=result.probability or 0.0)
+                yield replace(task, hints=hints, search_pass=AGAIN), None
+
+    def settle(self, task: Task, result: FrameResult) -> FrameResult:
+        """Return the result that is kept after a second search; the frame is final from now on."""
+        self.unsettled.discard(task.frame_index)
+        old = self._read(task.frame_index, detections=True).result
+        return choose_result(old, result)
+
+    def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
+        facts = FrameFacts.from_record(stored.result)
+        if facts is None:
+            return None
+        references = self._references[facts.camera_body]
+        moment_s = facts.time_utc.timestamp()
+        first = bisect_left(references, (moment_s - MAX_APART_S, -1))
+        last = bisect_right(references, (moment_s + MAX_APART_S, 1 << 62))
+        near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
+        # The nearest in time, at most half a day apart, in ascending frame order
+        # of 64: a time-lapse has thousands per day, and they agree
+        chosen = sorted(frame_index for _, frame_index in near[:64])
+        return make_neighbour_prior(facts, [self._reference(frame_index) for frame_index in chosen])
+
+    def _read_reference(self, frame_index: int) -> SolvedReference:
+        reference = SolvedReference.from_result(self._read(frame_index).result)
+        assert reference is not None  # it was a reference when it was registered
+        return reference
+
+
+def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
+    """Return the result that is kept after a second search, with the seconds of both."""
+    kept = new if new.replaces(old.probability or 0.0) else old
+    return replace(kept, seconds=old.seconds + new.seconds)

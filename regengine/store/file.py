@@ -40,10 +40,7 @@ DAMAGE = (
     OSError, LookupError, ValueError, RuntimeError, TypeError, AttributeError, ArithmeticError,
     MemoryError,
 )  # fmt: skip
-SEARCHED_BYTES = 1 << 20  # of a store: its attributes are written first, their heaps soon after
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time if chunks cannot be copied directly
-GROWN_BYTES = 1 << 22  # smaller files are rewritten as fast, and without unused space
-MAX_UNUSED = 1.25  # maximum ratio of file size to column size for a file that is extended
 
 
 def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: int) -> h5py.Dataset:
@@ -87,7 +84,8 @@ def open_store(path: Path) -> h5py.File:
     """
     try:
         with open_regular(path) as stream:
-            start = stream.read(SEARCHED_BYTES)
+            # The attributes of a store are written first, their heaps soon after
+            start = stream.read(1 << 20)
     except FrameError as error:
         raise StoreError(f"{error}.") from error
     except OSError as error:
@@ -111,11 +109,6 @@ def open_store(path: Path) -> h5py.File:
         file.close()
         raise
     return file
-
-
-def check(path: Path) -> None:
-    """Raise StoreError if an open file is not a store that this version can read."""
-    open_store(path).close()
 
 
 @contextmanager
@@ -290,7 +283,8 @@ class StoreFile:
                     return False
                 used += dataset.id.get_storage_size()
             return self.format_version == FORMAT_VERSION and (
-                GROWN_BYTES < self.path.stat().st_size < MAX_UNUSED * used
+                # Smaller files are rewritten as fast, and without unused space
+                1 << 22 < self.path.stat().st_size < 1.25 * used
             )
 
     def row_of(self, group: str, frame_index: int) -> int:

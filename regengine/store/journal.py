@@ -61,9 +61,9 @@ def encode_head(attributes: Mapping[str, str]) -> bytes:
 class JournalFile:
     """A journal open for reading, as of its opening; without a file it is empty.
 
-    ``frame_index`` are the ascending numbers of its frames, and ``attributes`` are those of the run
-    that wrote it. Damaged lines are skipped and reported. Raises StoreError if the file cannot be
-    read, is not a journal, or has a newer format.
+    ``frame_index`` are the ascending numbers of its frames, ``offsets`` those of their lines, and
+    ``attributes`` are those of the run that wrote it. Damaged lines are skipped and reported.
+    Raises StoreError if the file cannot be read, is not a journal, or has a newer format.
     """
 
     def __init__(self, path: Path) -> None:
@@ -72,7 +72,7 @@ class JournalFile:
         self.attributes: dict[str, str] = {}
         self.format_version = FORMAT_VERSION
         self.n_damaged = 0  # damaged lines
-        self._offsets: dict[int, int] = {}
+        self.offsets: dict[int, int] = {}
         self._stream: BufferedReader | None = None
         if not os.path.lexists(path):
             return
@@ -112,13 +112,13 @@ class JournalFile:
         while (line := stream.readline(LONGEST)).endswith(b"\n"):
             known = LINE.fullmatch(line)
             if known is not None and zlib.crc32(known[3]) == int(known[2]):
-                self._offsets[int(known[1])] = place
+                self.offsets[int(known[1])] = place
             elif place or not line.startswith(BEGINNING) or not self._take_head(line):
                 self.n_damaged += 1
             place += len(line)
         # An incomplete line can be the first line of a run that was killed
         is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
-        if is_foreign or (self.n_damaged and not self._offsets and not self.attributes):
+        if is_foreign or (self.n_damaged and not self.offsets and not self.attributes):
             raise StoreError(
                 f"{self.path} is not a journal of a regengine store and was not changed: move it "
                 "away, or name another store.",
@@ -130,7 +130,7 @@ class JournalFile:
                 self.path,
                 format_count(self.n_damaged, "damaged line", "damaged lines"),
             )
-        self.frame_index = np.array(sorted(self._offsets), np.int64)
+        self.frame_index = np.array(sorted(self.offsets), np.int64)
 
     def _take_head(self, line: bytes) -> bool:
         """Parse the first line; return False if it is damaged."""
@@ -171,7 +171,7 @@ class JournalFile:
 
     def _line(self, number: int) -> bytes:
         assert self._stream is not None
-        self._stream.seek(self._offsets[number])
+        self._stream.seek(self.offsets[number])
         return self._stream.readline(LONGEST)
 
 

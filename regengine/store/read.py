@@ -20,7 +20,7 @@ from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
-from regengine.store.journal import JournalFile, decode_lines, journal_path
+from regengine.store.journal import JournalFile, journal_path
 from regengine.store.result import DetectedLights
 from regengine.store.rows import (
     Selection,
@@ -126,48 +126,37 @@ def iter_blocks(
         yield from snapshot.blocks(groups=groups, frames=frames)
 
 
-def iter_frames(path: Path) -> Iterator[StoredFrame]:
+def iter_frames(
+    path: Path, numbers: Iterable[int] | None = None, *, hypotheses: bool = True
+) -> Iterator[StoredFrame]:
     """Yield the frames of a store and of its journal, in the order of their numbers.
 
-    Few frames are in memory at a time. The store need not exist during its first run. Frames that a
-    run adds meanwhile are not included. Raises StoreError if neither store nor journal exists, or
-    one of them cannot be read.
+    With ``numbers``, only those of the frames that exist; little more is read. Without their
+    ``hypotheses``, including the proposal, frames are read faster. Few are in memory at a time. The
+    store need not exist during its first run. Frames that a run adds meanwhile are not included.
+    Raises StoreError if neither store nor journal exists, or one of them cannot be read.
     """
-    for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):  # each chunk is decompressed once
-        yield from make_frames(tables, path)
-
-
-def iter_frames_numbered(
-    path: Path, numbers: NDArray[np.int64], *, hypotheses: bool = False
-) -> Iterator[StoredFrame]:
-    """Yield the frames of `iter_frames` with the given ascending numbers; skip the others.
-
-    Their hypotheses, including the proposal, are only read on request.
-    """
-    if hypotheses:
-        for tables in iter_blocks(path, OF_FRAMES, CHUNK_ROWS):
-            yield from make_frames(select_frames(tables, numbers), path)
-        return
-    groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
-    for tables in iter_blocks(path, groups, CHUNK_ROWS):
+    groups = OF_FRAMES
+    none: Tables = {}
+    if not hypotheses:
+        groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
         none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
-        yield from make_frames(none | select_frames(tables, numbers), path)
+    with Snapshot(path) as snapshot:
+        index = snapshot.frame_index
+        chosen = index
+        if numbers is not None:
+            chosen = np.intersect1d(index, np.fromiter(numbers, dtype=np.int64))
+        # Each chunk is decompressed once
+        for block in np.split(chosen, np.searchsorted(chosen, index[CHUNK_ROWS::CHUNK_ROWS])):
+            if len(block):
+                tables = snapshot.tables(int(block[0]), int(block[-1]) + 1, groups)
+                yield from make_frames(none | select_frames(tables, block), path)
 
 
 def make_frames(tables: Tables, path: Path) -> list[StoredFrame]:
     """Build frames from tables read from a file; StoreError if the rows are inconsistent."""
     with raise_as_damage(path):
         return from_tables(tables)
-
-
-def read_frames_numbered(path: Path, numbers: Iterable[int]) -> list[StoredFrame]:
-    """Return the frames of a store with these numbers, if present; read no others."""
-    with Snapshot(path) as snapshot:
-        return [
-            stored
-            for number in numbers
-            for stored in make_frames(snapshot.tables(number, number + 1, OF_FRAMES), path)
-        ]
 
 
 def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
@@ -179,8 +168,6 @@ def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
 
 
 # Look up frames by their photos
-
-READ_ROWS = 8192  # 7 MB for 100,000 frames; with 65536 31 MB, in the same time
 
 
 def frame_identity(path: str, sha256: str) -> tuple[str, str]:
@@ -206,35 +193,32 @@ def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64
 
 
 LOOK_BACK_FRAMES = 512  # half a chunk: a read for one frame also serves its neighbours
-KEPT_BLOCKS = 4
 
 
 class StoredFrames:
-    """Frames that a writer can read back, by photo and by number, as stored last.
+    """Frames that a writer can read back, by photo and by number, as flushed last.
 
-    The store is read once for the identities of its photos, and need not exist. ``journal`` is the
+    The store is read once for the identities of its photos, and need not exist; the journal is the
     file that this run appends to. A few blocks of rows are cached, not the frames. Raises
     StoreError if the store is damaged.
     """
 
-    def __init__(self, store: Path, journal: Path) -> None:
-        self._path, self._journal = store, journal
-        self._store = StoreFile(store) if store.exists() else None
-        self._offsets: dict[int, int] = {}  # of the newest lines of this run, by number
-        self._block = lru_cache(maxsize=KEPT_BLOCKS)(self._read_block)
-        self._frame_index, keys = np.empty(0, np.int64), [np.empty(0, np.int64)]
-        if self._store is not None:
-            try:
-                self._frame_index = self._store.frame_index
-                for start in range(0, len(self._frame_index), READ_ROWS):
-                    rows = (start, min(start + READ_ROWS, len(self._frame_index)))
-                    names = ("path", "sha256")
-                    columns = (self._store.column("frames", name, *rows) for name in names)
-                    with raise_as_damage(store):
-                        keys.append(identity_keys(*columns))
-            except BaseException:
-                self.close()
-                raise
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._snapshot = Snapshot(path)
+        self._frame_index = self._snapshot.frame_index
+        self._block = lru_cache(maxsize=4)(self._read_block)
+        keys = [np.empty(0, np.int64)]
+        columns = select("frames/path", "frames/sha256")
+        try:
+            with raise_as_damage(path):
+                # 8192: 7 MB for 100,000 frames; with 65536 31 MB, in the same time
+                for tables in self._snapshot.blocks(groups=columns, frames=8192):
+                    frames = tables["frames"]
+                    keys.append(identity_keys(frames["path"], frames["sha256"]))
+        except BaseException:
+            self.close()
+            raise
         whole = np.concatenate(keys)
         self._order = np.argsort(whole, kind="stable")
         self._sorted = whole[self._order]
@@ -257,23 +241,21 @@ class StoredFrames:
 
     def note(self, frame_index: int, offset: int) -> None:
         """Register the byte offset of a frame's line in the journal."""
-        self._offsets[frame_index] = offset
+        self._snapshot.journal.offsets[frame_index] = offset
 
     def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
         """Return the frame of a number as flushed last; KeyError if there is none."""
-        groups = GROUPS if detections else OF_FRAMES
-        if frame_index in self._offsets:
-            with raise_as_damage(self._journal), self._journal.open("rb") as stream:
-                stream.seek(self._offsets[frame_index])
-                tables = decode_lines([stream.readline()], groups)
+        snapshot = self._snapshot
+        if frame_index in snapshot.journal.offsets:
+            tables = snapshot.journal.rows_of([frame_index], GROUPS if detections else OF_FRAMES)
         else:
             row = int(np.searchsorted(self._frame_index, frame_index))
-            if self._store is None or row == len(self._frame_index):
+            if snapshot.store is None or row == len(self._frame_index):
                 raise KeyError(frame_index)
             tables = select_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
             if detections:
-                rows = self._store.tables(frame_index, frame_index + 1, {"detections": DETECTIONS})
-                tables |= rows
+                only = {"detections": DETECTIONS}
+                tables |= snapshot.store.tables(frame_index, frame_index + 1, only)
         frames = make_frames({group: tables[group] for group in OF_FRAMES}, self._path)
         if not frames:
             raise KeyError(frame_index)
@@ -286,19 +268,16 @@ class StoredFrames:
 
     def close(self) -> None:
         """Close the store."""
-        if self._store is not None:
-            self._store.close()
+        self._snapshot.close()
 
     def _read_block(self, block: int) -> Tables:
-        assert self._store is not None
         held = self._frame_index[block * LOOK_BACK_FRAMES : (block + 1) * LOOK_BACK_FRAMES]
-        return self._store.tables(int(held[0]), int(held[-1]) + 1, OF_FRAMES)
+        return self._snapshot.tables(int(held[0]), int(held[-1]) + 1, OF_FRAMES)
 
 
 # Look up frames of a store by name
 
 READ_FRAMES = 65536
-HASH_DIGITS = 6  # minimum number of SHA-256 digits: fewer would match many photos
 
 Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
 
@@ -318,11 +297,7 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
                 f"{path} has no frame named {name}: regengine show {path} lists its "
                 f"{len(snapshot.frame_index):,} frames."
             )
-        return [
-            stored
-            for number in numbers
-            for stored in make_frames(snapshot.tables(number, number + 1, OF_FRAMES), path)
-        ]
+    return list(iter_frames(path, numbers))
 
 
 def _numbers(snapshot: Snapshot, name: str) -> list[int]:
@@ -332,7 +307,8 @@ def _numbers(snapshot: Snapshot, name: str) -> list[int]:
         ("frame", lambda frames: np.isin(frames, ids)),
         ("path", lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted)),
     ]
-    if len(name) >= HASH_DIGITS:
+    # Fewer digits of a SHA-256 would match many photos
+    if len(name) >= 6:
         ways.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
     for column, match in ways:
         numbers: list[int] = []

@@ -11,7 +11,6 @@ from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import format_count, make_printable, plain
 from regengine.store.result import (
     FrameResult,
-    Hypothesis,
     NadirInput,
     Reviewed,
     SolvedCamera,
@@ -62,7 +61,20 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         "probability_high": result.probability_high,
         "image": {name: getattr(result, name) for name in IMAGE_FIELDS},
         "footprint_diagonal_km": result.footprint_diagonal_km,
-        "hypotheses": [_hypothesis(hypothesis) for hypothesis in result.hypotheses],
+        "hypotheses": [
+            {
+                "rank": one.rank,
+                "log10_odds": one.log10_odds,
+                "ncc": one.ncc,
+                "centre": None
+                if one.centre_lon is None or one.centre_lat is None
+                else [one.centre_lon, one.centre_lat],
+                "off_nadir_deg": one.solved.off_nadir_deg,
+                "along_track_offset_s": one.solved.along_track_offset_s,
+                "mirrored": one.solved.camera.mirrored,
+            }
+            for one in result.hypotheses
+        ],
         "sources": dict(result.sources),
     }
     if review is not None:
@@ -91,19 +103,6 @@ def _camera(solved: SolvedCamera) -> Record:
         "off_nadir_deg": solved.off_nadir_deg,
         "mirrored": solved.camera.mirrored,
         "pixel_aspect": solved.camera.pixel_aspect,
-    }
-
-
-def _hypothesis(hypothesis: Hypothesis) -> Record:
-    placed = hypothesis.centre_lon is not None and hypothesis.centre_lat is not None
-    return {
-        "rank": hypothesis.rank,
-        "log10_odds": hypothesis.log10_odds,
-        "ncc": hypothesis.ncc,
-        "centre": [hypothesis.centre_lon, hypothesis.centre_lat] if placed else None,
-        "off_nadir_deg": hypothesis.solved.off_nadir_deg,
-        "along_track_offset_s": hypothesis.solved.along_track_offset_s,
-        "mirrored": hypothesis.solved.camera.mirrored,
     }
 
 

@@ -48,7 +48,6 @@ FORMAT_VERSION = 1
 BUSY_S = 10.0
 LONGEST_NAME = 80  # characters of a reviewer's name
 READ_FRAMES = 4096
-GROUND_PER_SIDE = 17  # samples per side when searching ground in a photo
 # Focal length over the long side: from wider than any fisheye to a lens of 1,400 mm
 FOCAL_RATIO = (0.2, 40.0)
 # Origins of points that a person has confirmed
@@ -132,7 +131,7 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(Judged):
     """One decision of one person as saved; `work` is what the page sent.
 
     Times are ISO 8601, UTC. `seconds` is how long the frame was displayed. `base` is the reviewer's
@@ -140,7 +139,6 @@ class Decision:
     """
 
     revision: int  # counts all decisions of the file
-    judged: Judged
     reviewer: str
     time_utc: str
     decision: Choice
@@ -200,18 +198,12 @@ class Decisions:
         with self._write_whole() as connection:
             about = "frame_index = ? AND sha256 = ? AND reviewer = ?"
             before = self._heads(about, judged.frame_index, judged.sha256, reviewer)
+            about_it = vars(judged) | {"reviewer": reviewer, "decision": decision, "base": base}
+            about_it |= {"seconds": seconds, "work": work}
             for head in before:
-                told = (head.judged, head.decision, head.seconds, head.work, head.base)
-                if told == (judged, decision, seconds, work, base):
+                if vars(head) | about_it == vars(head):
                     return head, None
-            row = vars(judged) | {
-                "reviewer": reviewer,
-                "time_utc": utc_now(),
-                "decision": decision,
-                "base": base,
-                "seconds": seconds,
-                "work": json.dumps(work),
-            }
+            row = about_it | {"time_utc": utc_now(), "work": json.dumps(work)}
             names = ", ".join(row)
             marks = ", ".join(f":{name}" for name in row)
             added = connection.execute(
@@ -223,15 +215,13 @@ class Decisions:
         unseen = [head for head in before if head.revision != base]
         return saved, unseen[0] if unseen else None
 
-    def heads(self, frame_index: int, sha256: str) -> list[Decision]:
-        """Return the latest decision of each reviewer on a photo, newest first."""
-        with self._read():
-            return self._heads("frame_index = ? AND sha256 = ?", frame_index, sha256)
+    def heads(self, *photo: object) -> list[Decision]:
+        """Return the latest decision of each reviewer, newest first.
 
-    def all_heads(self) -> list[Decision]:
-        """Return the latest decision of each reviewer on every photo, newest first."""
+        ``photo`` is its frame number and SHA-256; without it, those on every photo are returned.
+        """
         with self._read():
-            return self._heads("TRUE")
+            return self._heads("frame_index = ? AND sha256 = ?" if photo else "TRUE", *photo)
 
     def history(self, frame_index: int, sha256: str) -> list[Decision]:
         """Return all decisions on a photo, newest first."""
@@ -330,9 +320,7 @@ def _delete_draft(connection: sqlite3.Connection, frame_index: int, reviewer: st
 
 
 def _decision(row: sqlite3.Row) -> Decision:
-    values = dict(row) | {"work": json.loads(row["work"])}
-    judged = Judged(**{one.name: values.pop(one.name) for one in fields(Judged)})
-    return Decision(judged=judged, **values)
+    return Decision(**dict(row) | {"work": json.loads(row["work"])})
 
 
 def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
@@ -461,8 +449,8 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
         return {}
     heads: defaultdict[tuple[int, str], list[Decision]] = defaultdict(list)
     with closing(Decisions(decisions_path(store), readonly=True)) as decisions:
-        for head in decisions.all_heads():
-            heads[head.judged.frame_index, head.judged.sha256].append(head)
+        for head in decisions.heads():
+            heads[head.frame_index, head.sha256].append(head)
     if not heads:
         return {}
     found = {}
@@ -491,7 +479,8 @@ def check_work(
         return
     check_camera(camera, size_px)
     with np.errstate(all="ignore"):
-        if not len(trace_visible_outline(camera, GROUND_PER_SIDE)[0]):
+        # 17 samples per side when searching ground in a photo
+        if not len(trace_visible_outline(camera, 17)[0]):
             raise ConfigError("the camera shows no ground")
 
 
@@ -611,7 +600,7 @@ def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int
     counts = heads[0]
     work = counts.work
     return Reviewed(
-        frame_index=counts.judged.frame_index,
+        frame_index=counts.frame_index,
         decision=counts.decision,
         reviewer=counts.reviewer,
         time_utc=counts.time_utc,
@@ -626,7 +615,7 @@ def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int
         quality=work["quality"],
         place=work["place"],
         disputed=len({head.decision for head in heads}) > 1,
-        stale=counts.judged.proposal_sha256 != proposal,
+        stale=counts.proposal_sha256 != proposal,
         independent=is_independent(counts.decision, work),
         size_px=size_px,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -252,12 +252,16 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     of_frames |= {f"solved.camera.{name}": frames[name] for name in ("width_px", "height_px")}
     of_frames |= {name: origins[name] for name in ("lights", "engine_version", "seconds")}
     named = frames["place"], frames["country"]
+    corners = np.stack([frames["footprint_lon"], frames["footprint_lat"]], axis=2).tolist()
     results = _records(
         FrameResult,
         {path: array for path, array in of_frames.items() if path not in MADE},
         reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
         sources=map(_sources, values_of(origins["sources"])),
-        footprint=_footprints(frames),
+        footprint=[
+            tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
+            for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True)
+        ],
         shows=[
             (place, country) if place or country else None  # none in stores of earlier formats
             for place, country in zip(*map(values_of, named), strict=True)
@@ -327,13 +331,6 @@ def reasons_of(codes: str, texts: str) -> tuple[Reason, ...]:
 @lru_cache(maxsize=1024)
 def _sources(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(json.loads(text).items())
-
-
-def _footprints(frames: Table) -> Iterator[tuple[tuple[float, float] | None, ...] | None]:
-    """Return the four corners of each frame; None if there is no camera."""
-    corners = np.stack([frames["footprint_lon"], frames["footprint_lat"]], axis=2).tolist()
-    for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True):
-        yield tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
 
 
 def dict_rows(table: Table) -> list[Row]:

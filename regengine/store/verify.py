@@ -78,20 +78,10 @@ for _place in ("", "nadir_", "centre_", "footprint_"):
     NUMBERS[f"{_place}lat"] = lambda lat: (lat >= -90) & (lat <= 90)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One kind of error in one file, the store or its journal.
-
-    ``code`` is short and stable; ``text`` is a sentence that names the file. ``count`` is the
-    number of errors, 1 if the whole file is concerned. ``frame_index`` are the numbers of the first
-    frames concerned.
-    """
-
-    code: str
-    text: str
-    file: Path
-    count: int = 1
-    frame_index: tuple[int, ...] = ()
+# One kind of error in one file, the store or its journal: ``code`` is short and stable, ``text`` is
+# a sentence that names the ``file``. ``count`` is the number of errors, 1 if the whole file is
+# concerned. ``frame_index`` are the numbers of the first frames concerned.
+Problem = dict[str, Any]
 
 
 @dataclass
@@ -104,7 +94,7 @@ class Findings:
 
     def file_wrong(self, code: str, text: str) -> None:
         """Record an error of the whole file."""
-        self.whole.append(Problem(code, f"{self.file}: {text}.", self.file))
+        self.whole.append(self._describe(code, f"{text}.", 1, []))
 
     def rows_wrong(self, code: str, what: str, wrong: Any, frame_index: NDArray[np.int64]) -> None:
         """Record erroneous rows."""
@@ -118,12 +108,15 @@ class Findings:
         found = list(self.whole)
         for (code, what), pieces in self.rows.items():
             numbers = np.concatenate(pieces).tolist()
-            frames = tuple(dict.fromkeys(numbers))
+            frames = list(dict.fromkeys(numbers))
             named = ", ".join(map(str, frames[:EXAMPLES])) + (" …" * (len(frames) > EXAMPLES))
-            text = f"{self.file}: {len(numbers):,} {what} (frame_index {named})."
-            examples = frames[:EXAMPLES]
-            found.append(Problem(code, text, self.file, len(numbers), examples))
+            text = f"{len(numbers):,} {what} (frame_index {named})."
+            found.append(self._describe(code, text, len(numbers), frames[:EXAMPLES]))
         return found
+
+    def _describe(self, code: str, text: str, count: int, frames: list[int]) -> Problem:
+        said = {"code": code, "text": f"{self.file}: {text}", "file": str(self.file)}
+        return said | {"count": count, "frame_index": frames}
 
 
 def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
@@ -132,7 +125,7 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
     Returns the numbers of readable frames and of those only in the journal, and the errors.
     Raises StoreError if the store cannot be opened, or another program is writing it.
     """
-    problems = _check_file(path) if path.exists() else []
+    problems = check_frames(path) if path.exists() else []
     n_frames = n_unmerged = 0
     if not problems:
         with Snapshot(path) as snapshot:
@@ -159,17 +152,12 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
     return n_frames, n_unmerged, problems
 
 
-def check_frames(path: Path, numbers: NDArray[np.int64]) -> tuple[Problem, ...]:
-    """Check the layout of a store and the rows of some frames, with ascending numbers.
+def check_frames(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Problem]:
+    """Check the layout of a store and the rows of all, or some frames, with ascending numbers.
 
     Other frames are not checked, so that the check takes about as long as writing these frames did.
     Raises StoreError if the store cannot be opened.
     """
-    return tuple(_check_file(path, numbers))
-
-
-def _check_file(path: Path, numbers: NDArray[np.int64] | None = None) -> list[Problem]:
-    """Return the errors of a file, or of some of its frames."""
     findings = Findings(path)
     with open_store(path) as file:
         with raise_as_damage(path):
@@ -278,7 +266,8 @@ def _check_decisions(store: Path) -> list[Problem]:
     except StoreError as error:
         if error.code == "store_busy":
             raise
-        return [Problem("reviews_unreadable", str(error), beside)]
+        unreadable = {"code": "reviews_unreadable", "text": str(error), "file": str(beside)}
+        return [unreadable | {"count": 1, "frame_index": []}]
     findings = Findings(beside)
     for number, one in reviews.items():
         if one.decision == "accepted":
@@ -309,7 +298,15 @@ def _check_blocks(
 def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, str, Any]]:
     """Return code, message and rows of invalid values of one column."""
     if column.dtype == "text":
-        codes = {text: _wrong_text(column.name, text) for text in set(values.tolist())}
+        codes = dict.fromkeys(values.tolist(), "")  # by text; empty if it is valid
+        for content in codes:
+            try:
+                text = content.decode("utf-8")
+            except UnicodeDecodeError:
+                codes[content] = "not_utf8"
+                continue
+            if column.name in TEXTS and not TEXTS[column.name](text):
+                codes[content] = column.name
         for code in set(filter(None, codes.values())):
             what = "not UTF-8" if code == "not_utf8" else "invalid"
             wrong = np.array([codes[text] == code for text in values.tolist()], bool)
@@ -322,15 +319,6 @@ def _wrong_values(values: NDArray[Any], column: Column) -> Iterator[tuple[str, s
     if column.name in NUMBERS:
         wrong = np.isfinite(values) & ~NUMBERS[column.name](values)
         yield column.name, "values of {} are invalid", wrong
-
-
-def _wrong_text(name: str, content: bytes) -> str:
-    """Return the error code of a text; empty if it is valid."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "not_utf8"
-    return "" if name not in TEXTS or TEXTS[name](text) else name
 
 
 def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:

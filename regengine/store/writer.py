@@ -1,4 +1,4 @@
-"""Write the results of a run to a journal, and merge the journal into the store at the end.
+"""Write the results of a run to a journal; merge the journal into its store, and stores into one.
 
 A merge reads neither store nor journal completely into memory.
 """
@@ -10,22 +10,32 @@ import glob
 import json
 import os
 import platform
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, make_refusal, sync_folder
+from regengine.errors import ConfigError, StoreError
+from regengine.io.atomic import FileLock, make_refusal, raise_as_store_error, sync_folder
 from regengine.io.journal import Journal
 from regengine.io.times import utc_now
 from regengine.io.urls import command_line
-from regengine.store.file import StoreFile, check, open_growing
+from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
 from regengine.store.journal import encode_frame, encode_head, journal_path
-from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames
-from regengine.store.rows import StoredFrame
-from regengine.store.verify import Problem, check_frames
+from regengine.store.read import (
+    BLOCK_FRAMES,
+    Snapshot,
+    StoredFrames,
+    identity_keys,
+    is_there,
+)
+from regengine.store.rows import StoredFrame, Tables, join
+from regengine.store.schema import TEXT_COLUMNS, select
+from regengine.store.verify import FAR_APART, Problem, check_frames
 
 # Packages whose version may change a result or a file.
 PACKAGES = (
@@ -85,7 +95,7 @@ class StoreWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.problems: tuple[Problem, ...] = ()
+        self.problems: list[Problem] = []
         self._pending: dict[int, tuple[StoredFrame, int]] = {}  # with the offset of its line
         self._n_safe = 0
         self._merged = np.empty(0, dtype=np.int64)
@@ -94,9 +104,9 @@ class StoreWriter:
             self._lock = self._open()
             try:
                 self._merge()
-                self.frames = StoredFrames(path, journal_path(path))
                 self._journal = Journal(journal_path(path), 0)
                 self._journal.append(encode_head(root_attributes()))
+                self.frames = StoredFrames(path)
             except BaseException:
                 self._lock.release()
                 raise
@@ -156,7 +166,7 @@ class StoreWriter:
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder: name a file with --store.")
         if self.path.exists():
-            check(self.path)
+            open_store(self.path).close()
         for target in (self.path.parent, self.path):
             if target.exists() and not os.access(target, os.W_OK):
                 raise PermissionError(errno.EACCES, "permission denied", str(target))
@@ -172,7 +182,9 @@ class StoreWriter:
             return
         with Snapshot(self.path) as snapshot:
             if len(snapshot.journal.frame_index):
-                grow_store(self.path, snapshot)
+                numbers = snapshot.frame_index
+                source = np.zeros(len(numbers), np.int32)
+                write_frames(self.path, [snapshot], source, numbers, numbers, grow=True)
                 self._merged = np.union1d(self._merged, snapshot.journal.frame_index)
         journal.unlink()
         sync_folder(journal.parent)
@@ -197,15 +209,141 @@ def lock_store(store: Path) -> FileLock:
     return lock
 
 
-def grow_store(path: Path, snapshot: Snapshot) -> None:
-    """Extend a store by the content of its journal, or rewrite it; the journal stays."""
-    numbers, newer = snapshot.frame_index, snapshot.journal.frame_index
-    changed, lengths = np.isin(numbers, newer), snapshot.text_lengths()
-    attributes = root_attributes(snapshot.store)
-    with open_growing(path, snapshot.store, numbers, changed, attributes, lengths) as (
-        output,
-        first,
-    ):
-        for start in range(first, len(numbers), BLOCK_FRAMES):
-            block = numbers[start : start + BLOCK_FRAMES]
-            output.append(snapshot.tables(int(block[0]), int(block[-1]) + 1))
+# Merge stores, such as the shards of a batch that ran on many machines
+
+LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
+READ_FRAMES = 65536
+
+
+def merge_stores(
+    stores: Sequence[Path], into: Path, *, grow: bool = False
+) -> tuple[dict[Path, int], int]:
+    """Merge the frames of several stores and their journals into one; sources are only read.
+
+    A photo that is in several stores is kept once. A result that did not fail has priority, then
+    the one that was made later, then that of the later store in the list. Frames are renumbered in
+    the order of the stores and of their frames. With ``grow``, an existing store comes first and
+    keeps its numbers. The new store is written completely or not at all. Memory: some tens of bytes
+    per frame.
+
+    Returns the number of frames from each store, in their order, a store that is extended first;
+    and how many frames were left out because several stores have them.
+
+    Raises ConfigError if ``into`` exists and ``grow`` is false. Raises StoreError if a store cannot
+    be read, or the new one cannot be written or is in use.
+    """
+    exists = is_there(into)
+    if exists and not grow:
+        raise ConfigError(f"{into} exists: name another file with --out, or add to it with --grow.")
+    distinct = {into.resolve(): into}  # the target comes first
+    for store in stores:
+        distinct.setdefault(store.resolve(), store)
+    named = list(distinct.values())[0 if exists else 1 :]
+    with raise_as_store_error(into), ExitStack() as open_files:
+        into.parent.mkdir(parents=True, exist_ok=True)
+        open_files.callback(lock_store(into).release)
+        sources = [open_files.enter_context(Snapshot(path)) for path in named]
+        source, old_index, new_index, seen = _choose(sources, named, keep_first=exists)
+        write_frames(into, sources, source, old_index, new_index, grow=exists)
+        journal_path(into).unlink(missing_ok=True)
+        sync_folder(into.absolute().parent)
+    counts = np.bincount(source, minlength=len(sources)).tolist()
+    return dict(zip(named, counts, strict=True)), seen - len(source)
+
+
+def _choose(
+    sources: Sequence[Snapshot], paths: Sequence[Path], *, keep_first: bool
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int]:
+    """Choose a frame of each photo, in the order of the new store.
+
+    Returns the number of its store, its number there and in the new store, and how many frames
+    there are in all stores.
+    """
+    keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
+    for snapshot, path in zip(sources, paths, strict=True):
+        with raise_as_damage(path):
+            for tables in snapshot.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
+                frames = tables["frames"]
+                keys.append(identity_keys(frames["path"], frames["sha256"]))
+                made.append(tables["provenance"]["processed_utc"])
+                sound.append(frames["verdict"] != b"failed")
+    old = np.concatenate([snapshot.frame_index for snapshot in sources])
+    lengths = [len(snapshot.frame_index) for snapshot in sources]
+    source = np.repeat(np.arange(len(sources), dtype=np.int32), lengths)
+    identity = np.concatenate(keys)
+    # Within each identity the best is last: not failed, then made later, then named later
+    whole = np.arange(len(old)), np.concatenate(made), np.concatenate(sound), identity
+    order = np.lexsort(whole)
+    ends = np.ones(len(order), dtype=bool)
+    ends[:-1] = identity[order][1:] != identity[order][:-1]
+    best = order[ends]
+    starts = np.concatenate([[0], np.flatnonzero(ends)[:-1] + 1])[: len(best)]
+    first = np.minimum.reduceat(order, starts) if len(order) else order
+    by_appearance = np.argsort(first)
+    best, first = best[by_appearance], first[by_appearance]
+    number = np.arange(len(best), dtype=np.int64)
+    if keep_first:
+        own = source[first] == 0
+        next_index = int(sources[0].frame_index.max(initial=-1)) + 1
+        number = np.where(own, old[first], next_index + np.cumsum(~own) - 1)
+    return source[best], old[best], number, len(old)
+
+
+def write_frames(
+    path: Path,
+    sources: Sequence[Snapshot],
+    source: NDArray[np.int32],
+    old_index: NDArray[np.int64],
+    new_index: NDArray[np.int64],
+    *,
+    grow: bool,
+) -> None:
+    """Write frames of some stores into one: extend it, or rewrite it; the sources stay.
+
+    Parameters
+    ----------
+    path : Path
+        The store to write.
+    sources : sequence of Snapshot
+        The stores with their journals.
+    source, old_index, new_index : ndarray
+        Of each frame, in the order of the new store: the number of its source, its number there,
+        and its new number.
+    grow : bool
+        Whether the first source is the old store at the path.
+    """
+    old = sources[0].store if grow else None
+    of_sources = [one.text_lengths() for one in sources]
+    lengths = {key: max(one[key] for one in of_sources) for key in TEXT_COLUMNS}
+    changed = np.ones(len(source), dtype=bool)
+    if old is not None:  # those that the extended store does not have in this position
+        moved = np.searchsorted(old.frame_index, new_index) != np.arange(len(changed))
+        other = (source != 0) | (old_index != new_index)
+        changed = moved | other | np.isin(old_index, sources[0].journal.frame_index)
+    attributes = root_attributes(old)
+    with open_growing(path, old, new_index, changed, attributes, lengths) as (output, first):
+        for start in range(first, len(changed), BLOCK_FRAMES):
+            block = slice(start, start + BLOCK_FRAMES)
+            sets: list[Tables] = []
+            for number in np.unique(source[block]):
+                own = source[block] == number
+                was, now = old_index[block][own], new_index[block][own]
+                order = np.argsort(was)
+                sets += _renumber_rows(sources[number], was[order], now[order])
+            output.append(join(sets))
+
+
+def _renumber_rows(
+    source: Snapshot, old: NDArray[np.int64], new: NDArray[np.int64]
+) -> Iterator[Tables]:
+    """Return rows of some frames of a store under their new numbers."""
+    borders = np.flatnonzero(np.diff(old) > FAR_APART) + 1
+    for near, numbers in zip(np.split(old, borders), np.split(new, borders), strict=True):
+        tables = source.tables(int(near[0]), int(near[-1]) + 1)
+        for group, table in tables.items():
+            index = table["frame_index"]
+            place = np.minimum(np.searchsorted(near, index), len(near) - 1)
+            keep = near[place] == index
+            tables[group] = {name: array[keep] for name, array in table.items()}
+            tables[group]["frame_index"] = numbers[place[keep]]
+        yield tables

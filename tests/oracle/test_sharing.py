@@ -18,14 +18,13 @@ from benchmarks.same import compare
 from regengine import open_store
 from regengine.registration.priors import NeighbourPrior
 from regengine.runs.map_photos import ThisProcess, map_photos
-from regengine.runs.neighbours import choose_result
-from regengine.runs.plan import Task
+from regengine.runs.plan import RunSettings, Task
 from regengine.runs.run import (
     BatchOptions,
     BatchSummary,
+    choose_result,
     run_batch,
 )
-from regengine.runs.same_settings import RunSettings
 from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.conftest import ROOT
@@ -120,7 +119,7 @@ SCRIPT = textwrap.dedent(
     from tests.world.sharing import register
     from regengine.photo.discover import find_photos
     from regengine.runs.run import BatchOptions, run_batch
-    from regengine.runs.same_settings import RunSettings
+    from regengine.runs.plan import RunSettings
     from regengine.store.records import record_line
     from regengine.store import writer as writer_module
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from regengine.runs.plan import RunSettings
 from regengine.runs.run import BatchOptions, BatchSummary, run_batch
-from regengine.runs.same_settings import RunSettings
 from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 from tests.world.results import nothing_found, proposal

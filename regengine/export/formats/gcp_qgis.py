@@ -24,7 +24,7 @@ from regengine.export.formats import (
 from regengine.export.warp import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures
-from regengine.runs.run_files import find_settings_files
+from regengine.runs.run_inputs import find_settings_files
 
 
 @cache

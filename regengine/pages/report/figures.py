@@ -8,16 +8,18 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detectors.constants import ORBITAL_SPEED_KM_S
-from regengine.io.times import iso_utc
+from matchers.geometry.footprint import trace_visible_outline
+from regengine.io.times import iso_utc, parse_iso_time
+from regengine.maps.places import ABSURD
 from regengine.registration.priors import AGREE_S, find_agreeing
-from regengine.store.result import Choice, Reviewed, Verdict, decide_state
+from regengine.store.result import Choice, FrameResult, Reviewed, Verdict, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
@@ -25,10 +27,6 @@ STATES = (*VERDICTS, "rejected")
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
 # Messages contain numbers and file names: for each code, at most this many are distinguished
-MAX_SENTENCES = 200
-SHOWN_SENTENCES = 3
-# The most frequent categories, camera bodies and codes are listed, and versions and maps
-MAX_NAMES, MAX_ORIGINS = 200, 20
 MAX_DEPENDENT = 200  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
@@ -96,14 +94,15 @@ def reason_figures(photos: Photos) -> list[dict[str, Any]]:
         # Each code once per photo
         for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
             codes[code, verdict] += count
-            if text in sentences[code] or len(sentences[code]) < MAX_SENTENCES:
+            # Messages contain numbers and file names: 200 of each code are distinguished
+            if text in sentences[code] or len(sentences[code]) < 200:
                 sentences[code][text] += count
     counts = count_by(codes)
     return [
         {
             "code": code,
             **counts[code],
-            "sentences": [text for text, _ in sentences[code].most_common(SHOWN_SENTENCES)],
+            "sentences": [text for text, _ in sentences[code].most_common(3)],
             "different_sentences": len(sentences[code]),
         }
         for code in _commonest(counts)
@@ -127,7 +126,7 @@ def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
 
 
 def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:MAX_NAMES]
+    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:200]
 
 
 def distribution(values: NDArray[Any]) -> dict[str, Any]:
@@ -186,27 +185,13 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
 def time_figures(photos: Photos) -> dict[str, Any]:
     """Distribution of seconds, and span of the run."""
     seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
-    done = [_posix(text) for text in photos.texts("processed_utc")]
-    done = [posix_s for posix_s in done if math.isfinite(posix_s)]
+    done = sorted(filter(None, map(parse_iso_time, photos.texts("processed_utc"))))
     return {
         "seconds": distribution(seconds),
         "total_seconds": float(np.nansum(seconds)),
-        "first_utc": _iso(min(done)) if done else None,
-        "last_utc": _iso(max(done)) if done else None,
+        "first_utc": iso_utc(done[0], "seconds") if done else None,
+        "last_utc": iso_utc(done[-1], "seconds") if done else None,
     }
-
-
-def _posix(text: str) -> float:
-    """Seconds since 1970; nan if the text is not a time."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return math.nan
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-
-
-def _iso(posix_s: float) -> str:
-    return iso_utc(datetime.fromtimestamp(posix_s, UTC), "seconds")
 
 
 def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
@@ -236,7 +221,7 @@ def origin_figures(photos: Photos) -> dict[str, Any]:
     """Versions, maps and position sources, the most frequent first; element set ages, hours."""
 
     def counts(name: str) -> dict[str, int]:
-        return dict(Counter(photos.texts(name)).most_common(MAX_ORIGINS))
+        return dict(Counter(photos.texts(name)).most_common(20))
 
     sources = counts("nadir_source")
     ages_h = photos["tle_age_h"][photos.where("nadir_source", "tle")]
@@ -268,7 +253,6 @@ def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
     return {name: shares[name] for name in counts}
 
 
-NORMAL_SPREAD = 1.4826  # standard deviation of normal values over their median absolute deviation
 # Agreement is computed for at most this many, evenly distributed over the day
 MAX_COMPARED = 500
 
@@ -344,7 +328,92 @@ def _spread(values: Sequence[float], unit: str = "") -> Row:
     return {
         "photos": len(values),
         f"median{unit}": median,
-        f"spread{unit}": NORMAL_SPREAD * off if len(values) > 1 else float("nan"),
+        # The standard deviation of normal values over their median absolute deviation is 1.4826
+        f"spread{unit}": 1.4826 * off if len(values) > 1 else float("nan"),
         f"lowest{unit}": min(values),
         f"highest{unit}": max(values),
     }
+
+
+# Ground positions of photos: outlines of single photos, and counts on a grid
+
+CELL_DEG = 2
+AXES = ("lon", "lat")
+LonLat = tuple[float, float]
+
+
+def place_figures(photos: Photos) -> dict[str, Any]:
+    """Counts of placed photos by grid cell and verdict; cells by their south-western corners.
+
+    Cells are sorted from the west. ``nadirs`` counts photos of which only the nadir is known.
+    """
+    places = places_of(photos)
+    there = np.isfinite(places[:, 0])
+    corners = (places[there] // CELL_DEG).astype(int) * CELL_DEG
+    verdicts = np.array(photos.verdicts, dtype=object)[there]
+    cells = count_by(zip(map(tuple, corners.tolist()), verdicts, strict=True))
+    return {
+        "photos": len(corners),
+        "nadirs": int((np.isfinite(nadirs_of(photos)[:, 0]) & ~there).sum()),
+        "cell_deg": CELL_DEG,
+        "cells": [
+            {"lon": lon, "lat": lat, "verdicts": told["verdicts"]}
+            for (lon, lat), told in sorted(cells.items())
+        ],
+    }
+
+
+def places_of(photos: Photos) -> NDArray[np.float64]:
+    """Ground position of the image centre, or a corner if that is sky, of photos with a camera.
+
+    Rows of lon, lat; nan if unknown.
+    """
+    candidates = np.stack(
+        [
+            np.column_stack([photos[f"centre_{axis}"] for axis in AXES]),
+            *(
+                np.column_stack([photos[f"footprint_{axis}"][:, corner] for axis in AXES])
+                for corner in range(4)
+            ),
+        ]
+    )
+    known = np.isfinite(candidates).all(axis=2) & photos.solved
+    chosen = candidates[known.argmax(axis=0), np.arange(len(photos))]
+    return np.where(known.any(axis=0)[:, None], chosen, np.nan)
+
+
+def nadirs_of(photos: Photos) -> NDArray[np.float64]:
+    """Prior nadirs, which are no places of photos; rows of lon, lat; nan if unknown."""
+    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
+    nadir = np.column_stack([photos[f"nadir_{axis}"] for axis in AXES])
+    return np.where(prior[:, None], nadir, np.nan)
+
+
+def outline_of(result: FrameResult) -> list[LonLat]:
+    """Outline of the ground that a solved photo shows."""
+    if result.solved is None:
+        return []
+    corners = [corner for corner in result.footprint or () if corner is not None]
+    if len(corners) == 4:
+        return _run_on(corners)
+    camera = result.solved.camera
+    try:
+        with np.errstate(all="ignore"):
+            # Directions along each side of a photo in which the horizon is visible
+            x, y = trace_visible_outline(camera, 5)
+            if len(x) == 0:
+                return []
+            # The visible part of the Earth is convex in the image: sorted by angle about its
+            # centre, its edge is a ring
+            order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
+            lon, lat = camera.pixel_to_lonlat(x[order], y[order])
+    except ABSURD:
+        return []
+    return _run_on(list(zip(lon.tolist(), lat.tolist(), strict=True)))
+
+
+def _run_on(ring: list[LonLat]) -> list[LonLat]:
+    ring = [place for place in ring if np.isfinite(place).all()]
+    first = ring[0][0] if ring else 0.0
+    around = [((lon - first + 180.0) % 360.0 - 180.0 + first, lat) for lon, lat in ring]
+    return [(round(lon, 2), round(lat, 2)) for lon, lat in around]

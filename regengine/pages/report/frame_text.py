@@ -40,7 +40,23 @@ def frame_sheet(
     result = stored.result
     lines = [f"{result.frame}  {VERDICT_WORDS[decide_state(result.verdict, review)]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
-    for title, rows in frame_sections(stored, review):
+    sections = {
+        "decision": _decision(result, review),
+        "photo": _photo(result),
+        "start of the search": _start(result),
+        "solution": _solution(result),
+        "fit": _fit(result),
+        "made": [
+            ("by", f"regengine {result.engine_version}"),
+            ("on the map", result.lights or "none"),
+            ("at", stored.processed_utc),
+            ("in", f"{result.seconds:.2f} s"),
+            *_settings(stored.parameters),
+        ],
+    }
+    for title, rows in sections.items():
+        if not rows:
+            continue
         if title == "made":
             lines += _points(result)
             if result.hypotheses:
@@ -75,28 +91,6 @@ def _wrap(line: str, width: int) -> list[str]:
         subsequent_indent=indent,
         break_on_hyphens=False,
     )
-
-
-def frame_sections(
-    stored: StoredFrame, review: Reviewed | None = None
-) -> list[tuple[str, Section]]:
-    """The non-empty values of a frame's record, by section: names and values."""
-    result = stored.result
-    sections = {
-        "decision": _decision(result, review),
-        "photo": _photo(result),
-        "start of the search": _start(result),
-        "solution": _solution(result),
-        "fit": _fit(result),
-        "made": [
-            ("by", f"regengine {result.engine_version}"),
-            ("on the map", result.lights or "none"),
-            ("at", stored.processed_utc),
-            ("in", f"{result.seconds:.2f} s"),
-            *_settings(stored.parameters),
-        ],
-    }
-    return [(title, rows) for title, rows in sections.items() if rows]
 
 
 def _decision(result: FrameResult, review: Reviewed | None) -> Section:
@@ -288,8 +282,6 @@ COLUMNS = (
     ("margin", 6, False, 6),
     ("seconds", 7, False, 5),
 )
-MIN_REASON = 24  # characters that columns leave to the reason; more columns go before it
-SENTENCE = 60  # characters from which on reasons are sentences, and codes below
 
 
 def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
@@ -301,7 +293,8 @@ def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
     for number in sorted(range(len(COLUMNS)), key=lambda number: COLUMNS[number][3]):
         needed = COLUMNS[number][1] + 2
         if number not in kept:
-            if left - needed < MIN_REASON:
+            # 24 characters are left to the reason
+            if left - needed < 24:
                 break
             kept.append(number)
             left -= needed
@@ -335,7 +328,8 @@ def table_line(
         f"{result.seconds:.1f}",
     ]
     left = _kept_columns(width)[1]
-    codes = left is not None and left < SENTENCE
+    # From 60 characters on reasons are sentences, and codes below
+    codes = left is not None and left < 60
     reasons = [reason.code if codes else reason.text.rstrip(".") for reason in result.reasons]
     decided = escape_terminal(describe_decision(review))
     told = ", ".join(reasons) if codes else "; ".join(reasons)

@@ -22,14 +22,17 @@ from regengine.pages.report.figures import (
     camera_figures,
     decision_figures,
     fair_shares,
+    nadirs_of,
     origin_figures,
+    outline_of,
+    place_figures,
+    places_of,
     reason_figures,
     reliability_figures,
     thin_items,
     time_figures,
     verdict_figures,
 )
-from regengine.pages.report.places import nadirs_of, outline_of, place_figures, places_of
 from regengine.registration.overlay import overlay_path
 from regengine.store.file import CHUNK_ROWS, photo_file, raise_as_damage
 from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
@@ -158,29 +161,6 @@ def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
         return None
 
 
-def run_attributes(store: Path) -> dict[str, Any]:
-    """A store's attributes of its creation."""
-    with Snapshot(store) as found:
-        known = found.journal if found.store is None else found.store
-        with raise_as_damage(store):
-            return {
-                "created": known.attributes.get("created"),
-                "command_line": known.attributes.get("command_line"),
-                "package_versions": _parse_object(known.attributes.get("package_versions")),
-                "format_version": known.format_version,
-                "unmerged_frames": len(found.journal.frame_index),
-            }
-
-
-def _parse_object(text: str | None) -> Any:
-    """A JSON object; null for any other value."""
-    try:
-        value = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 # Camera bodies by day, and lenses: those with most photos are listed
 MAX_CAMERA_ROWS = 500
 READ_FRAMES = 65536  # with few columns
@@ -255,5 +235,18 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
     figures["decisions"] = decision_figures(
         photos, {number: one for number, one in reviews.items() if number in known}
     )
-    told = {"store": str(store), "reported_utc": utc_now(), "run": run_attributes(store)}
+    with Snapshot(store) as found, raise_as_damage(store):
+        known_by = found.journal if found.store is None else found.store
+        try:
+            versions = json.loads(known_by.attributes.get("package_versions", "null"))
+        except (ValueError, RecursionError):
+            versions = None
+        run = {
+            "created": known_by.attributes.get("created"),
+            "command_line": known_by.attributes.get("command_line"),
+            "package_versions": versions if isinstance(versions, dict) else None,
+            "format_version": known_by.format_version,
+            "unmerged_frames": len(found.journal.frame_index),
+        }
+    told = {"store": str(store), "reported_utc": utc_now(), "run": run}
     return plain(told | figures, escape_invisible), frames

@@ -36,8 +36,6 @@ MAX_POINTS = 1000
 # A camera farther away, or a lens with a longer focal length, is not a photograph from orbit
 FARTHEST_M = 1e8
 MAX_PX = 1e7
-# A point that counts lies nearer to where the camera has its place, in long sides of the photo
-AMISS_SHARE = 0.05
 NORTHERNMOST_DEG = 52.0  # of the Station, and southernmost
 ONE_DAY = timedelta(days=1)  # by which the clocks of page and server may differ
 
@@ -276,7 +274,8 @@ def check_sent(
 
 def _check_agreement(camera: Camera, points: Sequence[PointBody]) -> None:
     """ConfigError if a point that counts is far from where the camera has its place."""
-    most_px = AMISS_SHARE * max(camera.width_px, camera.height_px)
+    # A point that counts lies nearer to where the camera has its place, in long sides of the photo
+    most_px = 0.05 * max(camera.width_px, camera.height_px)
     off_px = off_camera_px([point.model_dump() for point in points], camera)
     for number, (point, off) in enumerate(zip(points, off_px.tolist(), strict=True), 1):
         if not (point.off or off <= most_px):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from regengine.maps.lights import KindName
     from regengine.maps.reference import LightMap
     from regengine.orbit.tle import TleSet
-    from regengine.pages.review.frames import ReviewFrames
+    from regengine.pages.review.queue import ReviewFrames
     from regengine.runs.run_inputs import RunInputs
     from regengine.store.result import FrameResult
     from regengine.store.reviews import Decisions
@@ -34,8 +34,6 @@ NO_MAP = {
     "day": "this needs a day map: start the review with --day",
 }
 # Limit of the specification of an online layer, and the required placeholders of its URL
-LONGEST_LAYER = 500
-PLACEHOLDERS = ("{z}", "{x}", "{y}")
 TILE_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(:[1-9][0-9]{0,4})?/\S+")
 
 
@@ -52,7 +50,7 @@ class ReviewContext:
     search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
     reviewer: str  # name under which decisions are saved
     readonly: bool = False
-    layers: tuple[OnlineLayer, ...] = ()  # that the page may show
+    layers: tuple[dict[str, str], ...] = ()  # that the page may show, see `parse_layers`
     pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
@@ -131,35 +129,23 @@ def make_no_frame_error(number: int) -> HTTPException:
     return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnlineLayer:
-    """Map tiles from an external server."""
+def parse_layers(texts: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """Parse online layers from ``NAME | URL | ATTRIBUTION``; the attribution is optional.
 
-    name: str  # label on the page
-    url: str  # URL of a tile, Web Mercator, with ``{z}``, ``{x}`` and ``{y}``
-    attribution: str  # credit on the page
-
-    @property
-    def origin(self) -> str:
-        """Origin of the server, for a content security policy."""
-        return self.url[: self.url.index("/", len("https://"))]
-
-
-def parse_layers(texts: Sequence[str]) -> tuple[OnlineLayer, ...]:
-    """Parse layers from ``NAME | URL | ATTRIBUTION``; the attribution is optional."""
-    layers = tuple(_parse(text) for text in texts)
-    if len({layer.name for layer in layers}) < len(layers):
+    Returns the ``name`` on the page, the ``url`` of a Web Mercator tile with ``{z}``, ``{x}`` and
+    ``{y}``, and the credit, ``attribution``.
+    """
+    layers = []
+    for text in texts:
+        name, url, attribution = (part.strip() for part in f"{text}||".split("|")[:3])
+        whole = name.isprintable() and attribution.isprintable() and len(text) <= 500
+        known = TILE_URL.fullmatch(url) and all(part in url for part in ("{z}", "{x}", "{y}"))
+        if not (name and whole and known):
+            raise ConfigError(
+                f'--layer {text}: write "NAME | URL | ATTRIBUTION", with the URL of a tile with '
+                "{z}, {x} and {y}, such as https://tiles.example.org/{z}/{x}/{y}.png."
+            )
+        layers.append({"name": name, "url": url, "attribution": attribution})
+    if len({layer["name"] for layer in layers}) < len(layers):
         raise ConfigError("--layer: two layers have the same name; give each its own.")
-    return layers
-
-
-def _parse(text: str) -> OnlineLayer:
-    name, url, attribution = (part.strip() for part in f"{text}||".split("|")[:3])
-    whole = name.isprintable() and attribution.isprintable() and len(text) <= LONGEST_LAYER
-    known = TILE_URL.fullmatch(url) and all(part in url for part in PLACEHOLDERS)
-    if not (name and whole and known):
-        raise ConfigError(
-            f'--layer {text}: write "NAME | URL | ATTRIBUTION", with the URL of a tile with {{z}}, '
-            "{x} and {y}, such as https://tiles.example.org/{z}/{x}/{y}.png."
-        )
-    return OnlineLayer(name=name, url=url, attribution=attribution)
+    return tuple(layers)

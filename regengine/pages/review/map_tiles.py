@@ -25,7 +25,6 @@ MAX_ZOOM = 22
 # hundred, so that their streets stay below white. Streets: metres per square metre times 12.5 m.
 # Day: red light as displayed
 WHITE_OF = {"lights": 3.0, "streets": 0.6, "day": 1.0}
-KEPT_TILES = 4096  # of a few kilobytes
 
 Tile = NDArray[np.uint8]  # (256, 256, 2): grey, and alpha of 0 or 255
 Place = tuple[int, int, int]  # zoom, column, row
@@ -45,7 +44,8 @@ class MapTiles:
         self._map = light_map
         self._white = WHITE_OF[kind]
         self._max_pixels = max_pixels
-        self.tile = lru_cache(maxsize=KEPT_TILES)(self._tile)
+        # Each has a few kilobytes
+        self.tile = lru_cache(maxsize=4096)(self._tile)
 
     def _tile(self, z: int, x: int, y: int) -> bytes:
         """Render one tile of the map."""

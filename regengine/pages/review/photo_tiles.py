@@ -16,11 +16,8 @@ from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.image import open_picture, read_display_rgb
 
 TILE_PX = 512
-# A JPEG's cosine transform decodes to 1/2, 1/4 and 1/8 of its size, on the same grid
-MAX_HALVINGS = 3
 MAX_BYTES = 250_000_000  # a photo of 45 megapixels with all its levels takes 180 MB
 MAX_FILES = 1000
-JPEG_QUALITY = 90
 
 FileKey = tuple[Path, int, int]  # with modification time (ns) and size
 Picture = NDArray[np.uint8]  # (h, w) grey or (h, w, 3) red, green, blue, as displayed
@@ -52,9 +49,11 @@ class PhotoPyramids:
     def tile(self, path: Path, z: int, x: int, y: int) -> bytes:
         """One tile of a photo as stored: the EXIF orientation is not applied."""
         key, file = _read_file(path)
-        if not _has_tile(file, z, x, y):
-            raise LookupError(f"The photo has no tile {z}/{x}/{y}.")
         left, top = x * TILE_PX, y * TILE_PX
+        has_level = 0 <= z <= max_zoom(file.width_px, file.height_px)
+        width, height = level_size(file, z) if has_level else (0, 0)
+        if not (0 <= left < width and 0 <= top < height):
+            raise LookupError(f"The photo has no tile {z}/{x}/{y}.")
         part = self._level(key, file, z)[top : top + TILE_PX, left : left + TILE_PX]
         missing = [(0, TILE_PX - part.shape[0]), (0, TILE_PX - part.shape[1]), (0, 0)]
         return _encode_jpeg(np.pad(part, missing[: part.ndim], "edge"))
@@ -104,13 +103,6 @@ def _file_of(key: FileKey) -> PhotoFile:
     return read_photo_file(key[0])
 
 
-def _has_tile(file: PhotoFile, z: int, x: int, y: int) -> bool:
-    if not 0 <= z <= max_zoom(file.width_px, file.height_px):
-        return False
-    width, height = level_size(file, z)
-    return 0 <= x * TILE_PX < width and 0 <= y * TILE_PX < height
-
-
 def _resize_level(level: Picture, edges: tuple[float, float], size: tuple[int, int]) -> Picture:
     """Resample a level to a smaller size, from its upper left corner to the end of the photo."""
     if level.shape[1::-1] == size:
@@ -132,7 +124,7 @@ def _encode_jpeg(picture: Picture) -> bytes:
     # Lamps are small and coloured: no chroma subsampling
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
-        JPEG_QUALITY,
+        90,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ]
@@ -143,7 +135,8 @@ def _encode_jpeg(picture: Picture) -> bytes:
 def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
     """Decode a photo for one level of its pyramid."""
     top = max_zoom(file.width_px, file.height_px)
-    finest, decoded = max(z, top - MAX_HALVINGS), None
+    # A JPEG's cosine transform decodes to 1/2, 1/4 and 1/8 of its size, on the same grid
+    finest, decoded = max(z, top - 3), None
     if file.format == "jpeg":
         decoded = _decode_scaled_jpeg(file, top - finest)
     elif file.format == "raw" and z < top and not (file.width_px % 2 or file.height_px % 2):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +12,17 @@ import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from pydantic import Field
 
+from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
 from matchers.geometry.pose import turn_along_track, with_attitude
+from regengine.errors import EphemerisError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
+from regengine.orbit.propagation import camera_position, track_positions
+from regengine.orbit.tle import TleSet
 from regengine.pages.review.bodies import (
     MAX_POINTS,
     PLACED,
@@ -27,22 +31,83 @@ from regengine.pages.review.bodies import (
     DecisionBody,
     DraftBody,
     PointBody,
+    agreeing_px,
     camera_json,
     check_sent,
     decision_json,
+    points_json,
 )
 from regengine.pages.review.context import ReviewContext, make_no_frame_error
-from regengine.pages.review.queue import FramePlaces, Queue, QueueFilter, Standings
+from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
+from regengine.pages.review.queue import Queue, QueueFilter, Standings, name_shown_by
+from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
 from regengine.store.reviews import Judged, check_work, describe_judged_state
 
 if TYPE_CHECKING:
-    from regengine.maps.reference import LightMap
+    pass
 
 
-REACH_S = 300.0  # the station flies from above a place to its horizon in this time
+LonLat = tuple[float, float]
 MAX_COUNT = 8
-MIN_WAY_M = 1000.0  # of the station: a shorter distance does not determine the direction of flight
+
+
+def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[str, Any]:
+    """All data of one frame for the page.
+
+    KeyError if there is no frame of this number.
+    """
+    result = context.frames.frame(number).result
+    (row,) = queue.rows.rows_of([number]).tolist() or [None]
+    if row is None:
+        raise KeyError(number)
+    nadir, fit = prior_nadir(result), result.fit
+    about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
+    about_nadir = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
+    said = queue.line(row) | {
+        "path": result.path,
+        "sha256": result.sha256,
+        "reason_texts": [reason.text for reason in result.reasons],
+        "category_probability": result.category_probability,
+        "width_px": result.width_px,
+        "height_px": result.height_px,
+        "orientation": result.orientation,
+        "focal_mm": result.focal_mm,
+        "pixel_pitch_um": result.pixel_pitch_um,
+        "nadir": nadir and {name: getattr(nadir, name) for name in about_nadir},
+        "track": track(result.time_utc, context.tles),
+        "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
+        "camera": None if result.solved is None else camera_json(result.solved.camera),
+        "points": points_json(result, origin="engine"),
+        "agreeing_px": None if result.solved is None else agreeing_px(result),
+        "hypotheses": [
+            {
+                "rank": one.rank,
+                "camera": camera_json(one.solved.camera),
+                "ncc": one.ncc,
+                "log10_odds": one.log10_odds,
+                "centre": None
+                if one.centre_lon is None or one.centre_lat is None
+                else [one.centre_lon, one.centre_lat],
+                "place": name_shown_by(one.solved.camera),
+            }
+            for one in result.hypotheses
+        ],
+        "fit": fit and {name: getattr(fit, name) for name in about_fit},
+        # Evidence for the position: lights, or patches of streets or daytime imagery, the
+        # coarse scale first
+        "reference": result.reference_kind,
+        "proofs": [asdict(proof) for proof in result.patch_proofs],
+        "margin": margin_of(result),
+        "photo": context.frames.photo(number) is not None,
+        "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
+        "tile_px": TILE_PX,
+    }
+    heads = context.decisions.heads(number, result.sha256)
+    return plain(said, escape_invisible) | {
+        "draft": context.decisions.draft(number, result.sha256, context.reviewer),
+        "decisions": [decision_json(head) for head in heads],
+    }
 
 
 def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[str, Any]]:
@@ -50,17 +115,20 @@ def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[s
     rows, when = queue.rows, parse_iso_time(here.time_utc or "")
     if when is None or not here.camera_body:
         return []
-    reach = timedelta(seconds=REACH_S)
+    # The station flies from above a place to its horizon in 300 s
+    reach = timedelta(seconds=300.0)
     # Times sort as text
     first, own, last = (
         f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when, when + reach)
     )
     order = rows.by_time_known
-    times = rows.time_utc[order]
+    times = rows["time_utc"][order]
     start, end = np.searchsorted(times, first), np.searchsorted(times, last + b"\xff", "right")
     near = order[start:end]
-    near = near[rows.camera_body.are([here.camera_body])[near] & (rows.frame_index[near] != number)]
-    middle = int(np.searchsorted(rows.time_utc[near], own))
+    near = near[
+        rows.have("camera_body", [here.camera_body])[near] & (rows["frame_index"][near] != number)
+    ]
+    middle = int(np.searchsorted(rows["time_utc"][near], own))
     found = []
     for row in near[max(0, middle - MAX_COUNT) : middle + MAX_COUNT].tolist():
         at = parse_iso_time(rows.text("time_utc", row))
@@ -87,7 +155,8 @@ def carry_neighbour(
     if there.focal_mm and here.focal_mm:
         camera = replace(camera, focal_px=camera.focal_px * here.focal_mm / there.focal_mm)
     before, after = _station_m(there), _station_m(here)
-    if before is not None and after is not None and np.linalg.norm(after - before) >= MIN_WAY_M:
+    # A shorter distance of the station than 1 km does not determine the direction of flight
+    if before is not None and after is not None and np.linalg.norm(after - before) >= 1000.0:
         flight = after - before if seconds < 0.0 else before - after
         turn = turn_along_track(before, after, flight)
         x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
@@ -132,6 +201,12 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/session")
     def session() -> dict[str, Any]:
+        maps = {}
+        for kind, one in context.maps.items():
+            # The product, or the names of its files, and who made them
+            name = one.info.product or ", ".join(path.name for path in one.info.paths)
+            makers = ", ".join(dict.fromkeys(part.credit for part in one if part.credit))
+            maps[kind] = {"name": escape_invisible(name), "attribution": escape_invisible(makers)}
         return {
             "store": escape_invisible(context.store.name),
             "frames": len(context.frames.rows),
@@ -139,36 +214,17 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "readonly": context.readonly,
             "version": engine_version,
             "orbits": context.tles is not None,
-            "maps": {
-                kind: {"name": _name(one), "attribution": _credits(one)}
-                for kind, one in context.maps.items()
-            },
-            "layers": [asdict(layer) for layer in context.layers],
+            "maps": maps,
+            "layers": context.layers,
         }
-
-
-def _credits(light_map: LightMap) -> str:
-    """Credits of a map's files."""
-    makers = dict.fromkeys(one.credit for one in light_map if one.credit)
-    return escape_invisible(", ".join(makers))
-
-
-def _name(light_map: LightMap) -> str:
-    """Name of the product, or the names of its files."""
-    info = light_map.info
-    return escape_invisible(info.product or ", ".join(path.name for path in info.paths))
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     standings = Standings(context.decisions, context.reviewer)
-    places = FramePlaces(context.frames)
     one_at_a_time = Lock()  # the status belongs to the rows that were requested
 
     def up_to_date() -> Queue:
-        context.frames.refresh()
-        rows = context.frames.rows
-        standings.update(rows)
-        return Queue(rows=rows, standings=standings, places=places)
+        return Queue(context.frames, standings)
 
     @routes.get("/facets")
     def facets_of_store() -> dict[str, Any]:
@@ -183,9 +239,9 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             chosen = now.chosen(wanted, passing)
             shown = chosen[wanted.offset : wanted.offset + wanted.limit].tolist()
             lines = [now.line(row) for row in shown]
-        # Progress: of the frames that pass the filter, the number that are decided
-        decided = int((passing & standings.decided).sum())
-        return now.rows.frame_index[chosen].tolist(), {
+            # Progress: of the frames that pass the filter, the number that are decided
+            decided = int((passing & standings.rows_with("done")).sum())
+        return now.rows["frame_index"][chosen].tolist(), {
             "total": len(chosen),
             "progress": {"all": int(passing.sum()), "decided": decided},
             "offset": wanted.offset,
@@ -208,7 +264,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     def frame(number: FrameId) -> dict[str, Any]:
         with one_at_a_time:
             try:
-                return up_to_date().frame(context, number)
+                return describe_frame(up_to_date(), context, number)
             except KeyError:
                 raise make_no_frame_error(number) from None
 
@@ -311,3 +367,59 @@ def _add_points(routes: APIRouter, context: ReviewContext) -> None:
             ),
         )
         return {"name": f"{photo_stem(result.path, number)}.points", "text": points_text(frame)}
+
+
+# Ground track and visible ground of a photo before registration
+
+# The station moves from the horizon to the nadir in two minutes; clock errors rarely exceed ten
+TRACK_S = 600.0
+STEP_S = 20.0
+OFFSETS_S = np.arange(-TRACK_S, TRACK_S + 1.0, STEP_S)
+
+
+def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
+    """Nadirs from ten minutes before a photo's time to ten minutes after; empty if unknown."""
+    when = parse_iso_time(time_utc or "")
+    if tles is None or when is None:
+        return []
+    try:
+        return track_at(tles, when)
+    except EphemerisError:  # too far from all epochs: the nadir is shown instead
+        return []
+
+
+def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
+    """Nadirs from ten minutes before a time to ten minutes after, from the element sets.
+
+    EphemerisError if they do not cover that time.
+    """
+    elements = camera_position(tles, time_utc).element_set
+    if elements is None:
+        return []
+    lon, lat, _ = ecef_to_geodetic(track_positions(elements, time_utc, OFFSETS_S, 0.0))
+    return _unbroken(lon.tolist(), lat.tolist())
+
+
+def horizon(lon: float, lat: float, altitude_km: float) -> list[LonLat]:
+    """Outline of the ground visible from above a nadir.
+
+    Rays tangent to an ellipsoid touch it in a plane. Scaled to a unit sphere, with the eye at
+    distance d, these are the points at the angle arccos(1 / d) from the eye's direction.
+    """
+    axes = np.array([SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M])
+    eye = geodetic_to_ecef(lon, lat, 1000.0 * altitude_km) / axes
+    distance = float(np.linalg.norm(eye))
+    towards = eye / distance
+    # Any two perpendicular directions; the pole is used unless it is close
+    beside = np.cross(towards, [0.0, 0.0, 1.0] if abs(towards[2]) < 0.9 else [1.0, 0.0, 0.0])
+    beside /= np.linalg.norm(beside)
+    upright = np.cross(beside, towards)
+    turn = np.linspace(0.0, 2.0 * np.pi, 72 + 1)[:, None]
+    across = np.sqrt(1.0 - 1.0 / distance**2) * (np.cos(turn) * beside + np.sin(turn) * upright)
+    ring_lon, ring_lat = surface_to_lonlat((towards / distance + across) * axes)
+    return _unbroken(ring_lon.tolist(), ring_lat.tolist())
+
+
+def _unbroken(lon: list[float], lat: list[float]) -> list[LonLat]:
+    turned = np.unwrap(lon, period=360.0)
+    return list(zip(turned.tolist(), lat, strict=True))

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # Without a version in the URL, another run on this port may serve another image under it
 ASK_AGAIN = "private, no-cache"
 FOR_EVER = "private, max-age=31536000, immutable"
-MIN_PREVIEW_PX, MAX_PREVIEW_PX = 64, 2048
 
 
 def describe_response(media_type: str, what: str) -> dict[int | str, dict[str, Any]]:
@@ -96,7 +95,7 @@ def router(context: ReviewContext) -> APIRouter:
     def preview(
         request: Request,
         number: int,
-        size: Annotated[int, Query(ge=MIN_PREVIEW_PX, le=MAX_PREVIEW_PX)] = 1024,
+        size: Annotated[int, Query(ge=64, le=2048)] = 1024,
     ) -> Response:
         """The whole photo as stored, its longer side at most `size` pixels."""
         return photo_response(request, number, lambda path: pyramids.preview(path, size))
@@ -146,16 +145,14 @@ def _add_places(routes: APIRouter) -> None:
         data = outlines()
         if str(z) not in data["units_deg"] or not (0 <= x < 2**z and 0 <= y < 2**z):
             raise HTTPException(404, f"outlines have the zooms 0 and 5, not {z}/{x}/{y}.")
+        tile = {"unit_deg": data["units_deg"][str(z)], **data["tiles"].get(f"{z}/{x}/{y}", {})}
         return make_cached_response(
-            request, lambda: _outline_json(z, x, y), media_type=JSON, made_of=data["source"]
+            request,
+            lambda: json.dumps(tile, separators=(",", ":")).encode(),
+            media_type=JSON,
+            made_of=data["source"],
         )
 
 
 def _answer(found: list[Place]) -> dict[str, list[dict[str, Any]]]:
     return {"places": [asdict(place) for place in found]}
-
-
-def _outline_json(z: int, x: int, y: int) -> bytes:
-    data = outlines()
-    tile = {"unit_deg": data["units_deg"][str(z)], **data["tiles"].get(f"{z}/{x}/{y}", {})}
-    return json.dumps(tile, separators=(",", ":")).encode()

@@ -6,11 +6,17 @@ on first use.
 
 from __future__ import annotations
 
+import atexit
 import math
+import secrets
+import signal
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import cache, lru_cache
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -22,7 +28,7 @@ from pydantic import Field
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, RegengineError, shorten_to_line
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
@@ -39,27 +45,24 @@ from regengine.pages.review.bodies import (
     points_json,
 )
 from regengine.pages.review.context import ReviewContext
-from regengine.pages.review.ground_track import track, track_at
-from regengine.pages.review.routes_frames import FrameId
+from regengine.pages.review.routes_frames import FrameId, track, track_at
 from regengine.registration.points.solve_points import Free
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
-    from regengine.pages.review.search_jobs import SearchJob, SearchJobs
     from regengine.registration.points.compare_maps import PhotoBesideMap
     from regengine.registration.points.solve_points import PointFit, PositionPrior
+    from regengine.runs.run_inputs import RunInputs
 
-KEPT_PHOTOS = 3  # that are cached while a person compares them with the map
-BEHIND_PX = 1e6  # position of points behind the camera
 KEPT_FRAMES = 256
 # With fewer than four points, a search finds the position of a view with a smaller tilt than this.
 # A view with a larger tilt is accepted only if the points agree with the camera
 OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
-USUAL_ALTITUDE_KM = 410.0  # of the station, within a few per cent
 MAX_COMPARED = 40  # points in one request: each takes a twentieth of a second
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
 class SolveBody(Body):
@@ -182,7 +185,8 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         with one_at_a_time:
             if key not in photos:
                 photos[key] = read_beside_map(kind, path, side_px, camera, reference)
-                if len(photos) > KEPT_PHOTOS:
+                # Three are cached while a person compares them with the map
+                if len(photos) > 3:
                     photos.popitem(last=False)
             return camera, photos[key]
 
@@ -252,7 +256,8 @@ def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
         if not nadirs and nadir is not None:
             nadirs = [(nadir.lon, nadir.lat)]
         lon, lat = np.array(nadirs, float).reshape(-1, 2).T
-        height_m = 1e3 * (USUAL_ALTITUDE_KM if nadir is None else nadir.altitude_km)
+        # The station flies 410 km high within a few per cent
+        height_m = 1e3 * (410.0 if nadir is None else nadir.altitude_km)
         return PositionPrior(
             cameras=tuple(one.solved.camera for one in result.hypotheses),
             track_ecef_m=geodetic_to_ecef(lon, lat, height_m),
@@ -288,7 +293,8 @@ def _fit_json(fit: PointFit) -> dict[str, Any]:
 
 
 def _in_sight_px(pixels: float) -> float:
-    return pixels if math.isfinite(pixels) else BEHIND_PX
+    # Points behind the camera are placed far outside
+    return pixels if math.isfinite(pixels) else 1e6
 
 
 def _rms(values: list[float | None]) -> float | None:
@@ -297,11 +303,7 @@ def _rms(values: list[float | None]) -> float | None:
 
 
 def _add_search(routes: APIRouter, context: ReviewContext) -> None:
-    @cache
-    def jobs() -> SearchJobs:
-        from regengine.pages.review.search_jobs import SearchJobs
-
-        return SearchJobs()
+    jobs = SearchJobs()
 
     @routes.post("/frames/{number}/search")
     def begin(number: FrameId, body: SearchBody) -> dict[str, str]:
@@ -314,42 +316,142 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
         assert rough is not None
         register = replace(context.inputs.register, max_seconds=body.seconds)
         inputs = replace(context.inputs, register=register)
-        return {"job": jobs().start(path.absolute(), rough, inputs, kind).job}
+        return {"job": jobs.start(path.absolute(), rough, inputs, kind).job}
 
     @routes.get("/jobs/{job}")
     def look(job: JobName) -> dict[str, Any]:
         """Progress of a search."""
-        return _job_json(jobs().look(job))
+        return _job_json(jobs.look(job))
 
     @routes.delete("/jobs/{job}")
     def cancel(job: JobName) -> dict[str, Any]:
         """Cancel a search."""
-        return _job_json(jobs().cancel(job))
+        return _job_json(jobs.cancel(job))
 
 
 def _job_json(job: SearchJob | None) -> dict[str, Any]:
     """JSON of a search; 404 if there is none."""
     if job is None:
         raise HTTPException(404, "this search does not exist: start it again.")
-    said = {
-        "job": job.job,
-        "state": job.state,
-        "seconds": job.seconds,
-        "message": job.message,
-        "result": None if job.result is None else _found_json(job.result),
-    }
+    result, found = job.result, None
+    if result is not None:
+        placed = result.verdict in PLACED
+        found = {
+            "verdict": result.verdict,
+            "probability": result.probability,
+            "reasons": [reason.code for reason in result.reasons],
+            "reason_texts": [reason.text for reason in result.reasons],
+            "camera": camera_json(result.solved.camera) if result.solved and placed else None,
+            "points": points_json(result, origin="search") if placed else [],
+            "fit": None if result.fit is None else asdict(result.fit),
+        }
+    names = ("job", "state", "seconds", "message")
+    said = {name: getattr(job, name) for name in names} | {"result": found}
     return dict(plain(said, escape_invisible))
 
 
-def _found_json(result: FrameResult) -> dict[str, Any]:
-    """JSON of a search result: verdict, reasons, camera, points and evidence."""
-    placed = result.verdict in PLACED
-    return {
-        "verdict": result.verdict,
-        "probability": result.probability,
-        "reasons": [reason.code for reason in result.reasons],
-        "reason_texts": [reason.text for reason in result.reasons],
-        "camera": camera_json(result.solved.camera) if result.solved and placed else None,
-        "points": points_json(result, origin="search") if placed else [],
-        "fit": None if result.fit is None else asdict(result.fit),
-    }
+# Searches from a rough camera, one at a time, in a separate process
+
+
+def search(path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> FrameResult:
+    """Run the engine's search; only its process imports the engine."""
+    from regengine.runs.pipeline import register_from
+
+    return register_from(path, rough, inputs, kind)
+
+
+@dataclass(kw_only=True)
+class SearchJob:
+    """One search: its unguessable name, its state and its result."""
+
+    job: str = field(default_factory=lambda: secrets.token_hex(8))
+    future: Future[FrameResult]
+    asked_s: float = field(default_factory=time.monotonic)
+    ended_s: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds from the request to the end, or until now."""
+        return (time.monotonic() if self.ended_s is None else self.ended_s) - self.asked_s
+
+    @property
+    def state(self) -> State:
+        """State of the search."""
+        if self.future.cancelled():
+            return "cancelled"
+        if self.future.done():
+            return "done" if self.future.exception() is None else "failed"
+        return "running" if self.future.running() else "waiting"
+
+    @property
+    def result(self) -> FrameResult | None:
+        """Result of the search; None until it is done."""
+        return self.future.result() if self.state == "done" else None
+
+    @property
+    def message(self) -> str | None:
+        """Error message if it failed."""
+        error = self.future.exception() if self.state == "failed" else None
+        if error is None:
+            return None
+        if isinstance(error, RegengineError):
+            return shorten_to_line(str(error))
+        if isinstance(error, TimeoutError):
+            return "the search timed out: try again."
+        from pebble import ProcessExpired
+
+        if isinstance(error, ProcessExpired):
+            return "the search process ended unexpectedly, perhaps out of memory."
+        return f"the search failed ({shorten_to_line(repr(error))})."
+
+
+class SearchJobs:
+    """Runs searches one after another; thread-safe."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, SearchJob] = OrderedDict()
+        self._pool: Any = None
+        self._lock = Lock()
+
+    def start(self, path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> SearchJob:
+        """Queue a search on the map of a kind."""
+        with self._lock:
+            if sum(not job.future.done() for job in self._jobs.values()) >= 8:
+                raise ConfigError("too many searches are waiting: cancel one, or wait.")
+            if self._pool is None:
+                from pebble import ProcessPool
+
+                self._pool = ProcessPool(
+                    max_workers=1,
+                    initializer=signal.signal,
+                    initargs=(signal.SIGINT, signal.SIG_IGN),
+                    context=get_context("spawn"),
+                )
+                atexit.register(self.close)
+            # The search ends by its own limit of processor time. Wall-clock time is longer on a
+            # busy machine, and unlimited if the process hangs
+            limit_s = 4.0 * inputs.register.max_seconds + 60.0
+            future = self._pool.schedule(search, args=(path, rough, inputs, kind), timeout=limit_s)
+            job = SearchJob(future=future)
+            future.add_done_callback(lambda _: setattr(job, "ended_s", time.monotonic()))
+            self._jobs[job.job] = job
+            while len(self._jobs) > 64:
+                self._jobs.popitem(last=False)
+            return job
+
+    def look(self, job: str) -> SearchJob | None:
+        """A search by name; None if there is none."""
+        return self._jobs.get(job)
+
+    def cancel(self, job: str) -> SearchJob | None:
+        """Cancel a search that has not ended: its process is killed."""
+        found = self._jobs.get(job)
+        if found is not None:
+            found.future.cancel()
+        return found
+
+    def close(self) -> None:
+        """Cancel all searches and end their process."""
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()

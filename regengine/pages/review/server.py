@@ -11,13 +11,12 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regengine.errors import ConfigError
 from regengine.pages.review.context import ReviewContext, parse_layers
-from regengine.pages.review.frames import ReviewFrames
+from regengine.pages.review.queue import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
@@ -29,36 +28,33 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServerOptions:
-    """Address of the server, and whether to open a browser."""
-
-    host: str = LOOPBACK
-    port: int = 0  # 0: any free port
-    browser: bool = True
-
-
-def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str], object]) -> None:
+def serve(
+    context: ReviewContext,
+    started: Callable[[str], object],
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    browser: bool = True,
+) -> None:
     """Serve a review until Ctrl-C or SIGTERM.
 
-    ``started`` is called with the URL of the page, including its token, once the server listens.
-    ConfigError if it cannot listen there.
+    Port 0 is the store's usual one, or any that is free; ``browser`` opens the page. ``started`` is
+    called with the URL of the page, including its token, once the server listens. ConfigError if it
+    cannot listen there.
     """
     import uvicorn
 
-    from regengine.pages.review.app import make_guarded_app
-    from regengine.pages.review.security import Access
+    from regengine.pages.review.app import Access, make_guarded_app
 
     # The usual port of a store, where a page that waits for a restarted server finds it again: the
     # browser's data (work that was not sent when a server died) belongs to an address with its port
     first = 49152
     digest = hashlib.sha256(os.fsencode(context.store.resolve())).digest()
-    listening = listen(options, first + int.from_bytes(digest[:4]) % (65536 - first))
+    usual = first + int.from_bytes(digest[:4]) % (65536 - first)
+    listening = listen(host, port, usual)
     port = listening.getsockname()[1]
     access = Access()
-    names = (
-        () if options.host == LOOPBACK else (options.host, socket.gethostname(), socket.getfqdn())
-    )
+    names = () if host == LOOPBACK else (host, socket.gethostname(), socket.getfqdn())
     app = make_guarded_app(context, access, port=port, hosts=names)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -70,8 +66,11 @@ def serve(context: ReviewContext, options: ServerOptions, started: Callable[[str
             timeout_graceful_shutdown=3,
         )
     )
-    base = f"http://{_page_host(options.host)}:{port}/"
-    if options.browser:
+    name = f"[{host}]" if ":" in host else host
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        name = socket.gethostname()
+    base = f"http://{name}:{port}/"
+    if browser:
         # In a thread: with some browsers, the call blocks
         opener = threading.Thread(
             target=webbrowser.open, args=(f"{base}?token={access.once}",), daemon=True
@@ -93,36 +92,30 @@ def _ended_in_order() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def listen(options: ServerOptions, usual: int) -> socket.socket:
+def listen(host: str, wanted: int, usual: int) -> socket.socket:
     """Open a listening socket; for port 0 on the usual port or, if that is in use, any other."""
-    for port in (usual, 0) if options.port == 0 else (options.port,):
+    for port in (usual, 0) if wanted == 0 else (wanted,):
         try:
-            family = socket.getaddrinfo(options.host, port, type=socket.SOCK_STREAM)[0][0]
+            family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
             # With the protocol given: asyncio sends small responses without delay only on known TCP
             # sockets
             listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             try:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                listening.bind((options.host, port))
+                listening.bind((host, port))
                 listening.listen(128)
                 return listening
             except BaseException:
                 listening.close()
                 raise
         except (OSError, UnicodeError) as error:
-            if port and options.port == 0 and getattr(error, "errno", None) == errno.EADDRINUSE:
+            if port and wanted == 0 and getattr(error, "errno", None) == errno.EADDRINUSE:
                 continue
             raise ConfigError(
-                f"the server cannot listen on {options.host}, port {port} ({error}): "
+                f"the server cannot listen on {host}, port {port} ({error}): "
                 "name another with --port, or 0 for any that is free."
             ) from error
     raise AssertionError("port 0 is never taken")
-
-
-def _page_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager
