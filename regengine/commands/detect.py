@@ -59,7 +59,7 @@ def main(
 
     from regengine.errors import ConfigError
     from regengine.runs.remote import find_existing_photos
-    from regengine.sky.detection import SOUGHT, Neighbours
+    from regengine.sky.detection import SOUGHT, list_beside
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
@@ -69,7 +69,7 @@ def main(
     found = find_existing_photos(photos, exclude=[overlay])
     side_px = options.max_side_px or LONG_SIDE_PX[kind]
     settings = {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame}
-    beside: dict[str, Any] = {"neighbours": Neighbours.among(found)} if neighbours else {}
+    beside: dict[str, Any] = {"neighbours": list_beside(found)} if neighbours else {}
     print_answers(
         run,
         found,

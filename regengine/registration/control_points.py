@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import chain, combinations
 
 import cv2
@@ -54,11 +53,12 @@ def select_control_points(
     ground = refinement.rendered.pixel_to_ecef(x, y)
     position = fit.camera.position_ecef_m
     index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
-    ground, offsets = ground[index], estimate_offsets(refinement)
-    places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offsets.offset_px[index]
-    covariance = compute_camera_covariances(fit, ground, fit.refits) + offsets.covariance[index]
-    left = refinement.residual_px[index] - offsets.offset_px[index]
-    expected = np.diagonal(offsets.noise[index] + covariance, axis1=1, axis2=2)
+    ground = ground[index]
+    offset_px, vague, noise = (each[index] for each in estimate_offsets(refinement))
+    places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offset_px
+    covariance = compute_camera_covariances(fit, ground, fit.refits) + vague
+    left = refinement.residual_px[index] - offset_px
+    expected = np.diagonal(noise + covariance, axis1=1, axis2=2)
     # A patch that disagrees by more than two sigmas gets a wider one
     excess = np.maximum(left**2 - 2.0**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
@@ -115,19 +115,12 @@ def select_control_points(
     return tuple(points[k] for k in four)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalOffsets:
-    """Local offsets of the photo from the fitted camera, at every patch or at other places."""
-
-    offset_px: FloatArray  # (k, 2): photo minus camera, the part that neighbouring patches share
-    covariance: FloatArray  # (k, 2, 2): of the offset; 0 if neighbours have nothing in common
-    noise: FloatArray  # (n, 2, 2): covariance of each single patch
-
-
-def estimate_offsets(refinement: Refinement, places_px: FloatArray | None = None) -> LocalOffsets:
+def estimate_offsets(refinement: Refinement) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Estimate the smooth part of the residuals of a fit by Gaussian-process regression.
 
-    The offsets are estimated at the patches, or at `places_px` of the rendered view, shape (k, 2).
+    Returned are the offsets at the n patches, photo minus camera, of the part that neighbours
+    share, shape (n, 2), their covariance, (n, 2, 2), 0 if neighbours have nothing in common, and
+    the covariance of each single patch, (n, 2, 2).
 
     A single patch is typically off by a pixel, because towns have grown or are brighter on one side
     than on the map. Twenty adjacent patches have a common offset only if the camera is wrong there
@@ -140,14 +133,9 @@ def estimate_offsets(refinement: Refinement, places_px: FloatArray | None = None
     """
     matches, residual = refinement.matches, refinement.residual_px
     patches = np.stack([matches.x, matches.y], axis=1)
-    places = patches if places_px is None else places_px
-    count = len(places)
+    count = len(patches)
     if not len(matches):
-        return LocalOffsets(
-            offset_px=np.zeros((count, 2)),
-            covariance=np.zeros((count, 2, 2)),
-            noise=np.zeros((0, 2, 2)),
-        )
+        return np.zeros((count, 2)), np.zeros((count, 2, 2)), np.zeros((0, 2, 2))
     # Noise of each patch: the stated covariance, scaled by the residuals, and larger for patches
     # that have a low weight in the fit
     stated, whiten = state_noise(matches)
@@ -155,36 +143,28 @@ def estimate_offsets(refinement: Refinement, places_px: FloatArray | None = None
     widened = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
     noise = stated * (widened / refinement.weights)[:, None, None]
 
-    distance = np.linalg.norm(np.concatenate([patches, places])[:, None] - patches, axis=2)
-    distance /= matches.size_px
+    distance = np.linalg.norm(patches[:, None] - patches, axis=2) / matches.size_px
     # Correlation length of the local offsets of patches, in patch sides
-    nearness = np.exp(-0.5 * (distance / 1.5) ** 2)
-    kernel, to_places = np.split(nearness, [len(patches)])
+    kernel = np.exp(-0.5 * (distance / 1.5) ** 2)
     # Overlapping patches share their noise as well, so they are not paired
-    paired = np.triu((distance[: len(patches)] >= 1.0) & (distance[: len(patches)] <= 2.0))
+    paired = np.triu((distance >= 1.0) & (distance <= 2.0))
     variance = 0.0  # per axis, of the common offset
     if paired.sum() >= 12:
         pair = np.outer(refinement.weights, refinement.weights)[paired]
         product = (residual @ residual.T / 2.0)[paired]
         variance = float((pair * product).sum() / (pair * kernel[paired]).sum())
     if variance <= 0.0:
-        return LocalOffsets(
-            offset_px=np.zeros((count, 2)), covariance=np.zeros((count, 2, 2)), noise=noise
-        )
+        return np.zeros((count, 2)), np.zeros((count, 2, 2)), noise
     # The scaled noise of single patches includes the common offset, which is subtracted
     typical = float(np.median(np.trace(noise, axis1=1, axis2=2))) / 2.0
     noise = noise * max(1.0 - variance / typical, 1.0 / widened)
     root = np.linalg.cholesky(noise)
     common = variance * np.kron(kernel, np.eye(2))
     own = np.einsum("ij,iac,jbc->iajb", matches.overlap, root, root).reshape(common.shape)
-    shared = variance * np.kron(to_places, np.eye(2))
-    gain = np.linalg.solve(common + own, shared.T).T
-    known = np.einsum("kim,kjm->kij", gain.reshape(count, 2, -1), shared.reshape(count, 2, -1))
-    return LocalOffsets(
-        offset_px=(gain @ residual.ravel()).reshape(count, 2),
-        covariance=variance * np.eye(2) - known,
-        noise=noise,
-    )
+    gain = np.linalg.solve(common + own, common.T).T
+    known = np.einsum("kim,kjm->kij", gain.reshape(count, 2, -1), common.reshape(count, 2, -1))
+    offset_px = (gain @ residual.ravel()).reshape(count, 2)
+    return offset_px, variance * np.eye(2) - known, noise
 
 
 def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -33,7 +33,7 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors import is_telephoto
-from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior, sample_sky
+from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
 from regengine.store.result import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
@@ -111,7 +111,12 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     load_compiled()
     # A placement by a person is more reliable than the limb
     if limb is not None and placed is None:
-        sky_px = sample_sky(limb, nominal.width_px, nominal.height_px)
+        # Pixels that certainly show sky: so far above the limb it is, whichever of its two edges,
+        # 2.3 degrees apart, was detected
+        pixel = max(nominal.width_px, nominal.height_px) / 20.0
+        shape = max(round(nominal.height_px / pixel), 1), max(round(nominal.width_px / pixel), 1)
+        rows, cols = np.nonzero(mask_sky(limb, shape, margin_deg=-3.0))
+        sky_px = pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
         photo = replace(photo, limb=limb, sky_px=sky_px)
     photo = replace(photo, images=images)
     if position is None:

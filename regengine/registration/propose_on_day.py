@@ -265,7 +265,6 @@ class Agreement:
 
     here: FloatArray
     there: FloatArray
-    homography: FloatArray
     n_places: int
 
 
@@ -313,7 +312,6 @@ def find_agreements(matches: Matches) -> list[Agreement]:
             Agreement(
                 here=here[kept],
                 there=there[kept],
-                homography=np.asarray(homography),
                 n_places=count_places(here[kept], there[kept], CELL_PX),
             )
         )

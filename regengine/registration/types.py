@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from detectors.limb import Limb, mask_sky
+from detectors.limb import Limb
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
@@ -37,15 +37,6 @@ if TYPE_CHECKING:
     from regengine.photo.frame import Frame
     from regengine.registration.priors import NeighbourPrior
     from regengine.sky.stars.solve import StarAttitude
-
-
-def sample_sky(limb: Limb, width_px: int, height_px: int) -> tuple[FloatArray, FloatArray]:
-    """Sample pixels all over an image, x and y, that certainly show sky."""
-    # This far above the limb is sky, whichever of its two edges, 2.3 degrees apart, was detected
-    pixel = max(width_px, height_px) / 20.0
-    shape = max(round(height_px / pixel), 1), max(round(width_px / pixel), 1)
-    rows, cols = np.nonzero(mask_sky(limb, shape, margin_deg=-3.0))
-    return pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
 
 
 def keeps_sky_free(photo: Photo, camera: Camera) -> bool:

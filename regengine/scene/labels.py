@@ -53,13 +53,6 @@ class SceneLabel:
     group: str
 
 
-def sort_classes(classes: Iterable[str]) -> tuple[str, ...]:
-    """Distinct classes: the usual ones first, in their order, `OTHER` last."""
-    found = set(classes)
-    known = [name for name in USUAL_CLASSES if name in found and name != OTHER]
-    return (*known, *sorted(found - set(USUAL_CLASSES)), *((OTHER,) if OTHER in found else ()))
-
-
 def read_scene_labels(path: Path) -> list[SceneLabel]:
     """Read a table of labelled photos, in the order of its rows.
 
@@ -111,8 +104,11 @@ class Samples:
 
     def __post_init__(self) -> None:
         if not self.classes:
-            found = {label for labels in self.labels for label in labels}
-            object.__setattr__(self, "classes", sort_classes(found | {OTHER}))
+            # The usual classes first, in their order, `OTHER` last
+            found = {label for labels in self.labels for label in labels} - {OTHER}
+            known = [name for name in USUAL_CLASSES if name in found]
+            classes = (*known, *sorted(found - set(known)), OTHER)
+            object.__setattr__(self, "classes", classes)
 
     def __len__(self) -> int:
         return len(self.labels)

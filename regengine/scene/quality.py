@@ -56,16 +56,6 @@ MAX_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exposure:
-    """Exposure of a photo."""
-
-    stops: float  # mean luminance relative to 18 % grey, powers of two; nights are far below 0
-    # Shares of pixels at the upper and lower limit of the file's range
-    clipped: float
-    black: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class PhotoQuality:
     """Quality measures of ``classify --quality``."""
 
@@ -73,7 +63,10 @@ class PhotoQuality:
     sharpness: float
     # Share of the visible ground under clouds; None where it cannot be determined
     cloud_fraction: float | None
-    exposure: Exposure
+    exposure_stops: float  # mean luminance relative to 18 % grey; nights are far below 0
+    # Shares of pixels at the upper and lower limit of the file's range
+    clipped_share: float
+    black_share: float
 
     def record(self) -> dict[str, Any]:
         """The values as written to a photo's NDJSON record."""
@@ -81,9 +74,9 @@ class PhotoQuality:
         return {
             "sharpness": round(self.sharpness, 3),
             "cloud_fraction": None if cloud is None else round(cloud, 3),
-            "exposure_stops": round(self.exposure.stops, 2),
-            "clipped_share": round(self.exposure.clipped, 4),
-            "black_share": round(self.exposure.black, 4),
+            "exposure_stops": round(self.exposure_stops, 2),
+            "clipped_share": round(self.clipped_share, 4),
+            "black_share": round(self.black_share, 4),
         }
 
 
@@ -100,20 +93,20 @@ def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) 
     return PhotoQuality(
         sharpness=measure_sharpness(rgb[..., 1]),
         cloud_fraction=cloud_fraction(picture, category),
-        exposure=measure_exposure(picture),
+        **measure_exposure(picture),
     )
 
 
-def measure_exposure(picture: ScenePicture) -> Exposure:
+def measure_exposure(picture: ScenePicture) -> dict[str, float]:
     """Exposure of a picture without its captions."""
     light = picture.luminance[picture.shown]
     highest = picture.rgb.max(axis=2)[picture.shown]
-    return Exposure(
+    return {
         # A light meter aims at a grey of this luminance
-        stops=float(np.log2(max(float(light.mean()), 1e-6) / 0.18)),
-        clipped=float(np.mean(highest >= CLIPPED_FROM)),
-        black=float(np.mean(highest < 2.5 / 255.0)),
-    )
+        "exposure_stops": float(np.log2(max(float(light.mean()), 1e-6) / 0.18)),
+        "clipped_share": float(np.mean(highest >= CLIPPED_FROM)),
+        "black_share": float(np.mean(highest < 2.5 / 255.0)),
+    }
 
 
 def measure_sharpness(grey: NDArray[np.uint8]) -> float:

@@ -52,12 +52,8 @@ METHODS = (*CLUSTERINGS, SUPERVISED)
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """One classifier of each kind in `METHODS`, by name, and the gate that they share."""
-
-    gate: Gate
-    classifiers: Mapping[str, Classifier]
+# The gate, and one classifier of each kind in `METHODS`, by name
+Fitted = tuple[Gate, dict[str, Classifier]]
 
 
 def fit_methods(samples: Samples, *, seed: int) -> Fitted:
@@ -68,15 +64,12 @@ def fit_methods(samples: Samples, *, seed: int) -> Fitted:
     few = thin_samples(samples, 24)
     gmm = fit_gmm(few.features, seed=seed)
     turned = fit_discriminant_axes(few.features, few.primary)
-    return Fitted(
-        gate=fit_gate(gmm, few, seed=seed),
-        classifiers={
-            "gmm": name_clusters(gmm, few),
-            "kmeans": name_clusters(fit_kmeans(few.features, seed=seed), few),
-            "gmm_discriminant": name_clusters(fit_gmm(few.features, seed=seed, axes=turned), few),
-            SUPERVISED: fit_logistic(samples),
-        },
-    )
+    return fit_gate(gmm, few, seed=seed), {
+        "gmm": name_clusters(gmm, few),
+        "kmeans": name_clusters(fit_kmeans(few.features, seed=seed), few),
+        "gmm_discriminant": name_clusters(fit_gmm(few.features, seed=seed, axes=turned), few),
+        SUPERVISED: fit_logistic(samples),
+    }
 
 
 def thin_samples(samples: Samples, most: int) -> Samples:
@@ -147,11 +140,11 @@ def cross_validate(
     scores = {name: np.zeros((len(samples), len(samples.classes))) for name in METHODS}
     folds = deal_folds(samples, seed=seed)
     for number, fold in enumerate(folds):
-        fitted = fit(samples.subset(fold.train), seed=seed)
+        gate, classifiers = fit(samples.subset(fold.train), seed=seed)
         rows = samples.features[fold.test]
         fold_of[fold.test] = number
-        explained[fold.test] = fitted.gate.explains(rows)
-        for name, classifier in fitted.classifiers.items():
+        explained[fold.test] = gate.explains(rows)
+        for name, classifier in classifiers.items():
             scores[name][fold.test] = classifier.scores(rows)
         advance()
     fold_of, explained = fold_of[real], explained[real]
@@ -238,7 +231,7 @@ def train_scene_model(
     check_samples(samples)
     validation = cross_validate(samples, seed=seed, advance=advance)
     method = choose_method(validation)
-    fitted = fit_methods(samples, seed=seed)
+    gate, classifiers = fit_methods(samples, seed=seed)
     record = TrainingRecord(
         source=source,
         libraries={
@@ -257,8 +250,8 @@ def train_scene_model(
         feature_versions=feature_versions(),
         classes=samples.classes,
         method=method,
-        classifier=fitted.classifiers[method],
-        gate=fitted.gate,
+        classifier=classifiers[method],
+        gate=gate,
         calibration=validation.calibrations[method],
         training=record,
     )

@@ -8,9 +8,8 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -117,38 +116,63 @@ class DetectionKind(Generic[D]):
         max_long_side_px: int | None = None,
         sky_only: bool = True,
         overlays: PicturePaths | None = None,
+        **more: Any,
     ) -> PhotoDetections[D]:
         """Read a photo (JPEG, PNG, TIFF, FITS or raw) and run the detection.
 
         `detector`: the method; the best one by default; `max_long_side_px`: larger photos are
         reduced to this first; `long_side_px` by default; `sky_only`: exclude what `hidden` masks:
-        captions, and the area below the Earth's limb; `overlays`: paths of drawn overlays.
+        captions, and the area below the Earth's limb; `overlays`: paths of drawn overlays; `more`:
+        of the kind's own `search`.
 
         Raises FrameError if the file is not a readable image, or the overlay cannot be written.
         """
         method = self.detector() if detector is None else detector
         side = self.long_side_px if max_long_side_px is None else max_long_side_px
         file = as_photo_file(photo)
-        path = file.path
-        picture = read_linear_light(file, max_long_side_px=side, whole_mosaic=self.whole_mosaic)
+        found, seconds, reasons = self.search(file, side, method, sky_only=sky_only, **more)
+        if overlays is not None:
+            self.draw(file.path, found, overlays.of(file.path))
+        return PhotoDetections(
+            path=file.path,
+            frame=frame_id_of(file.path),
+            method=method.name,
+            found=found,
+            seconds=seconds,
+            reasons=reasons,
+        )
+
+    def search(
+        self, file: PhotoFile, side_px: int, method: Detector[D], *, sky_only: bool
+    ) -> tuple[D, float, tuple[Reason, ...]]:
+        """Read a file, reduced to a long side, and search it.
+
+        Returns what was found, the seconds that it took, and why it was not searched.
+        """
+        picture = read_linear_light(file, max_long_side_px=side_px, whole_mosaic=self.whole_mosaic)
         started = time.perf_counter()
         mask = self.hidden(picture) if sky_only and self.hidden is not None else None
         found = detect_in_picture(picture, method, mask=mask)
-        seconds = time.perf_counter() - started
-        if overlays is not None:
-            self.draw(path, found, overlays.of(path))
-        frame = frame_id_of(path)
-        return PhotoDetections(
-            path=path, frame=frame, method=method.name, found=found, seconds=seconds
-        )
+        return found, time.perf_counter() - started, ()
 
     def to_dict(self, photo: PhotoDetections[D]) -> Record:
         """The record of one photo; values are rounded to their accuracy."""
         found = photo.found
-        columns: dict[str, list[Any]] = {
-            name: [round_as(value, rounding) for value in _column(found, name)]
-            for name, rounding in self.values.items()
-        }
+        columns: dict[str, list[Any]] = {}
+        for name, rounding in self.values.items():
+            axis = {"sigma_x_px": 0, "sigma_y_px": 1}.get(name)
+            if axis is not None and isinstance(found, PointDetections):  # one sigma of centroids
+                values = found.covariance_px2[:, axis, axis] ** 0.5
+            else:
+                values = getattr(found, name)
+            columns[name] = [
+                str(value)
+                if not rounding
+                else None  # of numbers that JSON cannot represent
+                if rounding.endswith("g") and not math.isfinite(value)
+                else float(f"{float(value):{rounding}}")
+                for value in values
+            ]
         columns["flags"] = [list(found.flag_names(i)) for i in range(len(found))]
         record: Record = {
             "frame": photo.frame,
@@ -220,110 +244,67 @@ def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -
     return replace(found, **changed)
 
 
-def round_as(value: Any, rounding: str) -> float | str | None:
-    """Round a value according to a format; None for numbers that JSON cannot represent."""
-    if not rounding:
-        return str(value)
-    if rounding.endswith("g") and not math.isfinite(value):
-        return None
-    return float(f"{float(value):{rounding}}")
-
-
-def _column(found: Detections, name: str) -> Sequence[Any]:
-    """A column, or one sigma of the centroids along an axis."""
-    axis = {"sigma_x_px": 0, "sigma_y_px": 1}.get(name)
-    if axis is None or not isinstance(found, PointDetections):
-        return cast("Sequence[Any]", getattr(found, name))
-    return [float(one[axis, axis]) ** 0.5 for one in found.covariance_px2]
-
-
-# Heights of thundercloud tops and their halo, and the error of the limb, extend this far above it
 FULL_FRAME_MM = 36.0
-# Night classes, and the minimum sum of their probabilities: 0.87 and more for the 15 photos with
-# lightning of the tuning half, 0.14 and less for those by day and of lit hardware
 NIGHT = ("cities", "night_nocity", *NIGHT_SKY)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Neighbours:
-    """The photos of a command in order of time, according to their names."""
+def list_beside(photos: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
+    """Of each photo, the previous and the next one of its folder.
 
-    ordered: tuple[Path, ...] = ()
+    They are in order of time according to their names; numbers in names are compared as numbers.
+    """
 
-    @classmethod
-    def among(cls, photos: Sequence[Path]) -> Neighbours:
-        """Sort photos by folder and name; numbers in names are compared as numbers."""
+    def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
+        parts = re.findall(r"\d+|\D+", photo.name.lower())
+        return str(photo.parent), [
+            (int(part), "") if part.isdecimal() else (-1, part) for part in parts
+        ]
 
-        def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
-            parts = re.findall(r"\d+|\D+", photo.name.lower())
-            return str(photo.parent), [
-                (int(part), "") if part.isdecimal() else (-1, part) for part in parts
-            ]
-
-        return cls(ordered=tuple(sorted(photos, key=in_order)))
-
-    @cached_property
-    def _place(self) -> dict[Path, int]:
-        return {photo: place for place, photo in enumerate(self.ordered)}
-
-    def of(self, photo: Path) -> tuple[Path, ...]:
-        """The previous and the next photo of the same folder."""
-        place = self._place.get(photo)
-        if place is None:
-            return ()
-        beside = self.ordered[max(place - 1, 0) : place] + self.ordered[place + 1 : place + 2]
-        return tuple(one for one in beside if one.parent == photo.parent)
+    ordered, beside = sorted(photos, key=in_order), {}
+    for k, photo in enumerate(ordered):
+        near = (*ordered[max(k - 1, 0) : k], *ordered[k + 1 : k + 2])
+        beside[photo] = tuple(one for one in near if one.parent == photo.parent)
+    return beside
 
 
 @dataclass(frozen=True, kw_only=True)
 class LightningKind(DetectionKind[LightningDetections]):
     """Lightning, detected in colour, below the limb, and only in night photos."""
 
-    def in_photo(
+    def search(
         self,
-        photo: Path | PhotoFile,
-        detector: Detector[LightningDetections] | None = None,
+        file: PhotoFile,
+        side_px: int,
+        method: Detector[LightningDetections],
         *,
-        max_long_side_px: int | None = None,
-        sky_only: bool = True,
-        overlays: PicturePaths | None = None,
-        neighbours: Neighbours = Neighbours(),
-    ) -> PhotoDetections[LightningDetections]:
-        """Read a photo and detect its lightning; see `DetectionKind.in_photo`.
+        sky_only: bool,
+        neighbours: Mapping[Path, tuple[Path, ...]] | None = None,
+    ) -> tuple[LightningDetections, float, tuple[Reason, ...]]:
+        """Read a photo and detect its lightning; see `DetectionKind.search`.
 
         `sky_only`: skip photos for which `why_not` returns a reason, and exclude what `not_ground`
-        masks; `neighbours`: the previous and the next photo are registered to it if they show the
+        masks; `neighbours`: see `list_beside`; they are registered to the photo if they show the
         same ground. Unreadable ones are ignored.
         """
-        method = self.detector() if detector is None else detector
-        side = self.long_side_px if max_long_side_px is None else max_long_side_px
-        file = as_photo_file(photo)
-        picture, colours = read_linear_colours(file, max_long_side_px=side)
+        picture, colours = read_linear_colours(file, max_long_side_px=side_px)
         started = time.perf_counter()
         reason = why_not(file, colours.shape[2]) if sky_only else None
         if reason is not None:
-            found = LightningDetections.empty()
-        else:
-            hidden = picture.without(not_ground(picture) if sky_only else None)
-            beside = [
-                one
-                for path in neighbours.of(file.path)
-                if (one := _read_neighbour(path, side, sky_only=sky_only)) is not None
-            ]
-            more: dict[str, Any] = {"neighbours": beside} if beside else {}
-            found = method.detect(colours, hidden, picture.saturated, **more)
+            return LightningDetections.empty(), time.perf_counter() - started, (reason,)
+        hidden = picture.without(not_ground(picture) if sky_only else None)
+        beside = []
+        for path in (neighbours or {}).get(file.path, ()):
+            try:
+                other, light = read_linear_colours(as_photo_file(path), max_long_side_px=side_px)
+            except FrameError:
+                continue
+            masked = other.without(not_ground(other) if sky_only else None)
+            ignored = np.zeros(other.light.shape, bool) if masked is None else masked
+            beside.append(NeighbourFrame(light=light, ignored=ignored))
+        more: dict[str, Any] = {"neighbours": beside} if beside else {}
+        found = method.detect(colours, hidden, picture.saturated, **more)
         found = convert_to_stored_pixels(found, picture.factor, picture.full_scale)
-        seconds = time.perf_counter() - started
-        if overlays is not None:
-            self.draw(file.path, found, overlays.of(file.path))
-        return PhotoDetections(
-            path=file.path,
-            frame=frame_id_of(file.path),
-            method=method.name,
-            found=found,
-            seconds=seconds,
-            reasons=() if reason is None else (reason,),
-        )
+        return found, time.perf_counter() - started, ()
 
     def to_dict(self, photo: PhotoDetections[LightningDetections]) -> Record:
         """The record of one photo, with the reason if it was not searched."""
@@ -379,18 +360,6 @@ def not_ground(picture: LinearLight) -> BoolImage:
         sky = mask_sky(limb, picture.light.shape, margin_deg=-0.6)
         hidden |= sky
     return hidden | mask_window_frames(picture.light, sky=sky)
-
-
-def _read_neighbour(path: Path, side_px: int, *, sky_only: bool) -> NeighbourFrame | None:
-    """A neighbour, prepared for registration; None if it cannot be read."""
-    try:
-        file = as_photo_file(path)
-        picture, colours = read_linear_colours(file, max_long_side_px=side_px)
-    except FrameError:
-        return None
-    hidden = picture.without(not_ground(picture) if sky_only else None)
-    ignored = np.zeros(picture.light.shape, bool) if hidden is None else hidden
-    return NeighbourFrame(light=colours, ignored=ignored)
 
 
 # Columns of records and tables, rounded to their accuracy

@@ -347,14 +347,14 @@ def test_a_grey_card_is_exposed_as_a_meter_has_it_and_both_ends_are_told():
         shown = 1.055 * light ** (1 / 2.4) - 0.055  # IEC 61966-2-1
         card = np.full((300, 400, 3), round(255 * shown), np.uint8)
         exposure = measure_exposure(scene_picture(card))
-        assert exposure.stops == pytest.approx(stops, abs=0.03)
-        assert (exposure.clipped, exposure.black) == (0.0, 0.0)
+        assert exposure["exposure_stops"] == pytest.approx(stops, abs=0.03)
+        assert (exposure["clipped_share"], exposure["black_share"]) == (0.0, 0.0)
     card = np.full((400, 400, 3), 120, np.uint8)
     card[:100], card[300:] = 0, 255
     card[300:, :300] = (255, 60, 20)  # one clipped colour is enough
     exposure = measure_exposure(scene_picture(card))
-    assert exposure.black == pytest.approx(0.25, abs=0.01)
-    assert exposure.clipped == pytest.approx(0.25, abs=0.01)
+    assert exposure["black_share"] == pytest.approx(0.25, abs=0.01)
+    assert exposure["clipped_share"] == pytest.approx(0.25, abs=0.01)
 
 
 # A scene is drawn at this multiple and brought down, so that it is as sharp as pixels can be

@@ -565,7 +565,9 @@ def solve(
     unknown is free as soon as it can be; a position that is not to be freed is that of ``first``.
     ConfigError if there is no point, the camera is nowhere above the Earth, or no camera fits.
     """
-    check_above_earth(first)
+    height_km = float(ecef_to_geodetic(first.position_ecef_m)[2]) / 1e3
+    if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
+        raise ConfigError("the camera is not above the Earth: align the photo with the map first.")
     if not points:
         raise ConfigError("a camera needs at least one point: add one in the photo or on the map.")
     known, n = known or PositionPrior(), len(points)
@@ -675,10 +677,3 @@ def fit_points(
         doubts=doubts,
         unknowns=len(unknowns.columns),
     )
-
-
-def check_above_earth(camera: Camera) -> None:
-    """Refuse a camera that is in the Earth or far away."""
-    height_km = float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3
-    if not HEIGHT_RANGE_KM[0] <= height_km <= HEIGHT_RANGE_KM[1]:
-        raise ConfigError("the camera is not above the Earth: align the photo with the map first.")

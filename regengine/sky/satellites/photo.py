@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -161,7 +161,17 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
     exposure, satellites, tracks = photo.exposure, photo.satellites, photo.tracks
     middle = len(tracks.seconds) // 2
     inside = np.flatnonzero(touch_picture(tracks, exposure))
-    nearest = inside[np.argsort(tracks.range_km[inside, middle], kind="stable")]
+    crossing = []
+    for row in inside[np.argsort(tracks.range_km[inside, middle], kind="stable")].tolist():
+        x, y = sample_track(tracks, row, exposure, 9)
+        points = [[round(float(a), 2), round(float(b), 2)] for a, b in zip(x, y, strict=True)]
+        sigma_px = float(np.sqrt(np.nansum(tracks.per_sigma[row, middle] ** 2)))
+        track = {
+            **_satellite(photo, row, middle),
+            "points": [None if math.isnan(a + b) else [a, b] for a, b in points],
+            "sigma_px": round_or_none(sigma_px, 1),
+        }
+        crossing.append(track)
     return {
         "frame": photo.frame.frame_id,
         "path": str(photo.frame.path),
@@ -176,20 +186,8 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
             "stale": satellites.stale,
             "median_age_h": round(float(np.median(np.abs(satellites.age_h))), 2),
         },
-        "tracks": [_track_record(photo, int(row), middle) for row in nearest],
+        "tracks": crossing,
         "streaks": [_streak_record(photo, k) for k in range(len(photo.streaks))],
-    }
-
-
-def _track_record(photo: NamedPhoto, row: int, middle: int) -> dict[str, Any]:
-    """A satellite that crosses the picture."""
-    tracks = photo.tracks
-    x, y = sample_track(tracks, row, photo.exposure, 9)
-    points = [[round(float(a), 2), round(float(b), 2)] for a, b in zip(x, y, strict=True)]
-    return {
-        **_satellite(photo, row, middle),
-        "points": [None if math.isnan(a + b) else [a, b] for a, b in points],
-        "sigma_px": round_or_none(float(np.sqrt(np.nansum(tracks.per_sigma[row, middle] ** 2))), 1),
     }
 
 
@@ -235,28 +233,11 @@ def _satellite(photo: NamedPhoto, row: int, step: int) -> dict[str, Any]:
     }
 
 
-def csv_rows(record: dict[str, Any]) -> list[list[object]]:
-    """A record as rows of `CSV_COLUMNS`: its tracks, then its streaks with the best candidate."""
-    return [
-        [value if isinstance(value, bool) else cell(column, value) for column, value in one]
-        for one in ([(k, (record | row).get(k)) for k in CSV_COLUMNS] for row in _rows(record))
-    ]
+def table_lines(record: dict[str, Any], *, on_terminal: bool) -> Iterable[str]:
+    """A record as lines below `TERMINAL_HEADER`, in 80 columns, or as CSV of `CSV_COLUMNS`.
 
-
-def terminal_lines(record: dict[str, Any]) -> list[str]:
-    """A record as lines below `TERMINAL_HEADER`, reduced to 80 columns."""
-    return [
-        f"{record['frame']:18.18s} {row['what']:6s} "
-        + " ".join(
-            "    -" if row[k] is None else f"{row[k]:5.0f}" for k in ("x1", "y1", "x2", "y2")
-        )
-        + f" {row.get('name') or row.get('norad') or '-'!s:20.20s} "
-        + ("-" if row.get("probability") is None else f"{row['probability']:.3f}")
-        for row in _rows(record)
-    ]
-
-
-def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    Its tracks come first, then its streaks with the best candidate.
+    """
     rows: list[dict[str, Any]] = []
     for track in record["tracks"]:
         # A track may have no visible sample if it is visible only between two of them
@@ -266,7 +247,21 @@ def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
     for streak in record["streaks"]:
         best = streak["candidates"][0] if streak["norad"] else {}
         rows.append({**best, **streak, "what": "streak"})
-    return rows
+    if not on_terminal:
+        cells = ([(k, (record | row).get(k)) for k in CSV_COLUMNS] for row in rows)
+        return csv_lines(
+            [value if isinstance(value, bool) else cell(column, value) for column, value in one]
+            for one in cells
+        )
+    return [
+        f"{record['frame']:18.18s} {row['what']:6s} "
+        + " ".join(
+            "    -" if row[k] is None else f"{row[k]:5.0f}" for k in ("x1", "y1", "x2", "y2")
+        )
+        + f" {row.get('name') or row.get('norad') or '-'!s:20.20s} "
+        + ("-" if row.get("probability") is None else f"{row['probability']:.3f}")
+        for row in rows
+    ]
 
 
 NAMED_GAP_PX = 9.0  # between a streak's edge and its outline
@@ -320,7 +315,6 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
 
 
 MIN_SIGMA_PX = 0.3  # of the attitude, whatever the residuals of the stars
-# Longer star trails indicate that the camera was fixed to its observer
 TRAIL_PX = 3.0
 
 
@@ -349,7 +343,7 @@ class SatelliteJob:
         if self.overlays is not None:
             draw_satellites(photo, self.overlays.of(path))
         record = record_of(photo)
-        lines = terminal_lines(record) if self.on_terminal else csv_lines(csv_rows(record))
+        lines = table_lines(record, on_terminal=self.on_terminal)
         return Answer(line=json.dumps(record), text="\n".join(lines))
 
     def named(self, path: Path) -> NamedPhoto:
@@ -377,7 +371,13 @@ class SatelliteJob:
             clock_sigma_s=self.clock_sigma_s,
             attitude_sigma_px=sigma_px,
         )
-        exposure = replace(exposure, held_still=self._is_held_still(exposure, trail_px))
+        # Whether the camera rotated with its observer during the exposure. A header does not tell,
+        # and few cameras aboard follow the stars; longer star trails than this indicate it
+        is_still = self.mount == "still" or (self.mount == "auto" and trail_px is None)
+        if self.mount == "auto" and trail_px is not None:
+            still = replace(exposure, held_still=True)
+            is_still = trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
+        exposure = replace(exposure, held_still=is_still)
         streaks = (
             StreakDetections.empty()
             if self.detector is None
@@ -410,15 +410,6 @@ class SatelliteJob:
         trail = solved.stars.trail_px
         sigma_px = max(3.0 * solution.rms_px / math.sqrt(len(solution)), MIN_SIGMA_PX)
         return solution.camera, sigma_px, 0.0 if trail is None else float(np.hypot(*trail))
-
-    def _is_held_still(self, exposure: Exposure, trail_px: float | None) -> bool:
-        """Whether the camera rotated with its observer during the exposure."""
-        if self.mount != "auto":
-            return self.mount == "still"
-        if trail_px is None:
-            return True  # a header does not tell, and few cameras aboard follow the stars
-        still = replace(exposure, held_still=True)
-        return trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
 
 
 def compute_expected_trail_px(exposure: Exposure) -> float:

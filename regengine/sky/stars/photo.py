@@ -218,10 +218,6 @@ def _distortion_part(
 FAINTEST_G = 10.0  # limit of the catalogue file: 5 degree fields need its stars
 EXIF_LOG_FOCAL_SIGMA = 0.05  # zoom and focus: 2-3 % on originals; crops are solved as any lens
 _REMEDY = "give the output of regengine solve --json"
-_FOCAL_STEPS = 30
-# A greater value is not a lens but a damaged file
-_MAX_DISTORTION = 1e3
-_FARTHEST_AXIS = 10.0  # of the principal point, in image sizes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -425,6 +421,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
     Raises ConfigError if attitude, field of view or distortion are not plausible numbers, or the
     record is of an image with another aspect ratio.
     """
+    whose = f"The record of {record.get('frame')}"
     own_px = record.get("width_px", width_px), record.get("height_px", height_px)
     try:
         own_width, own_height = _numbers(list(own_px), 2)
@@ -434,29 +431,26 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         scale, off_px = math.nan, math.inf
     if not (scale > 0.0 and off_px <= max(scale, 1.0)):
         raise ConfigError(
-            f"The record of {record.get('frame')} is for a picture of {own_px[0]} x {own_px[1]} "
-            f"px, and the photo has {width_px} x {height_px}: {_REMEDY}."
+            f"{whose} is for a picture of {own_px[0]} x {own_px[1]} px, and the photo has "
+            f"{width_px} x {height_px}: {_REMEDY}."
         )
     try:
         qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
         k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
         (field_deg,) = _numbers([record["fov_x_deg"]], 1)
         middle = [(own_width - 1) / 2.0, (own_height - 1) / 2.0]
-        px, py = _numbers(record.get("principal_point", middle), 2)
-        px, py = (px + 0.5) * scale - 0.5, (py + 0.5) * scale - 0.5
+        axis = np.array(_numbers(record.get("principal_point", middle), 2))
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise ConfigError(
-            f"The record of {record.get('frame')} lacks its attitude, field of view or distortion: "
-            f"{_REMEDY}."
+            f"{whose} lacks its attitude, field of view or distortion: {_REMEDY}."
         ) from error
-    lens_may_be = max(map(abs, (k1, k2, p1, p2, k3))) < _MAX_DISTORTION and max(
-        abs(px), abs(py)
-    ) < _FARTHEST_AXIS * max(width_px, height_px)
-    if not (0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0 and lens_may_be):
-        raise ConfigError(
-            f"The record of {record.get('frame')} has an impossible attitude, field of view or "
-            f"lens: {_REMEDY}."
-        )
+    px, py = ((axis + 0.5) * scale - 0.5).tolist()
+    # Beyond this distortion, or an axis ten image sizes away, it is not a lens but a damaged file
+    may_be = max(map(abs, (k1, k2, p1, p2, k3))) < 1e3
+    may_be = may_be and max(abs(px), abs(py)) < 10.0 * max(width_px, height_px)
+    may_be = may_be and 0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0
+    if not may_be:
+        raise ConfigError(f"{whose} has an impossible attitude, field of view or lens: {_REMEDY}.")
     camera = SkyCamera(
         width_px=width_px,
         height_px=height_px,
@@ -466,7 +460,7 @@ def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> S
         quaternion_icrs=(qx, qy, qz, qw),
         mirrored=bool(record.get("mirrored", False)),
     )
-    for _ in range(_FOCAL_STEPS):  # distortion changes the field slightly
+    for _ in range(30):  # distortion changes the field slightly
         ratio = camera.fov_x_deg / field_deg
         camera = replace(camera, focal_px=camera.focal_px * ratio)
         if abs(ratio - 1.0) < 1e-9:
