@@ -11,7 +11,7 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet,
 from regengine.io.console import print_data, say
 
 if TYPE_CHECKING:
-    from regengine.scene.models import SceneModel
+    pass
 
 
 def main(
@@ -41,6 +41,8 @@ def main(
     from regengine.scene.labels import deal_folds
     from regengine.scene.models import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model
+    from regengine.score.scenes import confusion_lines
+    from regengine.score.tables import table
 
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():
@@ -55,47 +57,35 @@ def main(
     ) as advance:
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
+    told = model.training
     if as_json:
-        print_data(json.dumps({"model": str(out), **summary(model)}))
+        summary = {
+            "model": str(out),
+            "method": model.method,
+            "classes": list(model.classes),
+            "photos": list(told.photos),
+            "groups": list(told.groups),
+            "scored": list(told.scored),
+            "macro_f1": dict(told.macro_f1),
+            "confusion": told.confusion.tolist(),
+        }
+        print_data(json.dumps(summary))
     else:
-        say(*summary_lines(model, out))
+        counts = zip(model.classes, told.photos, told.groups, strict=True)
+        scores = [
+            [name, f"{score:.3f}", "taken" if name == model.method else ""]
+            for name, score in told.macro_f1.items()
+        ]
+        say(
+            *table(["class", "photos", "groups"], [[n, str(p), str(g)] for n, p, g in counts if p]),
+            "",
+            f"Each group left out in turn; macro-F1 over {', '.join(told.scored)}:",
+            "",
+            *table(["method", "macro-F1", ""], scores),
+            "",
+            *confusion_lines(model.classes, told.confusion),
+            "",
+            f"saved to {out}",
+        )
     if not complete:
         raise typer.Exit(EXIT_FRAMES_FAILED)
-
-
-def summary(model: SceneModel) -> dict[str, object]:
-    """What is said of a model, ready for JSON."""
-    told = model.training
-    return {
-        "method": model.method,
-        "classes": list(model.classes),
-        "photos": list(told.photos),
-        "groups": list(told.groups),
-        "scored": list(told.scored),
-        "macro_f1": dict(told.macro_f1),
-        "confusion": told.confusion.tolist(),
-    }
-
-
-def summary_lines(model: SceneModel, out: Path) -> list[str]:
-    """The same for a reader."""
-    from regengine.score.scenes import confusion_lines
-    from regengine.score.tables import table
-
-    told = model.training
-    counts = zip(model.classes, told.photos, told.groups, strict=True)
-    scores = [
-        [name, f"{score:.3f}", "taken" if name == model.method else ""]
-        for name, score in told.macro_f1.items()
-    ]
-    return [
-        *table(["class", "photos", "groups"], [[n, str(p), str(g)] for n, p, g in counts if p]),
-        "",
-        f"Each group left out in turn; macro-F1 over {', '.join(told.scored)}:",
-        "",
-        *table(["method", "macro-F1", ""], scores),
-        "",
-        *confusion_lines(model.classes, told.confusion),
-        "",
-        f"saved to {out}",
-    ]

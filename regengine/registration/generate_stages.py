@@ -31,8 +31,8 @@ from regengine.registration.priors import (
     list_lens_beliefs,
     list_offsets,
     read_stage_yields,
+    weigh_offsets,
 )
-from regengine.registration.propose_from_prior import expect_place
 from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 
@@ -389,10 +389,18 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
         return
     if problem.photo.doubted_focal_px is not None:  # already tried with the given lens
         return
-    # Spacing of the places on the track around the one that they predict
-    place = expect_place(told, problem.tracks, 60.0)
-    if place is None:
+    # The place that they predict, on the likeliest track; places are 60 km apart
+    offsets_km = [(told.offset_s - track.clock_s) * track.speed_km_s for track in problem.tracks]
+    neg_log_prior = [
+        float(weigh_offsets(offset_km, track, 60.0))
+        for offset_km, track in zip(offsets_km, problem.tracks, strict=True)
+    ]
+    best = int(np.argmin(neg_log_prior))
+    track, offset_km = problem.tracks[best], offsets_km[best]
+    if abs(offset_km) > track.belief.reach_km:
         return
+    spread_km = told.spread_s * track.speed_km_s
+    place = Place(track=track, offset_km=offset_km, spread_km=spread_km, share=1.0)
     nominal = problem.photo.nominal
     lens = LensBelief(ratio=told.focal_ratio, is_cropped=told.cropped)
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)

@@ -45,12 +45,10 @@ from regengine.registration.parameters import LENS, TRACKS
 from regengine.registration.priors import (
     LensBelief,
     Neighbour,
-    NeighbourPrior,
     Track,
     believe_camera,
     is_telephoto,
     list_offsets,
-    weigh_offsets,
 )
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.sky.stars.solve import (
@@ -59,22 +57,6 @@ from regengine.sky.stars.solve import (
     make_attitude,
     place_over_earth,
 )
-
-
-def expect_place(prior: NeighbourPrior, tracks: tuple[Track, ...], step_km: float) -> Place | None:
-    """Compute the place that neighbours predict; None if it is outside the range of the tracks."""
-    offsets_km = [(prior.offset_s - track.clock_s) * track.speed_km_s for track in tracks]
-    neg_log_prior = [
-        float(weigh_offsets(offset_km, track, step_km))
-        for offset_km, track in zip(offsets_km, tracks, strict=True)
-    ]
-    best = int(np.argmin(neg_log_prior))
-    track, offset_km = tracks[best], offsets_km[best]
-    if abs(offset_km) > track.belief.reach_km:
-        return None
-    return Place(
-        track=track, offset_km=offset_km, spread_km=prior.spread_s * track.speed_km_s, share=1.0
-    )
 
 
 def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:

@@ -571,36 +571,13 @@ def _latitude(ordinate_deg: FloatArray) -> FloatArray:
     return np.asarray(np.degrees(np.arcsin(np.tanh(np.radians(ordinate_deg)))))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class NadirMap:
-    """A map in azimuthal equidistant projection around a nadir (Snyder 1987, p. 191).
-
-    Attributes
-    ----------
-    evened : ndarray of float32, shape (n, n)
-        Its normalized structure; the nadir is at the middle pixel.
-    sample_km : float
-        Side of a pixel in kilometres.
-    axes : ndarray, shape (3, 3)
-        Unit vectors to the right, down and to the zenith of the nadir (ECEF), as rows.
-    position_ecef_m : ndarray, shape (3,)
-        Position of the camera above the nadir.
-    """
-
-    evened: FloatImage
-    sample_km: float
-    axes: FloatArray
-    position_ecef_m: FloatArray
-
-    def ground(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Convert pixels to ground points (ECEF, metres), shape (..., 3)."""
-        return geodetic_to_ecef(*_ground_around(self.axes, self.sample_km, len(self.evened), x, y))
-
-
 def _ground_around(
     axes: FloatArray, sample_km: float, side_px: int, x: FloatArray, y: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Convert pixels of a map around a nadir to longitudes and latitudes."""
+) -> FloatArray:
+    """Convert pixels of a map around a nadir to ground points (ECEF, metres), shape (..., 3).
+
+    The projection is azimuthal equidistant (Snyder 1987, p. 191), the nadir at the middle pixel.
+    """
     half = side_px // 2
     right, down = (np.asarray(each, float) - half for each in (x, y))
     away = np.hypot(right, down) * sample_km / EARTH_RADIUS_KM
@@ -608,62 +585,62 @@ def _ground_around(
     # Normal of the ellipsoid, whose direction is given by geodetic longitude and latitude
     normal = np.stack([share * right, share * down, np.cos(away)], axis=-1) @ axes
     lon = np.degrees(np.arctan2(normal[..., 1], normal[..., 0]))
-    return lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0)))
-
-
-def orient_nadir(position_ecef_m: FloatArray, ahead_ecef: FloatArray) -> FloatArray:
-    """Compute unit vectors to the right, backwards and to the zenith at a nadir, shape (3, 3)."""
-    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
-    up = local_axes(float(lon), float(lat))[2]
-    ahead = ahead_ecef - (ahead_ecef @ up) * up
-    ahead = ahead / np.linalg.norm(ahead)
-    return np.stack([np.cross(ahead, up), -ahead, up])
+    return geodetic_to_ecef(lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0))))
 
 
 def draw_nadir_map(
     levels: Sequence[LightGrid],
     position_ecef_m: FloatArray,
-    axes: FloatArray,
+    ahead_ecef: FloatArray,
     sample_km: float,
     half_width_km: float,
     params: CellParams,
-) -> NadirMap:
-    """Draw a map around the nadir of a position, and normalize its contrast."""
+) -> tuple[FloatImage, FloatArray]:
+    """Draw a map around the nadir of a position, and normalize its contrast.
+
+    Also returns its axes: unit vectors to the right, backwards and to the zenith, shape (3, 3).
+    """
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    up = local_axes(float(lon), float(lat))[2]
+    ahead = ahead_ecef - (ahead_ecef @ up) * up
+    ahead = ahead / np.linalg.norm(ahead)
+    axes = np.stack([np.cross(ahead, up), -ahead, up])
     side = 2 * round(half_width_km / sample_km)
     step = 2 * LATTICE_PX
-    around = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
-    values, known = draw(levels, geodetic_to_ecef(*around), (side, side), step, mean_side=True)
-    weight = np.asarray(known > 0.99, np.float32)
-    return NadirMap(
-        evened=even_picture(values, weight, params),
-        sample_km=sample_km,
-        axes=axes,
-        position_ecef_m=position_ecef_m,
-    )
+    ground = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
+    values, known = draw(levels, ground, (side, side), step, mean_side=True)
+    return even_picture(values, np.asarray(known > 0.99, np.float32), params), axes
 
 
 def propose_dense_on_day(
     picture: MapPicture,
     nominal: Camera,
-    drawn: NadirMap,
+    levels: Sequence[LightGrid],
+    position_ecef_m: FloatArray,
+    ahead_ecef: FloatArray,
+    sample_km: float,
+    half_width_km: float,
 ) -> list[Camera]:
     """Propose cameras for which the rectified photo correlates with the map, likeliest first.
 
     The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean.
     """
+    drawn, (to_right, back, up) = draw_nadir_map(
+        levels, position_ecef_m, ahead_ecef, sample_km, half_width_km, picture.params
+    )
     camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
-    altitude_km = float(ecef_to_geodetic(drawn.position_ecef_m)[2]) / 1e3
+    altitude_km = float(ecef_to_geodetic(position_ecef_m)[2]) / 1e3
     half = int(np.hypot(*evened.shape) / 2.0)
     side = 2 * half + 1
-    grid = (np.arange(side) - half) * drawn.sample_km
+    grid = (np.arange(side) - half) * sample_km
     right, down = np.meshgrid(grid, grid)
     away = np.hypot(right, down) / EARTH_RADIUS_KM
     sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
     share = np.sinc(away / np.pi)
-    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.evened.shape)
-    spectrum = fft.rfft2(drawn.evened, shape)
-    square = fft.rfft2(drawn.evened**2, shape)
-    rim = drawn.evened.shape[0] - side + 1
+    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
+    spectrum = fft.rfft2(drawn, shape)
+    square = fft.rfft2(drawn**2, shape)
+    rim = drawn.shape[0] - side + 1
     if rim < 3:
         return []
     peaks: list[tuple[float, float, int, int]] = []
@@ -707,18 +684,16 @@ def propose_dense_on_day(
         ):
             continue
         met.append((yaw, i, j))
-        found.append(aim(nominal, drawn, float(j + half), float(i + half), yaw))
+        # The camera looks at this pixel of the map, rotated clockwise from its top
+        cosine, sine = np.cos(yaw), np.sin(yaw)
+        level = np.stack(
+            [cosine * to_right + sine * back, cosine * back - sine * to_right, -up], axis=-1
+        )
+        at = np.array(j + half, float), np.array(i + half, float)
+        axes = np.stack([to_right, back, up])
+        sight = _ground_around(axes, sample_km, len(drawn), *at) - position_ecef_m
+        turn, _ = Rotation.align_vectors(sight / np.linalg.norm(sight), -up)  # the smallest
+        x_m, y_m, z_m = position_ecef_m.tolist()
+        there = replace(nominal, position_ecef_m=(x_m, y_m, z_m))
+        found.append(with_attitude(there, turn.as_matrix() @ level))
     return found
-
-
-def aim(nominal: Camera, drawn: NadirMap, x: float, y: float, yaw_rad: float) -> Camera:
-    """Point the camera above a map at one of its pixels, rotated clockwise from the map's top."""
-    right, back, up = drawn.axes
-    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
-    level = np.stack([cosine * right + sine * back, cosine * back - sine * right, -up], axis=-1)
-    ahead = drawn.ground(np.array(x), np.array(y)) - drawn.position_ecef_m
-    ahead /= np.linalg.norm(ahead)
-    turn, _ = Rotation.align_vectors(ahead, -up)  # the smallest rotation
-    x_m, y_m, z_m = drawn.position_ecef_m.tolist()
-    there = replace(nominal, position_ecef_m=(x_m, y_m, z_m))
-    return with_attitude(there, turn.as_matrix() @ level)

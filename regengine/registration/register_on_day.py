@@ -46,14 +46,12 @@ from regengine.registration.propose_on_day import (
     Features,
     MapFeatures,
     Matches,
-    draw_nadir_map,
     find_agreements,
     find_features,
     find_map_features,
     gather_by_votes,
     make_features,
     match_features,
-    orient_nadir,
     propose_dense_on_day,
     split_bands,
 )
@@ -313,10 +311,9 @@ def view_around_nadir(
 
     def search_all_turns() -> Iterator[Camera]:
         yield from started
-        axes, sample_km = orient_nadir(at, ahead), photo.long_km / DENSE_SIDE_PX
-        drawn = draw_nadir_map(levels, at, axes, sample_km, photo.reach_km(), DAY)
-        picture = photo.picture(DENSE_SIDE_PX, levels)
-        yield from propose_dense_on_day(picture, photo.nominal, drawn)
+        picture, sample_km = photo.picture(DENSE_SIDE_PX, levels), photo.long_km / DENSE_SIDE_PX
+        around = levels, at, ahead, sample_km, photo.reach_km()
+        yield from propose_dense_on_day(picture, photo.nominal, *around)
 
     view = DayView(
         photo=photo,

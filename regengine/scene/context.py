@@ -179,19 +179,18 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     shown = max(probabilities, key=lambda name: probabilities[name])
     if agreement >= MIN_AGREEMENT or factors.get(shown, 1.0) > 0.05:
         return None
-    thing = "the Moon" if shown == "moon" else shown
+    # Why the camera cannot see it
+    thing, side = shown, "above" if ephemeris.sun_elevation_deg > 0.0 else "below"
+    height_deg = abs(ephemeris.sun_elevation_deg)
+    why = f"the Sun was {height_deg:.0f} degrees {side} the horizon at the nadir"
+    if shown == "moon":
+        thing, why = (
+            "the Moon",
+            f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit",
+        )
+        if ephemeris.moon_above_limb_deg < 0.0:
+            why = f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
     return (
         f"clock_suspect: the picture shows {thing} ({probabilities[shown]:.2f}), but at its time "
-        f"{_hindrance(ephemeris, shown)}; check the camera's clock, or the nadir"
+        f"{why}; check the camera's clock, or the nadir"
     )
-
-
-def _hindrance(ephemeris: SceneEphemeris, shown: str) -> str:
-    """Why the camera cannot see a class, as a clause for a message."""
-    if shown == "moon" and ephemeris.moon_above_limb_deg < 0.0:
-        return f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
-    if shown == "moon":
-        return f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit"
-    side = "above" if ephemeris.sun_elevation_deg > 0.0 else "below"
-    height_deg = abs(ephemeris.sun_elevation_deg)
-    return f"the Sun was {height_deg:.0f} degrees {side} the horizon at the nadir"

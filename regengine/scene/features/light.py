@@ -80,7 +80,18 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
     }
     features |= _areas(shown[:, lit])
     features |= _ground(quarter)
-    features |= _warmth((red - blue) / total, brightness) | _colourfulness(shown)
+    # Red relative to blue as a function of the brightness of lit pixels; the floor suppresses the
+    # slope of a picture of uniform brightness
+    features["colour_warmth_slope"] = 0.0
+    if lit.sum() >= 16:
+        offset = brightness[lit] - brightness[lit].mean()
+        warmth = ((red - blue) / total)[lit]
+        slope = float(np.mean(offset * warmth) / (np.mean(offset**2) + 0.002))
+        features["colour_warmth_slope"] = -slope
+    opponents = shown[0] - shown[1], (shown[0] + shown[1]) / 2.0 - shown[2]
+    spread = np.hypot(*(np.std(opponent) for opponent in opponents))
+    strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
+    features["colourfulness"] = float((spread + 0.3 * strength) / (shown.mean() + LIT))
     features |= _detail(picture.half)
     return {name: float(features[name]) for name in COLOUR}
 
@@ -135,17 +146,6 @@ def _ground(quarter: ScenePicture) -> dict[str, float]:
     return {"colour_dark_red": dark, "colour_dark_warmer": dark - bright}
 
 
-def _warmth(warmth: NDArray[np.float32], brightness: NDArray[np.float32]) -> dict[str, float]:
-    """Red relative to blue as a function of the brightness of lit pixels."""
-    lit = brightness > LIT
-    if lit.sum() < 16:
-        return {"colour_warmth_slope": 0.0}
-    offset = brightness[lit] - brightness[lit].mean()
-    # The floor suppresses the slope of a picture of uniform brightness
-    slope = float(np.mean(offset * warmth[lit]) / (np.mean(offset**2) + 0.002))
-    return {"colour_warmth_slope": -slope}
-
-
 def _detail(half: ScenePicture) -> dict[str, float]:
     """Slopes of opponent colours against brightness among fine detail."""
     smooth = cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
@@ -156,11 +156,3 @@ def _detail(half: ScenePicture) -> dict[str, float]:
         "colour_detail_warm": float((red - blue) @ value) / energy,
         "colour_detail_green": float((green - (red + blue) / 2.0) @ value) / energy,
     }
-
-
-def _colourfulness(shown: NDArray[np.float32]) -> dict[str, float]:
-    red, green, blue = shown
-    opponents = red - green, (red + green) / 2.0 - blue
-    spread = np.hypot(*(np.std(opponent) for opponent in opponents))
-    strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
-    return {"colourfulness": float((spread + 0.3 * strength) / (shown.mean() + LIT))}

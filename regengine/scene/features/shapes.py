@@ -116,7 +116,17 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     gx, gy = _gradient(value)
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
-    features = _lines(*_turn_halves(value, strong))
+    # Flipped so that the brighter halves come first: the line detector scans by rows
+    height, width = value.shape
+    across, along = value.mean(axis=0), value.mean(axis=1)
+    if height > width or (height == width and np.var(along) < np.var(across)):
+        value, strong, across, along = value.T, strong.T, along, across
+    flips = []
+    for means in (along, across):
+        places = np.arange(len(means)) - (len(means) - 1) / 2.0
+        flips.append(np.s_[:: -1 if places @ means > 0.0 else 1])
+    turned = (np.ascontiguousarray(each[tuple(flips)]) for each in (value, strong))
+    features = _lines(*turned)
     small = np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0))
     features |= _circle(small)
     # Large patches of the brighter of two levels, by Otsu's threshold
@@ -128,7 +138,6 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     lit = bright > 0
     apart = float(small[lit].mean() - small[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
     # Patches of low contrast are not panes
-    # Separation of the two levels
     certain = float(np.clip(apart / 0.15 - 1.0, 0.0, 1.0))
     features |= {"structure_panes": certain * float(np.log10(1.0 + large))}
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
@@ -138,24 +147,6 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     features["structure_edges"] = float(np.log10(strong.mean() + 1e-3))
     features["structure_hard"] = float(hard.mean()) if steepest.mean() > STRONG else 0.0
     return {name: float(features[name]) for name in STRUCTURE}
-
-
-def _turn_halves(
-    value: NDArray[np.float32], strong: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Flip both so that the brighter halves come first: the line detector scans by rows."""
-    height, width = value.shape
-    across, along = value.mean(axis=0), value.mean(axis=1)
-    if height > width or (height == width and np.var(along) < np.var(across)):
-        value, strong, across, along = value.T, strong.T, along, across
-    flips = tuple(np.s_[:: -1 if _later(means) else 1] for means in (along, across))
-    return np.ascontiguousarray(value[flips]), np.ascontiguousarray(strong[flips])
-
-
-def _later(means: NDArray[np.float32]) -> bool:
-    """Whether the centroid of light is in the second half."""
-    places = np.arange(len(means)) - (len(means) - 1) / 2.0
-    return bool(places @ means > 0.0)
 
 
 def _lines(value: NDArray[np.float32], strong: NDArray[np.bool_]) -> dict[str, float]:

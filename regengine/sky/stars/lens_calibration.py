@@ -86,7 +86,7 @@ def measure_photos(
     camera, lens
         Names to use if the photos have none.
     solutions
-        Records of solved photos, see `find_camera`.
+        Records of solved photos, see `read_solved`; without them the stars are solved.
     advance
         Called after each photo.
 
@@ -104,10 +104,20 @@ def measure_photos(
             body = frame.camera_body or camera
             frame = replace(frame, camera_body=body, lens=frame.lens or lens)
             stars = STARS.in_photo(frame.file).found
-            where = find_camera(frame, stars, solutions)
-            if isinstance(where, str):
-                logger.warning("%s: %s", path, where)
+            size, where = (frame.width_px, frame.height_px), None
+            if solutions is None:  # solved blindly, with only the focal length from EXIF as a prior
+                known = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
+                solved = solve_stars(stars, *size, *load_sky(), known)
+                if isinstance(solved, StarSolution):
+                    where = solved.camera
+                else:
+                    logger.warning("%s: %s", path, solved.text)
+            elif (record := solutions.get(frame.frame_id)) is not None:
+                where = camera_of_record(record, *size)
             else:
+                text = f"--solutions has no solution of {frame.frame_id}; the photo is skipped"
+                logger.warning("%s: %s", path, text)
+            if where is not None:
                 light, factor = read_linear_channels(
                     frame.file, max_long_side_px=STARS.long_side_px
                 )
@@ -150,8 +160,7 @@ def measure_light(
             flux=seen.flux / factor**2, sigma=seen.sigma / factor**2, whole=seen.whole
         )
     grey = light @ np.array(LUMINANCE_WEIGHTS, np.float32) if len(names) == 3 else light[..., 0]
-    # Mask of the pixels within a radius of any of the positions
-    # Around every star, before the sky is measured
+    # Before the sky is measured, the pixels around every star are masked
     radius_px = 3.0 * fwhm
     height, width = grey.shape[:2]
     points = np.zeros((height, width), np.uint8)
@@ -196,27 +205,6 @@ def check_one_lens(frames: Sequence[Frame]) -> None:
                     f"{frame.path}: its {what} is {value}, that of {first.path} is {ours[what]}; "
                     "calibrate each camera, lens and picture size separately."
                 )
-
-
-def find_camera(
-    frame: Frame, stars: StarDetections, solutions: Mapping[str, dict[str, Any]] | None = None
-) -> SkyCamera | str:
-    """The camera of a photo with these stars, or a message why it is not solved.
-
-    The camera comes from the photo's record in ``solutions``, see `read_solved`. Without one, the
-    stars are solved blindly, with only the focal length from EXIF as a prior.
-
-    Raises CatalogueError if the star catalogue is missing or damaged.
-    """
-    size = frame.width_px, frame.height_px
-    if solutions is None:
-        options = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-        found = solve_stars(stars, *size, *load_sky(), options)
-        return found.camera if isinstance(found, StarSolution) else found.text
-    record = solutions.get(frame.frame_id)
-    if record is None:
-        return f"--solutions has no solution of {frame.frame_id}; the photo is skipped"
-    return camera_of_record(record, *size)
 
 
 # Detections are matched again with the whole catalogue under the fitted lens, in rounds of
@@ -279,7 +267,16 @@ def calibrate(
         fit = choose_lens(stars)
         cameras = fit.cameras
     lens, frame, left_out_px = cameras[0], photos[0].frame, measure_held_out_px(stars, fit)
-    falloff = _falloff(photos, lens.principal_point)
+    falloff, bright = None, [photo.sky for photo in photos if len(photo.sky.x) >= 60]
+    if bright:  # and uniform enough
+        found = fit_falloff(bright, [lens.principal_point] * len(bright))
+        a1, a2, a3 = found.coefficients.tolist()
+        falloff = Falloff(
+            coefficients=(a1, a2, a3),
+            covariance=tuple(tuple(row) for row in found.covariance.tolist()),
+            frames=len(bright),
+            reach=found.reach,
+        )
     refused = "" if falloff is None else falloff.impossibility()
     if refused:
         falloff = None
@@ -374,21 +371,6 @@ def _lens_frames(
             )
         )
     return frames
-
-
-def _falloff(photos: Sequence[LensPhoto], axis: tuple[float, float]) -> Falloff | None:
-    """Fit the falloff; None where no sky is bright and uniform enough."""
-    skies = [photo.sky for photo in photos if len(photo.sky.x) >= 60]
-    if not skies:
-        return None
-    fit = fit_falloff(skies, [axis] * len(skies))
-    a1, a2, a3 = fit.coefficients.tolist()
-    return Falloff(
-        coefficients=(a1, a2, a3),
-        covariance=tuple(tuple(row) for row in fit.covariance.tolist()),
-        frames=len(skies),
-        reach=fit.reach,
-    )
 
 
 def _light_of_stars(
