@@ -184,10 +184,8 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     height_deg = abs(ephemeris.sun_elevation_deg)
     why = f"the Sun was {height_deg:.0f} degrees {side} the horizon at the nadir"
     if shown == "moon":
-        thing, why = (
-            "the Moon",
-            f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit",
-        )
+        thing = "the Moon"
+        why = f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit"
         if ephemeris.moon_above_limb_deg < 0.0:
             why = f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
     return (

@@ -117,15 +117,16 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     slope = cv2.magnitude(gx, gy)
     strong = slope > STRONG
     # Flipped so that the brighter halves come first: the line detector scans by rows
-    height, width = value.shape
-    across, along = value.mean(axis=0), value.mean(axis=1)
+    seen, edges = value, strong
+    across, along = seen.mean(axis=0), seen.mean(axis=1)
+    height, width = seen.shape
     if height > width or (height == width and np.var(along) < np.var(across)):
-        value, strong, across, along = value.T, strong.T, along, across
+        seen, edges, across, along = seen.T, edges.T, along, across
     flips = []
     for means in (along, across):
         places = np.arange(len(means)) - (len(means) - 1) / 2.0
         flips.append(np.s_[:: -1 if places @ means > 0.0 else 1])
-    turned = (np.ascontiguousarray(each[tuple(flips)]) for each in (value, strong))
+    turned = (np.ascontiguousarray(each[tuple(flips)]) for each in (seen, edges))
     features = _lines(*turned)
     small = np.minimum(picture.half.half.lightness * np.float32(gain), np.float32(1.0))
     features |= _circle(small)
