@@ -216,16 +216,16 @@ def weigh_tracks(
         slopes = np.empty((len(every), 4, len(wide)))
         speeds = np.empty((len(every), 2))
         for k, place in enumerate(places):
-            met = meet(tracks.xy, tracks.seconds, place)
+            late_s, beside_px, speed, (along, right), step = meet(tracks.xy, tracks.seconds, place)
             # A satellite ahead of its prediction is where the prediction is later
-            shift = np.nan_to_num(tracks.per_sigma[every, met.step])
+            shift = np.nan_to_num(tracks.per_sigma[every, step])
             shift = np.concatenate([shift, attitude], axis=-1)
-            speeds[:, k] = met.speed_px_s
-            values[:, k] = met.seconds + (half_s, -half_s)[k]
-            values[:, 2 + k] = met.beside_px
-            slopes[:, k] = np.einsum("nce,nc->ne", shift, met.along) / met.speed_px_s[:, None]
-            slopes[:, 2 + k] = np.einsum("nce,nc->ne", shift, met.right)
-            sigma[:, k] = streak.sigma_end_px / met.speed_px_s
+            speeds[:, k] = speed
+            values[:, k] = late_s + (half_s, -half_s)[k]
+            values[:, 2 + k] = beside_px
+            slopes[:, k] = np.einsum("nce,nc->ne", shift, along) / speed[:, None]
+            slopes[:, 2 + k] = np.einsum("nce,nc->ne", shift, right)
+            sigma[:, k] = streak.sigma_end_px / speed
             sigma[:, 2 + k] = streak.sigma_line_px
         core, loose = (
             np.einsum("nie,nje->nij", some, some) + sigma[:, :, None] ** 2 * np.eye(4)
@@ -251,16 +251,16 @@ def weigh_tracks(
                 companion = passed
             density, _ = end_density(loose, *numbers)
             terms.append(np.log(errors.wide_share * weight) + density)
-        passing = meet(tracks.xy[near], tracks.seconds, places.mean(axis=0))
+        passed_s, _, _, (along, right), _ = meet(
+            tracks.xy[near], tracks.seconds, places.mean(axis=0)
+        )
         chord = places[1] - places[0]
         candidates = np.zeros(len(values), CANDIDATE)
         candidates["row"] = np.flatnonzero(near)
         candidates["ahead_s"] = np.nan if cut.all() else values[:, :2][:, ~cut].mean(axis=1)
         candidates["beside_px"] = values[:, 2:].mean(axis=1)
-        candidates["turned_deg"] = np.degrees(
-            np.arctan2(passing.right @ chord, passing.along @ chord)
-        )
-        candidates["seconds"] = passing.seconds
+        candidates["turned_deg"] = np.degrees(np.arctan2(right @ chord, along @ chord))
+        candidates["seconds"] = passed_s
         parts.append((candidates, logsumexp(np.stack(terms), axis=0), companion))
     candidates, log_density, log_companion = (np.concatenate(p) for p in zip(*parts, strict=True))
     return candidates, log_density, log_companion
@@ -321,26 +321,16 @@ def end_density(
     return log_density, log_norm - 0.5 * square + 0.5 * np.log(2.0 * np.pi / stiffness)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Meeting:
-    """Closest approach of each of n tracks to one position of a picture."""
+def meet(
+    xy: FloatArray, seconds: FloatArray, place: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, IndexArray]:
+    """Closest approach of each of n tracks to one position of a picture.
 
-    seconds: FloatArray  # (n,): time; beyond the ends of a track, its last segment is extrapolated
-    # (n,): distance, positive to the right of the direction of motion with y pointing down;
-    # infinite without a track
-    beside_px: FloatArray
-    speed_px_s: FloatArray
-    along: FloatArray  # (n, 2): unit vector of the satellite's motion
-    step: IndexArray  # (n,): index of the nearest sample of the track
-
-    @property
-    def right(self) -> FloatArray:
-        """Unit vectors to the right of the motion, shape (n, 2)."""
-        return np.stack([-self.along[:, 1], self.along[:, 0]], axis=-1)
-
-
-def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
-    """Closest points of tracks to a position."""
+    Returns the time, shape (n,), where beyond the ends of a track its last segment is extrapolated;
+    the distance, positive to the right of the direction of motion with y pointing down, infinite
+    without a track; the speed, pixels per second; unit vectors of the satellite's motion and, to
+    their right, shape (2, n, 2); and the index of the nearest sample of the track.
+    """
     piece = np.diff(xy, axis=1)
     length2 = np.maximum(np.sum(piece**2, axis=-1), 1e-12)
     share = np.sum((place - xy[:, :-1]) * piece, axis=-1) / length2
@@ -361,10 +351,11 @@ def meet(xy: FloatArray, seconds: FloatArray, place: FloatArray) -> Meeting:
     foot = xy[rows, best] + where[:, None] * chosen
     miss = place - foot
     beside = np.where(there, along[:, 0] * miss[:, 1] - along[:, 1] * miss[:, 0], np.inf)
-    return Meeting(
-        seconds=seconds[best] + where * step_s,
-        beside_px=beside,
-        speed_px_s=np.where(there, size / step_s, 1.0),
-        along=along,
-        step=np.where(where > 0.5, best + 1, best),
+    right = np.stack([-along[:, 1], along[:, 0]], axis=-1)
+    return (
+        seconds[best] + where * step_s,
+        beside,
+        np.where(there, size / step_s, 1.0),
+        np.stack([along, right]),
+        np.where(where > 0.5, best + 1, best),
     )

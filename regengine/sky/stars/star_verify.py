@@ -220,24 +220,8 @@ class StarField:
     star_magnitude: FloatArray = field(default_factory=lambda: np.zeros(0))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MagnitudeParams:
-    """Priors of the brightness of stars.
-
-    sigma_mag, n_stars: One sigma of a detection's magnitude relative to Gaia's G (colours 0.3,
-        vignetting and clipping more); this prior counts as this many stars in addition to those
-        that measure it.
-    strange_share, strange_span_mag: Variables, doubles, clipped cores: this share of stars has any
-        magnitude within a span.
-    slopes: In a photo with linear values that were taken for sRGB, magnitude differences are 2.2
-        times too large.
-    """
-
-    sigma_mag: float = 0.5
-    n_stars: float = 4.0
-    strange_share: float = 0.2
-    strange_span_mag: float = 10.0
-    slopes: tuple[float, ...] = (1.0, 1.0 / 2.2)
+MIN_PAIRS = 4  # for a fit of attitude and focal length with redundancy
+MAX_SIGMAS = 3.5  # a detection farther from a predicted star does not match it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,34 +230,16 @@ class VerifyParameters:
 
     detections: Number of the brightest detections that are tested.
     depths: Numbers of the brightest predicted stars in the image: each is tried.
-    floor_px, ceiling_px: Limits of the measured error of a detection under the fitted lens, per
-        axis.
-    sigma_px, n_stars: Prior of this error, which counts as this many stars with this residual.
+    ceiling_px: Upper limit of the measured error of a detection under the fitted lens, per axis.
     shape_tolerance: Of the proposing triangle, as a share of its length.
-    min_pairs: Minimum for a fit of attitude and focal length with redundancy.
-    max_sigmas: A detection farther from a predicted star does not match it.
-    density_neighbours: Number of neighbours of a star from which the local density is computed.
-    max_rounds: Of fitting and matching more stars.
-    min_log10_odds: A proposal below these is abandoned after each round. Correct ones of the real
-        star fields had 2.5 and more after the first round, 8 and more after the second.
     prior: Prior of the lens.
-    light: Prior of brightness.
     """
 
     detections: int = 150
     depths: tuple[int, ...] = (25, 75, 225, 700)
-    floor_px: float = 0.3
     ceiling_px: float = 4.0
-    sigma_px: float = 0.5
-    n_stars: float = 4.0
     shape_tolerance: float = 0.02
-    min_pairs: int = 4
-    max_sigmas: float = 3.5
-    density_neighbours: int = 8
-    max_rounds: int = 8
-    min_log10_odds: tuple[float, ...] = (0.5, 2.5, 4.0)
     prior: LensPrior = field(default_factory=LensPrior)
-    light: MagnitudeParams = field(default_factory=MagnitudeParams)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -311,8 +277,8 @@ def verify(
     counts = np.ones(asked, bool)
     counts[own[own < asked]] = False
     sigma, best, believed = parameters.ceiling_px, None, camera
-    for turn in range(parameters.max_rounds):
-        if len(pairs) < parameters.min_pairs:
+    for turn in range(8):
+        if len(pairs) < MIN_PAIRS:
             break
         x, y, met = field.x[pairs[:, 0]], field.y[pairs[:, 0]], vectors[pairs[:, 1]]
         fit = fit_camera(camera, x, y, met, sigma, parameters.prior, believed)
@@ -324,13 +290,13 @@ def verify(
         px, py = camera.project(met)
         seen = np.isfinite(px)
         sigma = parameters.ceiling_px
-        if seen.sum() >= parameters.min_pairs:
+        if seen.sum() >= MIN_PAIRS:
             share = np.clip(place_variance(fit, met[seen]) / fit.sigma_px**2, 0.0, 0.9)
             off = np.hypot(x - px, y - py)[seen] / (1.0 - share) ** 0.5
             square = len(off) * (np.median(off) / 1.177) ** 2
-            square += parameters.n_stars * parameters.sigma_px**2
-            sigma = float(np.sqrt(square / (len(off) + parameters.n_stars)))
-            sigma = min(max(sigma, parameters.floor_px), parameters.ceiling_px)
+            # The prior counts as four stars with a residual of half a pixel
+            sigma = float(np.sqrt((square + 4.0 * 0.5**2) / (len(off) + 4.0)))
+            sigma = min(max(sigma, 0.3), parameters.ceiling_px)
         fit = replace(fit, covariance=fit.covariance * (sigma / fit.sigma_px) ** 2, sigma_px=sigma)
         # The sparsest parts of the sky have a third of the mean star density
         enough = round(3.0 * max(depths) * 4.0 * np.pi / solid_angle(camera))
@@ -349,7 +315,9 @@ def verify(
         odds -= float(np.log10(len(tried)))
         if best is None or odds > best.log10_odds:
             best = Verified(fit=fit, log10_odds=odds, pairs=now)
-        hopeless = parameters.min_log10_odds[: turn + 1][-1]
+        # Correct ones of the real star fields had 2.5 and more after the first round, 8 and more
+        # after the second
+        hopeless = (0.5, 2.5, 4.0)[: turn + 1][-1]
         if np.array_equal(now, pairs) or best.log10_odds < hopeless:
             break
         pairs = now
@@ -377,11 +345,11 @@ def weigh_detections(
     counts : ndarray of bool, shape (n,)
         Which of the brightest detections, which are all tested, count.
     """
-    if len(star) < parameters.min_pairs:
+    if len(star) < MIN_PAIRS:
         return -np.inf, np.zeros((0, 2), np.intp)
     x, y = field.x[: len(counts)], field.y[: len(counts)]
     tree = cKDTree(places)
-    widest = parameters.max_sigmas * float(np.sqrt(variance_px2.max()))
+    widest = MAX_SIGMAS * float(np.sqrt(variance_px2.max()))
     distance, near = tree.query(np.column_stack([x, y]), distance_upper_bound=widest)
     near = np.where(np.isfinite(distance), near, 0)
     # Stars used by the fit are compared with their leave-one-out predictions
@@ -392,10 +360,10 @@ def weigh_detections(
     share = np.clip(variance_px2[near] / fit.sigma_px**2 - 1.0, 0.0, 0.9)
     apart = np.where(in_fit, distance / (1.0 - share), distance)
     variance = np.where(in_fit, fit.sigma_px**2 / (1.0 - share), variance_px2[near])
-    close = apart < parameters.max_sigmas * np.sqrt(variance)
+    close = apart < MAX_SIGMAS * np.sqrt(variance)
     gauss = np.exp(-0.5 * np.where(close, apart, 0.0) ** 2 / variance) / (2.0 * np.pi * variance)
     # Chance density: the local density, at least that of the whole image
-    k = min(parameters.density_neighbours, len(star) - 1)
+    k = min(8, len(star) - 1)
     reach = np.maximum(tree.query(places, k=k + 1)[0][:, -1], 1e-3)
     whole = len(star) / (fit.camera.width_px * fit.camera.height_px)
     ratio = np.where(close, gauss / np.maximum(k / (np.pi * reach**2), whole)[near], 0.0)
@@ -423,9 +391,11 @@ def weigh_detections(
     ways = [np.where(counts, 1.0 - h + h * ratio, 1.0)]
     if field.magnitude is not None:
         stars = field.star_magnitude[star]
-        for slope in parameters.light.slopes:
+        # In a photo with linear values that were taken for sRGB, magnitude differences are 2.2
+        # times too large
+        for slope in (1.0, 1.0 / 2.2):
             seen = slope * field.magnitude[: len(x)]
-            light = light_ratios(seen, stars[near], met, stars, parameters.light)
+            light = light_ratios(seen, stars[near], met, stars)
             ways.append(np.where(counts, 1.0 - h + h * ratio * light, light))
     # All ways have the same prior probability; their mean is a fair game, too
     so_far = np.logaddexp.reduce(np.cumsum(np.log(ways), axis=1), axis=0) - np.log(len(ways))
@@ -437,7 +407,6 @@ def light_ratios(
     star_magnitude: FloatArray,
     met: BoolArray,
     predicted: FloatArray,
-    params: MagnitudeParams,
 ) -> FloatArray:
     """Likelihood ratio of each matched star's brightness against any ``predicted`` star.
 
@@ -452,16 +421,18 @@ def light_ratios(
     before = np.sort(np.where(np.tri(len(later), dtype=bool), zero, np.inf), axis=1)
     middle = 0.5 * (before[count - 1, (count - 1) // 2] + before[count - 1, count // 2])
     squares = np.tril(np.minimum((before - middle[:, None]) ** 2, 1.0)).sum(axis=1)
-    spread = params.n_stars * params.sigma_mag**2 + squares
+    # One sigma of a detection's magnitude relative to Gaia's G is 0.5 (colours 0.3, vignetting and
+    # clipping more); this prior counts as four stars in addition to those that measure it
+    spread = 4.0 * 0.5**2 + squares
     # A median's variance is pi / 2 times that of a mean
-    variance = spread / (params.n_stars + count - 1) * (1.0 + np.pi / 2.0 / count)
+    variance = spread / (4.0 + count - 1) * (1.0 + np.pi / 2.0 / count)
     seen = magnitude[later] + middle
 
     def chance(stars: FloatArray) -> FloatArray:
         off2 = (seen[:, None] - stars) ** 2 / variance[:, None]
         gauss = np.exp(-0.5 * off2) / np.sqrt(2.0 * np.pi * variance[:, None])
-        strange = params.strange_share / params.strange_span_mag
-        return np.asarray(((1.0 - params.strange_share) * gauss + strange).mean(axis=1))
+        # Variables, doubles, clipped cores: a fifth of the stars has any magnitude within ten
+        return np.asarray((0.8 * gauss + 0.2 / 10.0).mean(axis=1))
 
     ratios[later] = chance(star_magnitude[later, None]) / chance(predicted)
     return ratios
