@@ -3,7 +3,7 @@
 ==========  ========================================  ===========================================
 measure     part, 0 to 1                              source
 ==========  ========================================  ===========================================
-sharpness   as measured, `regengine.scene.quality`  Zhuo & Sim 2011, Pattern Recognition 44, 1852
+sharpness   as measured, `regengine.scene.picture`  Zhuo & Sim 2011, Pattern Recognition 44, 1852
 cloud       1 - cloud
 off-nadir   cosine of the incidence at the centre:    Kasten & Young 1989, Applied Optics 28, 4735
             the air mass grows as its inverse
@@ -82,8 +82,7 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, 
     light map (``cloud_source`` is ``lights``) if possible; otherwise from the ``photo``, by day or
     moonlight.
     """
-    from regengine.scene.picture import scene_picture
-    from regengine.scene.quality import photo_quality, read_for_quality
+    from regengine.scene.picture import photo_quality, read_for_quality, scene_picture
 
     path = frame.photo
     if path is None:

@@ -34,13 +34,12 @@ from regengine.registration.priors import (
     measure_lit_ground,
     read_stage_yields,
 )
-from regengine.registration.propose_asterisms import propose_asterisms
 from regengine.registration.propose_from_prior import (
     propose_from_neighbours,
     propose_from_placement,
     propose_from_stars,
 )
-from regengine.registration.propose_light import propose_dense, propose_light
+from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
 from regengine.registration.register_on_streets import (
     StreetMatch,
     add_advice,

@@ -16,11 +16,34 @@ from regengine.io.atomic import write_whole
 from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.io.plain import make_printable
 from regengine.io.tables import csv_lines, name_cell, path_cell
-from regengine.scene.context import SceneEphemeris
 from regengine.scene.models import fit_gmm
-from regengine.scene.quality import PhotoQuality
+from regengine.scene.picture import PhotoQuality
 
 UNLIKE = "unlike all training photos"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneEphemeris:
+    """Sun and Moon for the camera and for the ground at its nadir."""
+
+    # Elevation of the Sun's centre above the horizontal plane at the nadir, without refraction
+    sun_elevation_deg: float
+    moon_elevation_deg: float  # elevation of the Moon's centre, likewise
+    moon_illumination: float  # illuminated fraction of the Moon's disc, 0 to 1
+    # Angle between the camera's horizontal plane and the Earth's limb; about 20 for the ISS
+    horizon_dip_deg: float
+    # "day": the Sun is above the horizon at the nadir; "night": it is below the camera's own
+    # horizon, so that neither ground nor station is lit; "twilight": between the two
+    light: str
+
+    @property
+    def moon_above_limb_deg(self) -> float:
+        """Elevation of the Moon's centre above the limb from the camera's position."""
+        return self.moon_elevation_deg + self.horizon_dip_deg
+
+    def record(self) -> dict[str, float | str]:
+        """The values as written to a frame's NDJSON record."""
+        return {"sun_elevation_deg": round(self.sun_elevation_deg, 1), "class": self.light}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,11 +27,12 @@ from matchers.lights.verify import find_light_peaks
 from regengine.frames import quality
 from regengine.orbit import position_from_nadir
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
-from regengine.scene.classify import combine_for_search, find_skip_reason
-from regengine.scene.context import (
+from regengine.scene.classify import (
     SceneEphemeris,
     camera_factors,
+    combine_for_search,
     disagreement,
+    find_skip_reason,
     light_class,
     prior,
     scale_odds,
@@ -43,12 +44,12 @@ from regengine.scene.models import (
     SceneAnswer,
     fit_calibration,
 )
-from regengine.scene.picture import scene_picture
-from regengine.scene.quality import (
+from regengine.scene.picture import (
     HALF_SHARP_PX,
     cloud_fraction,
     measure_exposure,
     measure_sharpness,
+    scene_picture,
 )
 from tests.world import pictures
 from tests.world.pictures import DRAWINGS, drawing, eight_bit

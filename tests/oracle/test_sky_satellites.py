@@ -32,7 +32,6 @@ from regengine.orbit import (
     sidereal_angle_rad,
     turn_about_pole,
 )
-from regengine.sky.satellites.catalogue import load_catalogue
 from regengine.sky.satellites.photo import compute_expected_trail_px
 from regengine.sky.satellites.streak_naming import (
     Errors,
@@ -46,6 +45,7 @@ from regengine.sky.satellites.tracks import (
     SatelliteObserver,
     are_hidden_by_earth,
     lines_of_sight,
+    load_catalogue,
     predict_tracks,
     sample_track,
     states,

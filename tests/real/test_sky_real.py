@@ -17,7 +17,7 @@ from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
 from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir, track_positions
 from regengine.photo.image import read_linear_light
-from regengine.scene.context import scene_ephemeris
+from regengine.scene.classify import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
 from regengine.sky.satellites.tracks import SatelliteObserver, teme_to_icrs

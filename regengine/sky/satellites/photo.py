@@ -37,13 +37,6 @@ from regengine.sky.drawing import (
     picture_pixel,
     write_picture,
 )
-from regengine.sky.satellites.catalogue import (
-    TAIL_ACROSS,
-    TAIL_FACTOR,
-    TAIL_SHARE,
-    SatelliteCatalogue,
-    Satellites,
-)
 from regengine.sky.satellites.streak_naming import (
     Errors,
     Naming,
@@ -52,8 +45,13 @@ from regengine.sky.satellites.streak_naming import (
     name_streaks,
 )
 from regengine.sky.satellites.tracks import (
+    TAIL_ACROSS,
+    TAIL_FACTOR,
+    TAIL_SHARE,
     Exposure,
+    SatelliteCatalogue,
     SatelliteObserver,
+    Satellites,
     SkyProjection,
     Tracks,
     predict_tracks,
