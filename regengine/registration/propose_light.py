@@ -9,9 +9,10 @@ its strongest peaks are placed on the peaks of the index that look alike; the ot
 each placement.
 
 At a place on a track, all attitudes are proposed by asterisms. Triangles of the photo's light peaks
-are compared with those of the index, projected from the place. Each attitude that they propose is rated by its correlation with the map. Aligning a camera needs
-several renderings. So the map is drawn and filtered once around the place, and then sampled for
-every attitude, which takes a fiftieth of the time.
+are compared with those of the index, projected from the place. Each attitude that they propose is
+rated by its correlation with the map. Aligning a camera needs several renderings. So the map is
+drawn and filtered once around the place, and then sampled for every attitude, which takes a
+fiftieth of the time.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from regengine.orbit import (
     sun_moon,
     track_positions,
 )
+from regengine.registration import priors
 from regengine.registration.generate_stages import list_places
 from regengine.registration.priors import (
     SUN_DEG,
@@ -34,12 +35,9 @@ from regengine.registration.priors import (
     Seen,
     StageYields,
     Track,
-    lens,
     make_tracks,
     measure_lit_ground,
-    neighbours,
     sum_within_reach,
-    tracks,
     weigh_places,
 )
 from regengine.registration.register import pose_problem
@@ -130,29 +128,29 @@ def flat(**other: Any) -> Track:
 
 @pytest.mark.parametrize("between", [False, True])
 def test_offsets_are_a_step_apart_as_far_as_a_belief_reaches(between: bool) -> None:
-    offsets, neg_log_priors = tracks.list_offsets(flat(), 150.0, between=between)
+    offsets, neg_log_priors = priors.list_offsets(flat(), 150.0, between=between)
     half = 75.0 if between else 0.0
     expected = [150.0 * k + half for k in range(-7, 8) if abs(150.0 * k + half) < 1075.0]
     assert sorted(offsets.tolist()) == expected
     assert (np.diff(neg_log_priors) >= 0.0).all()
     within = np.abs(offsets) <= 900.0
     assert neg_log_priors[within] == pytest.approx(-np.log(150.0 / 2000.0), abs=0.03)
-    assert tracks.weigh_offsets(3000.0, flat(), 150.0) == pytest.approx(-np.log(1e-9))
+    assert priors.weigh_offsets(3000.0, flat(), 150.0) == pytest.approx(-np.log(1e-9))
     odd = flat(
         may_be_night=lambda km: km > -200.0,
         shares_start=True,
         place_neg_log_prior=lambda km: km / 100.0,
     )
-    offsets, with_places = tracks.list_offsets(odd, 150.0, between=between)
+    offsets, with_places = priors.list_offsets(odd, 150.0, between=between)
     assert offsets.tolist() == [one for one in expected if one > -200.0 and one != 0.0]
-    plain = tracks.weigh_offsets(offsets, odd, 150.0)
+    plain = priors.weigh_offsets(offsets, odd, 150.0)
     assert with_places == pytest.approx(plain + offsets / 100.0)
 
 
 def test_what_is_believed_of_a_camera_is_in_metres_and_in_its_own_pixels() -> None:
     track = flat(sigma_along_km=40.0)
-    crop = lens.LensBelief(ratio=1.5, sigma_log_focal=0.12, is_cropped=True)
-    prior = tracks.believe_camera(track, 100.0, 50.0, nadir_camera(), crop)
+    crop = priors.LensBelief(ratio=1.5, sigma_log_focal=0.12, is_cropped=True)
+    prior = priors.believe_camera(track, 100.0, 50.0, nadir_camera(), crop)
     assert prior.position_ecef_m == pytest.approx(track.position(100.0))
     assert prior.velocity_ecef == pytest.approx(track.velocity(100.0))
     assert (prior.sigma_along_m, prior.sigma_across_m, prior.sigma_up_m) == (40e3, 150e3, 5e3)
@@ -252,14 +250,14 @@ YIELDS = StageYields(
 
 
 def test_a_lens_that_is_known_is_tried_as_it_is_and_as_crops_of_it() -> None:
-    whole = lens.list_lens_beliefs(
+    whole = priors.list_lens_beliefs(
         nadir_camera(), YIELDS, steps="ladder", focal_known=True, may_be_cropped=False
     )
     assert [(one.ratio, one.share) for one in whole] == [(1.0, 0.9), (1.5, 0.1)]
     assert [one.sigma_log_focal for one in whole] == [0.03, 0.12]
     assert [one.is_cropped for one in whole] == [False, True]
     assert [one.ladder for one in whole] == [(1.0,), (1.0, 0.8, 1.25)]
-    crop = lens.list_lens_beliefs(
+    crop = priors.list_lens_beliefs(
         nadir_camera(), YIELDS, steps="single", focal_known=True, may_be_cropped=True
     )
     assert [(one.is_cropped, one.ladder) for one in crop] == [(True, (1.0,))] * 2
@@ -268,7 +266,7 @@ def test_a_lens_that_is_known_is_tried_as_it_is_and_as_crops_of_it() -> None:
 def test_a_lens_that_is_not_known_is_one_of_the_usual_on_a_full_frame() -> None:
     camera = nadir_camera()
     told: dict[str, Any] = {"steps": "single", "focal_known": False}
-    found = lens.list_lens_beliefs(camera, YIELDS, may_be_cropped=False, **told)
+    found = priors.list_lens_beliefs(camera, YIELDS, may_be_cropped=False, **told)
     focal_px = [one.ratio * camera.focal_px for one in found]
     assert focal_px == pytest.approx([mm / 36.0 * 640 for mm in (50, 85, 180)])
     assert [one.share for one in found] == [0.3, 0.5, 0.2]
@@ -276,7 +274,7 @@ def test_a_lens_that_is_not_known_is_one_of_the_usual_on_a_full_frame() -> None:
     # What is within 12 % of a focal length that led nowhere, or of a crop of it, is left out
     doubted_px = 85.0 / 36.0 * 640
     for factor, left in ((1.0, [50]), (1.12, [50]), (1.13, [50, 85]), (0.5, [50, 180])):
-        found = lens.list_lens_beliefs(
+        found = priors.list_lens_beliefs(
             camera, YIELDS, may_be_cropped=True, doubted_focal_px=factor * doubted_px, **told
         )
         assert [round(one.ratio * camera.focal_px * 36.0 / 640) for one in found] == left, factor
@@ -287,8 +285,8 @@ def test_a_lens_that_is_not_known_is_one_of_the_usual_on_a_full_frame() -> None:
 TAKEN = datetime(2012, 3, 28, 15, 46, 41, tzinfo=UTC)
 
 
-def frame_at(seconds: float, name: str = "mine", **other: Any) -> neighbours.FrameFacts:
-    facts = neighbours.FrameFacts(
+def frame_at(seconds: float, name: str = "mine", **other: Any) -> priors.FrameFacts:
+    facts = priors.FrameFacts(
         frame=name,
         camera_body="NIKON D3S",
         time_utc=TAKEN + timedelta(seconds=seconds),
@@ -304,8 +302,8 @@ def solved_at(
     focal_ratio: float = 1.0,
     camera: Camera | None = None,
     **other: Any,
-) -> neighbours.SolvedReference:
-    return neighbours.SolvedReference(
+) -> priors.SolvedReference:
+    return priors.SolvedReference(
         facts=frame_at(seconds, f"F{seconds:g}", **other),
         camera=camera or nadir_camera(),
         offset_s=offset_s,
@@ -313,11 +311,11 @@ def solved_at(
     )
 
 
-def told(*references: neighbours.SolvedReference, **mine: Any) -> neighbours.NeighbourPrior | None:
-    return neighbours.make_neighbour_prior(frame_at(0.0, **mine), references)
+def told(*references: priors.SolvedReference, **mine: Any) -> priors.NeighbourPrior | None:
+    return priors.make_neighbour_prior(frame_at(0.0, **mine), references)
 
 
-def frames_of(prior: neighbours.NeighbourPrior | None) -> tuple[str, ...]:
+def frames_of(prior: priors.NeighbourPrior | None) -> tuple[str, ...]:
     return () if prior is None else prior.frames
 
 
@@ -355,7 +353,7 @@ def test_the_lens_is_the_median_of_those_that_agree_within_three_in_a_hundred() 
 
 def test_only_accepted_frames_placed_by_an_orbit_tell_anything() -> None:
     result = replace(proposal(), solved=solved(nadir_camera(), -13.7))
-    reference = neighbours.SolvedReference.from_result(result)
+    reference = priors.SolvedReference.from_result(result)
     assert reference is not None
     assert reference.offset_s == -13.7
     # 85 mm on pixels of 56.25 micrometres are 1511.1 px
@@ -365,7 +363,7 @@ def test_only_accepted_frames_placed_by_an_orbit_tell_anything() -> None:
     assert result.nadir is not None
     by_option = replace(result.nadir, source="option")
     for change in ({"verdict": "review"}, {"solved": None}, {"nadir": by_option}):
-        assert neighbours.SolvedReference.from_result(replace(result, **change)) is None, change  # type: ignore[arg-type]
+        assert priors.SolvedReference.from_result(replace(result, **change)) is None, change  # type: ignore[arg-type]
 
 
 @pytest.fixture
