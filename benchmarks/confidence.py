@@ -45,8 +45,8 @@ from regengine.registration.parameters import (
     read_shipped_calibration,
 )
 from regengine.registration.types import Evidence
+from regengine.score.labels import bound_share
 from regengine.score.scenes import CalibrationScore, score_calibration
-from regengine.score.tables import bound_share
 
 FOLDS = 5
 TARGET = 0.001  # wrong among accepted

@@ -23,14 +23,14 @@ from benchmarks.options import Out, some_of
 from benchmarks.pages import number, table, tell, title_lines, write_page
 from benchmarks.simulate.frames import GENERATORS
 from benchmarks.simulate.frames.exposures import LENGTH_EDGES_PX, SNR_EDGES, Exposure
-from detectors.registry import STARS, STREAKS
+from detectors.types import STARS, STREAKS
 from regengine.score.detections import match_positions
+from regengine.score.labels import add_scores
 from regengine.score.streak_scores import (
     StreakScore,
     score_streaks,
     streak_rows,
 )
-from regengine.score.tables import add_scores
 
 
 class Asked(NamedTuple):

@@ -35,6 +35,7 @@ from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samp
 from regengine.scene.models import write_scene_model
 from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
+from regengine.score.labels import table
 from regengine.score.scenes import (
     SceneReport,
     draw_mistakes,
@@ -42,7 +43,6 @@ from regengine.score.scenes import (
     evaluate_scenes,
     report_lines,
 )
-from regengine.score.tables import table
 
 CITIES, DAY = "cities", "day"
 # Least shares that are wanted: of photos of scored classes, and of these
@@ -98,9 +98,10 @@ def main(
 
 def goal_lines(report: SceneReport) -> list[str]:
     """What is wanted, and what was reached by the kind of model that is taken."""
-    best = report.chosen_report
+    best = report.chosen
     scored = [report.classes.index(name) for name in report.scored]
-    counts, right = best.confusion, np.diag(best.confusion)
+    counts = np.array(best["confusion"])
+    right = np.diag(counts)
     shown, said = counts.sum(axis=1), counts.sum(axis=0)
     lines = [
         ("photos of scored classes told", right[scored].sum(), shown[scored].sum(), GOAL_RIGHT)
@@ -113,7 +114,7 @@ def goal_lines(report: SceneReport) -> list[str]:
     rows = []
     for name, hits, tried, goal in lines:
         rows.append([name, f"{goal:.2f}", share(int(hits), int(tried))])
-    return table(["", "wanted", f"by {best.name}, 95 % interval (Wilson)"], rows)
+    return table(["", "wanted", f"by {best['method']}, 95 % interval (Wilson)"], rows)
 
 
 def training_lines(samples: Samples) -> list[str]:

@@ -21,7 +21,7 @@ from benchmarks.options import Out
 from benchmarks.pages import number, percent, table, title_lines, write_page
 from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
-from regengine.score.tables import bound_share
+from regengine.score.labels import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
 from regengine.sky.stars.star_fit import corner_tangent

@@ -14,26 +14,16 @@ from scipy.special import ndtri
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples per box: the median is accurate to 0.03 sigma
-CLIP_SIGMA = 2.5  # pixels further above the level of a box are taken as lights
-CLIP_PASSES = 6
 MIN_SAMPLES = 0.1  # minimum share of valid samples; with fewer the box is a hole
-# (q25 - q05), (q50 - q16), q75 of a normal distribution, in sigma
-NORMAL_Q25_MINUS_Q05 = 0.9703
-NORMAL_MEDIAN_MINUS_Q16 = 0.9945
-NORMAL_Q75 = 0.6745
+NORMAL_Q75 = 0.6745  # q75 of a normal distribution, in sigma
 
-# Level, in sigma, of the sky added to background-subtracted images, so that the modelled shot noise
-# is nearly the same in all pixels
-LIFTED_SIGMAS = 5.0
 # One dark step of 8-bit sRGB, 1 / 255 / 12.92, over sqrt(12). Clipped blacks have less apparent
 # noise than actual noise; smaller values cannot be distinguished from rounding
 ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
 RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 # The level of a row or column is the median over pieces of their mean clipped light (1.25 times the
 # sigma of a mean). It is insensitive to stars and to 8-bit quantisation
-STRIPE_PX, STRIPE_CLIP, STRIPE_REACH_PX, MIN_PIECES, MEDIAN_SIGMA = 128, 3.0, 9, 3, 1.2533
-STRIPE_SIGMA, DEFECT_SIGMA = 3.0, 5.5
-DEFECT_BESIDE = 0.35  # light in adjacent rows; 0.46 for a line of FWHM 1.8 px along a row
+STRIPE_PX = 128
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +121,15 @@ def estimate_lowest_mode(samples: FloatImage, least_sigma: float) -> tuple[Float
     ordered = np.sort(samples, axis=-1)  # NaN last
     valid = np.isfinite(ordered).sum(axis=-1)
     quartile = select_ranks(ordered, 0.25 * valid)
-    sigma = (quartile - select_ranks(ordered, 0.05 * valid)) / NORMAL_Q25_MINUS_Q05
+    # q25 - q05 of a normal distribution, in sigma
+    sigma = (quartile - select_ranks(ordered, 0.05 * valid)) / 0.9703
     level = quartile + NORMAL_Q75 * sigma
-    for _ in range(CLIP_PASSES):
+    for _ in range(6):
         sigma = np.maximum(sigma, least_sigma)
-        kept = (ordered <= (level + CLIP_SIGMA * sigma)[..., None]).sum(axis=-1)
+        # Pixels further above the level of a box are taken as lights
+        kept = (ordered <= (level + 2.5 * sigma)[..., None]).sum(axis=-1)
         level = select_ranks(ordered, 0.5 * kept)
-        sigma = (level - select_ranks(ordered, 0.1587 * kept)) / NORMAL_MEDIAN_MINUS_Q16
+        sigma = (level - select_ranks(ordered, 0.1587 * kept)) / 0.9945  # q50 - q16, likewise
     few = valid < MIN_SAMPLES * ordered.shape[-1]
     level[few] = sigma[few] = np.nan
     return level, sigma
@@ -282,19 +274,20 @@ def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
     for turned, marks in ((residual, defects), (residual.T, defects.T)):
         rows, cols = turned.shape
         count = rows // STRIPE_PX
-        if count == 0 or cols < STRIPE_REACH_PX:
+        if count == 0 or cols < 9:
             continue
-        cut = np.clip(turned[: count * STRIPE_PX], -STRIPE_CLIP, STRIPE_CLIP)
+        cut = np.clip(turned[: count * STRIPE_PX], -3.0, 3.0)
         pieces = cut.reshape(count, STRIPE_PX, cols).mean(axis=1)
-        pieces -= median_filter(pieces, size=(1, STRIPE_REACH_PX), mode="nearest")
+        pieces -= median_filter(pieces, size=(1, 9), mode="nearest")
         scatter = max(float(np.median(np.abs(pieces))) / NORMAL_Q75, STRIPE_PX**-0.5)
         beside = np.pad(pieces, ((0, 0), (1, 1)))
         beside = 0.5 * (beside[:, :-2] + beside[:, 2:])
-        strong = np.abs(pieces) > DEFECT_SIGMA * scatter
-        sharp = strong & (np.abs(beside) < DEFECT_BESIDE * np.abs(pieces))
+        strong = np.abs(pieces) > 5.5 * scatter
+        # Light in adjacent rows: 0.46 for a line of FWHM 1.8 px along a row
+        sharp = strong & (np.abs(beside) < 0.35 * np.abs(pieces))
         level = np.median(pieces, axis=0)
-        least = STRIPE_SIGMA * MEDIAN_SIGMA / (count * STRIPE_PX) ** 0.5
-        level[(np.abs(level) < least) | (count < MIN_PIECES)] = 0.0
+        least = 3.0 * 1.2533 / (count * STRIPE_PX) ** 0.5
+        level[(np.abs(level) < least) | (count < 3)] = 0.0
         turned -= level.astype(np.float32)
         for piece, col in np.argwhere(sharp).tolist():
             last = rows if piece == count - 1 else (piece + 1) * STRIPE_PX
@@ -349,7 +342,8 @@ def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
     step = np.abs(image[:, 1:] - image[:, :-1])[~(ignored[:, 1:] | ignored[:, :-1])]
     sigma = 1.4826 * float(np.median(step)) / 2.0**0.5 if step.size else 0.0
     level = float(np.quantile(known, 0.01)) - float(ndtri(0.01)) * sigma
-    return image + np.float32(max(LIFTED_SIGMAS * sigma - level, 0.0))
+    # 5 sigma, so that the modelled shot noise is nearly the same in all pixels
+    return image + np.float32(max(5.0 * sigma - level, 0.0))
 
 
 def mask_ignored_pixels(image: FloatImage, mask: BoolImage | None) -> BoolImage:

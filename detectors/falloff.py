@@ -14,28 +14,11 @@ from detectors.background import (
     estimate_lowest_mode,
     mask_ignored_pixels,
 )
-from detectors.stamps import cut_stamps
+from detectors.psf import cut_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
-BOXES_ACROSS = 24  # of the long side
-CLIP_SIGMA, CLIP_PASSES = 2.5, 4
-# A box counts with at least so many of its samples on the sky, and with black ones (a noise that
-# is cut off at zero has no honest mean) at most so many
-MIN_SKY, MAX_BLACK = 0.5, 0.02
-NOISY_QUANTILE = 0.95
-HUBER_SIGMA = 1.5
-# What faint stars in the background leave in the corners, one sigma: six simulated lenses of 50 mm
-# were off by 0.8 % there
-FAINT_STARS_SHARE = 0.008
-STEPS = 12
-# Fewer frames cannot tell their own skies' curvature from the lens'
-MIN_FRAMES_FOR_SPREAD = 3
-
+# Distances, columns of the sky's own slopes, and logarithms of the light
 _SkyColumns = tuple[FloatArray, FloatArray, FloatArray]
-
-
-RING_CLIP_SIGMA, RING_CLIP_PASSES = 3.0, 3  # what is farther out holds other stars
-MAX_PIXELS = 4_000_000  # of all stamps at a time: bounds the memory
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,17 +65,17 @@ def measure_sky_boxes(
     ignored = mask_ignored_pixels(image, mask)
     if saturated is not None:
         ignored |= np.asarray(saturated) > 0.5
-    mesh = Mesh.with_scale(image.shape, max(image.shape) / BOXES_ACROSS)
+    mesh = Mesh.with_scale(image.shape, max(image.shape) / 24)  # boxes across the long side
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image))
     level, sigma = (part.astype(float) for part in estimate_lowest_mode(samples, 1e-9))
-    for _ in range(CLIP_PASSES):
+    for _ in range(4):
         # Noise over light in the darkest boxes, where it is largest
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = sigma / level
         known = ratio[np.isfinite(ratio) & (level > 0.0)]
-        sigma = level * (float(np.quantile(known, NOISY_QUANTILE)) if known.size else 0.0)
+        sigma = level * (float(np.quantile(known, 0.95)) if known.size else 0.0)
         with np.errstate(invalid="ignore"):
-            sky = np.abs(samples - level[..., None]) <= CLIP_SIGMA * sigma[..., None] + 1e-9
+            sky = np.abs(samples - level[..., None]) <= 2.5 * sigma[..., None] + 1e-9
         count = sky.sum(axis=-1)
         values = np.where(sky, samples, 0.0).astype(float)
         level = values.sum(axis=-1) / np.maximum(count, 1)
@@ -100,7 +83,9 @@ def measure_sky_boxes(
         # Of normal noise cut off at 2.5 sigma, 0.95 is left
         sigma = np.sqrt(np.maximum(square, 0.0)) / 0.95
     black = (samples <= 0.0).sum(axis=-1)
-    good = (count > MIN_SKY * samples.shape[-1]) & (level > 0.0) & (black <= MAX_BLACK * count)
+    # A box counts with at least half of its samples on the sky, and at most 2 % black ones: a noise
+    # that is cut off at zero has no honest mean
+    good = (count > 0.5 * samples.shape[-1]) & (level > 0.0) & (black <= 0.02 * count)
     row, column = np.nonzero(good)
     h, w = image.shape
     return SkyBoxes(
@@ -126,31 +111,29 @@ def fit_falloff(
     ----------
     Goldman, D. B. (2010). Vignette and exposure calibration and compensation. IEEE TPAMI 32, 2276.
     """
-    parts = [
-        _make_sky_columns(boxes, axis) for boxes, axis in zip(frames, principal_points, strict=True)
-    ]
+    parts: list[_SkyColumns] = []
+    for boxes, axis in zip(frames, principal_points, strict=True):
+        half = 0.5 * float(np.hypot(boxes.width_px, boxes.height_px))
+        x, y = (boxes.x - axis[0]) / half, (boxes.y - axis[1]) / half
+        slopes = np.stack([np.ones_like(x), x, y, x * x - y * y, x * y], axis=1)
+        parts.append((np.hypot(x, y), slopes, np.log(boxes.level)))
     if not parts or min(len(r) for r, _, _ in parts) < 24:
         raise ValueError("too few boxes of sky to measure the falloff")
     coefficients, spread, residual = _fit(parts)
     covariance = spread
-    if len(parts) >= MIN_FRAMES_FOR_SPREAD:
+    # Fewer than three frames cannot tell their own skies' curvature from the lens'
+    if len(parts) >= 3:
         others = [_fit(parts[:k] + parts[k + 1 :])[0] for k in range(len(parts))]
         away = np.array(others) - np.mean(others, axis=0)
         covariance = (len(parts) - 1) / len(parts) * away.T @ away
     covariance = covariance.copy()
-    covariance[0, 0] += FAINT_STARS_SHARE**2
+    # What faint stars in the background leave in the corners, one sigma: six simulated lenses of 50
+    # mm were off by 0.8 % there
+    covariance[0, 0] += 0.008**2
     reach = float(max(r.max() for r, _, _ in parts))
     return FalloffFit(
         coefficients=coefficients, covariance=covariance, residual=residual, reach=reach
     )
-
-
-def _make_sky_columns(boxes: SkyBoxes, axis: tuple[float, float]) -> _SkyColumns:
-    """Distances, columns of the sky's own slopes, and logarithms of the light."""
-    half = 0.5 * float(np.hypot(boxes.width_px, boxes.height_px))
-    x, y = (boxes.x - axis[0]) / half, (boxes.y - axis[1]) / half
-    slopes = np.stack([np.ones_like(x), x, y, x * x - y * y, x * y], axis=1)
-    return np.hypot(x, y), slopes, np.log(boxes.level)
 
 
 def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
@@ -168,7 +151,7 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
         start += r.size
     coefficients, weight = np.zeros(3), np.ones(seen.size)
     scatter, inverse = 0.0, np.zeros((3, 3))
-    for _ in range(STEPS):
+    for _ in range(12):
         arrives = np.maximum(1.0 + powers @ coefficients, 0.05)
         light = slopes @ sky
         light = np.maximum(light, 0.05 * np.median(light))
@@ -179,7 +162,7 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
         coefficients, sky = coefficients + step[:3], sky + step[3:]
         residual = away - both @ step
         scatter = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
-        weight = 1.0 / np.maximum(np.abs(residual) / (HUBER_SIGMA * scatter), 1.0)
+        weight = 1.0 / np.maximum(np.abs(residual) / (1.5 * scatter), 1.0)
         inverse = np.linalg.inv((both * weight[:, None]).T @ both)[:3, :3]
         if np.abs(step[:3]).max() < 1e-5:
             break
@@ -213,41 +196,31 @@ def measure_aperture_light(
     Howell, S. B. (1989). Two-dimensional aperture photometry. PASP 101, 616.
     """
     half = int(np.ceil(2.5 * radius_px))
-    step = max(1, MAX_PIXELS // (2 * half + 1) ** 2)
+    step = max(1, 4_000_000 // (2 * half + 1) ** 2)  # of all stamps at a time: bounds the memory
     bad = np.zeros(image.shape, bool) if ignored is None else ignored
-    parts = [
-        _measure_light(image, x[s : s + step], y[s : s + step], radius_px, half, bad)
-        for s in range(0, max(len(x), 1), step)
-    ]
-    return ApertureLight.joined(parts)
-
-
-def _measure_light(
-    image: FloatImage,
-    x: FloatArray,
-    y: FloatArray,
-    radius_px: float,
-    half: int,
-    bad: BoolImage,
-) -> ApertureLight:
     height, width = image.shape
-    column, row = np.round(x).astype(np.intp), np.round(y).astype(np.intp)
-    light = cut_stamps(image, row, column, half).astype(float)
-    unusable = cut_stamps(bad, row, column, half).astype(bool)
     offset = np.arange(-half, half + 1)
-    away = np.hypot(
-        (offset - (x - column)[:, None])[:, None, :], (offset - (y - row)[:, None])[:, :, None]
-    )
-    inside = np.clip(radius_px + 0.5 - away, 0.0, 1.0)
-    ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
-    sky, noise, count = _measure_ring_level(np.where(ring, light, np.nan))
-    area = inside.sum(axis=(1, 2))
-    flux = (inside * (light - sky[:, None, None])).sum(axis=(1, 2))
-    whole = ~(unusable & (inside > 0.0)).any(axis=(1, 2)) & (count > 0)
-    whole &= (x >= radius_px) & (x <= width - 1 - radius_px)
-    whole &= (y >= radius_px) & (y <= height - 1 - radius_px)
-    sigma = noise * np.sqrt(area + area**2 / np.maximum(count, 1))
-    return ApertureLight(flux=flux, sigma=sigma, whole=whole)
+    parts = []
+    for start in range(0, max(len(x), 1), step):
+        at_x, at_y = x[start : start + step], y[start : start + step]
+        column, row = np.round(at_x).astype(np.intp), np.round(at_y).astype(np.intp)
+        light = cut_stamps(image, row, column, half).astype(float)
+        unusable = cut_stamps(bad, row, column, half).astype(bool)
+        away = np.hypot(
+            (offset - (at_x - column)[:, None])[:, None, :],
+            (offset - (at_y - row)[:, None])[:, :, None],
+        )
+        inside = np.clip(radius_px + 0.5 - away, 0.0, 1.0)
+        ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
+        sky, noise, count = _measure_ring_level(np.where(ring, light, np.nan))
+        area = inside.sum(axis=(1, 2))
+        flux = (inside * (light - sky[:, None, None])).sum(axis=(1, 2))
+        whole = ~(unusable & (inside > 0.0)).any(axis=(1, 2)) & (count > 0)
+        whole &= (at_x >= radius_px) & (at_x <= width - 1 - radius_px)
+        whole &= (at_y >= radius_px) & (at_y <= height - 1 - radius_px)
+        sigma = noise * np.sqrt(area + area**2 / np.maximum(count, 1))
+        parts.append(ApertureLight(flux=flux, sigma=sigma, whole=whole))
+    return ApertureLight.joined(parts)
 
 
 def _measure_ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
@@ -259,8 +232,9 @@ def _measure_ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, Index
         return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)
     low, level, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
     sigma = 0.5 * (high - low)
-    for _ in range(RING_CLIP_PASSES):
-        sky = np.abs(values - level[:, None]) <= RING_CLIP_SIGMA * sigma[:, None] + 1e-12
+    for _ in range(3):
+        # What is farther out holds other stars
+        sky = np.abs(values - level[:, None]) <= 3.0 * sigma[:, None] + 1e-12
         count = sky.sum(axis=1)
         level = np.where(sky, values, 0.0).sum(axis=1) / np.maximum(count, 1)
         square = np.where(sky, (values - level[:, None]) ** 2, 0.0).sum(axis=1)

@@ -29,16 +29,7 @@ from detectors.types import (
 )
 
 SHORTEST_SIDE_PX = 8
-# Pixels at or above this count as clipped even without a saturation map: JPEG compression spreads a
-# clipped plateau over its last few values
-SATURATION_LIGHT = 0.97
-# Longer clipped areas are not stars but the Moon, lamps of the Station or captions. Sirius is about
-# 25 px in exposures of seconds
-LARGEST_CLIPPED_PX = 40.0
 RIM_PX = 1  # the rim of a clipped area is bright due to blur, not due to another light
-# Two lights are blended if they are closer than this many times the sum of their radii. For
-# half-light radii r the light of each has then fallen to 1/16 half-way between them
-BLENDED_RADII = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +56,13 @@ class StarFrame:
         """
         image = as_float_image(light)
         ignored = mask_ignored_pixels(image, mask)
-        clipped = ((image >= SATURATION_LIGHT) | read_clipped_map(saturated, image)) & ~ignored
+        # Clipped even without a saturation map: JPEG compression spreads a clipped plateau over its
+        # last few values
+        clipped = ((image >= 0.97) | read_clipped_map(saturated, image)) & ~ignored
         areas = ClippedAreas.of(clipped)
-        ignored |= areas.larger_than(0.5 * LARGEST_CLIPPED_PX)
+        # Clipped areas longer than 40 px are not stars but the Moon, lamps of the Station or
+        # captions. Sirius is about 25 px in exposures of seconds
+        ignored |= areas.larger_than(20.0)
         image = lift_above_zero(image, ignored)
         image = np.where(ignored, np.float32(0.0), image) if ignored.any() else image
         return cls(light=image, ignored=ignored, clipped=clipped & ~ignored, areas=areas)
@@ -178,7 +173,9 @@ def flag_lights(
     if x.size > 1:
         places = np.column_stack([x, y])
         gap, nearest = cKDTree(places).query(places, k=2)
-        reach = BLENDED_RADII * (radius_px + radius_px[nearest[:, 1]])
+        # Two lights are blended if they are closer than twice the sum of their half-light radii:
+        # the light of each has then fallen to 1/16 half-way between them
+        reach = 2.0 * (radius_px + radius_px[nearest[:, 1]])
         blended = gap[:, 1] < reach
     return (
         saturated * np.uint8(PointFlag.SATURATED)

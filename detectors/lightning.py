@@ -20,33 +20,17 @@ from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, Light
 
 # Registered are frames with so many points in common; frames of other places have fewer than 15
 MIN_INLIERS = 40
-RATIO = 0.8  # of the nearest descriptor's distance to that of the next one (Lowe 2004)
-INLIER_PX = 3.0
-# A homography leaves the sphere and what stands nearer than the ground: a smooth flow mends them
-FLOW_MEDIAN_PX, FLOW_SIGMA_PX = 5, 12.0
-# What hardly moves where the ground moves by more than this: the station's structure, and what a
-# player or an editor drew into the frame
-MIN_MOVED_PX = 5.0
-STILL_SHARE = 0.25  # of the ground's way
-STILL_REACH_PX, STILL_GAP_PX = 24, 101  # about such a point, and between two of one thing
-
-
-@dataclass(frozen=True, kw_only=True)
-class LaidOver:
-    """A neighbour as it would look from where its frame was taken."""
-
-    levels: FloatImage  # (h, w, 3): its colours at the frame's pixels, in the frame's gain
-    valid: BoolImage  # (h, w): where it shows the same ground
-    still: BoolImage  # (h, w): what stands still in both frames, so is no ground
 
 
 def lay_over(
     levels: FloatImage, neighbour: FloatImage, ignored: BoolImage, ignored_there: BoolImage
-) -> LaidOver | None:
+) -> tuple[FloatImage, BoolImage, BoolImage] | None:
     """Lay a neighbour over a frame: points, a homography, and a smooth flow on top.
 
     `levels`, `neighbour` (h, w, 3): display levels, 0 to 255; `ignored`, `ignored_there` (h, w):
-    sky, structure and captions of each. None if they have too little in common.
+    sky, structure and captions of each. Returns the neighbour's colours at the frame's pixels, in
+    the frame's gain, (h, w, 3), where it shows the same ground, and what stands still in both
+    frames, so is no ground, (h, w). None if they have too little in common.
     """
     height, width = ignored.shape
     here, there = _even_contrast(levels), _even_contrast(neighbour)
@@ -56,23 +40,36 @@ def lay_over(
     if len(points) < MIN_INLIERS or len(others) < MIN_INLIERS:
         return None
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(words, other_words, k=2)
-    good = [two[0] for two in pairs if len(two) == 2 and two[0].distance < RATIO * two[1].distance]
+    # A nearest descriptor is at most 0.8 as far as the next one (Lowe 2004)
+    good = [two[0] for two in pairs if len(two) == 2 and two[0].distance < 0.8 * two[1].distance]
     if len(good) < MIN_INLIERS:
         return None
     at = np.array([points[match.queryIdx].pt for match in good])
     to = np.array([others[match.trainIdx].pt for match in good])
-    homography, inlier = cv2.findHomography(at, to, cv2.RANSAC, INLIER_PX)
+    homography, inlier = cv2.findHomography(at, to, cv2.RANSAC, 3.0)
     if homography is None or int(inlier.sum()) < MIN_INLIERS:
         return None
-    still = _find_still_parts(at, to, np.asarray(homography), (height, width))
+    # Still is where points of both frames lie near one pixel although the ground has moved on
+    ground = cv2.perspectiveTransform(at[:, None], np.asarray(homography))[:, 0]
+    way = np.hypot(*(ground - at).T)
+    # What hardly moves where the ground moves by 5 px and more: the station's structure, and what a
+    # player or an editor drew into the frame
+    stands = (np.hypot(*(to - at).T) < 0.25 * way) & (way > 5.0)
+    marked = np.zeros((height, width), np.uint8)
+    for at_x, at_y in np.rint(at[stands]).astype(int):
+        cv2.circle(marked, (int(at_x), int(at_y)), 24, 1, -1)
+    # Between two points of one thing
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (101, 101))
+    still = np.asarray(cv2.morphologyEx(marked, cv2.MORPH_CLOSE, disc) > 0)
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     moved = cv2.perspectiveTransform(np.stack([x, y], axis=-1), homography)
     warped = _remap(there, moved)
     flow: NDArray[Any] = np.zeros((height, width, 2), np.float32)
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(here, warped, flow)
+    # A homography leaves the sphere and what stands above the ground: a smooth flow mends them
     for axis in (0, 1):
-        plain = cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), FLOW_MEDIAN_PX)
-        flow[..., axis] = cv2.GaussianBlur(plain, (0, 0), FLOW_SIGMA_PX)
+        plain = cv2.medianBlur(np.ascontiguousarray(flow[..., axis]), 5)
+        flow[..., axis] = cv2.GaussianBlur(plain, (0, 0), 12.0)
     # A pixel shows there what lies at the place that the flow leads to, seen through the homography
     path = cv2.perspectiveTransform(np.stack([x, y], axis=-1) + flow, homography)
     outside = cv2.remap(
@@ -85,7 +82,7 @@ def lay_over(
         return None
     for channel in range(3):
         laid[..., channel] = _match_gain(levels[..., channel], laid[..., channel], fitted)
-    return LaidOver(levels=laid, valid=valid, still=still)
+    return laid, valid, still
 
 
 def _even_contrast(levels: FloatImage) -> NDArray[np.uint8]:
@@ -104,20 +101,6 @@ def _remap(picture: NDArray[Any], path: NDArray[Any]) -> NDArray[Any]:
     )
 
 
-def _find_still_parts(
-    at: FloatArray, to: FloatArray, homography: FloatArray, shape: tuple[int, int]
-) -> BoolImage:
-    """Where points of both frames lie near one pixel although the ground there has moved on."""
-    ground = cv2.perspectiveTransform(at[:, None], homography)[:, 0]
-    way = np.hypot(*(ground - at).T)
-    stands = (np.hypot(*(to - at).T) < STILL_SHARE * way) & (way > MIN_MOVED_PX)
-    mask = np.zeros(shape, np.uint8)
-    for x, y in np.rint(at[stands]).astype(int):
-        cv2.circle(mask, (int(x), int(y)), STILL_REACH_PX, 1, -1)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (STILL_GAP_PX, STILL_GAP_PX))
-    return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disc) > 0)
-
-
 def _match_gain(channel: FloatImage, other: FloatImage, fitted: BoolImage) -> FloatImage:
     """Another frame's channel in the gain and offset of this one's, by their quantiles."""
     shares = np.linspace(0.02, 0.98, 49)
@@ -128,15 +111,10 @@ def _match_gain(channel: FloatImage, other: FloatImage, fitted: BoolImage) -> Fl
     return np.asarray(slope * other + offset, np.float32)
 
 
-MIN_SIDE_PX = 32
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (IEC 61966-2-1)
-# Of the second moments of a flash's light its centroid is uncertain by this share
-CENTROID_SHARE = 0.2
-MAX_PEAKS = 150  # the brightest; more have frames full of lamps or without any night
 
 
 # What a flash is. Levels are those of 8-bit sRGB, lengths pixels of the frame given.
-BACKGROUND_PX = 161  # side of the median that is the light around
 BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
 # Of every flash; half of its peak bounds it
 MIN_PEAK_LEVELS = 25.0
@@ -242,7 +220,7 @@ def detect_lightning(
     `neighbours`: frames before and after. Where they show the same ground, a flash is what none of
     them shows. Those of other places are left out.
     """
-    if light.ndim != 3 or light.shape[2] != 3 or min(light.shape[:2]) < MIN_SIDE_PX:
+    if light.ndim != 3 or light.shape[2] != 3 or min(light.shape[:2]) < 32:
         return LightningDetections.empty()
     linear = np.asarray(light, np.float32)
     ignored = ~np.isfinite(linear).all(axis=2)
@@ -252,12 +230,12 @@ def detect_lightning(
         return LightningDetections.empty()
     levels = convert_to_levels(linear)
     white = remove_red(levels)
-    # Median of the square about each pixel, computed at a quarter of the size
+    # Median of the square of 161 px about each pixel, computed at a quarter of the size
     height, width = white.shape
     small = cv2.resize(
         np.clip(white, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
     )
-    median = cv2.medianBlur(np.rint(small).astype(np.uint8), BACKGROUND_PX // 4 | 1)
+    median = cv2.medianBlur(np.rint(small).astype(np.uint8), 41)
     excess = white - np.asarray(
         cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     )
@@ -277,19 +255,24 @@ def detect_lightning(
         )
         if laid is None:
             continue
-        ignored |= laid.still
-        valid = laid.valid & ~ignored
-        added = cv2.GaussianBlur(white - remove_red(laid.levels), (0, 0), BLUR_PX)
+        neighbour_levels, valid, still = laid
+        ignored |= still
+        valid = valid & ~ignored
+        added = cv2.GaussianBlur(white - remove_red(neighbour_levels), (0, 0), BLUR_PX)
         lower = valid & (added < new)
         new[lower] = added[lower]
-        base[lower] = convert_to_light(laid.levels)[lower]
+        base[lower] = convert_to_light(neighbour_levels)[lower]
     compared = np.isfinite(new)
     blurred = np.where(ignored, np.float32(0.0), np.where(compared, new, blurred))
 
     flashes: list[_Peak] = []
     done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
     glow = ignored.copy()  # what no ring may lie in
-    for row, col in find_brightest_peaks(blurred, MIN_PEAK_LEVELS):
+    highest = cv2.dilate(blurred, np.ones((7, 7), np.uint8))
+    rows, cols = np.nonzero((blurred >= highest) & (blurred > MIN_PEAK_LEVELS))
+    # The brightest; more have frames full of lamps or without any night
+    order = np.argsort(-blurred[rows, cols], kind="stable")[:150]
+    for row, col in [(int(rows[k]), int(cols[k])) for k in order]:
         if done[row, col] or ignored[row, col]:
             continue
         lit = flood(blurred, row, col)
@@ -325,14 +308,6 @@ def remove_red(levels: FloatImage) -> FloatImage:
     blue = levels[..., 2]
     redder = cv2.GaussianBlur(levels[..., 0] - blue, (0, 0), 1.5)
     return np.asarray(blue - np.maximum(redder, 0.0), np.float32)
-
-
-def find_brightest_peaks(image: FloatImage, least: float) -> list[tuple[int, int]]:
-    """Rows and columns of local maxima, the highest first."""
-    highest = cv2.dilate(image, np.ones((7, 7), np.uint8))
-    rows, cols = np.nonzero((image >= highest) & (image > least))
-    order = np.argsort(-image[rows, cols], kind="stable")[:MAX_PEAKS]
-    return [(int(rows[k]), int(cols[k])) for k in order]
 
 
 def flood(image: FloatImage, row: int, col: int) -> tuple[IndexArray, IndexArray] | None:
@@ -488,7 +463,8 @@ def _describe(
     return LightningDetections(
         **column,
         snr=np.array([one.height for one in flashes]) / noise,
-        covariance_px2=np.array([CENTROID_SHARE**2 * one.moments_px2 for one in flashes]),
+        # The centroid is uncertain by a fifth of the flash's extent
+        covariance_px2=np.array([0.2**2 * one.moments_px2 for one in flashes]),
         x1=np.array([one.cols.min() for one in flashes], float),
         y1=np.array([one.rows.min() for one in flashes], float),
         x2=np.array([one.cols.max() for one in flashes], float),

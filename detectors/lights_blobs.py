@@ -2,32 +2,439 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from detectors.background import (
+    ROUNDING_SIGMA,
+    Mesh,
     as_float_image,
     estimate_diffuse_level,
+    estimate_lowest_mode,
+    estimate_upper_spread,
+    fill_holes,
     find_hot_pixels,
     lift_above_zero,
     mask_ignored_pixels,
     read_clipped_map,
+    smooth_boxes,
+    spread_about_zero,
 )
-from detectors.blob_measures import HALF_LIGHT_SIGMAS, MeasuredLights, draw_blobs, fit_blobs
-from detectors.blobs import Surroundings, find_peaks
 from detectors.frame import ClippedAreas, flag_lights
-from detectors.scale_space import BASE_SIGMA, make_first_base, make_next_base, make_octave
-from detectors.types import BoolImage, FloatImage, LightDetections
+from detectors.psf import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
+from detectors.scale_space import (
+    BASE_SIGMA,
+    INNER_SIGMAS,
+    Octave,
+    compute_blurred_noise,
+    compute_noise_gain,
+    find_local_maxima,
+    fit_quadratic_peak,
+    make_first_base,
+    make_next_base,
+    make_octave,
+    measure_prominence,
+)
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, LightDetections
 
-BASE_NOISE_GAIN = 1.0 / (2.0 * np.pi**0.5 * BASE_SIGMA)  # of white noise under the base Gaussian
-SHORTEST_SIDE_PX = 8  # smaller octaves consist only of border
-RADIUS_MARGIN = 1.25  # measured radii are noisy: accept slightly larger ones than the limit
-# Lower bound of centroid errors, independent of brightness (measured on simulated isolated lights
-# at SNR > 200)
-CENTROID_FLOOR_PX = 0.02
+NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+
+# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
+DARK_LIGHT = 0.0031308
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peaks(Columns):
+    """Blobs of an octave, in its pixels: nearest pixel, vertex, and first guess of sigma."""
+
+    row: IndexArray
+    col: IndexArray
+    x: FloatArray
+    y: FloatArray
+    sigma_px: FloatArray
+
+
+def find_peaks(
+    around: Surroundings,
+    left: Octave,
+    *,
+    min_snr: float,
+    min_prominence: float,
+    min_unexplained: float,
+    clutter_weight: float,
+) -> Peaks:
+    """Blobs of an octave: maxima in place and scale.
+
+    `left`: what is left of the octave without the lights of finer ones; the others as
+    `detectors.lights_blobs.Blobs` explains them.
+    """
+    whole, step = around.whole, around.step
+    above = (left.responses[1], left.above)
+    taken = np.zeros(whole.base.shape, bool)
+    parts = []
+    for k, inner in enumerate(INNER_SIGMAS):
+        seen, rest = whole.responses[k], left.responses[k]
+        gain = compute_noise_gain(inner * step)
+        row, col = find_local_maxima(seen, min_snr * gain * float(around.boxes.min()))
+        # Inside a clipped area and at its rim, scales finer than a third of its half side see
+        # nothing
+        at = (row * step, col * step)
+        clip_radius = np.where(around.ignored[at], np.inf, around.areas.half_side_px(*at))
+        open_sky = clip_radius <= 3.0 * inner * step
+        row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
+        noise = around.scale_ratios[k] * around.noise_under_light(row, col)
+        sigma = gain * np.maximum(noise, clutter_weight * around.clutter(row, col))
+        height = rest[row, col]
+        kept = height >= np.maximum(min_snr * sigma, min_unexplained * seen[row, col])
+        highest = np.max([above[k][row + i, col + j] for i, j in NEAR], axis=0)
+        # A blob on the flank of a greater one is a peak though the next scale shows a tenth more
+        kept &= height >= 0.9 * highest
+        row, col, sigma = row[kept], col[kept], sigma[kept]
+        # Two peaks along a ridge differ from the ridge between them by 3 sigma of noise, by chance
+        needed = np.maximum(min_prominence * seen[row, col], 3.0 * sigma)
+        kept = measure_prominence(seen, row, col, inner) >= needed
+        row, col = row[kept], col[kept]
+        for i, j in NEAR:
+            taken[row + i, col + j] = True
+        dx, dy = fit_quadratic_peak(seen, row, col)
+        # A Gaussian blob's response is greatest, over inner sigmas s, at s = sigma / sqrt 2; blobs
+        # with sharper centres or near neighbours answer earlier: sigma is taken for s
+        width = np.full(row.size, np.hypot(inner, BASE_SIGMA))
+        parts.append(Peaks(row=row, col=col, x=col + dx, y=row + dy, sigma_px=width))
+    return Peaks.joined(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """An octave, and what is known of its pixels besides their light.
+
+    Noise is white noise per pixel of the image that explains what the octave's responses show.
+    JPEG, demosaicing and cloud make noise that is stronger at some scales than white noise of the
+    finest pixels would be: so it is measured anew in each octave, between the lights.
+    """
+
+    whole: Octave
+    step: int  # pixels of the image along a pixel of the octave
+    # level, ignored, (h, w), and areas: of the image
+    level: FloatImage
+    ignored: BoolImage
+    areas: ClippedAreas
+    boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
+    unlit: BoolImage  # (h, w): pixels of the octave between the lights
+
+    @classmethod
+    def of_first_octave(
+        cls,
+        first: Octave,
+        scale_px: float,
+        *,
+        level: FloatImage,
+        ignored: BoolImage,
+        areas: ClippedAreas,
+    ) -> Surroundings:
+        """Find the pixels between the lights and their noise, in boxes of that size."""
+        mesh = Mesh.with_scale(first.base.shape, scale_px)
+        # Lit is what the blurred image shows: single noisy pixels do not make it, and so the
+        # noise left between the lights keeps both its sides.
+        samples = mesh.samples(np.where(ignored, np.float32(np.nan), first.outer))
+        middle, sigma = (smooth_boxes(boxes) for boxes in estimate_lowest_mode(samples, 0.0))
+        unlit = (first.outer <= mesh.upsample(middle + np.float32(3.0) * sigma)) & ~ignored
+        boxes = smooth_boxes(_mask_between_lights(mesh, first, unlit, 1))
+        # Where a picture shows less noise than its own rounding makes, black is clipped and what is
+        # left are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the
+        # noise
+        boxes = np.where(boxes < ROUNDING_SIGMA, np.float32(1.5 / 255.0 / 12.92), boxes)
+        return cls(
+            whole=first, step=1, level=level, ignored=ignored, areas=areas, boxes=boxes, unlit=unlit
+        )
+
+    def of_coarser(self, octave: Octave, step: int, finer: Surroundings) -> Surroundings:
+        """Those of a coarser octave; where lights leave no room, noise grows as in the finer."""
+        mesh = Mesh.with_boxes(octave.base.shape, *self.boxes.shape)
+        room = self.unlit[::step, ::step].astype(np.uint8)
+        unlit = cv2.erode(room, np.ones((5, 5), np.uint8)).astype(bool)
+        growth = _mask_between_lights(mesh, octave, unlit, step) / self.boxes
+        before = finer.boxes / self.boxes
+        known = np.isfinite(growth)
+        typical = np.median(growth[known]) if known.any() else np.median(before)
+        growth = np.where(known, growth, np.maximum(before, typical)).astype(np.float32)
+        boxes = smooth_boxes(np.maximum(growth, np.float32(0.5))) * self.boxes
+        return replace(self, whole=octave, step=step, boxes=boxes, unlit=unlit)
+
+    def between_lights(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Noise at pixels of the octave as if no light were near."""
+        mesh = Mesh.with_boxes(self.whole.base.shape, *self.boxes.shape)
+        return mesh.at(self.boxes, row, col)
+
+    def noise_under_light(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Noise at pixels of the octave where light lies around.
+
+        Shot noise grows with the root of the light. Noise of 8-bit sRGB pixels, rounded and
+        compressed, grows with the slope of sRGB, from where the background shows it.
+        """
+        dark = np.maximum(self.level[row * self.step, col * self.step].astype(float), 0.0)
+        bright = dark + np.maximum(self.whole.outer[row, col].astype(float), 0.0)
+        white = self.between_lights(row, col)
+        shot = white * np.sqrt((bright + DARK_LIGHT) / (dark + DARK_LIGHT))
+        steeper = _srgb_slope(bright) - _srgb_slope(dark)  # what the background did not show
+        # One sigma of JPEG pixels where light lies is a step of 255
+        return np.asarray(np.hypot(shot, 1.0 / 255.0 * steeper))
+
+    def clutter(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """White noise that would look like the texture around pixels of the octave, lights and all.
+
+        Where bumps stand side by side (broken cloud, quilted hardware) none of them is a light; a
+        light stands out, for most of its surroundings lie between the lights.
+        """
+        mesh, boxes = self._clutter
+        return mesh.at(boxes, row, col)
+
+    @cached_property
+    def _clutter(self) -> tuple[Mesh, FloatImage]:
+        # About fifteen of the octave's largest blobs
+        mesh = Mesh.with_scale(self.whole.base.shape, 36.0)
+        samples = mesh.samples(self.whole.responses[0], 18)
+        gain = np.float32(compute_noise_gain(INNER_SIGMAS[0] * self.step))
+        return mesh, fill_holes(estimate_upper_spread(samples)) / gain
+
+    @cached_property
+    def scale_ratios(self) -> tuple[float, ...]:
+        """Noise between the lights at each scale over that at the first, as multiples of white."""
+        chosen = self.unlit.ravel()[::7]
+        if np.count_nonzero(chosen) < 100:
+            return (1.0,) * len(INNER_SIGMAS)
+        white = [
+            float(np.median(np.abs(response.ravel()[::7][chosen]))) / compute_noise_gain(inner)
+            for response, inner in zip(self.whole.responses, INNER_SIGMAS, strict=True)
+        ]
+        return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
+
+
+def _srgb_slope(light: FloatArray) -> FloatArray:
+    """Linear light per unit of sRGB value (IEC 61966-2-1)."""
+    return np.asarray(np.maximum(2.4 / 1.055 * light ** (1.4 / 2.4), 1.0 / 12.92))
+
+
+def _mask_between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> FloatImage:
+    shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
+    gain = compute_noise_gain(INNER_SIGMAS[0] * step)
+    return spread_about_zero(mesh.samples(shown)) / np.float32(gain)
+
+
+HALF_STAMP_PX = 7
+OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
+RING = np.hypot(OFFSETS[:, None], OFFSETS[None, :]) >= 6.0
+RING_PLACES = np.argwhere(RING)[:, ::-1].astype(np.float32) - HALF_STAMP_PX  # x, y
+RING_SLOPES = RING_PLACES / (RING_PLACES**2).sum(axis=0)  # least squares, ring all around
+RING_INDEX = np.flatnonzero(RING)
+RING_PRODUCTS = np.stack(
+    [RING_PLACES[:, 0] ** 2, RING_PLACES.prod(axis=1), RING_PLACES[:, 1] ** 2], axis=1
+)
+REGULAR = np.array([[1.0], [0.0], [1.0]], np.float32)  # keeps an empty ring solvable
+WIDEST_SIGMA_PX = 3.0  # the stamp must contain more than two sigma
+
+HALF_LIGHT_SIGMAS = 1.17741  # half-light radius of a round Gaussian, sqrt(2 ln 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedBlobs:
+    """Gaussians fitted to blobs, in pixels of the image used for the fit."""
+
+    # x, y, flux, (N,): centre and total flux
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    moments: FloatArray  # (N, 2, 2): second central moments, order (x, y)
+    settled: BoolImage  # (N,): False if the window reached its limit or the flux is not positive
+
+
+def fit_blobs(
+    image: FloatImage, x: FloatArray, y: FloatArray, sigma_px: FloatArray, noise: FloatArray
+) -> FittedBlobs:
+    """Fit neighbouring blobs, each with the light of the others subtracted.
+
+    First, each blob is fitted independently under a window of the initial width. Then, twice, each
+    is fitted to the image minus all others as fitted before.
+
+    `image` (h, w): background-subtracted light. `x`, `y`, `sigma_px` (N,): initial centre and
+    sigma. `noise` (N,): 1 sigma of a pixel of the image there.
+    """
+    col, row = np.rint(x).astype(np.intp), np.rint(y).astype(np.intp)
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
+    fitted = _fit(stamps, x - col, y - row, sigma_px, noise, stretch=1.0)
+    for _ in range(2):
+        drawn = _draw_blobs(fitted)
+        others = sum_of_stamps(image.shape, row, col, drawn)
+        neighbours = cut_stamps(others, row, col, HALF_STAMP_PX) - drawn
+        # The window may grow or shrink by 1.7 relative to the scale of detection
+        fitted = _fit(stamps - neighbours, x - col, y - row, sigma_px, noise, stretch=1.7)
+    return replace(fitted, x=fitted.x + col, y=fitted.y + row)
+
+
+def _fit(
+    stamps: FloatImage,
+    x0: FloatArray,
+    y0: FloatArray,
+    sigma_px: FloatArray,
+    noise: FloatArray,
+    *,
+    stretch: float,
+) -> FittedBlobs:
+    """Fit the blob of each stamp; positions are relative to the stamp centre.
+
+    Each pass moves a round Gaussian window to the windowed centroid, and sets it to the width of
+    the blob. It moves by twice the offset, since the window halves it (as for SExtractor's
+    XWIN_IMAGE). A Gaussian with moments M under a window with moments S has moments (M^-1 +
+    S^-1)^-1.
+
+    References
+    ----------
+    Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
+    """
+    above = stamps - _fit_surroundings(stamps, noise)
+    start = np.clip(sigma_px, 0.9, WIDEST_SIGMA_PX)
+    lowest, highest = start / stretch, np.minimum(start * stretch, WIDEST_SIGMA_PX)
+    x, y, sigma = x0, y0, start
+    total, mx, my, xx, yy, xy = measure_window_moments(above, x, y, sigma)
+    for _ in range(4):
+        x = np.clip(x + 2.0 * mx, x0 - start, x0 + start)
+        y = np.clip(y + 2.0 * my, y0 - start, y0 + start)
+        own = np.maximum(0.5 * (xx + yy), 1e-3)
+        sigma = np.sqrt(1.0 / np.maximum(1.0 / own - 1.0 / sigma**2, 1e-3))
+        sigma = np.clip(sigma, lowest, highest)
+        total, mx, my, xx, yy, xy = measure_window_moments(above, x, y, sigma)
+    seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    # Correct windowed moments of Gaussian blobs for the window
+    values, vectors = np.linalg.eigh(seen)
+    weight = 1.0 / sigma[:, None] ** 2
+    # Limit axes to three window widths: under the window, larger blobs look like a plateau
+    axes = 1.0 / np.maximum(1.0 / np.maximum(values, 0.05) - weight, weight / 9.0)
+    axes = np.minimum(axes, (1.8 * stretch * sigma[:, None]) ** 2)
+    moments = np.asarray(np.einsum("nij,nj,nkj->nik", vectors, axes, vectors))
+    # A Gaussian blob's windowed sum is flux * sqrt(det S / det(S + M))
+    widened = moments + (sigma**2)[:, None, None] * np.eye(2)
+    flux = total * np.sqrt(np.linalg.det(widened)) / sigma**2
+    settled = (np.maximum(np.abs(x - x0), np.abs(y - y0)) < 0.99 * start) & (flux > 0.0)
+    return FittedBlobs(x=x, y=y, flux=flux, moments=moments, settled=settled)
+
+
+def _fit_surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
+    """Fit the plane of background light under each blob to the darker part of its ring."""
+    ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
+    slopes = ring @ RING_SLOPES
+    flat = ring - slopes @ RING_PLACES.T
+    # Again, excluding bright pixels, which belong to neighbours
+    quarter, middle = _compute_quantiles(flat)
+    kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
+    xx, xy, yy = (kept @ RING_PRODUCTS).T + REGULAR
+    x, y = ((kept * (flat - middle[:, None])) @ RING_PLACES).T
+    change = np.stack([yy * x - xy * y, xx * y - xy * x], axis=1)
+    slopes = slopes + change / (xx * yy - xy * xy)[:, None]
+    flat = ring - slopes @ RING_PLACES.T
+    quarter, middle = _compute_quantiles(flat)
+    # From the darker quarter of the ring: the rest may contain lights
+    level = np.minimum(quarter + 0.6745 * noise, middle).astype(np.float32)
+    tilted = slopes[:, 0, None, None] * OFFSETS[None, None, :] + (
+        slopes[:, 1, None, None] * OFFSETS[None, :, None]
+    )
+    return np.asarray(level[:, None, None] + tilted, np.float32)
+
+
+def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
+    """Compute lower quartile and median of each row."""
+    count = flat.shape[1]
+    ordered = np.partition(flat, (count // 4, count // 2), axis=1)
+    return ordered[:, count // 4], ordered[:, count // 2]
+
+
+def _draw_blobs(blobs: FittedBlobs) -> FloatImage:
+    """Render each blob into its stamp, shape (N, 15, 15)."""
+    inverse = np.linalg.inv(blobs.moments)
+    dx, dy = OFFSETS - blobs.x[:, None], OFFSETS - blobs.y[:, None]
+    exponent = (
+        (inverse[:, 0, 0, None] * dx * dx)[:, None, :]
+        + (inverse[:, 1, 1, None] * dy * dy)[:, :, None]
+        + 2.0 * (inverse[:, 0, 1, None] * dy)[:, :, None] * dx[:, None, :]
+    )
+    peak = blobs.flux / (2.0 * np.pi * np.sqrt(np.linalg.det(blobs.moments)))
+    shape = np.exp((-0.5 * exponent).astype(np.float32))
+    return np.asarray(peak.astype(np.float32)[:, None, None] * shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredLights(Columns):
+    """Measured lights, in pixels of the image.
+
+    ``noise`` is the white noise per pixel between the lights nearby, ``own_noise`` that under the
+    light itself.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    flux: FloatArray
+    moments: FloatArray
+    noise: FloatArray
+    own_noise: FloatArray
+
+    @classmethod
+    def from_octave(
+        cls,
+        peaks: Peaks,
+        fitted: FittedBlobs,
+        *,
+        step: int,
+        noise: FloatArray,
+        own_noise: FloatArray,
+    ) -> MeasuredLights:
+        """Correct for the octave's blur and scale; use the peak position if a fit failed."""
+        values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
+        # Half a pixel at least: the pixel itself blurs by 0.3, a lens by at least 0.4
+        values = np.maximum(values, (0.5 / step) ** 2)
+        return cls(
+            x=np.where(fitted.settled, fitted.x, peaks.x) * step,
+            y=np.where(fitted.settled, fitted.y, peaks.y) * step,
+            flux=fitted.flux * step**2,
+            moments=np.einsum("nij,nj,nkj->nik", vectors, values, vectors) * step**2,
+            noise=noise,
+            own_noise=own_noise,
+        )
+
+    @property
+    def sigma_px(self) -> FloatArray:
+        """Sigma of the round Gaussian of the same area."""
+        return np.asarray(np.linalg.det(self.moments) ** 0.25)
+
+    @property
+    def radius_px(self) -> FloatArray:
+        """Half-light radius."""
+        return HALF_LIGHT_SIGMAS * self.sigma_px
+
+    @property
+    def signal(self) -> FloatArray:
+        """Matched-filter signal: the signal-to-noise ratio for unit noise per pixel."""
+        return self.flux / (np.sqrt(4.0 * np.pi) * self.sigma_px)
+
+    def echoes(self) -> BoolImage:
+        """Find wings of earlier lights, which a Gaussian does not remove: larger and concentric.
+
+        Lights must be in order of detection, from the finest octave to the coarsest.
+        """
+        places = np.column_stack([self.x, self.y])
+        echo = np.zeros(self.x.size, bool)
+        if self.x.size < 2:
+            return echo
+        # A light within half of its radius of a finer one, which has at least a quarter of its
+        # flux, is the wings of the finer one
+        near = cKDTree(places).query_ball_point(places, 0.5 * self.radius_px)
+        for i, others in enumerate(near):
+            echo[i] = any(j < i and self.flux[j] >= 0.25 * self.flux[i] for j in others)
+        return echo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +449,6 @@ class Blobs:
 
     min_snr: float = 5.0  # minimum SNR of a peak in the filtered image
     largest_radius_px: float = 40.0  # half-light radius of the largest lights to detect
-    background_scale_px: float = 128.0  # box size for the estimate of the diffuse light
-    # Minimum prominence of a peak, as a fraction of its height: it must rise this far above every
-    # profile across it. Excludes the limb, edges of hardware and smooth roads
-    min_prominence: float = 0.5
-    min_unexplained: float = 0.6  # minimum fraction of a peak not explained by finer lights
-    clutter_weight: float = 0.8  # weight of surrounding texture (cloud, hardware) as noise
-    saturation_light: float = 0.97  # pixels at or above count as clipped even without `saturated`
     name: ClassVar[str] = "blobs"
 
     def detect(
@@ -60,7 +460,8 @@ class Blobs:
         """Find the lights of an image; see `detectors.types.Detector`."""
         image = as_float_image(light)
         ignored = mask_ignored_pixels(image, mask)
-        clipped = (image >= self.saturation_light) | read_clipped_map(saturated, image)
+        # Such pixels count as clipped even without `saturated`
+        clipped = (image >= 0.97) | read_clipped_map(saturated, image)
         clipped &= ~ignored
         areas = ClippedAreas.of(clipped)
         # Clipped areas too large for a town: caption strips, lightning, the sunlit limb
@@ -68,13 +469,14 @@ class Blobs:
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
         image = lift_above_zero(image, ignored)
-        level = estimate_diffuse_level(image, scale_px=self.background_scale_px, mask=ignored)
+        level = estimate_diffuse_level(image, scale_px=128.0, mask=ignored)
         image = np.where(find_hot_pixels(image) | ignored, level, image)
         found = self._find_blobs(image, level, ignored, areas)
         h, w = ignored.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0))
-        found = found.select(found.radius_px <= RADIUS_MARGIN * self.largest_radius_px)
+        # Measured radii are noisy: slightly larger ones than the limit are accepted
+        found = found.select(found.radius_px <= 1.25 * self.largest_radius_px)
         found = found.select(found.signal / found.noise >= self.min_snr)
         found = found.select(~found.echoes())
         found = found.select(np.argsort(-found.flux, kind="stable"))
@@ -87,7 +489,8 @@ class Blobs:
             flux=found.flux,
             snr=found.signal / found.noise,
             radius_px=found.radius_px,
-            covariance_px2=bound + CENTROID_FLOOR_PX**2 * np.eye(2),
+            # Errors are at least 0.02 px (simulated isolated lights at SNR > 200)
+            covariance_px2=bound + 0.02**2 * np.eye(2),
             flags=flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
         )
 
@@ -101,15 +504,16 @@ class Blobs:
         """Find, fit and subtract peaks octave by octave."""
         full = rest = make_first_base(image - level)
         around: Surroundings | None = None
-        lights, step = [MeasuredLights.none()], 1
+        lights, step = [MeasuredLights.empty()], 1
         while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
-            if min(rest.shape) < SHORTEST_SIDE_PX:
+            # Smaller octaves consist only of border
+            if min(rest.shape) < 8:
                 break
             whole = make_octave(full)
             left = whole if rest is full else make_octave(rest)
             if around is None:
                 around = first = Surroundings.of_first_octave(
-                    whole, self.background_scale_px, level=level, ignored=ignored, areas=areas
+                    whole, 128.0, level=level, ignored=ignored, areas=areas
                 )
             else:
                 around = first.of_coarser(whole, step, around)
@@ -117,17 +521,24 @@ class Blobs:
                 around,
                 left,
                 min_snr=self.min_snr,
-                min_prominence=self.min_prominence,
-                min_unexplained=self.min_unexplained,
-                clutter_weight=self.clutter_weight,
+                # A peak rises by half of its height above every profile across it: this excludes
+                # the limb, edges of hardware and smooth roads
+                min_prominence=0.5,
+                # The least share of a peak that finer lights do not explain
+                min_unexplained=0.6,
+                # Weight of surrounding texture (cloud, hardware) as noise
+                clutter_weight=0.8,
             )
             if len(peaks) == 0:
                 rest = whole.halved if rest is full else left.halved
             else:
                 own = around.noise_under_light(peaks.row, peaks.col)
-                base_noise = own * (BASE_NOISE_GAIN / step)
+                base_noise = own * (compute_blurred_noise(BASE_SIGMA) / step)
                 fitted = fit_blobs(rest, peaks.x, peaks.y, peaks.sigma_px, base_noise)
-                rest = make_next_base(rest - draw_blobs(rest.shape, fitted))
+                row, col = find_nearest_pixels(rest.shape, fitted.x, fitted.y)
+                centred = replace(fitted, x=fitted.x - col, y=fitted.y - row)
+                drawn = sum_of_stamps(rest.shape, row, col, _draw_blobs(centred))
+                rest = make_next_base(rest - drawn)
                 noise = around.between_lights(peaks.row, peaks.col)
                 lights.append(
                     MeasuredLights.from_octave(peaks, fitted, step=step, noise=noise, own_noise=own)

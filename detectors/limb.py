@@ -8,65 +8,456 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from detectors.limb_fit import (
-    FINALISTS,
-    FoundArc,
-    estimate_edge_chance,
-    find_arc_candidates,
-    find_edges_along,
-    fit_nadir_to_places,
-    measure_curvature_ratio,
-    measure_scatter_deg,
-    pixel_deg,
-    settle,
-    tilt_nadir,
-    unroll,
-    weigh_robustly,
-)
-from detectors.limb_geometry import (
-    AIRGLOW_TOP_KM,
-    HARD_EDGE_KM,
-    EdgeField,
-    compute_edge_field,
-    compute_pointing,
-    limb_angle_deg,
-    nadir_vector,
-)
+from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolImage, FloatArray, FloatImage
+
+# The emission of atomic oxygen at 557.7 nm peaks at 93-97 km and is some 10 km deep, so its upper
+# edge, the first rise of light from the sky down, lies near 100 km (Leinert et al. 1998, A&AS 127)
+AIRGLOW_TOP_KM = 99.0
+# The last opaque air, haze and high cloud: chosen between the 0 km of the simulator and the 12 km
+# that the gap of 2.1 to 2.2 degrees read off the profiles of some moonlit real photos would have
+HARD_EDGE_KM = 8.0
+
+CELL_DEG = 1.0
+
+
+def limb_angle_deg(altitude_km: float, height_km: float) -> float:
+    """Angle between the nadir and sights that touch a shell of that height about the Earth.
+
+    Degrees; 70 for the ground and 72.5 for the airglow from 415 km. Raises ValueError if the shell
+    is not below the camera.
+    """
+    if not 0.0 <= height_km < altitude_km:
+        raise ValueError(
+            f"a camera at {altitude_km:g} km sees no limb at {height_km:g} km: give its altitude"
+        )
+    sine = (EARTH_RADIUS_KM + height_km) / (EARTH_RADIUS_KM + altitude_km)
+    return float(np.degrees(np.arcsin(sine)))
+
+
+def compute_rays(
+    x: FloatArray, y: FloatArray, focal_px: float, centre: tuple[float, float]
+) -> FloatArray:
+    """Unit vectors (x right, y down, z forward) along which pixels look, shape (..., 3)."""
+    u, v = (x - centre[0]) / focal_px, (y - centre[1]) / focal_px
+    rays = np.stack([u, v, np.ones_like(u)], axis=-1)
+    return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+
+def project_directions(
+    rays: FloatArray, focal_px: float, centre: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Pixels of directions, shape (...); NaN for those behind the camera."""
+    depth = np.where(rays[..., 2] > 1e-3, rays[..., 2], np.nan)
+    return (
+        focal_px * rays[..., 0] / depth + centre[0],
+        focal_px * rays[..., 1] / depth + centre[1],
+    )
+
+
+def nadir_vector(off_nadir_deg: float, roll_deg: float) -> FloatArray:
+    """Nadir direction in the camera frame; the reverse of `compute_pointing`."""
+    lean, roll = np.radians(off_nadir_deg), np.radians(roll_deg)
+    return np.array([np.sin(lean) * np.sin(roll), np.sin(lean) * np.cos(roll), np.cos(lean)])
+
+
+def compute_pointing(nadir: FloatArray) -> tuple[float, float]:
+    """How far the camera looks from the nadir, and how it is rolled.
+
+    `nadir` (3,): unit vector in the camera frame. Gives `off_nadir_deg`, `roll_deg`: the roll is 0
+    where the nadir lies below the image's centre, 90 where to the right of it: the camera's turn
+    about its axis, clockwise as seen from behind the camera.
+    """
+    off_nadir = np.degrees(np.arctan2(np.hypot(nadir[0], nadir[1]), nadir[2]))
+    return float(off_nadir), float(np.degrees(np.arctan2(nadir[0], nadir[1])))
+
+
+def compute_tangent_axes(nadir: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Unit vectors perpendicular to the nadir: of growing off-nadir angle and of growing roll."""
+    off_nadir, roll = np.radians(compute_pointing(nadir))
+    lean = np.array(
+        [np.cos(off_nadir) * np.sin(roll), np.cos(off_nadir) * np.cos(roll), -np.sin(off_nadir)]
+    )
+    return lean, np.array([np.cos(roll), -np.sin(roll), 0.0])
+
+
+def make_arc_rays(nadir: FloatArray, angle_deg: FloatArray, azimuth_deg: FloatArray) -> FloatArray:
+    """Directions at an angle from the nadir.
+
+    Azimuth 0 leads through the camera's axis; shape of the broadcast arguments + (3,).
+    """
+    lean, across = compute_tangent_axes(nadir)
+    angle, azimuth = np.radians(angle_deg)[..., None], np.radians(azimuth_deg)[..., None]
+    # Growing off-nadir angle moves the nadir away from the axis: towards the axis is -lean
+    return np.asarray(
+        np.cos(angle) * nadir + np.sin(angle) * (np.sin(azimuth) * across - np.cos(azimuth) * lean)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeField:
+    """Gradient of the compressed light, divided by its root mean square around."""
+
+    # gx, gy, (h, w): towards what is brighter
+    gx: FloatImage
+    gy: FloatImage
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Middle of the image, pixels (x, y)."""
+        return (self.gx.shape[1] - 1) / 2.0, (self.gx.shape[0] - 1) / 2.0
+
+
+def compute_edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
+    """Normalised gradient of an image of linear light.
+
+    `light` (h, w); `hidden` (h, w): where, and so near to which that the blur brings them in, edges
+    do not count.
+    """
+    value = np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / 2.2))
+    value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
+    smooth = cv2.GaussianBlur(value, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
+    # Scharr's kernel sums to 32 over two pixels
+    gx = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
+    gy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
+    if hidden is not None:
+        near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        gx[near] = gy[near] = 0.0
+    # Edges are compared with what lies around within about 12 px
+    power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), 12.0)
+    # Gradients below one half of an 8-bit step a pixel are rounding
+    scale = 1.0 / np.sqrt(power + np.float32((0.5 / 255.0) ** 2))
+    return EdgeField(gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32))
+
+
+def count_nadir_votes(
+    field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
+) -> FloatArray:
+    """Votes of the edges for nadir directions.
+
+    An edge pixel, brighter on the ground's side, together with an angle of the limb from the
+    nadir, names one nadir: so far from it, across the edge.
+
+    `angles_deg`: angles between the nadir and the limb. Gives
+    shape (off-nadir angle in degrees, roll in degrees from -180).
+    """
+    strength = np.hypot(field.gx, field.gy)
+    # Pixels where the gradient is greatest across the edge
+    steep = np.abs(field.gx) > np.abs(field.gy)
+    sideways = np.maximum(np.roll(strength, 1, 1), np.roll(strength, -1, 1))
+    upright = np.maximum(np.roll(strength, 1, 0), np.roll(strength, -1, 0))
+    greatest = strength >= np.where(steep, sideways, upright)
+    greatest &= strength > 1.0  # normalised gradient from which on a pixel may vote
+    greatest[:2] = greatest[-2:] = False
+    greatest[:, :2] = greatest[:, -2:] = False
+    row, col = np.nonzero(greatest)
+    x, y = col.astype(float), row.astype(float)
+    size = strength[row, col].astype(float)
+    nx, ny = field.gx[row, col] / size, field.gy[row, col] / size
+    rays = compute_rays(x, y, focal_px, field.centre)
+    # A pixel's step across the edge as a direction perpendicular to its ray
+    step = np.stack([nx, ny, np.zeros_like(nx)], axis=-1)
+    down = step - rays * np.sum(step * rays, axis=-1, keepdims=True)
+    # The edge itself is what must be perpendicular to the way down
+    along = np.stack([-ny, nx, np.zeros_like(nx)], axis=-1)
+    along -= rays * np.sum(along * rays, axis=-1, keepdims=True)
+    along /= np.linalg.norm(along, axis=-1, keepdims=True)
+    across = np.cross(along, rays)
+    across *= np.sign(np.sum(across * down, axis=-1, keepdims=True))
+    rows, cols = int(135.0 / CELL_DEG), int(360.0 / CELL_DEG)
+    votes = np.zeros(rows * cols)
+    weight = np.minimum(size, 3.0)
+    for angle in np.radians(angles_deg):
+        # An edge's direction is uncertain by some degrees
+        for turn in np.radians(np.arange(-8.0, 8.1, 1.0)):
+            towards = np.cos(turn) * across + np.sin(turn) * along
+            nadir = np.cos(angle) * rays + np.sin(angle) * towards
+            lean = np.degrees(np.arctan2(np.hypot(nadir[:, 0], nadir[:, 1]), nadir[:, 2]))
+            roll = np.degrees(np.arctan2(nadir[:, 0], nadir[:, 1]))
+            cell_row = (lean / CELL_DEG).astype(int)
+            cell_col = ((roll + 180.0) / CELL_DEG).astype(int) % cols
+            inside = cell_row < rows
+            likely = np.exp(-0.5 * (np.degrees(turn) / 3.0) ** 2)
+            votes += likely * np.bincount(
+                (cell_row * cols + cell_col)[inside], weight[inside], rows * cols
+            )
+    return votes.reshape(rows, cols)
+
+
+def find_best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
+    """Off-nadir angle and roll (degrees) of the strongest peaks of the votes."""
+    wrapped = np.concatenate([votes[:, -8:], votes, votes[:, :8]], axis=1)
+    smooth = cv2.GaussianBlur(wrapped, (0, 0), 1.0)
+    peaks = smooth >= cv2.dilate(smooth, np.ones((5, 5), np.uint8))
+    smooth, peaks = smooth[:, 8:-8], peaks[:, 8:-8]
+    row, col = np.nonzero(peaks & (smooth > 0.0))
+    best = np.argsort(smooth[row, col])[::-1][:count]
+    return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
+
+
+COLUMN_PX = 6.0  # arcs are judged at so many pixels' spacing: blur and median reach less far
+MIN_SIGNED = 0.8  # normalised gradient of an edge
+WINDOW_PX = 3.0  # edges are taken so far from the arc
+EDGE_SIGMA_PX = 0.8  # chosen above the 0.2 to 0.7 px by which simulated limbs scatter: lenses bend
+# A true arc shows an edge at this share of its length: the rest is behind hardware or aurora
+SHOWN = 0.75
+
+FINALISTS = 4  # an arc of the limb collects twice as many edges as any other, the first time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """The image unrolled along an arc."""
+
+    # (rows, cols): gradient towards the nadir where an edge runs along the arc, else 0; 0 outside
+    signed: FloatArray
+    offset_deg: FloatArray  # (rows,): beyond the arc as seen from the nadir
+    azimuth_deg: FloatArray  # (cols,)
+    inside: BoolImage  # (rows, cols): whether that place is in the image
+    length_px: float  # of the arc within the image
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArcEdges:
+    """Edges found along an arc."""
+
+    # azimuth_deg, offset_deg, (n,): where an edge was found, and how far beyond the arc
+    azimuth_deg: FloatArray
+    offset_deg: FloatArray
+    shown: float  # share of the arc with an edge near it
+    # For the arc against chance edges, before correction for the number of arcs tried
+    log10_odds: float
+    length_px: float
+
+
+def unroll(
+    field: EdgeField,
+    focal_px: float,
+    nadir: FloatArray,
+    angle_deg: float,
+    reach_deg: float,
+    step_deg: float,
+    column_px: float = COLUMN_PX,
+) -> Strip | None:
+    """Sample the edges about an arc; None where too little of the arc is in the image.
+
+    `nadir` (3,); `angle_deg`: of the arc from the nadir; `reach_deg`, `step_deg`: how far to both
+    sides of the arc, and how densely; `column_px`: spacing along the arc.
+    """
+    height, width = field.gx.shape
+    fine = np.arange(-180.0, 180.5, 0.5)
+    x, y = project_directions(
+        make_arc_rays(nadir, np.full(fine.shape, angle_deg), fine), focal_px, field.centre
+    )
+    # No arc is looked for within 3 px of the border
+    inside = (x > 3.0) & (x < width - 4.0) & (y > 3.0) & (y < height - 4.0)
+    pieces = np.where(inside[1:] & inside[:-1], np.hypot(np.diff(x), np.diff(y)), 0.0)
+    run = np.concatenate([[0.0], np.cumsum(pieces)])
+    if run[-1] < 24.0:
+        return None
+    azimuth = np.interp(np.arange(column_px / 2.0, run[-1], column_px), run, fine)
+    half = round(reach_deg / step_deg)
+    offset = np.asarray(np.arange(-half, half + 1) * step_deg, float)
+    rays = make_arc_rays(nadir, offset[:, None] + angle_deg, azimuth[None, :])
+    px, py = (part.astype(np.float32) for part in project_directions(rays, focal_px, field.centre))
+    gx = cv2.remap(field.gx, px, py, cv2.INTER_LINEAR, borderValue=0.0)
+    gy = cv2.remap(field.gy, px, py, cv2.INTER_LINEAR, borderValue=0.0)
+    down_x, down_y = -np.gradient(px, axis=0), -np.gradient(py, axis=0)
+    size = cv2.magnitude(down_x, down_y)
+    signed = (gx * down_x + gy * down_y) / np.maximum(size, 1e-6)
+    # Cosine between gradient and radius from which on an edge runs along the arc
+    coherent = np.abs(signed) > 0.85 * cv2.magnitude(gx, gy)
+    visible = (px >= 0) & (px <= width - 1) & (py >= 0) & (py <= height - 1)
+    return Strip(
+        signed=np.where(coherent & visible, signed, 0.0),
+        offset_deg=offset,
+        azimuth_deg=azimuth,
+        inside=visible,
+        length_px=float(run[-1]),
+    )
+
+
+def align(
+    strip: Strip, nadir: FloatArray, most_shift_deg: float, most_shear_deg: float
+) -> tuple[float, FloatArray]:
+    """The nadir whose arc collects most edges, among shifts and turns of a strip's arc."""
+    gains = np.clip(strip.signed, 0.0, 2.5)  # more does not count more
+    step = strip.offset_deg[1] - strip.offset_deg[0]
+    middle, columns = len(strip.offset_deg) // 2, np.arange(gains.shape[1])
+    sine = np.sin(np.radians(strip.azimuth_deg))
+    lever = sine - sine.mean()
+    slopes = np.linspace(-most_shear_deg, most_shear_deg, 31) / max(np.abs(lever).max(), 1e-6)
+    shifts = np.arange(-int(most_shift_deg / step), int(most_shift_deg / step) + 1)
+    bend = np.rint(slopes[:, None] * lever / step).astype(np.intp)
+    rows = np.clip(middle + shifts[:, None, None] + bend, 0, len(strip.offset_deg) - 1)
+    collected = gains[rows, columns].sum(axis=-1)
+    best = np.unravel_index(int(np.argmax(collected)), collected.shape)
+    wanted = shifts[best[0]] * step + slopes[best[1]] * lever
+    moved, _ = fit_nadir_to_places(nadir, strip.azimuth_deg, wanted, np.ones(len(columns)))
+    return float(collected[best]) / len(columns), moved
+
+
+def fit_nadir_to_places(
+    nadir: FloatArray, azimuth_deg: FloatArray, offset_deg: FloatArray, weight: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The nadir whose arc passes through places seen beside a nadir's arc (least squares).
+
+    Gives `nadir` (3,) and `normal` (2, 2): normal matrix of off-nadir angle and sideways angle, per
+    square degree of a place's sigma.
+    """
+    azimuth = np.radians(azimuth_deg)
+    design = np.stack([-np.cos(azimuth), np.sin(azimuth)], axis=1)
+    normal = design.T @ (weight[:, None] * design)
+    # A short arc hardly tells both parts
+    regular = normal + 1e-6 * np.eye(2) * max(float(np.trace(normal)), 1e-12)
+    shift = np.radians(np.linalg.solve(regular, design.T @ (weight * offset_deg)))
+    lean, across = compute_tangent_axes(nadir)
+    moved = nadir + shift[0] * lean + shift[1] * across
+    return moved / np.linalg.norm(moved), normal
+
+
+def find_edges_along(
+    strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0
+) -> ArcEdges:
+    """The strongest edge near the arc in every column, and what that says for the arc.
+
+    `step_px`: height of a row of the strip in pixels of the image; `middle_deg`: offset of the arc
+    asked for from the strip's own.
+    """
+    step = strip.offset_deg[1] - strip.offset_deg[0]
+    centre = len(strip.offset_deg) // 2 + round(middle_deg / step)
+    reach = max(1, round(WINDOW_PX / step_px))
+    first, last = max(0, centre - reach), min(len(strip.offset_deg), centre + reach + 1)
+    window = strip.signed[first:last]
+    seen = strip.inside[first:last].all(axis=0)
+    row = window.argmax(axis=0)
+    column = np.arange(window.shape[1])
+    peak = window[row, column]
+    below = window[np.maximum(row - 1, 0), column]
+    above = window[np.minimum(row + 1, len(window) - 1), column]
+    curve = np.minimum(below + above - 2.0 * peak, -1e-3)
+    fine = np.clip(0.5 * (below - above) / curve, -0.5, 0.5)
+    offset = strip.offset_deg[first] + (row + fine) * step
+    away_px = (offset - middle_deg) / step * step_px
+    hit = seen & (peak > MIN_SIGNED)
+    inner = np.exp(-0.5 * (away_px / EDGE_SIGMA_PX) ** 2) / (EDGE_SIGMA_PX * np.sqrt(2.0 * np.pi))
+    # One edge in five of a true arc belongs to something else
+    density = SHOWN * (0.8 * inner + 0.2 / (2.0 * WINDOW_PX))
+    gain = np.log10(density / (chance / (2.0 * WINDOW_PX)))
+    loss = np.log10((1.0 - SHOWN) / (1.0 - chance))
+    odds = float(np.where(hit, gain, loss)[seen].sum())
+    return ArcEdges(
+        azimuth_deg=strip.azimuth_deg[hit],
+        offset_deg=offset[hit],
+        shown=float(hit[seen].mean()) if seen.any() else 0.0,
+        log10_odds=odds,
+        length_px=strip.length_px * float(seen.mean()),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundArc:
+    """A candidate arc in the working image."""
+
+    nadir: FloatArray
+    focal_px: float
+    angle_deg: float
+    edges: ArcEdges
+
+
+def find_arc_candidates(
+    field: EdgeField, focal_px: float, angles: tuple[float, float], chance: float
+) -> list[FoundArc]:
+    """Arcs that the votes point at, aligned and judged."""
+    middle = 0.5 * (angles[0] + angles[1])
+    votes = count_nadir_votes(field, focal_px, angles)
+    pixel = pixel_deg(focal_px)
+    aligned: list[tuple[float, FloatArray]] = []
+    for off_nadir, roll in find_best_cells(votes, 10):
+        nadir = nadir_vector(off_nadir, roll)
+        reach = 5.0
+        strip = unroll(field, focal_px, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)
+        if strip is not None:
+            aligned.append(align(strip, nadir, 2.2, 2.5))
+    aligned.sort(key=lambda one: -one[0])
+    again = min(1.0, 30.0 * pixel)
+    found: list[FoundArc] = []
+    for _, nadir in aligned[:FINALISTS]:
+        strip = unroll(field, focal_px, nadir, middle, 1.6 * again, 0.5 * pixel, 4.0)
+        if strip is None:
+            continue
+        _, finer = align(strip, nadir, 0.6 * again, again)
+        settled = settle(field, focal_px, finer, middle, chance)
+        if settled is not None:
+            found.append(settled)
+    return found
+
+
+def settle(
+    field: EdgeField, focal_px: float, nadir: FloatArray, angle_deg: float, chance: float
+) -> FoundArc | None:
+    """An arc after two robust fits to its edges."""
+    pixel = pixel_deg(focal_px)
+    for last in (False, False, True):
+        strip = unroll(field, focal_px, nadir, angle_deg, 5.0 * pixel, 0.5 * pixel)
+        if strip is None:
+            return None
+        edges = find_edges_along(strip, 0.5, chance)
+        if last:
+            break
+        if len(edges.azimuth_deg) < 6:
+            return None
+        weight = weigh_robustly(edges.offset_deg, pixel)
+        nadir, _ = fit_nadir_to_places(nadir, edges.azimuth_deg, edges.offset_deg, weight)
+    return FoundArc(nadir=nadir, focal_px=focal_px, angle_deg=angle_deg, edges=edges)
+
+
+def measure_curvature_ratio(found: FoundArc) -> tuple[float, float]:
+    """Curvature of an arc over that of the horizon by the focal length used, and its sigma."""
+    edges = found.edges
+    azimuth = np.radians(edges.azimuth_deg)
+    pixel = pixel_deg(found.focal_px)
+    weight = weigh_robustly(edges.offset_deg, pixel)
+    # The third unknown widens the circle itself
+    design = np.stack([-np.cos(azimuth), np.sin(azimuth), np.ones_like(azimuth)], axis=1)
+    normal = design.T @ (weight[:, None] * design)
+    inverse = np.linalg.pinv(normal)
+    solved = inverse @ (design.T @ (weight * edges.offset_deg))
+    away = edges.offset_deg - design @ solved
+    scatter = max(0.3 * pixel, 1.4826 * float(np.median(np.abs(away))))
+    widened, sigma = float(solved[2]), scatter * float(np.sqrt(inverse[2, 2]))
+    angle = np.radians(found.angle_deg)
+    # The curvature in pixels is cot(angle) / focal length
+    slope = np.radians(1.0) / np.sin(angle) ** 2 / (1.0 / np.tan(angle))
+    return 1.0 - widened * float(slope), sigma * float(slope)
+
+
+def pixel_deg(focal_px: float) -> float:
+    """Angle that a pixel of the working image covers at its centre."""
+    return float(np.degrees(1.0 / focal_px))
+
+
+def measure_scatter_deg(found: FoundArc) -> float:
+    """Robust sigma of the edges about an arc, at least 0.3 px."""
+    spread = 1.4826 * float(np.median(np.abs(found.edges.offset_deg)))
+    return max(0.3 * pixel_deg(found.focal_px), spread)
+
+
+def weigh_robustly(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
+    """Cauchy's weights about the median."""
+    away = (offset_deg - np.median(offset_deg)) / scale_deg
+    return np.asarray(1.0 / (1.0 + away * away))
+
 
 Layer = Literal["airglow", "hard_edge"]
 
 # Allowed distance between the two edges of the pair, as a share of the nominal distance
 PAIR_LIMITS = (0.75, 1.4)
-MIN_PAIR_LOG10_ODDS = 5.0
-# Minimum mean normalised gradient of the other edge above its surroundings
-MIN_PAIR_RISE = 0.2
-PAIR_SIGMAS = 5.0
-FOCAL_ERROR = 0.03  # nominal focal lengths of original photos are accurate to 2 to 3 %
-PLACE_ERROR_DEG = 0.2  # due to the ellipsoid, the height of the airglow and weak distortion
-# Corresponds to 1 in 15 unpaired arcs being the other edge, 2.3 degrees away (assumed)
-UNPAIRED_ERROR_DEG = 0.6
 
 # Long sides to try in turn. At the first, the 10 km of the airglow are 1.4 px for a 28 mm lens; the
 # second averages the noise of short exposures
 WORKING_PX = (400, 200)
 TRIALS_LOG10 = 4.5  # 135 x 360 cells of directions, of which fewer are independent
-MIN_LOG10_ODDS = 16.0
-# For an unknown lens, or an incomplete arc. Rivers and window rims fit some focal length, and
-# coasts match parts of an arc
-MIN_LOG10_ODDS_DOUBTED = 28.0
-MIN_SHOWN = 0.8
-MIN_ARC_PX = 90.0
-# Measured over expected curvature: focal lengths of edited crops are wrong by up to a factor of 1.4
-CURVATURE_LIMITS = (0.5, 1.8)
-FITTED_CURVATURE_LIMITS = (0.7, 1.4)  # if the focal length was fitted to the curvature
-MAX_CURVATURE_SIGMA = 0.22
-# The limb scatters about its circle by 0.2 to 0.7 px (160 simulated limbs), and edges of clouds by
-# more. A lens correction in an editor also increases the scatter: a rougher arc is accepted if its
-# curvature is well determined
-ROUGH_PX = 1.2
-MAX_ROUGH_CURVATURE_SIGMA = 0.08
-LENSES_PER_LONG_SIDE = (0.5, 0.78, 1.15, 1.7, 2.4)  # 18 to 85 mm on a sensor 36 mm long
 
 
 def layer_of(
@@ -109,8 +500,8 @@ def _find_other_edge(
     around = (share > PAIR_LIMITS[0] - 0.3) & (share < PAIR_LIMITS[1] + 0.7) & (count > 8)
     peak = int(np.argmax(np.where(asked, mean, -np.inf)))
     rise = mean[peak] - float(np.median(mean[around])) if around.any() else 0.0
-    seen = max(odds) > MIN_PAIR_LOG10_ODDS
-    seen |= rise > max(MIN_PAIR_RISE, PAIR_SIGMAS * spread[peak])
+    seen = max(odds) > 5.0
+    seen |= rise > max(0.2, 5.0 * spread[peak])
     in_view = strip.inside[asked].mean() > 0.5
     return bool(seen), bool(in_view)
 
@@ -132,12 +523,15 @@ def compute_nadir_covariance(
     covariance = scatter**2 * np.linalg.pinv(normal)
     # Angle of the arc's middle from the axis, which scales with the error of the focal length
     away = np.radians(angle_deg - compute_pointing(found.nadir)[0])
-    error = max(FOCAL_ERROR, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
+    # Nominal focal lengths of original photos are accurate to 2 to 3 %
+    error = max(0.03, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
     stretched = np.degrees(0.5 * np.sin(2.0 * away) * error)
-    covariance[0, 0] += stretched**2 + PLACE_ERROR_DEG**2
-    covariance[1, 1] += PLACE_ERROR_DEG**2
+    # 0.2 degrees due to the ellipsoid, the height of the airglow and weak distortion
+    covariance[0, 0] += stretched**2 + 0.2**2
+    covariance[1, 1] += 0.2**2
     if not paired:
-        covariance[0, 0] += UNPAIRED_ERROR_DEG**2
+        # Corresponds to 1 in 15 unpaired arcs being the other edge, 2.3 degrees away (assumed)
+        covariance[0, 0] += 0.6**2
     return np.asarray(covariance)
 
 
@@ -242,8 +636,15 @@ def _find_limb_at_size(
     field: EdgeField, focal_px: float | None, angles: tuple[float, float]
 ) -> Limb | None:
     """Find the limb at one working size; the focal length returned is for that size."""
-    focals = [ratio * max(field.gx.shape) for ratio in LENSES_PER_LONG_SIDE]
-    chance = estimate_edge_chance(field)
+    # 18 to 85 mm on a sensor 36 mm long
+    focals = [ratio * max(field.gx.shape) for ratio in (0.5, 0.78, 1.15, 1.7, 2.4)]
+    # Chance that an arc laid anywhere finds an edge along it within the window
+    strength = np.hypot(field.gx[::2, ::2], field.gy[::2, ::2])
+    # Along an arc run the edges of 0.18 of all directions
+    somewhere = float((strength > MIN_SIGNED).mean()) * 0.18
+    # Within the window lie about as many independent edges as blurs fit into it
+    window = 1.0 - (1.0 - somewhere) ** (2.0 * WINDOW_PX / 2.5)
+    chance = float(np.clip(window, 0.04, 0.6))
     candidates = [
         found
         for focal in (focals if focal_px is None else [focal_px])
@@ -271,12 +672,18 @@ def _judge_candidate(
     """Make a limb from a candidate arc; None if it is not certainly a limb."""
     if not _is_beyond_doubt(found, known_focal=known_focal):
         return None
-    limits = CURVATURE_LIMITS if known_focal else FITTED_CURVATURE_LIMITS
+    # Measured over expected curvature; the wider limits, since focal lengths of edited crops are
+    # wrong by up to a factor of 1.4
+    limits = (0.5, 1.8) if known_focal else (0.7, 1.4)
     if not _is_curved_as_horizon(field, found, limits):
         return None
     layer, paired = layer_of(field, found, angles, chance)
     angle = angles[0] if layer == "airglow" else angles[1]
-    settled = settle(field, found.focal_px, tilt_nadir(found, angle), angle, chance)
+    azimuth = found.edges.azimuth_deg
+    offset = np.full(azimuth.shape, found.angle_deg - angle)
+    # The arc stays: seen from the new nadir it is so much farther or nearer
+    tilted = fit_nadir_to_places(found.nadir, azimuth, offset, np.ones(azimuth.shape))[0]
+    settled = settle(field, found.focal_px, tilted, angle, chance)
     if settled is None or not _is_beyond_doubt(settled, known_focal=known_focal):
         return None
     if not _is_curved_as_horizon(field, settled, limits):
@@ -320,15 +727,18 @@ def _is_curved_as_horizon(field: EdgeField, found: FoundArc, limits: tuple[float
     """Whether the curvature of an arc is significant and matches that of a horizon."""
     low, high = limits
     ratio, sigma = measure_curvature_ratio(found)
-    rough_px = ROUGH_PX * max(field.gx.shape) / WORKING_PX[0]
+    # The limb scatters about its circle by 0.2 to 0.7 px (160 simulated limbs), and edges of clouds
+    # by more. A lens correction in an editor also increases the scatter: a rougher arc is accepted
+    # if its curvature is well determined
+    rough_px = 1.2 * max(field.gx.shape) / WORKING_PX[0]
     rough = measure_scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
-    return low < ratio < high and sigma < (
-        MAX_ROUGH_CURVATURE_SIGMA if rough else MAX_CURVATURE_SIGMA
-    )
+    return low < ratio < high and sigma < (0.08 if rough else 0.22)
 
 
 def _is_beyond_doubt(found: FoundArc, *, known_focal: bool) -> bool:
-    doubted = not known_focal or found.edges.shown < MIN_SHOWN
-    least = MIN_LOG10_ODDS_DOUBTED if doubted else MIN_LOG10_ODDS
+    doubted = not known_focal or found.edges.shown < 0.8
+    # More for an unknown lens, or an incomplete arc: rivers and window rims fit some focal length,
+    # and coasts match parts of an arc
+    least = 28.0 if doubted else 16.0
     odds = found.edges.log10_odds - TRIALS_LOG10
-    return odds >= least and found.edges.length_px >= MIN_ARC_PX
+    return odds >= least and found.edges.length_px >= 90.0

@@ -8,68 +8,22 @@ from numpy.typing import NDArray
 
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-WORKING_PX = 400
 # Linear light of 1.5 8-bit sRGB steps: areas that are darker everywhere are filled in, not exposed
 BLANK_LIGHT = 1.5 / 255.0 / 12.92
-MIN_BLANK_SHARE = 0.004
-BLANK_BORDER_PX = 4  # edited copies may have thin lines drawn around them
-RING_PX = 6
-# Share of black pixels around an area: 0.1 to 0.3 around the bars and the corner of two real
-# copies. It is far higher around a sea with clipped blacks, where the black continues
-MAX_DARK_RING = 0.5
-MAX_CORNERS = 6
-# Maximum lit share: a bar or corner is entirely black, a night sea with a town in it is not
-MAX_HOLES = 1e-3
 # The following lengths are in working pixels
 MIN_LINE_PX = 24.0
 SIDES_PX = (2.0, 4.0)  # distances on both sides of a line at which light is compared
-MIN_STEP = 0.012  # three 8-bit steps
-MIN_EDGED = 0.7  # minimum share of a line with a step of at least MIN_STEP and the same sign
-MIN_FRAME_SHARE, MAX_FRAME_SHARE = 0.004, 0.35
-LIGHT_RISE = 0.06  # contrast of a point of light against 4 px around it, in compressed light
-MAX_POINTS = 3e-4  # maximum share of points of light (glints) in a window frame
-MAX_TEXTURE = 0.5  # spread of light in a window frame relative to the step at its edge
-SKY_MARGIN_PX = 6
-MAX_LINES = 60
 
 # A caption strip: rows with at least this share of white, starting at the border
 CAPTION_SHARE = 0.6
-CAPTION_REACH = 0.12  # maximum depth of a caption, as a share of the image
 
 # Grain is structure finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
 WINDOW_PX = 9
-# RMS grain over mean light. City light in archive photographs near nadir: 0.32 to 1.9 (2nd to 80th
-# percentile; Osaka, Nagoya, Tokyo); simulated: 0.23 and more; lightning, reflections and twilight:
-# 0 to 0.15
-MIN_GRAIN = 0.16
-# Light with slightly more grain also counts as smooth if it adjoins smooth light
-NEARLY_GRAIN = 0.25
 STRONG_SIGMAS = 6.0  # the grain of weaker light is lost in noise
-# Minimum smooth share of a connected area of smooth, nearly smooth and clipped light
-MIN_SMOOTH_SHARE = 0.3
 # The rim of smooth light is steep, and half of its window is outside. A disc blurred by a quarter
 # of its radius, like a thundercloud lit from within, extends outwards by 2 sigma of that blur
 RIM_SHARE = 0.5
-# Share of the background noise that is finer than GRAIN_PX, for white noise
-NOISE_SHARE = 0.9
-
-# Structure wider than this counts as smooth. 3, 5 and 7 px performed alike on 27 telephoto frames
-# of the training half, at 640 to 1,600 px along the long side
-WIDEST_GRAIN_PX = 5
-
-HARDWARE_WORKING_PX = 640
-# Roads and coasts give shorter segments: none of this length in images of Osaka and Nagoya
-MIN_LENGTH = 0.1  # of the long side
-STRIP_PX = 5  # half width of the mask along an edge, working pixels
-SKY_RIM_PX = 25  # extent of the limb's glow below the limb, working pixels
-# Parallel edges: the two edges of a truss, the rows of a solar panel
-SAME_DIRECTION_DEG = 6.0
-FARTHEST_APART = 0.2  # of the long side
-MIN_OVERLAP = 0.3  # of the shorter edge
-MIN_SIDE_BY_SIDE = 3
-# Brightness range passed to the line detector: quantiles of the logarithm
-SEEN_QUANTILES = (0.02, 0.998)
 
 
 def mask_caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
@@ -84,7 +38,7 @@ def mask_caption_strips(white: BoolImage, *, margin_px: int) -> BoolImage:
         for step in (1, -1):
             rows = share[::step] >= CAPTION_SHARE
             # Rows with letters are less white: the strip extends to the last white row in reach
-            reach = int(CAPTION_REACH * len(rows)) + 1
+            reach = int(0.12 * len(rows)) + 1  # a caption is at most this share of the image deep
             found = np.flatnonzero(rows[:reach])
             if rows[:margin_px].any() and len(found):
                 depth = int(found[-1]) + margin_px
@@ -109,11 +63,17 @@ def blank_parts(light: FloatImage) -> BoolImage:
     for label in range(1, count):
         left, top, wide, high, area = stats[label].tolist()
         gap = min(left, top, width - left - wide, height - top - high)
-        if area < MIN_BLANK_SHARE * light.size or gap > BLANK_BORDER_PX:
+        # Edited copies may have thin lines of 4 px drawn around them
+        if area < 0.004 * light.size or gap > 4:
             continue
         part = (labels == label).astype(np.uint8)
-        if _has_plain_outline(part) and _measure_dark_ring(part, light) < MAX_DARK_RING:
-            mask |= cv2.dilate(part, np.ones((5, 5), np.uint8)) > 0
+        near = cv2.dilate(part, np.ones((5, 5), np.uint8))
+        ring = (cv2.dilate(part, np.ones((17, 17), np.uint8)) > 0) & (near == 0)  # 6 px around
+        # Share of black pixels around: 0.1 to 0.3 around the bars and the corner of two real
+        # copies. It is far higher around a sea with clipped blacks, where the black continues
+        dark_around = float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
+        if dark_around < 0.5 and _has_plain_outline(part):
+            mask |= near > 0
     return mask
 
 
@@ -122,17 +82,10 @@ def _has_plain_outline(part: NDArray[np.uint8]) -> bool:
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=len)
     inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
-    if int((inside > part).sum()) > MAX_HOLES * int(part.sum()):
+    # A bar or corner is entirely black, a night sea with a town in it is not
+    if int((inside > part).sum()) > 1e-3 * int(part.sum()):
         return False
-    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= MAX_CORNERS
-
-
-def _measure_dark_ring(part: NDArray[np.uint8], light: FloatImage) -> float:
-    """Measure the share of black pixels just outside an area."""
-    near = cv2.dilate(part, np.ones((5, 5), np.uint8))
-    side = 2 * RING_PX + 5
-    ring = (cv2.dilate(part, np.ones((side, side), np.uint8)) > 0) & (near == 0)
-    return float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
+    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= 6
 
 
 def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
@@ -142,21 +95,22 @@ def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> Bo
     taken for a window frame.
     """
     height, width = light.shape
-    size = _choose_working_size(light.shape, WORKING_PX)
+    size = _choose_working_size(light.shape, 400)
     small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
     value = np.power(np.clip(small, 0.0, 1.0), np.float32(1.0 / 2.2))
     above = np.zeros(value.shape, bool)
     if sky is not None:
         above = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-    points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > LIGHT_RISE
+    # Contrast of a point of light against 4 px around it
+    points = cv2.morphologyEx(value, cv2.MORPH_TOPHAT, kernel) > 0.06
     calm = np.asarray(cv2.medianBlur(value, 5), np.float32)
     mask = np.zeros(value.shape, bool)
     # The longest straight edges in compressed light: x1, y1, x2, y2, shape (N, 4)
     brightest = max(float(np.percentile(value[::2, ::2], 99.5)), 0.05)
     image = (np.clip(value / brightest, 0.0, 1.0) * 255.0).astype(np.uint8)
     lines, length = _find_straight_edges(image, cv2.LSD_REFINE_STD)
-    longest = np.argsort(length)[::-1][:MAX_LINES]
+    longest = np.argsort(length)[::-1][:60]
     for line in np.asarray(lines[longest[length[longest] >= MIN_LINE_PX]]):
         part = _cut_off(calm, points, line, above)
         if part is not None:
@@ -178,23 +132,21 @@ def _cut_off(
         distance, across = -distance, -across
     part = distance > -1.0
     within = distance > SIDES_PX[1]
-    if not MIN_FRAME_SHARE < within.mean() < MAX_FRAME_SHARE or not (part & ~above).any():
+    if not 0.004 < within.mean() < 0.35 or not (part & ~above).any():
         return None
-    if float(points[within].mean()) > MAX_POINTS:
+    # A window frame has few points of light (glints)
+    if float(points[within].mean()) > 3e-4:
         return None
     steps = _measure_steps(value, line[:2], along, across, above)
     if len(steps) < MIN_LINE_PX:
         return None
     sign = np.sign(np.median(steps))
-    edged = steps * sign > MIN_STEP
-    inner = value[within]
-    if edged.mean() < MIN_EDGED:
+    # Along most of the line the step has the same sign and at least three 8-bit steps
+    if (steps * sign > 0.012).mean() < 0.7:
         return None
-    if float(np.percentile(inner, 90) - np.percentile(inner, 10)) > (
-        MAX_TEXTURE * abs(float(np.median(steps)))
-    ):
-        return None
-    return np.asarray(part)
+    # The spread of light in a window frame is at most half of the step at its edge
+    low, high = np.percentile(value[within], (10, 90))
+    return None if high - low > 0.5 * abs(float(np.median(steps))) else np.asarray(part)
 
 
 def _measure_steps(
@@ -209,8 +161,7 @@ def _measure_steps(
         places < np.array([width, height]) - 1.0 - margin, axis=1
     )
     places = places[inside]
-    side = 2 * SKY_MARGIN_PX + 1
-    ones = np.ones((side, side), np.uint8)
+    ones = np.ones((13, 13), np.uint8)  # 6 px around
     rim = cv2.morphologyEx(above.astype(np.uint8), cv2.MORPH_GRADIENT, ones) > 0
     column, row = np.rint(places).astype(int).T
     places = places[~rim[row, column]]
@@ -237,13 +188,21 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     are ignored, since the sky is masked separately.
     """
     height, width = light.shape
-    size = _choose_working_size(light.shape, HARDWARE_WORKING_PX)
+    size = _choose_working_size(light.shape, 640)
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
-    segments = find_hardware_edges(small)
+    # Straight edges that are too long for roads: x1, y1, x2, y2, shape (N, 4). Roads and coasts
+    # give segments shorter than a tenth of the long side: there is none of this length in images
+    # of Osaka and Nagoya
+    logarithm = np.log(small + 0.3 * float(np.median(small)) + 2e-4)
+    low, high = np.quantile(logarithm, (0.02, 0.998))
+    spread = high - low if high - low >= 1e-6 else np.inf  # none in an even picture
+    grey = np.clip((logarithm - low) / spread * 255.0, 0.0, 255.0)
+    segments, length = _find_straight_edges(grey.astype(np.uint8), cv2.LSD_REFINE_ADV)
+    segments = segments[length >= 0.1 * max(small.shape)]
     if sky is not None and len(segments):
         # Edges in the sky or along its rim: at least two of both ends and the midpoint
         wide = cv2.resize(sky.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-        wide = cv2.dilate(wide, np.ones((SKY_RIM_PX, SKY_RIM_PX), np.uint8))
+        wide = cv2.dilate(wide, np.ones((25, 25), np.uint8))
         part = np.array([0.0, 0.5, 1.0])
         x = segments[:, :1] + part * (segments[:, 2:3] - segments[:, :1])
         y = segments[:, 1:2] + part * (segments[:, 3:] - segments[:, 1:2])
@@ -252,7 +211,7 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
         segments = segments[~np.asarray((wide[row, column] > 0).sum(axis=1) >= 2)]
     mask = np.zeros(small.shape, np.uint8)
     for x1, y1, x2, y2 in np.round(segments).astype(int):
-        cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 2 * STRIP_PX + 1)
+        cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 11)
     # Parallel neighbouring edges in groups, of which those of three or more are filled
     long_side_px = float(max(small.shape))
     groups: list[list[int]] = []
@@ -265,24 +224,13 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
         groups = [g for g in groups if g not in near]
         groups.append([index, *(k for g in near for k in g)])
     for group in groups:
-        if len(group) < MIN_SIDE_BY_SIDE:
+        if len(group) < 3:
             continue
         corners = segments[group].reshape(-1, 2).astype(np.float32)
         cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
     if not mask.any():
         return np.zeros(light.shape, bool)
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
-
-
-def find_hardware_edges(light: FloatImage) -> FloatArray:
-    """Find straight edges that are too long for roads: x1, y1, x2, y2, shape (N, 4)."""
-    logarithm = np.log(light + 0.3 * float(np.median(light)) + 2e-4)
-    low, high = np.quantile(logarithm, SEEN_QUANTILES)
-    if high - low < 1e-6:
-        return np.zeros((0, 4))
-    grey = np.clip((logarithm - low) / (high - low) * 255.0, 0.0, 255.0).astype(np.uint8)
-    segments, length = _find_straight_edges(grey, cv2.LSD_REFINE_ADV)
-    return np.asarray(segments[length >= MIN_LENGTH * max(light.shape)])
 
 
 def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
@@ -294,15 +242,12 @@ def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -
     other = second[2:] - second[:2]
     other_length = float(np.hypot(*other))
     turn = np.degrees(np.arcsin(min(1.0, abs(float(across @ other)) / other_length)))
-    if turn > SAME_DIRECTION_DEG:
+    if turn > 6.0:
         return False
     ends = (second.reshape(2, 2) - first[:2]) @ along
     overlap = min(length, float(ends.max())) - max(0.0, float(ends.min()))
     apart = abs(float((0.5 * (second[:2] + second[2:]) - first[:2]) @ across))
-    return bool(
-        overlap >= MIN_OVERLAP * min(length, other_length)
-        and apart <= FARTHEST_APART * long_side_px
-    )
+    return bool(overlap >= 0.3 * min(length, other_length) and apart <= 0.2 * long_side_px)
 
 
 def _choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
@@ -349,22 +294,29 @@ def smooth_light(
     size = (WINDOW_PX, WINDOW_PX)
     mean = np.asarray(cv2.blur(excess, size), np.float32)
     square = np.asarray(cv2.blur(grain * grain, size), np.float32)
-    grain_rms = np.sqrt(np.maximum(square - (NOISE_SHARE * noise) ** 2, 0.0))
+    # Of white noise, 0.9 is finer than the grain
+    grain_rms = np.sqrt(np.maximum(square - (0.9 * noise) ** 2, 0.0))
     strong = mean > STRONG_SIGMAS * noise
-    smooth = strong & (grain_rms < MIN_GRAIN * mean)
-    nearly = strong & (grain_rms < NEARLY_GRAIN * mean)
+    # RMS grain over mean light. City light in archive photographs near nadir: 0.32 to 1.9 (2nd to
+    # 80th percentile; Osaka, Nagoya, Tokyo); simulated: 0.23 and more; lightning, reflections and
+    # twilight: 0 to 0.15
+    smooth = strong & (grain_rms < 0.16 * mean)
+    # Light with slightly more grain also counts as smooth if it adjoins smooth light
+    nearly = strong & (grain_rms < 0.25 * mean)
     clipped = np.asarray(cv2.blur(saturated, size)) >= 0.1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (least_px | 1, least_px | 1))
     open_light = (smooth & ~clipped).astype(np.uint8)
     solid = cv2.morphologyEx(open_light, cv2.MORPH_OPEN, disc) > 0
     if not solid.any():
         return solid
-    solid |= (nearly | clipped) & mask_smooth_light(solid, nearly | clipped)
-    return with_rims(solid)
-
-
-def with_rims(solid: BoolImage) -> BoolImage:
-    """Extend areas by their steep rims, which are wider for larger areas."""
+    # Connected areas with a sufficient share of smooth light
+    n_areas, area = cv2.connectedComponents((solid | (nearly | clipped)).astype(np.uint8))
+    n_pixels = np.bincount(area.ravel(), minlength=n_areas)
+    n_smooth = np.bincount(area[solid], minlength=n_areas)
+    belongs = n_smooth >= 0.3 * np.maximum(n_pixels, 1)
+    belongs[0] = False
+    solid |= (nearly | clipped) & np.asarray(belongs[area])
+    # Areas extended by their steep rims, which are wider for larger areas
     label = np.asarray(cv2.connectedComponents(solid.astype(np.uint8))[1], np.intp)
     depth = cv2.distanceTransform(solid.astype(np.uint8), cv2.DIST_L2, 5)
     radius = np.zeros(int(label.max()) + 1, np.float32)
@@ -379,26 +331,18 @@ def with_rims(solid: BoolImage) -> BoolImage:
     return np.asarray(outside <= reach[area_of[nearest]])
 
 
-def mask_smooth_light(solid: BoolImage, doubtful: BoolImage) -> BoolImage:
-    """Mask connected areas of smooth and doubtful light with a sufficient smooth share."""
-    count, label = cv2.connectedComponents((solid | doubtful).astype(np.uint8))
-    size = np.bincount(label.ravel(), minlength=count)
-    smooth = np.bincount(label[solid], minlength=count)
-    belongs = smooth >= MIN_SMOOTH_SHARE * np.maximum(size, 1)
-    belongs[0] = False
-    return np.asarray(belongs[label])
-
-
 def extract_grainy_light(light: FloatImage) -> FloatImage:
     """Extract light narrower than a few pixels by a white top-hat transform.
 
     In a photo that resolves streets, city light is grainy. Moonlit cloud, lightning, reflections
     and haze are smooth, and only smooth light remains after a morphological opening. The result is
-    linear light, shape (h, w), minus its opening by a disc of `WIDEST_GRAIN_PX`; not negative.
+    linear light, shape (h, w), minus its opening by a disc of 5 px; not negative.
 
     References
     ----------
     Serra, J. (1982). Image Analysis and Mathematical Morphology. Academic Press, chapter XII.
     """
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (WIDEST_GRAIN_PX, WIDEST_GRAIN_PX))
+    # 3, 5 and 7 px performed alike on 27 telephoto frames of the training half, at 640 to 1,600 px
+    # along the long side
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
     return np.asarray(cv2.morphologyEx(light, cv2.MORPH_TOPHAT, disc), np.float32)

@@ -5,37 +5,109 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from scipy.special import erf
 
-from detectors.stamps import cut_stamps, find_nearest_pixels, measure_window_moments
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
+
+
+def find_nearest_pixels(
+    shape: tuple[int, ...], x: FloatArray, y: FloatArray
+) -> tuple[IndexArray, IndexArray]:
+    """Find rows and columns of the pixels nearest to positions, clipped to the image."""
+    row = np.clip(np.rint(y), 0, shape[0] - 1).astype(np.intp)
+    col = np.clip(np.rint(x), 0, shape[1] - 1).astype(np.intp)
+    return row, col
+
+
+def mark_first_of_each(places: FloatArray, nearer: float) -> BoolArray:
+    """Mark positions, shape (N, 2), without an earlier one closer than a given distance."""
+    keep = np.ones(len(places), bool)
+    if len(places) > 1:
+        for one, other in cKDTree(places).query_pairs(nearer):
+            keep[max(one, other)] = False
+    return keep
+
+
+def measure_window_moments(
+    stamps: FloatImage, x: FloatArray, y: FloatArray, sigma: FloatArray
+) -> tuple[FloatArray, ...]:
+    """Measure moments of light under round Gaussian windows at offsets from the stamp centres.
+
+    Returns the sum (0 if it is not positive), the centroid relative to the window's centre (x, y),
+    and the second central moments (xx, yy, xy), each of shape (N,).
+    """
+    half = stamps.shape[1] // 2
+    offsets = np.arange(-half, half + 1)
+    dx, dy = offsets - x[:, None], offsets - y[:, None]
+    wx = np.exp(-0.5 * (dx / sigma[:, None]) ** 2)
+    wy = np.exp(-0.5 * (dy / sigma[:, None]) ** 2)
+    by_x = np.stack([wx, wx * dx, wx * dx * dx], axis=2).astype(np.float32)
+    by_y = np.stack([wy, wy * dy, wy * dy * dy], axis=1).astype(np.float32)
+    sums = (by_y @ stamps @ by_x).astype(np.float64)  # (N, power of y, power of x)
+    total = sums[:, 0, 0]
+    safe = np.where(total > 0.0, total, np.inf)
+    mx, my = sums[:, 0, 1] / safe, sums[:, 1, 0] / safe
+    xx, yy = sums[:, 0, 2] / safe - mx * mx, sums[:, 2, 0] / safe - my * my
+    return np.maximum(total, 0.0), mx, my, xx, yy, sums[:, 1, 1] / safe - mx * my
+
+
+def cut_stamps(
+    image: NDArray[np.generic], row: IndexArray, col: IndexArray, half: int
+) -> FloatImage:
+    """Cut stamps around pixels; border pixels are replicated outside the image.
+
+    `image` (h, w). `row`, `col` (N,): central pixels. `half`: half side of a stamp. Returns
+    (N, 2 half + 1, 2 half + 1), with the type of the image.
+    """
+    h, w = image.shape
+    offsets = np.arange(-half, half + 1)
+    rows = np.clip(row[:, None] + offsets, 0, h - 1)
+    cols = np.clip(col[:, None] + offsets, 0, w - 1)
+    return np.asarray(image.ravel()[rows[:, :, None] * w + cols[:, None, :]])
+
+
+def mask_inside_image(
+    shape: tuple[int, ...], row: IndexArray, col: IndexArray, half: int
+) -> BoolImage:
+    """Mask stamp pixels that are inside the image, shape (N, 2 half + 1, 2 half + 1)."""
+    h, w = shape
+    offsets = np.arange(-half, half + 1)
+    rows, cols = row[:, None] + offsets, col[:, None] + offsets
+    return ((rows >= 0) & (rows < h))[:, :, None] & ((cols >= 0) & (cols < w))[:, None, :]
+
+
+def sum_of_stamps(
+    shape: tuple[int, ...], row: IndexArray, col: IndexArray, stamps: FloatImage
+) -> FloatImage:
+    """Add stamps into an image of the given shape; parts outside the image are ignored.
+
+    `row`, `col` (N,): central pixels. `stamps` (N, n, n). Returns (h, w).
+    """
+    h, w = shape
+    half = stamps.shape[1] // 2
+    offsets = np.arange(-half, half + 1)
+    rows, cols = row[:, None] + offsets, col[:, None] + offsets
+    inside = mask_inside_image(shape, row, col, half)
+    index = np.clip(rows, 0, h - 1)[:, :, None] * w + np.clip(cols, 0, w - 1)[:, None, :]
+    total = np.zeros(h * w, np.float32)
+    np.add.at(total, index.ravel(), np.where(inside, stamps, np.float32(0.0)).ravel())
+    return total.reshape(h, w)
+
 
 FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 # Width of the wings relative to the core, as in the double-Gaussian PSF of SDSS. Core and wings
 # approximate Moffat profiles of beta 2.5 to 5 to within 2 % of the peak
 WING_SIGMAS = 2.0
-# Gaussians at this spacing along a trail sum to a uniform line, with ripples of 2 exp(-2 pi^2 /
-# s^2)
-TRAIL_STEP_SIGMAS = 1.4
 LONGEST_TRAIL_PX = 80.0
 
 HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
 MAX_STARS = 150
-MIN_STARS = 4
-PASSES = 4
 # Stars are not sharper: the pixel itself blurs by 0.29, a lens in focus by 0.4 or more
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
-# Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square root of
-# 2.2. A hot pixel has 0.19 or less
-LINEAR_SIGMA_PX = 0.195
 WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
 SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
-# Widths to try for few or clipped stars, which give no initial estimate: the whole range
-FLANK_SIGMAS_PX = np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24)
-MIN_ON_FLANKS = 12  # minimum number of usable pixels in the stamp of a clipped star
-
-WINDOW = 1.5  # width of the window for moments, relative to the star
-MIN_SIGMA_PX = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +196,9 @@ def _place_along_trail(length_sigmas: float) -> FloatArray:
     """Positions of the Gaussians along a trail, about -0.5 to 0.5, with a line's variance."""
     if length_sigmas == 0.0:
         return np.zeros(1)
-    steps = 1 + int(np.ceil(length_sigmas / TRAIL_STEP_SIGMAS))
+    # Gaussians at this spacing along a trail sum to a uniform line, with ripples of 2 exp(-2 pi^2 /
+    # s^2)
+    steps = 1 + int(np.ceil(length_sigmas / 1.4))
     middles = (np.arange(steps) + 0.5) / steps - 0.5
     return np.asarray(middles / (1.0 - 1.0 / steps**2) ** 0.5)
 
@@ -178,12 +252,12 @@ def measure_width(
     stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     stamps, noise = stamps[whole][: 4 * MAX_STARS], noise[whole][: 4 * MAX_STARS]
-    if len(stamps) < MIN_STARS:
+    if len(stamps) < 4:
         return None
     x, y, short, long, total = measure_adaptive_moments(stamps)
     good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
     good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
-    if np.count_nonzero(good) < MIN_STARS:
+    if np.count_nonzero(good) < 4:
         return None
     sigma = float(np.median(np.sqrt(short * long)[good][:MAX_STARS]))
     near = good & (np.abs(np.log(np.sqrt(short * long) / sigma)) < 0.4)
@@ -204,7 +278,9 @@ def find_sharp_star_places(
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
     row, col = row[whole], col[whole]
     x, y, short, long, total = measure_adaptive_moments(cut_stamps(image, row, col, HALF_STAMP_PX))
-    good = (short > LINEAR_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+    # Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square root of
+    # 2.2. A hot pixel has 0.19 or less
+    good = (short > 0.195) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
     good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
     return (col + x)[good], (row + y)[good]
 
@@ -225,17 +301,19 @@ def measure_width_of_few(
     """
     row, col = find_nearest_pixels(image.shape, x, y)
     shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)
-    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= MIN_ON_FLANKS)[:MAX_STARS]
-    if told.size < MIN_STARS:
+    # Usable pixels in the stamp of a clipped star
+    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= 12)[:MAX_STARS]
+    if told.size < 4:
         return None
     stamps = cut_stamps(image, row[told], col[told], HALF_STAMP_PX)
+    # The whole range: few or clipped stars give no initial estimate
     return _fit_profile(
         stamps,
         shown[told],
         (x - col)[told],
         (y - row)[told],
         noise[told],
-        FLANK_SIGMAS_PX,
+        np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24),
         HALF_STAMP_PX,
         (0.0,),
     )
@@ -255,7 +333,7 @@ def measure_adaptive_moments(
     """
     count = len(stamps)
     x, y, sigma = np.zeros(count), np.zeros(count), np.full(count, 1.2)
-    for _ in range(PASSES):
+    for _ in range(4):
         total, mx, my, xx, yy, xy = measure_window_moments(stamps, x, y, sigma)
         x, y = np.clip(x + 2.0 * mx, -2.0, 2.0), np.clip(y + 2.0 * my, -2.0, 2.0)
         middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
@@ -357,7 +435,7 @@ def measure_star_moments(
     dy = (offsets - y[:, None])[:, :, None]
     trail = np.array(psf.trail_px)
     own = psf.sigma_px**2 * np.eye(2) + np.outer(trail, trail) / 12.0
-    window = np.linalg.inv(WINDOW**2 * own)
+    window = np.linalg.inv(1.5**2 * own)  # 1.5 times as wide as the star
     exponent = window[0, 0] * dx**2 + window[1, 1] * dy**2 + 2.0 * window[0, 1] * dx * dy
     light = alone * np.exp((-0.5 * exponent).astype(np.float32))
     total = light.sum(axis=(1, 2), dtype=float)
@@ -367,8 +445,8 @@ def measure_star_moments(
     xy = (light * dx * dy).sum(axis=(1, 2)) / total
     seen = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
     values, vectors = np.linalg.eigh(seen)
-    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, MIN_SIGMA_PX**2), vectors)
+    seen = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, 0.25**2), vectors)
     values, vectors = np.linalg.eigh(np.linalg.inv(seen) - window)
-    most = (8.0 * WINDOW) ** 2 * np.trace(own)
-    values = np.clip(1.0 / np.maximum(values, 1.0 / most), MIN_SIGMA_PX**2, most)
+    most = 12.0**2 * np.trace(own)
+    values = np.clip(1.0 / np.maximum(values, 1.0 / most), 0.25**2, most)
     return np.asarray(np.einsum("nij,nj,nkj->nik", vectors, values, vectors))

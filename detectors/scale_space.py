@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from detectors.types import FloatArray, FloatImage, IndexArray
 
@@ -109,6 +110,28 @@ def fit_quadratic_peak(
     dx = np.where(peaked, -(hyy * gx - hxy * gy) / safe, 0.0)
     dy = np.where(peaked, -(hxx * gy - hxy * gx) / safe, 0.0)
     return np.clip(dx, -1.0, 1.0), np.clip(dy, -1.0, 1.0)
+
+
+def measure_prominence(
+    response: FloatImage, row: IndexArray, col: IndexArray, inner: float
+) -> FloatArray:
+    """How far a peak rises above the highest of the ways that lead across it.
+
+    Along a ridge (the limb, an edge of hardware) the response stays high on two opposite sides.
+
+    `response` (h, w): a filtered image; `row`, `col` (N,): its peaks; `inner`: sigma of the filter;
+    the sides are looked at 1.5 to 2.5 of it away. Gives (N,): in units of the response.
+    """
+    # Where the sides of a peak are looked at, and in how many directions
+    angle = np.arange(16) * (2.0 * np.pi / 16)
+    radius = np.array([1.5, 2.0, 2.5])[:, None] * inner
+    at_row = row[:, None, None] + radius * np.sin(angle)
+    at_col = col[:, None, None] + radius * np.cos(angle)
+    sides = map_coordinates(response, np.stack([at_row, at_col]), order=1, mode="nearest")
+    lowest = sides.min(axis=1)
+    half = 8
+    ways = np.minimum(lowest[:, :half], lowest[:, half:])
+    return np.asarray(response[row, col] - ways.max(axis=1), float)
 
 
 def blur_image(image: FloatImage, sigma: float) -> FloatImage:

@@ -14,82 +14,45 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from detectors.background import estimate_diffuse_level, remove_stripes
-from detectors.blobs import measure_prominence
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import (
     FWHM_PER_SIGMA,
     USUAL,
     PointSpread,
+    find_nearest_pixels,
     find_sharp_star_places,
+    mark_first_of_each,
+    mask_inside_image,
     measure_width,
     measure_width_of_few,
 )
-from detectors.stamps import find_nearest_pixels, mark_first_of_each, mask_inside_image
-from detectors.star_fit import FittedStars, StarStamps, draw_stars, fit_stars
-from detectors.star_pairs import find_long_stars, fit_pairs
+from detectors.scale_space import measure_prominence
+from detectors.star_fit import (
+    FittedStars,
+    StarStamps,
+    draw_stars,
+    find_long_stars,
+    fit_pairs,
+    fit_stars,
+)
 from detectors.star_peaks import (
     NORMAL_QUARTILE,
     TOE_LIGHT,
     Filtered,
+    TurningTrails,
     filter_answer,
     filter_frame,
-    find_peaks,
-    stabilise_noise,
-)
-from detectors.star_trails import (
-    TurningTrails,
     find_common_trail,
+    find_peaks,
     find_turning_trails,
     measure_spots,
+    stabilise_noise,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
-ALONG_TRAIL, ACROSS_TRAIL_SIGMAS = 0.35, 1.5
-PROMINENCE = 0.4
-# Minimum gain in log-likelihood of a single pixel or a pair over a star, to be called sharp
-SHARPER = 4.5
-SHARPNESS = 1.1
-LIGHT_AROUND = 0.04  # 20 % of the pixel's light, over the square root of 23 pixels
-THIN, THIN_SNR = 0.6, 10.0
-# Fainter sources this thin and elongated differ from a star by 4 sigma of the shape
-FAINT_THIN, FAINT_LONG, FAINT_THIN_SNR = 0.45, 0.6, 6.0
-
-# Minor-axis width, and mean of both widths, relative to the bright stars nearby. Particle tracks
-# and hot pixels behind a colour filter array have 0.8 or less; 1 % of simulated stars have less
-THINNEST, THIN_NOISE, SMALLEST, SMALL_NOISE = 0.92, 2.9, 0.95, 1.7
-MIN_WIDTHS, MAX_WIDTHS = 8, 25
-# Widths scatter with the position within the pixel, more so for sharp sources. A bright star is not
-# 3 sigma narrower than usual; a fainter source may be a hot pixel nearly as wide as stars
-SCATTERS, SURE_SNR, SURE_SCATTERS = 1.0, 60.0, 3.0
-MIN_TREND = 0.5  # minimum range of ln brightness between the halves that give the width trend
-ALIKE_SHARE = 0.25  # of the field's diagonal: distance equivalent to a brightness ratio of e
-# 1 in 500 stars behind a colour filter array is this thin and long, 1 in 100 in crowded fields
-THIN_TRACK, THIN_TRACK_NOISE, LONG_TRACK = 0.85, 1.7, 1.2
-TRACK_SNR, TRACK_SNR_AMONG_TRAILS = 20.0, 8.0
-MOSAIC_SIGMA_PX = 1.0  # sharper stars have not been demosaiced by interpolation
-CLIPPED_THIN = (
-    0.6  # relative to other stars; the flanks of a sharp clipped star constrain it poorly
-)
-PARTICLE_SNR, MIN_PARTICLES, MIN_N_PARTICLES = 20.0, 3, 0.06
-
-# 256 samples per box: the level is accurate to 0.08 sigma, and each fit has its own level
-LEVEL_SAMPLES_ACROSS = 16
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
-PAIR_SNR = 12.0  # fainter pairs cannot be resolved
-# Fragments of a streak: maximum and minimum separation, light between them, and straightness
-JOINED_PX, APART_FWHM, JOINED_STEPS, JOINED_SHARE = 60.0, 2.5, 24, 0.4
-MIN_FRAGMENTS, STRAIGHT_PX, STRAIGHT_SHARE, STANDS_OUT = 8, 1.5, 0.005, 2.5
-NEAR_STAMPS = 2.0  # stars within this many half stamps of later detections are fitted again
-WORST_MISFIT = 4.0
-# If trails vary over the frame: maximum change of a trail over a cell, and of cells per side
-CELL_CHANGE_PX, MAX_CELLS = 4.0, 8
-# The gain follows from shot noise: variance proportional to the background level. Where black may
-# be clipped, the level is taken to be at least this many sigma
-DARKEST_LEVEL_SIGMAS = 5.0
-CENTROID_FLOOR_PX = 0.01
-ROUNDING_SAMPLES = 20_000
-CLIPPED_BLACK_SHARE = 0.05
+MIN_FRAGMENTS = 8  # of a streak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +92,7 @@ class Matched(StarMethod):
         """
         height, width = field.frame.light.shape
         n_cells = [
-            int(np.clip(np.ceil(abs(turning.turn_rad) * side / CELL_CHANGE_PX), 1, MAX_CELLS))
+            int(np.clip(np.ceil(abs(turning.turn_rad) * side / 4.0), 1, 8))
             for side in (height, width)
         ]
         row_edges, col_edges = (
@@ -169,18 +132,18 @@ def leave_out_ridges(
     if psf.trail_length_px > 0.0:
         # Keep the strongest peak along each trail; input must be sorted, strongest first
         along = np.array(psf.trail_px) / psf.trail_length_px
-        reach = psf.sigma_px + ALONG_TRAIL * psf.trail_length_px
+        reach = psf.sigma_px + 0.35 * psf.trail_length_px
         places = np.column_stack(
             [
                 (col * along[0] + row * along[1]) / reach,
-                (row * along[0] - col * along[1]) / (ACROSS_TRAIL_SIGMAS * psf.sigma_px),
+                (row * along[0] - col * along[1]) / (1.5 * psf.sigma_px),
             ]
         )
         keep = mark_first_of_each(places, 1.0)
         return row[keep], col[keep]
     height = seen.response[row, col]
     rise = measure_prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
-    keep = rise >= PROMINENCE * height
+    keep = rise >= 0.4 * height
     return row[keep], col[keep]
 
 
@@ -192,13 +155,16 @@ def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]
     widened by demosaicing. `shape`: shape of the frame; stars cut by its border are not tested as
     particle tracks.
     """
-    better = found.narrow_snr**2 - found.star_snr**2 > 2.0 * SHARPER
-    better &= found.narrow_snr > SHARPNESS * found.star_snr
-    alone = found.around_snr < 2.0 + LIGHT_AROUND * found.narrow_snr
+    # A single pixel or a pair gains 4.5 in log-likelihood over a star
+    better = found.narrow_snr**2 - found.star_snr**2 > 9.0
+    better &= found.narrow_snr > 1.1 * found.star_snr
+    # 20 % of the pixel's light, over the square root of 23 pixels
+    alone = found.around_snr < 2.0 + 0.04 * found.narrow_snr
     short, long = np.sqrt(np.linalg.eigvalsh(found.moments)).T
-    thin = (short < THIN * psf.sigma_px) & (found.star_snr > THIN_SNR)
-    faint = (short < FAINT_THIN * psf.sigma_px) & (found.star_snr > FAINT_THIN_SNR)
-    thin |= faint & (short < (1.0 - FAINT_LONG) * long)
+    thin = (short < 0.6 * psf.sigma_px) & (found.star_snr > 10.0)
+    # Fainter sources this thin and elongated differ from a star by 4 sigma of the shape
+    faint = (short < 0.45 * psf.sigma_px) & (found.star_snr > 6.0)
+    thin |= faint & (short < 0.4 * long)
     thin &= psf.trail_length_px == 0.0  # crossing neighbours make trail widths unreliable
     sharp = (better & alone) | thin
     row, col = find_nearest_pixels(shape, found.x, found.y)
@@ -213,12 +179,13 @@ def find_bright_neighbours(found: FittedStars) -> IndexArray | None:
     than faint ones. None if there are too few bright stars.
     """
     bright = np.flatnonzero(found.settled & (found.star_snr > WIDTH_SNR))
-    if bright.size < MIN_WIDTHS:
+    if bright.size < 8:
         return None
     field = float(np.hypot(np.ptp(found.x[bright]), np.ptp(found.y[bright])))
-    brightness = ALIKE_SHARE * field * np.log(np.maximum(found.star_snr, 1.0))
+    # A brightness ratio of e counts as a quarter of the field's diagonal
+    brightness = 0.25 * field * np.log(np.maximum(found.star_snr, 1.0))
     places = np.column_stack([found.x, found.y, brightness])
-    near = cKDTree(places[bright]).query(places, k=min(bright.size, MAX_WIDTHS))[1]
+    near = cKDTree(places[bright]).query(places, k=min(bright.size, 25))[1]
     return np.asarray(bright[near], np.intp)
 
 
@@ -251,26 +218,33 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
     thin, long = measure_relative_widths(found, psf).T
     noise = 1.0 / np.maximum(found.star_snr, 1e-6)
     trailed = psf.trail_length_px > 0.0
-    least_snr = TRACK_SNR_AMONG_TRAILS if trailed else TRACK_SNR
-    track = (thin < THIN_TRACK - THIN_TRACK_NOISE * noise) & (long > LONG_TRACK * thin)
+    least_snr = 8.0 if trailed else 20.0
+    # 1 in 500 stars behind a colour filter array is this thin and long, 1 in 100 in crowded fields
+    track = (thin < 0.85 - 1.7 * noise) & (long > 1.2 * thin)
     track &= found.star_snr > least_snr
     if trailed:
         return np.asarray(track)
-    track &= psf.sigma_px > MOSAIC_SIGMA_PX
+    track &= psf.sigma_px > 1.0  # sharper stars have not been demosaiced by interpolation
     near = find_bright_neighbours(found)
     short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     size = np.sqrt(short * size)
     small = np.zeros(len(found), bool)
-    for width, least, doubt in ((short, THINNEST, THIN_NOISE), (size, SMALLEST, SMALL_NOISE)):
+    # Minor-axis width, and mean of both widths, relative to the bright stars nearby. Particle
+    # tracks and hot pixels behind a colour filter array have 0.8 or less; 1 % of simulated stars
+    # have less
+    for width, least, doubt in ((short, 0.92, 2.9), (size, 0.95, 1.7)):
         limit = least - doubt * noise
         if near is None:
             small |= width < psf.sigma_px * limit
             continue
         usual, scatter = _estimate_usual_width(width, found.star_snr, near)
-        scatters = np.where(found.star_snr > SURE_SNR, SURE_SCATTERS, SCATTERS)
+        # Widths scatter with the position within the pixel, more so for sharp sources. A bright
+        # star is not 3 sigma narrower than usual; a fainter source may be a hot pixel nearly as
+        # wide as stars
+        scatters = np.where(found.star_snr > 60.0, 3.0, 1.0)
         small |= width < np.minimum(usual * limit, usual - scatters * scatter)
-    bright = left & found.settled & (found.star_snr > PARTICLE_SNR)
-    many = max(MIN_PARTICLES, MIN_N_PARTICLES * np.count_nonzero(bright))
+    bright = left & found.settled & (found.star_snr > 20.0)
+    many = max(3, 0.06 * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
 
@@ -293,7 +267,8 @@ def _estimate_usual_width(
     half = near.shape[1] // 2
     x1, x2 = np.median(bright[:, :half], axis=1), np.median(bright[:, -half:], axis=1)
     y1, y2 = np.median(about[:, :half], axis=1), np.median(about[:, -half:], axis=1)
-    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, MIN_TREND)
+    # The halves that give the trend differ by half in ln brightness or more
+    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, 0.5)
     own = np.log(np.maximum(snr, 1.0))
     rest = about - slope[:, None] * (bright - own[:, None])
     usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
@@ -317,10 +292,11 @@ class StarField:
             stable,
             scale_px=background_scale_px,
             mask=frame.ignored if frame.ignored.any() else None,
-            samples_across=LEVEL_SAMPLES_ACROSS,
+            # 256 per box: the level is accurate to 0.08 sigma, and each fit has its own
+            samples_across=16,
         )
-        # Quantisation noise, from the smallest step between values of the darker pixels
-        every = max(1, (frame.ignored.size - np.count_nonzero(frame.ignored)) // ROUNDING_SAMPLES)
+        # Quantisation noise, from the smallest step between some values of the darker pixels
+        every = max(1, (frame.ignored.size - np.count_nonzero(frame.ignored)) // 20_000)
         sample = stable.ravel()[::every][~frame.ignored.ravel()[::every]]
         dark = np.unique(sample[sample <= np.median(sample)])
         steps = np.diff(dark)
@@ -362,7 +338,7 @@ class StarField:
         """Whether many pixels have the darkest possible value."""
         seen = ~self.frame.ignored
         black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
-        return bool(black > CLIPPED_BLACK_SHARE * np.count_nonzero(seen))
+        return bool(black > 0.05 * np.count_nonzero(seen))
 
     @cached_property
     def above(self) -> FloatImage:
@@ -429,7 +405,8 @@ class StarField:
         places = np.column_stack([stars.x, stars.y])
         changed = np.concatenate([more, np.column_stack([dropped.x, dropped.y])])
         gap, _ = cKDTree(changed).query(places)
-        near = gap < NEAR_STAMPS * psf.half_stamp_px
+        # Stars within two half stamps of later detections are fitted again
+        near = gap < 2.0 * psf.half_stamp_px
         x, y = np.concatenate([places[near], more]).T
         stay = stars.select(~near)
         return FittedStars.joined([stay, self._fit_at(seen, psf, x, y, beside=stay)])
@@ -438,7 +415,8 @@ class StarField:
         """Split blended pairs of stars; trails are not split: their shape does not show pairs."""
         if psf.trail_length_px > 0.0:
             return stars
-        able = stars.settled & (stars.star_snr > PAIR_SNR) & ~self._lie_on_clipped(stars)
+        # Fainter pairs cannot be resolved
+        able = stars.settled & (stars.star_snr > 12.0) & ~self._lie_on_clipped(stars)
         index = np.flatnonzero(able & find_long_stars(stars, psf))
         if index.size == 0:
             return stars
@@ -470,7 +448,9 @@ class StarField:
         row, col = find_nearest_pixels(self.above.shape, x, y)
         noise = self._noise(seen, row, col)
         level = self.stable_level[row, col].astype(float) ** 2 - float(TOE_LIGHT)
-        level = np.maximum(level, DARKEST_LEVEL_SIGMAS * noise)
+        # Shot noise: variance proportional to the background level. Where black may be clipped, the
+        # level is taken to be at least 5 sigma
+        level = np.maximum(level, 5.0 * noise)
         level[level == 0.0] = np.inf  # without background and noise, the shot noise is zero too
         return noise, noise**2 / level
 
@@ -504,9 +484,8 @@ class StarField:
 
     def _are_clipped_stars(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Find sources on clipped areas that are as wide as other stars."""
-        return self._lie_on_clipped(stars) & (
-            measure_relative_widths(stars, psf)[:, 0] > CLIPPED_THIN
-        )
+        # The flanks of a sharp clipped star constrain its width poorly
+        return self._lie_on_clipped(stars) & (measure_relative_widths(stars, psf)[:, 0] > 0.6)
 
     def _lie_on_streaks(self, stars: FittedStars, psf: PointSpread) -> BoolImage:
         """Find fragments of a continuous streak: in a line, with as much light between them.
@@ -516,17 +495,17 @@ class StarField:
         if len(stars) < MIN_FRAGMENTS:
             return np.zeros(len(stars), bool)
         places = np.column_stack([stars.x, stars.y])
-        one, other = cKDTree(places).query_pairs(JOINED_PX, output_type="ndarray").T
+        one, other = cKDTree(places).query_pairs(60.0, output_type="ndarray").T
         apart = np.hypot(*(places[one] - places[other]).T)
-        distinct = apart > APART_FWHM * psf.fwhm_px + psf.trail_length_px
+        distinct = apart > 2.5 * psf.fwhm_px + psf.trail_length_px
         one, other = one[distinct], other[distinct]
         if one.size == 0:
             return np.zeros(len(stars), bool)
         smooth = cv2.GaussianBlur(self.above, (0, 0), psf.sigma_px)
-        share = np.linspace(0.0, 1.0, JOINED_STEPS)[:, None]
+        share = np.linspace(0.0, 1.0, 24)[:, None]
         x, y = (places[one, axis] * (1.0 - share) + places[other, axis] * share for axis in (0, 1))
         light = smooth[find_nearest_pixels(smooth.shape, x, y)]
-        joined = np.quantile(light, 0.25, axis=0) > JOINED_SHARE * np.minimum(light[0], light[-1])
+        joined = np.quantile(light, 0.25, axis=0) > 0.4 * np.minimum(light[0], light[-1])
         one, other = one[joined], other[joined]
         links = coo_matrix((np.ones(one.size), (one, other)), shape=(len(stars),) * 2)
         chain = connected_components(links, directed=False)[1]
@@ -536,9 +515,9 @@ class StarField:
             while members.size >= MIN_FRAGMENTS:
                 offset = places[members] - np.median(places[members], axis=0)
                 across = np.abs(offset @ np.linalg.svd(offset, full_matrices=False)[2][1])
-                if across.max() < STRAIGHT_PX + STRAIGHT_SHARE * np.ptp(offset):
+                if across.max() < 1.5 + 0.005 * np.ptp(offset):
                     peak = smooth[find_nearest_pixels(smooth.shape, *places[members].T)]
-                    fragments[members[peak < STANDS_OUT * np.median(peak)]] = True
+                    fragments[members[peak < 2.5 * np.median(peak)]] = True
                     break
                 members = np.delete(members, across.argmax())
         return fragments
@@ -551,9 +530,7 @@ class StarField:
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
         shaped = (
-            found.settled
-            & ~find_sharp_ones(found, psf, self.above.shape)
-            & (found.misfit < WORST_MISFIT)
+            found.settled & ~find_sharp_ones(found, psf, self.above.shape) & (found.misfit < 4.0)
         )
         found = found.select(shaped | self._are_clipped_stars(found, psf))
         found = found.select(np.argsort(-found.flux, kind="stable"))
@@ -571,7 +548,7 @@ class StarField:
             snr=found.star_snr,
             fwhm_px=FWHM_PER_SIGMA * size,
             ellipticity=1.0 - short / long,
-            covariance_px2=found.covariance + CENTROID_FLOOR_PX**2 * np.eye(2),
+            covariance_px2=found.covariance + 0.01**2 * np.eye(2),
             flags=self.frame.flags(
                 found.x,
                 found.y,

@@ -11,17 +11,10 @@ from numpy.typing import NDArray
 
 from detectors.background import find_hot_pixels
 from detectors.frame import StarFrame, StarMethod
-from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import cut_stamps, find_nearest_pixels, mark_first_of_each
+from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels, mark_first_of_each
 from detectors.types import FloatArray, FloatImage, StarDetections
 
 ONE_STAR_PX = 2.0  # key-points of several scales nearer than this are one star
-LARGEST_KEYPOINT_PX = 24.0
-GREY_PER_SIGMA, DARK_GREY = 12.0, 40.0
-CENTROID_PASSES = 3
-
-NARROWEST_SIGMA_PX = 0.3
-CENTROID_FLOOR_PX = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +28,11 @@ class Sift(StarMethod):
     key-points there, with a radius that grows until no bright pixel is left outside.
     """
 
-    min_snr: float = 5.0  # of the light within the radius
-    layers: int = 4  # SIFT's layers an octave
-    sigma: float = 1.2  # blur of its first layer
-    edge_ratio: float = 10.0  # greatest ratio of the principal curvatures
-    contrast: float = 0.02  # least contrast of a key-point
-    ring_sigma: float = 0.5  # a ring whose mean is below so many sigma of a pixel ends the star
-    largest_radius_px: float = 12.0
-    background_scale_px: float = 64.0  # size of the boxes in which the diffuse light is estimated
-    max_stars: int = 5000
     name: ClassVar[str] = "sift"
 
     def find_in(self, frame: StarFrame) -> StarDetections:
         """See `detectors.frame.StarMethod`."""
-        sky = frame.background(self.background_scale_px)
+        sky = frame.background(64.0)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         above[find_hot_pixels(frame.light)] = 0.0
         x, y = self._keypoints(np.asarray(above / sky.noise, np.float32))
@@ -56,51 +40,52 @@ class Sift(StarMethod):
             return StarDetections.empty()
         noise = sky.noise[find_nearest_pixels(above.shape, x, y)].astype(float)
         # Radius of each star: it grows until the ring outside is dark
-        half = int(self.largest_radius_px) + 1
+        half = 13  # of 12 px are the largest stars
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         offsets = np.arange(-half, half + 1)
         ring = np.rint(np.hypot(offsets[:, None], offsets[None, :])).astype(int)
         member = (ring.ravel()[:, None] == np.arange(half + 1)).astype(np.float32)
         stamps = cut_stamps(above, row, col, half).reshape(x.size, -1)
         means = (stamps @ member) / member.sum(axis=0) / noise.astype(np.float32)[:, None]
-        dark = means[:, 2:] < self.ring_sigma
-        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, self.largest_radius_px)
+        # A ring whose mean is below half a sigma of a pixel ends the star
+        dark = means[:, 2:] < 0.5
+        radius = np.where(dark.any(axis=1), dark.argmax(axis=1) + 1.5, 12.0)
         # A ring that is brighter than the one within belongs to a neighbour
-        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], self.ring_sigma)
+        rising = np.diff(means, axis=1)[:, 1:] > 0.5 * np.maximum(means[:, 1:-1], 0.5)
         first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
         radius = np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
-        for _ in range(CENTROID_PASSES):
-            sums = window_sums(above, x, y, radius, gaussian=False)
+        for _ in range(3):
+            sums = window_sums(above, x, y, radius)
             x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
-        sums = window_sums(above, x, y, radius, gaussian=False)
+        sums = window_sums(above, x, y, radius)
         stars = describe_stars(frame, x, y, noise, sums)
         stars = stars.select(~frame.ignored[find_nearest_pixels(above.shape, stars.x, stars.y)])
         # Bright, round and compact enough for a star, once each
-        good = (stars.snr >= self.min_snr) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
+        good = (stars.snr >= 5.0) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
         once = mark_first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
         return stars.select(good & once)
 
     def _keypoints(self, snr: FloatImage) -> tuple[FloatArray, FloatArray]:
         """Places of bright key-points, one a star, the strongest first."""
         # A root keeps faint stars and bright ones within 255 grey levels
-        scaled = np.arcsinh(snr / 4.0) * np.float32(4.0 * GREY_PER_SIGMA / 4.0)
-        grey = np.clip(np.rint(DARK_GREY + scaled), 0, 255).astype(np.uint8)
+        scaled = np.arcsinh(snr / 4.0) * np.float32(12.0)
+        grey = np.clip(np.rint(40.0 + scaled), 0, 255).astype(np.uint8)
         x, y, size = find_keypoints(
             grey,
-            layers=self.layers,
-            contrast=self.contrast,
-            edge_ratio=self.edge_ratio,
-            sigma=self.sigma,
+            layers=4,
+            contrast=0.02,
+            edge_ratio=10.0,
+            sigma=1.2,
         )
         h, w = snr.shape
         inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-        order = np.flatnonzero(inside & (size < LARGEST_KEYPOINT_PX))[: 4 * self.max_stars]
+        order = np.flatnonzero(inside & (size < 24.0))[:20_000]
         # SIFT marks dark spots, too
         blurred = np.asarray(cv2.blur(snr, (3, 3)))
         order = order[blurred[find_nearest_pixels((h, w), x[order], y[order])] > 1.0]
         x, y = x[order], y[order]
         keep = mark_first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
-        return x[keep][: self.max_stars], y[keep][: self.max_stars]
+        return x[keep][:5000], y[keep][:5000]
 
 
 def find_keypoints(
@@ -130,24 +115,19 @@ class WindowSums:
 
 
 def window_sums(
-    image: FloatImage, x: FloatArray, y: FloatArray, size_px: FloatArray, *, gaussian: bool
+    image: FloatImage, x: FloatArray, y: FloatArray, radius_px: FloatArray
 ) -> WindowSums:
-    """Sum the light around places.
+    """Sum the light around places, in circles with an edge of one pixel.
 
     `image` (h, w): light above the background; 0 where it is not known; `x`, `y` (N,): places;
-    `size_px` (N,): sigma of the windows, or their radius; `gaussian`: Gaussian windows, or circles
-    with an edge of one pixel.
+    `radius_px` (N,): of the circles.
     """
-    half = int(np.ceil((3.0 if gaussian else 1.0) * size_px.max(initial=1.0))) + 1
+    half = int(np.ceil(radius_px.max(initial=1.0))) + 1
     row, col = find_nearest_pixels(image.shape, x, y)
     offsets = np.arange(-half, half + 1)
     dx = offsets[None, None, :] - (x - col)[:, None, None]
     dy = offsets[None, :, None] - (y - row)[:, None, None]
-    squared, size = dx**2 + dy**2, size_px[:, None, None]
-    if gaussian:
-        window = np.exp(-0.5 * squared / size**2)
-    else:
-        window = np.clip(size + 0.5 - np.sqrt(squared), 0.0, 1.0)
+    window = np.clip(radius_px[:, None, None] + 0.5 - np.sqrt(dx**2 + dy**2), 0.0, 1.0)
     light = window * cut_stamps(image, row, col, half)
     flux = light.sum(axis=(1, 2))
     safe = np.where(flux > 0.0, flux, np.inf)
@@ -171,25 +151,16 @@ def describe_stars(
     y: FloatArray,
     noise: FloatArray,
     sums: WindowSums,
-    *,
-    window_sigma_px: FloatArray | None = None,
 ) -> StarDetections:
     """Detections from places and sums, the brightest first.
 
     `x`, `y` (N,): centroids; what lies outside the frame or has no flux is left out; `noise` (N,):
-    sigma of a pixel there; `sums`: under windows at those places; `window_sigma_px` (N,): sigma of
-    the windows if they are Gaussian: flux and moments are those behind them.
+    sigma of a pixel there; `sums`: under windows at those places.
     """
-    values = np.maximum(np.linalg.eigvalsh(sums.moments), NARROWEST_SIGMA_PX**2)
-    flux, centroid_gain = sums.flux, np.ones(x.size)
-    if window_sigma_px is not None:
-        window = window_sigma_px[:, None] ** 2
-        # Under a window of variance S a Gaussian of variance M shows 1 / (1/M + 1/S)
-        values = 1.0 / np.maximum(1.0 / values - 1.0 / window, 1.0 / (9.0 * window))
-        flux = flux * np.sqrt(((values + window) / window).prod(axis=1))
-        centroid_gain = (1.0 + values.mean(axis=1) / window[:, 0]) ** 2
-    variance = noise**2 * sums.spread / np.maximum(sums.flux, 1e-30) ** 2 * centroid_gain
-    snr = sums.flux / np.maximum(noise * np.sqrt(sums.pixels), 1e-30)
+    values = np.maximum(np.linalg.eigvalsh(sums.moments), 0.3**2)
+    flux = sums.flux
+    variance = noise**2 * sums.spread / np.maximum(flux, 1e-30) ** 2
+    snr = flux / np.maximum(noise * np.sqrt(sums.pixels), 1e-30)
     short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
     h, w = frame.light.shape
     keep = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)
@@ -202,7 +173,7 @@ def describe_stars(
         snr=snr[order],
         fwhm_px=fwhm[order],
         ellipticity=(1.0 - short / long)[order],
-        covariance_px2=(variance + CENTROID_FLOOR_PX**2)[order, None, None] * np.eye(2),
+        covariance_px2=(variance + 0.02**2)[order, None, None] * np.eye(2),
         flags=frame.flags(x[order], y[order], fwhm[order]),
     )
 

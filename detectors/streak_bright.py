@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import find_nearest_pixels
+from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
 from detectors.streak_describe import is_piece, join_line
 from detectors.streak_frame import FLAT_SIGMA_PX, StreakFrame, subtract_level
 from detectors.streak_line import (
@@ -25,44 +22,26 @@ from detectors.streak_search import Hunt, bin_pixels, mask_streak_band
 from detectors.streak_stars import TRACK_SHARE, find_sharp_pixels, measure_sharp_share
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-SHORTEST_VERDICT_PX, SHORTEST_WIDTHS = 20.0, 4.4
-LONG_WIDTHS = 12.0  # less than this is short: it must be more even than a long one
-MIN_LIT, MIN_LIT_SHORT = 0.85, 0.95
 SIDE_DARK = 0.5  # of the light in the middle, three half widths away
-EVEN, EVEN_SHORT = 0.3, 0.5  # the fifth percentile of twenty over the eightieth
-MIN_STEPS = 8
-AXIS_RAD = np.radians(1.5)
-CORE_WIDTHS = 2.0
-# A star's wings stand beside the line in one place, a streak's own along all of it
-STAR_SIGMA, STAR_FOLD = 8.0, 4.0
-BORDER_PX = 3.0
 
 BINS = (1, 2, 4, 8)
 MIN_SIDE_PX = 48
 # A pixel of a bright streak stands out so far of the noise and of what lies about it
-LIT_SIGMA, LIT_SHARE = (6.0, 25.0), 0.2
-MEDIAN_PX = 21  # it forgets what is narrower than half of it
-STEPS_PER_FOLD = 24.0  # of the levels that the median knows, on a logarithmic scale
+LIT_SIGMA = (6.0, 25.0)
 MIN_SNR = 30.0
 SHORTEST_PX = 12
-SHORT_PX, MAX_SHORT, SHORT_SNR = 160.0, 3, 45.0
-LEFT_TO_COARSER_PX = 5.5  # of wider ones the median takes light away
-MAX_AREAS, MAX_LINES = 40, 4
-PAIRS, NEAR_PX, GAP_PX = 150, 1.2, 6.0
-MAX_RIDGE = 2000
-FILLED = 0.4  # places of a ridge to a pixel of a line: a slanted one has 0.7
-CLIP_LEVELS = 1.5  # what is brighter along a streak than its own level so often is a star
+NEAR_PX = 1.2
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
     """Judge a fitted line, in pixels of that frame."""
     width = FWHM_PER_SIGMA * line.sigma_px
     length = line.path.length_px
-    if length * bin_px < SHORTEST_VERDICT_PX or length < SHORTEST_WIDTHS * width:
+    if length * bin_px < 20.0 or length < 4.4 * width:
         return False
     if line.sigma_px > 0.95 * WIDEST_PX:
         return False
-    short = length < LONG_WIDTHS * width
+    short = length < 12.0 * width  # a short one must be more even than a long one
     if short and bin_px > 1:  # galaxies and clouds are
         return False
     off = 1.5 * width + 1.0
@@ -70,7 +49,7 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     steps = (strip.u > 0.5 * width) & (strip.u < length - 0.5 * width)
     lights = strip.light[steps]
     middle = lights[:, np.abs(strip.v) <= 0.5 * width].mean(axis=1)
-    if middle.size < MIN_STEPS:
+    if middle.size < 8:
         return False
     left = lights[:, np.abs(strip.v + off) <= 1.0].mean(axis=1)
     right = lights[:, np.abs(strip.v - off) <= 1.0].mean(axis=1)
@@ -78,15 +57,16 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     dark = np.maximum(left, right) < SIDE_DARK * np.minimum(middle, usual)
     if float(np.median(np.maximum(left, right))) > SIDE_DARK * usual:
         return False
-    if float((dark & (middle > 0.25 * usual)).mean()) < (MIN_LIT_SHORT if short else MIN_LIT):
+    if float((dark & (middle > 0.25 * usual)).mean()) < (0.95 if short else 0.85):
         return False
     low, high = np.quantile(middle, (0.2, 0.8))
-    if low < (EVEN_SHORT if short else EVEN) * high:
+    # The fifth percentile of twenty over the eightieth
+    if low < (0.5 if short else 0.3) * high:
         return False
     # Along columns or rows charge bleeds and sensors are read; in squares of pixels the star and
     # what bleeds from it are no longer told apart
     cos, sin = line.path.along
-    on_axis = min(abs(cos), abs(sin)) < np.sin(AXIS_RAD)
+    on_axis = min(abs(cos), abs(sin)) < np.sin(np.radians(1.5))
     return not (on_axis and (bin_px > 1 or _bleeds(line, lights, strip.v, above.shape)))
 
 
@@ -102,25 +82,20 @@ def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...
         ahead, beside = min(x, w - 1 - x), min(y, h - 1 - y)
         if not along_x:
             ahead, beside = beside, ahead
-        if ahead < BORDER_PX or beside < line.sigma_px:
+        if ahead < 3.0 or beside < line.sigma_px:
             return True
     # A star is wider than what bleeds from it
     width = FWHM_PER_SIGMA * line.sigma_px
-    beside = (np.abs(v) > CORE_WIDTHS * 0.5 * width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
+    beside = (np.abs(v) > width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
     core = lights[:, beside].mean(axis=1)
-    return bool(core.max() > STAR_SIGMA + STAR_FOLD * max(float(np.quantile(core, 0.25)), 0.0))
+    # A star's wings stand beside the line in one place, a streak's own along all of it
+    return bool(core.max() > 8.0 + 4.0 * max(float(np.quantile(core, 0.25)), 0.0))
 
 
-@dataclass(frozen=True, kw_only=True)
-class BrightLines:
-    """Streaks that are obvious, and tracks of particles, too sharp for light."""
+def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:
+    """Find streaks that are obvious, and tracks of particles, too sharp for light.
 
-    streaks: tuple[Line, ...]
-    tracks: tuple[Line, ...]
-
-
-def bright_lines(frame: StreakFrame) -> BrightLines:
-    """Find them before stars and clipped pixels are hidden, clipped or not.
+    They are found before stars and clipped pixels are hidden, clipped or not.
 
     In squares of 1, 2, 4 and 8 pixels, so that wide ones are narrow in one of them. Short ones
     count as streaks where they are few: many are the stars' trails, knots or letters, and need a
@@ -138,23 +113,20 @@ def bright_lines(frame: StreakFrame) -> BrightLines:
                 bin_pixels(light * known, size),
                 bin_pixels(known, size) / np.float32(size),
             )
-        widest = LEFT_TO_COARSER_PX if size < coarsest else np.inf
+        widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
         for line in _find_bright_streaks(light, known, size, widest):
             full = line.scaled(size)
             if not is_piece(full, lines):
                 lines.append(full)
                 free &= ~mask_streak_band(free.shape, full)
-    short = [line for line in lines if line.path.length_px < SHORT_PX * line.bin_px]
+    short = [line for line in lines if line.path.length_px < 160.0 * line.bin_px]
     if not short:
-        return BrightLines(streaks=tuple(lines), tracks=())
+        return lines, []
     sharp = find_sharp_pixels(frame.residual) & ~frame.clipped
     tracks = [line for line in short if measure_sharp_share(line.path, sharp) > TRACK_SHARE]
-    many = len(short) > MAX_SHORT
-    crowd = [*tracks, *(line for line in short if many or line.snr < SHORT_SNR)]
-    return BrightLines(
-        streaks=tuple(line for line in lines if not any(line is other for other in crowd)),
-        tracks=tuple(tracks),
-    )
+    many = len(short) > 3
+    crowd = [*tracks, *(line for line in short if many or line.snr < 45.0)]
+    return [line for line in lines if not any(line is other for other in crowd)], tracks
 
 
 def measure_in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
@@ -192,15 +164,16 @@ def _find_bright_streaks(
 ) -> list[Line]:
     """Bright streaks of one size of squares."""
     # Median of the pixels about each; in steps that grow with the light
-    coded = np.clip(np.arcsinh(light) * STEPS_PER_FOLD + 48.0, 0.0, 255.0)
-    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), MEDIAN_PX)
-    level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / STEPS_PER_FOLD))
+    coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
+    # A median forgets what is narrower than half of it
+    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
+    level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
     above = np.asarray(light - level, np.float32)
     hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
     lines: list[Line] = []
     free = known > 0.5
     for least in LIT_SIGMA:
-        lit = (above > size * least + LIT_SHARE * np.maximum(level, 0.0)) & free
+        lit = (above > size * least + 0.2 * np.maximum(level, 0.0)) & free
         for rough, sigma in rough_lines(lit):
             line = _fit_least_squares(above, known, rough, sigma)
             if line is None or FWHM_PER_SIGMA * line.sigma_px > widest_px:
@@ -214,10 +187,10 @@ def _find_bright_streaks(
     return lines
 
 
-def rough_lines(lit: BoolImage, min_filled: float = FILLED) -> list[tuple[Path, float]]:
+def rough_lines(lit: BoolImage, min_filled: float = 0.4) -> list[tuple[Path, float]]:
     """Straight lines in the largest connected areas, with a width of each.
 
-    `min_filled`: places of its ridge to a pixel of a line.
+    `min_filled`: places of its ridge to a pixel of a line; a slanted one has 0.7.
     """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(lit.astype(np.uint8))
     extent = np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
@@ -226,7 +199,7 @@ def rough_lines(lit: BoolImage, min_filled: float = FILLED) -> list[tuple[Path, 
     wanted = (extent >= SHORTEST_PX) & (extent > 1.6 * np.sqrt(area))
     wanted[0] = False
     order = np.flatnonzero(wanted)
-    order = order[np.argsort(-extent[order], kind="stable")][:MAX_AREAS]
+    order = order[np.argsort(-extent[order], kind="stable")][:40]
     found: list[tuple[Path, float]] = []
     for index in order.tolist():
         left, top, width, height, _ = (int(value) for value in stats[index])
@@ -246,13 +219,13 @@ def _lines_through(
     """Lines along which most places of a ridge lie, one after the other (RANSAC)."""
     rng = np.random.default_rng(0)
     found: list[tuple[Path, float]] = []
-    if len(places) > MAX_RIDGE:
-        some = np.sort(rng.choice(len(places), MAX_RIDGE, replace=False))
+    if len(places) > 2000:
+        some = np.sort(rng.choice(len(places), 2000, replace=False))
         places, depth = places[some], depth[some]
-    for _ in range(MAX_LINES):
+    for _ in range(4):
         if len(places) < SHORTEST_PX // 2:
             break
-        pairs = rng.integers(len(places), size=(PAIRS, 2))
+        pairs = rng.integers(len(places), size=(150, 2))
         start, step = places[pairs[:, 0]], places[pairs[:, 1]] - places[pairs[:, 0]]
         length = np.hypot(*step.T)
         pairs_used = length > 0.5 * SHORTEST_PX
@@ -265,7 +238,7 @@ def _lines_through(
         near = off[:, best] < NEAR_PX
         along = (places[near] - start[best]) @ step[best]
         width = 2.0 * float(np.median(depth[near]))
-        u1, u2 = find_longest_run(along, GAP_PX + width)
+        u1, u2 = find_longest_run(along, 6.0 + width)
         filled = np.count_nonzero((along >= u1) & (along <= u2))
         if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < min_filled * (u2 - u1):
             break
@@ -296,4 +269,5 @@ def _cut(above: FloatImage, path: Path) -> tuple[FloatImage, float]:
     """The light without what is far brighter than the usual light of a path, and that."""
     x, y = path.at(np.arange(0.0, path.length_px + 1.0), 0.0)
     level = float(np.median(above[find_nearest_pixels(above.shape, x, y)]))
-    return np.clip(above, -CLIP_LEVELS * level, CLIP_LEVELS * level), level
+    # What is brighter along a streak than 1.5 times its own level is a star
+    return np.clip(above, -1.5 * level, 1.5 * level), level

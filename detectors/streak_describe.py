@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import find_nearest_pixels
+from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
 from detectors.streak_frame import StreakFrame, find_clipped_streaks, find_saturated_stars
 from detectors.streak_line import (
     BOTH_OUTSIDE,
@@ -22,41 +21,34 @@ from detectors.streak_search import Hunt, mask_streak_band
 from detectors.streak_stars import mask_clipped_stars
 from detectors.types import BoolImage, FloatArray, StreakDetections
 
-MIN_IN_TRAIN, TRAIN_DEG, TRAIN_LENGTHS = 3, 2.0, 1.5
-
-# Distance of a piece's ends from the longer one's path, going on beyond its ends
-NEAR_SIGMAS, NEAR_PX, NEAR_SHARE = 1.5, 1.5, 0.02
-GAP_SHARE, GAP_PX = 0.4, 30.0  # of the longer piece
-
-# A spike passes the star's middle as nearly as both are known, begins within so many of its clipped
-# radii, and is fainter by so much in the half that is farther away; the star's own light is left
-# out. Simulated spikes that fade evenly or with the square show 0.6 and less, even streaks 0.9
-SPIKE_PX, SPIKE_SHARE = 2.0, 0.3
-SPIKE_GAP_RADII, SPIKE_CLEAR_RADII, SPIKE_FALLS = 10.0, 2.5, 0.75
 MIN_STEPS = 8  # with less clear light, a line that points at a star counts as its spike
-MEDIAN_NOISE = 1.2533  # sqrt(pi / 2), over a mean's
 
 
 def are_in_trains(paths: list[Path]) -> list[bool]:
     """Which paths follow each other on one line with others of like direction and length."""
-    marks = []
-    for path in paths:
-        cos, sin = path.along
-        alike = 0
-        for other in paths:
-            turn = abs(cos * other.along[1] - sin * other.along[0])
-            size = other.length_px / max(path.length_px, 1e-9)
+    return [
+        sum(off < 3.0 + np.radians(2.0) * away for away, off in find_alike(path, paths, 2.0, 1.5))
+        >= 3
+        for path in paths
+    ]
+
+
+def find_alike(
+    path: Path, others: list[Path], turn_deg: float, times: float
+) -> list[tuple[float, float]]:
+    """Paths of a path's direction and length, within limits: how far they are, and how far beside.
+
+    Both are distances of the middles, in pixels; the path itself is one of them if it is given.
+    """
+    (cos, sin), alike = path.along, []
+    for other in others:
+        turn = abs(cos * other.along[1] - sin * other.along[0])
+        size = other.length_px / max(path.length_px, 1e-9)
+        if turn < np.sin(np.radians(turn_deg)) and 1.0 / times < size < times:
             dx = 0.5 * (other.x1 + other.x2 - path.x1 - path.x2)
             dy = 0.5 * (other.y1 + other.y2 - path.y1 - path.y2)
-            off = abs(cos * dy - sin * dx)
-            near = off < 3.0 + np.radians(TRAIN_DEG) * float(np.hypot(dx, dy))
-            alike += bool(
-                turn < np.sin(np.radians(TRAIN_DEG))
-                and 1.0 / TRAIN_LENGTHS < size < TRAIN_LENGTHS
-                and near
-            )
-        marks.append(alike >= MIN_IN_TRAIN)
-    return marks
+            alike.append((float(np.hypot(dx, dy)), abs(cos * dy - sin * dx)))
+    return alike
 
 
 def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
@@ -85,9 +77,10 @@ def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
 def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImage) -> bool:
     """Whether a line is a diffraction spike: it points at the middle of a saturated star.
 
-    It begins near the star, or where its light is no longer hidden, or passes it, perhaps from star
-    to star, and is fainter away from them: a streak that passes a star is as bright on all of its
-    way. What ends at stars to both sides is none, nor is what hardly leaves their light.
+    It passes the middle as nearly as both are known. It begins within ten clipped radii of the
+    star, or where its light is no longer hidden, or passes it, perhaps from star to star, and is
+    fainter away from them, the star's own light left out: a streak that passes a star is as bright
+    on all of its way. What ends at stars to both sides is none, nor is what hardly leaves them.
 
     `line`: in pixels of the frame; `stars` (N, 3): x, y and radius of saturated stars, as of
     `detectors.streak_frame.find_saturated_stars`; `hidden` (h, w): their light.
@@ -99,8 +92,8 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     t = np.clip(along / length, 0.0, 1.0)
     # A spike is straight; its bow is what noise and stars on it make of it, or the lens
     beside = np.minimum(np.abs(off), np.abs(off - 4.0 * path.bow_px * t * (1.0 - t)))
-    on = beside < np.maximum(SPIKE_PX, SPIKE_SHARE * radius)
-    on[on] = _dark_way(path, along[on], hidden) < SPIKE_GAP_RADII * radius[on]
+    on = beside < np.maximum(2.0, 0.3 * radius)
+    on[on] = _dark_way(path, along[on], hidden) < 10.0 * radius[on]
     if not on.any():
         return False
     along, radius = along[on], radius[on]
@@ -109,7 +102,7 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     half = 3.0 * line.sigma_px + 1.0
     strip = strip_along(frame.residual * known, known, path, beyond_px=0.0, half_px=half)
     signal, weight = sum_across(strip, 0.0, line.sigma_px)
-    clear = (np.abs(strip.u[:, None] - along) > SPIKE_CLEAR_RADII * radius).all(axis=1)
+    clear = (np.abs(strip.u[:, None] - along) > 2.5 * radius).all(axis=1)
     clear &= weight > 0.3 * np.median(weight)
     # Away from the first and the last star on the line; another's spike may fill up one side
     before, after = along.min() - strip.u, strip.u - along.max()
@@ -146,8 +139,10 @@ def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool
         return False
     near_px, far_px = (float(np.median(away[half])) for half in (~far, far))
     near_light, far_light = (float(np.median(light[half])) for half in (~far, far))
-    near_noise, far_noise = (MEDIAN_NOISE / np.sqrt(weight[half].sum()) for half in (~far, far))
-    falls = max(SPIKE_FALLS, float(np.sqrt(near_px / far_px)))
+    # The sigma of a median is sqrt(pi / 2) of that of a mean
+    near_noise, far_noise = (1.2533 / np.sqrt(weight[half].sum()) for half in (~far, far))
+    # Simulated spikes that fade evenly or with the square show 0.6 and less, even streaks 0.9
+    falls = max(0.75, float(np.sqrt(near_px / far_px)))
     return far_light + float(np.hypot(falls * near_noise, far_noise)) < falls * near_light
 
 
@@ -160,62 +155,41 @@ def describe_lines(
     if not len(order):
         return StreakDetections.empty()
     lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
-    paths = [_order_left_to_right(line) for line in lines]
-    size = frame.residual.shape
-    flags = np.array(
-        [
-            flag_streak(path, size, bow_sigma_px=bow_sigma_px, clipped=_is_clipped(frame, path))
-            for path, bow_sigma_px in zip(paths, [one.bow_sigma_px for one in lines], strict=True)
-        ],
-        np.uint8,
-    )
-
-    def column(values: list[float]) -> FloatArray:
-        return np.array(values, float)
-
-    ends = [
-        float("nan")
-        if flag & BOTH_OUTSIDE == BOTH_OUTSIDE
-        else float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
-        for line, flag in zip(lines, flags.tolist(), strict=True)
-    ]
-    return StreakDetections(
-        x1=column([p.x1 for p in paths]),
-        y1=column([p.y1 for p in paths]),
-        x2=column([p.x2 for p in paths]),
-        y2=column([p.y2 for p in paths]),
-        snr=column([line.snr for line in lines]),
-        width_px=column([FWHM_PER_SIGMA * line.sigma_px for line in lines]),
-        flux=column([_measure_flux(frame, line) for line in lines]),
-        log10_false_alarm=chance,
-        bow_px=column([p.bow_px for p in paths]),
-        sigma_end_px=column(ends),
-        sigma_line_px=column([line.line_sigma_px for line in lines]),
-        flags=flags,
-    )
-
-
-def _order_left_to_right(line: Line) -> Path:
-    path = line.path
-    if path.x1 <= path.x2:
-        return path
-    return Path(x1=path.x2, y1=path.y2, x2=path.x1, y2=path.y1, bow_px=-path.bow_px)
-
-
-def _is_clipped(frame: StreakFrame, path: Path) -> bool:
-    """Whether pixels on a path are clipped, or hidden as their neighbours are."""
-    x, y = path.at(np.arange(0.0, path.length_px), 0.0)
-    return bool(frame.clipped[find_nearest_pixels(frame.clipped.shape, x, y)].any())
-
-
-def _measure_flux(frame: StreakFrame, line: Line) -> float:
-    """Light above the background, in units of the image times square pixels."""
-    inside = line.inside
-    x, y = line.path.at(line.u[inside], 0.0)
-    noise = frame.noise[find_nearest_pixels(frame.noise.shape, x, y)]
-    level = line.signal[inside] / np.maximum(line.weight[inside], 1e-3) / line.bin_px
-    along = level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px
-    return line.bin_px * float(along.sum())
+    rows: list[dict[str, float]] = []
+    flags: list[int] = []
+    for line, log10_chance in zip(lines, chance.tolist(), strict=True):
+        path = line.path
+        if path.x1 > path.x2:  # from left to right
+            path = Path(x1=path.x2, y1=path.y2, x2=path.x1, y2=path.y1, bow_px=-path.bow_px)
+        x, y = path.at(np.arange(0.0, path.length_px), 0.0)
+        clipped = bool(frame.clipped[find_nearest_pixels(frame.clipped.shape, x, y)].any())
+        flag = flag_streak(
+            path, frame.residual.shape, bow_sigma_px=line.bow_sigma_px, clipped=clipped
+        )
+        flags.append(int(flag))
+        end_sigma_px = float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
+        inside = line.inside
+        x, y = line.path.at(line.u[inside], 0.0)
+        noise = frame.noise[find_nearest_pixels(frame.noise.shape, x, y)]
+        level = line.signal[inside] / np.maximum(line.weight[inside], 1e-3) / line.bin_px
+        along = level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px
+        rows.append(
+            {
+                "x1": path.x1,
+                "y1": path.y1,
+                "x2": path.x2,
+                "y2": path.y2,
+                "snr": line.snr,
+                "width_px": FWHM_PER_SIGMA * line.sigma_px,
+                "flux": line.bin_px * float(along.sum()),
+                "log10_false_alarm": log10_chance,
+                "bow_px": path.bow_px,
+                "sigma_end_px": np.nan if flag & BOTH_OUTSIDE == BOTH_OUTSIDE else end_sigma_px,
+                "sigma_line_px": line.line_sigma_px,
+            }
+        )
+    columns = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
+    return StreakDetections(**columns, flags=np.array(flags, np.uint8))
 
 
 def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
@@ -263,13 +237,13 @@ def _find_reach(long: Line, short: Line) -> tuple[float, float] | None:
         t = u / length
         outside = max(0.0, -u, u - length)
         off = v - 4.0 * path.bow_px * t * (1.0 - t)
-        near = NEAR_PX + NEAR_SIGMAS * long.sigma_px + NEAR_SHARE * outside
+        near = 1.5 + 1.5 * long.sigma_px + 0.02 * outside
         if abs(off) > near:
             return None
         found.append(u)
     u1, u2 = min(found), max(found)
     gap = max(0.0, u1 - length, -u2)
-    return (u1, u2) if gap < max(GAP_PX, GAP_SHARE * length) else None
+    return (u1, u2) if gap < max(30.0, 0.4 * length) else None  # of the longer piece
 
 
 def _extend_to_both(long: Path, short: Path, u1: float, u2: float) -> Path:

@@ -24,23 +24,9 @@ from detectors.background import (
 from detectors.scale_space import blur_image, compute_blurred_noise
 from detectors.types import BoolImage, FloatArray, FloatImage
 
-SHORTEST_SIDE_PX = 16
-LEVEL_BOX_PX, NOISE_BOX_PX = 32.0, 48.0
-LEVEL_SAMPLES, NOISE_SAMPLES = 16, 20  # across a box
-# Minimum number of pixels at the maximum value to count as clipped without a saturation map
-MIN_ON_PLATEAU = 6
-SAMPLES = 50_000
-FLAT_SIGMA_PX, MAX_LIGHT = 10.0, 3.0
-# Subtracting a finer blur removes a quarter of a streak's light, so it must reduce the cloud
-# texture by this factor
-FINE_SIGMA_PX, FINE_GAIN, MIN_TEXTURE = 4.5, 0.8, 1.2
-BRIGHT_BLUR_PX, BRIGHT_SIGMA = 1.2, 4.0
-TEXTURE_SIGMA_PX = 1.5
-
-LONGEST_SHARE, MIN_LENGTH_PX = 6.0, 15.0
-# Minimum radius and maximum axis ratio of the clipped area of a star with diffraction spikes
-MIN_STAR_RADIUS_PX, LONGEST_STAR = 1.5, 2.0
-ALONG_AXIS = np.sin(np.radians(1.5))  # charge bleeds along columns or rows
+NOISE_BOX_PX = 48.0
+NOISE_SAMPLES = 20  # across a box
+FLAT_SIGMA_PX = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +55,16 @@ class StreakFrame:
         image = as_float_image(light)
         ignored = mask_ignored_pixels(image, mask)
         told = read_clipped_map(saturated, image)
-        if min(image.shape) < SHORTEST_SIDE_PX or ignored.all():
+        if min(image.shape) < 16 or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
-        sample = known[:: max(1, known.size // SAMPLES)]
+        sample = known[:: max(1, known.size // 50_000)]
         low, high = float(known.min()), float(known.max())
         if not high > low:
             return None
         # Pixels at the maximum value if there are several; one may be an unclipped star
         clipped = (image >= high - 1e-6 * abs(high)) & ~ignored
-        if np.count_nonzero(clipped) < MIN_ON_PLATEAU or np.mean(clipped) > 0.5:
+        if np.count_nonzero(clipped) < 6 or np.mean(clipped) > 0.5:
             clipped = np.zeros(image.shape, bool)
         clipped |= told & ~ignored
         # Scale to the frame's own range, so that float32 is precise enough for any offset
@@ -88,8 +74,8 @@ class StreakFrame:
         # Without the large-scale background, in units of the noise
         image = np.asarray(shifted, np.float32)
         hidden = ignored | clipped
-        mesh = Mesh.with_scale(image.shape, LEVEL_BOX_PX)
-        samples = mesh.samples(np.where(hidden, np.float32(np.nan), image), LEVEL_SAMPLES)
+        mesh = Mesh.with_scale(image.shape, 32.0)
+        samples = mesh.samples(np.where(hidden, np.float32(np.nan), image), 16)
         level = mesh.upsample(smooth_boxes(estimate_lowest_mode(samples, 1e-6)[0]))
         above = image - level
         noise = estimate_pixel_noise(above, hidden)
@@ -146,20 +132,22 @@ def flatten_residual(
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
-    bright = blur_image(flat, BRIGHT_BLUR_PX) > BRIGHT_SIGMA * compute_blurred_noise(BRIGHT_BLUR_PX)
+    bright = blur_image(flat, 1.2) > 4.0 * compute_blurred_noise(1.2)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     flat, texture = _even_texture(subtract_level(residual, dark, FLAT_SIGMA_PX), hidden)
-    if float(texture.max()) < MIN_TEXTURE:
+    if float(texture.max()) < 1.2:
         return flat, texture
-    fine, fine_texture = _even_texture(subtract_level(residual, dark, FINE_SIGMA_PX), hidden)
-    return np.where(fine_texture < FINE_GAIN * texture, fine, flat), texture
+    fine, fine_texture = _even_texture(subtract_level(residual, dark, 4.5), hidden)
+    # Subtracting a finer blur removes a quarter of a streak's light, so it must reduce the cloud
+    # texture by a fifth
+    return np.where(fine_texture < 0.8 * texture, fine, flat), texture
 
 
 def subtract_level(residual: FloatImage, known: BoolImage, sigma_px: float) -> FloatImage:
     """Subtract the Gaussian blur of the residual, computed from known pixels only."""
     h, w = residual.shape
     weight = known.astype(np.float32)
-    cut = np.clip(residual, -MAX_LIGHT, MAX_LIGHT) * weight
+    cut = np.clip(residual, -3.0, 3.0) * weight
     size = (-(-w // 2), -(-h // 2))
     light = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
     share = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
@@ -179,12 +167,12 @@ def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Floa
     size = (-(-w // 2), -(-h // 2))
     seen = np.where(hidden, np.float32(0.0), flat)
     half = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = blur_image(half, 0.5 * TEXTURE_SIGMA_PX)
+    blurred = blur_image(half, 0.75)
     lost = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25
     coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
     # Averaging 2 x 2 pixels adds 1/4 px^2 to the variance of the blur
-    unit = np.float32(compute_blurred_noise(float(np.hypot(TEXTURE_SIGMA_PX, 0.5))))
+    unit = np.float32(compute_blurred_noise(float(np.hypot(1.5, 0.5))))
     boxes = smooth_boxes(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
     mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
@@ -199,8 +187,9 @@ def find_clipped_streaks(clipped: BoolImage) -> BoolImage:
     if not clipped.any():
         return np.zeros(clipped.shape, bool)
     labels, _, _, _, long, short, angle = _label_areas(clipped)
-    askew = np.minimum(np.abs(np.sin(angle)), np.abs(np.cos(angle))) > ALONG_AXIS
-    streak = (long > MIN_LENGTH_PX) & (long > LONGEST_SHARE * short) & askew
+    # Charge bleeds along columns or rows
+    askew = np.minimum(np.abs(np.sin(angle)), np.abs(np.cos(angle))) > np.sin(np.radians(1.5))
+    streak = (long > 15.0) & (long > 6.0 * short) & askew
     streak[0] = False
     return np.asarray(streak[labels])
 
@@ -212,7 +201,8 @@ def find_saturated_stars(clipped: BoolImage) -> FloatArray:
     """
     _, size, x, y, long, short, _ = _label_areas(clipped)
     radius = np.sqrt(size / np.pi)
-    star = (radius >= MIN_STAR_RADIUS_PX) & (long <= LONGEST_STAR * short)
+    # The least radius and the largest axis ratio of a star with diffraction spikes
+    star = (radius >= 1.5) & (long <= 2.0 * short)
     star[0] = False
     return np.column_stack([x, y, radius])[star]
 

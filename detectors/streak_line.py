@@ -10,32 +10,16 @@ from scipy.special import ndtr
 
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StreakFlag
 
-LIT_CHUNKS = 120
-NEAR_END_PX = 24.0
 REACH_PX, STEP_PX = 6.0, 0.25
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
 
 BEYOND_PX = 24.0
 SIDE_PX = 30.0  # parallel lines up to this distance on both sides give the scatter of the frame
-THIRD_OF_MANY, COMMON_SLACK = 1.9, 1.15  # the third largest of 20 normal deviates is 1.5
-PIECE_PX, MAX_OF_PIECE = 12, 4.0
+PIECE_PX = 12
 
-# A line is extended beyond its end if at least MIN_FOLLOWED consecutive pieces exceed FOLLOW_SIGMA
-# each, and the flanks, FLANK_SIGMAS times its width away, are dark
-FOLLOW_SIGMA, MIN_FOLLOWED, FLANK_SIGMAS, FLANK_DARK = 4.0, 3, 4.0, 0.5
 
-PASSES = 5
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
-NARROWEST_PX, WIDEST_PX = 0.45, 4.0  # sigma across; wider lines are found in binned frames
-WIDTH_PRIOR = 0.35  # 1 sigma of ln width about the width of the filter
-BOW_PRIOR = 0.01  # 1 sigma of the bow, as a fraction of the length
-MIN_BENT_PX = 60.0
-BEYOND_SHARE = 0.35
-CHUNK_SNR = 3.0
-MAX_CHUNKS = 32
-# An end within BORDER_PX of the border is cut by it if the streak leaves the frame within AHEAD_PX
-BORDER_PX, AHEAD_PX = 2.5, 10.0
-CURVED_SIGMAS, MIN_BOW_PX = 4.0, 1.0
+WIDEST_PX = 4.0  # sigma across; wider lines are found in binned frames
 BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
 
@@ -109,14 +93,15 @@ def flag_streak(
     """Set the flags that follow from position, bow and clipped pixels of a streak."""
     h, w = shape
     flags = StreakFlag.SATURATED if clipped else StreakFlag(0)
-    u = np.array([[0.0, -AHEAD_PX], [path.length_px, path.length_px + AHEAD_PX]])
+    u = np.array([[0.0, -10.0], [path.length_px, path.length_px + 10.0]])
     x, y = path.at(u, 0.0)
     near, ahead = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y)).T
-    # A streak parallel to the border does not leave the frame there
-    first, second = (near < BORDER_PX) & (ahead < -0.5)
+    # An end within 2.5 px of the border is cut by it if the streak leaves the frame within 10 px. A
+    # streak parallel to the border does not leave it there
+    first, second = (near < 2.5) & (ahead < -0.5)
     flags |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
     flags |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
-    if abs(path.bow_px) > max(CURVED_SIGMAS * bow_sigma_px, MIN_BOW_PX):
+    if abs(path.bow_px) > max(4.0 * bow_sigma_px, 1.0):
         flags |= StreakFlag.CURVED
     return flags
 
@@ -216,7 +201,7 @@ def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, flo
     `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
     count = signal.size
-    size = max(1, -(-count // LIT_CHUNKS))
+    size = max(1, -(-count // 120))
     edges = np.unique(np.append(np.arange(0, count, size), count))
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
     a, b, snr = _find_best_pair(total, spread, edges, edges)
@@ -250,7 +235,7 @@ def refine_end(
     (noise / level)^2 (Hinkley 1970, Biometrika 57, 1).
     """
     inward = side * (end - u)
-    near = (inward > -REACH_PX - 3.0 * sigma_px) & (inward < NEAR_END_PX) & (weight > 1e-3)
+    near = (inward > -REACH_PX - 3.0 * sigma_px) & (inward < 24.0) & (weight > 1e-3)
     if np.count_nonzero(near) < 4:
         return end, REACH_PX
     at, light, var = inward[near], signal[near], weight[near]
@@ -337,7 +322,7 @@ def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[floa
     weight = strip.known[inside] @ np.square(kernels)
     edges = np.arange(0, len(signal), PIECE_PX)
     signal, weight = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
-    most = MAX_OF_PIECE * np.sqrt(weight)
+    most = 4.0 * np.sqrt(weight)
     total, spread = np.clip(signal, -most, most).sum(axis=0), weight.sum(axis=0)
     seen = spread > 0.3 * np.median(spread)
     if np.count_nonzero(seen) < 6:
@@ -347,8 +332,8 @@ def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[floa
     size = np.sort(np.abs(level - base) * np.sqrt(spread[seen]))
     # White noise exceeds this by a little in 1 of 6 cases; clouds have long tails. The third
     # largest value is robust to a second streak, which affects one or two of the lines
-    common = float(np.quantile(size, 0.68)) / COMMON_SLACK
-    return base, max(1.0, common, float(size[-3]) / THIRD_OF_MANY)
+    common = float(np.quantile(size, 0.68)) / 1.15
+    return base, max(1.0, common, float(size[-3]) / 1.9)  # of 20 normal deviates it is 1.5
 
 
 def clip_to_frame(
@@ -384,9 +369,9 @@ def fit_line(
         return None
     sigma, prior = sigma_px, sigma_px
     errors = (0.0, 0.0, 0.0)
-    for _ in range(PASSES):
+    for _ in range(5):
         before, width = path, sigma
-        beyond = BEYOND_PX + BEYOND_SHARE * path.length_px
+        beyond = BEYOND_PX + 0.35 * path.length_px
         strip = strip_along(light, known, path, beyond_px=beyond, half_px=3.5 * sigma + 3.0)
         signal, weight = sum_across(strip, 0.0, sigma)
         first, last, snr = find_lit_part(signal, weight)
@@ -413,7 +398,7 @@ def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     """
     path, sigma = line.path, line.sigma_px
     errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
-    for _ in range(PASSES):
+    for _ in range(5):
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
         width = sigma
         moved, sigma, errors = _solve_line_step(strip, path, sigma, line.sigma_px)
@@ -427,14 +412,15 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     """Extend a bright line as far as its light continues.
 
     The maximum-likelihood extent assumes uniform brightness. It misses a faded end, even if that
-    end is significant.
+    end is significant. The line goes on over three or more pieces in a row that exceed 4 sigma
+    each, if the flanks, four widths away, are dark.
 
     `light`, `known` (h, w): as for `fit_line`.
     """
     path, size = line.path, float(np.hypot(*light.shape))
-    half = FLANK_SIGMAS * line.sigma_px + 2.0
+    half = 4.0 * line.sigma_px + 2.0
     strip = strip_along(light, known, path, beyond_px=size, half_px=half)
-    offs = np.array([-FLANK_SIGMAS, 0.0, FLANK_SIGMAS]) * line.sigma_px
+    offs = np.array([-4.0, 0.0, 4.0]) * line.sigma_px
     sums = [sum_across(strip, off, line.sigma_px) for off in offs]
     ends = []
     for outward in (-strip.u, strip.u - path.length_px):
@@ -447,10 +433,10 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
         )
         level = signal / np.maximum(weight, 1e-3)
         seen = weight.min(axis=0) > 0.3 * PIECE_PX * MIN_WEIGHT
-        lit = seen & (signal[1] > FOLLOW_SIGMA * np.sqrt(weight[1]))
-        lit &= np.maximum(level[0], level[2]) < FLANK_DARK * level[1]
+        lit = seen & (signal[1] > 4.0 * np.sqrt(weight[1]))
+        lit &= np.maximum(level[0], level[2]) < 0.5 * level[1]
         pieces = int(np.argmin(np.append(lit, False)))
-        ends.append(float(pieces * PIECE_PX) if pieces >= MIN_FOLLOWED else 0.0)
+        ends.append(float(pieces * PIECE_PX) if pieces >= 3 else 0.0)
     if not any(ends):
         return line
     longer = path.cut(-ends[0], path.length_px + ends[1])
@@ -492,13 +478,13 @@ def _solve_line_step(
     # The amplitude along the path in chunks of sufficient SNR; never negative
     total = max(float(weight.sum()), 1e-6)
     snr = float(signal.sum()) / np.sqrt(total)
-    count = int(np.clip((snr / CHUNK_SNR) ** 2, 1, min(MAX_CHUNKS, signal.size // 4 + 1)))
+    count = int(np.clip((snr / 3.0) ** 2, 1, min(32, signal.size // 4 + 1)))
     edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
     light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
     level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
     sizes = np.diff(np.append(edges, signal.size))
     level = np.asarray(np.repeat(level, sizes), float)
-    bent = path.length_px > MIN_BENT_PX
+    bent = path.length_px > 60.0
     t = np.linspace(-1.0, 1.0, strip.u.size)
     basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
     shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
@@ -513,11 +499,12 @@ def _solve_line_step(
     normal = (jacobian * known[:, None]).T @ jacobian
     right = jacobian.T @ rest
     if bent:
-        stiff = 1.0 / (BOW_PRIOR * path.length_px) ** 2
+        # One sigma of the bow, as a fraction of the length
+        stiff = 1.0 / (0.01 * path.length_px) ** 2
         normal[2, 2] += stiff
         right[2] -= stiff * path.bow_px
-    normal[-1, -1] += 1.0 / WIDTH_PRIOR**2
-    right[-1] -= np.log(sigma / prior) / WIDTH_PRIOR**2
+    normal[-1, -1] += 1.0 / 0.35**2  # one sigma of ln width about the width of the filter
+    right[-1] -= np.log(sigma / prior) / 0.35**2
     normal += 1e-6 * np.eye(len(normal))
     step = np.linalg.solve(normal, right)
     covariance = np.linalg.inv(normal)
@@ -525,7 +512,7 @@ def _solve_line_step(
     c0, c1 = (float(np.clip(value, -most, most)) for value in step[:2])
     c2 = float(np.clip(step[2], -most, most)) if bent else 0.0
     wider = float(np.clip(step[-1], -0.3, 0.3))
-    new = float(np.clip(sigma * np.exp(wider), NARROWEST_PX, WIDEST_PX))
+    new = float(np.clip(sigma * np.exp(wider), 0.45, WIDEST_PX))
     bow_sigma = float(np.sqrt(covariance[2, 2])) if bent else float("nan")
     place = float(np.sqrt(covariance[0, 0] + covariance[1, 1]))
     return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))

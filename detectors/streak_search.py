@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
 
 from detectors.background import select_ranks, smooth_boxes
+from detectors.psf import find_nearest_pixels
 from detectors.scale_space import blur_image
-from detectors.stamps import find_nearest_pixels
 from detectors.streak_frame import flatten_residual
 from detectors.streak_line import Line, Path
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
-QUADRANTS = 4
-
-MIN_ROWS, MAX_ROWS = 8, 256
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
-NULL_SLOPES, NULL_STEP = 8, 6
-NORMAL_QUARTILE = 0.6745
-CELL_PX, CELL_DEG = 24.0, 7.5  # of like candidates the strongest is kept
 MAX_HITS = 20_000
 
 SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
-MIN_KNOWN = 0.5  # of a square of pixels
-CLIP_SIGMA = 4.0  # one pixel counts no more than this in a candidate: stars are bright, not long
-CLIP_FIT = 15.0
 MIN_SIDE_PX = 48
-SAMPLES = 48  # places along a candidate at which it is looked at again
-STILL_THERE = 0.6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Level:
-    """Sums along digital lines through tiles of so many rows."""
-
-    rows: int  # height of the tiles, a power of two
-    # (rows, tiles, w): ``sums[s, b, x]`` is the sum along the line that enters tile b at column x
-    # of its first row and moves s columns to the right until its last; what lies beyond the image
-    # counts zero
-    sums: FloatImage
-
-
-def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Level]:
+def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[FloatImage]:
     """Sums along all lines that go down and to the right by up to 45 degrees, tile by tile.
+
+    Levels have the shape (rows, tiles, w), where the rows of a tile are a power of two: ``sums[s,
+    b, x]`` is the sum along the line that enters tile b at column x of its first row and moves s
+    columns to the right until its last; what lies beyond the image counts zero.
 
     A line of 2 h rows and slope 2 s or 2 s + 1 is a line of h rows and slope s and, below it, one
     of the same slope that starts s or s + 1 columns further right: every level takes two additions
@@ -64,7 +48,7 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Le
     full = np.pad(image, ((0, extra), (0, 0))) if extra else image
     sums: FloatImage = np.ascontiguousarray(full)[None]
     rows = 1
-    yield Level(rows=rows, sums=sums)
+    yield sums
     while rows < most_rows:
         above, below = sums[:, 0::2], sums[:, 1::2]
         longer: FloatImage = np.empty((2 * rows, sums.shape[1] // 2, width), np.float32)
@@ -76,25 +60,13 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Le
                 np.add(above[s, :, :cut], below[s, :, shift : shift + cut], out=out[:, :cut])
                 out[:, cut:] = above[s, :, cut:]
         sums, rows = longer, 2 * rows
-        yield Level(rows=rows, sums=sums)
-
-
-def turn_image(image: FloatImage, quadrant: int) -> FloatImage:
-    """The image so that lines of a quadrant of directions go down and to the right.
-
-    0: down and right, 1: down and left, 2: right and down, 3: right and up.
-    """
-    if quadrant >= 2:
-        image = image.T
-    if quadrant % 2:
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
+        yield sums
 
 
 def turn_places_back(
     x: FloatArray, y: FloatArray, quadrant: int, shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """Places of a turned image (`turn_image`) in the image itself, of that shape (h, w)."""
+    """Places of an image turned as in `find_segments` in the image itself, of that shape (h, w)."""
     height, width = shape
     if quadrant == 0:
         return x, y
@@ -116,9 +88,6 @@ class Segments(Columns):
     snr: FloatArray
     sigma_px: FloatArray
 
-    def __len__(self) -> int:
-        return int(self.snr.size)
-
 
 def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
     """Line sums over the threshold, of like ones the strongest.
@@ -131,17 +100,19 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     """
     height, width = blurred.shape
     shape = (height, width)
-    none = np.zeros(0)
-    parts = [Segments(x1=none, y1=none, x2=none, y2=none, snr=none, sigma_px=none)]
+    parts = [Segments.empty()]
     room = _Room(2, 2 * blurred.size)
-    for quadrant in range(QUADRANTS):
-        image = turn_image(blurred, quadrant)
-        longest = max(1, min(image.shape[0], MAX_ROWS))
+    for quadrant in range(4):
+        # The image so that lines of a quadrant of directions go down and to the right: 0 down and
+        # right, 1 down and left, 2 right and down, 3 right and up
+        image = blurred.T if quadrant >= 2 else blurred
+        image = np.ascontiguousarray(image[:, ::-1] if quadrant % 2 else image)
+        longest = max(1, min(image.shape[0], 256))
         most = 1 << (longest.bit_length() - 1)
-        for level in compute_partial_transforms(image, most):
-            if level.rows < min(MIN_ROWS, most):
+        for sums in compute_partial_transforms(image, most):
+            if len(sums) < min(8, most):
                 continue
-            x1, y1, x2, y2, snr = _find_hits(level, image.shape, sigma_px, min_snr, room)
+            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr, room)
             x1, y1 = turn_places_back(x1, y1, quadrant, shape)
             x2, y2 = turn_places_back(x2, y2, quadrant, shape)
             width = np.full(snr.size, sigma_px)
@@ -165,14 +136,14 @@ class _Room:
 
 
 def _find_hits(
-    level: Level, shape: tuple[int, ...], sigma_px: float, min_snr: float, room: _Room
+    sums: FloatImage, sigma_px: float, min_snr: float, room: _Room
 ) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
-    spread = _spread(level, shape, sigma_px)
-    rows = level.rows
+    spread = _spread(sums, sigma_px)
+    rows = len(sums)
     slope = np.arange(rows) / max(rows - 1, 1)
     found: list[tuple[FloatArray, ...]] = []
-    for tiles, total in _stack_tiles(level, room):
+    for tiles, total in _stack_tiles(sums, room):
         unit = compute_line_sigma(tiles * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
         hit = np.flatnonzero(total > least[:, None, None])
@@ -201,10 +172,9 @@ def _find_hits(
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _stack_tiles(level: Level, room: _Room) -> Iterator[tuple[int, FloatImage]]:
+def _stack_tiles(sums: FloatImage, room: _Room) -> Iterator[tuple[int, FloatImage]]:
     """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
-    sums, rows = level.sums, level.rows
-    tiles, width = sums.shape[1:]
+    rows, tiles, width = sums.shape
     if tiles < 2:
         yield 1, sums
         return
@@ -233,16 +203,15 @@ def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArr
     return np.sqrt(rows / np.hypot(1.0, slope) / (2.0 * np.sqrt(np.pi) * sigma_px))
 
 
-def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage:
+def _spread(sums: FloatImage, sigma_px: float) -> FloatImage:
     """How much wider line sums scatter than white noise makes them, at least 1; shape (tiles, w).
 
     A tile's sums at a few slopes, in cells: a streak is a small part of them, a cloud is not.
     """
-    rows, sums = level.rows, level.sums
-    tiles, width = sums.shape[1:]
-    slopes = np.unique(np.linspace(0, rows - 1, NULL_SLOPES).astype(int))
+    rows, tiles, width = sums.shape
+    slopes = np.unique(np.linspace(0, rows - 1, 8).astype(int))
     unit = compute_line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
-    some = sums[slopes][:, :, ::NULL_STEP] / unit.astype(np.float32)[:, None, None]
+    some = sums[slopes][:, :, ::6] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
     down = -(-tiles // group)
@@ -251,7 +220,7 @@ def _spread(level: Level, shape: tuple[int, ...], sigma_px: float) -> FloatImage
     cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
     cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
     count = np.isfinite(cells).sum(axis=-1)
-    boxes = select_ranks(cells, 0.5 * count) / NORMAL_QUARTILE
+    boxes = select_ranks(cells, 0.5 * count) / 0.6745
     boxes[count < 60] = np.nan
     boxes = np.maximum(smooth_boxes(np.asarray(boxes, np.float32)), np.float32(1.0))
     full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
@@ -267,9 +236,10 @@ def _keep_strongest_alike(some: Segments) -> Segments:
     order = np.argsort(-some.snr, kind="stable")
     some = some.select(order)
     angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
-    cell_x = np.floor(0.5 * (some.x1 + some.x2) / CELL_PX).astype(np.int64)
-    cell_y = np.floor(0.5 * (some.y1 + some.y2) / CELL_PX).astype(np.int64)
-    direction = np.floor(angle / CELL_DEG).astype(np.int64)
+    # Of like candidates the strongest is kept
+    cell_x = np.floor(0.5 * (some.x1 + some.x2) / 24.0).astype(np.int64)
+    cell_y = np.floor(0.5 * (some.y1 + some.y2) / 24.0).astype(np.int64)
+    direction = np.floor(angle / 7.5).astype(np.int64)
     key = (cell_x * 100_003 + cell_y) * 64 + direction
     first = np.unique(key, return_index=True)[1]
     return some.select(np.sort(first))
@@ -286,7 +256,8 @@ class Hunt:
 
     def candidates(self, least_snr: float) -> Segments:
         """Segments that stand out of the noise."""
-        cut = np.clip(self.light, -CLIP_SIGMA, CLIP_SIGMA)
+        # One pixel counts no more than this in a candidate: stars are bright, not long
+        cut = np.clip(self.light, -4.0, 4.0)
         return find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
 
     def copied(self) -> Hunt:
@@ -306,9 +277,9 @@ def prepare_hunt(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     if bin_px > 1:
         light = bin_pixels(np.where(hidden, np.float32(0.0), residual), bin_px)
         known = bin_pixels(known, bin_px) / np.float32(bin_px)
-    unseen = known < MIN_KNOWN
+    unseen = known < 0.5
     flat, texture = flatten_residual(light, unseen)
-    cut = np.clip(flat, -CLIP_FIT, CLIP_FIT)
+    cut = np.clip(flat, -15.0, 15.0)
     return Hunt(
         light=np.where(unseen, np.float32(0.0), cut),
         known=np.where(unseen, np.float32(0.0), known),
@@ -360,10 +331,133 @@ def _mask_band_in_window(
 
 
 def select_still_there(hunt: Hunt, some: Segments) -> BoolImage:
-    """Candidates that have not lost much of their light to a streak that was taken away."""
-    t = (np.arange(SAMPLES) + 0.5) / SAMPLES
+    """Candidates of which 0.6 of 48 places are not lost to a streak that was taken away."""
+    t = (np.arange(48) + 0.5) / 48
     x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
     y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
-    return np.asarray(
-        hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > STILL_THERE
+    return np.asarray(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > 0.6)
+
+
+# Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
+# stars, clouds and noise vary over a frame
+TILE_PX = 16
+# log10 of the number of lines in white noise at the SNR from which lines of a shuffled frame count
+LOG10_WHITE_LINES = 0.2
+# Prior of the tail: equivalent number of lines, and mean excess SNR of white noise
+PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
+# Rows of a few stars are short, so short and long lines have separate tails
+SHORT_PX = 60.0
+CLEAR_SNR = 40.0  # above it, a chance line is excluded
+
+
+def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
+    """Compute log10 of the expected number of white-noise streaks of at least the given SNR.
+
+    Expected number = trials per pixel x pixels x Q(snr), where Q is the tail of the normal
+    distribution. The number of trials is the look-elsewhere correction: independent segments
+    (positions, directions, lengths) per pixel, estimated. In white noise, the number of candidates
+    above a threshold is that of 14 normal deviates per pixel. The fit, which also adjusts ends, bow
+    and width, is assumed to have ten times as many.
+    """
+    tail = log_ndtr(-np.asarray(snr, float)) / np.log(10.0)
+    return np.asarray(tail + np.log10(150.0 * pixels))
+
+
+def snr_for(log10_expected: float, pixels: int) -> float:
+    """Find the SNR at which white noise gives a certain expected number of streaks in a frame."""
+    return float(
+        brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """Distribution of the signal-to-noise ratio of chance lines in a frame without streaks."""
+
+    pixels: int
+    least_snr: float = 0.0
+    # For short and for long lines: number above `least_snr`, and mean excess above it
+    counts: tuple[float, float] = (0.0, 0.0)
+    excess: tuple[float, float] = (PRIOR_EXCESS, PRIOR_EXCESS)
+
+    @classmethod
+    def of(
+        cls, lines: Sequence[Line], chains: Sequence[Line], least_snr: float, pixels: int
+    ) -> Chance:
+        """Estimate from lines found in a shuffled frame, with lengths in pixels of the frame.
+
+        `chains`: lines rejected as star chains; a share of such chains passes in other cases.
+        """
+        counts, excess = [], []
+        for is_long in (False, True):
+            passed, refused = (
+                [
+                    one.snr - least_snr
+                    for one in some
+                    if (one.path.length_px >= SHORT_PX) == is_long and one.snr > least_snr
+                ]
+                for some in (lines, chains)
+            )
+            # A share of star chains passes; it is used even if all of them were rejected
+            counts.append(len(passed) + 0.3 * len(refused))
+            total = PRIOR_LINES * PRIOR_EXCESS + float(np.sum(passed + refused))
+            excess.append(total / (PRIOR_LINES + len(passed) + len(refused)))
+        return cls(
+            pixels=pixels,
+            least_snr=least_snr,
+            counts=(counts[0], counts[1]),
+            excess=(excess[0], excess[1]),
+        )
+
+    def log10_expected(self, line: Line) -> float:
+        """Compute log10 of the expected number of chance lines with at least the SNR of a line.
+
+        It is the larger of the numbers for white noise and for the shuffled frame. The latter
+        decreases exponentially above `least_snr`, as the sum of a few stars does.
+        """
+        white = float(log10_false_alarm(line.snr, self.pixels))
+        which = int(line.path.length_px >= SHORT_PX)
+        if self.counts[which] == 0:
+            return white
+        over = (line.snr - self.least_snr) / self.excess[which] / np.log(10.0)
+        return max(white, float(np.log10(self.counts[which]) - over))
+
+
+def with_structure(log10_chance: FloatArray, length_px: FloatArray) -> FloatArray:
+    """Add the rate of streak-like structures to log10 of the expected number of chance lines."""
+    # 5 of 144 simulated frames of three generators had a line that is not due to chance: a curled
+    # or clipped track, a row of star trails, or a wisp of cloud. All were shorter than 250 px
+    other = np.where(length_px < 250.0, 0.035, 0.007)
+    return np.asarray(np.logaddexp(log10_chance * np.log(10.0), np.log(other)) / np.log(10.0))
+
+
+def shuffle_tiles(hunt: Hunt) -> Hunt:
+    """Shuffle the tiles of a frame within blocks, half of them rotated by 180 degrees.
+
+    This removes structures longer than a tile. Stars, correlated noise, and the directions of rows
+    and trails are preserved.
+    """
+    rng = np.random.default_rng(0)
+    rows, cols = (side // TILE_PX for side in hunt.light.shape)
+    order = np.arange(rows * cols).reshape(rows, cols)
+    for top in range(0, rows, 8):
+        for left in range(0, cols, 8):
+            block = (slice(top, top + 8), slice(left, left + 8))
+            order[block] = rng.permutation(order[block].ravel()).reshape(order[block].shape)
+    turned = rng.random(order.size) < 0.5
+
+    return replace(
+        hunt,
+        light=_move_tiles(hunt.light, order, turned),
+        known=_move_tiles(hunt.known, order, turned),
+    )
+
+
+def _move_tiles(image: FloatImage, order: IndexArray, turned: NDArray[np.bool_]) -> FloatImage:
+    (rows, cols), tile = order.shape, TILE_PX
+    cut = image[: rows * tile, : cols * tile]
+    tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)
+    tiles = tiles[order.ravel()]
+    tiles[turned] = tiles[turned][:, ::-1, ::-1]
+    whole = tiles.reshape(rows, cols, tile, tile).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(whole.reshape(rows * tile, cols * tile))

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from detectors.psf import USUAL, measure_width
 from detectors.scale_space import blur_image, compute_blurred_noise, find_local_maxima
-from detectors.star_trails import (
+from detectors.star_peaks import (
     MIN_TRAILS,
     measure_spot_moments,
     select_parallel_spots,
@@ -20,32 +20,14 @@ from detectors.streak_line import Path, fit_line
 from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
 
 # Part of a path beside pixels too sharp for light that makes it a particle's track
-TRACK_SHARE, TRACK_PX = 0.35, 1.5
+TRACK_SHARE = 0.35
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-MIN_PIXELS = 6
 LONGEST_PX = 80.0
-MIN_SPREAD_PX = 15.0  # about a common line: dashes of one streak lie on one
-# Spots end where they sink into the noise: their variance is less than that of all their light
-# (simulated trails of Moffat profiles)
-TRUNCATED = 1.45
 NEIGHBOURS = 5  # the sky turns: trails of one place are alike
-WIDTH_TRAILS, MIN_WIDTHS = 24, 5
-BOW_VARIANCE = 4.0 / 45.0  # across a parabola, of its squared bow
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
-STAR_SNR, WIDTH_SNR = 4.5, 12.0
-MAX_STARS = 20_000
-# From the middle of a star light falls off in all directions; from that of a streak, or its end, it
-# goes on at least in one
-DIRECTIONS = 32
-AWAY_PX = np.linspace(3.5, 9.5, 5)
-GOES_ON = 0.4
-SAME_WAY_DEG = 25.0
-SHARP_SIGMA, FAINT_SHARP_SIGMA, SHARP_SHARE = 6.0, 3.0, 0.42
 RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
-DARK = 0.35  # sigma of a pixel: where a star ends
 BLEED_PX = 2
-MAX_CLIPPED, CLIPPED_LIGHT = 200_000, 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +61,13 @@ class StarTrail:
     def measured_on(self, light: FloatImage, known: FloatImage) -> StarTrail:
         """The same with the width of streaks fitted to the brightest trails."""
         widths = []
-        for x, y, length, angle in self.single[:WIDTH_TRAILS].tolist():
+        for x, y, length, angle in self.single[:24].tolist():
             along = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             path = Path(x1=x - along[0], y1=y - along[1], x2=x + along[0], y2=y + along[1])
             line = fit_line(light, known, path, SIGMA_PX, BRIGHT_SNR)
             if line is not None:
                 widths.append(line.sigma_px)
-        if len(widths) < MIN_WIDTHS:
+        if len(widths) < 5:
             return self
         return replace(self, sigma_px=float(np.median(widths)))
 
@@ -128,7 +110,8 @@ def find_common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> 
         return None
     common += float(np.median(off[trails]))
     beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
-    if np.median(np.abs(beside - np.median(beside))) < MIN_SPREAD_PX:
+    # Dashes of one streak lie on one line
+    if np.median(np.abs(beside - np.median(beside))) < 15.0:
         return None
     lengths = np.sqrt(12.0 * (long**2 - short**2))
     length = float(np.median(lengths[trails]))
@@ -136,11 +119,12 @@ def find_common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> 
         return None
     # Angles are of half a turn: to its other side a bow has the other sign
     bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
-    across = max(float(np.median(short[trails])) ** 2 - blur_px**2 - BOW_VARIANCE * bow**2, 0.0)
+    # The variance across a parabola is 4 / 45 of its squared bow
+    across = max(float(np.median(short[trails])) ** 2 - blur_px**2 - 4.0 / 45.0 * bow**2, 0.0)
     return StarTrail(
         length_px=length,
         angle_rad=common,
-        sigma_px=float(np.sqrt(max(TRUNCATED * across, 0.72))),  # the blur has widened them
+        sigma_px=float(np.sqrt(max(1.45 * across, 0.72))),  # the blur has widened them
         bow_px=abs(bow),
         single=np.column_stack([x, y, lengths, angle])[trails],
     )
@@ -158,7 +142,7 @@ def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] |
     brightest = np.zeros(count, np.float32)
     np.maximum.at(brightest, label, strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= MIN_PIXELS)
+    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= 6)
     good &= sides < 1.5 * LONGEST_PX
     good[0] = False
     if not good.any():
@@ -206,10 +190,10 @@ def find_sharp_pixels(residual: FloatImage) -> BoolImage:
     of one pixel's width a quarter to a third. Fainter ones count beside clear ones.
     """
     ring = cv2.blur(residual, (3, 3), borderType=cv2.BORDER_REFLECT_101) * 9.0 - residual
-    narrow = ring < 8.0 * SHARP_SHARE * residual
-    clear = (narrow & (residual > SHARP_SIGMA)).astype(np.uint8)
+    narrow = ring < 8.0 * 0.42 * residual
+    clear = (narrow & (residual > 6.0)).astype(np.uint8)
     near = cv2.dilate(clear, np.ones((5, 5), np.uint8)) > 0
-    return np.asarray(narrow & near & (residual > FAINT_SHARP_SIGMA))
+    return np.asarray(narrow & near & (residual > 3.0))
 
 
 def measure_sharp_share(path: Path, sharp: BoolImage) -> float:
@@ -217,7 +201,7 @@ def measure_sharp_share(path: Path, sharp: BoolImage) -> float:
     u = np.arange(0.0, path.length_px + 1.0)
     beside = np.zeros(u.size, bool)
     h, w = sharp.shape
-    for off in (-TRACK_PX, -0.5 * TRACK_PX, 0.0, 0.5 * TRACK_PX, TRACK_PX):
+    for off in (-1.5, -0.75, 0.0, 0.75, 1.5):
         x, y = path.at(u, off)
         row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
         inside = (row >= 0) & (row < h) & (col >= 0) & (col < w)
@@ -225,17 +209,13 @@ def measure_sharp_share(path: Path, sharp: BoolImage) -> float:
     return float(beside.mean())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stars:
-    """The stars of a frame, as far as streaks need them."""
+def find_stars(
+    residual: FloatImage, hidden: BoolImage, trail: StarTrail | None
+) -> tuple[BoolImage, float, bool]:
+    """Find the pixels with the light of stars, and their width.
 
-    mask: BoolImage  # (h, w): pixels with their light
-    sigma_px: float  # width of a star, one sigma of a Gaussian; a usual one where few tell
-    told: bool  # whether enough stars told it
-
-
-def find_stars(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None) -> Stars:
-    """Find the stars, and their width.
+    The width is one sigma of a Gaussian; it is followed by whether enough stars told it, or else it
+    is a usual one.
 
     `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
     nothing.
@@ -243,32 +223,33 @@ def find_stars(residual: FloatImage, hidden: BoolImage, trail: StarTrail | None)
     blurred = blur_image(residual, SIGMA_PX)
     unit = compute_blurred_noise(SIGMA_PX)
     seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
-    row, col = find_local_maxima(seen, STAR_SNR * unit_seen)
-    order = np.argsort(-seen[row, col], kind="stable")[:MAX_STARS]
+    row, col = find_local_maxima(seen, 4.5 * unit_seen)
+    order = np.argsort(-seen[row, col], kind="stable")[:20_000]
     row, col = row[order], col[order]
-    # Peaks whose light goes on in some direction more than in most
-    angle = np.arange(DIRECTIONS) * (2.0 * np.pi / DIRECTIONS)
-    reach = np.tile(AWAY_PX, (DIRECTIONS, 1))
+    # Peaks whose light goes on in some direction more than in most: from the middle of a star it
+    # falls off in all directions; from that of a streak, or its end, it goes on at least in one
+    angle = np.arange(32) * (2.0 * np.pi / 32)
+    reach = np.tile(np.linspace(3.5, 9.5, 5), (32, 1))
     if trail is not None:
         away = np.abs((angle - trail.angle_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-        reach[away < np.radians(SAME_WAY_DEG)] += 0.5 * trail.length_px
+        reach[away < np.radians(25.0)] += 0.5 * trail.length_px
     at_row = row[:, None, None] + reach * np.sin(angle)[:, None]
     at_col = col[:, None, None] + reach * np.cos(angle)[:, None]
     light = map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest")
     second = np.sort(light, axis=-1)[..., 1]  # the darkest may be noise or a gap
     usual = np.median(second, axis=1)
-    star = ~np.asarray(second.max(axis=1) - usual > GOES_ON * (seen[row, col] - usual))
+    star = ~np.asarray(second.max(axis=1) - usual > 0.4 * (seen[row, col] - usual))
     row, col = row[star], col[star]
     radius = _measure_radii(blurred, row, col, trail)
     if trail is None:
-        bright = blurred[row, col] > WIDTH_SNR * unit
+        bright = blurred[row, col] > 12.0 * unit
         noise = np.ones(np.count_nonzero(bright))
         psf = measure_width(residual, ~hidden, row[bright], col[bright], noise) or USUAL
         sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
         sigma, told = trail.sigma_px, True
     mask = _paint_discs(residual.shape, row, col, radius, trail)
-    return Stars(mask=mask, sigma_px=float(sigma), told=told)
+    return mask, float(sigma), told
 
 
 def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
@@ -282,11 +263,11 @@ def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
     _, labels = cv2.connectedComponents(clipped.astype(np.uint8))
     depth = cv2.distanceTransform(clipped.astype(np.uint8), cv2.DIST_L2, 3)
     row, col = np.nonzero(clipped)
-    order = np.argsort(-depth[row, col], kind="stable")[:MAX_CLIPPED]
+    order = np.argsort(-depth[row, col], kind="stable")[:200_000]
     row, col = row[order], col[order]
     first = np.unique(labels[row, col], return_index=True)[1]
     row, col = row[first], col[first]
-    light = blur_image(np.clip(residual, -CLIPPED_LIGHT, CLIPPED_LIGHT), SIGMA_PX)
+    light = blur_image(np.clip(residual, -50.0, 50.0), SIGMA_PX)
     return _paint_discs(residual.shape, row, col, _measure_radii(light, row, col, None), None)
 
 
@@ -307,7 +288,7 @@ def _measure_radii(
     at_row = row[:, None, None] + along * sin + across * cos
     at_col = col[:, None, None] + along * cos - across * sin
     light = np.median(map_coordinates(blurred, [at_row, at_col], order=1, mode="nearest"), axis=-1)
-    dark = light < DARK
+    dark = light < 0.35  # a star ends where the light is below this, in sigma of a pixel
     first = np.where(dark.any(axis=1), dark.argmax(axis=1), len(RADII_PX) - 1)
     return np.asarray(RADII_PX[first] + 0.5)
 

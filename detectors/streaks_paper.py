@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.psf import FWHM_PER_SIGMA
-from detectors.stamps import cut_stamps, find_nearest_pixels
+from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels
 from detectors.stars_sift import find_keypoints
 from detectors.streak_bright import rough_lines
 from detectors.streak_describe import describe_lines, join_line
 from detectors.streak_frame import StreakFrame
 from detectors.streak_line import Line, Path, fit_line
-from detectors.streak_null import log10_false_alarm
-from detectors.streak_search import Hunt, prepare_hunt
+from detectors.streak_search import Hunt, log10_false_alarm, prepare_hunt
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # Which pixels belong to the streak, of their features, shape (..., d)
@@ -29,32 +27,6 @@ Minimum = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 # Grey levels reach from -8 to 56 sigma: 64 sigma are 256 levels of 8 bits
 DARKEST_SIGMA, BRIGHTEST_SIGMA = -8.0, 56.0
-MIN_PIXELS = 100  # of fewer no clusters are made
-
-
-@dataclass(frozen=True, kw_only=True)
-class PaperParams:
-    """Parameters of the steps: marked P, the paper's; it leaves the others open."""
-
-    max_iterations: int = 100  # P: of the diffusion
-    # Slopes so many times that of the noise are edges, which diffusion spares
-    edge_noises: float = 4.0
-    step: float = 1.0 / 7.0  # of time, stable for eight neighbours (Gerig et al. 1992)
-    min_ssim_gain: float = 2e-4  # an iteration; less is the plateau, of which the beginning is used
-    # P, as far as its table can be read: SIFT's layers an octave, blur, and ratio of curvatures
-    sift_layers: int = 4
-    sift_sigma: float = 1.55
-    sift_edge_ratio: float = 10.0
-    sift_contrast: float = 0.04
-    max_star_radius_px: float = 24.0
-    # Half of the pixels that clusters are found in are brighter than this in either feature
-    bright_sigma: float = 4.0
-    sampled_pixels: int = 10_000  # pixels that clusters are found in
-    # A streak's least SNR along the line, length, and range of widths: narrower lines are cosmic
-    # rays and columns that bleed, wider ones clouds
-    min_snr: float = 9.0
-    min_length_px: float = 28.0
-    width_px: tuple[float, float] = (1.7, 8.0)
 
 
 def diffuse_once(image: FloatImage, edge: float, step: float) -> FloatImage:
@@ -88,13 +60,14 @@ def compute_noise_slope(noise: float) -> float:
     return noise / (2.0 * np.pi**0.5)
 
 
-def choose_iterations(grey: FloatImage, params: PaperParams, rng: np.random.Generator) -> int:
+def choose_iterations(grey: FloatImage, rng: np.random.Generator) -> int:
     """The number of iterations with the largest SSIM against an independent view of the scene.
 
     Against the noisy image itself SSIM is largest without any diffusion. So noise n of the
     image's own sigma is added and taken away: I + 0.7 n and I - n / 0.7 show one scene with
     independent noise (where that is normal). The first is diffused and compared with the second,
-    as long as SSIM grows. Looked at is the brightest window of 384 px.
+    as long as SSIM grows; at most 100 times, the paper's number. Looked at is the brightest window
+    of 384 px.
 
     References
     ----------
@@ -112,9 +85,10 @@ def choose_iterations(grey: FloatImage, params: PaperParams, rng: np.random.Gene
     part = max(windows, key=lambda some: float(np.maximum(some, 0.0).sum()))
     added = rng.standard_normal(part.shape, np.float32)
     view, reference = part + np.float32(0.7) * added, part - np.float32(1.0 / 0.7) * added
-    edge = params.edge_noises * compute_noise_slope((1.0 + 0.7**2) ** 0.5)
+    # Slopes four times that of the noise are edges, which diffusion spares
+    edge = 4.0 * compute_noise_slope((1.0 + 0.7**2) ** 0.5)
     before = -1.0
-    for iteration in range(params.max_iterations + 1):
+    for iteration in range(101):
         now = structural_similarity(
             view,
             reference,
@@ -122,13 +96,15 @@ def choose_iterations(grey: FloatImage, params: PaperParams, rng: np.random.Gene
             gaussian_weights=True,
             use_sample_covariance=False,
         )
-        if now < before + params.min_ssim_gain:
+        # A smaller gain is the plateau, of which the beginning is used
+        if now < before + 2e-4:
             return iteration - 1
-        view, before = diffuse_once(view, edge, params.step), float(now)
-    return params.max_iterations
+        # A step of time that is stable for eight neighbours (Gerig et al. 1992)
+        view, before = diffuse_once(view, edge, 1.0 / 7.0), float(now)
+    return 100
 
 
-def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
+def mask_stars(grey: FloatImage) -> BoolImage:
     """Pixels of stars: discs about SIFT's key-points that grow until the ring outside is dark.
 
     A ring's level is its median: a streak that crosses it does not light it. Key-points around
@@ -140,12 +116,13 @@ def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
     levels = np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
     x, y, _ = find_keypoints(
         levels,
-        layers=params.sift_layers,
-        contrast=params.sift_contrast,
-        edge_ratio=params.sift_edge_ratio,
-        sigma=params.sift_sigma,
+        # The paper's layers, ratio of curvatures and blur, as far as its table can be read
+        layers=4,
+        contrast=0.04,
+        edge_ratio=10.0,
+        sigma=1.55,
     )[:, :3000]
-    half = int(params.max_star_radius_px) + 1
+    half = 25  # of 24 px are the largest stars
     stamps = cut_stamps(grey, *find_nearest_pixels(grey.shape, x, y), half)
     offsets = np.arange(-half, half + 1)
     distance = np.hypot(offsets[:, None], offsets)
@@ -164,7 +141,7 @@ def mask_stars(grey: FloatImage, params: PaperParams) -> BoolImage:
     for at_x, at_y, stamp in zip(x[is_star], y[is_star], stamps[is_star], strict=True):
         reach = next((r for r, one in enumerate(rings) if np.median(stamp[one]) < dark), half)
         if reach > 0:
-            radius = np.clip(reach - 0.5, 1.5, params.max_star_radius_px) + 1.0
+            radius = np.clip(reach - 0.5, 1.5, 24.0) + 1.0
             centre = (round(16.0 * float(at_x)), round(16.0 * float(at_y)))
             cv2.circle(covered, centre, round(16.0 * float(radius)), 1, cv2.FILLED, shift=4)
     return np.asarray(covered > 0)
@@ -375,7 +352,6 @@ class Paper:
     """The pipeline with one of the clusterings; ``docs/methods/streaks-paper.md`` has the steps."""
 
     name: str  # one of `CLUSTERINGS`
-    params: PaperParams = field(default_factory=PaperParams)
     seed: int = 0  # of everything that is drawn at random
 
     def detect(
@@ -388,29 +364,30 @@ class Paper:
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
-        params, rng = self.params, np.random.default_rng(self.seed)
+        rng = np.random.default_rng(self.seed)
         # Clipped areas wider than 25 px are no streak, nor is their rim: the Moon, dawn, a lamp
         wide = cv2.erode(frame.clipped.astype(np.uint8), np.ones((25, 25), np.uint8))
         ignored = frame.ignored | (cv2.dilate(wide, np.ones((49, 49), np.uint8)) > 0)
         grey = np.clip(frame.residual, DARKEST_SIGMA, BRIGHTEST_SIGMA)
         grey[ignored] = 0.0
-        for _ in range(choose_iterations(grey, params, rng)):
-            grey = diffuse_once(grey, params.edge_noises * compute_noise_slope(1.0), params.step)
+        for _ in range(choose_iterations(grey, rng)):
+            grey = diffuse_once(grey, 4.0 * compute_noise_slope(1.0), 1.0 / 7.0)
         # The image less its running median over 41 px, so that clouds do not count as light
         levels = np.clip(np.rint((grey - np.float32(DARKEST_SIGMA)) * 8.0), 0, 255).astype(np.uint8)
         median = cv2.blur(cv2.medianBlur(levels, 41).astype(np.float32), (20, 20))
         grey = np.asarray(grey - (median / np.float32(8.0) + np.float32(DARKEST_SIGMA)))
         grey[ignored] = 0.0
-        usable = ~(ignored | mask_stars(grey, params))
-        if np.count_nonzero(usable) < MIN_PIXELS:
+        usable = ~(ignored | mask_stars(grey))
+        # Of fewer no clusters are made
+        if np.count_nonzero(usable) < 100:
             return StreakDetections.empty()
         features = measure_pixel_features(grey, usable)
         # Half of the sample are bright pixels: streaks are a thousandth of the pixels, and the best
         # two clusters of all would cut the noise in halves
         every = features[usable]
-        count = min(params.sampled_pixels, len(every))
+        count = min(10_000, len(every))
         chosen = rng.integers(0, len(every), count)
-        bright = np.flatnonzero(every.max(axis=1) >= params.bright_sigma)
+        bright = np.flatnonzero(every.max(axis=1) >= 4.0)
         if bright.size:
             chosen[: count // 2] = bright[rng.integers(0, bright.size, count // 2)]
         sample = np.asarray(every[chosen], float)
@@ -422,16 +399,16 @@ class Paper:
         # Of a bright streak most of the cluster is its halo
         cores = [find_cores(streak, grey, quantile) for quantile in (0.75, 0.95)]
         for rough, sigma in (found for core in cores for found in rough_lines(core, 0.25)):
-            line = fit_segment(hunt, rough, sigma, params.min_snr)
+            line = fit_segment(hunt, rough, sigma, min_snr=9.0)
             if line is not None and join_line(hunt, lines, line) is None:
                 lines.append(line)
-        low, high = params.width_px
+        # Narrower lines are cosmic rays and columns that bleed, wider ones clouds
         lines = [
             one
             for one in lines
-            if one.snr >= params.min_snr
-            and one.path.length_px >= params.min_length_px
-            and low <= FWHM_PER_SIGMA * one.sigma_px <= high
+            if one.snr >= 9.0
+            and one.path.length_px >= 28.0
+            and 1.7 <= FWHM_PER_SIGMA * one.sigma_px <= 8.0
         ]
         snr = np.array([one.snr for one in lines])
         return describe_lines(frame, lines, log10_false_alarm(snr, grey.size))

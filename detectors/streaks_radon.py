@@ -9,10 +9,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.psf import find_nearest_pixels
 from detectors.scale_space import blur_image, compute_blurred_noise
-from detectors.stamps import find_nearest_pixels
-from detectors.streak_bright import BrightLines, bright_lines, measure_in_own_light
-from detectors.streak_describe import are_in_trains, describe_lines, is_piece, join_line
+from detectors.streak_bright import find_bright_lines, measure_in_own_light
+from detectors.streak_describe import (
+    are_in_trains,
+    describe_lines,
+    find_alike,
+    is_piece,
+    join_line,
+)
 from detectors.streak_frame import (
     FLAT_SIGMA_PX,
     StreakFrame,
@@ -20,23 +26,21 @@ from detectors.streak_frame import (
     flatten_residual,
 )
 from detectors.streak_line import WIDEST_PX, Line, Path, fit_line, strip_along
-from detectors.streak_null import (
-    CLEAR_SNR,
-    LOG10_WHITE_LINES,
-    TILE_PX,
-    Chance,
-    log10_false_alarm,
-    shuffle_tiles,
-    snr_for,
-    with_structure,
-)
 from detectors.streak_search import (
     BINS,
+    CLEAR_SNR,
+    LOG10_WHITE_LINES,
     MIN_SIDE_PX,
+    TILE_PX,
+    Chance,
     Hunt,
+    log10_false_alarm,
     mask_streak_band,
     prepare_hunt,
     select_still_there,
+    shuffle_tiles,
+    snr_for,
+    with_structure,
 )
 from detectors.streak_stars import (
     BLEED_PX,
@@ -50,17 +54,11 @@ from detectors.streak_stars import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
-# A segment of the transform has at least this fraction of the SNR of the fitted streak
-SEGMENT_SHARE = 0.75
-WIDE_RARER = 2.0
-
 # Number of points, and the maximum fraction of a line's squared SNR that they may explain. In a
 # uniform line of 30 px at 10 sigma they explain 0.92 in 1 of 100 cases, and less in longer lines.
 # In a row of blended stars they explain more
-POINTS, MAX_BY_POINTS = 3, 0.92
-TRAIL_DEG, TRAIL_LENGTHS, LONGEST_TRAILS, TRAIL_SLACK_PX = 12.0, 1.8, 2.2, 10.0
+TRAIL_DEG = 12.0
 # Several faint star trails in a row look like one longer trail
-ROW_SNR, ROW_TRAILS, ROW_SLACK_PX = 25.0, 12.0, 100.0
 SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
 # Width relative to a star: cosmic rays are narrower, clouds are wider. Nearby objects (meteors,
 # aircraft) are out of focus, and two lamps side by side are even wider
@@ -105,12 +103,12 @@ class Radon:
         frame = StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
-        bright = bright_lines(frame)
-        sky = find_sky(frame, bright)
+        bright, tracks = find_bright_lines(frame)
+        sky = find_sky(frame, [*bright, *tracks])
         trail = sky.trail
         lines = [
             one
-            for one in bright.streaks
+            for one in bright
             if not (sky.star_sigma_told and is_narrow(one, sky))
             and (trail is None or not is_star_trail(one, trail))
         ]
@@ -118,7 +116,7 @@ class Radon:
         pixels = frame.residual.size
         for size in BINS:
             # Most streaks are found without binning: wider ones need a lower false-alarm rate
-            rare = self.max_log10_false_alarm - (WIDE_RARER if size > 1 else 0.0)
+            rare = self.max_log10_false_alarm - (2.0 if size > 1 else 0.0)
             if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
                 break
             hunt = prepare_hunt(frame.residual, hidden, size)
@@ -161,7 +159,8 @@ class Radon:
         lines: list[Line] = []
         gone: list[Line] = []
         whole, hunt = hunt, hunt.copied()
-        waiting = hunt.candidates(SEGMENT_SHARE * least)
+        # A segment of the transform has at least 0.75 of the SNR of the fitted streak
+        waiting = hunt.candidates(0.75 * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
             ends = [
@@ -194,10 +193,10 @@ class Radon:
         return Chance.of(lines, chains, least, pixels)
 
 
-def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
+def find_sky(frame: StreakFrame, bright: list[Line]) -> Sky:
     """Find stars, cosmic rays and defects, with the bright lines found before masked."""
     taken = np.zeros(frame.ignored.shape, bool)
-    for line in (*bright.streaks, *bright.tracks):
+    for line in bright:
         taken |= mask_streak_band(taken.shape, line)
     lost = frame.clipped & ~find_clipped_streaks(frame.clipped) & ~taken
     hidden = (
@@ -210,13 +209,8 @@ def find_sky(frame: StreakFrame, bright: BrightLines) -> Sky:
     trail = find_common_star_trail(blur_image(flat, SIGMA_PX), unit, SIGMA_PX)
     if trail is not None:
         trail = trail.measured_on(flat, (~hidden).astype(np.float32))
-    stars = find_stars(flat, hidden, trail)
-    return Sky(
-        hidden=hidden | stars.mask,
-        trail=trail,
-        star_sigma_px=stars.sigma_px,
-        star_sigma_told=stars.told,
-    )
+    stars, sigma_px, told = find_stars(flat, hidden, trail)
+    return Sky(hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_told=told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,12 +269,14 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     points = np.exp(-0.5 * ((u - places[:, None]) / star_sigma_px) ** 2)
     power = np.maximum(np.square(points) @ weight, 0.05)
     explained = 0.0
-    for _ in range(POINTS):
+    for _ in range(3):
         light = np.maximum(points @ rest, 0.0) / power
         best = int(np.argmax(light**2 * power))
         explained += float(light[best] ** 2 * power[best])
         rest -= light[best] * points[best] * weight
-    if explained / max(even, 1e-6) > MAX_BY_POINTS:
+    # In a uniform line of 30 px at 10 sigma three points explain 0.92 in 1 of 100 cases, and less
+    # in longer lines. In a row of blended stars they explain more
+    if explained / max(even, 1e-6) > 0.92:
         return Rejection.STAR_CHAIN
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
     texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
@@ -353,9 +349,10 @@ def is_star_trail(line: Line, trail: StarTrail) -> bool:
     middle = line.path.at(np.array([0.5 * line.path.length_px]), 0.0)
     trail_px, trail_rad = trail.near(float(middle[0][0]), float(middle[1][0]))
     away = abs((angle - trail_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
-    longest = LONGEST_TRAILS * trail_px + TRAIL_SLACK_PX
-    if line.snr < ROW_SNR:
-        longest = ROW_TRAILS * trail_px + ROW_SLACK_PX
+    longest = 2.2 * trail_px + 10.0
+    # Several faint star trails in a row look like one longer trail
+    if line.snr < 25.0:
+        longest = 12.0 * trail_px + 100.0
     # Short lines have uncertain directions, and parts of a bent trail differ in direction from it
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
     unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px) + trail.turned_rad
@@ -396,25 +393,12 @@ def are_star_trails(lines: list[Line]) -> list[bool]:
 
     The direction may vary over the frame, as around a celestial pole.
     """
+    paths = [line.path for line in lines]
     marks = []
-    for line in lines:
-        path = line.path
-        cos, sin = path.along
-        alike = 0
-        for other in lines:
-            far = other.path
-            turn = abs(cos * far.along[1] - sin * far.along[0])
-            size = far.length_px / max(path.length_px, 1e-9)
-            dx = 0.5 * (far.x1 + far.x2 - path.x1 - path.x2)
-            dy = 0.5 * (far.y1 + far.y2 - path.y1 - path.y2)
-            alike += bool(
-                other is not line
-                and turn < np.sin(np.radians(TRAIL_DEG))
-                and 1.0 / TRAIL_LENGTHS < size < TRAIL_LENGTHS
-                and float(np.hypot(dx, dy)) < TRAIL_REACH_PX
-                and abs(cos * dy - sin * dx) > SIDE_BY_SIDE_PX
-            )
-        marks.append(alike >= MIN_ALIKE and path.length_px < LONGEST_TRAIL_PX)
+    for path in paths:
+        alike = find_alike(path, paths, TRAIL_DEG, 1.8)
+        beside = sum(away < TRAIL_REACH_PX and off > SIDE_BY_SIDE_PX for away, off in alike)
+        marks.append(beside >= MIN_ALIKE and path.length_px < LONGEST_TRAIL_PX)
     return marks
 
 

@@ -1,14 +1,29 @@
-"""Detection tables, the `Detector` protocol, and type aliases for arrays."""
+"""Detection tables, the `Detector` protocol, the registry of detectors, and aliases of arrays."""
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import IntFlag
-from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
+from functools import cache
+from typing import (
+    Any,
+    ClassVar,
+    Generic,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
+
+import detectors
 
 # The aliases carry no shape: a `FloatArray` may be a column, a matrix or an image. Docstrings and
 # field comments give the shapes
@@ -23,21 +38,38 @@ IndexArray = NDArray[np.intp]
 class Columns:
     """A table: arrays with the same length N along their first axis, one row per object."""
 
-    def select(self, index: IndexArray | BoolArray) -> Self:
-        """Select rows by index or boolean mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+    of_image: ClassVar[tuple[str, ...]] = ()  # fields of the whole image; None if unknown
+
+    def __len__(self) -> int:
+        return len(getattr(self, fields(self)[0].name))
+
+    def select(self, index: IndexArray | BoolArray | slice) -> Self:
+        """Select rows by index, boolean mask or slice."""
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self)(
+            **{name: c if name in self.of_image else c[index] for name, c in columns.items()}
+        )
 
     @classmethod
-    def none(cls) -> Self:
-        """Make a table without rows; matrix columns have shape (0, 2, 2)."""
-        shapes = dict.fromkeys(("covariance", "moments"), (0, 2, 2))
-        return cls(**{f.name: np.zeros(shapes.get(f.name, (0,))) for f in fields(cls)})
+    def empty(cls) -> Self:
+        """Make a table without rows."""
+        columns: dict[str, Any] = {f.name: np.zeros(0) for f in fields(cls)}
+        for name in columns.keys() & {"covariance", "covariance_px2", "moments"}:
+            columns[name] = np.zeros((0, 2, 2))
+        if "flags" in columns:
+            columns["flags"] = np.zeros(0, np.uint8)
+        return cls(**columns | dict.fromkeys(cls.of_image))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Concatenate the rows of all parts."""
-        names = [f.name for f in fields(cls)]
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+        """Concatenate the rows of all parts, which are of one image."""
+        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        return cls(
+            **{
+                name: some[0] if name in cls.of_image else np.concatenate(some)
+                for name, some in columns.items()
+            }
+        )
 
 
 class PointFlag(IntFlag):
@@ -59,43 +91,11 @@ class StreakFlag(IntFlag):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detections:
+class Detections(Columns):
     """Detections in one image: columns of length N, and values that hold for the whole image."""
 
     flags: NDArray[np.uint8]  # bits of the class's `flag_type`
     flag_type: ClassVar[type[IntFlag]]
-    of_image: ClassVar[tuple[str, ...]] = ()  # fields of the whole image; None if unknown
-
-    def __len__(self) -> int:
-        return int(self.flags.size)
-
-    @classmethod
-    def empty(cls) -> Self:
-        """Make a table without detections."""
-        columns: dict[str, Any] = {f.name: np.zeros(0) for f in fields(cls)}
-        if "covariance_px2" in columns:
-            columns["covariance_px2"] = np.zeros((0, 2, 2))
-        columns |= {"flags": np.zeros(0, np.uint8), **dict.fromkeys(cls.of_image)}
-        return cls(**columns)
-
-    def select(self, index: IndexArray | BoolArray | slice) -> Self:
-        """Select detections by index, boolean mask or slice."""
-        chosen = np.arange(len(self))[index]
-        columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return type(self)(
-            **{name: c if name in self.of_image else c[chosen] for name, c in columns.items()}
-        )
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Concatenate detections of the same image."""
-        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
-        return cls(
-            **{
-                name: some[0] if name in cls.of_image else np.concatenate(some)
-                for name, some in columns.items()
-            }
-        )
 
     def flag_names(self, index: int) -> tuple[str, ...]:
         """Lower-case names of the flags of one detection, as written to the records."""
@@ -210,3 +210,43 @@ class Detector(Protocol[D_co]):
 LightDetector: TypeAlias = Detector[LightDetections]
 StarDetector: TypeAlias = Detector[StarDetections]
 StreakDetector: TypeAlias = Detector[StreakDetections]
+
+
+D = TypeVar("D", bound=Detections)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[D]):
+    """A kind of object to detect, such as stars."""
+
+    # Its detectors are in modules named ``detectors/NAME.py`` or ``detectors/NAME_*.py``
+    name: str
+
+    def detectors(self) -> dict[str, Detector[D]]:
+        """Load all detectors of this kind, with default parameters, keyed and sorted by name.
+
+        Raises TypeError if two detectors have the same name.
+        """
+        return cast("dict[str, Detector[D]]", _load_detectors(self.name))
+
+
+LIGHTS: Kind[LightDetections] = Kind("lights")
+LIGHTNING: Kind[LightningDetections] = Kind("lightning")
+STARS: Kind[StarDetections] = Kind("stars")
+STREAKS: Kind[StreakDetections] = Kind("streaks")
+
+
+@cache
+def _load_detectors(kind: str) -> dict[str, Detector[Any]]:
+    found: dict[str, Detector[Any]] = {}
+    for info in pkgutil.iter_modules(detectors.__path__):
+        if info.name.partition("_")[0] != kind:
+            continue
+        for detector in importlib.import_module(f"detectors.{info.name}").DETECTORS:
+            if detector.name in found:
+                raise TypeError(
+                    f"two {kind.removesuffix('s')} detectors are named {detector.name!r}: rename "
+                    "one of them"
+                )
+            found[detector.name] = detector
+    return dict(sorted(found.items()))

@@ -15,8 +15,8 @@ from benchmarks.registration.truth import quantile
 from benchmarks.rows import Row
 from benchmarks.trials.attempt import REASON_MARK
 from detectors.types import FloatArray
+from regengine.score.labels import bound_share
 from regengine.score.scenes import score_calibration
-from regengine.score.tables import bound_share
 
 RIGHT_ACCEPTED, RIGHT_REVIEW = "right and accepted", "right but review"
 WRONG_ACCEPTED, WRONG_REVIEW = "wrong and accepted", "wrong, review"

@@ -128,15 +128,11 @@ class Camera(Lens):
         return self.matrix[:, 2]
 
     @property
-    def nadir_ecef(self) -> FloatArray:
-        """Unit vector towards the geodetic nadir in ECEF."""
-        lon, lat, _ = ecef_to_geodetic(self.position_ecef_m)
-        return geodetic_to_ecef(lon, lat, 0.0) - geodetic_to_ecef(lon, lat, 1.0)
-
-    @property
     def off_nadir_deg(self) -> float:
         """Angle between the optical axis and the geodetic nadir direction."""
-        cosine = self.nadir_ecef @ self.boresight_ecef
+        lon, lat, _ = ecef_to_geodetic(self.position_ecef_m)
+        nadir = geodetic_to_ecef(lon, lat, 0.0) - geodetic_to_ecef(lon, lat, 1.0)
+        cosine = nadir @ self.boresight_ecef
         return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
     def pixel_to_ecef(self, x: ArrayLike, y: ArrayLike, height_m: float = 0.0) -> FloatArray:

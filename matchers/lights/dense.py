@@ -25,13 +25,12 @@ from scipy import fft
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import intersect_ellipsoid
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import (
     off_nadir_attitude,
     turn_camera,
     with_attitude,
 )
-from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
 from matchers.lights.photo_light import detail
 
 
@@ -43,29 +42,14 @@ class DenseParameters:
     # Maximum error of the template's corners due to the roll step, about as large as the blur.
     # Steps of 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
     corner_px: float = 2.1
-    # Maximum displacement of the template's corners if the template is in the corner of a tile, as
-    # a share of its half diagonal; determines the tile size
-    displaced_share: float = 0.06
-    # Tiles extend beyond half a step, since boresights of adjacent rings are not aligned
-    tile_overlap: float = 1.2
     max_tile_px: int = 256  # larger tiles at all rolls do not fit into the processor's cache
     max_off_nadir_deg: float = 70.0  # maximum of boresights: the horizon of the ISS
-    peaks_per_view: int = 3  # peaks per tile and roll
-    peak_reach_px: int = 3  # minimum separation of these peaks
-    smooth_px: float = 0.8  # blur of both images, template pixels
     # Scale above which structure is removed from both images, template pixels; chosen on five
     # photographs with known positions
     detail_px: float = 4.0
-    min_light: float = 0.02  # log10(1 + L): tiles with a lower maximum do not contain lights
     # Minimum spread of the map under a template, absolute and relative to the tile's spread
     min_spread: float = 0.01
     min_spread_share: float = 0.1
-    min_ground: float = 0.02  # minimum share of a tile covered by the map
-    min_overlap: float = 0.6  # minimum share of a template on covered ground
-    # Opposite rolls share one window for the map's spread, unless a rotation by 180 degrees changes
-    # more than this share of the mask. With sky or hardware on one side, the shared window would
-    # include areas where the photo is masked
-    max_turned_share: float = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,24 +112,26 @@ def search(
     for tile, attitude in enumerate(attitudes):
         places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
         seen, ground = draw(levels, places, (side, side), LATTICE_PX)
-        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), parameters.smooth_px), np.float32)
-        if float(light.max()) <= parameters.min_light:
+        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)
+        # log10(1 + L): tiles with a lower maximum do not contain lights
+        if float(light.max()) <= 0.02:
             continue
-        if float(ground.mean()) <= parameters.min_ground:
+        if float(ground.mean()) <= 0.02:
             continue
         scores = correlate(
             detail(light, parameters.detail_px), None if whole else ground, templates, parameters
         )
         flat = scores.reshape(len(scores), -1)
-        for _ in range(parameters.peaks_per_view):
+        for _ in range(3):
             best = flat.argmax(axis=1)
             for roll, place in enumerate(best.tolist()):
                 value = float(flat[roll, place])
                 if value > 0.0:
                     i, j = divmod(place, scores.shape[2])
                     found.append((value, tile, roll, i, j))
-                    top, left = (max(0, at - parameters.peak_reach_px) for at in (i, j))
-                    bottom, right = (at + parameters.peak_reach_px + 1 for at in (i, j))
+                    # Peaks are more than 3 px apart
+                    top, left = (max(0, at - 3) for at in (i, j))
+                    bottom, right = (at + 4 for at in (i, j))
                     scores[roll, top:bottom, left:right] = -1.0
     found.sort(reverse=True)
     for value, tile, roll, i, j in found:
@@ -209,8 +195,11 @@ def choose_templates(
     # centre is displaced by a further a t of that distance. In a square grid, the cell corners are
     # farthest from a node
     t = math.tan(0.5 * math.atan(0.5 * diagonal / focal_px))
-    a = 0.5 * (math.sqrt(t * t + 4.0 * p.displaced_share) - t)
-    reach_rad = p.tile_overlap * 2.0 * math.atan(a) * math.sqrt(2.0)
+    # The template's corners are displaced by 0.06 of its half diagonal at most where it is in the
+    # corner of a tile. Tiles extend beyond half a step, by 1.2, since boresights of adjacent rings
+    # are not aligned
+    a = 0.5 * (math.sqrt(t * t + 4.0 * 0.06) - t)
+    reach_rad = 1.2 * 2.0 * math.atan(a) * math.sqrt(2.0)
     side = math.ceil(diagonal) | 1
     reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), p.max_tile_px - side)
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
@@ -230,7 +219,10 @@ def choose_templates(
         images[k, :side, :side] = centred / max(float(np.sqrt((centred**2).sum())), 1e-12)
         windows[k, :side, :side] = inside
     changed = float(np.abs(counted - counted[::-1, ::-1]).sum())
-    if changed <= p.max_turned_share * float(counted.sum()):
+    # Opposite rolls share one window for the map's spread, unless a rotation by 180 degrees changes
+    # more than 2 % of the mask. With sky or hardware on one side, the shared window would include
+    # areas where the photo is masked
+    if changed <= 0.02 * float(counted.sum()):
         windows = windows[: rolls // 2]
     return TurnedTemplates(
         rolls_deg=rolls_deg,
@@ -240,7 +232,7 @@ def choose_templates(
         window_pixels=windows.sum(axis=(1, 2)).astype(np.float32),
         side_px=side,
         fft_px=fft_px,
-        step_deg=math.degrees(4.0 * math.atan(reach_px / (4.0 * focal_px))) / p.tile_overlap,
+        step_deg=math.degrees(4.0 * math.atan(reach_px / (4.0 * focal_px))) / 1.2,
     )
 
 
@@ -300,6 +292,6 @@ def correlate(
     variance = np.maximum(squares - sums**2 / known, least * known)
     photo_variance = np.maximum(photo_squares - photo_sums**2 / known, 1e-3)
     covariance = sweep(lit, templates.image_spectra) - photo_sums * sums / known
-    covered = known >= parameters.min_overlap * pixels[window]
+    covered = known >= 0.6 * pixels[window]
     scores = covariance / np.sqrt(variance * photo_variance)
     return np.where(covered, scores, np.float32(0.0))

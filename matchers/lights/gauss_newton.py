@@ -20,9 +20,8 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import PARAMETERS, PosePrior, step_camera, track_axes
-from matchers.geometry.view import render_known
 from matchers.lights.photo_light import count_around, detail, normalize_contrast
 
 
@@ -128,7 +127,7 @@ def gauss_newton_step(
 ) -> FloatArray | None:
     """Compute one step of all free parameters; None if the images do not constrain them."""
     from matchers.geometry.compiled_view import fill_views
-    from matchers.lights.compiled_gauss_newton import fill_design
+    from matchers.lights.compiled_patches import fill_design
 
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]

@@ -18,15 +18,11 @@ from detectors.types import FloatArray, FloatImage
 from matchers.geometry import projection
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.light_grid import LATTICE_PX, lattice
 from matchers.geometry.pose import with_attitude
-from matchers.geometry.view import LATTICE_PX, lattice
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
 
-# Parameters of the projection of a photo onto its ground plane.
-MAX_HALF_PX = 260
-OUTLINE_POINTS = 17  # samples per side, to find the extent of the ground
-MIN_POINTS = 10  # minimum number of these samples on the ground
 MIN_COSINE = 0.15  # minimum cosine of incidence of ground that is used
 
 
@@ -107,11 +103,11 @@ def ground_plane(
     Only the lens of the camera is used. ``axes`` are those of `level_axes`.
     """
     height, width = image.values.shape
-    count = OUTLINE_POINTS
+    count = 17  # samples per side, to find the extent of the ground
     x, y = np.meshgrid(np.linspace(0, width - 1, count), np.linspace(0, height - 1, count))
     outline = ground_points(camera, axes, altitude_km, x.ravel(), y.ravel())
     shown = outline[incidence_cosine(outline, altitude_km) > MIN_COSINE]
-    if len(shown) < MIN_POINTS:
+    if len(shown) < 10:  # of these samples on the ground
         return None
     middle = shown.mean(axis=0)
     middle /= np.linalg.norm(middle)
@@ -121,7 +117,7 @@ def ground_plane(
     seen = shown @ plane.T
     reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
     half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
-    half_x, half_y = np.minimum(half, MAX_HALF_PX).astype(int)
+    half_x, half_y = np.minimum(half, 260).astype(int)
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     # Rays are traced on a lattice and interpolated between its nodes

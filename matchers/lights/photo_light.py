@@ -13,7 +13,6 @@ from matchers.geometry.camera import Camera
 
 # Share of the image's overall variance added to the local variance in contrast normalisation
 EVEN_FLOOR = 0.1
-KEPT_PX = 256  # resized light images up to this size are cached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +46,7 @@ class LightImage:
         if wanted in self._resized:
             return self._resized[wanted]
         made = self._resize(*wanted)
-        if long_side_px <= KEPT_PX:
+        if long_side_px <= 256:  # larger ones are not cached
             self._resized[wanted] = made
         return made
 

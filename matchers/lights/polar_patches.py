@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from detectors.types import FloatArray, FloatImage, IndexArray
-from matchers.points.asterism_fit import fit_rotations, fit_scales, rescale_tangents
+from matchers.points.asterism_match import fit_rotations, fit_scales, rescale_tangents
 from matchers.points.asterisms import lengths, turns_about_z
 
 ComplexArray = NDArray[np.complex64]
@@ -55,34 +55,16 @@ BATCH = 48  # number of patches compared with the reference at once
 CHUNK = 128  # number of reference points per step, so that correlations fit into the cache
 
 
-# Parameters of patch descriptors, which stored indices depend on, and of their matching.
-BLUR_SHARE = 0.16  # of a ring's radius: about the spacing of its samples
-MIN_BLUR_PX = 0.8
-MIN_WEIGHT = 0.6  # minimum blurred weight of a valid sample
-MIN_SAMPLES = 10  # minimum number of valid samples in a ring
-WHITENING = 0.5  # exponent: halves the log ratio of the coefficients' spreads
-RIDGE = 0.3  # of the median structure; limits the amplification of faint points
 # log10 likelihood ratio of a correlation at the correct point against one at a wrong point to
 # which the photo was rotated. It is linear above min_correlation (fitted to histograms of the
 # training half at 0.65 km), and 0 below it or without a reference point
 MIN_CORRELATION = 0.25
 LOG10_PER_UNIT = 3.0
-# Number of reference points compared by all harmonics per point wanted; they are the best by
-# the low harmonics. The correct camera kept its rank in 147 hypotheses of 69 simulated frames;
-# two lost it with four harmonics and 16. The preselection is used for tables that are larger by
-# min_table_share
-COMPARED_PER_PLACE = 32
-MIN_TABLE_SHARE = 16
 NEAREST = 2  # number of nearest reference points that a patch may match
-TURNS_RAD = (-0.1, 0.0, 0.1)  # angles to try relative to the rotation
 # Maximum distance of matches: pixels, plus a share of the distance from the placed patch;
 # smaller after the fit of the rotation
 ROUGH_REACH = (4.0, 0.1)
 FINE_REACH = (3.0, 0.03)
-MAX_LOG_SCALE = 0.15  # heights of 330 to 430 km, and a focal length within 3 %
-FIT_ROUNDS = 2
-MIN_OWN_SHARE = 0.3  # minimum weight of the placed patch, whose evidence is its rank
-KEPT = 5  # maximum number of placements returned per patch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,7 +147,8 @@ def sample_rings(
     values = np.zeros((len(at_x), len(RINGS_PX), ANGLES), np.float32)
     weights = np.zeros_like(values)
     for ring, radius_px in enumerate(RINGS_PX):
-        sigma_px = max(MIN_BLUR_PX, BLUR_SHARE * radius_px)
+        # A blur of 0.16 of a ring's radius is about the spacing of its samples
+        sigma_px = max(0.8, 0.16 * radius_px)
         covered = blur_to_dark(counted, sigma_px)
         light = blur_to_dark(lit, sigma_px) / np.maximum(covered, 1e-3)
         columns = (at_x[:, None] + wide * radius_px * np.cos(angles)).astype(np.float32)
@@ -174,7 +157,7 @@ def sample_rings(
             part = np.s_[start : start + 30_000]
             values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
             weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
-    return values, (weights > MIN_WEIGHT).astype(np.float32)
+    return values, (weights > 0.6).astype(np.float32)
 
 
 def blur_to_dark(picture: FloatImage, sigma_px: float) -> FloatImage:
@@ -191,7 +174,7 @@ def harmonics(values: FloatImage, weights: FloatImage) -> ComplexArray:
     """
     count = weights.sum(axis=2, keepdims=True)
     mean = (values * weights).sum(axis=2, keepdims=True) / np.maximum(count, 1.0)
-    without = np.where(count >= MIN_SAMPLES, (values - mean) * weights, 0.0)
+    without = np.where(count >= 10, (values - mean) * weights, 0.0)
     return np.fft.rfft(without, axis=2)[..., 1 : HARMONICS + 1].astype(np.complex64)
 
 
@@ -199,10 +182,11 @@ def build_table(found: ComplexArray) -> PatchTable:
     """Make a table from harmonics of many points, shape (n, rings, HARMONICS)."""
     spread = np.sqrt((np.abs(found) ** 2).mean(axis=0)) if len(found) else np.ones(found.shape[1:])
     weights = np.maximum(spread, 1e-9) / max(float(np.median(spread)), 1e-9)
-    weights **= -WHITENING
+    weights **= -0.5  # halves the log ratio of the coefficients' spreads
     weighted = found * weights
     size = np.sqrt((np.abs(weighted) ** 2).sum(axis=(1, 2)))
-    least = RIDGE * float(np.median(size)) if len(found) else 1.0
+    # Limits the amplification of faint points
+    least = 0.3 * float(np.median(size)) if len(found) else 1.0
     weighted /= np.maximum(np.hypot(size, least), 1e-9)[:, None, None]
     parts = np.concatenate([weighted.real, weighted.imag], axis=1).transpose(2, 0, 1)
     return PatchTable(
@@ -311,7 +295,7 @@ def place_patches(
         unscaled = np.ones(len(own))
         odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)[0]
         odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
-        best = np.argsort(-odds, axis=1, kind="stable")[:, :KEPT]
+        best = np.argsort(-odds, axis=1, kind="stable")[:, :5]
         for i in (best + n_places * np.arange(len(which))[:, None]).ravel().tolist():
             found[-1].append(
                 PatchPlacement(
@@ -333,8 +317,11 @@ def find_places(
     harmonics first. The best of these are then compared by all harmonics.
     """
     count, projections = len(table), project(queries)
-    n_compared = COMPARED_PER_PLACE * n_places
-    in_two_passes = count > MIN_TABLE_SHARE * n_compared
+    # Points compared by all harmonics are the best by the low ones, 32 for each wanted: the correct
+    # camera kept its rank in 147 hypotheses of 69 simulated frames; two lost it with four harmonics
+    # and 16. Tables up to 16 times as large are compared whole
+    n_compared = 32 * n_places
+    in_two_passes = count > 16 * n_compared
     back = LOW_BACK if in_two_passes else ALL_BACK
     places = np.zeros((len(queries), n_places), np.intp)
     turns_rad = np.zeros((len(queries), n_places))
@@ -377,13 +364,15 @@ def fit_placements(
     unscaled = np.ones(len(placements))
     odds, near, said = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
     ranks = odds - [one.log10_odds for one in placements]
-    for _ in range(FIT_ROUNDS):
+    for _ in range(2):
         share = np.maximum(said, 0.0)
-        share[which, own] = np.maximum(share.mean(axis=1), MIN_OWN_SHARE)
+        # The placed patch, whose evidence is its rank, has at least this weight
+        share[which, own] = np.maximum(share.mean(axis=1), 0.3)
         placed = rescale_tangents(photo.vectors[own], scales[:, None])
         near[which, own] = reference.tree.query(np.einsum("mij,mj->mi", rotations, placed))[1]
         targets = reference.vectors[near]
-        scales = fit_scales(photo.vectors, targets, share, scales, MAX_LOG_SCALE)
+        # Heights of 330 to 430 km, and a focal length within 3 %
+        scales = fit_scales(photo.vectors, targets, share, scales, 0.15)
         scaled = rescale_tangents(photo.vectors[None], scales[:, None, None])
         rotations = fit_rotations(scaled, targets, share, rotations)
         odds, near, said = weigh(reference, photo, own, rotations, scales, FINE_REACH)
@@ -434,7 +423,7 @@ def weigh(
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(reference.table.coefficients), np.int8, "C"),
         project(photo.queries),
-        np.array(TURNS_RAD),
+        np.array((-0.1, 0.0, 0.1)),
         best,
         first,
     )

@@ -35,12 +35,9 @@ class AsterismParameters:
     # Minimum brightness of neighbours relative to the point. Faint points may be detected in one
     # image only, so they are excluded from asterisms of bright points. 0 includes all points
     brightness_share: float = 0.0
-    # With a minimum brightness, neighbours are selected from this many times as many nearest points
-    candidates_per_neighbour: int = 3
     size_rad: tuple[float, float] = (0.0, 2.0)  # minimum and maximum length (chord)
     shape_tolerance: float = 0.02  # of the third member's position, as a fraction of the length
     log_size_tolerance: float = 0.02  # of the natural logarithm of the length
-    density_neighbours: int = 8  # number of nearest points used to estimate the local density
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +76,7 @@ def group_neighbours(
         return np.zeros((0, 3), np.intp)
     candidates = parameters.neighbours
     if parameters.brightness_share > 0.0:
-        candidates *= parameters.candidates_per_neighbour
+        candidates *= 3
     distance, near = cKDTree(points).query(points, k=min(candidates, n - 1) + 1)
     distance, near = distance[:, 1:], near[:, 1:]
     fits = brightness[near] >= parameters.brightness_share * brightness[:, None]
@@ -189,7 +186,7 @@ class AsterismIndex:
     def density(self) -> FloatArray:
         """Points per steradian around each point, shape (n,)."""
         n = len(self.vectors)
-        k = min(self.parameters.density_neighbours, n - 1)
+        k = min(8, n - 1)
         if k < 1:
             return np.full(n, n / (4.0 * np.pi))
         distance = self.point_tree.query(self.vectors, k=k + 1)[0][:, -1]

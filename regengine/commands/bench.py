@@ -137,7 +137,7 @@ def _score_detectors(
 
     import numpy as np
 
-    from detectors import registry
+    from detectors import types
     from regengine.api import detect_job
     from regengine.errors import FrameError
     from regengine.scene.labels import check_photos_exist
@@ -145,7 +145,7 @@ def _score_detectors(
     from regengine.score.labels import check_labels, read_labels
     from regengine.sky.drawing import draw_comparison, picture_paths
 
-    every = registry.Kind[Any](kind).detectors()
+    every = types.Kind[Any](kind).detectors()
     methods = [looked_at.method] if looked_at.method else list(every)
     jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
     photos = read_labels(labels, kind)

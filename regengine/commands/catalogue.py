@@ -504,11 +504,12 @@ def tasking(
         Good,
         PassLimits,
         find_best_frames,
+        list_city_targets,
         plan_passes,
+        read_listed_targets,
         select_wanted_places,
         write_plan,
     )
-    from regengine.studies.tasking.targets import list_city_targets, read_listed_targets
 
     need("A plan", "pandas")
     if out != STANDARD_OUTPUT:

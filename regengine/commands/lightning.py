@@ -87,17 +87,16 @@ def main(
     from regengine.io.console import print_data, say
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
-    from regengine.studies.lightning.clock import ClockParams
     from regengine.studies.lightning.cross_reference import (
         COLUMNS,
         ENDINGS,
         CrossParams,
         check_packages,
         cross_reference,
+        read_flashes,
         to_cells,
         write_table,
     )
-    from regengine.studies.lightning.flashes import read_flashes
     from regengine.studies.lightning.pulses import join_series, read_glm, read_lis
 
     if flashes is None:
@@ -114,7 +113,7 @@ def main(
         cloud_height_m=1e3 * cloud_height_km,
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,
-        clock=ClockParams(window_s=clock_window),
+        clock_window_s=clock_window,
         seed=seed,
     )
     found = read_flashes(flashes)

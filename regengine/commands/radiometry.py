@@ -46,14 +46,12 @@ def main(
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile import load_profiles
     from regengine.runs.run_inputs import find_run_files
-    from regengine.studies.radiometry.run import RadiometryOptions, measure_chosen
+    from regengine.studies.radiometry.run import measure_chosen
 
     verdicts = common.parse_verdicts(verdict)
     if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
         raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give 0 to 10,000 metres.")
-    options = RadiometryOptions(
-        profiles=load_profiles(lens or ()), map_sigma_m=map_sigma_m, plot=plot, force=force
-    )
+    profiles = load_profiles(lens or ())
     if lights is None:
         made_with = find_run_files(store)
         common.tell_lost(made_with, {"--lights": lights})
@@ -67,7 +65,10 @@ def main(
             chosen,
             light_map,
             out,
-            options,
+            profiles=profiles,
+            map_sigma_m=map_sigma_m,
+            plot=plot,
+            force=force,
             advance=advance,
             said=print_data if as_json else lambda line: None,
         )

@@ -41,8 +41,8 @@ def main(
     from regengine.scene.labels import deal_folds
     from regengine.scene.models import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model
+    from regengine.score.labels import table
     from regengine.score.scenes import confusion_lines
-    from regengine.score.tables import table
 
     configure_logging(quiet=quiet, as_json=log_json)
     if not out.absolute().parent.is_dir():

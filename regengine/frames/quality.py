@@ -28,7 +28,7 @@ from scipy.spatial import cKDTree
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.view import render_known
+from matchers.geometry.light_grid import render_known
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine.errors import FrameError

@@ -12,7 +12,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import (
     ALONG,
     FOCAL,
@@ -23,7 +23,6 @@ from matchers.geometry.pose import (
     ROTATION,
     PosePrior,
 )
-from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import align
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds

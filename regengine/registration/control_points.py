@@ -15,7 +15,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.geometry.pose import pixel_derivatives
-from matchers.lights.patch_fit import Refinement, Refits, state_noise
+from matchers.lights.patches import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
 from regengine.registration.types import Fit
 from regengine.store.result import ControlPoint

@@ -15,20 +15,22 @@ from scipy.special import bdtr
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import diagonal_km
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import FOCAL, PosePrior, mirror_pose
-from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import align
-from matchers.lights.patch_fit import MIN_MATCHES, Refinement, fit_to_patches, refit_without
 from matchers.lights.patches import (
+    MIN_MATCHES,
     PatchMatches,
+    Refinement,
     choose_patches,
     correlate_patches,
     count_cells,
     find_peaks,
+    fit_to_patches,
     group_patches,
     match_patches,
     measure_texture,
+    refit_without,
 )
 from matchers.lights.photo_light import LightImage, detail
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, score_lights

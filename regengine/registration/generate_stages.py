@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
-from detectors.limb_geometry import nadir_vector
+from detectors.limb import nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.points.asterisms import unit

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
-from matchers.geometry import view
+from matchers.geometry import light_grid
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
@@ -239,11 +239,13 @@ def find_visible_region(camera: Camera) -> Region | None:
 def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
     """Map values at each pixel of a camera's image; NaN for the sky and the limb."""
     size = camera.width_px, camera.height_px
-    ground, incidence = see_ground(camera, *np.meshgrid(*map(view.lattice, size)))
+    ground, incidence = see_ground(camera, *np.meshgrid(*map(light_grid.lattice, size)))
     ground[~(incidence <= MAX_MAP_INCIDENCE_DEG)] = np.nan
-    values, _ = view.draw((grid,), ground, size[::-1], view.LATTICE_PX)
+    values, _ = light_grid.draw((grid,), ground, size[::-1], light_grid.LATTICE_PX)
     # Where a corner of its cell is sky, `draw` takes a pixel for sky, too
-    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / view.LATTICE_PX for side in size))
+    x, y = np.meshgrid(
+        *(np.arange(side, dtype=np.float32) / light_grid.LATTICE_PX for side in size)
+    )
     sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
     values[sky > 0.0] = np.nan
     return values

@@ -61,7 +61,7 @@ BRIGHTEST_LIT_QUANTILE, MIN_NOISE = 0.999, 1e-5
 
 # Compiled modules of the search
 COMPILED = (
-    "matchers.lights.compiled_gauss_newton",
+    "matchers.lights.compiled_patches",
     "matchers.lights.compiled_patches",
     "matchers.geometry.compiled_view",
 )

@@ -16,11 +16,12 @@ from itertools import product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from detectors.limb import Limb, mask_sky
-from detectors.limb_geometry import (
+from detectors.limb import (
+    Limb,
     compute_tangent_axes,
     limb_angle_deg,
     make_arc_rays,
+    mask_sky,
     project_directions,
 )
 from detectors.types import FloatArray

@@ -29,9 +29,8 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surface_to_lonlat
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import point_at_nadir, with_attitude
-from matchers.geometry.view import LATTICE_PX, draw, lattice, stereographic_rays
 from matchers.lights import dense
 from matchers.lights.dense import DenseParameters, choose_templates, spread_boresights
 from matchers.lights.level_ground import ground_plane, level_axes, place_camera
@@ -48,8 +47,7 @@ from matchers.lights.polar_patches import (
     sample_rings,
 )
 from matchers.lights.verify import LIGHTS, find_light_peaks
-from matchers.points.asterism_fit import MatchParameters
-from matchers.points.asterism_match import match
+from matchers.points.asterism_match import MatchParameters, match
 from matchers.points.asterisms import AsterismParameters, build_index, frames
 from regengine.maps.index.earth import LightLevel
 from regengine.registration.align import (

@@ -35,9 +35,8 @@ from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.geometry.footprint import Bounds
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
-from matchers.geometry.view import LATTICE_PX, draw, lattice
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint

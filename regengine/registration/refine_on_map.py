@@ -11,12 +11,10 @@ from scipy.special import bdtrc
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import PARAMETERS, PosePrior
-from matchers.geometry.view import render_known
 from matchers.lights.gauss_newton import correlation
-from matchers.lights.patch_fit import fit_to_patches, state_noise
-from matchers.lights.patches import PatchMatches, match_patches
+from matchers.lights.patches import PatchMatches, fit_to_patches, match_patches, state_noise
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import LightPeaks
 from regengine.io.plain import format_count

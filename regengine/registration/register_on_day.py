@@ -24,10 +24,11 @@ from matchers.geometry.pose import (
     K1,
     PARAMETERS,
     UP,
+    PoseFit,
     PosePrior,
+    fit_pose,
     with_attitude,
 )
-from matchers.geometry.pose_fit import PoseFit, fit_pose
 from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
 from regengine.maps.opening import DayMap

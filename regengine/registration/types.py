@@ -21,7 +21,7 @@ from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PosePrior
-from matchers.lights.patch_fit import Refinement, Refits, jackknife
+from matchers.lights.patches import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.maps.reference import NightLights

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.limb_geometry import limb_angle_deg
+from detectors.limb import limb_angle_deg
 from regengine.errors import EphemerisError
 from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records

@@ -11,18 +11,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
-from regengine.score.labels import LabelledPhoto
-from regengine.score.tables import FactTable, add_scores
+from regengine.score.labels import FactTable, LabelledPhoto, add_scores
 from regengine.store.records import plain
 
 # Matching radius: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0
-# The centre of a town is uncertain by a fraction of its size: this share of its half-light radius
-# is added.
-MATCH_RADIUS_FRACTION = 0.25
 
-# The centre of a flash may differ from that of its box: the box is extended by this margin
-MARGIN_SHARE, MARGIN_PX = 0.25, 3.0  # of its shorter side, and pixels
 
 DETECTION_TABLE = FactTable(
     method_width=12,
@@ -116,7 +110,8 @@ def match_positions(
 
 def match_tolerance_px(radius_px: FloatArray) -> FloatArray:
     """Matching tolerance for lights with that half-light radius; NaN: a point."""
-    return MATCH_RADIUS_PX + MATCH_RADIUS_FRACTION * np.nan_to_num(radius_px)
+    # The centre of a town is uncertain by a fraction of its size
+    return MATCH_RADIUS_PX + 0.25 * np.nan_to_num(radius_px)
 
 
 def score_frame(
@@ -156,7 +151,9 @@ def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, Boo
     with each used once. Other detections in the same box are pieces of the flash and not false.
     """
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
-    margin = MARGIN_PX + MARGIN_SHARE * (high - low).min(axis=2, keepdims=True)
+    # The centre of a flash may differ from that of its box: the box is extended by 3 px and a
+    # quarter of its shorter side
+    margin = 3.0 + 0.25 * (high - low).min(axis=2, keepdims=True)
     inside = ((found >= low - margin) & (found <= high + margin)).all(axis=2)
     apart = np.linalg.norm(found - 0.5 * (low + high), axis=2)
     cost = np.where(inside, apart / (1.0 + apart), 2.0 * len(boxes) + 2.0)

@@ -18,20 +18,13 @@ from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError
 from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
-from regengine.score.labels import parse_numbers
-from regengine.score.tables import bound_share, table
+from regengine.score.labels import bound_share, parse_numbers, table
 from regengine.store.result import MIN_HULL, MIN_POINTS
 
-# "Right": every control point within the larger of these of its true position (docs/benchmark.md)
-RIGHT_SHARE = 0.01
-RIGHT_KM = 1.0
-# Permitted shares of wrongly registered photos among the judged ones
-FALSE_SHARES = (0.0, 0.001, 0.01, 0.05)
 ANSWER_COLUMNS = ("photo", "x", "y", "lon", "lat")
 PROBABILITY = "probability"
 PLACED, UNPLACED, NOTHING = "placed", "unplaced", "nothing"
 ALL = "all"
-_DISTORTION = ("k1", "k2", "p1", "p2", "k3")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +66,8 @@ class PhotoScore:
 
 
 def right_within_km(diagonal_km: float) -> float:
-    """Largest error that counts as right for a footprint with this diagonal, km."""
-    return max(RIGHT_KM, RIGHT_SHARE * diagonal_km)
+    """Largest error that counts as right for a footprint with this diagonal (docs/benchmark.md)."""
+    return max(1.0, 0.01 * diagonal_km)
 
 
 def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
@@ -96,7 +89,7 @@ def camera_of(row: Mapping[str, str]) -> Camera:
     def value(key: str) -> float:
         return float(row[key])
 
-    k1, k2, p1, p2, k3 = (float(row.get(name) or 0.0) for name in _DISTORTION)
+    k1, k2, p1, p2, k3 = (float(row.get(name) or 0.0) for name in ("k1", "k2", "p1", "p2", "k3"))
     return Camera(
         width_px=int(row["width_px"]),
         height_px=int(row["height_px"]),
@@ -298,7 +291,7 @@ def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
 
 
 def find_operating_points(
-    scores: Sequence[PhotoScore], shares: Sequence[float] = FALSE_SHARES
+    scores: Sequence[PhotoScore], shares: Sequence[float] = (0.0, 0.001, 0.01, 0.05)
 ) -> list[dict[str, Any]]:
     """The lowest threshold that accepts at most each share of the judged photos wrongly.
 

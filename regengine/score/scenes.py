@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,8 @@ from regengine.io.extras import need
 from regengine.photo.image import read_display_rgb
 from regengine.scene.labels import Samples
 from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
-from regengine.score.tables import table
+from regengine.score.labels import table
 from regengine.store.records import plain
-
-BINS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassScore:
-    """Scores of one class."""
-
-    name: str  # the class
-    # Frames whose main content it is, their groups, and the groups of which less than half of the
-    # frames were classified correctly
-    frames: int
-    groups: int
-    groups_missed: int
-    # Of frames; NaN if undefined
-    precision: float
-    recall: float
-    f1: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,113 +36,113 @@ class CalibrationScore:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodReport:
-    """Scores of one kind of model."""
-
-    name: str  # one of `regengine.scene.training.METHODS`
-    # macro_f1, macro_f1_groups: mean F1 of the scored classes, with equal weight of each photo, and
-    # of each group
-    macro_f1: float
-    macro_f1_groups: float
-    accuracy: float  # share of photos that were classified correctly
-    confusion: IndexArray  # (C, C): true class (rows), predicted class (columns)
-    classes: list[ClassScore]  # of every class
-    # Of the probabilities of all classes, with equal weight of each group. Most are correctly near
-    # 0
-    calibration: CalibrationScore
-    # Of the probability of the predicted class, which is the harder test
-    calibration_said: CalibrationScore
-    unexplained: int  # photos that the gate rejected
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """A photo with a predicted class that it does not show."""
-
-    name: str
-    labels: tuple[str, ...]
-    said: str
-    probability_said: float
-    probability_true: float
-    explained: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class SceneReport:
     """Results of a cross-validation.
 
-    ``scored`` classes count for macro-F1; ``chosen`` is the kind of model that `regengine train`
-    would choose, and ``mistakes`` are that model's, the most confident first.
+    ``scored`` classes count for macro-F1. ``methods`` are figures of each kind of model, by the
+    names of the report's JSON; ``taken`` is the kind that `regengine train` would choose, and
+    ``mistakes`` are that model's, the most confident first. ``calibration``, by the name of the
+    kind: of the probabilities of all classes, with equal weight of each group (most are correctly
+    near 0), and of the probability of the predicted class, which is the harder test.
     """
 
     classes: tuple[str, ...]
     scored: tuple[str, ...]
-    chosen: str
-    methods: list[MethodReport]
-    mistakes: list[Mistake]
+    methods: list[dict[str, Any]]
+    calibration: dict[str, tuple[CalibrationScore, CalibrationScore]]
+    mistakes: list[dict[str, Any]]
 
     @property
-    def chosen_report(self) -> MethodReport:
-        """The report of the chosen kind."""
-        return next(report for report in self.methods if report.name == self.chosen)
+    def chosen(self) -> dict[str, Any]:
+        """The figures of the chosen kind."""
+        return next(report for report in self.methods if report["taken"])
 
 
 def evaluate_scenes(validation: CrossValidation) -> SceneReport:
-    """Score a cross-validation."""
+    """Score a cross-validation: every kind of model, and the mistakes of the best."""
     samples, chosen = validation.samples, choose_method(validation)
+    places, votes = np.arange(len(samples)), samples.weights
+    scored = tuple(samples.classes[i] for i in choose_scored_classes(samples))
+    methods, calibration = [], {}
+    for method in METHODS:
+        p, said = validation.probabilities[method], validation.said(method)
+        of_all = score_calibration(
+            p, samples.targets, np.repeat(votes[:, None], p.shape[1], axis=1)
+        )
+        of_said = score_calibration(p[places, said], samples.targets[places, said], votes)
+        calibration[method] = of_all, of_said
+        methods.append(
+            {
+                "method": method,
+                "taken": method == chosen,
+                "macro_f1": validation.macro_f1(method),
+                "macro_f1_by_groups": validation.macro_f1(method, votes),
+                "accuracy": float(np.mean(samples.primary == said)),
+                "expected_calibration_error": of_all.expected_error,
+                "brier_score": of_all.brier,
+                "expected_calibration_error_of_said": of_said.expected_error,
+                "beyond_the_gate": int(np.sum(~validation.explained)),
+                "labels": list(samples.classes),
+                "scored": list(scored),
+                "confusion": validation.confusion(method).tolist(),
+                "classes": [
+                    score_class(
+                        name, samples.primary == index, said == index, np.array(samples.groups)
+                    )
+                    for index, name in enumerate(samples.classes)
+                ],
+            }
+        )
+    # Photos with a predicted class that they do not show
+    said, mistakes = validation.said(chosen), []
+    for row, p in enumerate(validation.probabilities[chosen]):
+        if not samples.targets[row, said[row]]:
+            mistakes.append(
+                {
+                    "name": samples.names[row],
+                    "labels": samples.labels[row],
+                    "said": samples.classes[said[row]],
+                    "probability_said": float(p[said[row]]),
+                    "probability_true": float(p[samples.primary[row]]),
+                    "explained": bool(validation.explained[row]),
+                }
+            )
+    mistakes.sort(key=lambda one: one["probability_true"] - one["probability_said"])
     return SceneReport(
         classes=samples.classes,
-        scored=tuple(samples.classes[i] for i in choose_scored_classes(samples)),
-        chosen=chosen,
-        methods=[report_method(validation, method) for method in METHODS],
-        mistakes=find_mistakes(validation, chosen),
-    )
-
-
-def report_method(validation: CrossValidation, method: str) -> MethodReport:
-    """Score one kind of model."""
-    samples, p, said = validation.samples, validation.probabilities[method], validation.said(method)
-    places, votes = np.arange(len(samples)), samples.weights
-    return MethodReport(
-        name=method,
-        macro_f1=validation.macro_f1(method),
-        macro_f1_groups=validation.macro_f1(method, votes),
-        accuracy=float(np.mean(samples.primary == said)),
-        confusion=validation.confusion(method),
-        classes=[
-            score_class(name, samples.primary == index, said == index, np.array(samples.groups))
-            for index, name in enumerate(samples.classes)
-        ],
-        calibration=score_calibration(
-            p, samples.targets, np.repeat(votes[:, None], p.shape[1], axis=1)
-        ),
-        calibration_said=score_calibration(p[places, said], samples.targets[places, said], votes),
-        unexplained=int(np.sum(~validation.explained)),
+        scored=scored,
+        methods=methods,
+        calibration=calibration,
+        mistakes=mistakes,
     )
 
 
 def score_class(
     name: str, shown: NDArray[np.bool_], said: NDArray[np.bool_], groups: NDArray[np.str_]
-) -> ClassScore:
-    """Precision, recall and F1 of a class from its true and predicted frames, (N,)."""
+) -> dict[str, Any]:
+    """Precision, recall and F1 of a class from its true and predicted frames, (N,).
+
+    ``frames`` are those whose main content it is, ``groups`` theirs, and ``groups_missed`` those of
+    which less than half of the frames were classified correctly. NaN if undefined.
+    """
     right, total = int((shown & said).sum()), int(shown.sum() + said.sum())
     told = [said[shown & (groups == group)].mean() for group in np.unique(groups[shown])]
-    return ClassScore(
-        name=name,
-        frames=int(shown.sum()),
-        groups=len(told),
-        groups_missed=sum(bool(share < 0.5) for share in told),
-        precision=right / int(said.sum()) if said.any() else float("nan"),
-        recall=right / int(shown.sum()) if shown.any() else float("nan"),
-        f1=2.0 * right / total if total else float("nan"),
-    )
+    return {
+        "name": name,
+        "frames": int(shown.sum()),
+        "groups": len(told),
+        "groups_missed": sum(bool(share < 0.5) for share in told),
+        "precision": right / int(said.sum()) if said.any() else float("nan"),
+        "recall": right / int(shown.sum()) if shown.any() else float("nan"),
+        "f1": 2.0 * right / total if total else float("nan"),
+    }
 
 
 def score_calibration(
     probabilities: FloatArray,
     outcomes: NDArray[np.bool_],
     weights: FloatArray | None = None,
-    bins: int = BINS,
+    bins: int = 10,
 ) -> CalibrationScore:
     """Compare probabilities with outcomes; all of one shape, with equal weights by default."""
     p, happened = probabilities.ravel(), outcomes.ravel().astype(float)
@@ -179,28 +161,7 @@ def score_calibration(
     )
 
 
-def find_mistakes(validation: CrossValidation, method: str) -> list[Mistake]:
-    """Photos with a predicted class that they do not show, the most confident first."""
-    samples, said = validation.samples, validation.said(method)
-    found = []
-    for row, p in enumerate(validation.probabilities[method]):
-        if not samples.targets[row, said[row]]:
-            found.append(
-                Mistake(
-                    name=samples.names[row],
-                    labels=samples.labels[row],
-                    said=samples.classes[said[row]],
-                    probability_said=float(p[said[row]]),
-                    probability_true=float(p[samples.primary[row]]),
-                    explained=bool(validation.explained[row]),
-                )
-            )
-    return sorted(found, key=lambda one: one.probability_true - one.probability_said)
-
-
-THUMBNAIL_PX = 300
 SHEET_COLUMNS = 5
-SHOWN_MISTAKES = 30
 
 
 def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
@@ -218,48 +179,37 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
 
 def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     """The complete report as Markdown, which is also readable on a terminal."""
-    best, is_real = report.chosen_report, ~samples.simulated
+    best, is_real = report.chosen, ~samples.simulated
     n_groups = len({g for g, real in zip(samples.groups, is_real, strict=True) if real})
     n_simulated = int(samples.simulated.sum())
-    of_methods = (
-        "method, macro-F1, by groups, right, ECE, Brier, ECE of the said, beyond the gate, "
+    heads = "method, macro-F1, by groups, right, ECE, Brier, ECE of the said, beyond the gate, "
+    figures = (
+        *("macro_f1", "macro_f1_by_groups", "accuracy", "expected_calibration_error"),
+        *("brier_score", "expected_calibration_error_of_said"),
     )
     methods = [
         [
-            m.name,
-            _f(m.macro_f1),
-            _f(m.macro_f1_groups),
-            _f(m.accuracy),
-            _f(m.calibration.expected_error),
-            _f(m.calibration.brier),
-            _f(m.calibration_said.expected_error),
-            str(m.unexplained),
-            "taken" if m.name == report.chosen else "",
+            m["method"],
+            *(_f(m[name]) for name in figures),
+            str(m["beyond_the_gate"]),
+            "taken" if m["taken"] else "",
         ]
         for m in report.methods
     ]
-    of_classes = "class, photos, groups, missed, precision, recall, F1, "
     classes = [
-        [
-            c.name,
-            str(c.frames),
-            str(c.groups),
-            str(c.groups_missed),
-            _f(c.precision),
-            _f(c.recall),
-            _f(c.f1),
-            "" if c.name in report.scored else "not scored",
-        ]
-        for c in best.classes
+        [c["name"], *(str(c[name]) for name in ("frames", "groups", "groups_missed"))]
+        + [_f(c[name]) for name in ("precision", "recall", "f1")]
+        + ["" if c["name"] in report.scored else "not scored"]
+        for c in best["classes"]
     ]
     mistakes = [
         [
-            f"{Path(m.name).parent.name}/{Path(m.name).name}".lstrip("/"),
-            ";".join(m.labels),
-            m.said,
-            f"{m.probability_said:.2f}",
-            f"{m.probability_true:.2f}",
-            "" if m.explained else "beyond the gate",
+            f"{Path(m['name']).parent.name}/{Path(m['name']).name}".lstrip("/"),
+            ";".join(m["labels"]),
+            m["said"],
+            f"{m['probability_said']:.2f}",
+            f"{m['probability_true']:.2f}",
+            "" if m["explained"] else "beyond the gate",
         ]
         for m in report.mistakes
     ]
@@ -268,39 +218,20 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         + (f", and {n_simulated} simulated frames in training" if n_simulated else "")
         + f"; macro-F1 over {', '.join(report.scored)}.",
         *["", "## Methods", ""],
-        *table(re.split(", ?", of_methods), methods),
-        *["", f"## Confusion of {best.name}", ""],
-        *confusion_lines(report.classes, best.confusion),
-        *["", f"## Classes by {best.name}", ""],
-        *table(of_classes.split(", "), classes),
-        *["", f"## Mistakes of {best.name}", ""],
+        *table(re.split(", ?", heads), methods),
+        *["", f"## Confusion of {best['method']}", ""],
+        *confusion_lines(report.classes, np.array(best["confusion"])),
+        *["", f"## Classes by {best['method']}", ""],
+        *table(["class", "photos", "groups", "missed", "precision", "recall", "F1", ""], classes),
+        *["", f"## Mistakes of {best['method']}", ""],
         *table(["photo", "shows", "said", "P(said)", "P(true)", ""], mistakes),
     ]
 
 
 def report_facts(report: SceneReport) -> list[dict[str, Any]]:
     """The report as JSON objects, each with its table's name; None for unknown values."""
-    facts: list[dict[str, Any]] = []
-    for m in report.methods:
-        facts.append(
-            {
-                "table": "methods",
-                "method": m.name,
-                "taken": m.name == report.chosen,
-                "macro_f1": m.macro_f1,
-                "macro_f1_by_groups": m.macro_f1_groups,
-                "accuracy": m.accuracy,
-                "expected_calibration_error": m.calibration.expected_error,
-                "brier_score": m.calibration.brier,
-                "expected_calibration_error_of_said": m.calibration_said.expected_error,
-                "beyond_the_gate": m.unexplained,
-                "labels": list(report.classes),
-                "scored": list(report.scored),
-                "confusion": m.confusion.tolist(),
-                "classes": [asdict(c) for c in m.classes],
-            }
-        )
-    facts += [{"table": "mistakes", **asdict(one)} for one in report.mistakes]
+    facts = [{"table": "methods", **one} for one in report.methods]
+    facts += [{"table": "mistakes", **one} for one in report.mistakes]
     return [plain(fact, str) for fact in facts]
 
 
@@ -324,21 +255,21 @@ def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     return [_save(figure, folder / f"scenes_{name}.png") for name, figure in pictures.items()]
 
 
-def draw_mistakes(mistakes: Sequence[Mistake], folder: Path) -> Path:
+def draw_mistakes(mistakes: Sequence[dict[str, Any]], folder: Path) -> Path:
     """Draw thumbnails of the worst mistakes, named by the photos' paths; see `draw_report`."""
-    shown = mistakes[:SHOWN_MISTAKES]
+    shown = mistakes[:30]
     rows = max(-(-len(shown) // SHEET_COLUMNS), 1)
     figure, axes = _figure(3.2 * SHEET_COLUMNS, 2.8 * rows, (rows, SHEET_COLUMNS))
     for place in axes.flat:
         place.axis("off")
     for place, mistake in zip(axes.flat, shown, strict=False):
         place.set_title(
-            f"{Path(mistake.name).name[:34]}\n{';'.join(mistake.labels)}, not {mistake.said} "
-            f"({mistake.probability_said:.2f})",
+            f"{Path(mistake['name']).name[:34]}\n{';'.join(mistake['labels'])}, "
+            f"not {mistake['said']} ({mistake['probability_said']:.2f})",
             fontsize=7,
         )
         try:
-            place.imshow(read_display_rgb(Path(mistake.name), THUMBNAIL_PX)[0])
+            place.imshow(read_display_rgb(Path(mistake["name"]), 300)[0])
         except FrameError:
             place.text(0.1, 0.5, "cannot be read", transform=place.transAxes)
     return _save(figure, folder / "scenes_mistakes.png")
@@ -365,9 +296,9 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def _confusion(axes: Any, report: SceneReport) -> None:
-    best = report.chosen_report
-    shown = np.flatnonzero(best.confusion.any(axis=1) | best.confusion.any(axis=0))
-    counts = best.confusion[np.ix_(shown, shown)]
+    confusion = np.array(report.chosen["confusion"])
+    shown = np.flatnonzero(confusion.any(axis=1) | confusion.any(axis=0))
+    counts = confusion[np.ix_(shown, shown)]
     names = [report.classes[i] for i in shown]
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     picture = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
@@ -377,20 +308,21 @@ def _confusion(axes: Any, report: SceneReport) -> None:
             axes.text(column, row, str(count), ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="said", ylabel="shows", title=f"{best.name}, photos of groups left out")
+    axes.set(
+        xlabel="said", ylabel="shows", title=f"{report.chosen['method']}, photos of groups left out"
+    )
     axes.figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
 
 
 def _reliability(axes: Any, report: SceneReport) -> None:
     """Calibration of all probabilities as lines, of the predicted classes as crosses."""
-    for method in report.methods:
-        found, said = method.calibration, method.calibration_said
+    for name, (found, said) in report.calibration.items():
         (line,) = axes.plot(
             found.mean_probability,
             found.frequency,
             marker="o",
-            linewidth=2.5 if method.name == report.chosen else 1.0,
-            label=f"{method.name}: ECE {found.expected_error:.3f}, Brier {found.brier:.3f}; "
+            linewidth=2.5 if name == report.chosen["method"] else 1.0,
+            label=f"{name}: ECE {found.expected_error:.3f}, Brier {found.brier:.3f}; "
             f"ECE of the said {said.expected_error:.3f}",
         )
         axes.plot(said.mean_probability, said.frequency, "x", color=line.get_color())

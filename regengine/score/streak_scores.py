@@ -32,21 +32,14 @@ from detectors.types import (
 from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
-from regengine.score.labels import LabelledPhoto
-from regengine.score.tables import FactTable, add_scores
+from regengine.score.labels import FactTable, LabelledPhoto, add_scores
 from regengine.store.records import plain
 
 LINE_RMS_PX = 3.0
-OVERLAP = 0.5
 # A detection is a fragment of a true streak if this share of its own length lies along one
 PIECE = 0.5
 SAMPLES = 129
 
-REACH_PX = 3.0  # beside a mask, as beside a line
-COVERED = 0.5  # of an object's length
-SMALLEST = 0.1  # of the largest object: smaller specks need not be found
-MASK_LEVEL = 64  # of 255: labels of masks are bright, JPEG artefacts are dark
-WHOLE_PX = 1_000_000  # masks are never reduced
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
@@ -180,10 +173,20 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     truth, found = as_rows(truth), as_rows(found)
     shape = (len(truth), len(found))
     rms, overlap, beside = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape)
-    for i, j in np.argwhere(_may_touch(truth, found)):
+    # Pairs with adjacent bounding boxes: a preselection for thousands of detections
+    reach = LINE_RMS_PX * SAMPLES**0.5
+
+    def box(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        ends = rows[:, :4].reshape(-1, 2, 2)
+        bow = np.abs(rows[:, 4])[:, None]
+        return ends.min(axis=1) - bow - reach, ends.max(axis=1) + bow + reach
+
+    (true_low, true_high), (low, high) = box(truth), box(found)
+    apart = (low[None] > true_high[:, None]) | (high[None] < true_low[:, None])
+    for i, j in np.argwhere(np.asarray(~apart.any(axis=2))):
         rms[i, j], overlap[i, j], beside[i, j] = line_measures(truth[i], found[j])
     fits = np.zeros(shape, bool)
-    fits[(rms <= LINE_RMS_PX) & (overlap >= OVERLAP)] = True
+    fits[(rms <= LINE_RMS_PX) & (overlap >= 0.5)] = True
     # Greater than any sum of valid pairs: an additional pair has priority over nearer ones
     never = 3.0 * (1.0 + min(shape, default=0))
     cost = np.full(shape, never)
@@ -203,20 +206,6 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
         pieces=alone[along],
         false=alone[~along],
     )
-
-
-def _may_touch(truth: FloatArray, found: FloatArray) -> BoolArray:
-    """Pairs with adjacent bounding boxes: a preselection for thousands of detections."""
-    reach = LINE_RMS_PX * SAMPLES**0.5
-
-    def box(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        ends = rows[:, :4].reshape(-1, 2, 2)
-        bow = np.abs(rows[:, 4])[:, None]
-        return ends.min(axis=1) - bow - reach, ends.max(axis=1) + bow + reach
-
-    (true_low, true_high), (low, high) = box(truth), box(found)
-    apart = (low[None] > true_high[:, None]) | (high[None] < true_low[:, None])
-    return np.asarray(~apart.any(axis=2))
 
 
 def score_streaks(
@@ -250,33 +239,20 @@ def score_streaks(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskScore:
-    """Comparison of detections with a mask.
+def score_mask(truth: BoolArray, found: FloatArray) -> tuple[int, int, BoolArray]:
+    """Compare detections with a mask whose objects may be wide, and may touch; see `as_rows`.
 
-    For ``found`` of the ``wanted`` objects, detections cover half of their length; ``outside``,
-    shape (M,), are detections with less than half of their length in the mask.
+    Returns the number of objects, the number of those of which detections cover half of the length,
+    and which detections, (M,), have less than half of their length in the mask.
     """
-
-    wanted: int
-    found: int
-    outside: BoolArray
-
-    @property
-    def false(self) -> int:
-        """Number of detections with less than half of their length in the mask."""
-        return int(self.outside.sum())
-
-
-def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
-    """Compare detections with a mask whose objects may be wide, and may touch; see `as_rows`."""
     rows = as_rows(found)
-    side = 2 * int(REACH_PX) + 1
-    near = cv2.dilate(truth.astype(np.uint8), np.ones((side, side), np.uint8))
+    # 3 px beside a mask, as beside a line
+    near = cv2.dilate(truth.astype(np.uint8), np.ones((7, 7), np.uint8))
     count, drawn, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
     label: NDArray[np.int32] = np.asarray(drawn, np.int32)
     area = stats[1:, cv2.CC_STAT_AREA] if count > 1 else np.zeros(0)
-    wanted = [k + 1 for k in range(count - 1) if area[k] >= SMALLEST * area.max()]
+    # Smaller specks need not be found
+    wanted = [k + 1 for k in range(count - 1) if area[k] >= 0.1 * area.max()]
     covered: dict[int, list[FloatArray]] = {k: [] for k in wanted}
     outside = np.zeros(len(rows), bool)
     for number, row in enumerate(rows):
@@ -293,10 +269,10 @@ def score_mask(truth: BoolArray, found: FloatArray) -> MaskScore:
             covered[k].append(points[hit == k])
     found_count = sum(
         _share(np.argwhere(label == k)[:, ::-1], np.concatenate([np.zeros((0, 2)), *covered[k]]))
-        >= COVERED
+        >= 0.5
         for k in wanted
     )
-    return MaskScore(wanted=len(wanted), found=int(found_count), outside=outside)
+    return len(wanted), int(found_count), outside
 
 
 def _share(object_xy: IndexArray, points: FloatArray) -> float:
@@ -322,26 +298,27 @@ def score_streak_photo(
     """
     if photo.mask is not None:
         header = read_photo_file(photo.path)
-        rgb = read_display_rgb(photo.mask, WHOLE_PX)[0]
+        rgb = read_display_rgb(photo.mask, 1_000_000)[0]  # masks are never reduced
         if rgb.shape[:2] != (header.height_px, header.width_px):
             raise FrameError(
                 f"{photo.mask} has {rgb.shape[1]} x {rgb.shape[0]} pixels and its photo "
                 f"{header.width_px} x {header.height_px}: give a mask of the photo's size"
             )
-        counts = score_mask(np.asarray(rgb.max(axis=2) >= MASK_LEVEL), found)
-        unknown = np.full(counts.wanted, np.nan)
+        # Labels of masks are bright, JPEG artefacts are dark
+        wanted, n_found, outside = score_mask(np.asarray(rgb.max(axis=2) >= 64), found)
+        unknown = np.full(wanted, np.nan)
         score = StreakScore(
             frames=1,
             peak_snr=unknown,
             matched_snr=unknown,
             length_px=unknown,
-            found=np.arange(counts.wanted) < counts.found,
-            end_error_px=np.full((counts.wanted, 2), np.nan),
-            false=np.array([counts.false]),
+            found=np.arange(wanted) < n_found,
+            end_error_px=np.full((wanted, 2), np.nan),
+            false=np.array([outside.sum()]),
             pieces=np.zeros(1, int),
             seconds=np.array([seconds]),
         )
-        return score, counts.outside, np.zeros((0, 4))
+        return score, outside, np.zeros((0, 4))
     truth = np.column_stack([photo.rows[:, :4], np.nan_to_num(photo.rows[:, 4])])
     outside = np.zeros(len(found), bool)
     outside[match_streaks(truth, found).false] = True

@@ -13,16 +13,16 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from detectors import registry
+from detectors import types
 from detectors.constants import LONG_SIDE_PX
 from detectors.lightning import NeighbourFrame
 from detectors.limb import Limb, find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
-from detectors.registry import Kind
 from detectors.types import (
     BoolImage,
     Detections,
     Detector,
+    Kind,
     LightDetections,
     LightningDetections,
     PointDetections,
@@ -397,21 +397,21 @@ def _is_fits(picture: LinearLight) -> bool:
 
 
 LIGHTS: DetectionKind[LightDetections] = DetectionKind(
-    kind=registry.LIGHTS,
+    kind=types.LIGHTS,
     best_method="blobs",  # of `python -m benchmarks detectors lights`
     long_side_px=LONG_SIDE_PX["lights"],
     values=PLACE | {"radius_px": ".3f"} | SIGMAS,
     draw=draw_lights,
 )
 LIGHTNING = LightningKind(
-    kind=registry.LIGHTNING,
+    kind=types.LIGHTNING,
     best_method="excess",
     long_side_px=LONG_SIDE_PX["lightning"],
     values=PLACE | {"fwhm_px": ".3f", "blueness": ".3f"} | SIGMAS | dict.fromkeys(BOX, ".1f"),
     draw=draw_lightning,
 )
 STARS: DetectionKind[StarDetections] = DetectionKind(
-    kind=registry.STARS,
+    kind=types.STARS,
     best_method="matched",  # of `python -m benchmarks detectors stars`
     long_side_px=LONG_SIDE_PX["stars"],
     values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
@@ -420,7 +420,7 @@ STARS: DetectionKind[StarDetections] = DetectionKind(
     whole_mosaic=True,
 )
 STREAKS: DetectionKind[StreakDetections] = DetectionKind(
-    kind=registry.STREAKS,
+    kind=types.STREAKS,
     best_method="radon",  # of `python -m benchmarks detectors streaks`
     long_side_px=LONG_SIDE_PX["streaks"],
     values=ENDS

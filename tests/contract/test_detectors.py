@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detectors.registry import LIGHTS, STARS, STREAKS
+from detectors.types import LIGHTS, STARS, STREAKS
 from tests.conftest import ROOT
 from tests.world.fields import (
     STREAK_LEVEL,

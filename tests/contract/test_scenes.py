@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 
 import regengine as rg
-from detectors.registry import LIGHTS, STARS, STREAKS
+from detectors.types import LIGHTS, STARS, STREAKS
 from tests.world import skies
 from tests.world.fields import (
     STAR_PX,

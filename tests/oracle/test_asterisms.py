@@ -10,8 +10,13 @@ from scipy.spatial.transform import Rotation
 from scipy.stats import norm
 
 from detectors.types import FloatArray
-from matchers.points.asterism_fit import MatchParameters, fit_rotations, rescale_tangents, weigh
-from matchers.points.asterism_match import match
+from matchers.points.asterism_match import (
+    MatchParameters,
+    fit_rotations,
+    match,
+    rescale_tangents,
+    weigh,
+)
 from matchers.points.asterisms import AsterismParameters, Figures, build_index, unit
 
 SEEDS = st.integers(0, 10_000)

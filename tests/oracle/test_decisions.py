@@ -21,7 +21,7 @@ from scipy.stats import binom
 
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import turn_camera
-from matchers.lights.patch_fit import Refits
+from matchers.lights.patches import Refits
 from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
 from regengine.orbit import CameraPosition, position_from_nadir

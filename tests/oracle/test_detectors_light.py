@@ -12,7 +12,6 @@ from detectors.background import (
     estimate_diffuse_background,
     remove_stripes,
 )
-from detectors.blob_measures import fit_blobs
 from detectors.falloff import fit_falloff, measure_aperture_light, measure_sky_boxes
 from detectors.lightning import (
     NeighbourFrame,
@@ -20,6 +19,7 @@ from detectors.lightning import (
     convert_to_light,
     detect_lightning,
 )
+from detectors.lights_blobs import fit_blobs
 from detectors.masks import (
     RIM_SHARE,
     STRONG_SIGMAS,

@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from detectors.limb import find_limb, mask_sky
-from detectors.limb_fit import Strip, find_edges_along
-from detectors.limb_geometry import (
+from detectors.limb import (
     AIRGLOW_TOP_KM,
     EdgeField,
+    Strip,
     compute_pointing,
     count_nadir_votes,
+    find_edges_along,
+    find_limb,
     limb_angle_deg,
     make_arc_rays,
+    mask_sky,
     nadir_vector,
 )
 from detectors.psf import PointSpread
 from detectors.star_fit import fit_stars
-from detectors.star_trails import find_turning_trails
+from detectors.star_peaks import find_turning_trails
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 
 sigmas = st.floats(0.5, 3.0)

@@ -27,8 +27,9 @@ from regengine.orbit import (
 )
 from regengine.studies.tasking.plan import (
     find_passes,
+    list_city_targets,
+    read_listed_targets,
 )
-from regengine.studies.tasking.targets import list_city_targets, read_listed_targets
 from tests.world.elements import Elements
 from tests.world.program import Said, run
 

@@ -12,17 +12,19 @@ from scipy.ndimage import fourier_shift
 
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import make_pyramid
+from matchers.geometry.light_grid import make_pyramid, render_known
 from matchers.geometry.pose import ACROSS, ALONG, FOCAL, K1, ROTATION, UP, PosePrior, step_camera
-from matchers.geometry.view import render_known
-from matchers.lights.patch_fit import FLOOR_PX, Refinement, fit_to_patches, jackknife
 from matchers.lights.patches import (
+    FLOOR_PX,
     MIN_NCC,
     PatchMatches,
+    Refinement,
     choose_patches,
     correlate_patches,
     find_peaks,
+    fit_to_patches,
     group_patches,
+    jackknife,
     locate_peaks,
     match_patches,
     measure_texture,

@@ -12,21 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from detectors.limb_geometry import nadir_vector
+from detectors.limb import nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
+from matchers.geometry.light_grid import (
+    LightGrid,
+    draw,
+    fill_missing,
+    lattice,
+    make_pyramid,
+    render_known,
+)
 from matchers.geometry.pose import (
     FOCAL,
     PARAMETERS,
     ROTATION,
+    PoseOptions,
+    fit_pose,
     move_on_orbit,
     pixel_derivatives,
     step_camera,
     track_offsets_m,
 )
-from matchers.geometry.pose_fit import PoseOptions, fit_pose
-from matchers.geometry.view import draw, lattice, render_known
 from matchers.lights.level_ground import ground_plane, ground_points, level_axes
 from matchers.lights.photo_light import LightImage
 from tests.world.towns import VELOCITY, camera_over, ecef, geodetic, miss_px, prior_of

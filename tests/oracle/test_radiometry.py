@@ -27,18 +27,15 @@ from regengine.studies.radiometry.cells import (
     average_photo_cells,
     remove_hot_pixels,
 )
-from regengine.studies.radiometry.comparison import (
+from regengine.studies.radiometry.gain import (
     Comparison,
-    Pair,
+    Gain,
     blur_cells,
     compare,
+    fit_gain,
     match_blurs,
 )
-from regengine.studies.radiometry.gain import (
-    Gain,
-    fit_gain,
-)
-from regengine.studies.radiometry.measure import Radiometry
+from regengine.studies.radiometry.run import Radiometry
 from tests.world.radiometry import (
     RadiometryScene,
     SceneWish,
@@ -71,11 +68,12 @@ def test_the_gain_is_right_and_new_and_lost_lights_are_found_and_no_others(tmp_p
     assert found.gain.r_squared > 0.9
     hit = set()
     for change in found.changes:
-        assert (change.kind == "new") == (change.sigma > 0.0)
+        assert (change["kind"] == "new") == (change["sigma"] > 0.0)
         away_m = [
-            Geod(ellps="WGS84").inv(change.lon, change.lat, *at)[2] for _, *at in scene.planted
+            Geod(ellps="WGS84").inv(change["lon"], change["lat"], *at)[2]
+            for _, *at in scene.planted
         ]
-        assert scene.planted[np.argmin(away_m)][0] == change.kind
+        assert scene.planted[np.argmin(away_m)][0] == change["kind"]
         assert min(away_m) < 4000.0
         hit.add(np.argmin(away_m))
     assert len(hit) == len(scene.planted) == 6
@@ -90,9 +88,9 @@ def test_a_saturated_photo_tells_no_less_than_it_shows(tmp_path: Path) -> None:
     full = found.comparison.photo_full
     assert full.sum() > 100
     assert not (found.comparison.usable & full).any()
-    assert np.nanmin(found.significance.sigma[full]) >= 0.0
+    assert np.nanmin(found.sigma[full]) >= 0.0
     assert found.gain.gain == pytest.approx(true_gain(scene, found), rel=0.2)
-    assert not [change for change in found.changes if change.sigma < 0.0]
+    assert not [change for change in found.changes if change["sigma"] < 0.0]
 
 
 # The gain of cells whose gain, offset, falloff and slant are planted
@@ -327,10 +325,10 @@ def test_the_blur_of_the_map_is_measured() -> None:
     own = float(np.hypot(0.8, sigma))
     radiance = blur_cells(lamps.astype(np.float32), ones, (own, own))
     nothing = np.zeros_like(ones)
-    of_map, of_photo = match_blurs(Pair(0.01 * photo, radiance, ones, 1.0), nothing, 0.0, None)
+    of_map, of_photo = match_blurs(0.01 * photo, radiance, ones, 1.0, pixels=nothing, place=0.0)
     assert of_map == pytest.approx(sigma, abs=0.2)
     assert of_photo == pytest.approx(0.0, abs=0.3)
-    back = match_blurs(Pair(radiance, photo, ones, 1.0), nothing, 0.0, None)
+    back = match_blurs(radiance, photo, ones, 1.0, pixels=nothing, place=0.0)
     assert back == pytest.approx((0.0, sigma), abs=0.3)
 
 

@@ -20,8 +20,8 @@ from scipy.special import expit
 import regengine as rg
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import smear
-from detectors.limb_geometry import limb_angle_deg
-from matchers.geometry.view import render_known
+from detectors.limb import limb_angle_deg
+from matchers.geometry.light_grid import render_known
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import find_light_peaks
 from regengine.frames import quality

@@ -13,9 +13,8 @@ from rasterio.transform import from_origin
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.light_grid import LightGrid, make_pyramid
+from matchers.geometry.light_grid import LightGrid, make_pyramid, render_known
 from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
-from matchers.geometry.view import render_known
 from regengine.io.gdal import open_gdal_session
 from regengine.maps.opening import DayMap, open_day_map
 

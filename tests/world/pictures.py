@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.limb_geometry import compute_rays, limb_angle_deg, nadir_vector
+from detectors.limb import compute_rays, limb_angle_deg, nadir_vector
 from tests.world.fields import spot
 
 ALTITUDE_KM = 415.0

@@ -31,7 +31,7 @@ from matchers.geometry.camera import Camera
 from regengine.frames import select as selection
 from regengine.maps import open_light_map
 from regengine.store.result import FrameResult
-from regengine.studies.radiometry.measure import Radiometry, measure
+from regengine.studies.radiometry.run import Radiometry, measure
 from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 

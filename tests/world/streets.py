@@ -15,9 +15,8 @@ from PIL import Image
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.light_grid import LightGrid, make_pyramid
+from matchers.geometry.light_grid import LightGrid, make_pyramid, render_known
 from matchers.geometry.pose import off_nadir_attitude, with_attitude
-from matchers.geometry.view import render_known
 
 STEP_DEG = 1.0 / 9000.0
 WEST, NORTH, SIDE_PX = 5.0, 45.3, 2700  # 0.3 degrees: 24 by 33 km

@@ -13,9 +13,14 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.view import render_known
-from matchers.lights.patch_fit import FLOOR_PX
-from matchers.lights.patches import choose_patches, count_cells, match_patches, measure_texture
+from matchers.geometry.light_grid import render_known
+from matchers.lights.patches import (
+    FLOOR_PX,
+    choose_patches,
+    count_cells,
+    match_patches,
+    measure_texture,
+)
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.lights import KindName

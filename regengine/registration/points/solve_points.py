@@ -30,11 +30,13 @@ from matchers.geometry.pose import (
     K1,
     PARAMETERS,
     UP,
+    PoseFit,
+    PoseOptions,
     PosePrior,
+    fit_pose,
     pixel_derivatives,
     with_attitude,
 )
-from matchers.geometry.pose_fit import PoseFit, PoseOptions, fit_pose
 from regengine.errors import ConfigError
 from regengine.store.result import ReviewedPoint
 

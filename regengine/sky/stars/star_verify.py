@@ -27,8 +27,7 @@ from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, solid_angle
-from matchers.points.asterism_fit import MatchParameters
-from matchers.points.asterism_match import match
+from matchers.points.asterism_match import MatchParameters, match
 from matchers.points.asterisms import AsterismIndex, AsterismParameters, build_index
 from regengine.sky.stars.star_fit import (
     CameraFit,

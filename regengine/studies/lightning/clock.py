@@ -11,28 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detectors.types import FloatArray, IndexArray
-from regengine.studies.lightning.match import Neighbours, Sightings, group_near
+from regengine.studies.lightning.match import REACH_KM, Neighbours, Sightings, group_near
 from regengine.studies.lightning.pulses import Pulses
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClockParams:
-    """Parameters of the clock search; measured on simulated time-lapses (lightning-match)."""
-
-    window_s: float = 130.0  # range of offsets to either side
-    step_s: float = 0.02
-    min_flashes: int = 3
-    sigma_km: float = 5.5  # of the distance between a pulse and its flash
-    reach_km: float = 16.5
-    # Share of the flashes that the instrument also detects; the others match only by chance
-    seen: float = 0.7
-    peaks: int = 6
-    apart_s: float = 0.8
-    around_s: float = 1.5  # the offset is averaged within this range of a peak
-    max_systematic_km: float = 14.0
-    systematic_km: float = 5.0  # one sigma of the common position offset, on each axis
-    min_probability: float = 0.999
-    shuffles: int = 99
+APART_S = 0.8  # between two peaks
+MAX_SYSTEMATIC_KM = 14.0  # of the common position offset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +31,7 @@ class Clock:
     log10_chance : float
         Of the probability that flashes at these places in randomly drawn frames fit as well.
     is_sure : bool
-        Whether the odds reach `ClockParams.min_probability`.
+        Whether the odds reach a probability of 0.999.
     flashes, matched : int
         Number of flashes, with pieces counted as one, and number with a pulse at that offset.
     east_km, north_km : float
@@ -71,7 +54,7 @@ def find_clock(
     frame_starts_s: FloatArray,
     pulses: Pulses,
     slack_s: float,
-    params: ClockParams = ClockParams(),
+    window_s: float,
     seed: int = 0,
 ) -> Clock | None:
     """Find a time-lapse's clock offset; None with too few flashes or pulses nearby.
@@ -84,22 +67,29 @@ def find_clock(
         Start times of all frames of the time-lapse, with and without flashes.
     slack_s : float
         Maximum error of times from frame to frame.
+    window_s : float
+        Range of offsets to either side.
+
+    Notes
+    -----
+    The numbers of the search were measured on simulated time-lapses (lightning-match).
     """
     # Pieces of one flash in one frame are one piece of evidence: a microsecond counts as 1 km
     apart_m = np.column_stack([sightings.position_ecef_m, 1e9 * sightings.start_s])
-    piece_of = group_near(apart_m, params.reach_km)
+    piece_of = group_near(apart_m, REACH_KM)
     _, first = np.unique(piece_of, return_index=True)
     middle_m = np.array(
         [sightings.position_ecef_m[piece_of == one].mean(axis=0) for one in piece_of[first]]
     ).reshape(-1, 3)
     sightings = replace(sightings.select(first), position_ecef_m=middle_m)
-    if len(first) < params.min_flashes:
+    if len(first) < 3:
         return None
-    near = Neighbours(sightings.position_ecef_m, pulses, params.reach_km + params.max_systematic_km)
+    near = Neighbours(sightings.position_ecef_m, pulses, REACH_KM + MAX_SYSTEMATIC_KM)
     if not any(map(len, near.rows)):
         return None
     length_s = sightings.end_s - sightings.start_s
-    offsets = np.arange(-params.window_s, params.window_s + params.step_s, params.step_s)
+    step_s = 0.02
+    offsets = np.arange(-window_s, window_s + step_s, step_s)
 
     def score(start_s: FloatArray, shift_km: tuple[float, float] = (0.0, 0.0)) -> FloatArray:
         """Log likelihood ratio of each offset to chance, for pulses shifted east and north.
@@ -110,16 +100,17 @@ def find_clock(
         total = np.zeros(len(offsets))
         for k, (rows, east_north_km) in enumerate(zip(near.rows, near.east_north_km, strict=True)):
             away_km = np.hypot(*(east_north_km - shift_km).T)
-            close = np.flatnonzero(away_km <= params.reach_km)
+            close = np.flatnonzero(away_km <= REACH_KM)
             close = close[np.argsort(-away_km[close])]  # nearest last: it overwrites others
             late_s = pulses.time_s[rows[close]] - start_s[k]
-            value = np.exp(-0.5 * (away_km[close] / params.sigma_km) ** 2)
+            value = np.exp(-0.5 * (away_km[close] / 5.5) ** 2)
             first = np.searchsorted(offsets, late_s - length_s[k] - slack_s)
             beyond = np.searchsorted(offsets, late_s + slack_s, side="right")
             best = np.zeros(len(offsets))
             for low, high, one in zip(first.tolist(), beyond.tolist(), value.tolist(), strict=True):
                 best[low:high] = one
-            total += np.log(1.0 - params.seen + params.seen * best / max(best.mean(), 1e-6))
+            # Share of the flashes that the instrument also detects; the others match only by chance
+            total += np.log(1.0 - 0.7 + 0.7 * best / max(best.mean(), 1e-6))
         return total
 
     likelihood = score(sightings.start_s)
@@ -127,61 +118,62 @@ def find_clock(
     # The best offsets, each with its best common position offset and its evidence: the integral
     # over the offsets around, and (Laplace) over the position offset
     found = []
-    for peak_s in find_peaks(offsets, likelihood, params):
-        residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s, params)
+    for peak_s in find_peaks(offsets, likelihood):
+        residual_km = measure_residuals(sightings, near, pulses, peak_s, slack_s)
         known = np.isfinite(residual_km[:, 0])
         east_km, north_km = np.median(residual_km[known], axis=0) if known.any() else (0.0, 0.0)
         shift_km = float(east_km), float(north_km)
-        around = np.abs(offsets - peak_s) <= params.around_s
+        # The offset is averaged within this range of a peak
+        around = np.abs(offsets - peak_s) <= 1.5
         logs = score(sightings.start_s, shift_km)[around]
         weight = np.exp(logs - logs.max())
         offset_s = float(np.average(offsets[around], weights=weight))
         sigma_s = np.sqrt(np.average((offsets[around] - offset_s) ** 2, weights=weight))
-        spread_km = params.sigma_km / max(int(np.count_nonzero(known)), 1) ** 0.5
-        far = (shift_km[0] ** 2 + shift_km[1] ** 2) / params.systematic_km**2
-        evidence = logs.max() + np.log(weight.sum() * params.step_s)
-        evidence += 2.0 * np.log(spread_km / params.systematic_km) - 0.5 * far
+        # One sigma of the distance between a pulse and its flash
+        spread_km = 5.5 / max(int(np.count_nonzero(known)), 1) ** 0.5
+        # One sigma of the common position offset, on each axis
+        far = (shift_km[0] ** 2 + shift_km[1] ** 2) / 5.0**2
+        evidence = logs.max() + np.log(weight.sum() * step_s)
+        evidence += 2.0 * np.log(spread_km / 5.0) - 0.5 * far
         found.append((float(evidence), offset_s, float(sigma_s), shift_km))
     found.sort(key=lambda one: -one[0])
     evidence, offset_s, sigma_s, shift_km = found[0]
     # Alternatives: the other peaks, and none of these, with equal prior probability
-    others = [one[0] for one in found[1:] if abs(one[1] - offset_s) > params.apart_s]
-    margin = evidence - float(np.logaddexp.reduce([np.log(2.0 * params.window_s), *others]))
+    others = [one[0] for one in found[1:] if abs(one[1] - offset_s) > APART_S]
+    margin = evidence - float(np.logaddexp.reduce([np.log(2.0 * window_s), *others]))
 
     # Chance: the same flashes in randomly drawn frames; the maximum has a Gumbel distribution
     rng = np.random.default_rng(seed)
-    by_chance = [
-        score(rng.choice(frame_starts_s, len(length_s))).max() for _ in range(params.shuffles)
-    ]
+    by_chance = [score(rng.choice(frame_starts_s, len(length_s))).max() for _ in range(99)]
     scale = max(float(np.std(by_chance)) * np.sqrt(6.0) / np.pi, 1e-3)
     middle = float(np.mean(by_chance)) - np.euler_gamma * scale
     # 1 - exp(-exp(-z)), which approaches exp(-z) for large z
     tail = np.exp(np.clip((middle - float(likelihood.max())) / scale, -600.0, 600.0))
     log10_chance = float(np.log10(max(-np.expm1(-tail), 1e-300)))
 
-    residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s, params)
+    residual_km = measure_residuals(sightings, near, pulses, offset_s, slack_s)
     left_km = np.hypot(*(residual_km - shift_km).T)
     return Clock(
         offset_s=offset_s,
-        sigma_s=max(sigma_s, params.step_s),
+        sigma_s=max(sigma_s, step_s),
         margin=margin,
         log10_chance=log10_chance,
-        is_sure=margin > np.log(params.min_probability / (1.0 - params.min_probability)),
+        is_sure=margin > np.log(0.999 / (1.0 - 0.999)),
         flashes=len(length_s),
-        matched=int(np.count_nonzero(left_km <= params.reach_km)),
+        matched=int(np.count_nonzero(left_km <= REACH_KM)),
         east_km=shift_km[0],
         north_km=shift_km[1],
     )
 
 
-def find_peaks(offsets_s: FloatArray, likelihood: FloatArray, params: ClockParams) -> list[float]:
+def find_peaks(offsets_s: FloatArray, likelihood: FloatArray) -> list[float]:
     """Offsets of the highest likelihoods, well separated; of a plateau its middle."""
     left, peaks = likelihood.copy(), []
-    for _ in range(params.peaks):
+    for _ in range(6):
         top = np.flatnonzero(left == left.max())
-        near_first = top[offsets_s[top] - offsets_s[top[0]] <= params.apart_s]
+        near_first = top[offsets_s[top] - offsets_s[top[0]] <= APART_S]
         peaks.append(float(np.mean(offsets_s[near_first])))
-        left[np.abs(offsets_s - peaks[-1]) <= params.apart_s] = -np.inf
+        left[np.abs(offsets_s - peaks[-1]) <= APART_S] = -np.inf
     return peaks
 
 
@@ -191,7 +183,6 @@ def measure_residuals(
     pulses: Pulses,
     offset_s: float,
     slack_s: float,
-    params: ClockParams,
 ) -> FloatArray:
     """East and north, km, from each flash to the nearest simultaneous pulse; NaN without one."""
     residual_km = np.full((len(sightings.start_s), 2), np.nan)
@@ -200,7 +191,7 @@ def measure_residuals(
         late_s = pulses.time_s[rows] - offset_s
         away_km = np.hypot(*near.east_north_km[k].T)
         fits = (late_s >= sightings.start_s[k] - slack_s) & (late_s <= sightings.end_s[k] + slack_s)
-        fits &= away_km <= params.reach_km + params.max_systematic_km
+        fits &= away_km <= REACH_KM + MAX_SYSTEMATIC_KM
         if fits.any():
             residual_km[k] = near.east_north_km[k][fits][np.argmin(away_km[fits])]
     return residual_km

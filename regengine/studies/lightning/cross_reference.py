@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import math
 import re
 import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,19 +27,102 @@ from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
 from regengine.io.extras import need
 from regengine.io.plain import format_count, make_printable, round_or_none
-from regengine.io.tables import cell, write_csv
+from regengine.io.tables import cell, decode_text, read_csv, unquote_name, write_csv
 from regengine.io.times import parse_iso_time
 from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
-from regengine.studies.lightning.clock import Clock, ClockParams, find_clock, restore_fractions
-from regengine.studies.lightning.flashes import PhotoFlash
+from regengine.studies.lightning.clock import Clock, find_clock, restore_fractions
 from regengine.studies.lightning.match import Sightings, match, measure, merge
 from regengine.studies.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 
-MAX_GAP_S = 60.0  # between frames of one time-lapse
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoFlash:
+    """A flash in a photo, pixels of the image as stored.
+
+    ``photo`` is the path of the photo, or its frame id; ``sha256`` is empty if not given.
+    """
+
+    photo: str
+    sha256: str
+    x: float
+    y: float
+    exposure_s: float | None = None
+
+
+def read_flashes(path: Path) -> list[PhotoFlash]:
+    """Read detections: NDJSON of ``regengine detect``, or CSV with path (frame), x, y.
+
+    If a photo has several lines, the last is used. LightningError if the file is neither, or
+    contains other detections than flashes.
+    """
+    try:
+        text = decode_text(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
+    rows = _of_lines(path, text) if text.lstrip()[:1] == "{" else _of_table(path, text)
+    flashes = []
+    for number, row in rows:
+        try:
+            photo = unquote_name(str(row.get("path") or row.get("frame") or ""))
+            x, y = float(row["x"]), float(row["y"])
+            exposure = row.get("exposure_s")
+            exposure_s = None if exposure in (None, "") else float(exposure)
+        except (KeyError, TypeError, ValueError):
+            photo, x, y, exposure_s = "", math.nan, math.nan, None
+        if not photo or not math.isfinite(x + y):
+            raise LightningError(
+                f"{path}, line {number}: a flash needs the path of its photo, x and y; give the "
+                "output of regengine detect, or a table with the columns path, x, y."
+            )
+        sha256 = str(row.get("sha256") or "")
+        flashes.append(PhotoFlash(photo=photo, sha256=sha256, x=x, y=y, exposure_s=exposure_s))
+    return flashes
+
+
+def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    photos: dict[object, list[tuple[int, Mapping[str, Any]]]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            found: Any = record.get("lightning", record.get("flashes"))
+            if found is None and "failed" in record:
+                continue
+            photos[record.get("sha256") or record.get("path")] = [
+                (number, {**record, **flash}) for flash in found
+            ]
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise LightningError(
+                f"{path}, line {number}: no flashes of a photo; give a file written by regengine "
+                "detect lightning."
+            ) from error
+    for several in photos.values():
+        yield from several
+
+
+def _column(heading: str) -> str:
+    name = heading.strip().lower()
+    known = ("path", "frame", "sha256", "x", "y", "exposure_s")
+    return name if name in known else ""
+
+
+def _of_table(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        rows = read_csv(text, _column)
+        _, header = next(rows, (1, []))
+        for number, cells in rows:
+            if any(cells):
+                yield number, dict(zip(map(_column, header), cells, strict=False))
+    except csv.Error as error:
+        raise LightningError(
+            f"{path} is not a table of flashes ({error}); its columns are path, x, y."
+        ) from error
+
+
 UNKNOWN_EXPOSURE_S = 1.0  # frames with flashes and cities are not exposed for much longer
-SUSPECT_S = 1.0  # clock offsets are whole seconds
-MIN_COVERED = 0.95  # minimum share of the searched time range
 # Columns of the table, and their decimals if rounded
 COLUMNS = {
     "frame": None, "path": None, "flash": None, "x": 3, "y": 3, "time_utc": None,
@@ -60,7 +147,7 @@ class CrossParams:
     cloud_height_m: float
     exposure_s: float | None = None  # overrides the photos' values
     clock_sigma_s: float = 1.0  # of a clock that flashes do not determine
-    clock: ClockParams = field(default_factory=ClockParams)
+    clock_window_s: float = 130.0  # largest error of the clock
     seed: int = 0
 
 
@@ -108,7 +195,7 @@ def cross_reference(
             f"a placed frame{f' ({why})' if why else ''}: give flashes of placed photos."
         )
     covered_s = merge(series.spans_s)
-    reach_s = params.clock.window_s
+    reach_s = params.clock_window_s
     times_s = np.array([frame.time_s for frame in frames if frame.flashes])
     if not np.any(measure(covered_s, times_s + reach_s) > measure(covered_s, times_s - reach_s)):
         raise LightningError(
@@ -121,11 +208,11 @@ def cross_reference(
             f"some photos have no exposure time; {UNKNOWN_EXPOSURE_S:g} s is assumed: give "
             "--exposure-s."
         )
-    # Each camera's frames in order of time, split at long gaps
+    # Each camera's frames in order of time, split at gaps of a minute
     lapses: list[list[PlacedFrame]] = []
     for frame in sorted(frames, key=lambda one: (one.body, one.time_s, one.path)):
         before = lapses[-1][-1] if lapses else None
-        if before is None or before.body != frame.body or frame.time_s - before.time_s > MAX_GAP_S:
+        if before is None or before.body != frame.body or frame.time_s - before.time_s > 60.0:
             lapses.append([])
         lapses[-1].append(frame)
     for lapse in lapses:
@@ -208,13 +295,13 @@ def compare_lapse(
 
     # The width of the timing jitter: for truncated seconds, half a second on either side
     slack_s = max(0.03, 1.75 * frame_sigma_s)
-    clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock, params.seed)
+    clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock_window_s, params.seed)
     offset_s, sigma_s = 0.0, params.clock_sigma_s
     if clock is not None:
-        reach_s = params.clock.window_s
+        reach_s = params.clock_window_s
         first, last = seen.start_s - reach_s, seen.end_s + reach_s
         share = np.mean((measure(covered_s, last) - measure(covered_s, first)) / (last - first))
-        if share < MIN_COVERED:
+        if share < 0.95:
             doubts.append(
                 f"{lapse[0].frame}: the files of {series.instrument} cover {100 * share:.0f} % of "
                 f"the {reach_s:g} s before and after its flashes; clock offsets outside them are "
@@ -296,7 +383,7 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
         )
     else:
         begun_utc = stamp(begun_s + clock.offset_s, "milliseconds")
-        suspect = abs(clock.offset_s) > SUSPECT_S + 3.0 * clock.sigma_s
+        suspect = abs(clock.offset_s) > 1.0 + 3.0 * clock.sigma_s  # clock offsets are whole seconds
         code = "clock_suspect" if suspect else None
         text = (
             f"the pattern of {clock.flashes} flashes fits {said} from the given times (margin "
@@ -321,9 +408,6 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
 
 
 ENDINGS = (".csv", ".gpkg")
-LAYER = "flashes"
-TEXTS = ("frame", "path", "time_utc", "begun_utc", "instrument", "status", "pulse_time_utc")
-NUMBERS = ("flash", "storm", "pulse_flash")
 
 
 def check_packages(out: Path) -> None:
@@ -347,13 +431,15 @@ def write_table(rows: list[dict[str, Any]], path: Path) -> None:
     from shapely import Point
 
     table = pd.DataFrame({name: [_text(row[name]) for row in rows] for name in COLUMNS})
-    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(TEXTS, object)
-    table = table.astype(kinds | dict.fromkeys(NUMBERS, "Int64"))
+    kinds = dict.fromkeys(COLUMNS, "float64") | dict.fromkeys(
+        ("frame", "path", "time_utc", "begun_utc", "instrument", "status", "pulse_time_utc"), object
+    )
+    table = table.astype(kinds | dict.fromkeys(("flash", "storm", "pulse_flash"), "Int64"))
     places = [None if row["lon"] is None else Point(row["lon"], row["lat"]) for row in rows]
     layer = gpd.GeoDataFrame(table, geometry=places, crs="EPSG:4326")
     with TemporaryDirectory() as folder:
         file = Path(folder, "flashes.gpkg")
-        layer.to_file(file, driver="GPKG", layer=LAYER, engine="pyogrio")
+        layer.to_file(file, driver="GPKG", layer="flashes", engine="pyogrio")
         # Fixed time, so that equal tables have equal bytes
         with closing(sqlite3.connect(file)) as base, base:
             base.execute("UPDATE gpkg_contents SET last_change = '1970-01-01T00:00:00.000Z'")

@@ -27,9 +27,6 @@ class Sightings(Columns):
 # Tolerances of a match.
 REACH_BEFORE_OFFSET_KM = 25.0
 REACH_KM = 16.5
-SIGMA_KM = 5.5
-STORM_KM = 50.0  # flashes linked by at most this distance belong to one storm
-MIN_FOR_OFFSET = 3  # minimum number of matches to fit a storm's offset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +79,8 @@ def match(
     first, last = sightings.start_s - slack_s, sightings.end_s + slack_s
     covered_s = merge(series.spans_s)
     covered = measure(covered_s, last) - measure(covered_s, first) > 0.0
-    storm = group_near(sightings.position_ecef_m, STORM_KM)
+    # Flashes linked by at most 50 km belong to one storm
+    storm = group_near(sightings.position_ecef_m, 50.0)
     reach_km = max(REACH_BEFORE_OFFSET_KM, REACH_KM)
     near = Neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
 
@@ -98,14 +96,14 @@ def match(
             fits = np.flatnonzero((off_s <= slack_s) & (left_km <= reach))
             if len(fits):
                 off_sigmas = 3.0 * off_s[fits] / max(slack_s, 1e-9)
-                best = fits[np.argmin(np.hypot(left_km[fits] / SIGMA_KM, off_sigmas))]
+                best = fits[np.argmin(np.hypot(left_km[fits] / 5.5, off_sigmas))]
                 pulse[k], residual_km[k] = row[best], away_km[best]
         if reach == REACH_KM:
             break
         every = np.ones(count, bool)
         for members in (every, *(storm == one for one in range(storm.max(initial=-1) + 1))):
             found = members & (pulse >= 0)
-            if np.count_nonzero(found) >= MIN_FOR_OFFSET:
+            if np.count_nonzero(found) >= 3:
                 offset_km[members] = np.median(residual_km[found], axis=0)
 
     distance_km = np.hypot(*(residual_km - offset_km).T)

@@ -173,9 +173,7 @@ def as_text(value: Any) -> str:
     return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
 
 
-LIGHT_M_S = 299_792_458.0
-# Semi-axes of the lightning ellipsoid, metres, until and since `ELLIPSOID_CHANGED`
-FIRST_ELLIPSOID_M = (6_394_140.0, 6_362_755.0)
+# Semi-axes of the lightning ellipsoid, metres, since `ELLIPSOID_CHANGED`
 ELLIPSOID_M = (SEMI_MAJOR_M + 14_000.0, SEMI_MINOR_M + 6_000.0)
 ELLIPSOID_CHANGED = datetime(2018, 10, 15, tzinfo=UTC)
 # Before this date, times are those of arrival at the satellite
@@ -202,12 +200,19 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
         )
     turn = np.radians(subpoint_lon)
     satellite = (SEMI_MAJOR_M + height_m) * np.array([np.cos(turn), np.sin(turn), 0.0])
-    published = published_to_ecef(
-        lon, lat, FIRST_ELLIPSOID_M if starts < ELLIPSOID_CHANGED else ELLIPSOID_M
+    # The geocentric latitude follows from the geodetic latitude φ by tan φc = (b/a)² tan φ, with
+    # the axes of GRS80; the point is at the radius of the lightning ellipsoid in that direction
+    lon_rad, lat_rad = np.radians(lon), np.radians(lat)
+    geocentric = np.arctan((SEMI_MINOR_M / SEMI_MAJOR_M) ** 2 * np.tan(lat_rad))
+    major, minor = (6_394_140.0, 6_362_755.0) if starts < ELLIPSOID_CHANGED else ELLIPSOID_M
+    radius = minor / np.sqrt(1.0 - (1.0 - (minor / major) ** 2) * np.cos(geocentric) ** 2)
+    across = radius * np.cos(geocentric)
+    published = np.stack(
+        [across * np.cos(lon_rad), across * np.sin(lon_rad), radius * np.sin(geocentric)], axis=-1
     )
     ray = published - satellite
     if starts < LIGHT_PATH_LEFT_IN:
-        time_s = time_s - np.linalg.norm(ray, axis=-1) / LIGHT_M_S
+        time_s = time_s - np.linalg.norm(ray, axis=-1) / 299_792_458.0  # at the speed of light
     position = intersect_ellipsoid(satellite, ray, cloud_height_m)
     known = np.isfinite(position).all(axis=-1) & np.isfinite(time_s)
     spans_s = np.array([[seconds_since_j2000(starts), seconds_since_j2000(ends)]])
@@ -227,29 +232,9 @@ def read_glm(path: Path, cloud_height_m: float) -> PulseSeries:
     )
 
 
-def published_to_ecef(
-    lon_deg: FloatArray, lat_deg: FloatArray, axes_m: tuple[float, float]
-) -> FloatArray:
-    """Points (..., 3), ECEF metres, of published positions.
-
-    The geocentric latitude follows from the geodetic latitude φ by tan φc = (b/a)² tan φ, with the
-    axes of GRS80; the point is at the radius of the lightning ellipsoid in that direction.
-    """
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    geocentric = np.arctan((SEMI_MINOR_M / SEMI_MAJOR_M) ** 2 * np.tan(lat))
-    major, minor = axes_m
-    radius = minor / np.sqrt(1.0 - (1.0 - (minor / major) ** 2) * np.cos(geocentric) ** 2)
-    across = radius * np.cos(geocentric)
-    return np.stack(
-        [across * np.cos(lon), across * np.sin(lon), radius * np.sin(geocentric)], axis=-1
-    )
-
-
-KIND = "ISS-LIS (ISS_LIS_SC_…)"
 # TAI93 counts leap seconds since 1993: ten by 2017, and none since; the instrument flew 2017 to
 # 2023
 LEAP_SECONDS = 10.0
-VIEW_S = 90.0  # a place crosses its view of 655 km (Blakeslee et al. 2020)
 
 
 def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
@@ -258,7 +243,7 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     Published positions are taken to be at 13.5 km, and are moved along the line of sight to the
     Station. LightningError if the file cannot be read, or is not an ISS-LIS file.
     """
-    with open_netcdf(path, KIND) as file:
+    with open_netcdf(path, "ISS-LIS (ISS_LIS_SC_…)") as file:
         # Times and ECEF positions of the station
         told_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
         told_m = read_variable(file, "one_second_position_vector")
@@ -283,5 +268,6 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
             time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
         ).select(known),
         spans_s=np.array([[told_s[0], told_s[-1] + 1.0]]),
-        view_s=VIEW_S,
+        # A place crosses its view of 655 km (Blakeslee et al. 2020)
+        view_s=90.0,
     )

@@ -31,21 +31,7 @@ from regengine.photo.lens_profile import Falloff
 from regengine.registration.prepare_photo import find_glare
 
 MIN_RISE_SHARE = 0.2
-FOUR_BESIDE = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
-MASKED_PX = 1000  # long side at which the mask is computed
-# Samples across a cell: bilinear means of pixels no larger than these are area means
-MAX_SAMPLES = 4
-MIN_SAMPLES = 2
-# Terrain height above the ellipsoid, which registration takes as zero: it shifts positions by the
-# tangent of the angle from the nadir. Half of all people live below 194 m (Cohen & Small 1998, PNAS
-# 95, 14009)
-TERRAIN_SIGMA_M = 200.0
-MIN_AIR_MASS_COSINE = 0.1
-MAX_CELLS = 4_000_000
 MIN_CELLS = 100
-# Minimum size of a cell, as a share of a pixel of the photo in its finer parts
-MIN_PIXEL_SHARE = 0.8
-SATURATED_AT = 0.999  # of the map's saturation value: codes are rounded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,9 +59,10 @@ def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
     south = extent.north - extent.height * extent.resolution
     lights = light_map.window(extent.west, south, east, extent.north, finest)
     rows, cols = lights.values.shape
+    # A cell has at least 0.8 of the side of a pixel of the photo in its finer parts
     factor = max(
-        math.ceil(MIN_PIXEL_SHARE * pixel_deg / lights.step_deg),
-        math.ceil(math.sqrt(rows * cols / MAX_CELLS)),
+        math.ceil(0.8 * pixel_deg / lights.step_deg),
+        math.ceil(math.sqrt(rows * cols / 4_000_000)),
         1,
     )
     height, width = rows // factor, cols // factor
@@ -87,7 +74,7 @@ def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
         known = lights.valid[: height * factor, : width * factor]
     full = np.zeros_like(known)
     if lights.saturation is not None:
-        full = values >= np.float32(SATURATED_AT * lights.saturation)
+        full = values >= np.float32(0.999 * lights.saturation)  # codes are rounded
     blocks = (height, factor, width, factor)
     radiance = np.expm1(values * np.float32(math.log(10.0)))
     return MapCells(
@@ -170,14 +157,15 @@ def remove_hot_pixels(light: FloatImage) -> FloatImage:
     likely = rise > np.maximum(around / MIN_RISE_SHARE, max(8.0 * noise, 8.0 * ROUNDING_SIGMA))
     hot = find_hot_pixels(light)
     if likely.any():
-        beside = cv2.filter2D(light, -1, FOUR_BESIDE, borderType=cv2.BORDER_REFLECT_101) - around
+        four_beside = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4.0
+        beside = cv2.filter2D(light, -1, four_beside, borderType=cv2.BORDER_REFLECT_101) - around
         hot |= likely & (beside < MIN_RISE_SHARE * rise)
     return np.where(hot, around, light)
 
 
 def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
     """Mask of captions, bars, window frames, hardware, lightning, and missing values."""
-    small = reduce_light(read, MASKED_PX)
+    small = reduce_light(read, 1000)
     height, width = small.light.shape
     own = camera.scaled(small.factor / read.factor, width, height)
     x, y = np.meshgrid(
@@ -217,7 +205,7 @@ class PhotoCells:
 
 def samples_across(photo_pixels_per_cell: float) -> int:
     """Number of samples across a cell, by the number of photo pixels across it."""
-    return MIN_SAMPLES if photo_pixels_per_cell < 1.5 else MAX_SAMPLES
+    return 2 if photo_pixels_per_cell < 1.5 else 4
 
 
 def average_photo_cells(
@@ -282,7 +270,7 @@ def _geometry(
     def cosines(lon: FloatArray, lat: FloatArray) -> FloatArray:
         ground = geodetic_to_ecef(lon, lat)
         slant = np.radians(incidence_deg(camera.position_ecef_m, ground))
-        return np.maximum(np.cos(slant), MIN_AIR_MASS_COSINE)
+        return np.maximum(np.cos(slant), 0.1)
 
     for block in map_blocks(camera, grid):
         height, width = block.seen.shape
@@ -292,11 +280,14 @@ def _geometry(
         sigma[here] = spread(grid, block, known)
         cosine[here] = spread(grid, block, cosines)
     lean = np.sqrt(np.maximum(1.0 - cosine**2, 0.0)) / cosine
+    # Terrain height above the ellipsoid, which registration takes as zero, shifts positions by the
+    # tangent of the angle from the nadir. Half of all people live below 194 m (Cohen & Small 1998,
+    # PNAS 95, 14009)
     return {
         "pixel_cells": _pixel_cells(x, y),
         "radius_sq": radius_sq(camera, x, y),
         "air_mass": air_mass(cosine),
-        "sigma_m": np.hypot(sigma, TERRAIN_SIGMA_M * lean).astype(np.float32),
+        "sigma_m": np.hypot(sigma, 200.0 * lean).astype(np.float32),
     }
 
 

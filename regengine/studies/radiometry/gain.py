@@ -2,46 +2,239 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.background import estimate_diffuse_background
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray, FloatImage
 from regengine.export.formats import LeftOutError
-from regengine.studies.radiometry.cells import MIN_CELLS, PhotoCells
-from regengine.studies.radiometry.comparison import DARK_NW, Comparison
+from regengine.studies.radiometry.cells import MIN_CELLS, MapCells, PhotoCells
+
+MIN_SIGMA = 0.15  # cells: a smaller blur has no effect
+
+# Blurs that are tested, cells; with linear interpolation between them
+TRIED_CELLS = (0.0, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+
+DARK_NW = 0.5  # composites set lower values to zero, or have as much noise
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison:
+    """Compared quantities; arrays of shape (h, w), of the map's cells."""
+
+    light: FloatImage  # photo's luminance above the background
+    background: FloatImage  # diffuse luminance
+    noise: FloatImage  # one sigma about it
+    radiance_nw: FloatImage  # the map's
+    usable: BoolArray  # cells used in the fit: visible, known, nowhere saturated
+    judged: BoolArray  # those, and saturated ones
+    photo_full: BoolArray  # where photo or map is saturated, so that the light is a lower bound
+    map_full: BoolArray
+    sigma_cells: FloatImage  # one sigma of each cell's position, in cells
+    blur_cells: float  # sigma of the common blur, vertical, cells
+    map_sigma_m: float  # the map's blur, applied to the photo, one sigma, metres
+    # Blur applied to the map in addition to that of the photo's pixels, one sigma, metres
+    photo_sigma_m: float
+
+
+def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None) -> Comparison:
+    """Blur photo and map equally, and subtract the photo's background.
+
+    The blur of the photo's pixels is applied to the map, that of the map to the photo, and that of
+    the registration to both. Light that is saturated in one of them is excluded from both.
+    """
+    grid = cells.grid
+    cell_km = grid.resolution * KM_PER_DEGREE
+    middle = np.radians(grid.north - 0.5 * grid.height * grid.resolution)
+    stretch = 1.0 / max(float(np.cos(middle)), 0.05)
+    # Cells that share a photo pixel with more than three others contain no information
+    judged = (photo.seen >= 0.99) & cells.known & (photo.pixel_cells <= 3.0)
+    photo_full = judged & (photo.saturated > 0.002)  # less is the core of a single lamp
+    map_full = judged & cells.saturated
+    usable = judged & ~photo_full & ~map_full
+    if np.count_nonzero(usable) < MIN_CELLS:
+        raise LeftOutError("too few cells of the map can be compared")
+    sigma_cells = np.nan_to_num(photo.sigma_m / np.float32(1e3 * cell_km), nan=0.0)
+    place = float(np.median(sigma_cells[usable]))
+    weight = usable.astype(np.float32)
+    # One sigma of the blur of a stored photo (lens, motion, demosaicing, pixel area)
+    pixels = np.float32(0.7) * photo.pixel_cells
+    if map_sigma_m is not None:
+        of_map, of_photo = map_sigma_m / 1e3 / cell_km, 0.0
+    else:
+        of_map, of_photo = match_blurs(
+            photo.luminance, cells.radiance_nw, weight, stretch, pixels=pixels, place=place
+        )
+    fuzzy = np.hypot(pixels, np.float32(np.hypot(place, of_photo)))
+    own = float(np.hypot(place, of_map))
+    radiance = blur_by_width(cells.radiance_nw, weight, fuzzy, stretch)
+    light = blur_cells(photo.luminance, weight, (own, own * stretch))
+    # Saturated cells do not contribute to others, but are evaluated themselves
+    every = judged.astype(np.float32)
+    full = photo_full | map_full
+    if full.any():
+        radiance = np.where(full, blur_by_width(cells.radiance_nw, every, fuzzy, stretch), radiance)
+        light = np.where(full, blur_cells(photo.luminance, every, (own, own * stretch)), light)
+    level, noise = _background(light, radiance, judged, own, cell_km)
+    return Comparison(
+        light=np.where(judged, light - level, np.float32(0.0)),
+        background=level,
+        noise=noise,
+        radiance_nw=np.where(judged, radiance, np.float32(0.0)),
+        usable=usable,
+        judged=judged,
+        photo_full=photo_full,
+        map_full=map_full,
+        sigma_cells=sigma_cells,
+        blur_cells=own,
+        map_sigma_m=1e3 * cell_km * of_map,
+        photo_sigma_m=1e3 * cell_km * of_photo,
+    )
+
+
+def _background(
+    light: FloatImage, radiance: FloatImage, judged: BoolArray, blur_cells: float, cell_km: float
+) -> tuple[FloatImage, FloatImage]:
+    """Diffuse light and its noise, from the cells where the map has no lights."""
+    side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
+    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    dark = judged & ~near
+    scale = max(16.0, 30.0 / cell_km)  # broader structure is background
+    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
+        # Lights everywhere: only the darkest cells are known to be without light
+        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
+        level = np.full_like(light, np.median(light[dark]))
+        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
+        return level, np.full_like(light, max(float(spread), 1e-5))
+    found = estimate_diffuse_background(light, scale_px=scale, mask=~dark)
+    return found.level, found.noise
+
+
+def match_blurs(
+    luminance: FloatImage,
+    radiance_nw: FloatImage,
+    weight: FloatImage,
+    stretch: float,
+    *,
+    pixels: FloatImage,
+    place: float,
+) -> tuple[float, float]:
+    """Find the blurs that make photo and map equally sharp.
+
+    Images of the same lights have the same share of fine structure if they are equally sharp, even
+    if single lights differ. Maximising the correlation would then select too much blur.
+
+    `luminance`, `radiance_nw`, `weight` (h, w): of the photo, of the map, and the mask of valid
+    cells. `stretch`: horizontal over vertical blur, the inverse of the ratio of a cell's width to
+    its height. `pixels`, `place`: blur by the photo's pixels and by the error of places, cells.
+    """
+
+    def photo(sigma: float) -> float:
+        own = float(np.hypot(place, sigma))
+        blurred = blur_cells(luminance, weight, (own, own * stretch))
+        return fine_share(blurred, weight, stretch)
+
+    def map_(sigma: float) -> float:
+        fuzzy = np.hypot(pixels, np.float32(np.hypot(place, sigma)))
+        blurred = blur_by_width(radiance_nw, weight, fuzzy, stretch)
+        return fine_share(blurred, weight, stretch)
+
+    aim_map, aim_photo = map_(0.0), photo(0.0)
+    if aim_photo >= aim_map:
+        return _where(photo, aim_photo, aim_map), 0.0
+    return 0.0, _where(map_, aim_map, aim_photo)
+
+
+def fine_share(image: FloatImage, weight: FloatImage, stretch: float) -> float:
+    """Share of an image's standard deviation that is fine: removed by a blur of 1.5 cells."""
+    counts = weight > 0.0
+    smooth = blur_cells(image, weight, (1.5, 1.5 * stretch))
+    spread = float(np.var(image[counts], dtype=float))
+    fine = float(np.mean((image - smooth)[counts] ** 2, dtype=float))
+    return float(np.sqrt(fine / spread)) if spread > 0.0 else 0.0
+
+
+def _where(share: Callable[[float], float], first: float, aim: float) -> float:
+    """The blur at which the share of fine structure falls to a value."""
+    before, value = 0.0, first
+    for sigma in TRIED_CELLS[1:]:
+        now = share(sigma)
+        if now <= aim:
+            part = np.log(value / aim) / np.log(value / now) if now < value else 1.0
+            return float(before + part * (sigma - before))
+        before, value = sigma, now
+    return TRIED_CELLS[-1]
+
+
+def blur_by_width(
+    image: FloatImage, weight: FloatImage, sigma: FloatImage, stretch: float
+) -> FloatImage:
+    """Gaussian mean with a width that varies from cell to cell.
+
+    It is interpolated from a few blurs so that the variance is correct.
+    """
+    known = sigma[np.isfinite(sigma) & (weight > 0.0)]
+    if not known.size:
+        return image
+    wanted = np.where(np.isfinite(sigma), sigma, np.float32(known.mean())) ** 2
+    low, high = (float(np.quantile(known, q)) for q in (0.005, 0.995))
+    low, high = max(low, MIN_SIGMA), max(high, MIN_SIGMA)
+    count = int(np.ceil(np.log(high / low) / np.log(1.6))) + 1
+    levels = np.geomspace(low, high, count) if count > 1 else np.array([(low * high) ** 0.5])
+    drawn = [blur_cells(image, weight, (level, level * stretch)) for level in levels]
+    if count == 1:
+        return drawn[0]
+    found = drawn[0].copy()
+    for k in range(1, count):
+        share = (wanted - levels[k - 1] ** 2) / (levels[k] ** 2 - levels[k - 1] ** 2)
+        share = np.clip(share, 0.0, 1.0).astype(np.float32)
+        found += share * (drawn[k] - drawn[k - 1])
+    return np.asarray(found, np.float32)
+
+
+def blur_cells(image: FloatImage, weight: FloatImage, sigma: tuple[float, float]) -> FloatImage:
+    """Gaussian mean of the valid cells (normalised convolution).
+
+    References
+    ----------
+    Knutsson, H., Westin, C.-F. (1993). Normalized and differential convolution. CVPR, 515-523.
+    """
+    lit = _gauss(image * weight, sigma)
+    counted = _gauss(weight, sigma)
+    return np.asarray(np.where(counted > 1e-3, lit / np.maximum(counted, 1e-3), 0.0), np.float32)
+
+
+def _gauss(image: FloatImage, sigma: tuple[float, float]) -> FloatImage:
+    down, across = sigma
+    if max(down, across) < MIN_SIGMA:
+        return image
+    return np.asarray(
+        cv2.GaussianBlur(
+            image,
+            (0, 0),
+            sigmaX=max(across, 1e-3),
+            sigmaY=max(down, 1e-3),
+            borderType=cv2.BORDER_CONSTANT,
+        ),
+        np.float32,
+    )
+
 
 Values = NDArray[np.floating]
 
 Blocks = NDArray[np.int64]
 MAP_NOISE_NW = DARK_NW
-TUKEY = 4.685  # 95 % efficiency for normal errors
-PASSES = 40
-SETTLED = 1e-4  # convergence, in logarithms
-LIT_FLOORS = 4.0  # cells used for the gain: this factor above the additive errors of both
 MIN_LIT = MIN_CELLS // 2
-SCATTER_LIMITS = (0.1, 1.0)
-LONGEST_STEP = 0.5  # maximum step per iteration, in logarithms
 # Priors of ln(gain): none for the gain. From the centre to the corners, wide open lenses lose a
 # third to two thirds. Each additional air mass removes 0.2 to 0.4 in clear air; unshielded lamps,
 # which emit in all directions, gain up to 1 because the ground between them is foreshortened
 PRIOR_MEAN, PRIOR_SIGMA = np.array([0.0, -0.4, 0.1]), np.array([np.inf, 0.4, 0.4])
-# No lens brightens its corners, and few leave them less than a third. Other radial changes (haze,
-# towns that differ) are part of the scatter
-FALLOFF_LIMITS = (-1.1, 0.0)
 HELD = 1e12
-BLOCK_KM = 25.0  # towns and cities differ as a whole: cells closer than this are not independent
-# Most of the light is in a few cities, so that few blocks dominate: gains of twelve simulated
-# photos (seeds 200 to 211, lights that differ by 40 %) scatter by this factor more than blocks
-# predict
-CLUSTERED = 1.6
-
-MIN_BLOCKS = 3
-
-# Relative error of gains of simulated photos without any difference to the map: blooming, halos
-GAIN_FLOOR = 0.03
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +247,7 @@ class Gain:
     gain_sigma: float
     offset: float  # luminance of dark cells after background subtraction
     offset_sigma: float
-    # Change of ln(gain) from the centre of the picture to its corners, within `FALLOFF_LIMITS`
+    # Change of ln(gain) from the centre of the picture to its corners
     falloff: float
     falloff_sigma: float
     slant: float  # change of ln(gain) per additional air mass
@@ -108,9 +301,12 @@ def fit_gain(
     # ln(gain), and its slopes with the squared radius and with the air mass
     found = np.array([0.0, *mean[1:]])
     found[0] = np.log(start) - float(np.median((found @ shape)[bright]))
-    blocks = _number_blocks(usable, resolution_deg)
+    # Towns and cities differ as a whole: cells closer than this are not independent
+    side = max(round(25.0 / KM_PER_DEGREE / resolution_deg), 1)
+    row, column = np.nonzero(usable)
+    blocks = np.asarray((row // side) * (usable.shape[1] // side + 1) + column // side)
     offset, offset_sigma, scatter = 0.0, 0.0, 0.5
-    for _ in range(PASSES):
+    for _ in range(40):
         own = np.exp(found @ shape)
         floor = np.hypot(comparison.noise[usable] / own, MAP_NOISE_NW)
         knee = floor / scatter
@@ -118,27 +314,37 @@ def fit_gain(
         residual = glog(value, knee) - glog(radiance, knee)
         # Selected by both axes equally, or the selection would bias the fit
         over, under = glog(value, floor), glog(radiance, floor)
-        lit = over + under > 2.0 * np.arcsinh(LIT_FLOORS)
+        # Cells used for the gain are four times above the additive errors of both
+        lit = over + under > 2.0 * np.arcsinh(4.0)
         if np.count_nonzero(lit) < MIN_LIT:
             raise LeftOutError("too few cells are lit in photo and map")
         edge = _edges(comparison, knee)
         sigma = np.hypot(scatter, edge)
-        trust = np.where(lit, _biweight(residual / sigma), 0.0) / sigma**2
+        trust = (
+            np.where(
+                lit,
+                (np.asarray(np.maximum(1.0 - ((residual / sigma) / 4.685) ** 2, 0.0) ** 2)),
+                0.0,
+            )
+            / sigma**2
+        )
         slope = steepness(value, knee) * shape
         information, likeliest = _solve_step(trust * slope, slope, residual, blocks)
         covariance, step = _step(information, likeliest, sure, mean - found)
+        # No lens brightens its corners, and few leave them less than a third. Other radial changes
+        # (haze, towns that differ) are part of the scatter
         beyond = found[1] + step[1]
-        possible = float(np.clip(beyond, *FALLOFF_LIMITS))
+        possible = float(np.clip(beyond, -1.1, 0.0))
         if beyond != possible:
             held, middle_of = sure.copy(), mean.copy()
             held[1, 1], middle_of[1] = HELD, possible
             _, step = _step(information, likeliest, held, middle_of - found)
-        found = found + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        found = found + np.clip(step, -0.5, 0.5)
         scatter = _measure_scatter((over - under)[lit], edge[lit])
         dark = ~lit & (radiance < MAP_NOISE_NW)
         if np.count_nonzero(dark) >= MIN_CELLS:
             offset, offset_sigma = _middle_of((light - own * radiance)[dark])
-        if np.abs(step).max() < SETTLED:
+        if np.abs(step).max() < 1e-4:
             break
     sigmas = np.sqrt(np.diag(covariance))
     power, power_sigma = exponent(value[lit], radiance[lit], trust[lit], blocks[lit])
@@ -164,7 +370,9 @@ def fit_gain(
     )
     return Gain(
         gain=gain,
-        gain_sigma=gain * float(np.hypot(sigmas[0], GAIN_FLOOR)),
+        # Relative error of gains of simulated photos without any difference to the map: blooming,
+        # halos
+        gain_sigma=gain * float(np.hypot(sigmas[0], 0.03)),
         offset=offset,
         offset_sigma=offset_sigma,
         falloff=float(found[1]),
@@ -211,28 +419,17 @@ def _edges(comparison: Comparison, knee: Values) -> Values:
     return np.asarray(neighbour_step(levels, usable)[usable] * comparison.sigma_cells[usable])
 
 
-def _biweight(u: Values) -> Values:
-    return np.asarray(np.maximum(1.0 - (u / TUKEY) ** 2, 0.0) ** 2)
-
-
 def _measure_scatter(residual: Values, edge: Values) -> float:
     """Robust scatter of residuals without the effect of the registration error at edges."""
     spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
     own = np.sqrt(max(spread**2 - float(np.median(edge)) ** 2, 0.0))
-    return float(np.clip(own, *SCATTER_LIMITS))
+    return float(np.clip(own, 0.1, 1.0))
 
 
 def _middle_of(values: Values) -> tuple[float, float]:
     middle = float(np.median(values))
     spread = 1.4826 * float(np.median(np.abs(values - middle)))
     return middle, 1.2533 * spread / float(len(values)) ** 0.5
-
-
-def _number_blocks(usable: BoolArray, resolution_deg: float) -> Blocks:
-    """Number of the block that each usable cell lies in."""
-    side = max(round(BLOCK_KM / KM_PER_DEGREE / resolution_deg), 1)
-    row, column = np.nonzero(usable)
-    return np.asarray((row // side) * (usable.shape[1] // side + 1) + column // side)
 
 
 def _solve_step(
@@ -250,7 +447,10 @@ def _solve_step(
     count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
     inner = sums @ sums.T * (count / max(count - len(normal), 1))
     inner[np.diag_indices(len(inner))] += 1e-6 * np.diag(normal)
-    inner *= CLUSTERED**2
+    # Most of the light is in a few cities, so that few blocks dominate: gains of twelve simulated
+    # photos (seeds 200 to 211, lights that differ by 40 %) scatter by this factor more than blocks
+    # predict
+    inner *= 1.6**2
     information, step = np.zeros((len(told), len(told))), np.zeros(len(told))
     information[np.ix_(told, told)] = normal @ np.linalg.solve(inner, normal)
     step[told] = np.linalg.solve(normal, sums.sum(axis=1))
@@ -275,7 +475,7 @@ def exponent(
     sums: FloatArray = np.stack([np.bincount(blocks, weights=weight * part) for part in parts])
     sums = sums[:, sums[0] > 0.0]
     count = sums.shape[1]
-    if count < MIN_BLOCKS:
+    if count < 3:
         return float("nan"), float("nan")
     whole = sums.sum(axis=1)
     without = _slope(whole[:, None] - sums)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.special import ndtri
 
+from detectors.types import FloatArray, FloatImage
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.export.formats import (
@@ -25,7 +28,7 @@ from regengine.export.formats import (
 )
 from regengine.export.formats.geotiff import cloud_optimised
 from regengine.export.run import check_free, guard_photo, take_away
-from regengine.export.warp import BLOCK
+from regengine.export.warp import BLOCK, MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
 from regengine.io.atomic import replace_files
@@ -34,8 +37,209 @@ from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
 from regengine.maps.lights import period_of
 from regengine.maps.reference import LightMap, Reference
-from regengine.photo.lens_profile import LensProfile
-from regengine.studies.radiometry.measure import NOT_SEEN, Change, Radiometry, measure
+from regengine.photo.lens_profile import LensProfile, choose_profile
+from regengine.studies.radiometry.cells import (
+    MapCells,
+    PhotoCells,
+    average_photo_cells,
+    photo_light,
+    samples_across,
+    select_cells_in_view,
+)
+from regengine.studies.radiometry.gain import Comparison, Gain, compare, fit_gain
+
+# Values of the mask; the greater one if two apply
+COMPARED, NOT_SEEN, PHOTO_FULL, MAP_FULL, BRIGHTER, FAINTER = 0, 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Radiometry:
+    """Results of the comparison of a photo and a map.
+
+    ``linear_by`` is the source of linear light: ``srgb``, the inverse of that curve; ``raw`` or
+    ``fits``, linear files. ``falloff_known``: the falloff was corrected by a lens profile.
+    """
+
+    cells: MapCells
+    photo: PhotoCells
+    comparison: Comparison
+    gain: Gain
+    # (h, w): residual over the typical spread of cells of that radiance; NaN without comparison
+    sigma: FloatImage
+    limit: float  # of `sigma`; exceeded by chance in one of a hundred photos
+    changes: list[dict[str, Any]]  # see `find_changes`
+    falloff_known: bool
+    linear_by: str
+
+    def mask(self) -> NDArray[np.uint8]:
+        """Mask value of each cell: see the constants of this module."""
+        compared = self.comparison
+        sigma = np.nan_to_num(self.sigma, nan=0.0)
+        mask = np.where(compared.judged, COMPARED, NOT_SEEN).astype(np.uint8)
+        mask[compared.photo_full] = PHOTO_FULL
+        mask[compared.map_full] = MAP_FULL
+        mask[sigma > self.limit] = BRIGHTER
+        mask[sigma < -self.limit] = FAINTER
+        return mask
+
+
+def measure(
+    frame: ExportFrame,
+    light_map: LightMap,
+    *,
+    profiles: Sequence[LensProfile] = (),
+    map_sigma_m: float | None = None,
+) -> Radiometry:
+    """Compare a registered photo with a map.
+
+    `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. `map_sigma_m`: blur
+    of the map, one sigma, metres; by default it is measured. Raises LeftOutError if the photo is
+    missing or too little of it can be compared, LightMapError if the map has no data there or is
+    damaged.
+    """
+    camera = frame.camera
+    assert camera is not None
+    cells = select_cells_in_view(camera, light_map)
+    ratio = cells.grid.resolution / cells.photo_pixel_deg
+    samples = samples_across(ratio)
+    profile = choose_profile(
+        profiles,
+        camera=frame.result.camera_body,
+        lens=None,
+        focal_mm=frame.result.focal_mm,
+        width_px=camera.width_px,
+        height_px=camera.height_px,
+    )
+    falloff = None if profile is None else profile.falloff
+    picture = photo_light(frame, camera, min(samples / ratio, 1.0), falloff)
+    photo = average_photo_cells(picture, camera, frame.points, cells.grid, samples)
+    comparison = compare(cells, photo, map_sigma_m)
+    gain = fit_gain(comparison, photo, cells.grid.resolution, falloff is not None)
+    sigma, limit = standardise_residuals(comparison, gain)
+    return Radiometry(
+        cells=cells,
+        photo=photo,
+        comparison=comparison,
+        gain=gain,
+        sigma=sigma,
+        limit=limit,
+        changes=find_changes(comparison, gain, sigma, limit, cells.grid),
+        falloff_known=falloff is not None,
+        linear_by=picture.linear_by,
+    )
+
+
+def standardise_residuals(comparison: Comparison, gain: Gain) -> tuple[FloatImage, float]:
+    """Standardise each cell's residual by those of cells of similar radiance; and their limit.
+
+    The centre and the spread to either side are measured from tails with 5 to 32 % of the cells, so
+    that neither non-linearity of the photo nor heavy tails cause outliers. Residuals are first
+    divided by their own sigma, which includes the registration error at edges. The limit is
+    corrected for the number of places (Šidák), each as large as the blur.
+
+    References
+    ----------
+    Šidák, Z. (1967). Rectangular confidence regions for the means of multivariate normal
+    distributions. Journal of the American Statistical Association 62, 626-633.
+    """
+    judged, usable = comparison.judged, comparison.usable
+    unit = gain.residual / gain.scale
+    level = np.arcsinh(comparison.radiance_nw / gain.knee_nw)
+    at, middle, below, above = _usual(level[usable].astype(float), unit[usable].astype(float))
+    sigma = np.full(judged.shape, np.nan, np.float32)
+    here = level[judged]
+    off = unit[judged] - np.interp(here, at, middle)
+    sigma[judged] = off / np.where(off > 0, np.interp(here, at, above), np.interp(here, at, below))
+    # If one of the two is saturated, only a difference counts that more light would increase
+    sigma = np.where(comparison.photo_full, np.maximum(sigma, 0.0), sigma)
+    sigma = np.where(comparison.map_full, np.minimum(sigma, 0.0), sigma)
+    area = max(4.0 * np.pi * comparison.blur_cells**2, 1.0)
+    places = max(np.count_nonzero(judged) / area, 1.0)
+    # Probability that a photo without any change shows one
+    each = -np.expm1(np.log1p(-0.01) / places)
+    return sigma, -float(ndtri(each / 2.0))
+
+
+def _usual(
+    level: FloatArray, unit: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Centre and spreads of residuals by the map's level: levels, centre, below, above."""
+    order = np.argsort(level, kind="stable")
+    dark = int(np.searchsorted(level[order], 0.5))
+    rest = order[dark:]
+    count = int(np.clip(len(rest) // 150, 1, 12))
+    groups = [part for part in (order[:dark], *np.array_split(rest, count)) if len(part) >= 20]
+    rows = []
+    for group in groups or [order]:
+        here = unit[group]
+        middle = float(np.median(here))
+        spreads = []
+        for sign in (-1.0, 1.0):
+            # Quantile ranges of the residuals of similar cells, as shares of a normal distribution
+            side = [
+                float(np.quantile(sign * (here - middle), 0.5 + 0.5 * share))
+                / -float(ndtri(0.5 - 0.5 * share))
+                for share in (0.683, 0.90, 0.954)
+            ]
+            spreads.append(max(*side, 1.0))
+        rows.append((float(np.median(level[group])), middle, *spreads))
+    at, middles, below, above = np.array(sorted(rows)).T
+    return at, middles, below, above
+
+
+def find_changes(
+    comparison: Comparison, gain: Gain, sigma: FloatImage, limit: float, grid: MapGrid
+) -> list[dict[str, Any]]:
+    """Group cells beyond the limit, with adjacent ones, into changes, the most significant first.
+
+    Their ``kind`` is "new" without light in the map, "lost" without light in the photo, "brighter",
+    or "fainter"; ``lon``, ``lat`` are the centre of the difference, ``cells`` those of the map that
+    it covers; ``sigma`` is the largest residual, positive where the photo is brighter; ``photo_nw``
+    and ``map_nw`` are the radiance from photo and map in that cell, both blurred; ``at_least``:
+    photo or map is saturated there, so that the difference is a lower bound.
+    """
+    sigma = np.nan_to_num(sigma, nan=0.0)
+    photo_nw, radiance_nw = gain.photo_nw(comparison), comparison.radiance_nw
+    changes = []
+    for sign in (1.0, -1.0):
+        # Cells next to a cell beyond the limit belong to the change if they are beyond 3 sigma
+        wide, count = ndimage.label(sign * sigma > 3.0, np.ones((3, 3)))
+        if not count:
+            continue
+        peaks = ndimage.maximum(sign * sigma, wide, np.arange(1, count + 1))
+        sizes = np.bincount(wide.ravel(), minlength=count + 1)[1:]
+        boxes = ndimage.find_objects(wide)
+        # A change on the ground is at least as wide as the blur
+        fewest = 1 + np.ceil(np.pi * comparison.blur_cells**2)
+        wanted = (np.asarray(peaks) > limit) & (sizes >= fewest)
+        for number in np.flatnonzero(wanted) + 1:
+            box = boxes[number - 1]
+            part = wide[box] == number
+            row, column = np.nonzero(part)
+            row, column = row + box[0].start, column + box[1].start
+            at = tuple(one[np.argmax(np.abs(sigma[row, column]))] for one in (row, column))
+            apart = np.abs(photo_nw - radiance_nw)[row, column] + 1e-6
+            lon = grid.west + (float(np.average(column, weights=apart)) + 0.5) * grid.resolution
+            lat = grid.north - (float(np.average(row, weights=apart)) + 0.5) * grid.resolution
+            knee = float(gain.knee_nw[at] * gain.scatter)  # only the additive error
+            kinds = ("new", "brighter") if sign > 0.0 else ("lost", "fainter")
+            dark = (radiance_nw if sign > 0.0 else photo_nw)[at] < 2.0 * knee
+            changes.append(
+                {
+                    "kind": kinds[0] if dark else kinds[1],
+                    "lon": (lon + 180.0) % 360.0 - 180.0,
+                    "lat": lat,
+                    "cells": len(row),
+                    "sigma": float(sigma[at]),
+                    "photo_nw": float(photo_nw[at]),
+                    "map_nw": float(radiance_nw[at]),
+                    "at_least": bool(
+                        (comparison.photo_full | comparison.map_full)[row, column].any()
+                    ),
+                }
+            )
+    return sorted(changes, key=lambda change: -abs(change["sigma"]))
+
 
 Earlier = Literal["map", "photo", "neither", "unknown"]
 # What a change by its kind, photo against map, is from the earlier of both to the later
@@ -49,7 +253,6 @@ OVER_TIME: dict[tuple[str, str], str] = {
     ("photo", "brighter"): "dimmed",
     ("photo", "fainter"): "brightened",
 }
-UNKNOWN = "unknown"
 
 
 def find_earlier(time_utc: str | None, maps: Iterable[Reference]) -> Earlier:
@@ -95,10 +298,9 @@ PHOTO_COLUMNS = (
     "earlier",
 )  # fmt: skip
 CHANGE_COLUMNS = (
-    *("frame_index", "frame", "change", *(field.name for field in fields(Change))),
-    "over_time",
+    *("frame_index", "frame", "change", "kind", "lon", "lat", "cells", "sigma", "photo_nw"),
+    *("map_nw", "at_least", "over_time"),
 )
-DIGITS = 8  # significant digits, more than any value's accuracy
 
 RADIANCE_UNIT = "nW cm-2 sr-1"
 # Name and unit of each band
@@ -149,9 +351,9 @@ def photo_row(
         "photo_sigma_m": compared.photo_sigma_m,
         "saturated_share": int(np.count_nonzero(compared.photo_full)) / judged,
         "map_saturated_share": int(np.count_nonzero(compared.map_full)) / judged,
-        "limit_sigma": found.significance.limit,
-        "brighter": sum(change.sigma > 0.0 for change in found.changes),
-        "fainter": sum(change.sigma < 0.0 for change in found.changes),
+        "limit_sigma": found.limit,
+        "brighter": sum(change["sigma"] > 0.0 for change in found.changes),
+        "fainter": sum(change["sigma"] < 0.0 for change in found.changes),
         "earlier": find_earlier(
             result.time_utc, (one for one, _ in light_map.reaching(_bounds(found)))
         ),
@@ -166,21 +368,22 @@ def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dic
         {
             **about,
             "change": number,
-            **asdict(change),
-            "over_time": OVER_TIME.get((earlier, change.kind), UNKNOWN),
+            **change,
+            "over_time": OVER_TIME.get((earlier, change["kind"]), "unknown"),
         }
         for number, change in enumerate(found.changes)
     ]
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV: numbers with `DIGITS` digits, empty cells for what is missing."""
+    """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
     told = (plain(dict(row), make_printable) for row in rows)
     write_csv(path, columns, ([_cell(name, row[name]) for name in columns] for row in told))
 
 
 def _cell(name: str, value: Any) -> object:
-    return f"{value:.{DIGITS}g}" if isinstance(value, float) else cell(name, value)
+    # More digits than any value's accuracy
+    return f"{value:.8g}" if isinstance(value, float) else cell(name, value)
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
@@ -189,7 +392,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
 
     mask, compared = found.mask(), found.comparison
     nothing = mask == NOT_SEEN
-    values = (compared.light, compared.radiance_nw, found.significance.sigma)
+    values = (compared.light, compared.radiance_nw, found.sigma)
     bands = [np.where(nothing, np.float32(np.nan), band) for band in values]
     bands.append(mask.astype(np.float32))
     bands.append(np.where(nothing, np.float32(np.nan), compared.background))
@@ -200,7 +403,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
             GAIN=repr(found.gain.gain),
             GAIN_SIGMA=repr(found.gain.gain_sigma),
             OFFSET=repr(found.gain.offset),
-            LIMIT_SIGMA=repr(found.significance.limit),
+            LIMIT_SIGMA=repr(found.limit),
         )
         for number, (name, unit) in enumerate(BANDS, start=1):
             raster.set_band_description(number, name)
@@ -255,11 +458,11 @@ def _image(axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, to
 
 
 def _residual(axes: Any, found: Radiometry) -> None:
-    limit = found.significance.limit
+    limit = found.limit
     west, south, east, north = _bounds(found)
     extent = (west, east, south, north)
     drawn = axes.imshow(
-        found.significance.sigma,
+        found.sigma,
         cmap="RdBu_r",
         vmin=-1.2 * limit,
         vmax=1.2 * limit,
@@ -268,8 +471,8 @@ def _residual(axes: Any, found: Radiometry) -> None:
     axes.figure.colorbar(drawn, ax=axes)
     _upright(axes, found)
     for change in found.changes[:50]:
-        lon = change.lon + 360.0 * round((found.cells.grid.west - change.lon) / 360.0)
-        axes.plot(lon, change.lat, "o", mfc="none", mec="black", ms=14)
+        lon = change["lon"] + 360.0 * round((found.cells.grid.west - change["lon"]) / 360.0)
+        axes.plot(lon, change["lat"], "o", mfc="none", mec="black", ms=14)
     axes.set_title(f"residual, sigma; rings: beyond {limit:.1f}")
 
 
@@ -307,16 +510,6 @@ PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
 RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
 
 
-@dataclass(frozen=True, kw_only=True)
-class RadiometryOptions:
-    """Options of the comparison."""
-
-    profiles: tuple[LensProfile, ...] = ()  # lenses whose falloff is known
-    map_sigma_m: float | None = None  # blur of the map, one sigma, metres; None: it is measured
-    plot: bool = False  # draw a picture of each photo
-    force: bool = False  # replace files that exist
-
-
 @dataclass(kw_only=True)
 class Measured:
     """Results: rows of the tables, and the number of excluded photos by reason.
@@ -334,21 +527,25 @@ def measure_chosen(
     chosen: Chosen,
     light_map: LightMap,
     out: Path,
-    options: RadiometryOptions,
     *,
+    profiles: tuple[LensProfile, ...] = (),
+    map_sigma_m: float | None = None,
+    plot: bool = False,
+    force: bool = False,
     advance: Callable[[], object] = lambda: None,
     said: Callable[[str], object] = lambda line: None,
 ) -> Measured:
     """Compare chosen photos with a map and write the results into a folder, created if necessary.
 
-    ``advance`` is called after each photo; ``said`` receives its line of JSON once its files are in
-    place.
+    ``profiles`` and ``map_sigma_m`` are as of `measure`; ``plot`` draws a picture of each photo;
+    ``force`` replaces files that exist. ``advance`` is called after each photo; ``said`` receives
+    its line of JSON once its files are in place.
 
     Raises ConfigError if a file exists and must not be replaced, or pictures cannot be drawn.
     Raises StoreError if the store cannot be read or the output cannot be written. Raises
     LightMapError if the map is damaged.
     """
-    if options.plot:
+    if plot:
         need("--plot", "matplotlib.figure")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
@@ -356,13 +553,13 @@ def measure_chosen(
     for number, path, sha256 in chosen.photos():
         # From the photo's own name without its ending: a.jpg and a.png must not share a raster
         own[number], hashes[number] = f"{stem(photo_name(path, number))}.tif", sha256
-    endings = (RASTER_ENDING, FIGURE_ENDING) if options.plot else (RASTER_ENDING,)
+    endings = (RASTER_ENDING, FIGURE_ENDING) if plot else (RASTER_ENDING,)
     names = {
         number: tuple(f"{stem(name)}{ending}" for ending in endings)
         for number, name in photo_names(own, hashes).items()
     }
     tables = (PHOTO_TABLE, CHANGE_TABLE)
-    if not options.force:
+    if not force:
         check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -382,12 +579,10 @@ def measure_chosen(
             else:
                 paths = tuple(out / name for name in names[frame.stored.frame_index])
                 guard_photo(frame, paths)
-                found = measure(
-                    frame, light_map, profiles=options.profiles, map_sigma_m=options.map_sigma_m
-                )
+                found = measure(frame, light_map, profiles=profiles, map_sigma_m=map_sigma_m)
                 with replace_files(paths) as temporary:
                     write_raster(found, frame, temporary[0])
-                    if options.plot:
+                    if plot:
                         draw(found, frame.result.frame, temporary[1])
                 row = photo_row(found, frame, light_map, paths[0].name)
                 of_photo = change_rows(found, frame, row["earlier"])

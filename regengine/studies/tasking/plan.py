@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import compress, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,15 +18,17 @@ from detectors.constants import DAY_S, EARTH_RADIUS_KM, ORBITAL_SPEED_KM_S
 from detectors.types import FloatArray
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.geometry.footprint import WGS84
-from regengine.errors import EphemerisError
+from regengine.errors import ConfigError, EphemerisError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import format_count, plain
-from regengine.io.tables import cell, write_csv
+from regengine.io.tables import cell, decode_text, read_csv, write_csv
+from regengine.maps.places import place_index
 from regengine.orbit.propagation import drag_shift_km, track_positions
 from regengine.orbit.rotation import days_since_j2000
 from regengine.orbit.sun_moon import sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
+from regengine.photo.record_values import parse_number, wrap_lon
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +36,87 @@ if TYPE_CHECKING:
     from regengine.frames.catalogue import Catalogue
 
 
+# Of a table of places. ``weight``: the larger, the sooner; own priority, else thousands of people,
+# else 1
+TARGET_COLUMNS = ("name", "country", "lon", "lat", "population", "weight")
+SPELLINGS = {
+    "longitude": "lon", "long": "lon", "lng": "lon", "latitude": "lat", "people": "population",
+    "priority": "weight",
+}  # fmt: skip
+NAMES = ("name", "place", "city", "target", "site")  # the first that there is names the place
+_REMEDY = "give a CSV file with the columns name, lon, lat, and optionally priority"
+
+
+def list_city_targets(least_people: int) -> pd.DataFrame:
+    """Cities of GeoNames with at least this population, the largest first.
+
+    At least 5,000, because the table of towns has few smaller ones.
+    """
+    import pandas as pd
+
+    cities = [place for place in place_index() if place.population >= least_people]
+    rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
+    return pd.DataFrame(rows, columns=TARGET_COLUMNS)
+
+
+def read_listed_targets(path: Path) -> pd.DataFrame:
+    """Read a list of places: CSV with a header, separated by commas, semicolons or tabs.
+
+    It has ``name``, ``lon``, ``lat``, and optionally ``country``, ``population``, ``priority``;
+    other columns are ignored. ConfigError if it cannot be read, or a row is not a valid place.
+    """
+    import pandas as pd
+
+    try:
+        (_, header), *rows = [*read_csv(decode_text(path.read_bytes()), _meaning)] or [(1, [])]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
+            error
+        )
+    columns = {name: at for at, name in enumerate(map(_meaning, header)) if name}
+    named = next((columns[name] for name in NAMES if name in columns), None)
+    if named is not None:
+        columns["name"] = named
+    if not {"name", "lon", "lat"} <= columns.keys():
+        raise ConfigError(f"{path} is not a list of places: {_REMEDY}.")
+    targets = [
+        _target(
+            f"{path}, line {line}",
+            {name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()},
+        )
+        for line, cells in rows
+        if any(cell.strip() for cell in cells)
+    ]
+    if not targets:
+        raise ConfigError(f"{path} lists no places: {_REMEDY}.")
+    return pd.DataFrame(targets, columns=TARGET_COLUMNS)
+
+
+def _meaning(heading: str) -> str:
+    """The column of a heading; "" for one that is not known."""
+    word = re.sub(r"[^a-z]", "", heading.lower())
+    return word if word in {*TARGET_COLUMNS, *NAMES} else SPELLINGS.get(word, "")
+
+
+def _target(where: str, row: dict[str, str]) -> dict[str, Any]:
+    def number(name: str, word: str, low: float, high: float) -> float | None:
+        text = row.get(name, "")
+        value = parse_number(text)
+        if text and (value is None or not low <= value <= high):
+            raise ConfigError(f"{where}: {word} {text!r} is not a number from {low:g} to {high:g}.")
+        return value
+
+    lon, lat = number("lon", "lon", -180.0, 360.0), number("lat", "lat", -90.0, 90.0)
+    if lon is None or lat is None or not row["name"]:
+        raise ConfigError(f"{where}: name, lon or lat is missing.")
+    people = number("population", "population", 0.0, 1e10)
+    weight = number("weight", "priority", 0.0, 1e12)
+    if weight is None:
+        weight = 1.0 if people is None else people / 1e3
+    return row | {"lon": wrap_lon(lon), "lat": lat, "population": people, "weight": weight}
+
+
 STEP_S = 60.0
-# Maximum distance along the ground from the nearest time step to the closest approach: half a step
-# at 7.4 km/s, as an angle about the Earth's centre
-SLACK_RAD = 0.5 * STEP_S * 7.4 / EARTH_RADIUS_KM
-BLOCK = 4_000_000  # cosines of angles at a time: 32 MB
 KNOT_H = 6.0  # step between ages at which the uncertainty is tabulated
 
 
@@ -125,12 +205,14 @@ def _nearest_steps(
         reach_rad = min(np.arcsin(sine) - np.radians(max_off_nadir_deg) + 0.01, reach_rad)
     directions = track / np.linalg.norm(track, axis=-1, keepdims=True)
     places = ground / np.linalg.norm(ground, axis=-1, keepdims=True)
-    rows = max(1, BLOCK // len(track))
+    rows = max(1, 4_000_000 // len(track))  # cosines of angles at a time: 32 MB
     numbers, moments = [np.empty(0, np.int64)], [np.empty(0)]
     for start in range(0, len(places), rows):
         cosine = places[start : start + rows] @ directions.T
         inner = cosine[:, 1:-1]
-        near = inner > np.cos(reach_rad + SLACK_RAD)
+        # From the nearest time step to the closest approach: half a step at 7.4 km/s, as an angle
+        # about the Earth's centre
+        near = inner > np.cos(reach_rad + 0.5 * STEP_S * 7.4 / EARTH_RADIUS_KM)
         place, column = np.nonzero(near & (inner > cosine[:, :-2]) & (inner >= cosine[:, 2:]))
         numbers.append(place + start)
         moments.append(grid[column + 1])
@@ -155,13 +237,8 @@ ACCEPTED = """
 SELECT frame, time_utc, quality, nadir_lon, nadir_lat, altitude_km, geometry FROM frames
 WHERE verdict = 'accepted' AND geometry IS NOT NULL
 """
-BATCH = 50_000  # frames in memory
 OF_BEST = ["frame", "time_utc", "quality", "off_nadir_deg", "lacks"]
 GOOD = ("quality", "off_nadir", "age")  # criteria of a good frame
-
-# A place with a frame that fails a criterion is less urgent than one without any
-SHARE_WITH_A_FRAME = 0.5
-EQUATOR_KM_S = 0.465  # speed at which the Earth rotates below a station that is late
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +295,7 @@ def _frames_of_places(catalogue: Catalogue, targets: pd.DataFrame) -> Iterator[p
 
     tree = shapely.STRtree(shapely.points(targets["lon"], targets["lat"]))
     names, found = catalogue.ask(ACCEPTED)
-    while rows := list(islice(found, BATCH)):
+    while rows := list(islice(found, 50_000)):  # in memory
         frames = pd.DataFrame(rows, columns=names)
         number, place = tree.query(shapely.from_wkb(frames.pop("geometry")), "intersects")
         shown = frames.iloc[number].assign(place=place)
@@ -271,7 +348,8 @@ def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd
     """
     wanted = targets.assign(**dict.fromkeys(OF_BEST)) if best is None else targets.join(best)
     wanted = wanted[wanted["lacks"] != ""]
-    share = np.where(wanted["frame"].isna(), 1.0, SHARE_WITH_A_FRAME)
+    # A place with a frame that fails a criterion is less urgent than one without any
+    share = np.where(wanted["frame"].isna(), 1.0, 0.5)
     wanted = wanted.assign(
         priority=wanted["weight"] * share, need=wanted["lacks"].fillna("no_frame")
     )
@@ -304,7 +382,8 @@ def plan_passes(
     over = sun_moon_over(days_since_j2000(start) + seconds / DAY_S, lon[place], lat[place])
     ages_h = age_h + seconds / 3600.0
     sigma_time_s, cross_km = pass_sigma(element_set, ages_h)
-    turned_km = EQUATOR_KM_S * np.cos(np.radians(lat[place])) * sigma_time_s
+    # Speed at which the Earth rotates below a station that is late
+    turned_km = 0.465 * np.cos(np.radians(lat[place])) * sigma_time_s
     passes = passes.assign(
         **vars(over),
         sigma_time_s=sigma_time_s,
