@@ -168,7 +168,6 @@ def query(
         list_showing,
         write_view,
     )
-    from regengine.frames.select import FrameChoice
     from regengine.io.atomic import check_new_file
 
     if asked not in VIEWS and asked.isidentifier():
@@ -198,9 +197,6 @@ def query(
         check_new_file(out, (), force=force)
     usual = "all" if asked == "places" else "accepted"
     verdicts = parse_verdicts(verdict or usual, with_rejected=True)
-    chosen = None
-    if (verdict or usual) != usual or reviewed or where is not None:
-        chosen = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
     sql = asked
     if asked in VIEWS:
         sql, values = write_view(
@@ -208,8 +204,8 @@ def query(
             place=place, country=country, month=month, limit=limit,
         )  # fmt: skip
     with Catalogue(catalogue) as opened:
-        if chosen is not None:
-            opened.narrow(chosen)
+        if (verdict or usual) != usual or reviewed or where is not None:
+            opened.narrow(verdicts, reviewed=reviewed, where=where)
         if place is not None and not place.isdecimal():
             values["showing"] = json.dumps(list_showing(opened, place))
         names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)

@@ -86,7 +86,7 @@ def main(
     from regengine.errors import ConfigError
     from regengine.export.formats import ExportOptions, check_options
     from regengine.export.run import check_out, write_chosen
-    from regengine.frames.select import FrameChoice, choose
+    from regengine.frames.select import choose
     from regengine.io.console import print_data, say, show_progress
 
     verdicts = common.parse_verdicts(verdict)
@@ -109,7 +109,7 @@ def main(
         raise ConfigError(f"--out - writes text to standard output: {why}.")
     with common.text_out(out, f".{format}") as written_to:
         check_out(written_to, format, force)
-        chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+        chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
         chosen = replace(chosen, folder=photos)
         with show_progress(len(chosen.numbers), quiet=quiet, doing="writing") as advance:
             written = write_chosen(

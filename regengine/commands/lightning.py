@@ -82,7 +82,7 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.frames.select import FrameChoice, choose
+    from regengine.frames.select import choose
     from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.console import print_data, say
     from regengine.io.plain import format_count
@@ -119,8 +119,9 @@ def main(
     found = read_flashes(flashes)
     read = partial(read_glm if glm else read_lis, cloud_height_m=params.cloud_height_m)
     series = join_series([read(path) for path in glm or lis or ()])
-    choice = FrameChoice(verdicts=common.parse_verdicts(verdict), reviewed=reviewed, where=where)
-    done = cross_reference(choose(store, choice), found, series, params)
+    verdicts = common.parse_verdicts(verdict)
+    chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
+    done = cross_reference(chosen, found, series, params)
     rows = done.rows
     if out is not None:
         with replace_files((out,)) as (temporary,):

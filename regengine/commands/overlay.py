@@ -47,7 +47,7 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.frames.select import FrameChoice, choose, select_named
+    from regengine.frames.select import choose, select_named
     from regengine.io.console import (
         configure_logging,
         print_data,
@@ -66,7 +66,7 @@ def main(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
     verdicts = common.parse_verdicts(verdict, with_rejected=True)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, where=where))
+    chosen = choose(store, verdicts=verdicts, where=where)
     chosen = select_named(chosen, photos) if photos else chosen
     given = {"lights": lights, "streets": streets, "day": day}
     made_with = find_run_files(store)

@@ -40,7 +40,7 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
     from regengine.errors import ConfigError
-    from regengine.frames.select import FrameChoice, choose
+    from regengine.frames.select import choose
     from regengine.io.console import print_data, say, show_progress
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
@@ -59,7 +59,7 @@ def main(
     light_map = open_light_map(choose_maps("lights", lights))
     for doubt in light_map.doubts:
         say(f"Warning: {doubt}", err=True)
-    chosen = choose(store, FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where))
+    chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
     with show_progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
         measured = measure_chosen(
             chosen,

@@ -88,12 +88,11 @@ def _select(
     store: Path, verdict: str, reviewed: bool, where: str | None, sort: str | None
 ) -> tuple[Iterator[StoredFrame], list[int] | None]:
     """Frames that are asked for in the store's order, and their numbers in the order asked for."""
-    from regengine.frames.select import FrameChoice, choose, sort_numbers
+    from regengine.frames.select import choose, sort_numbers
     from regengine.store.read import iter_frames
 
     verdicts = common.parse_verdicts(verdict, with_rejected=True)
-    choice = FrameChoice(verdicts=verdicts, reviewed=reviewed, where=where)
-    chosen = choose(store, choice)
+    chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
     frames = iter_frames(store, chosen.numbers)
     return frames, None if sort is None else sort_numbers(chosen, sort)
 

@@ -34,7 +34,6 @@ from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, wit
 from regengine.frames.geometry import as_shape, rings_bbox
 from regengine.frames.quality import quality_score
 from regengine.frames.select import (
-    FrameChoice,
     check_condition,
     find_unknown_column,
     guard_reading,
@@ -532,17 +531,18 @@ class Catalogue:
         )
         self._base.set_authorizer(guard_reading())
 
-    def narrow(self, choice: FrameChoice) -> None:
+    def narrow(self, verdicts: Sequence[str], *, reviewed: bool, where: str | None) -> None:
         """Restrict the catalogue to frames that meet conditions, and rank within places again.
 
-        ConfigError if the condition on columns is not valid.
+        The conditions are those of `regengine.frames.select.choose`; ConfigError if that on columns
+        is not valid.
         """
-        verdicts = ", ".join(f"'{verdict}'" for verdict in choice.verdicts)
-        met = f"verdict IN ({verdicts})"
-        if choice.reviewed:
+        quoted = ", ".join(f"'{verdict}'" for verdict in verdicts)
+        met = f"verdict IN ({quoted})"
+        if reviewed:
             met += " AND decision = 'accepted'"
-        if choice.where is not None:
-            met += f" AND {check_condition(self._base, choice.where, NAMES)}"
+        if where is not None:
+            met += f" AND {check_condition(self._base, where, NAMES)}"
         best = (
             f"place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() "
             f"OVER (PARTITION BY place_id, {each} ORDER BY quality DESC, time_utc, store, "

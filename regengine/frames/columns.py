@@ -282,25 +282,11 @@ def none_if_unknown(value: Any) -> Any:
     return None if value == "" else value
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportTable:
-    """An export table: its columns and the rows of a frame."""
-
-    columns: tuple[TableColumn, ...]
-    rows: Callable[[ExportFrame], list[Row]]
-
-
-TABLES = {
-    "points": ExportTable(columns=POINT_COLUMNS, rows=point_rows),
-    "frames": ExportTable(columns=FRAME_COLUMNS, rows=lambda frame: [frame_row(frame)]),
+# Columns of the tables, and the rows of a frame
+TABLES: dict[str, tuple[tuple[TableColumn, ...], Callable[[ExportFrame], list[Row]]]] = {
+    "points": (POINT_COLUMNS, point_rows),
+    "frames": (FRAME_COLUMNS, lambda frame: [frame_row(frame)]),
 }
-
-
-def find_table(name: str) -> ExportTable:
-    """Find a table by its name; ConfigError if there is none."""
-    if name not in TABLES:
-        raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
-    return TABLES[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,7 +342,7 @@ def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple
     rows: dict[str, list[Row]] = {}
     for layer in layers:
         if layer.table not in rows:
-            rows[layer.table] = TABLES[layer.table].rows(frame)
+            rows[layer.table] = TABLES[layer.table][1](frame)
         for row, shape in zip(rows[layer.table], layer.shapes(frame), strict=True):
             if shape is not None:
                 yield layer, row, shape
@@ -392,39 +378,23 @@ def geojson_feature(layer: Layer, row: Row, shape: Any) -> dict[str, Any]:
 GEOMETRY = "geometry"  # name of the geometry column of Parquet files
 
 
-def geoparquet_metadata(geometry: str) -> str:
-    """GeoParquet metadata of `GEOMETRY`; without a CRS it is OGC:CRS84."""
-    column: dict[str, Any] = {"encoding": "WKB", "geometry_types": [geometry]}
-    if geometry != "Point":
-        column["orientation"] = "counterclockwise"
-    return json.dumps(
-        {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: column}}
-    )
-
-
-def arrow_types() -> dict[Kind, Any]:
-    """Arrow types of the kinds of fields."""
+def arrow_schema(layer: Layer) -> Any:
+    """Columns of a layer and `GEOMETRY`, as in GeoParquet; without a CRS it is OGC:CRS84."""
     import pyarrow as pa
 
-    return {
+    types = {
         "text": pa.string(),
         "real": pa.float64(),
         "whole": pa.int64(),
         "flag": pa.bool_(),
         "moment": pa.timestamp("us", tz="UTC"),
-        "day": pa.date32(),
-        "polygons": pa.binary(),
     }
-
-
-def arrow_schema(layer: Layer) -> Any:
-    """Columns of a layer's table and `GEOMETRY`, as in GeoParquet."""
-    import pyarrow as pa
-
-    types = arrow_types()
-    fields = [pa.field(column.name, types[column.kind]) for column in TABLES[layer.table].columns]
-    metadata = {"geo": geoparquet_metadata(layer.geometry)}
-    return pa.schema([*fields, pa.field(GEOMETRY, pa.binary())], metadata=metadata)
+    fields = [pa.field(column.name, types[column.kind]) for column in TABLES[layer.table][0]]
+    told: dict[str, Any] = {"encoding": "WKB", "geometry_types": [layer.geometry]}
+    if layer.geometry != "Point":
+        told["orientation"] = "counterclockwise"
+    geo = {"version": "1.1.0", "primary_column": GEOMETRY, "columns": {GEOMETRY: told}}
+    return pa.schema([*fields, pa.field(GEOMETRY, pa.binary())], metadata={"geo": json.dumps(geo)})
 
 
 def arrow_table(
@@ -442,7 +412,7 @@ def arrow_table(
 
     columns = {
         column.name: [value(column, row[column.name]) for row, _ in rows]
-        for column in TABLES[layer.table].columns
+        for column in TABLES[layer.table][0]
     }
     shapes = np.array([shape for _, shape in rows], dtype=object)
     columns[GEOMETRY] = shapely.to_wkb(shapes, byte_order=1).tolist()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
@@ -26,8 +25,6 @@ from regengine.orbit.rotation import icrs_to_itrf
 
 Ring = list[tuple[float, float]]
 PER_SIDE = 17  # directions along each side of the photo
-DIGITS = 7  # of degrees: a centimetre
-SMALLEST = 1e-10  # square degrees: smaller fragments of the cut are dropped
 
 
 def make_footprints(
@@ -36,35 +33,29 @@ def make_footprints(
     """Polygons of the visible ground, up to a maximum incidence."""
     found: list[list[Ring]] = [[] for _ in cameras]
     sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
-    with np.errstate(all="ignore"):
-        many = ManyCameras.of([cameras[number] for number in sound])
-        lon, lat = _outlines(many, limit_deg)
-    for row, number in enumerate(sound):
-        seen = np.isfinite(lon[row]) & np.isfinite(lat[row])
-        found[number] = make_polygons(lon[row, seen], lat[row, seen])
-    return found
-
-
-def _outlines(cameras: ManyCameras, limit_deg: float) -> tuple[FloatArray, FloatArray]:
-    """Outline of the visible ground, in order, shape (n, m); NaN where none is visible."""
     # Pixels along the border of each image, in order
     along, down = np.linspace(0.0, 1.0, PER_SIDE)[:-1], np.zeros(PER_SIDE - 1)
     x = np.concatenate([along, down + 1.0, 1.0 - along, down])
     y = np.concatenate([down, along, down + 1.0, 1.0 - along])
-    x, y = x * (cameras.width_px - 1.0), y * (cameras.height_px - 1.0)
-    ground = cameras.pixel_to_ecef(x, y)
-    angle = incidence_deg(cameras.position_ecef_m[:, None, :], ground)
-    (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
-    if limb.size:
-        to_limb = cameras[limb]
-        x, y, seen = trace_visible_outlines(to_limb, PER_SIDE, limit_deg)
-        # The visible part of the Earth is convex in the image: sorted by angle about its centre,
-        # its edge is a ring
-        middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
-        order = np.argsort(np.arctan2(y - middle_y, x - middle_x), axis=1)
-        x, y = (np.take_along_axis(a, order, axis=1) for a in (x, y))
-        ground[limb] = np.where(seen[:, None, None], to_limb.pixel_to_ecef(x, y), np.nan)
-    return surface_to_lonlat(ground)
+    with np.errstate(all="ignore"):
+        many = ManyCameras.of([cameras[number] for number in sound])
+        ground = many.pixel_to_ecef(x * (many.width_px - 1.0), y * (many.height_px - 1.0))
+        angle = incidence_deg(many.position_ecef_m[:, None, :], ground)
+        (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
+        if limb.size:
+            to_limb = many[limb]
+            x, y, seen = trace_visible_outlines(to_limb, PER_SIDE, limit_deg)
+            # The visible part of the Earth is convex in the image: sorted by angle about its
+            # centre, its edge is a ring
+            middle_x, middle_y = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)
+            order = np.argsort(np.arctan2(y - middle_y, x - middle_x), axis=1)
+            x, y = (np.take_along_axis(a, order, axis=1) for a in (x, y))
+            ground[limb] = np.where(seen[:, None, None], to_limb.pixel_to_ecef(x, y), np.nan)
+        lon, lat = surface_to_lonlat(ground)
+    for row, number in enumerate(sound):
+        known = np.isfinite(lon[row]) & np.isfinite(lat[row])
+        found[number] = make_polygons(lon[row, known], lat[row, known])
+    return found
 
 
 def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
@@ -92,22 +83,14 @@ def make_polygons(lon: FloatArray, lat: FloatArray) -> list[Ring]:
         part = whole
         if first < last or turn:
             part = whole.intersection(shapely.box(middle - 180.0, -90.0, middle + 180.0, 90.0))
-        found += _rings(part, middle)
+        part = shapely.transform(part, lambda xy, middle=middle: np.round(xy - [middle, 0.0], 7))
+        pieces = shapely.get_parts(shapely.get_parts(shapely.remove_repeated_points(part)))
+        found += [
+            list(shapely.orient_polygons(piece).exterior.coords)
+            for piece in pieces  # also of nested collections
+            if piece.area > 1e-10  # square degrees: smaller fragments of the cut are dropped
+        ]
     return found
-
-
-def _rings(part: Any, middle: float) -> list[Ring]:
-    """Outlines of all polygons in a geometry, counter-clockwise, about a central longitude."""
-    import shapely
-
-    part = shapely.transform(part, lambda xy: np.round(xy - [middle, 0.0], DIGITS))
-    part = shapely.remove_repeated_points(part)
-    pieces = shapely.get_parts(shapely.get_parts(part))  # also of nested collections
-    return [
-        list(shapely.orient_polygons(piece).exterior.coords)
-        for piece in pieces
-        if piece.area > SMALLEST
-    ]
 
 
 def as_shape(rings: Sequence[Ring]) -> Any:
@@ -247,7 +230,6 @@ def _bearing(east: FloatArray, north: FloatArray) -> FloatArray:
 
 
 COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
-LOOKS_DOWN_DEG = 5.0  # off-nadir angle below which a photo is not perceived as oblique
 
 
 def describe_orientation(view: View) -> str | None:
@@ -258,13 +240,8 @@ def describe_orientation(view: View) -> str | None:
     )
     if look is None or up is None:
         return look and f"looking {look}"
-    return f"{up} up, looking {'down' if view['off_nadir_deg'] < LOOKS_DOWN_DEG else look}"
-
-
-# Position among the stars of the image centre of a camera located by ground lights, and of the
-# Earth.
-
-LIMB_DEG = 1.0  # an image farther than this within the Earth's disc shows no sky
+    # Below five degrees off nadir a photo is not perceived as oblique
+    return f"{up} up, looking {'down' if view['off_nadir_deg'] < 5.0 else look}"
 
 
 def sees_sky(camera: Camera, per_side: int = 33) -> bool:
@@ -279,23 +256,15 @@ def sees_sky(camera: Camera, per_side: int = 33) -> bool:
         return bool(np.isnan(camera.pixel_to_ecef(x, y)).any())
 
 
-@dataclass(frozen=True, kw_only=True)
-class SkyPosition:
-    """ICRS directions of the image centre and of the centre of the Earth's disc."""
-
-    ra_deg: float
-    dec_deg: float
-    position_angle_deg: float  # of the image's upward direction there, from north to east
-    radius_deg: float  # from the image centre to its farthest corner
-    sees_sky: bool  # whether a part of the image is above the horizon
-    earth_ra_deg: float
-    earth_dec_deg: float
-    earth_radius_deg: float
-
-
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
-def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
-    """Direction of a camera among the stars."""
+def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
+    """Direction of a camera among the stars, located by the ground.
+
+    ``ra_deg`` and ``dec_deg`` of the image centre, ICRS; ``position_angle_deg`` of the image's
+    upward direction there, from north to east; ``radius_deg`` from the centre to the farthest
+    corner; ``sees_sky``, whether a part of the image is above the horizon; ``earth_ra_deg``,
+    ``earth_dec_deg`` and ``earth_radius_deg`` of the Earth's disc.
+    """
     to_icrs = icrs_to_itrf(time_utc).T
     right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = right / 2.0, bottom / 2.0
@@ -313,19 +282,20 @@ def sky_position(camera: Camera, time_utc: datetime) -> SkyPosition:
         np.degrees(np.arcsin(np.minimum(1.0, 1e3 * EARTH_RADIUS_KM / distance)))
     )
     aside_deg = float(np.degrees(np.arccos(np.clip(to_earth @ middle / distance, -1.0, 1.0))))
-    on_earth = aside_deg + radius_deg < earth_radius_deg - LIMB_DEG
+    # An image farther than a degree within the Earth's disc shows no sky
+    on_earth = aside_deg + radius_deg < earth_radius_deg - 1.0
     up = above - middle
     east, north, _ = local_axes(ra, dec)
-    return SkyPosition(
-        ra_deg=ra,
-        dec_deg=dec,
-        position_angle_deg=float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0),
-        radius_deg=radius_deg,
-        sees_sky=not on_earth and sees_sky(camera),
-        earth_ra_deg=earth_ra,
-        earth_dec_deg=earth_dec,
-        earth_radius_deg=earth_radius_deg,
-    )
+    return {
+        "ra_deg": ra,
+        "dec_deg": dec,
+        "position_angle_deg": float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0),
+        "radius_deg": radius_deg,
+        "sees_sky": not on_earth and sees_sky(camera),
+        "earth_ra_deg": earth_ra,
+        "earth_dec_deg": earth_dec,
+        "earth_radius_deg": earth_radius_deg,
+    }
 
 
 def _ra_dec(vector: FloatArray) -> tuple[float, float]:

@@ -187,17 +187,6 @@ GROUND_FRAMES = 128  # footprints and cities are computed for this number of fra
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameChoice:
-    """Conditions on frames to export."""
-
-    # States to include, see `regengine.store.reviews.decide_state`; what a person rejected is never
-    # exported
-    verdicts: tuple[str, ...] = ("accepted",)
-    reviewed: bool = False  # only what a person accepted
-    where: str | None = None  # an SQL expression on columns of frames
-
-
-@dataclass(frozen=True, kw_only=True)
 class Chosen:
     """The chosen frames of a store, by their numbers, in order.
 
@@ -235,18 +224,28 @@ class Chosen:
             yield with_review(frame, self.reviews.get(stored.frame_index))
 
 
-def choose(store: Path, choice: FrameChoice) -> Chosen:
+def choose(
+    store: Path,
+    *,
+    verdicts: Sequence[str] = ("accepted",),
+    reviewed: bool = False,
+    where: str | None = None,
+) -> Chosen:
     """Choose frames by their columns; a run may be writing the store at the same time.
+
+    ``verdicts`` are states to include, see `regengine.store.reviews.decide_state`; exports have
+    nothing that a person rejected. With ``reviewed``, only what a person accepted. ``where`` is an
+    SQL expression on columns of frames.
 
     StoreError if the store cannot be read; ConfigError if the condition is not valid.
     """
     names = ["frame_index", "verdict"]
-    if choice.where is not None:
+    if where is not None:
         names = [name for name in COLUMNS if ("frames", name) in STORED]
     chosen = Chosen(store=store, reviews=read_reviews(store))
     with closing(sqlite3.connect(":memory:")) as base:
-        if choice.where is not None:
-            _select_meeting(base, choice.where, [])  # validates it even without frames
+        if where is not None:
+            _select_meeting(base, where, [])  # validates it even without frames
         for rows in read_frame_rows(store, names):
             rows = [
                 apply_review(row, review)
@@ -254,13 +253,20 @@ def choose(store: Path, choice: FrameChoice) -> Chosen:
                 else row
                 for row in rows
             ]
-            meets = None if choice.where is None else _select_meeting(base, choice.where, rows)
+            meets = None if where is None else _select_meeting(base, where, rows)
             for row in rows:
-                why = _explain_exclusion(row, chosen.reviews.get(row["frame_index"]), choice, meets)
-                if why:
-                    chosen.left_out[why] += 1
+                number, verdict = row["frame_index"], row["verdict"]
+                review = chosen.reviews.get(number)
+                if meets is not None and number not in meets:
+                    chosen.left_out["not --where"] += 1
+                elif verdict == "rejected" and "rejected" not in verdicts:
+                    chosen.left_out["rejected in review"] += 1
+                elif reviewed and (review is None or review.decision != "accepted"):
+                    chosen.left_out["not accepted in review"] += 1
+                elif verdict not in verdicts:
+                    chosen.left_out[f"verdict {verdict}"] += 1
                 else:
-                    chosen.numbers.append(row["frame_index"])
+                    chosen.numbers.append(number)
     return chosen
 
 
@@ -297,17 +303,3 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
                 known.append((value, number))
     known.sort(key=lambda one: one[0], reverse=order != name)
     return [number for _, number in known] + unknown
-
-
-def _explain_exclusion(
-    row: dict[str, Any], review: Reviewed | None, choice: FrameChoice, meets: set[int] | None
-) -> str:
-    """Reason why a frame is excluded; empty if it is chosen."""
-    accepted = review is not None and review.decision == "accepted"
-    if meets is not None and row["frame_index"] not in meets:
-        return "not --where"
-    if row["verdict"] == "rejected" and "rejected" not in choice.verdicts:
-        return "rejected in review"
-    if choice.reviewed and not accepted:
-        return "not accepted in review"
-    return "" if row["verdict"] in choice.verdicts else f"verdict {row['verdict']}"

@@ -230,5 +230,5 @@ def write_trial(scene: RadiometryScene, folder: Path) -> Path:
 
 def measure_trial(store: Path) -> Radiometry:
     """The only photo of a store of `write_trial` against its map."""
-    (frame,) = selection.choose(store, selection.FrameChoice()).frames()
+    (frame,) = selection.choose(store).frames()
     return measure(frame, open_light_map([store.with_name(MAP)]))

@@ -33,7 +33,7 @@ from regengine.frames.columns import (
     of_frame,
 )
 from regengine.frames.frame import ExportFrame
-from regengine.frames.geometry import Ring, SkyPosition, describe_orientation, sky_position
+from regengine.frames.geometry import Ring, describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.record_values import wrap_lon
@@ -182,7 +182,7 @@ FOOTPRINT = column(
 )
 
 
-def find_sky(frame: ExportFrame) -> SkyPosition | None:
+def find_sky(frame: ExportFrame) -> dict[str, float] | None:
     """Direction of a frame's camera among the stars; None without a camera or a time."""
     time = moment(frame.result.time_utc or "")
     if time is None or frame.camera is None or not is_turned(frame.camera):
@@ -192,7 +192,7 @@ def find_sky(frame: ExportFrame) -> SkyPosition | None:
 
 
 def _make_sky_column(name: str, kind: Kind, says: str) -> TableColumn:
-    return of_frame(name, kind, says, lambda frame: getattr(find_sky(frame), name, None))
+    return of_frame(name, kind, says, lambda frame: (find_sky(frame) or {}).get(name))
 
 
 SKY = (

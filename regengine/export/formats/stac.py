@@ -42,14 +42,6 @@ from regengine.photo.frame_ids import frame_id_of
 ENDING = ".stac.json"
 POINTS_ENDING = ".points.geojson"
 COLLECTION = "collection.json"
-LONGEST = 150  # characters of an id; a suffix for photos of equal names and an ending follow
-# RFC 3986 allows these in a URL without escaping, so that programs find the same file whether or
-# not they take a relative URL for a path
-_OTHERS = re.compile(r"[^A-Za-z0-9._-]+")
-_OF_A_URL = ":/?#[]@!$&'()*+,;=%~"  # those of a whole URL
-_HASH = re.compile("[0-9a-f]{64}")
-SHA256 = "1220"  # multihash: SHA-256, of 32 bytes
-
 VERSION = "1.1.0"  # of STAC
 # Extensions by the prefix of their fields
 EXTENSIONS = {"view": "view/v1.0.0", "proj": "projection/v2.0.0", "file": "file/v2.1.0"}
@@ -80,11 +72,6 @@ ASSETS: dict[str, dict[str, Any]] = {
 PREFIX = "regengine:"
 # Columns with their own fields in STAC
 TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
-# No photo is older than the launch of the station's first module, or newer than its planned end
-FIRST_MOMENT = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
-LAST_MOMENT = datetime(2031, 1, 1, tzinfo=UTC)
-DIGITS = 4  # of degrees: the Sun is known to 0.01
-GSD_FIGURES = 4
 # The unit that maintains the archive of astronaut photography, and its terms of use
 PROVIDER = {"name": UNIT, "roles": ["producer", "licensor"], "url": HOME}
 LICENSE = {"rel": "license", "href": GUIDELINES, "type": HTML}
@@ -103,20 +90,20 @@ RANGES = (
     f"{PREFIX}sigma_m",
 )
 SETS = ("platform", "instruments", f"{PREFIX}verdict", f"{PREFIX}category")
-MAX_OF_A_SET = 100
 
 
 def name_item(path: str, number: int) -> str:
     """Id of a photo's item, and the prefix of its file names."""
-    return _plain(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
+    return _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
 
 
-def _name_collection(folder: Path) -> str:
-    return _plain(folder.resolve().name) or "photos"
+def _name(text: str) -> str:
+    """Text with only the characters that RFC 3986 allows in a URL without escaping.
 
-
-def _plain(text: str) -> str:
-    return _OTHERS.sub("_", text)[:LONGEST].strip("._-")
+    Programs find the same file whether or not they take a relative URL for a path. A suffix for
+    photos of equal names and an ending follow.
+    """
+    return re.sub("[^A-Za-z0-9._-]+", "_", text)[:150].strip("._-")
 
 
 def _link(path: Path, folder: Path) -> str:
@@ -131,8 +118,10 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     time = parse_iso_time(result.time_utc or "")
     told: dict[str, Any] = {"title": make_printable(result.frame), "platform": "iss"}
     if time is None:  # it was taken before it was processed
-        seen = max(parse_iso_time(frame.stored.processed_utc) or LAST_MOMENT, FIRST_MOMENT)
-        told |= {"start_datetime": iso_utc(FIRST_MOMENT), "end_datetime": iso_utc(seen)}
+        # No photo is older than the launch of the station's first module, or newer than its end
+        first = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
+        last = parse_iso_time(frame.stored.processed_utc) or datetime(2031, 1, 1, tzinfo=UTC)
+        told |= {"start_datetime": iso_utc(first), "end_datetime": iso_utc(max(last, first))}
     told["datetime"] = None if time is None else iso_utc(time)
     if result.camera_body:
         told["instruments"] = [make_printable(result.camera_body)]
@@ -164,7 +153,7 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
         "properties": told,
         "links": links,
         "assets": assets,
-        "collection": _name_collection(folder),
+        "collection": _name(folder.resolve().name) or "photos",
     }
 
 
@@ -172,14 +161,15 @@ def _measure_view(frame: ExportFrame, time: datetime | None) -> dict[str, float]
     """Pixel size, directions of view, and the Sun, where they are known."""
     if (view := frame.stance) is None:
         return {}
-    known = {"gsd": float(f"{view['gsd_m']:.{GSD_FIGURES}g}")}
+    known = {"gsd": float(f"{view['gsd_m']:.4g}")}
     angles = {"incidence_angle": view["incidence_deg"]}
     if view["line_off_nadir_deg"] <= 90.0:
         angles |= {"off_nadir": view["line_off_nadir_deg"], "azimuth": view["look_bearing_deg"]}
     if time is not None and isfinite(view["centre_lon"]):
         sun = sun_moon(time, view["centre_lon"], view["centre_lat"])
         angles |= {"sun_elevation": sun.sun_elevation_deg, "sun_azimuth": sun.sun_azimuth_deg}
-    known |= {f"view:{name}": round(angle, DIGITS) for name, angle in angles.items()}
+    # The Sun is known to 0.01 degrees
+    known |= {f"view:{name}": round(angle, 4) for name, angle in angles.items()}
     return {name: value for name, value in known.items() if isfinite(value)}
 
 
@@ -189,14 +179,20 @@ def _list_assets(frame: ExportFrame, folder: Path, name: str) -> dict[str, dict[
     if result.path:
         file = photo_name(result.path, number)
         if is_url(result.path) and result.path.partition(":")[0].lower() in SCHEMES:
-            href = quote(hide_secrets(result.path).encode("utf-8", "replace"), safe=_OF_A_URL)
+            href = quote(
+                hide_secrets(result.path).encode("utf-8", "replace"),
+                safe=":/?#[]@!$&'()*+,;=%~",  # characters of a whole URL
+            )
         else:
             href = _link(frame.photo or frame.store.absolute().parent / result.path, folder)
         photo = {
             "href": href,
             "type": MEDIA_TYPES.get(Path(file).suffix.lower()),
             "title": escape_invisible(file),
-            "file:checksum": SHA256 + result.sha256 if _HASH.fullmatch(result.sha256) else None,
+            # A multihash: SHA-256, of 32 bytes
+            "file:checksum": f"1220{result.sha256}"
+            if re.fullmatch("[0-9a-f]{64}", result.sha256)
+            else None,
             "proj:shape": None
             if result.width_px is None or result.height_px is None
             else [result.height_px, result.width_px],
@@ -273,17 +269,17 @@ def make_collection(items: Iterable[dict[str, Any]], folder: Path) -> dict[str, 
         extent = [west, min(souths), east, max(norths)]
     interval = [iso_utc(min(times)), iso_utc(max(times))] if times else [None, None]
     sets = {name: sorted(set(values[name])) for name in SETS if name in values}
-    summaries = {name: found for name, found in sets.items() if len(found) <= MAX_OF_A_SET} | {
+    summaries = {name: found for name, found in sets.items() if len(found) <= 100} | {
         name: {"minimum": min(values[name]), "maximum": max(values[name])}
         for name in RANGES
         if name in values
     }
-    of_archive = "providers" in values
+    of_archive, name = "providers" in values, _name(folder.resolve().name) or "photos"
     return {
         "type": "Collection",
-        "id": _name_collection(folder),
+        "id": name,
         "stac_version": VERSION,
-        "title": f"Night photographs from the ISS: {_name_collection(folder)}",
+        "title": f"Night photographs from the ISS: {name}",
         "description": DESCRIPTION,
         "keywords": ["night lights", "astronaut photography", "ISS"],
         "license": "other",

@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from regengine.errors import ConfigError
 from regengine.export.formats import ExportOptions, FileFormat
 from regengine.frames.columns import (
     FOOTPRINTS,
@@ -30,7 +31,6 @@ from regengine.frames.columns import (
     arrow_schema,
     arrow_table,
     choose_layers,
-    find_table,
     geojson_feature,
     list_features,
     make_storable_text,
@@ -43,15 +43,22 @@ from regengine.io.times import parse_iso_time
 ROWS = 4096  # that are buffered as Python values
 
 
+def check_table(name: str) -> str:
+    """The name of a table; ConfigError if there is none of it."""
+    if name not in TABLES:
+        raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
+    return name
+
+
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    table = find_table(options.table)
-    cells = [(column.name, _cells_of(column)) for column in table.columns]
+    columns, rows_of = TABLES[check_table(options.table)]
+    cells = [(column.name, _cells_of(column)) for column in columns]
     rows = (
         [cell_of(row[name]) for name, cell_of in cells]
         for frame in frames
-        for row in table.rows(frame)
+        for row in rows_of(frame)
     )
-    write_csv(path, [column.name for column in table.columns], rows)
+    write_csv(path, [column.name for column in columns], rows)
 
 
 def _cells_of(column: TableColumn) -> Callable[[Any], object]:
@@ -73,11 +80,11 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
-    layer = POINTS if find_table(options.table) is TABLES["points"] else FOOTPRINTS
+    layer = POINTS if check_table(options.table) == "points" else FOOTPRINTS
     rows = (
         row
         for frame in frames
-        for row in zip(TABLES[layer.table].rows(frame), layer.shapes(frame), strict=True)
+        for row in zip(TABLES[layer.table][1](frame), layer.shapes(frame), strict=True)
     )
     with parquet.ParquetWriter(path, arrow_schema(layer), compression="zstd") as writer:
         while some := list(islice(rows, ROWS)):
