@@ -155,9 +155,8 @@ def query(
     import os
 
     from regengine.errors import ConfigError
-    from regengine.io.atomic import check_new_file
+    from regengine.io.atomic import cache_folder, check_new_file
     from regengine.io.console import show_progress_bar
-    from regengine.io.folders import cache_folder
     from regengine.maps.places import parse_bounds
     from regengine.photo.archive.query import (
         DATABASE,
@@ -235,13 +234,14 @@ def download(
     """
     from regengine.errors import ConfigError
     from regengine.io.console import show_progress
-    from regengine.photo.archive.download import (
+    from regengine.photo.archive.web import (
         PICTURES,
         SIZES,
+        ArchiveClient,
+        archive_address,
         list_given_frames,
     )
-    from regengine.photo.archive.download import download as fetch_pictures
-    from regengine.photo.archive.web import ArchiveClient, archive_address
+    from regengine.photo.archive.web import download as fetch_pictures
 
     if size not in SIZES:
         raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")

@@ -1,7 +1,8 @@
 """Write files atomically, and lock them so that one writer at a time changes them.
 
 A new file is written next to the old one, flushed to the disk and renamed over it. This order
-survived 20 of 20 kills; appending lost rows in 14.
+survived 20 of 20 kills; appending lost rows in 14. Also the folders of the user's files on each
+system.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -156,8 +158,9 @@ class FileLock:
                 if busy and isinstance(error, BlockingIOError):
                     raise busy from error
                 raise
-            if self._is_there():
-                return
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(self._handle)):
+                    return
             os.close(self._handle)  # the previous holder has just deleted the file
 
     def release(self, *, delete: bool = True) -> None:
@@ -166,12 +169,6 @@ class FileLock:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
         os.close(self._handle)
-
-    def _is_there(self) -> bool:
-        try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._handle))
-        except FileNotFoundError:
-            return False
 
 
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
@@ -189,3 +186,32 @@ def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
         )
     if os.path.lexists(out) and not force:
         raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+
+
+def data_folder() -> Path:
+    """Return the folder for maps and element sets: REGENGINE_DATA, or the system's data folder."""
+    return _folder("REGENGINE_DATA", "Application Support", "XDG_DATA_HOME", ".local/share")
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads: REGENGINE_CACHE, or the system's cache folder."""
+    return _folder("REGENGINE_CACHE", "Caches", "XDG_CACHE_HOME", ".cache")
+
+
+def make_folder(folder: Path, *, variable: str = "REGENGINE_DATA") -> Path:
+    """Create a folder for the user's files if necessary; ConfigError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be created ({error.strerror}): set {variable} to a writable folder."
+        ) from error
+    return folder
+
+
+def _folder(variable: str, mac: str, xdg: str, usual: str) -> Path:
+    if given := os.environ.get(variable):
+        return Path(given)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / mac / "regengine"
+    return Path(os.environ.get(xdg) or Path.home() / usual) / "regengine"

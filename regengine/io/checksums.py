@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from regengine.io.atomic import write_whole
-from regengine.io.regular import open_regular
+from regengine.io.decoding import open_regular
 
 NAME = "SHA256SUMS"  # list of a folder, which ``sha256sum --check`` reads, too
 MAX_FILES = 10_000  # whose hashes are kept

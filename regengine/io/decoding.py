@@ -1,21 +1,70 @@
-"""Turn errors and warnings of image libraries into one exception with one sentence."""
+"""Open regular files; turn errors of image libraries into one exception with one sentence."""
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import re
+import stat
 import struct
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
 from regengine.io.extras import make_missing_error
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder, not a photo; name the files in it"),
+    (stat.S_ISFIFO, "a named pipe, not a file; save its content to a file first"),
+    (stat.S_ISSOCK, "a socket, not a file; leave it out"),
+    (lambda mode: not stat.S_ISREG(mode), "a device, not a file; save its content to a file first"),
+)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file for reading, or the one that a symbolic link leads to.
+
+    The type is checked before opening, so that opening a pipe does not block, and again on the
+    opened file. Raises FrameError, which is an OSError, if there is no such file, or it is not
+    readable.
+    """
+    try:
+        _check(path, path.stat().st_mode)
+        handle = os.open(path, _FLAGS)
+        try:
+            _check(path, os.fstat(handle).st_mode)
+            return os.fdopen(handle, "rb")
+        except BaseException:
+            os.close(handle)
+            raise
+    except FrameError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        number = getattr(error, "errno", None)
+        reason = getattr(error, "strerror", None) or error
+        why = f"cannot be opened ({reason}); check the name and the read permission"
+        if number == errno.ELOOP:
+            why = "is a symbolic link in a circle; make it point to a file"
+        elif number == errno.ENOENT and path.is_symlink():
+            why = "is a symbolic link to a file that does not exist; repair the link"
+        elif number == errno.ENOENT:
+            why = "does not exist; check the name"
+        raise FrameError(f"{path} {why}") from error
+
+
+def _check(path: Path, mode: int) -> None:
+    for is_kind, what in _KINDS:
+        if is_kind(mode):
+            raise FrameError(f"{path} is {what}")
+
 
 # Messages of libraries are written for programmers: users get their meaning
 _MEANING = (

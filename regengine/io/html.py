@@ -52,10 +52,13 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     told = html.escape(escape_invisible(title))
     for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", told)):
         page = page.replace(f"<!--{slot}-->", text)
-    hashes = {
-        kind: " ".join(map(_hash, re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.S)))
-        for kind in ("script", "style")
-    }
+    hashes = {}
+    for kind in ("script", "style"):
+        digests = [
+            base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+            for text in re.findall(rf"<{kind}>(.*?)</{kind}>", page, re.S)
+        ]
+        hashes[kind] = " ".join(f"'sha256-{digest}'" for digest in digests)
     policy = (
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
@@ -71,10 +74,6 @@ def write_page(path: Path, page: str) -> None:
     """Write a page of `render_page` atomically; StoreError if that fails."""
     with raise_as_store_error(path):
         write_whole(path, page.encode())
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def link_to(path: str | Path, folder: Path) -> str:

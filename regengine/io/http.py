@@ -59,7 +59,6 @@ def call_within(limit_s: float, call: Callable[[], Result]) -> Result:
 MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18
 MAX_REDIRECTS = 10
-SLOWEST_BYTES_S = 100.0  # a server that drips less is as good as silent
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be temporary
 Answer = TypeVar("Answer")
 # Kinds of failures: by status, by the received body, by the connection
@@ -280,7 +279,8 @@ class HttpClient:
             if now_s - begun_s > self.policy.total_s:
                 raise HttpFailure("overdue", f"it takes more than {self.policy.total_s:.0f} s")
             if now_s - counted_s > self.policy.idle_s:
-                if received - counted < SLOWEST_BYTES_S * (now_s - counted_s):
+                # A server that drips less is as good as silent
+                if received - counted < 100.0 * (now_s - counted_s):
                     raise HttpFailure("silent", "it sends next to nothing", passes=True)
                 counted_s, counted = now_s, received
         raise HttpFailure("too_large", f"more than {megabytes} MB")
@@ -385,7 +385,6 @@ def _as_failures() -> Iterator[None]:
         raise HttpFailure("nobody" if nobody else "broken", text, passes=True) from error
 
 
-MAX_MEGABYTES = 512  # maximum size of a file; raw photos of the largest sensors have 100
 # A whole batch waits for its photo
 PATIENCE = RetryPolicy(attempts=3, longest_wait_s=60.0, idle_s=30.0, total_s=600.0)
 # Message after the address
@@ -427,7 +426,8 @@ def fetch(
     target: Path,
     policy: RetryPolicy = PATIENCE,
     *,
-    megabytes: int = MAX_MEGABYTES,
+    # Maximum size of a file; raw photos of the largest sensors have 100
+    megabytes: int = 512,
     sleep: Callable[[float], object] | None = None,
 ) -> None:
     """Download a URL into a file; after an error, no file remains.

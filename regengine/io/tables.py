@@ -18,7 +18,6 @@ from pathlib import Path
 
 from regengine.errors import ConfigError
 
-MAX_LINES_ABOVE = 100  # among which the header of a table is looked for
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -117,7 +116,8 @@ def read_csv(text: str, meaning: Callable[[str], str]) -> Iterator[tuple[int, li
     csv.Error
         It is not such a table, or a known column is given twice; the message names the line.
     """
-    above = list(islice(io.StringIO(text, newline=""), MAX_LINES_ABOVE))
+    # Among which the header of a table is looked for
+    above = list(islice(io.StringIO(text, newline=""), 100))
     declared = re.fullmatch(r'"?sep=(\\t|.)"?\s*', above[0], re.IGNORECASE) if above else None
     start, separator, most_known = len(above), ",", -1
     header: list[str] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-FARTHEST_ZONE_H = 14.0  # of the Line Islands; to the west it is 12
 _ZONE = re.compile(
     r"(?:UTC?|GMT)?\s*(?P<sign>[-+\N{MINUS SIGN}])\s*(?P<hours>\d\d?)(?::?(?P<minutes>[0-5]\d))?",
     re.ASCII | re.IGNORECASE,
@@ -42,7 +41,8 @@ def parse_zone(text: str) -> timezone | None:
     if found is None:
         return None
     hours = int(found["hours"]) + int(found["minutes"] or 0) / 60.0
-    if hours > FARTHEST_ZONE_H:
+    # Of the Line Islands; to the west it is 12
+    if hours > 14.0:
         return None
     return timezone(timedelta(hours=hours if found["sign"] == "+" else -hours))
 

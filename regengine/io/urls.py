@@ -25,7 +25,6 @@ NO_PICTURE = "_wcs.fits"  # headers that `regengine solve --wcs` writes
 # caches and archives, in which one URL may hide another.
 SCHEMES = ("https", "http", "s3", "gs", "az", "abfs", "ftp", "sftp")
 HIDDEN = "***"
-LONGEST_NAME = 100  # characters of a file's name
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _URL_WITHIN = re.compile(r"[a-z][a-z0-9+.]*://", re.IGNORECASE)  # excludes the dashes of an option
 # Names of query parameters that grant access: signed URLs of stores, tokens, keys
@@ -100,17 +99,15 @@ def _hide_url_secrets(url: str) -> str:
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
-    told = [(name, HIDDEN if _is_secret(name, value) else value) for name, value in query]
+    told = []
+    for name, value in query:
+        is_hidden = _SECRET_WITHIN.search(value) is not None or hide_secrets(value) != value
+        # Cloud stores call the name of a file its key
+        is_hidden |= _SECRET.search(name) is not None and not is_photo(value)
+        told.append((name, HIDDEN if is_hidden else value))
     if told != query:
         parts = parts._replace(query=urlencode(told, safe="*/:"))
     return urlunsplit(parts._replace(netloc=host, fragment=""))
-
-
-def _is_secret(name: str, value: str) -> bool:
-    # Cloud stores call the name of a file its key
-    if _SECRET_WITHIN.search(value) or hide_secrets(value) != value:
-        return True
-    return _SECRET.search(name) is not None and not is_photo(value)
 
 
 def file_name(url: str) -> str:
@@ -121,13 +118,12 @@ def file_name(url: str) -> str:
     """
     parts = urlsplit(url)
     candidates = [parts.path.rstrip("/"), *(value for _, value in parse_qsl(parts.query))]
-    names = [_harmless(text.rpartition("/")[2]) for text in candidates]
+    names = []
+    for text in candidates:
+        name = unquote(text.rpartition("/")[2])
+        name = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".")
+        names.append(name[-100:].lstrip("."))
     return next((name for name in names if is_photo(name)), names[0] or "photo")
-
-
-def _harmless(name: str) -> str:
-    name = re.sub(r"[^\w.-]+", "_", unquote(name), flags=re.ASCII).lstrip(".")
-    return name[-LONGEST_NAME:].lstrip(".")
 
 
 def parse_host(url: str) -> str:

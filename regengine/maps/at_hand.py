@@ -12,9 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from regengine.errors import ConfigError
-from regengine.io.atomic import write_whole
+from regengine.io.atomic import data_folder, write_whole
 from regengine.io.checksums import compute_sha256, read_sums
-from regengine.io.folders import data_folder
 from regengine.maps.lights import KindName
 from regengine.photo.frame_ids import archive_name, record_place
 

@@ -32,8 +32,6 @@ ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
 
 # How a reference is written.
 BLOCK_PX = 512  # side of the file's tiles; windows of a search have 300 to 2,000 pixels
-STRIP_BLOCKS = 16  # blocks written at once: 4 million pixels, 50 MB with all their copies
-MIN_LEVEL_PX = 256  # smaller maps need no coarser overview
 MAX_PIXELS = 4e9  # the world at 15 arcsec has 3.7e9; a country at 12 m about as many
 
 
@@ -150,7 +148,8 @@ def write_reference(
             place = f"{grid.west:.9f} {grid.north:.9f} {grid.step_deg:.13f} {grid.cols} {grid.rows}"
             digest, done = hashlib.sha256(place.encode()), 0
             # Parts that consist of whole tiles of the file
-            high, wide = BLOCK_PX, BLOCK_PX * STRIP_BLOCKS
+            # Blocks written at once: 4 million pixels, 50 MB with all their copies
+            high, wide = BLOCK_PX, BLOCK_PX * 16
             for row, col in product(range(0, grid.rows, high), range(0, grid.cols, wide)):
                 shape = min(high, grid.rows - row), min(wide, grid.cols - col)
                 codes = read_block(grid.part(row, col, *shape))
@@ -188,7 +187,8 @@ def write_reference(
 
 def _level_factors(cols: int, rows: int) -> tuple[int, ...]:
     """List the factors of the full grid and its overviews."""
-    return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= MIN_LEVEL_PX)
+    # Smaller maps need no coarser overview
+    return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= 256)
 
 
 def build(

@@ -7,7 +7,6 @@ import mmap
 import re
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +22,10 @@ from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
 from regengine.errors import LightMapError
+from regengine.io.decoding import open_regular
 from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
-from regengine.io.regular import open_regular
 from regengine.maps.lights import (
     FORMAT_TAG,
     KINDS,
@@ -69,23 +68,14 @@ DATA_SETS = (
 )
 
 
-# Tolerances and limits by which formats are identified.
-GRID_TOLERANCE_PX = 0.02
 # The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
 # beyond
 FARTHEST = 1e9
-MIN_STEP_DEG = 1e-6  # a tenth of a metre
 MAX_STEP_DEG = 10.0
 # Clips of one city or country are small; world maps are never looked through for border zeros
 MAX_CLIP_PIXELS = 4_000_000
-MIN_PATCH_SHARE = 0.995  # of a country's clip 0.9999 is in one patch, of cities 0.98
 MAX_ZEROS_INSIDE = 0.02
 DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
-DMSP_TOP = 63  # six bits
-DMSP_SAMPLE_PX = 1000  # rows and columns
-SAMPLED_BLOCKS = 16  # of maps that are not looked through
-# Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
-NOISE_NW = 0.1
 
 
 def open_files(kind: KindName, path: Path) -> list[Reference]:
@@ -117,8 +107,17 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         ):
             if not heaps_end(data):
                 raise ValueError("a heap that does not end")
+
+            def check(name: str, thing: h5py.Group | h5py.Dataset) -> None:
+                # Values that are stored in other files an untrusted map could choose
+                if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
+                    raise LightMapError(
+                        f"{path} refers to other files for its values: give a file that contains "
+                        "them."
+                    )
+
             with open_hdf5(path, LightMapError) as hdf5:
-                hdf5.visititems(partial(_check_own_values, path))
+                hdf5.visititems(check)
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
     if kind == "lights" and (magic == HDF5_SIGNATURE or magic.startswith(NETCDF_MAGIC)):
@@ -159,7 +158,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             step = (to_lonlat.a - to_lonlat.e) / 2.0
             skew = abs(to_lonlat.b) * rows + abs(to_lonlat.d) * cols
             skew += abs(to_lonlat.a + to_lonlat.e) / 2.0 * max(cols, rows)
-            is_square = step > 0.0 and skew <= GRID_TOLERANCE_PX * step
+            # North-up and square within 0.02 pixels over the whole file
+            is_square = step > 0.0 and skew <= 0.02 * step
             warp = crs.to_epsg() != 4326 or not is_square
             west, north = to_lonlat.c, to_lonlat.f
             grid = PixelGrid(west=west, north=north, step_deg=step, cols=cols, rows=rows)
@@ -168,7 +168,8 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             grid is None
             or not (grid.west >= -361.0 and grid.east <= 541.0)
             or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
-            or not MIN_STEP_DEG <= grid.step_deg <= MAX_STEP_DEG
+            # At least a tenth of a metre
+            or not 1e-6 <= grid.step_deg <= MAX_STEP_DEG
         ):
             west, _, _, north = dataset.bounds if grid is None else grid.bounds
             raise LightMapError(
@@ -304,9 +305,10 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     why = "by its name" if "DMSP" in raw.product else ""
     is_dmsp_grid = abs(raw.grid.step_deg / DMSP_STEP_DEG - 1.0) < 0.01
     if dtype == "uint8" and is_dmsp_grid and not why and "Black Marble" not in raw.product:
-        shape = tuple(min(side, DMSP_SAMPLE_PX) for side in dataset.shape)
+        shape = tuple(min(side, 1000) for side in dataset.shape)
         samples = dataset.read(band, out_shape=shape)
-        if samples[samples != nodata].max(initial=0) <= DMSP_TOP:
+        # Six bits of the sensor
+        if samples[samples != nodata].max(initial=0) <= 63:
             why = "values up to 63 on pixels of 30 arcsec"
     if why:
         raise LightMapError(
@@ -342,7 +344,8 @@ def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
     with np.errstate(invalid="ignore"):
         is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     brightest = radiance_nw.max(where=is_measured, initial=0.0)
-    if not 0.0 < brightest < NOISE_NW:
+    # Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
+    if not 0.0 < brightest < 0.1:
         return ""
     says = f"has the unit {unit!r}" if unit else "has no unit"
     return (
@@ -381,7 +384,8 @@ def sample_band(dataset: rasterio.DatasetReader, band: int) -> NDArray[Any]:
         return np.asarray(dataset.read(band)).ravel()
     high, wide = dataset.block_shapes[band - 1]
     rows, cols = -(-dataset.height // high), -(-dataset.width // wide)
-    chosen = np.unique(np.linspace(0, rows * cols - 1, SAMPLED_BLOCKS).astype(int))
+    # Maps that are not looked through are sampled in 16 blocks
+    chosen = np.unique(np.linspace(0, rows * cols - 1, 16).astype(int))
     windows = (dataset.block_window(band, *divmod(int(block), cols)) for block in chosen)
     return np.concatenate([dataset.read(band, window=one).ravel() for one in windows])
 
@@ -406,7 +410,8 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
     if patches.max() == 0 or other.all():
         return False
     largest = patches == np.bincount(patches[other]).argmax()
-    if np.count_nonzero(largest) < MIN_PATCH_SHARE * np.count_nonzero(other):
+    # Of a country's clip 0.9999 is in one patch, of cities 0.98
+    if np.count_nonzero(largest) < 0.995 * np.count_nonzero(other):
         return False
     zeros_inside = np.count_nonzero(binary_fill_holes(largest) & ~other)
     return bool(zeros_inside < MAX_ZEROS_INSIDE * np.count_nonzero(largest))
@@ -444,14 +449,6 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
     )
     held = (place for place in places if None not in place)
     return all(sum(map(int, place)) <= size for place in islice(held, last))
-
-
-def _check_own_values(path: Path, name: str, thing: h5py.Group | h5py.Dataset) -> None:
-    """Raise if values are stored in other files, which an untrusted map could choose."""
-    if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
-        raise LightMapError(
-            f"{path} refers to other files for its values: give a file that contains them."
-        )
 
 
 def open_vnp46(path: Path) -> Reference:

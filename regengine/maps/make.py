@@ -19,8 +19,14 @@ from urllib.parse import urlsplit
 from detectors.constants import KM_PER_DEGREE
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import check_new_file, hold_lock, raise_as_store_error
-from regengine.io.folders import cache_folder, data_folder, make_folder
+from regengine.io.atomic import (
+    cache_folder,
+    check_new_file,
+    data_folder,
+    hold_lock,
+    make_folder,
+    raise_as_store_error,
+)
 from regengine.io.plain import format_count
 from regengine.io.urls import parse_host
 from regengine.maps.build import (
@@ -49,8 +55,6 @@ from regengine.maps.streets import DISK_SHARE, draw_streets
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
-NEAR_KM = 10.0  # minimum distance around a place that an extract covers
-REACH_KM = 60.0  # distance to which a map reaches: twice the field of a lens of 180 mm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,18 +179,17 @@ def _choose_region(
     covered = region
     if place is not None:
         name, lon, lat = locate_place(place)
-        region, covered = (_make_box(lon, lat, reach_km) for reach_km in (REACH_KM, NEAR_KM))
+        # The map reaches twice the field of a lens of 180 mm; an extract covers at least 10 km
+        norths = 60.0 / KM_PER_DEGREE, 10.0 / KM_PER_DEGREE
+        region, covered = (
+            (lon - east, lat - north, lon + east, lat + north)
+            for north in norths
+            for east in [north / math.cos(math.radians(lat))]
+        )
     elif bounds is not None:
         name = "_".join(f"{edge:g}" for edge in bounds)
     stem = re.sub(r"[^\w.-]+", "-", name.partition(",")[0]).lower().strip("-")
     return region, covered, data_folder() / kind / f"{stem if kind == 'streets' else kind}.tif"
-
-
-def _make_box(lon: float, lat: float, reach_km: float) -> Bounds:
-    """Compute west, south, east, north of a square around a place."""
-    north = reach_km / KM_PER_DEGREE
-    east = north / math.cos(math.radians(lat))
-    return lon - east, lat - north, lon + east, lat + north
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.io.folders import data_folder
+from regengine.io.atomic import data_folder
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap, References
 

@@ -74,7 +74,6 @@ MAP_PEOPLE = 15_000  # of towns that are named on maps, and as the nearest of a 
 SAME_TOWN_KM = 10.0
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
-FARTHEST_SEEN_DEG = 30.0  # of the ground from 900 km up
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
 # Of half the picture's diagonal: where a town counts a third of one in the centre, and where one is
 # no more what a photo of the sea shows
@@ -213,7 +212,8 @@ class PlaceIndex:
         x0, y0 = camera.lonlat_to_pixel(lon, lat)
         position = np.asarray(camera.position_ecef_m, float)
         up = position / np.linalg.norm(position)
-        near = np.flatnonzero(self.directions @ up > math.cos(math.radians(FARTHEST_SEEN_DEG)))
+        # Ground is seen as far as 30 degrees away, from 900 km up
+        near = np.flatnonzero(self.directions @ up > math.cos(math.radians(30.0)))
         ground = geodetic_to_ecef(self.lon[near], self.lat[near])
         x, y = camera.lonlat_to_pixel(self.lon[near], self.lat[near])
         inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)

@@ -49,14 +49,8 @@ MEANINGS = {
 # How references are read.
 ALIGNED_PX = 0.01  # grids that agree within this over a window are copied, not resampled
 ROUNDING = 1e-6  # relative tolerance of steps: 15 arcsec has no exact binary form
-STRIP_PIXELS = 4_000_000  # decoded at once in files without overviews: 50 MB
 SQUARE_PX = 256  # side of the cached squares
-KEPT_SQUARES = 384  # cache size for all references: 130 MB of lights
 MAX_KEPT_PIXELS = 10_000_000  # larger windows are not cached, to keep the others
-OPEN_FILES = 64  # of all threads; GDAL caches decoded tiles with them
-WARP_TOLERANCE_PX = 0.005  # GDAL's default is 0.125; it does not accept 0
-# A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
-OVERVIEW_PIXELS = 7_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +230,8 @@ class Reference:
                 row * factor, col * factor, high * factor, wide * factor, factor
             )
             return _pad(part, 0, 0, rows, cols)
-        if rows > 1 and rows * cols * factor**2 > STRIP_PIXELS:
+        # Decoded at once in files without overviews: 50 MB
+        if rows > 1 and rows * cols * factor**2 > 4_000_000:
             upper = self.read_level(row, col, rows // 2, cols, factor)
             lower = self.read_level(row + rows // 2, col, rows - rows // 2, cols, factor)
             values, valid = (
@@ -338,7 +333,8 @@ class Reference:
         return (values if valid.all() else np.where(valid, values, np.float32(0.0))), valid
 
 
-@lru_cache(maxsize=OPEN_FILES)
+# Open files of all threads; GDAL caches decoded tiles with them
+@lru_cache(maxsize=64)
 def _open_dataset(
     reference: Reference, version: object, pid: int, thread: int
 ) -> rasterio.DatasetReader:
@@ -364,14 +360,16 @@ def _open_dataset(
             width=reference.grid.cols,
             height=reference.grid.rows,
             resampling=Resampling.bilinear,
-            tolerance=WARP_TOLERANCE_PX,
+            # GDAL's default is 0.125; it does not accept 0
+            tolerance=0.005,
             src_nodata=reference.nodata,
             nodata=reference.nodata,
             **opacity,
         )
 
 
-@lru_cache(maxsize=KEPT_SQUARES)
+# Cache size for all references: 130 MB of lights
+@lru_cache(maxsize=384)
 def _read_square(
     reference: Reference, version: object, factor: int, i: int, j: int
 ) -> tuple[Values, Mask]:
@@ -599,6 +597,7 @@ class LightMap(References):
     def overview(self, resolution_deg: float) -> LightGrid | None:
         """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
         pixels = sum(one.pixels_read(resolution_deg) for one in self)
-        if pixels > OVERVIEW_PIXELS:
+        # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
+        if pixels > 7_000_000:
             return None
         return self.window(*self.info.bounds, resolution_deg)

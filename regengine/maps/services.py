@@ -23,8 +23,7 @@ from PIL import Image
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import hold_lock
-from regengine.io.folders import cache_folder
+from regengine.io.atomic import cache_folder, hold_lock
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
 from regengine.io.urls import parse_host

@@ -59,26 +59,31 @@ TUNNEL_PATTERNS = {
 PARQUET, OSM = (".parquet", ".geoparquet", ".pq"), (".pbf", ".osm")
 
 
-def _class_weights() -> dict[str, float]:
-    lit = "primary secondary tertiary residential minor unclassified living_street"
-    names = ["motorway", "trunk", *lit.split()]
-    # A ramp is lit like the streets that it leads to
-    same = dict.fromkeys([*names, *(f"{name}_link" for name in names)], 1.0)
-    return same | {"motorway": 0.25, "trunk": 0.5}
-
-
 # How roads are drawn.
 # Light per metre of road by class. Roads of other classes (service, paths, tracks) are not drawn.
 # Motorways are often dark: least squares against one photo of Paris give 0.0 for them, 0.4 for
 # trunks and 1.2 for streets, which are rounded here.
-CLASS_WEIGHTS = _class_weights()
+# A ramp is lit like the streets that it leads to.
+STREETS = [
+    "primary",
+    "secondary",
+    "tertiary",
+    "residential",
+    "minor",
+    "unclassified",
+    "living_street",
+]
+CLASS_WEIGHTS = {
+    **dict.fromkeys([*STREETS, *(f"{name}_link" for name in STREETS)], 1.0),
+    "motorway": 0.25,
+    "motorway_link": 1.0,
+    "trunk": 0.5,
+    "trunk_link": 1.0,
+}
 # Maximum spacing of the points with which a road is drawn: a quarter of a pixel.
 SAMPLE_M = 3.0
 # Side of a cell in pixels (64: 0.8 km). A cell is covered by the extract if it has any line.
 CELL_PX = 64
-# Gaps between covered cells are counted as covered, too, up to twice this many cells across. They
-# are forests and lakes, which are dark; outside the extract nothing is known.
-MAX_GAP_CELLS = 4
 # Number of lines read at a time.
 BATCH_LINES = 32_768
 # Temporary disk space, as a multiple of the size of the extracts: GDAL stores the positions of the
@@ -441,7 +446,9 @@ def _close_cells(cells: set[int]) -> tuple[NDArray[np.bool_], int, int]:
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
     held = np.zeros((bottom - top + 1, right - left + 1), bool)
     held[places[:, 0] - top, places[:, 1] - left] = True
-    reach = MAX_GAP_CELLS
+    # Gaps between covered cells are counted as covered, too, up to twice this many cells across.
+    # They are forests and lakes, which are dark; outside the extract nothing is known.
+    reach = 4
     disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     # Pad the cells, because the dilation must not be cut off at the edge before the erosion
     covered = ndimage.binary_closing(np.pad(held, reach), disc)[reach:-reach, reach:-reach]

@@ -38,8 +38,6 @@ NADIR_SIGMA_KM = (40.0, 15.0, 5.0)
 # Nine in ten of 15,748 element sets of the ISS, 1998-2026, have B* (per Earth radius) between
 # these, with as many above the median as below
 USUAL_BSTAR = (2.1e-5, 8.2e-4)
-TYPICAL_BSTAR = 2.1e-4  # median of 15,748 element sets
-SGP4_EPOCH_JULIAN_DATE = 2433281.5  # 1949-12-31, from which SGP4 counts days
 
 INCLINATION_DEG = 51.64  # of the ISS, within 0.03 degrees since 1998
 # The orbital plane precesses westward by 5.0 degrees a day (Earth oblateness, at 400 km), and the
@@ -208,11 +206,17 @@ def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
     own = element_set.satrec()
     if USUAL_BSTAR[0] <= own.bstar <= USUAL_BSTAR[1]:
         return 0.0
-    usual = with_drag_term(own, TYPICAL_BSTAR)
+    # Median of 15,748 element sets
+    usual = with_drag_term(own, 2.1e-4)
     days = days_since_j2000(time_utc) - days_since_j2000(element_set.epoch_utc)
-    turn, quarter = (ahead_rad(own, usual, part * days) for part in (1.0, 0.25))
-    if not np.isfinite(turn + quarter):
-        return 0.0
+    turns = []
+    for part in (1.0, 0.25):
+        error, position, velocity = own.sgp4_tsince(1440.0 * part * days)
+        other_error, there, _ = usual.sgp4_tsince(1440.0 * part * days)
+        if error or other_error:
+            return 0.0
+        turns.append(turn_ahead_rad(position, velocity, there))
+    turn, quarter = turns
     # The effect of drag grows with the square of time: a quarter of the time gives the number of
     # whole revolutions
     turn += 2.0 * np.pi * round((16.0 * quarter - turn) / (2.0 * np.pi))
@@ -226,7 +230,8 @@ def with_drag_term(record: Satrec, bstar: float) -> Satrec:
         WGS72,
         "i",
         record.satnum,
-        record.jdsatepoch + record.jdsatepochF - SGP4_EPOCH_JULIAN_DATE,
+        # 1949-12-31, from which SGP4 counts days
+        record.jdsatepoch + record.jdsatepochF - 2433281.5,
         bstar,
         record.ndot,
         record.nddot,
@@ -238,15 +243,6 @@ def with_drag_term(record: Satrec, bstar: float) -> Satrec:
         record.nodeo,
     )
     return other
-
-
-def ahead_rad(record: Satrec, other: Satrec, days: float) -> float:
-    """Return the angle by which another set is ahead some time after epoch; NaN if SGP4 fails."""
-    error, position, velocity = record.sgp4_tsince(1440.0 * days)
-    other_error, there, _ = other.sgp4_tsince(1440.0 * days)
-    if error or other_error:
-        return float("nan")
-    return turn_ahead_rad(position, velocity, there)
 
 
 def turn_ahead_rad(

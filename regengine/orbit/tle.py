@@ -41,12 +41,6 @@ ORBIT_RADIUS_KM = 6780.0
 
 NEIGHBOURS = 3  # on either side
 SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, not independent
-# Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets these two
-# numbers reject 122; 116 of those are published predictions (see docs/orbit.md), 6 are doubtful.
-ALONG_TOLERANCE_KM = 30.0
-ALONG_TOLERANCE_IN_P90 = 3.0
-# Older neighbours do not constrain the place along the track: a single reboost moves it by more.
-ALONG_MAX_AGE_DAYS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +108,15 @@ class TleSet:
         age = np.abs(self.epoch_days[everyone][None, :] - self.epoch_days[witnesses][:, None])
         same_plane = plane <= PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * age
         tolerance = np.maximum(
-            ALONG_TOLERANCE_KM, ALONG_TOLERANCE_IN_P90 * compute_along_track_p90_km(age)
+            # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived
+            # sets these two numbers reject 122; 116 of those are published predictions (see
+            # docs/orbit.md), 6 are doubtful.
+            30.0,
+            3.0 * compute_along_track_p90_km(age),
         )
-        near = age <= ALONG_MAX_AGE_DAYS
+        # Older neighbours do not constrain the place along the track: a single reboost moves it by
+        # more.
+        near = age <= 10.0
         same_place = near & (np.abs(along) <= tolerance)
         at = f"line {self.pairs[index].line_number}"
         if _judge_agreement(same_plane, len(before)):

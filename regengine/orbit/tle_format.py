@@ -58,10 +58,6 @@ CHECKED_FIELDS = (
 
 # Planes of good sets differ by 0.01 degrees a day or less; a wrong node causes degrees.
 PLANE_TOLERANCE_DEG, PLANE_TOLERANCE_DEG_PER_DAY = 0.3, 0.05
-# In this many days, a reboost changes the count by less than a revolution
-COUNTED_DAYS = 10.0
-# Of a satellite's neighbours in time; in archives one in a hundred contradict each other
-REARRANGED_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,19 +305,15 @@ def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> 
             first, end = run.span()
             run_pairs = [pair for _, pair in own[first:end] if pair is not None]
             before, after = kinds[:first][-1:], kinds[end:][:1]
-            turned = (before, after) == ("2", "1") and not _ascend(run_pairs)
+            # Whether the epochs, as written, ascend in the file's order
+            epochs = [pair.line1[EPOCH_YEAR.start : EPOCH_DAY.stop] for pair in run_pairs]
+            years = [("19" if epoch >= FIRST_YEAR else "20") + epoch for epoch in epochs]
+            turned = (before, after) == ("2", "1") and years != sorted(years)
             if turned or len(run_pairs) < PAIRS_BEYOND_CHANCE:
                 doubtful += run_pairs
             else:
                 doubtful += run_pairs[:1] * bool(before) + run_pairs[-1:] * bool(after)
     return doubtful
-
-
-def _ascend(pairs: Sequence[ElementSet]) -> bool:
-    """Whether the epochs of pairs, as written, ascend in the file's order."""
-    epochs = [pair.line1[EPOCH_YEAR.start : EPOCH_DAY.stop] for pair in pairs]
-    years = [("19" if epoch >= FIRST_YEAR else "20") + epoch for epoch in epochs]
-    return years == sorted(years)
 
 
 def check_pairs(
@@ -363,7 +355,8 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     order = np.lexsort((epoch_days, satellites))
     one, other = order[:-1], order[1:]
     days = epoch_days[other] - epoch_days[one]
-    beside = (satellites[one] == satellites[other]) & (days <= COUNTED_DAYS)
+    # In this many days, a reboost changes the count by less than a revolution
+    beside = (satellites[one] == satellites[other]) & (days <= 10.0)
     one, other, days = one[beside], other[beside], days[beside]
     counts = [pair.line2[REVOLUTIONS].strip() for pair in pairs]
     count = np.array([int(text) or np.nan if text.isdecimal() else np.nan for text in counts])
@@ -387,7 +380,8 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     found = (links > 0) & (wrong == links)
     # Where half contradict each other the lines were rearranged, and the rest agrees by chance
     for satellite in set(satellites[one[crossed]].tolist()):
-        if crossed[satellites[one] == satellite].mean() >= REARRANGED_SHARE:
+        # Of a satellite's neighbours in time; in archives one in a hundred contradict each other
+        if crossed[satellites[one] == satellite].mean() >= 0.5:
             found |= satellites == satellite
     return found
 

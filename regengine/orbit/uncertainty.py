@@ -107,8 +107,6 @@ EDGES_KM = np.append(CENTRES_KM - 0.5 * BIN_KM, CENTRES_KM[-1] + 0.5 * BIN_KM)
 # orbit, the others 18, 32 and 65 s from it. Seven in ten have this sigma, the rest is uniform
 CLOCK_CORE_SIGMA_S = 10.0
 CLOCK_CORE_SHARE = 0.7
-# The last half percent on either side extends to this multiple of the farthest quantile
-BEYOND_TABLE = 1.5
 # For a set whose drag is physically implausible, typical drag gives the size of its error. The
 # station was at these shares of that ("Sets with unusual drag" on the same page, 800 km and more;
 # quartiles, and chosen ends, because the tails are those of all sets of that age)
@@ -202,7 +200,8 @@ def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:
     quantiles = stretched[low] + (row - low) * (stretched[low + 1] - stretched[low])
     shrunk = min(1.0, sigma_km / sigmas[0])  # fresher than any measured set
     quantiles = np.arcsinh(shrunk * np.sinh(quantiles))
-    reach_km = BEYOND_TABLE * float(core * np.sinh(np.abs(quantiles).max()))
+    # The last half percent on either side extends to this multiple of the farthest quantile
+    reach_km = 1.5 * float(core * np.sinh(np.abs(quantiles).max()))
     ends = np.arcsinh(reach_km / core) * np.array([-1.0, 1.0])
     nodes = np.concatenate([ends[:1], quantiles, ends[1:]])
     below = np.interp(np.arcsinh(EDGES_KM / core), nodes, np.concatenate([[0.0], LEVELS, [1.0]]))

@@ -88,7 +88,15 @@ def _expand(pattern: str) -> list[Path]:
 
 def _walk_photos(folder: Path) -> list[Path]:
     found, passed_over = [], Counter[str]()
-    for parent, folders, names in os.walk(folder, onerror=_tell_unread):
+    log = logging.getLogger("regengine")
+
+    def tell(error: OSError) -> None:
+        # Only the photos of a folder that cannot be read are missing
+        log.warning(
+            "%s cannot be read (%s): its photos are skipped.", error.filename, error.strerror
+        )
+
+    for parent, folders, names in os.walk(folder, onerror=tell):
         passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
         folders[:] = [
             name for name in folders if not (name.startswith(".") or name.lower() in NO_PHOTOS)
@@ -97,7 +105,7 @@ def _walk_photos(folder: Path) -> list[Path]:
             Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
         ]
     if passed_over:
-        logging.getLogger("regengine").info(
+        log.info(
             "%s: skipped %s of thumbnails and deleted files (%s); name such a folder to include "
             "it.",
             folder,
@@ -105,13 +113,6 @@ def _walk_photos(folder: Path) -> list[Path]:
             ", ".join(sorted(passed_over)),
         )
     return sorted(found)
-
-
-def _tell_unread(error: OSError) -> None:
-    """Log a folder that cannot be read; only its own photos are missing."""
-    logging.getLogger("regengine").warning(
-        "%s cannot be read (%s): its photos are skipped.", error.filename, error.strerror
-    )
 
 
 Photo = TypeVar("Photo")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from detectors.constants import FOCAL_RANGE_MM
-from regengine.io.regular import open_regular
+from regengine.io.decoding import open_regular
 from regengine.io.times import parse_iso_time, parse_zone, pass_leap_second, to_utc
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _MODEL, _ORIENTATION, _EXIF_IFD = 0x0110, 0x0112, 0x8769
 _EXPOSURE, _F_NUMBER, _ISO, _RECOMMENDED_INDEX = 0x829A, 0x829D, 0x8827, 0x8832
 _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x920A, 0xA405, 0xA434
-_ISO_OVERFLOW = 65535  # value of the 16-bit ISO tag if the true value is larger
 # (time, sub-seconds, offset). The modification time 0x0132 is that of an editor, and its offset
 # 0x9010 is the editor's time zone: 78 of 161 examined station photos have "+02:00" there and an
 # original time in GMT, so neither is read.
@@ -37,8 +36,6 @@ _TIME_FORM = re.compile(
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
-FIRST_MJD = 36_000.0  # June 1957: no frame of a digital camera is older than satellites
-LAST_MJD = 88_000.0  # October 2099
 _BLANK = re.compile(r"[\s:0-]*")  # what programs write for an unknown value
 
 
@@ -114,7 +111,8 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
     time_utc, naive, remark = _time(exposure)
     orientation = _positive(main.get(_ORIENTATION)) or 1.0
     iso = _positive(exposure.get(_ISO))
-    if iso == _ISO_OVERFLOW:
+    # Value of the 16-bit ISO tag if the true value is larger
+    if iso == 65535:
         iso = _positive(exposure.get(_RECOMMENDED_INDEX)) or iso
     focal_mm, focal_remark = _focal_length(exposure.get(_FOCAL_LENGTH), "EXIF's")
     return Exif(
@@ -247,7 +245,8 @@ def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
         return time, None
     remark = None if date is None else f"the header's {_format_value(date)} is not a time"
     mjd = _positive(_first(headers, "MJD-OBS"))
-    if mjd is None or not FIRST_MJD < mjd < LAST_MJD:
+    # From June 1957, as no frame of a digital camera is older than satellites, to October 2099
+    if mjd is None or not 36_000.0 < mjd < 88_000.0:
         return None, remark
     return MJD_ZERO + timedelta(days=mjd), remark
 

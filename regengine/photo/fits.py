@@ -22,8 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError
-from regengine.io.decoding import make_damage_error, make_size_error, raise_as_frame_error
-from regengine.io.regular import open_regular
+from regengine.io.decoding import (
+    make_damage_error,
+    make_size_error,
+    open_regular,
+    raise_as_frame_error,
+)
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -48,7 +52,6 @@ _STORED = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 MIN_NOISE = 2.2e-4
 # Nothing real is 45 million sigma away: such samples mark bad pixels
 MAX_LIGHT = 1e4
-NOISE_ROWS = 400  # rows of the image for the noise estimate
 _COLOURS = 3
 
 
@@ -363,7 +366,8 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
     del there
     # Return the standard deviation of the noise, from differences of neighbours; 0 if none
     seen = values if grey else values[..., 1]
-    rows = seen[:: max(1, seen.shape[0] // NOISE_ROWS)]
+    # The noise is estimated from 400 rows of the image
+    rows = seen[:: max(1, seen.shape[0] // 400)]
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.abs(rows[:, 1:] - rows[:, :-1])
     steps = steps[np.isfinite(steps)]

@@ -1,25 +1,33 @@
-"""Read the headers of photo files once: format, size, EXIF, hash. Nothing is decoded."""
+"""Read the headers of photo files once: format, size, EXIF, hash; raw files by LibRaw."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io.decoding import (
     MAX_PIXELS,
+    capture_stderr,
+    explain_library_error,
     make_damage_error,
     make_size_error,
+    open_regular,
     raise_as_frame_error,
 )
-from regengine.io.regular import open_regular
+from regengine.io.extras import make_missing_error
 from regengine.photo.exif import Exif, exif_of_fits, read_exif_of
 from regengine.photo.fits import fits_headers, fits_size, is_fits
-from regengine.photo.raw import raw_size
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ImageFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "raw", "fits"]
 
@@ -27,8 +35,6 @@ MIN_SIDE_PX = 32  # smaller pictures contain no pattern of lights
 # JPEG's longest side. Pictures are read in strips of rows, which only saves memory if rows are
 # short
 MAX_SIDE_PX = 65_535
-# A progressive JPEG is decoded as a whole, two bytes per coefficient, before its first row is known
-MAX_PROGRESSIVE_PIXELS = 90_000_000
 # LibRaw keeps sensor data, colours and result in memory at once, 22 bytes per pixel; no camera on
 # the station has more than 46 megapixels
 MAX_RAW_PIXELS = 56_000_000
@@ -88,7 +94,16 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
         file = _check_size(_read_header(path, stream))
         is_fits_file = file.format == "fits"
         exif = exif_of_fits(fits_headers(path, stream)) if is_fits_file else read_exif_of(stream)
-        return replace(file, exif=exif, sha256=_sha256(path, stream) if hashed else "")
+        sha256 = ""
+        if hashed:
+            stream.seek(0)
+            try:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            except OSError as error:
+                raise FrameError(
+                    f"{path} could not be read to its end ({error.strerror}); check the disk"
+                ) from error
+        return replace(file, exif=exif, sha256=sha256)
 
 
 def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
@@ -108,8 +123,11 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         return _pillow_header(path, stream, "png", deep=len(start) > 24 and start[24] == 16)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return _pillow_header(path, stream, "webp", deep=False)
-    if start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS and _reads_avif():
-        return _pillow_header(path, stream, "avif", deep=False)
+    if start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS:
+        from PIL import features
+
+        if features.check("avif"):  # as in most wheels since 11.3
+            return _pillow_header(path, stream, "avif", deep=False)
     if start.startswith(_TIFF_SIGNATURES):
         return _tiff_header(path, stream, start)
     if is_fits(path, stream):
@@ -130,16 +148,6 @@ def check_pixels(pixels: Iterable[tuple[float, float]], width_px: int, height_px
             )
 
 
-def _sha256(path: Path, stream: BinaryIO) -> str:
-    stream.seek(0)
-    try:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
-    except OSError as error:
-        raise FrameError(
-            f"{path} could not be read to its end ({error.strerror}); check the disk"
-        ) from error
-
-
 def _looks_like(start: bytes) -> str:
     for signature, name in _OTHER_SIGNATURES:
         if start.startswith(signature):
@@ -151,13 +159,6 @@ def _looks_like(start: bytes) -> str:
     if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
         return "text"
     return "of an unknown format"
-
-
-def _reads_avif() -> bool:
-    """Whether Pillow was built with AVIF, as most wheels since 11.3 are."""
-    from PIL import features
-
-    return bool(features.check("avif"))
 
 
 def _pillow_header(
@@ -221,7 +222,9 @@ def _check_size(file: PhotoFile) -> PhotoFile:
     width, height = file.width_px, file.height_px
     limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
     if file.progressive or file.format in ("webp", "avif"):  # these are also decoded as a whole
-        limit = MAX_PROGRESSIVE_PIXELS
+        # A progressive JPEG is decoded as a whole, two bytes per coefficient, before its first row
+        # is known
+        limit = 90_000_000
     if width * height > limit:
         raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
     if max(width, height) > MAX_SIDE_PX:
@@ -237,3 +240,51 @@ def _check_size(file: PhotoFile) -> PhotoFile:
             code="too_small",
         )
     return file
+
+
+def _rawpy(path: Path) -> ModuleType:
+    try:
+        import rawpy
+    except ImportError as error:
+        raise FrameError(
+            str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
+        ) from error
+    return rawpy
+
+
+def raw_size(path: Path) -> tuple[int, int]:
+    """Return width and height of the visible part of the sensor, not rotated."""
+    rawpy = _rawpy(path)
+    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
+        return int(raw.sizes.width), int(raw.sizes.height)
+
+
+@contextmanager
+def _listening(path: Path) -> Iterator[None]:
+    """Raise errors that LibRaw writes to standard error as damage of the file.
+
+    For a truncated file, LibRaw only prints "Unexpected end of file" and reports no error. The rest
+    of the picture is then uninitialised memory.
+    """
+    with capture_stderr() as said:
+        yield
+    text = " ".join(said).replace(str(path), "").strip()
+    if text:
+        raise make_damage_error(path, explain_library_error(text))
+
+
+def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
+    """Decode a raw file, without rotation or brightening."""
+    rawpy = _rawpy(path)
+    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
+        picture: NDArray[np.uint16] = raw.postprocess(
+            half_size=half_size,
+            use_camera_wb=True,
+            output_bps=16,
+            user_flip=0,  # as stored, the orientation is ignored
+            no_auto_bright=not for_display,
+            **({} if for_display else {"gamma": (1.0, 1.0)}),
+        )
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise make_damage_error(path, "its sensor has no red, green and blue")
+    return picture

@@ -139,8 +139,6 @@ def _compute_resized_pitch(
 
 
 NAIVE_AS_UTC = "naive, taken as UTC"
-# LibRaw includes the rim of the sensor: 4284 px for a D3S, whose own pictures have 4256.
-_RAW_RIM = 0.03
 # Default radius for a named city within which the picture shows ground
 CENTRE_RADIUS_KM = 100.0
 # Its orbit is inclined by 51.6 degrees, and its horizon is 21 degrees away from 450 km; a nadir
@@ -366,7 +364,8 @@ def _pixel_pitch(
     else:
         pitch = find_body_pitch(body, *size, crop_factor=exif.crop_factor)
         sources["pixel_pitch_um"] = "table"
-        if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < _RAW_RIM:
+        # LibRaw includes the rim of the sensor: 4284 px for a D3S, whose own pictures have 4256.
+        if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < 0.03:
             pitch = body.native_pitch_um, False
     if options.pixel_pitch_um is not None:
         sources["pixel_pitch_um"] = "option"

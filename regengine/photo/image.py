@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 
 from detectors.masks import mask_caption_strips
 from regengine.errors import FrameError
-from regengine.io.decoding import capture_stderr, raise_as_frame_error
+from regengine.io.decoding import capture_stderr, open_regular, raise_as_frame_error
 from regengine.io.gdal import open_gdal_session
-from regengine.io.regular import open_regular
 from regengine.photo.fits import FitsImage, read_fits_image
-from regengine.photo.formats import TIFF_EXTRA_SAMPLES, TIFF_PHOTOMETRIC, PhotoFile, as_photo_file
-from regengine.photo.raw import decode_raw
+from regengine.photo.formats import (
+    TIFF_EXTRA_SAMPLES,
+    TIFF_PHOTOMETRIC,
+    PhotoFile,
+    as_photo_file,
+    decode_raw,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -547,7 +551,16 @@ def _planes(
     """
     if file.format == "raw":
         halved = reduction.factor <= 0.5 and not whole_mosaic
-        picture, scale = _raw_picture(file, halved=halved, for_display=for_display)
+        # Halved: one pixel per block of the colour filter
+        scale = 0.5 if halved else 1.0
+        picture = decode_raw(file.path, half_size=halved, for_display=for_display)
+        shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
+        # LibRaw stretches non-square pixels and rotates slanted sensors
+        if picture.shape[:2] != shape:
+            raise FrameError(
+                f"{file.path} is from a sensor with non-square pixels; give the camera's JPEG or a "
+                "TIFF of it"
+            )
         whole = list(planes_of(Strip(samples=picture), True))
     else:
         divisor = 1 if small is None else round(file.width_px / small.shape[1])
@@ -608,21 +621,6 @@ def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
         missing=missing if missing.any() else None,
         full_scale=fits.full_scale,
     )
-
-
-def _raw_picture(
-    file: PhotoFile, *, halved: bool, for_display: bool
-) -> tuple[NDArray[np.uint16], float]:
-    """Read a raw file and its scale; if halved, with one pixel per block of the colour filter."""
-    scale = 0.5 if halved else 1.0
-    picture = decode_raw(file.path, half_size=halved, for_display=for_display)
-    shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
-    if picture.shape[:2] != shape:  # LibRaw stretches non-square pixels and rotates slanted sensors
-        raise FrameError(
-            f"{file.path} is from a sensor with non-square pixels; give the camera's JPEG or a "
-            "TIFF of it"
-        )
-    return picture, scale
 
 
 @cache

@@ -27,8 +27,6 @@ Matrix = tuple[tuple[float, ...], ...]
 ABOVE_ZERO, FROM_ZERO = {"above": 0.0}, {"min": 0.0}
 FOCAL_MM = dict(zip(("min", "max"), FOCAL_RANGE_MM, strict=True))
 
-# Nominal focal lengths from cameras differ by rounding: 85 and 85.0, 17 and 17.35
-SAME_FOCAL = 0.03
 # A lens does not transmit more light off its axis than on it. The sky that determines the falloff
 # may be brighter there by the first value; noise may let the curve rise by the second
 MAX_LIGHT, MAX_RISE = 1.2, 0.05
@@ -157,7 +155,8 @@ class LensProfile:
             return False
         if lens is not None and self.lens is not None and _plain(lens) != _plain(self.lens):
             return False
-        return abs(focal_mm / self.focal_mm - 1.0) <= SAME_FOCAL
+        # Nominal focal lengths from cameras differ by rounding: 85 and 85.0, 17 and 17.35
+        return abs(focal_mm / self.focal_mm - 1.0) <= 0.03
 
     def for_picture(self, width_px: int, height_px: int) -> Lens | None:
         """Return the lens for a stored picture of another size; None for another aspect ratio.

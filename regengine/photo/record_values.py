@@ -13,7 +13,6 @@ from regengine.photo.exif import parse_exif_time
 from regengine.photo.frame_ids import parse_query
 
 NAUTICAL_MILE_KM = 1.852
-MAX_TEXT_LENGTH = 2000  # maximum characters of a caption
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
 _ECCENTRICITY_SQ = 0.00669437999014
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
@@ -169,4 +168,5 @@ def clean_text(text: str) -> str:
     plain = text
     if not text.isprintable():
         plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return " ".join(plain.split())[:MAX_TEXT_LENGTH]
+    # Maximum characters of a caption
+    return " ".join(plain.split())[:2000]

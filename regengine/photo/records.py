@@ -19,7 +19,7 @@ from typing import Any
 from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
-from regengine.io.regular import open_regular
+from regengine.io.decoding import open_regular
 from regengine.io.tables import (
     cell,
     check_columns_once,

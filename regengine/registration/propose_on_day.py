@@ -38,9 +38,8 @@ from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
 from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import raise_as_store_error, write_whole
+from regengine.io.atomic import cache_folder, make_folder, raise_as_store_error, write_whole
 from regengine.io.checksums import fingerprint
-from regengine.io.folders import cache_folder, make_folder
 from regengine.io.gdal import raise_read_failures
 from regengine.maps.at_hand import FOLDER
 from regengine.maps.opening import SEA, DayMap

@@ -29,7 +29,7 @@ from regengine.store.result import Reason
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
-    from regengine.photo.archive.download import ArchivePhotos
+    from regengine.photo.archive.web import ArchivePhotos
 
 Item = TypeVar("Item")
 
@@ -92,7 +92,7 @@ def find_existing_photos(
         found.append(photo)
     wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
     if wanted:
-        from regengine.photo.archive.download import ArchivePhotos
+        from regengine.photo.archive.web import ArchivePhotos
 
         archive = ArchivePhotos()
         for photo in wanted:
@@ -121,7 +121,7 @@ def fetch_photo_path(given: str) -> Path:
     if (frame_id := _find_archive_name(given)) is None:
         return Path(given)
     if identify_frame_to_fetch(locate_kept_photo(frame_id)) is not None:
-        from regengine.photo.archive.download import ArchivePhotos
+        from regengine.photo.archive.web import ArchivePhotos
 
         ArchivePhotos().fetch(locate_kept_photo(frame_id))
     return locate_kept_photo(frame_id)
@@ -170,7 +170,7 @@ def provide_photos(
     urls = {Path(str(photo)): photo for photo in photos if isinstance(photo, Url)}
     archive: ArchivePhotos | None = None
     if any(map(identify_frame_to_fetch, photos)):
-        from regengine.photo.archive.download import ArchivePhotos
+        from regengine.photo.archive.web import ArchivePhotos
 
         archive = ArchivePhotos()
     elif not urls:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError, StoreError
 from regengine.io.atomic import provide_replacements
 from regengine.io.checksums import compute_sha256_once
+from regengine.io.decoding import open_regular
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
-from regengine.io.regular import open_regular
 from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import (
     COLUMNS,

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import FrameError, StoreError
+from regengine.io.decoding import open_regular
 from regengine.io.plain import format_count
-from regengine.io.regular import open_regular
 from regengine.store.file import DAMAGE, raise_as_damage
 from regengine.store.rows import Selection, StoredFrame, Table, Tables, missing, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column

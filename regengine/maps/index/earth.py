@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import cv2
 import h5py
@@ -35,11 +35,10 @@ from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.maps.formats import read_content_sha256
+from regengine.maps.opening import light_map_of
+from regengine.maps.places import parse_bounds
 from regengine.maps.reference import NightLights
 from regengine.orbit.position import ANY_KM, mission_heights_km
-
-if TYPE_CHECKING:
-    from matchers.geometry.footprint import Bounds
 
 Mode = Literal["auto", "always", "never"]
 
@@ -68,8 +67,6 @@ def parse_blind_options(
 
     Raises ConfigError if an option makes no sense.
     """
-    from regengine.maps.places import parse_bounds
-
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")
     for option, value in (("--bbox", bbox), ("--mission", mission)):
@@ -90,8 +87,6 @@ def index_beside(path: Path) -> Path:
 
 def index_file(options: BlindOptions, maps: Sequence[Path]) -> Path | None:
     """File of the index that is used: the given one, or that of the widest map; None without."""
-    from regengine.maps.opening import light_map_of
-
     if options.index is not None:
         return options.index
     indexed = [path for path in maps if index_beside(path).is_file()]
@@ -112,9 +107,6 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
     Returns None if there is no file and the map is so large that building an index takes minutes.
     Raises ConfigError if the given file cannot be used.
     """
-    from regengine.maps.index.earth import index_in_memory, read_earth_index
-    from regengine.maps.opening import light_map_of
-
     file, whole = index_file(options, maps), None
     if file is not None:
         its_maps = maps if options.index else [one for one in maps if index_beside(one) == file]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from detectors.types import FloatArray, StarDetections, StarDetector
 from matchers.geometry.sky_camera import SkyCamera, sky_vectors
 from regengine.errors import ConfigError, FrameError, escape_terminal
-from regengine.io.regular import open_regular
+from regengine.io.decoding import open_regular
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection import STARS
