@@ -99,51 +99,62 @@ def build(
         say(f"{out}: {', '.join(told)}", err=True)
 
 
+# Options of `query`
+Asked = Annotated[
+    str,
+    typer.Argument(
+        metavar="VIEW|SQL",
+        help="places, best, coverage or changes; or one SELECT on the table frames.",
+    ),
+]
+PlaceName = Annotated[
+    str | None,
+    typer.Option("--place", help="Only photos that show this town, or this place number."),
+]
+Country = Annotated[str | None, typer.Option(help="Only places in this country.")]
+Month = Annotated[
+    str | None, typer.Option(help="places, best: only this month or year: 2012-03 or 2012.")
+]
+By = Annotated[str, typer.Option(help="coverage: one row in all, or per country, month or lens.")]
+Each = Annotated[
+    str, typer.Option(help="changes: pairs of the best frames of each year, or of each month.")
+]
+LeastDays = Annotated[
+    int, typer.Option(help="changes: minimum number of days between the two frames.")
+]
+SomeVerdicts = Annotated[
+    str | None,
+    typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
+]
+Limit = Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="table, csv or json (one object per line).  [by the ending of --out, else table]",
+    ),
+]
+Out = Annotated[
+    Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
+]
+
+
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    asked: Annotated[
-        str,
-        typer.Argument(
-            metavar="VIEW|SQL",
-            help="places, best, coverage or changes; or one SELECT on the table frames.",
-        ),
-    ],
-    place: Annotated[
-        str | None,
-        typer.Option("--place", help="Only photos that show this town, or this place number."),
-    ] = None,
-    country: Annotated[str | None, typer.Option(help="Only places in this country.")] = None,
-    month: Annotated[
-        str | None,
-        typer.Option(help="places, best: only this month or year: 2012-03 or 2012."),
-    ] = None,
-    by: Annotated[
-        str, typer.Option(help="coverage: one row in all, or per country, month or lens.")
-    ] = "all",
-    each: Annotated[
-        str, typer.Option(help="changes: pairs of the best frames of each year, or of each month.")
-    ] = "year",
-    least_days: Annotated[
-        int, typer.Option(help="changes: minimum number of days between the two frames.")
-    ] = 180,
-    verdict: Annotated[
-        str | None,
-        typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
-    ] = None,
+    asked: Asked,
+    place: PlaceName = None,
+    country: Country = None,
+    month: Month = None,
+    by: By = "all",
+    each: Each = "year",
+    least_days: LeastDays = 180,
+    verdict: SomeVerdicts = None,
     reviewed: Reviewed = False,
     where: Where = None,
-    limit: Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")] = 20,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="table, csv or json (one object per line).  [by the ending of --out, else table]",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
-    ] = None,
+    limit: Limit = 20,
+    form: Form = None,
+    out: Out = None,
     force: Force = False,
 ) -> None:
     """List places, the best frame of each and month, what is covered, or pairs of dates; or run a
@@ -160,33 +171,28 @@ def query(
     from itertools import chain
 
     from regengine.errors import ConfigError
-    from regengine.frames.catalogue import (
-        FORMS,
-        VIEWS,
-        Catalogue,
-        format_lines,
-        list_showing,
-        write_view,
-    )
+    from regengine.frames import catalogue as frames
+    from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
     from regengine.io.atomic import check_new_file
 
     if asked not in VIEWS and asked.isidentifier():
         raise ConfigError(f"{asked} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
-    of_places = ("place", "country", "verdict", "reviewed", "where", "limit")
-    taken = {
-        "places": (*of_places, "month"),
-        "best": (*of_places, "month"),
-        "coverage": ("by",),
-        "changes": (*of_places, "each", "least_days"),
-    }.get(asked, ())
-    for name, given in (
-        *(("place", place), ("country", country), ("month", month), ("verdict", verdict)),
-        *(("reviewed", reviewed or None), ("where", where), ("by", None if by == "all" else by)),
-        ("each", None if each == "year" else each),
-        ("least_days", None if least_days == 180 else least_days),
-    ):
-        if given is not None and name not in taken:
-            raise ConfigError(f"--{name.replace('_', '-')} is not an option of {asked!r}.")
+    usual = "all" if asked == "places" else "accepted"
+    narrowed = (verdict or usual) != usual or reviewed or where is not None
+    given = {
+        "place": place,
+        "country": country,
+        "month": month,
+        "by": by != "all",
+        "each": each != "year",
+        "least-days": least_days != 180,
+        "verdict": verdict,
+        "reviewed": reviewed,
+        "where": where,
+    }
+    for name, value in given.items():
+        if value and name not in VIEWS.get(asked, ()):
+            raise ConfigError(f"--{name} is not an option of {asked!r}.")
     out = None if out == STANDARD_OUTPUT else out
     form = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
     if form is None:
@@ -195,23 +201,21 @@ def query(
         )
     if out is not None:
         check_new_file(out, (), force=force)
-    usual = "all" if asked == "places" else "accepted"
     verdicts = parse_verdicts(verdict or usual, with_rejected=True)
-    sql = asked
     if asked in VIEWS:
-        sql, values = write_view(
+        sql, values = frames.write_view(
             asked, by=by, each=each, least_days=least_days,
             place=place, country=country, month=month, limit=limit,
         )  # fmt: skip
     with Catalogue(catalogue) as opened:
-        if (verdict or usual) != usual or reviewed or where is not None:
+        if narrowed:
             opened.narrow(verdicts, reviewed=reviewed, where=where)
         if place is not None and not place.isdecimal():
-            values["showing"] = json.dumps(list_showing(opened, place))
+            values["showing"] = json.dumps(frames.list_showing(opened, place))
         names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)
         first = next(rows, None)
-        lines = format_lines((names, rows if first is None else chain([first], rows)), form)
-        _write_lines(lines, out)
+        answer = names, rows if first is None else chain([first], rows)
+        _write_lines(frames.format_lines(answer, form), out)
     if first is None and asked in VIEWS:
         say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
 

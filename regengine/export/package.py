@@ -381,9 +381,12 @@ def _how(frame: ExportFrame) -> str:
         age = "" if nadir.tle_age_h is None else f", {abs(nadir.tle_age_h):.0f} h from its epoch"
         source = {"tle": "element set", "record": "archive's record", "option": "given nadir"}
         engine += f", starting from the {source.get(nadir.source, nadir.source)}{age}"
-    probability = (
-        "" if result.probability is None else f" with a probability of {_odds(result.probability)}"
-    )
+    probability = ""
+    if result.probability is not None:
+        # With enough digits to distinguish it from 1
+        texts = (f"{result.probability:.{digits}f}" for digits in range(2, 8))
+        odds = next((text for text in texts if float(text) < 1.0), f"{result.probability!r}")
+        probability = f" with a probability of {odds}"
     review = frame.review
     if review is not None and frame.accepted_by_person:
         by = sorted({point.origin for point in frame.points})
@@ -394,15 +397,6 @@ def _how(frame: ExportFrame) -> str:
             f"{', '.join(by)}; {points}). The engine {before}."
         )
     return f"{engine}; verdict {frame.verdict}{probability}; {points}."
-
-
-def _odds(probability: float) -> str:
-    """A probability with enough digits to distinguish it from 1."""
-    for digits in range(2, 8):
-        text = f"{probability:.{digits}f}"
-        if float(text) < 1.0:
-            return text
-    return f"{probability!r}"
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -688,7 +688,13 @@ SELECT {named} count(*) AS frames, count(*) FILTER (WHERE verdict = 'accepted') 
     round(median(quality) FILTER (WHERE verdict = 'accepted'), 3) AS median_quality
 FROM frames {grouped}
 """
-VIEWS = ("places", "best", "coverage", "changes")
+_OF_PLACES = ("place", "country", "verdict", "reviewed", "where")
+VIEWS = {  # and their options besides the limit
+    "places": (*_OF_PLACES, "month"),
+    "best": (*_OF_PLACES, "month"),
+    "coverage": ("by",),
+    "changes": (*_OF_PLACES, "each", "least-days"),
+}
 BY = ("all", "country", "month", "lens")
 EACH = {"year": "best_of_year", "month": "best_of_month"}
 

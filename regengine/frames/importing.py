@@ -6,6 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv, unquote_name
@@ -32,8 +32,6 @@ from regengine.store.reviews import (
 )
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
-
-MAX_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ def make_refusal(path: Path, why: str) -> ConfigError:
 def read_text(path: Path) -> str:
     """Read a text file of limited length."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > 50_000_000:
             raise make_refusal(path, "it is too large for a file of control points")
         return decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
@@ -160,9 +158,6 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
     ]
 
 
-CRS_MARK = "#CRS: "
-
-
 def read_qgis_points(path: Path) -> list[PhotoPoints]:
     """Enabled points of a QGIS georeferencer file, by the rules of QGIS's own reader.
 
@@ -170,8 +165,8 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     """
     lines = read_text(path).splitlines()
     crs = ""
-    if lines and CRS_MARK in lines[0]:
-        crs = lines.pop(0).replace(CRS_MARK, "").strip()
+    if lines and "#CRS: " in lines[0]:
+        crs = lines.pop(0).replace("#CRS: ", "").strip()
     rows = []
     delimiter = "," if any("," in line for line in lines[1:]) else "\t"
     systems = []
@@ -232,16 +227,21 @@ def read_points(path: Path) -> list[PhotoPoints]:
 def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     """A person's work on a frame: the points, and the engine's camera refitted to them.
 
-    Points that only repeat the engine's camera are not counted as placed by hand.
+    Points that only repeat the engine's camera are not counted as placed by hand. Where no camera
+    fits, the points are saved without one.
 
     ConfigError if points lie outside of the photo, or the fitted camera is at an impossible
     position.
     """
-    pixels = [(point.x, point.y) for point in imported.points]
     size_px = result.width_px or 0, result.height_px or 0
+    points = [asdict(point) for point in imported.points]
+    camera, off_px = None, np.full(len(points), np.inf)
     try:
-        check_work(pixels, None, size_px)
-        camera = _camera(result, imported.points)
+        check_work([(point.x, point.y) for point in imported.points], None, size_px)
+        if result.solved is not None:
+            off_px = off_camera_px(points, result.solved.camera)
+            with suppress(ConfigError):
+                camera = solve(result.solved.camera, imported.points).fit.camera
         check_work((), camera, size_px)
     except ConfigError as error:
         raise ConfigError(
@@ -249,24 +249,16 @@ def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
         ) from error
     return {
         "camera": None if camera is None else asdict(camera),
-        "points": _points(result, imported.points),
+        "points": [
+            point if off < FOLLOWS_PX else point | {"by_hand": True}
+            for point, off in zip(points, off_px.tolist(), strict=True)
+        ],
         "hypothesis": None,
         "comment": f"imported from {imported.file.name}",
         "tags": ["imported"],
         "quality": None,
         "place": None,
     }
-
-
-def _points(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> list[dict[str, Any]]:
-    told = [asdict(point) for point in points]
-    if result.solved is None:
-        return [point | {"by_hand": True} for point in told]
-    off_px = off_camera_px(told, result.solved.camera).tolist()
-    return [
-        point if off < FOLLOWS_PX else point | {"by_hand": True}
-        for point, off in zip(told, off_px, strict=True)
-    ]
 
 
 def keep(
@@ -279,19 +271,9 @@ def keep(
     decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
-def _camera(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> Camera | None:
-    if result.solved is None:
-        return None
-    try:
-        return solve(result.solved.camera, points).fit.camera
-    except ConfigError:  # no camera fits: the points are saved without one
-        return None
-
-
 # A position is right within 1 % of the footprint's diagonal, or within 1 km if that is larger
 RIGHT_SHARE = 0.01
 RIGHT_KM = 1.0
-READ_FRAMES = 65536
 
 
 def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, FloatArray]:
@@ -350,7 +332,7 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
         for spelling in _spellings(photo):
             wanted.setdefault(spelling, set()).add(photo)
     found: dict[str, set[int]] = {photo: set() for names in wanted.values() for photo in names}
-    for tables in iter_blocks(store, select("frames/frame", "frames/path"), READ_FRAMES):
+    for tables in iter_blocks(store, select("frames/frame", "frames/path"), 65536):
         rows = tables["frames"]
         for number, frame, path in zip(
             *(rows[name].tolist() for name in ("frame_index", "frame", "path")), strict=True
