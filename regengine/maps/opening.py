@@ -127,85 +127,61 @@ def open_day_map(paths: Sequence[Path | str]) -> DayMap:
 day_map_of = lru_cache(maxsize=4)(open_day_map)  # opened once per process
 
 
-QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
-
-
 def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[str]:
-    """List the facts of the files of a kind, as lines of text or as one line of JSON."""
-    facts = facts_of(open_references(kind, paths))
-    return [json.dumps(facts)] if as_json else table(facts)
+    """List the facts of maps of a kind, names with units: lines of text, or one line of JSON.
 
-
-def facts_of(references: References) -> dict[str, Any]:
-    """Collect the facts of references of one kind: names with units, as in ``info``."""
-    match references[0].kind:
-        case "lights":
-            return _facts_of_lights(references)
-        case "streets":
-            values, facts = _sample_facts(references)
-            facts["lit_fraction"] = round(float(np.mean(values > 0.0)), 4) if values.size else 0.0
-            return facts
-        case _:
-            facts = _sample_facts(references)[1]
-            facts["bands"] = max(len(one.bands) for one in references)
-            return facts
-
-
-def _facts_of_lights(references: References) -> dict[str, Any]:
-    """Collect the facts of night-light maps.
-
-    Quantiles are of the pixels with data, as radiance in nW cm^-2 sr^-1. Lit pixels are above
-    0.5 nW, saturated ones at the map's saturation; both are shares of the pixels with data.
+    Of lights, quantiles are of the pixels with data, as radiance in nW cm^-2 sr^-1. Lit pixels are
+    above 0.5 nW, saturated ones at the map's saturation; both are shares of the pixels with data.
     """
-    about = references.info
-    values, total, is_sampled = sample_values(references)
-    some, saturation = values.size > 0, about.saturation
-    limit = np.inf if saturation is None else saturation - 1e-3
-    radiance_nw = 10.0 ** np.quantile(values, QUANTILES).astype(float) - 1.0 if some else ()
-    spread = zip(QUANTILES, radiance_nw, strict=some)
-    return {
+    references = open_references(kind, paths)
+    about, (values, total, is_sampled) = references.info, sample_values(references)
+    some = values.size > 0
+    credit = "; ".join(dict.fromkeys(one.credit for one in references if one.credit))
+    facts: dict[str, Any] = {
         "paths": [str(path) for path in about.paths],
         "product": about.product,
         "date": about.date,
-        "kind": about.kind,
+        **({"kind": about.kind} if kind == "lights" else {"credit": credit}),
         "description": about.description,
-        **_place(references),
-        "saturation_nw": None if saturation is None else round(10.0**saturation - 1.0, 2),
-        "quantiles_nw": {f"{share:g}": round(float(nw), 3) for share, nw in spread},
-        "valid_fraction": round(values.size / total, 4),
-        "lit_fraction": round(float(np.mean(values > np.log10(1.5))), 4) if some else 0.0,
-        "saturated_fraction": round(float(np.mean(values >= limit)), 6) if some else 0.0,
-        "sampled": is_sampled,
-        "doubts": list(references.doubts),
-    }
-
-
-def _sample_facts(references: References) -> tuple[NDArray[np.float32], dict[str, Any]]:
-    """Sample values of street or day maps, and collect their facts."""
-    about = references.info
-    values, total, is_sampled = sample_values(references)
-    return values, {
-        "paths": [str(path) for path in about.paths],
-        "product": about.product,
-        "date": about.date,
-        "credit": "; ".join(dict.fromkeys(one.credit for one in references if one.credit)),
-        "description": about.description,
-        **_place(references),
-        "sigma_m": round(min(one.sigma_m for one in references), 1),
-        "valid_fraction": round(values.shape[-1] / total, 4),
-        "sampled": is_sampled,
-    }
-
-
-def _place(references: References) -> dict[str, Any]:
-    """Describe extent and resolution of references."""
-    about = references.info
-    return {
         "resolution_deg": about.resolution_deg,
         "resolution_arcsec": round(about.resolution_deg * 3600.0, 3),
         "bounds": [round(edge, 6) for edge in about.bounds],
         "crs": about.crs,
     }
+    valid_fraction = round(values.shape[-1] / total, 4)
+    if kind == "lights":
+        saturation, levels = about.saturation, (0.5, 0.9, 0.99, 0.999, 1.0)
+        limit = np.inf if saturation is None else saturation - 1e-3
+        radiance_nw = 10.0 ** np.quantile(values, levels).astype(float) - 1.0 if some else ()
+        spread = zip(levels, radiance_nw, strict=some)
+        facts |= {
+            "saturation_nw": None if saturation is None else round(10.0**saturation - 1.0, 2),
+            "quantiles_nw": {f"{share:g}": round(float(nw), 3) for share, nw in spread},
+            "valid_fraction": valid_fraction,
+            "lit_fraction": round(float(np.mean(values > np.log10(1.5))), 4) if some else 0.0,
+            "saturated_fraction": round(float(np.mean(values >= limit)), 6) if some else 0.0,
+            "sampled": is_sampled,
+            "doubts": list(references.doubts),
+        }
+    else:
+        facts["sigma_m"] = round(min(one.sigma_m for one in references), 1)
+        facts |= {"valid_fraction": valid_fraction, "sampled": is_sampled}
+        if kind == "streets":
+            facts["lit_fraction"] = round(float(np.mean(values > 0.0)), 4) if some else 0.0
+        else:
+            facts["bands"] = max(len(one.bands) for one in references)
+    if as_json:
+        return [json.dumps(facts)]
+    lines = []
+    for name, value in facts.items():
+        if name == "doubts":
+            lines += [f"{name:<18} {doubt}" for doubt in value]
+            continue
+        parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
+        text = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
+        text = f"{value:.6g}" if isinstance(value, float) else text
+        lines.append(f"{name:<18} {'none' if value is None else text or 'unknown'}")
+    return lines
 
 
 def sample_values(
@@ -235,17 +211,3 @@ def sample_values(
         return np.empty(0, np.float32), total, is_sampled
     bands = max(part.ndim for part in found)
     return np.concatenate([part for part in found if part.ndim == bands], -1), total, is_sampled
-
-
-def table(facts: dict[str, Any]) -> list[str]:
-    """Format the facts as lines of text."""
-    lines = []
-    for name, value in facts.items():
-        if name == "doubts":
-            lines += [f"{name:<18} {doubt}" for doubt in value]
-            continue
-        parts = [f"{k}: {v}" for k, v in value.items()] if isinstance(value, dict) else value
-        text = ", ".join(map(str, parts)) if isinstance(parts, list) else str(parts)
-        text = f"{value:.6g}" if isinstance(value, float) else text
-        lines.append(f"{name:<18} {'none' if value is None else text or 'unknown'}")
-    return lines

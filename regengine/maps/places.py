@@ -365,12 +365,6 @@ def _coast_tiles() -> dict[str, NDArray[np.float64]]:
 
 
 @cache
-def _coast_of(tile: str) -> list[NDArray[np.float64]]:
-    """Pieces of the coast in a tile, lon and lat."""
-    unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
-    return [decode_polyline(text, unit_deg) for text in outlines()["tiles"][tile]["coast"]]
-
-
 def decode_polyline(text: str, unit_deg: float) -> NDArray[np.float64]:
     """Places of an encoded polyline (Google's format, without its swap), lon and lat, (n, 2)."""
     parts = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 63
@@ -394,7 +388,13 @@ def coast_lines(west: float, south: float, east: float, north: float) -> list[ND
     reach = _may_reach(
         np.array(list(tiles.values())), west - 0.5, south - 0.5, east + 0.5, north + 0.5
     )
-    lines = [line for k, tile in enumerate(tiles) if reach[k] for line in _coast_of(tile)]
+    unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
+    lines = [
+        decode_polyline(text, unit_deg)
+        for k, tile in enumerate(tiles)
+        if reach[k]
+        for text in outlines()["tiles"][tile]["coast"]
+    ]
     if not lines:
         return []
     boxes = np.array([[*line.min(axis=0), *line.max(axis=0)] for line in lines])

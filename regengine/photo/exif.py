@@ -79,31 +79,25 @@ def read_exif(path: Path) -> Exif:
 
 def read_exif_of(stream: BinaryIO) -> Exif:
     """Read the EXIF of an open file; empty if it is missing or damaged."""
+    from PIL import Image
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            main, exposure = _read_directories(stream)
+            stream.seek(0)
+            is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # also raw files of its structure
+            stream.seek(0)
+            if is_tiff:
+                exif = Image.Exif()
+                exif.load_from_fp(stream)
+                return interpret_exif(dict(exif), dict(exif.get_ifd(_EXIF_IFD)))
+            with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
+                # Not image.getexif(): for PNG, Pillow's own method first decodes the whole picture,
+                # to find EXIF that may follow it
+                exif = Image.Image.getexif(image)
+                return interpret_exif(dict(exif), dict(exif.get_ifd(_EXIF_IFD)))
         except Exception:  # damaged EXIF makes the parser fail in many ways
             return Exif()
-    return interpret_exif(main, exposure)
-
-
-def _read_directories(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Return the main and the EXIF directory, tag number to value."""
-    from PIL import Image
-
-    stream.seek(0)
-    is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # also raw files with TIFF structure
-    stream.seek(0)
-    if is_tiff:
-        exif = Image.Exif()
-        exif.load_from_fp(stream)
-        return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
-    with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
-        # Not image.getexif(): for PNG, Pillow's own method first decodes the whole picture, to find
-        # EXIF that may follow it
-        exif = Image.Image.getexif(image)
-        return dict(exif), dict(exif.get_ifd(_EXIF_IFD))
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
@@ -173,20 +167,16 @@ def _time(exposure: Mapping[int, Any]) -> tuple[datetime | None, bool, str | Non
         time = parse_exif_time(text, zone)
         if time is None:
             if remark is None and not _BLANK.fullmatch(text):
-                remark = f"EXIF's {_format_value(text)} is not a time"
+                remark = f"EXIF's {text[:40]!r} is not a time"
             continue
         subsecond = _text(exposure.get(subsecond_tag))
         if subsecond.isdecimal() and time.microsecond == 0:
             time += timedelta(seconds=float(f"0.{subsecond}"))
         naive = time.tzinfo is None
         if naive and remark is None and not _BLANK.fullmatch(zone_text):
-            remark = f"EXIF's {_format_value(zone_text)} is not a time zone"
+            remark = f"EXIF's {zone_text[:40]!r} is not a time zone"
         return to_utc(time), naive, remark
     return None, False, remark
-
-
-def _format_value(text: str) -> str:
-    return repr(text[:40])
 
 
 def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
@@ -236,14 +226,14 @@ def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
     """Return the exposure time in UTC, and what is unreadable in it."""
     scale = _fits_text(headers, "TIMESYS")
     if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
-        return None, f"the header's time system {_format_value(scale)} is not supported"
+        return None, f"the header's time system {scale[:40]!r} is not supported"
     date = _fits_text(headers, "DATE-OBS")
     clock = _fits_text(headers, "TIME-OBS", "UT")
     if date is not None and "T" not in date and clock is not None:
         date = f"{date}T{clock}"
     if date is not None and (time := parse_iso_time(date)) is not None:
         return time, None
-    remark = None if date is None else f"the header's {_format_value(date)} is not a time"
+    remark = None if date is None else f"the header's {date[:40]!r} is not a time"
     mjd = _positive(_first(headers, "MJD-OBS"))
     # From June 1957, as no frame of a digital camera is older than satellites, to October 2099
     if mjd is None or not 36_000.0 < mjd < 88_000.0:

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -55,14 +54,18 @@ MAX_LIGHT = 1e4
 _COLOURS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class FitsLayout:
-    """Layout of a unit's data according to its header.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitsUnit:
+    """One unit: its header, the offset of its data, and their layout according to the header.
 
-    ``shape`` has the slowest axis first, as in arrays; for a tile-compressed picture, it is the
-    shape of the picture. ``bits`` is BITPIX, or ZBITPIX if ``packed``.
+    ``text`` is the header as in the file. ``shape`` has the slowest axis first, as in arrays; for a
+    tile-compressed picture, it is the shape of the picture. ``bits`` is BITPIX, or ZBITPIX if
+    ``packed``.
     """
 
+    text: bytes
+    header: Header
+    offset: int
     data_bytes: int
     shape: tuple[int, ...]
     bits: int
@@ -70,70 +73,55 @@ class FitsLayout:
     packed: bool
 
 
-@dataclass(frozen=True)
-class FitsUnit:
-    """One unit: its header as in the file, and the offset of its data."""
+def _interpret_header(path: Path, text: bytes, offset: int) -> FitsUnit:
+    """Return a unit by the text of its header; FrameError if the header is invalid."""
+    from astropy.io.fits import Header
 
-    path: Path
-    text: bytes
-    offset: int
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = Header.fromstring(text)
 
-    @cached_property
-    def header(self) -> Header:
-        """The cards of the header."""
-        from astropy.io.fits import Header
+    def whole(name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62) -> int:
+        times = header.count(name) if name in header else 1
+        # If two values differ, the one that Astropy uses depends on the operation
+        if len({header[name, k] for k in range(times if times > 1 else 0)}) > 1:
+            raise make_damage_error(path, f"its header has {name} twice")
+        value = header.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise make_damage_error(path, f"its header has no valid {name}")
+        return value
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return Header.fromstring(self.text)
+    def list_sides(prefix: str) -> tuple[int, ...]:
+        axes = whole(f"{prefix}NAXIS", most=MAX_AXES)
+        return tuple(whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
 
-    @cached_property
-    def layout(self) -> FitsLayout:
-        """Size and type of the data; FrameError if the header is invalid."""
-        with raise_as_frame_error(self.path):
-            return self._layout()
-
-    def _layout(self) -> FitsLayout:
-        kind = str(self.header.get("XTENSION", "IMAGE")).strip().upper()
-        sides = self._sides("")
-        bits = self._whole("BITPIX", least=-64, most=64)
-        groups = self.header.get("GROUPS") is True and sides[:1] == (0,)
-        heap = self._whole("PCOUNT", 0) if kind != "IMAGE" or groups else 0
-        count = self._whole("GCOUNT", 1) if kind != "IMAGE" or groups else 1
+    with raise_as_frame_error(path):
+        kind = str(header.get("XTENSION", "IMAGE")).strip().upper()
+        sides = list_sides("")
+        bits = stored = whole("BITPIX", least=-64, most=64)
+        groups = header.get("GROUPS") is True and sides[:1] == (0,)
+        heap = whole("PCOUNT", 0) if kind != "IMAGE" or groups else 0
+        count = whole("GCOUNT", 1) if kind != "IMAGE" or groups else 1
         samples = math.prod(sides[1:] if groups else sides) if sides else 0
-        packed = kind == "BINTABLE" and self.header.get("ZIMAGE") is True
-        shape = self._sides("Z") if packed else sides
-        stored = bits
+        packed = kind == "BINTABLE" and header.get("ZIMAGE") is True
+        shape = list_sides("Z") if packed else sides
         if packed:
             # The memory of a tile larger than the picture would be allocated
             for number, side in enumerate(shape, start=1):
-                if self._whole(f"ZTILE{number}", 1) > max(side, 1):
-                    raise make_damage_error(self.path, "a tile is larger than the picture")
-            self._whole("TFIELDS", most=MAX_AXES)  # Astropy loops over as many columns as it states
-            stored = self._whole("ZBITPIX", least=-64, most=64)
-        return FitsLayout(
-            data_bytes=abs(bits) // 8 * count * (heap + samples),
-            shape=shape[::-1],
-            bits=stored,
-            is_image=packed or (kind in ("IMAGE", "IUEIMAGE") and not groups),
-            packed=packed,
-        )
-
-    def _sides(self, prefix: str) -> tuple[int, ...]:
-        axes = self._whole(f"{prefix}NAXIS", least=0, most=MAX_AXES)
-        return tuple(self._whole(f"{prefix}NAXIS{k + 1}") for k in range(axes))
-
-    def _whole(
-        self, name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62
-    ) -> int:
-        times = self.header.count(name) if name in self.header else 1
-        # If two values differ, the one that Astropy uses depends on the operation
-        if len({self.header[name, k] for k in range(times if times > 1 else 0)}) > 1:
-            raise make_damage_error(self.path, f"its header has {name} twice")
-        value = self.header.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise make_damage_error(self.path, f"its header has no valid {name}")
-        return value
+                if whole(f"ZTILE{number}", 1) > max(side, 1):
+                    raise make_damage_error(path, "a tile is larger than the picture")
+            whole("TFIELDS", most=MAX_AXES)  # Astropy loops over as many columns as it states
+            stored = whole("ZBITPIX", least=-64, most=64)
+    return FitsUnit(
+        text=text,
+        header=header,
+        offset=offset,
+        data_bytes=abs(bits) // 8 * count * (heap + samples),
+        shape=shape[::-1],
+        bits=stored,
+        is_image=packed or (kind in ("IMAGE", "IUEIMAGE") and not groups),
+        packed=packed,
+    )
 
 
 @contextmanager
@@ -161,9 +149,9 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
         text = _header_text(path, stream)
         if text is None:
             return
-        unit = FitsUnit(path, text, stream.tell())
+        unit = _interpret_header(path, text, stream.tell())
         yield unit
-        after = unit.offset + -(-unit.layout.data_bytes // BLOCK) * BLOCK
+        after = unit.offset + -(-unit.data_bytes // BLOCK) * BLOCK
         if isinstance(stream, gzip.GzipFile) and after > MAX_UNPACKED_BYTES:
             raise FrameError(
                 f"{path} has no picture within the first {MAX_UNPACKED_BYTES // 1_000_000} "
@@ -220,12 +208,11 @@ def fits_size(path: Path, plain: BinaryIO) -> tuple[int, int]:
 
 def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
     """Return width and height of an image; FrameError if it is too large to decode."""
-    layout = unit.layout
-    height, width = _plane_shape(layout.shape) or (0, 0)
-    wide = abs(layout.bits) > 16 and layout.bits != -32  # needs double precision
+    height, width = _plane_shape(unit.shape) or (0, 0)
+    wide = abs(unit.bits) > 16 and unit.bits != -32  # needs double precision
     limit = MAX_SAMPLES // 2 if wide else MAX_SAMPLES
-    if math.prod(layout.shape) > limit:
-        size = f"{width} x {height} pixels of {abs(layout.bits)} bits, "
+    if math.prod(unit.shape) > limit:
+        size = f"{width} x {height} pixels of {abs(unit.bits)} bits, "
         raise make_size_error(path, size, limit_px=limit)
     return width, height
 
@@ -274,8 +261,8 @@ def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
     """Return the first unit with an image; later units are not read."""
     cubes = []
     for unit in found:
-        shape = unit.layout.shape
-        if not unit.layout.is_image:
+        shape = unit.shape
+        if not unit.is_image:
             continue
         if _plane_shape(shape):
             return unit
@@ -293,17 +280,16 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
 
     Astropy receives only the bytes of a compressed unit: it neither reads nor decompresses others.
     """
-    layout = unit.layout
-    if layout.data_bytes > MAX_SAMPLES * 8:
+    if unit.data_bytes > MAX_SAMPLES * 8:
         raise make_damage_error(path, "its data are longer than its picture")
     stream.seek(unit.offset)
     # More bytes must not be allocated
     most = MAX_SAMPLES * 8 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
-    data = stream.read(min(layout.data_bytes, most))
-    if len(data) < layout.data_bytes:
-        raise make_damage_error(path, f"it has {len(data)} of {layout.data_bytes} bytes of data")
-    if not layout.packed:
-        return unit.header, np.frombuffer(data, _STORED[layout.bits]).reshape(layout.shape)
+    data = stream.read(min(unit.data_bytes, most))
+    if len(data) < unit.data_bytes:
+        raise make_damage_error(path, f"it has {len(data)} of {unit.data_bytes} bytes of data")
+    if not unit.packed:
+        return unit.header, np.frombuffer(data, _STORED[unit.bits]).reshape(unit.shape)
     from astropy.io import fits
 
     first = fits.PrimaryHDU().header.tostring().encode("ascii")
@@ -316,7 +302,7 @@ def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDAr
     # Samples as stored: astropy scales integers differently with and without a BLANK
     with fits.open(io.BytesIO(content), memmap=False, do_not_scale_image_data=True) as hdus:
         samples = np.asarray(hdus[1].data)
-        if samples.shape != layout.shape:
+        if samples.shape != unit.shape:
             raise make_damage_error(path, "its unpacked size differs from the stated one")
         return hdus[1].header.copy(), samples
 
