@@ -258,7 +258,15 @@ class HttpClient:
                     self._check_status(response)
                     yield response
                     return
-                url = self._follow_redirect(url, location)
+                place = "nowhere"
+                with suppress(ValueError):
+                    target = urljoin(url, location)
+                    parts = urlsplit(target)
+                    place = f"{parts.scheme}://{parts.hostname or 'nowhere'}"
+                    if parts.scheme in ("http", "https") and self._may_follow(url, target):
+                        url, place = target, ""
+                if place:
+                    raise HttpFailure("away", "it redirects elsewhere", place=place)
         raise HttpFailure("circles", f"status {response.status}", status=response.status)
 
     def _copy_body(
@@ -321,16 +329,6 @@ class HttpClient:
             if proxy not in self._pools:
                 self._pools[proxy] = _connect(proxy, self._connections)
             return self._pools[proxy]
-
-    def _follow_redirect(self, url: str, location: str) -> str:
-        place = "nowhere"
-        with suppress(ValueError):
-            target = urljoin(url, location)
-            parts = urlsplit(target)
-            if parts.scheme in ("http", "https") and self._may_follow(url, target):
-                return target
-            place = f"{parts.scheme}://{parts.hostname or 'nowhere'}"
-        raise HttpFailure("away", "it redirects elsewhere", place=place)
 
     def _check_status(self, response: BaseHTTPResponse) -> None:
         status, wait_s = response.status, 0.0

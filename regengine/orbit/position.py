@@ -204,32 +204,32 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
     EphemerisError if the file has no element sets.
     """
     tles = element_sets(tle)
-    by_id = {frame_id: _check_record(one, tles) for frame_id, one in table.by_id.items()}
+
+    def check(row: FrameRecord) -> FrameRecord:
+        if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
+            return row
+        try:
+            orbit = camera_position(tles, row.time_utc)
+        except EphemerisError:
+            return row
+        # Nine in ten element sets of three days are accurate to 180 km (docs/orbit.md). For older
+        # sets, only the orbital plane is certain, and correct rows would be reported as wrong
+        if orbit.tle_age_h is None or abs(orbit.tle_age_h) > 72.0:
+            return row
+        altitude_km = row.altitude_km or 400.0  # the nadir depends on it by less than the tolerance
+        given = position_from_nadir(
+            row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
+        )
+        if not contradicts(given, orbit):
+            return row
+        problem = (
+            f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
+            f"{orbit.lon:.1f}"
+        )
+        return replace(row, problems=(*row.problems, problem))
+
+    by_id = {frame_id: check(one) for frame_id, one in table.by_id.items()}
     return replace(table, by_id=by_id)
-
-
-def _check_record(row: FrameRecord, tles: TleSet) -> FrameRecord:
-    if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
-        return row
-    try:
-        orbit = camera_position(tles, row.time_utc)
-    except EphemerisError:
-        return row
-    # Nine in ten element sets of three days are accurate to 180 km (docs/orbit.md). For older sets,
-    # only the orbital plane is certain, and correct rows would be reported as wrong
-    if orbit.tle_age_h is None or abs(orbit.tle_age_h) > 72.0:
-        return row
-    altitude_km = row.altitude_km or 400.0  # the nadir depends on it by less than the tolerance
-    given = position_from_nadir(
-        row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
-    )
-    if not contradicts(given, orbit):
-        return row
-    problem = (
-        f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
-        f"{orbit.lon:.1f}"
-    )
-    return replace(row, problems=(*row.problems, problem))
 
 
 _SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")

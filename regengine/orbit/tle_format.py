@@ -117,27 +117,22 @@ class ElementSet:
         return 24.0 * (days_since_j2000(time_utc) - days_since_j2000(self.epoch_utc))
 
 
-def read_tle_text(path: Path) -> str:
-    """Read the file's text: UTF-8 or UTF-16, with or without a byte-order mark."""
+def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
+    """Read the element sets of a file, unchecked, and what cannot be read as one.
+
+    The file has two-line sets, or orbit mean-elements messages (CCSDS 502.0-B) as JSON or CSV, as
+    catalogues provide them. Messages are converted to the equivalent lines. Its text is UTF-8 or
+    UTF-16, with or without a byte-order mark.
+    """
     if path.exists() and not path.is_file():  # a pipe would never end
         raise EphemerisError(f"{path} is not a file; check the path given with --tle")
     try:
-        content = path.read_bytes()
+        text = decode_text(path.read_bytes(), errors="replace")
     except OSError as error:
         what = (error.strerror or str(error)).lower()
         raise EphemerisError(
             f"{path}: the TLE file cannot be read ({what}); check the path given with --tle"
         ) from error
-    return decode_text(content, errors="replace")
-
-
-def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
-    """Read the element sets of a file, unchecked, and what cannot be read as one.
-
-    The file has two-line sets, or orbit mean-elements messages (CCSDS 502.0-B) as JSON or CSV, as
-    catalogues provide them. Messages are converted to the equivalent lines.
-    """
-    text = read_tle_text(path)
     start = text.lstrip()[:4096]
     if start.startswith(("[", "{")):
         try:
