@@ -272,7 +272,7 @@ def detect_lightning(
     rows, cols = np.nonzero((blurred >= highest) & (blurred > MIN_PEAK_LEVELS))
     # The brightest; more have frames full of lamps or without any night
     order = np.argsort(-blurred[rows, cols], kind="stable")[:150]
-    for row, col in [(int(rows[k]), int(cols[k])) for k in order]:
+    for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
         if done[row, col] or ignored[row, col]:
             continue
         lit = flood(blurred, row, col)
@@ -280,10 +280,8 @@ def detect_lightning(
             continue
         done[lit] = True
         peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
-        if peak is None:
-            continue
         is_flash = _is_new if compared[row, col] else _stands_alone
-        if is_flash(peak, noise):
+        if peak is not None and is_flash(peak, noise):
             flashes.append(peak)
             glow[lit] = True
     return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))

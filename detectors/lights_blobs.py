@@ -297,7 +297,28 @@ def _fit(
     ----------
     Bernstein, G. M., Jarvis, M. (2002). Shapes and shears, stars and smears. AJ 123, 583-618.
     """
-    above = stamps - _fit_surroundings(stamps, noise)
+    # Without the plane of background light under each blob, fitted to the darker part of its ring
+    ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
+    slopes = ring @ RING_SLOPES
+    flat = ring - slopes @ RING_PLACES.T
+    # Again, excluding bright pixels, which belong to neighbours
+    quarter, middle = _compute_quantiles(flat)
+    kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
+    sum_xx, sum_xy, sum_yy = (kept @ RING_PRODUCTS).T + REGULAR
+    moment_x, moment_y = ((kept * (flat - middle[:, None])) @ RING_PLACES).T
+    change = np.stack(
+        [sum_yy * moment_x - sum_xy * moment_y, sum_xx * moment_y - sum_xy * moment_x], axis=1
+    )
+    slopes = slopes + change / (sum_xx * sum_yy - sum_xy * sum_xy)[:, None]
+    flat = ring - slopes @ RING_PLACES.T
+    quarter, middle = _compute_quantiles(flat)
+    # From the darker quarter of the ring: the rest may contain lights
+    level = np.minimum(quarter + 0.6745 * noise, middle).astype(np.float32)
+    tilted = slopes[:, 0, None, None] * OFFSETS[None, None, :] + (
+        slopes[:, 1, None, None] * OFFSETS[None, :, None]
+    )
+    around = np.asarray(level[:, None, None] + tilted, np.float32)
+    above = stamps - around
     start = np.clip(sigma_px, 0.9, WIDEST_SIGMA_PX)
     lowest, highest = start / stretch, np.minimum(start * stretch, WIDEST_SIGMA_PX)
     x, y, sigma = x0, y0, start
@@ -322,28 +343,6 @@ def _fit(
     flux = total * np.sqrt(np.linalg.det(widened)) / sigma**2
     settled = (np.maximum(np.abs(x - x0), np.abs(y - y0)) < 0.99 * start) & (flux > 0.0)
     return FittedBlobs(x=x, y=y, flux=flux, moments=moments, settled=settled)
-
-
-def _fit_surroundings(stamps: FloatImage, noise: FloatArray) -> FloatImage:
-    """Fit the plane of background light under each blob to the darker part of its ring."""
-    ring = stamps.reshape(len(stamps), -1)[:, RING_INDEX]
-    slopes = ring @ RING_SLOPES
-    flat = ring - slopes @ RING_PLACES.T
-    # Again, excluding bright pixels, which belong to neighbours
-    quarter, middle = _compute_quantiles(flat)
-    kept = (flat <= (2.0 * middle - quarter)[:, None]).astype(np.float32)
-    xx, xy, yy = (kept @ RING_PRODUCTS).T + REGULAR
-    x, y = ((kept * (flat - middle[:, None])) @ RING_PLACES).T
-    change = np.stack([yy * x - xy * y, xx * y - xy * x], axis=1)
-    slopes = slopes + change / (xx * yy - xy * xy)[:, None]
-    flat = ring - slopes @ RING_PLACES.T
-    quarter, middle = _compute_quantiles(flat)
-    # From the darker quarter of the ring: the rest may contain lights
-    level = np.minimum(quarter + 0.6745 * noise, middle).astype(np.float32)
-    tilted = slopes[:, 0, None, None] * OFFSETS[None, None, :] + (
-        slopes[:, 1, None, None] * OFFSETS[None, :, None]
-    )
-    return np.asarray(level[:, None, None] + tilted, np.float32)
 
 
 def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:

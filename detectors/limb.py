@@ -184,17 +184,6 @@ def count_nadir_votes(
     return votes.reshape(rows, cols)
 
 
-def find_best_cells(votes: FloatArray, count: int) -> list[tuple[float, float]]:
-    """Off-nadir angle and roll (degrees) of the strongest peaks of the votes."""
-    wrapped = np.concatenate([votes[:, -8:], votes, votes[:, :8]], axis=1)
-    smooth = cv2.GaussianBlur(wrapped, (0, 0), 1.0)
-    peaks = smooth >= cv2.dilate(smooth, np.ones((5, 5), np.uint8))
-    smooth, peaks = smooth[:, 8:-8], peaks[:, 8:-8]
-    row, col = np.nonzero(peaks & (smooth > 0.0))
-    best = np.argsort(smooth[row, col])[::-1][:count]
-    return [((row[i] + 0.5) * CELL_DEG, (col[i] + 0.5) * CELL_DEG - 180.0) for i in best.tolist()]
-
-
 COLUMN_PX = 6.0  # arcs are judged at so many pixels' spacing: blur and median reach less far
 MIN_SIGNED = 0.8  # normalised gradient of an edge
 WINDOW_PX = 3.0  # edges are taken so far from the arc
@@ -373,7 +362,18 @@ def find_arc_candidates(
     votes = count_nadir_votes(field, focal_px, angles)
     pixel = pixel_deg(focal_px)
     aligned: list[tuple[float, FloatArray]] = []
-    for off_nadir, roll in find_best_cells(votes, 10):
+    # The strongest peaks of the votes, as off-nadir angle and roll (degrees)
+    wrapped = np.concatenate([votes[:, -8:], votes, votes[:, :8]], axis=1)
+    smooth = cv2.GaussianBlur(wrapped, (0, 0), 1.0)
+    is_peak = smooth >= cv2.dilate(smooth, np.ones((5, 5), np.uint8))
+    smooth, is_peak = smooth[:, 8:-8], is_peak[:, 8:-8]
+    cell_row, cell_col = np.nonzero(is_peak & (smooth > 0.0))
+    best = np.argsort(smooth[cell_row, cell_col])[::-1][:10]
+    cells = [
+        ((cell_row[i] + 0.5) * CELL_DEG, (cell_col[i] + 0.5) * CELL_DEG - 180.0)
+        for i in best.tolist()
+    ]
+    for off_nadir, roll in cells:
         nadir = nadir_vector(off_nadir, roll)
         reach = 5.0
         strip = unroll(field, focal_px, nadir, middle, reach, max(pixel, reach / 60.0), 4.0)

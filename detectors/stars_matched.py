@@ -87,7 +87,7 @@ class Matched(StarMethod):
     def _find_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
         """Detect stars cell by cell, each with its own trail, if trails vary over the frame.
 
-        Cells are small enough for a trail to change by at most `CELL_CHANGE_PX` over one. Each is
+        Cells are small enough for a trail to change by at most 4 px over one. Each is
         searched with a margin, so that the trails of its stars are complete.
         """
         height, width = field.frame.light.shape

@@ -54,33 +54,8 @@ from detectors.streak_stars import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
-# Number of points, and the maximum fraction of a line's squared SNR that they may explain. In a
-# uniform line of 30 px at 10 sigma they explain 0.92 in 1 of 100 cases, and less in longer lines.
-# In a row of blended stars they explain more
 TRAIL_DEG = 12.0
-# Several faint star trails in a row look like one longer trail
-SHORTEST_PX, SHORTEST_SIGMAS, SHORTEST_SIGMAS_CLEAR, LONG_SNR = 20.0, 15.0, 10.0, 15.0
-# Width relative to a star: cosmic rays are narrower, clouds are wider. Nearby objects (meteors,
-# aircraft) are out of focus, and two lamps side by side are even wider
-NARROWEST, WIDEST, WIDEST_MORE_PX, MIN_STAR_PX = 0.7, 2.2, 0.5, 0.85
-# Width of a short line relative to nearby stars, and the margin in sigma of the width: 0.96 or more
-# for simulated streaks, mostly 0.93 or less for particle tracks behind a colour filter array
-NARROW_SHORT, NARROW_SIGMAS, NARROW_LENGTH_PX = 0.95, 1.0, 120.0
-# Brighter lines near the border are excluded from the background level
-NEAR_BORDER_SIGMAS, FAINT_AT_BORDER_SNR = 1.5, 30.0
-# Simulated bright streaks of up to 75 px, bent by lens distortion, wander by 0.24 px or less
-BENT_SNR, BENT_LENGTH_PX, BENT_PX, BENT_SIGMAS, BENT_WINDOW = 12.0, 75.0, 0.3, 2.5, 1.5
 BENT_PIECE_PX = 4.0
-WIDEST_IN_CLOUDS, CLOUD_TEXTURE, CLOUD_SNR, WISP_SIGMAS = 1.8, 1.1, 8.0, 30.0
-WIDE_SNR, WIDE_SIGMAS = 12.0, 24.0
-FAINTEST_WIDE_SNR, FAINT_WIDEST = 10.0, 1.7  # faint wide lines: star crowds and nebulae
-BORDER_PX, LONG_ROW_PX, ROW_DRIFT_PX, FAINT_ROW_SNR = 2.0, 256.0, 1.5, 20.0
-OUTER_SIGMAS = 1.5  # from the border; the profile then falls to a third inside the frame
-MIN_BINNED_SIGMA = 0.9  # narrower lines are detected without binning
-
-SHORT_PX, MIN_COUNT, CROWD_CLEAR_SNR = 60.0, 4, 30.0
-MIN_ALIKE, MIN_TRAILS, TRAIL_REACH_PX, SIDE_BY_SIDE_PX = 2, 5, 350.0, 8.0
-LONGEST_TRAIL_PX, ROW_OF_TRAILS = 80.0, 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +121,16 @@ class Radon:
         least = snr_for(rare, pixels)
         lines, gone, hunt = self._lines(hunt, sky, least)
         chance = Chance(pixels=pixels)
+        # Chance lines in the shuffled tiles of the frame without its streaks
         if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
-            chance = self._chance(hunt, sky, pixels)
+            mixed = shuffle_tiles(hunt)
+            least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
+            passed, refused, _ = self._lines(mixed, sky, least)
+            chains = [
+                line for line in refused if find_rejection(line, sky, mixed) is Rejection.STAR_CHAIN
+            ]
+            passed, chains = ([x.scaled(hunt.bin_px) for x in some] for some in (passed, chains))
+            chance = Chance.of(passed, chains, least, pixels)
         lines = [
             replace(one, log10_false_alarm=chance.log10_expected(one.scaled(hunt.bin_px)))
             for one in lines
@@ -181,16 +164,6 @@ class Radon:
             hunt.hide(line)
             waiting = waiting.select(select_still_there(hunt, waiting))
         return lines, gone, hunt
-
-    def _chance(self, hunt: Hunt, sky: Sky, pixels: int) -> Chance:
-        """Measure chance lines in the shuffled tiles of the frame without its streaks."""
-        mixed = shuffle_tiles(hunt)
-        least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
-        lines, gone, _ = self._lines(mixed, sky, least)
-        chain = Rejection.STAR_CHAIN
-        chains = [line for line in gone if find_rejection(line, sky, mixed) is chain]
-        lines, chains = ([one.scaled(hunt.bin_px) for one in some] for some in (lines, chains))
-        return Chance.of(lines, chains, least, pixels)
 
 
 def find_sky(frame: StreakFrame, bright: list[Line]) -> Sky:
@@ -240,10 +213,11 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
-    shortest = SHORTEST_SIGMAS if line.snr < LONG_SNR else SHORTEST_SIGMAS_CLEAR
-    if length < max(SHORTEST_PX, shortest * full.sigma_px):
+    shortest = 15.0 if line.snr < 15.0 else 10.0
+    if length < max(20.0, shortest * full.sigma_px):
         return Rejection.SHORT
-    if hunt.bin_px > 1 and line.sigma_px < MIN_BINNED_SIGMA:
+    # Narrower lines are detected without binning
+    if hunt.bin_px > 1 and line.sigma_px < 0.9:
         return Rejection.UNBINNED
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return Rejection.STAR_TRAIL
@@ -253,9 +227,10 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     # border, short parts of rows and columns stand out
     path = full.path
     drift = min(abs(path.x2 - path.x1), abs(path.y2 - path.y1))
-    is_long_row = path.length_px > LONG_ROW_PX or min(away[0], away[-1]) < BORDER_PX
-    read_out = is_long_row and drift < ROW_DRIFT_PX and full.snr < FAINT_ROW_SNR
-    if np.median(away) < OUTER_SIGMAS * full.sigma_px or read_out:
+    is_long_row = path.length_px > 256.0 or min(away[0], away[-1]) < 2.0
+    read_out = is_long_row and drift < 1.5 and full.snr < 20.0
+    # Within 1.5 sigma of the border; the profile then falls to a third inside the frame
+    if np.median(away) < 1.5 * full.sigma_px or read_out:
         return Rejection.BORDER
     if is_narrow(full, sky):
         return Rejection.COSMIC_RAY
@@ -280,17 +255,20 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
         return Rejection.STAR_CHAIN
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
     texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
-    cloudy = texture > CLOUD_TEXTURE
+    cloudy = texture > 1.1
     # Short wide streaks are found without binning; wisps of cloud only with binning
-    wisp = hunt.bin_px > 1 and length < WISP_SIGMAS * full.sigma_px
-    if wisp or (cloudy and line.snr < CLOUD_SNR):
+    wisp = hunt.bin_px > 1 and length < 30.0 * full.sigma_px
+    if wisp or (cloudy and line.snr < 8.0):
         return Rejection.CLOUD
-    if line.snr < FAINTEST_WIDE_SNR and full.sigma_px > FAINT_WIDEST * sky.star_sigma_px:
+    # Faint wide lines are star crowds and nebulae
+    if line.snr < 10.0 and full.sigma_px > 1.7 * sky.star_sigma_px:
         return Rejection.WIDE
-    widest = WIDEST_IN_CLOUDS if cloudy else WIDEST
-    if full.sigma_px > widest * max(sky.star_sigma_px, MIN_STAR_PX) + WIDEST_MORE_PX:
-        long = length > WIDE_SIGMAS * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
-        return None if long and line.snr > WIDE_SNR and not cloudy else Rejection.WIDE
+    # Width relative to a star: clouds are wider. Nearby objects (meteors, aircraft) are out of
+    # focus, and two lamps side by side are even wider
+    widest = 1.8 if cloudy else 2.2
+    if full.sigma_px > widest * max(sky.star_sigma_px, 0.85) + 0.5:
+        long = length > 24.0 * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
+        return None if long and line.snr > 12.0 and not cloudy else Rejection.WIDE
     return None
 
 
@@ -303,14 +281,18 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     much of the line's wings.
     """
     ratio = line.sigma_px / sky.star_sigma_px
-    if ratio < NARROWEST:
+    # Cosmic rays are narrower than stars, clouds are wider
+    if ratio < 0.7:
         return True
-    if line.bin_px > 1 or line.path.length_px >= NARROW_LENGTH_PX or not sky.star_sigma_told:
+    if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_told:
         return False
     away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
-    if line.snr < FAINT_AT_BORDER_SNR and away_px < NEAR_BORDER_SIGMAS * FLAT_SIGMA_PX:
+    # Brighter lines near the border are excluded from the background level
+    if line.snr < 30.0 and away_px < 1.5 * FLAT_SIGMA_PX:
         return False
-    return float(np.log(ratio)) + NARROW_SIGMAS * line.sigma_width < np.log(NARROW_SHORT)
+    # Simulated streaks have 0.96 or more of the width of nearby stars, particle tracks behind a
+    # colour filter array mostly 0.93 or less
+    return float(np.log(ratio)) + line.sigma_width < np.log(0.95)
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
@@ -319,11 +301,11 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     `line`: in pixels of the frame.
     """
     path = line.path
-    if path.length_px > BENT_LENGTH_PX or line.snr < BENT_SNR or line.bin_px > 1:
+    if path.length_px > 75.0 or line.snr < 12.0 or line.bin_px > 1:
         return False
     half = 3.0 * line.sigma_px + 2.0
     strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
-    window = np.exp(-0.5 * (strip.v / (BENT_WINDOW * line.sigma_px)) ** 2)
+    window = np.exp(-0.5 * (strip.v / (1.5 * line.sigma_px)) ** 2)
     count = max(3, int(path.length_px / BENT_PIECE_PX))
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
     light = np.add.reduceat(strip.light * window, edges, axis=0)
@@ -332,7 +314,8 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     noise = float(np.sqrt(BENT_PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
     t = np.linspace(-1.0, 1.0, count)
     wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
-    return wander > BENT_PX + BENT_SIGMAS * noise
+    # Simulated bright streaks of up to 75 px, bent by lens distortion, wander by 0.24 px or less
+    return wander > 0.3 + 2.5 * noise
 
 
 def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
@@ -369,8 +352,8 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
     """
     trains = are_in_trains([line.path for line in lines])
     trails = np.array(are_star_trails(lines), bool) & ~np.array(trains, bool)
-    if np.count_nonzero(trails) >= MIN_TRAILS:
-        longest = ROW_OF_TRAILS * float(
+    if np.count_nonzero(trails) >= 5:
+        longest = 5.0 * float(
             np.median([line.path.length_px for line, one in zip(lines, trails, strict=True) if one])
         )
         kept = [
@@ -380,10 +363,10 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
         ]
         lines, trains = [line for line, _ in kept], [train for _, train in kept]
     short = [
-        line.path.length_px < SHORT_PX and line.snr < CROWD_CLEAR_SNR and not train
+        line.path.length_px < 60.0 and line.snr < 30.0 and not train
         for line, train in zip(lines, trains, strict=True)
     ]
-    if sum(short) < MIN_COUNT:
+    if sum(short) < 4:
         return lines
     return [line for line, one in zip(lines, short, strict=True) if not one]
 
@@ -397,8 +380,8 @@ def are_star_trails(lines: list[Line]) -> list[bool]:
     marks = []
     for path in paths:
         alike = find_alike(path, paths, TRAIL_DEG, 1.8)
-        beside = sum(away < TRAIL_REACH_PX and off > SIDE_BY_SIDE_PX for away, off in alike)
-        marks.append(beside >= MIN_ALIKE and path.length_px < LONGEST_TRAIL_PX)
+        beside = sum(away < 350.0 and off > 8.0 for away, off in alike)
+        marks.append(beside >= 2 and path.length_px < 80.0)
     return marks
 
 

@@ -310,14 +310,7 @@ def pixel_derivatives(
     return np.nan_to_num(np.moveaxis(change, (0, 1), (-2, -1)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class PoseOptions:
-    """Options of `fit_pose`."""
-
-    max_rounds: int = 30
-    outlier_sigmas: float = np.inf  # scale of the Cauchy weight; infinite for no robust weighting
-    converged: float = 1e-6  # maximum step at convergence, in units of the prior's sigmas
-    behind_sigmas: float = 1e6  # residual of points behind the camera, in sigmas
+BEHIND_SIGMAS = 1e6  # residual of points behind the camera
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -349,10 +342,12 @@ def fit_pose(
     camera: Camera,
     prior: PosePrior,
     free: BoolArray,
-    options: PoseOptions = PoseOptions(),
     *,
     covariance_px: FloatArray,
     counted: FloatArray | float = 1.0,
+    outlier_sigmas: float = np.inf,
+    max_rounds: int = 30,
+    converged: float = 1e-6,
 ) -> PoseFit:
     """Fit a camera to points by Gauss-Newton with Cauchy weights, a prior and step halving.
 
@@ -372,6 +367,10 @@ def fit_pose(
         Covariance of the pixels.
     counted : float or ndarray, shape (n,), optional
         Weight of each point, less than 1 for points that are not independent.
+    outlier_sigmas : float
+        Scale of the Cauchy weight; infinite for no robust weighting.
+    converged : float
+        Maximum step at convergence, in units of the prior's sigmas.
 
     Returns
     -------
@@ -406,22 +405,22 @@ def fit_pose(
         fill_views(camera.numbers, axes, points3d, predicted, motion)
         residual = points2d - predicted
         white = (whiten @ residual[..., None])[..., 0]
-        white = np.where(np.isfinite(white), white, options.behind_sigmas)
+        white = np.where(np.isfinite(white), white, BEHIND_SIGMAS)
         departure = np.where(believed, prior.departure(camera)[columns] / unit, 0.0)
         return residual, white, departure, motion
 
     residual, white, departure, motion = observe(camera)
-    converged = False
-    for number in range(options.max_rounds + 1):
+    settled = False
+    for number in range(max_rounds + 1):
         square, spread_sq = np.einsum("ni,ni->n", white, white), 1.0
-        if np.isfinite(options.outlier_sigmas):
+        if np.isfinite(outlier_sigmas):
             spread_sq = max(1.0, 1.4826 * float(np.median(np.abs(white)))) ** 2
-        weights = 1.0 / (1.0 + square / (spread_sq * options.outlier_sigmas**2))
+        weights = 1.0 / (1.0 + square / (spread_sq * outlier_sigmas**2))
         share = weights * counted / spread_sq
         design = whiten @ (motion[..., columns] * unit)
         pulled = (design * share[:, None, None]).reshape(-1, len(columns))
         normal = pulled.T @ design.reshape(-1, len(columns)) + stiffness
-        if converged or number == options.max_rounds:
+        if settled or number == max_rounds:
             break
         move = np.linalg.solve(normal, pulled.T @ white.ravel() - departure)
         before = share @ square + departure @ departure
@@ -433,10 +432,10 @@ def fit_pose(
             after = share @ np.einsum("ni,ni->n", found[1], found[1]) + found[2] @ found[2]
             if after <= before * (1.0 + 1e-9):
                 camera, (residual, white, departure, motion) = tried, found
-                converged = float(np.abs(move).max()) < options.converged
+                settled = float(np.abs(move).max()) < converged
                 break
         else:
-            converged = True
+            settled = True
     covariance = np.zeros((PARAMETERS, PARAMETERS))
     covariance[np.ix_(columns, columns)] = np.linalg.inv(normal) * np.outer(unit, unit)
     return PoseFit(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.pose import PoseOptions, PosePrior, fit_pose, make_whitening
+from matchers.geometry.pose import PosePrior, fit_pose, make_whitening
 
 MIN_NCC = 0.35  # minimum peak correlation; patches below it do not have usable texture
 
@@ -255,12 +255,6 @@ FLOOR_PX = 0.25
 MIN_MATCHES = 4
 
 
-# Scale of the Cauchy weight against wrong matches; 2.5 sigma is common. Refits start at the
-# solution
-FIT = PoseOptions(outlier_sigmas=2.5, max_rounds=12, converged=1e-4)
-REFIT = replace(FIT, converged=1e-3)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Refinement:
     """A refined camera with its matches, residuals and uncertainty.
@@ -317,7 +311,10 @@ def fit_to_patches(
         start or camera,
         prior,
         free,
-        FIT,
+        # The scale of the Cauchy weight against wrong matches; 2.5 sigma is common
+        outlier_sigmas=2.5,
+        max_rounds=12,
+        converged=1e-4,
         covariance_px=state_noise(matches)[0],
         counted=1.0 / matches.overlap.sum(axis=1),
     )
@@ -358,7 +355,9 @@ def refit_without(
             start,
             prior,
             free,
-            REFIT,
+            outlier_sigmas=2.5,
+            max_rounds=12,
+            converged=1e-3,
             covariance_px=noise[kept],
             counted=1.0 / (overlap[kept] @ kept),
         )

@@ -108,7 +108,17 @@ def main(
         needed = "needs ANSWERS after the true cameras" if answers is None else "takes one file"
         raise typer.BadParameter(f"bench {kind} {needed}.")
     if answers is not None:
-        _score_registration(labels, answers, as_json=as_json)
+        from regengine.score import registration
+
+        # How many photos are right for each allowed number of wrong ones
+        scores = registration.score_answers(
+            registration.read_true_photos(labels), registration.read_answers(answers)
+        )
+        facts = registration.registration_facts(scores)
+        if as_json:
+            print_data("\n".join(json.dumps(fact) for fact in facts))
+        else:
+            say(*registration.registration_lines(facts))
     elif kind == "scenes":
         _score_scenes(labels, seed or 0, plot, as_json=as_json, quiet=quiet)
     elif kind != "registration":
@@ -226,20 +236,3 @@ def _score_scenes(
         draw_mistakes(report.mistakes, plot)
     if not complete:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
-
-
-def _score_registration(truth: Path, answers: Path, *, as_json: bool) -> None:
-    """Print how many photos are right for each allowed number of wrong ones."""
-    from regengine.score.registration import (
-        read_answers,
-        read_true_photos,
-        registration_facts,
-        registration_lines,
-        score_answers,
-    )
-
-    facts = registration_facts(score_answers(read_true_photos(truth), read_answers(answers)))
-    if as_json:
-        print_data("\n".join(json.dumps(fact) for fact in facts))
-    else:
-        say(*registration_lines(facts))

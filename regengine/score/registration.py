@@ -249,32 +249,34 @@ def score_answers(
             format_count(len(strange), "photo"),
             strange[0],
         )
-    return [_judge_photos(photo, answers.get(photo_key(photo.name))) for photo in photos]
-
-
-def _judge_photos(photo: TruePhoto, answer: PhotoAnswer | None) -> PhotoScore:
-    errors, allowed_m = np.zeros(0), None
-    outcome = "none"
-    if photo.camera is not None:
-        allowed_m = 1000.0 * right_within_km(diagonal_km(photo.camera))
-    if photo.status == UNPLACED:
-        outcome = "unjudged"
-    elif answer is not None:
-        outcome = "wrong"
-        if photo.camera is not None and allowed_m is not None:
-            seen = photo.camera.pixel_to_lonlat(answer.x, answer.y)
-            errors = distance_m(*seen, answer.lon, answer.lat)
-            if enough_points(photo.camera, answer.x, answer.y) and errors.max() <= allowed_m:
-                outcome = "right"
-    return PhotoScore(
-        name=photo.name,
-        split=photo.split,
-        outcome=outcome,
-        placeable=photo.camera is not None,
-        probability=None if answer is None else answer.probability,
-        error_m=errors,
-        allowed_m=allowed_m,
-    )
+    scores = []
+    for photo in photos:
+        answer = answers.get(photo_key(photo.name))
+        errors, allowed_m = np.zeros(0), None
+        outcome = "none"
+        if photo.camera is not None:
+            allowed_m = 1000.0 * right_within_km(diagonal_km(photo.camera))
+        if photo.status == UNPLACED:
+            outcome = "unjudged"
+        elif answer is not None:
+            outcome = "wrong"
+            if photo.camera is not None and allowed_m is not None:
+                seen = photo.camera.pixel_to_lonlat(answer.x, answer.y)
+                errors = distance_m(*seen, answer.lon, answer.lat)
+                if enough_points(photo.camera, answer.x, answer.y) and errors.max() <= allowed_m:
+                    outcome = "right"
+        scores.append(
+            PhotoScore(
+                name=photo.name,
+                split=photo.split,
+                outcome=outcome,
+                placeable=photo.camera is not None,
+                probability=None if answer is None else answer.probability,
+                error_m=errors,
+                allowed_m=allowed_m,
+            )
+        )
+    return scores
 
 
 def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:

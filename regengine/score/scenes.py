@@ -245,13 +245,40 @@ def draw_report(report: SceneReport, folder: Path) -> list[Path]:
     The folder is created if necessary. ConfigError if matplotlib is not installed or the folder
     cannot be written.
     """
-    pictures = {}
-    for name, size, draw in (
-        ("confusion", (7.5, 6.5), _confusion),
-        ("calibration", (6.0, 6.0), _reliability),
-    ):
-        pictures[name], axes = _figure(*size)
-        draw(axes, report)
+    confusion, axes = _figure(7.5, 6.5)
+    matrix = np.array(report.chosen["confusion"])
+    shown = np.flatnonzero(matrix.any(axis=1) | matrix.any(axis=0))
+    counts = matrix[np.ix_(shown, shown)]
+    names = [report.classes[i] for i in shown]
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    picture = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if share[row, column] > 0.5 else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="said", ylabel="shows")
+    axes.set_title(f"{report.chosen['method']}, photos of groups left out")
+    confusion.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
+
+    # Calibration of all probabilities as lines, of the predicted classes as crosses
+    calibration, axes = _figure(6.0, 6.0)
+    for name, (found, said) in report.calibration.items():
+        (line,) = axes.plot(
+            found.mean_probability,
+            found.frequency,
+            marker="o",
+            linewidth=2.5 if name == report.chosen["method"] else 1.0,
+            label=f"{name}: ECE {found.expected_error:.3f}, Brier {found.brier:.3f}; "
+            f"ECE of the said {said.expected_error:.3f}",
+        )
+        axes.plot(said.mean_probability, said.frequency, "x", color=line.get_color())
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
+    axes.set(xlabel="probability that a photo shows a class", ylabel="share that does")
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.2))
+    axes.legend(fontsize=7, loc="upper left")
+    pictures = {"confusion": confusion, "calibration": calibration}
     return [_save(figure, folder / f"scenes_{name}.png") for name, figure in pictures.items()]
 
 
@@ -293,40 +320,3 @@ def _save(figure: Any, path: Path) -> Path:
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
     return path
-
-
-def _confusion(axes: Any, report: SceneReport) -> None:
-    confusion = np.array(report.chosen["confusion"])
-    shown = np.flatnonzero(confusion.any(axis=1) | confusion.any(axis=0))
-    counts = confusion[np.ix_(shown, shown)]
-    names = [report.classes[i] for i in shown]
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    picture = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
-    for (row, column), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if share[row, column] > 0.5 else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set(
-        xlabel="said", ylabel="shows", title=f"{report.chosen['method']}, photos of groups left out"
-    )
-    axes.figure.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
-
-
-def _reliability(axes: Any, report: SceneReport) -> None:
-    """Calibration of all probabilities as lines, of the predicted classes as crosses."""
-    for name, (found, said) in report.calibration.items():
-        (line,) = axes.plot(
-            found.mean_probability,
-            found.frequency,
-            marker="o",
-            linewidth=2.5 if name == report.chosen["method"] else 1.0,
-            label=f"{name}: ECE {found.expected_error:.3f}, Brier {found.brier:.3f}; "
-            f"ECE of the said {said.expected_error:.3f}",
-        )
-        axes.plot(said.mean_probability, said.frequency, "x", color=line.get_color())
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
-    axes.set(xlabel="probability that a photo shows a class", ylabel="share that does")
-    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.2))
-    axes.legend(fontsize=7, loc="upper left")

@@ -161,13 +161,6 @@ def line_measures(truth: FloatArray, found: FloatArray) -> tuple[float, float, f
     return float(np.sqrt(np.mean(off**2))), float(overlap), float(common.mean())
 
 
-def end_errors(truth: FloatArray, found: FloatArray) -> FloatArray:
-    """Distances of both ends in pixels, paired for the smallest sum, shape (2,)."""
-    straight = np.hypot(*(found[:4] - truth[:4]).reshape(2, 2).T)
-    crossed = np.hypot(*(found[[2, 3, 0, 1]] - truth[:4]).reshape(2, 2).T)
-    return np.asarray(straight if straight.sum() <= crossed.sum() else crossed)
-
-
 def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     """Pair as many detections with true streaks as possible, at the smallest distances."""
     truth, found = as_rows(truth), as_rows(found)
@@ -196,7 +189,11 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     rows, columns = rows[paired], columns[paired]
     alone = np.setdiff1d(np.arange(len(found)), columns)
     along = np.asarray(((rms <= LINE_RMS_PX) & (beside >= PIECE)).any(axis=0))[alone]
-    errors = [end_errors(truth[i], found[j]) for i, j in zip(rows, columns, strict=True)]
+    errors = []  # of both ends, paired for the smallest sum
+    for true_ends, ends in zip(truth[rows, :4], found[columns, :4], strict=True):
+        straight = np.hypot(*(ends - true_ends).reshape(2, 2).T)
+        crossed = np.hypot(*(ends[[2, 3, 0, 1]] - true_ends).reshape(2, 2).T)
+        errors.append(straight if straight.sum() <= crossed.sum() else crossed)
     return StreakMatches(
         truth=rows,
         found=columns,

@@ -27,7 +27,6 @@ from matchers.geometry.pose import (
     FOCAL,
     PARAMETERS,
     ROTATION,
-    PoseOptions,
     fit_pose,
     move_on_orbit,
     pixel_derivatives,
@@ -116,7 +115,7 @@ def test_a_camera_is_found_from_points_and_wrong_ones_are_no_inliers() -> None:
     noisy = fit_pose(pixels, *given, covariance_px=2.0 * noise)
     assert half.covariance == pytest.approx(noisy.covariance, rel=1e-6)
     pixels[:8] += 30.0
-    fit = fit_pose(pixels, *given, PoseOptions(outlier_sigmas=2.5), covariance_px=noise)
+    fit = fit_pose(pixels, *given, covariance_px=noise, outlier_sigmas=2.5)
     corners = np.array([(50.0, 300.0, 550.0), (40.0, 200.0, 360.0)])
     assert miss_px(fit.camera, TRUTH, *corners).max() < 0.6
     assert not fit.inliers[:8].any()

@@ -26,12 +26,12 @@ from matchers.geometry.footprint import WGS84
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
+    BEHIND_SIGMAS,
     FOCAL,
     K1,
     PARAMETERS,
     UP,
     PoseFit,
-    PoseOptions,
     PosePrior,
     fit_pose,
     pixel_derivatives,
@@ -489,7 +489,7 @@ def _fit_without_each(
     and that measured by how well the others agree.
     """
     pairs, fit = unknowns.pairs, fit_from_starts(start, unknowns)
-    misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=PoseOptions.behind_sigmas)
+    misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=BEHIND_SIGMAS)
     flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
     design = flow / pairs.sigma_px[:, None, None]
     leverage = design @ fit.covariance @ design.transpose(0, 2, 1)

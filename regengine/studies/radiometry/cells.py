@@ -26,7 +26,7 @@ from regengine.export.warp import MapGrid, find_photo, map_blocks, map_grid, spr
 from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import read_photo_file
-from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
+from regengine.photo.image import mask_captions, read_linear_light, reduce_light
 from regengine.photo.lens_profile import Falloff
 from regengine.registration.prepare_photo import find_glare
 
@@ -123,7 +123,28 @@ def photo_light(
         raise LeftOutError("the photo's size differs from its camera's")
     own = camera if read.factor == 1.0 else camera.scaled(read.factor, width, height)
     light = remove_hot_pixels(read.light) if read.factor == 1.0 else read.light
-    counts = ~_mask_ignored(read, own)
+    # Captions, bars, window frames, hardware, lightning, and missing values
+    small = reduce_light(read, 1000)
+    rows, columns = small.light.shape
+    own_small = own.scaled(small.factor / read.factor, columns, rows)
+    at_x, at_y = np.meshgrid(
+        np.linspace(0.0, own_small.width_px - 1.0, 65),
+        np.linspace(0.0, own_small.height_px - 1.0, 65),
+    )
+    ground = own_small.pixel_to_ecef(at_x, at_y)
+    unseen = (~np.isfinite(ground[..., 0])).astype(np.float32)
+    sky = cv2.resize(unseen, (own_small.width_px, own_small.height_px)) > 0.5
+    # The ground size of a pixel in the finer parts
+    steps = np.linalg.norm(np.diff(ground, axis=1), axis=-1) / (own_small.width_px - 1.0) * 64.0
+    known = steps[np.isfinite(steps)]
+    sample_km = float(np.quantile(known, 0.25)) / 1e3 if known.size else float("nan")
+    ignored = mask_captions(small) | blank_parts(small.light)
+    ignored |= mask_window_frames(small.light, sky=sky) | mask_hardware(small.light, sky)
+    if np.isfinite(sample_km) and sample_km > 0.0:
+        ignored |= find_glare(small, sample_km)
+    size = (own.width_px, own.height_px)
+    full = cv2.resize(ignored.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    counts = ~np.asarray(full if read.missing is None else full | read.missing, bool)
     if falloff is not None:
         y, x = np.mgrid[: own.height_px, : own.width_px].astype(np.float32)
         r = np.minimum(np.sqrt(radius_sq(own, x, y)), max(falloff.reach, 0.1))
@@ -161,30 +182,6 @@ def remove_hot_pixels(light: FloatImage) -> FloatImage:
         beside = cv2.filter2D(light, -1, four_beside, borderType=cv2.BORDER_REFLECT_101) - around
         hot |= likely & (beside < MIN_RISE_SHARE * rise)
     return np.where(hot, around, light)
-
-
-def _mask_ignored(read: LinearLight, camera: Camera) -> BoolArray:
-    """Mask of captions, bars, window frames, hardware, lightning, and missing values."""
-    small = reduce_light(read, 1000)
-    height, width = small.light.shape
-    own = camera.scaled(small.factor / read.factor, width, height)
-    x, y = np.meshgrid(
-        np.linspace(0.0, own.width_px - 1.0, 65), np.linspace(0.0, own.height_px - 1.0, 65)
-    )
-    ground = own.pixel_to_ecef(x, y)
-    unseen = (~np.isfinite(ground[..., 0])).astype(np.float32)
-    sky = cv2.resize(unseen, (own.width_px, own.height_px)) > 0.5
-    # The ground size of a pixel in the finer parts
-    steps = np.linalg.norm(np.diff(ground, axis=1), axis=-1) / (own.width_px - 1.0) * 64.0
-    known = steps[np.isfinite(steps)]
-    sample_km = float(np.quantile(known, 0.25)) / 1e3 if known.size else float("nan")
-    ignored = mask_captions(small) | blank_parts(small.light)
-    ignored |= mask_window_frames(small.light, sky=sky) | mask_hardware(small.light, sky)
-    if np.isfinite(sample_km) and sample_km > 0.0:
-        ignored |= find_glare(small, sample_km)
-    size = (camera.width_px, camera.height_px)
-    full = cv2.resize(ignored.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    return np.asarray(full if read.missing is None else full | read.missing, bool)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

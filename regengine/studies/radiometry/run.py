@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtri
 
-from detectors.types import FloatArray, FloatImage
+from detectors.types import FloatImage
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, StoreError
 from regengine.export.formats import (
@@ -145,7 +145,28 @@ def standardise_residuals(comparison: Comparison, gain: Gain) -> tuple[FloatImag
     judged, usable = comparison.judged, comparison.usable
     unit = gain.residual / gain.scale
     level = np.arcsinh(comparison.radiance_nw / gain.knee_nw)
-    at, middle, below, above = _usual(level[usable].astype(float), unit[usable].astype(float))
+    # Centre and spreads of residuals by the map's level
+    of_level, of_unit = level[usable].astype(float), unit[usable].astype(float)
+    order = np.argsort(of_level, kind="stable")
+    dark = int(np.searchsorted(of_level[order], 0.5))
+    rest = order[dark:]
+    count = int(np.clip(len(rest) // 150, 1, 12))
+    groups = [part for part in (order[:dark], *np.array_split(rest, count)) if len(part) >= 20]
+    rows = []
+    for group in groups or [order]:
+        own = of_unit[group]
+        centre = float(np.median(own))
+        spreads = []
+        for sign in (-1.0, 1.0):
+            # Quantile ranges of the residuals of similar cells, as shares of a normal distribution
+            side = [
+                float(np.quantile(sign * (own - centre), 0.5 + 0.5 * share))
+                / -float(ndtri(0.5 - 0.5 * share))
+                for share in (0.683, 0.90, 0.954)
+            ]
+            spreads.append(max(*side, 1.0))
+        rows.append((float(np.median(of_level[group])), centre, *spreads))
+    at, middle, below, above = np.array(sorted(rows)).T
     sigma = np.full(judged.shape, np.nan, np.float32)
     here = level[judged]
     off = unit[judged] - np.interp(here, at, middle)
@@ -158,33 +179,6 @@ def standardise_residuals(comparison: Comparison, gain: Gain) -> tuple[FloatImag
     # Probability that a photo without any change shows one
     each = -np.expm1(np.log1p(-0.01) / places)
     return sigma, -float(ndtri(each / 2.0))
-
-
-def _usual(
-    level: FloatArray, unit: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Centre and spreads of residuals by the map's level: levels, centre, below, above."""
-    order = np.argsort(level, kind="stable")
-    dark = int(np.searchsorted(level[order], 0.5))
-    rest = order[dark:]
-    count = int(np.clip(len(rest) // 150, 1, 12))
-    groups = [part for part in (order[:dark], *np.array_split(rest, count)) if len(part) >= 20]
-    rows = []
-    for group in groups or [order]:
-        here = unit[group]
-        middle = float(np.median(here))
-        spreads = []
-        for sign in (-1.0, 1.0):
-            # Quantile ranges of the residuals of similar cells, as shares of a normal distribution
-            side = [
-                float(np.quantile(sign * (here - middle), 0.5 + 0.5 * share))
-                / -float(ndtri(0.5 - 0.5 * share))
-                for share in (0.683, 0.90, 0.954)
-            ]
-            spreads.append(max(*side, 1.0))
-        rows.append((float(np.median(level[group])), middle, *spreads))
-    at, middles, below, above = np.array(sorted(rows)).T
-    return at, middles, below, above
 
 
 def find_changes(
@@ -424,14 +418,53 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     figure = Figure(figsize=(14.0, 11.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)
-    gain, compared = found.gain, found.comparison
+    gain, compared, limit = found.gain, found.comparison, found.limit
     photo = np.where(compared.judged, gain.photo_nw(compared), np.nan)
     radiance = np.where(compared.judged, compared.radiance_nw, np.nan)
-    top = float(np.nanquantile(radiance, 0.9999))
+    # Colours change from linear to logarithmic at this radiance
+    high = float(np.arcsinh(max(float(np.nanquantile(radiance, 0.9999)), 10.0) / KNEE_NW))
+    west, south, east, north = _bounds(found)
     for place, image, name in ((axes[0, 0], photo, "photo"), (axes[0, 1], radiance, "map")):
-        _image(place, found, image, name, top)
-    _residual(axes[1, 0], found)
-    _scatter(axes[1, 1], found, photo, radiance)
+        drawn = place.imshow(
+            np.arcsinh(image / KNEE_NW),
+            cmap="inferno",
+            vmin=0.0,
+            vmax=high,
+            extent=(west, east, south, north),
+        )
+        _upright(place, found)
+        place.set_title(f"{name}, nW cm⁻² sr⁻¹")
+        ticks = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= high]
+        bar = figure.colorbar(drawn, ax=place, ticks=np.arcsinh(np.array(ticks) / KNEE_NW))
+        bar.set_ticklabels([str(tick) for tick in ticks])
+    place = axes[1, 0]
+    drawn = place.imshow(
+        found.sigma,
+        cmap="RdBu_r",
+        vmin=-1.2 * limit,
+        vmax=1.2 * limit,
+        extent=(west, east, south, north),
+    )
+    figure.colorbar(drawn, ax=place)
+    _upright(place, found)
+    for change in found.changes[:50]:
+        lon = change["lon"] + 360.0 * round((west - change["lon"]) / 360.0)
+        place.plot(lon, change["lat"], "o", mfc="none", mec="black", ms=14)
+    place.set_title(f"residual, sigma; rings: beyond {limit:.1f}")
+    place = axes[1, 1]
+    x, y = (np.arcsinh(image[compared.usable] / KNEE_NW) for image in (radiance, photo))
+    place.hexbin(x, y, bins="log", gridsize=90, mincnt=1, cmap="viridis")
+    ends = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
+    place.plot(ends, ends, color="red", lw=1.0)
+    ticks = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= ends[1]]
+    for setter in (place.set_xticks, place.set_yticks):
+        setter(np.arcsinh(np.array(ticks) / KNEE_NW), [str(tick) for tick in ticks])
+    place.set_xlabel("map, nW cm⁻² sr⁻¹")
+    place.set_ylabel("photo over gain, nW cm⁻² sr⁻¹")
+    place.set_title(
+        f"gain {gain.gain:.3g} ± {gain.gain_sigma:.1g}, exponent {gain.exponent:.2f}, "
+        f"R² {gain.r_squared:.2f}, scatter {gain.scatter:.2f}"
+    )
     figure.suptitle(title.replace("$", r"\$"))
     figure.savefig(path, dpi=80, metadata={"Software": None}, format="png")
 
@@ -443,39 +476,6 @@ def _bounds(found: Radiometry) -> Bounds:
     return grid.west, grid.north - grid.height * grid.resolution, east, grid.north
 
 
-def _image(axes: Any, found: Radiometry, nw: NDArray[np.floating], name: str, top: float) -> None:
-    high = float(np.arcsinh(max(top, 10.0) / KNEE_NW))
-    west, south, east, north = _bounds(found)
-    extent = (west, east, south, north)
-    drawn = axes.imshow(
-        np.arcsinh(nw / KNEE_NW), cmap="inferno", vmin=0.0, vmax=high, extent=extent
-    )
-    _upright(axes, found)
-    axes.set_title(f"{name}, nW cm⁻² sr⁻¹")
-    ticks = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= high]
-    bar = axes.figure.colorbar(drawn, ax=axes, ticks=np.arcsinh(np.array(ticks) / KNEE_NW))
-    bar.set_ticklabels([str(tick) for tick in ticks])
-
-
-def _residual(axes: Any, found: Radiometry) -> None:
-    limit = found.limit
-    west, south, east, north = _bounds(found)
-    extent = (west, east, south, north)
-    drawn = axes.imshow(
-        found.sigma,
-        cmap="RdBu_r",
-        vmin=-1.2 * limit,
-        vmax=1.2 * limit,
-        extent=extent,
-    )
-    axes.figure.colorbar(drawn, ax=axes)
-    _upright(axes, found)
-    for change in found.changes[:50]:
-        lon = change["lon"] + 360.0 * round((found.cells.grid.west - change["lon"]) / 360.0)
-        axes.plot(lon, change["lat"], "o", mfc="none", mec="black", ms=14)
-    axes.set_title(f"residual, sigma; rings: beyond {limit:.1f}")
-
-
 def _upright(axes: Any, found: Radiometry) -> None:
     """Show only compared cells, with equal scales in kilometres."""
     grid, judged = found.cells.grid, found.comparison.judged
@@ -485,25 +485,6 @@ def _upright(axes: Any, found: Radiometry) -> None:
     axes.set_xlim(*(grid.west + grid.resolution * column for column in edges))
     axes.set_ylim(south, north)
     axes.set_aspect(1.0 / max(float(np.cos(np.radians(0.5 * (south + north)))), 0.05))
-
-
-def _scatter(
-    axes: Any, found: Radiometry, photo: NDArray[np.floating], radiance: NDArray[np.floating]
-) -> None:
-    gain, usable = found.gain, found.comparison.usable
-    x, y = (np.arcsinh(image[usable] / KNEE_NW) for image in (radiance, photo))
-    axes.hexbin(x, y, bins="log", gridsize=90, mincnt=1, cmap="viridis")
-    ends = np.array([min(x.min(), y.min()), max(x.max(), y.max())])
-    axes.plot(ends, ends, color="red", lw=1.0)
-    places = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= ends[1]]
-    for setter in (axes.set_xticks, axes.set_yticks):
-        setter(np.arcsinh(np.array(places) / KNEE_NW), [str(tick) for tick in places])
-    axes.set_xlabel("map, nW cm⁻² sr⁻¹")
-    axes.set_ylabel("photo over gain, nW cm⁻² sr⁻¹")
-    axes.set_title(
-        f"gain {gain.gain:.3g} ± {gain.gain_sigma:.1g}, exponent {gain.exponent:.2f}, "
-        f"R² {gain.r_squared:.2f}, scatter {gain.scatter:.2f}"
-    )
 
 
 PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
@@ -589,8 +570,7 @@ def measure_chosen(
                 measured.photos.append(row)
                 measured.changes += of_photo
                 told = [{name: one[name] for name in CHANGE_COLUMNS[3:]} for one in of_photo]
-                record = plain({**row, "changes": told}, make_printable)
-                said(json.dumps(record, allow_nan=False))
+                said(json.dumps(plain({**row, "changes": told}, make_printable), allow_nan=False))
         except LeftOutError as error:
             measured.failed[path] = str(error)
         except np.linalg.LinAlgError:
