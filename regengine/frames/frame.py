@@ -36,22 +36,6 @@ Town = dict[str, Any]
 NO_TOWN: Town = {"city": None, "country": None, "city_km": None}
 
 
-def find_towns(places: Sequence[LonLat | None]) -> list[Town]:
-    """Find the nearest city of each place; `NO_TOWN` if it is far away."""
-    from regengine.maps.places import place_index
-
-    index, no_place = place_index(), (float("nan"), float("nan"))
-    lon, lat = zip(*(no_place if one is None else one for one in places), strict=True)
-    numbers, distances = index.near(lon, lat)
-    named = {number: index.place(number) for number in set(numbers.tolist())}
-    return [
-        NO_TOWN
-        if (place := named[number]) is None
-        else {"city": place.name, "country": place.country, "city_km": round(distance, METRES)}
-        for number, distance in zip(numbers.tolist(), distances.tolist(), strict=True)
-    ]
-
-
 Found = TypeVar("Found")
 
 
@@ -74,13 +58,25 @@ class GroundBlock:
 
     @cached_property
     def towns(self) -> list[list[Town]]:
-        """The nearest cities of each nadir, image centre and control point."""
+        """The nearest cities of each nadir, image centre and control point, or `NO_TOWN`."""
         places = [
             (_place(stance, "camera"), _place(stance, "centre"), *points)
             for stance, points in zip(self.stances, self.points, strict=True)
         ]
-        found = iter(find_towns([place for several in places for place in several]))
-        return [[next(found) for _ in several] for several in places]
+        from regengine.maps.places import place_index
+
+        index, no_place = place_index(), (nan, nan)
+        every = [one or no_place for several in places for one in several]
+        lon, lat = zip(*every, strict=True)
+        numbers, distances = (found.tolist() for found in index.near(lon, lat))
+        named = {number: index.place(number) for number in set(numbers)}
+        towns = iter(
+            NO_TOWN
+            if (place := named[number]) is None
+            else {"city": place.name, "country": place.country, "city_km": round(distance, METRES)}
+            for number, distance in zip(numbers, distances, strict=True)
+        )
+        return [[next(towns) for _ in several] for several in places]
 
     def _make_for_cameras(
         self, work: Callable[[Sequence[Camera]], Sequence[Found]]

@@ -19,7 +19,7 @@ known good one.
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,8 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, 
     light map (``cloud_source`` is ``lights``) if possible; otherwise from the ``photo``, by day or
     moonlight.
     """
+    from regengine.photo.image import read_linear_light
+    from regengine.registration.prepare_photo import find_photo_lights
     from regengine.scene.picture import photo_quality, read_for_quality, scene_picture
 
     path = frame.photo
@@ -91,7 +93,16 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, 
         if compute_sha256(path) != frame.result.sha256:
             return {}
         rgb = read_for_quality(path)
-        hidden = None if light_map is None else _measure_hidden(path, frame, light_map)
+        hidden = None
+        rejected = frame.review is not None and frame.review.decision == "rejected"
+        camera = None if frame.verdict != "accepted" or rejected else frame.camera
+        # Without a credible camera, it is not known which lights to expect
+        if light_map is not None and camera is not None:
+            with suppress(*ABSURD):
+                light = read_linear_light(path, max_long_side_px=1024)
+                sample_km = compute_ground_sample_km(camera) / light.factor
+                lights = find_photo_lights(light, sample_km)
+                hidden = estimate_hidden_share(lights.narrow, camera, light_map)
     except (FrameError, OSError):
         return {}
     quality = photo_quality(rgb, scene_picture(rgb), frame.result.category or "")
@@ -102,22 +113,6 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, 
         "cloud": cloud,
         "cloud_source": None if cloud is None else source,
     }
-
-
-def _measure_hidden(path: Path, frame: ExportFrame, light_map: NightLights) -> float | None:
-    """Share of the map's lights that are not detected; None without a credible camera."""
-    from regengine.photo.image import read_linear_light
-    from regengine.registration.prepare_photo import find_photo_lights
-
-    rejected = frame.review is not None and frame.review.decision == "rejected"
-    if frame.camera is None or frame.verdict != "accepted" or rejected:
-        return None
-    try:
-        light = read_linear_light(path, max_long_side_px=1024)
-        lights = find_photo_lights(light, compute_ground_sample_km(frame.camera) / light.factor)
-        return estimate_hidden_share(lights.narrow, frame.camera, light_map)
-    except ABSURD:
-        return None
 
 
 # Cloud cover at night: the share of the map's lights that are not detected.

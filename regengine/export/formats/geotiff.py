@@ -56,7 +56,20 @@ def estimate_ground_sigma(
     """
     lon, lat = np.array([p.lon for p in points]), np.array([p.lat for p in points])
     flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
-    known = point_covariances(camera, points)
+    # Covariances of the points in the image, shape (n, 2, 2); from residuals where unknown
+    x, y = camera.lonlat_to_pixel(lon, lat)
+    miss = np.hypot(x - [p.x for p in points], y - [p.y for p in points])
+    usual_px = float(np.sqrt(np.nanmean(miss**2) / 2.0)) if np.isfinite(miss).any() else 0.0
+    covariances = []
+    for point in points:
+        if point.covariance_px is not None:
+            xx, xy, yy = point.covariance_px
+        else:
+            xx = yy = (point.sigma_px or max(1.0, usual_px)) ** 2
+            xy = 0.0
+        covariances.append([[xx, xy], [xy, yy]])
+    # Minimum uncertainty: a hundredth of a pixel
+    known = np.array(covariances) + 1e-4 * np.eye(2)
     seen = np.isfinite(flow).all(axis=(1, 2))
     flow, known = flow[seen], known[seen]
     # Priors without points: rotations to some tenths of a radian, the focal length to some per cent
@@ -86,23 +99,6 @@ def estimate_ground_sigma(
         return np.asarray(np.sqrt(variance + MAP_SIGMA_M**2))
 
     return sigma_m
-
-
-def point_covariances(camera: Camera, points: tuple[ExportPoint, ...]) -> FloatArray:
-    """Covariances of points in the image, shape (n, 2, 2); from residuals where unknown."""
-    x, y = camera.lonlat_to_pixel([p.lon for p in points], [p.lat for p in points])
-    miss = np.hypot(x - [p.x for p in points], y - [p.y for p in points])
-    spread = float(np.sqrt(np.nanmean(miss**2) / 2.0)) if np.isfinite(miss).any() else 0.0
-    found = []
-    for point in points:
-        if point.covariance_px is not None:
-            xx, xy, yy = point.covariance_px
-            found.append([[xx, xy], [xy, yy]])
-        else:
-            sigma = point.sigma_px or max(1.0, spread)
-            found.append([[sigma**2, 0.0], [0.0, sigma**2]])
-    # Minimum uncertainty: a hundredth of a pixel
-    return np.array(found) + 1e-4 * np.eye(2)
 
 
 def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:

@@ -61,7 +61,15 @@ COVARIANCES = {"covariance_px": "square px", "covariance_m": "square m"}
 
 def comment_of(column: TableColumn) -> str:
     """Description of a column, with its unit if its name has one and its description does not."""
-    unit, said = unit_of(column.name), column.description
+    name, said = column.name, column.description
+    known = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
+    covariances = [one for start, one in COVARIANCES.items() if name.startswith(start)]
+    if covariances:
+        unit = covariances[0]
+    elif known is not None and known.units:
+        unit = UNITS[known.units]
+    else:
+        unit = WITHOUT_ENDING.get(name) or UNITS.get(name.rpartition("_")[2], "")
     told = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
     return said if told else f"{said} [{unit}]"
 
@@ -73,18 +81,6 @@ def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
 
 
 LOADED = of_frame("loaded_at", "loaded", "time of the last load", lambda _: True)
-
-
-def unit_of(name: str) -> str:
-    """Unit of a column's values by its name; empty if it has none."""
-    for start, unit in COVARIANCES.items():
-        if name.startswith(start):
-            return unit
-    known = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
-    if known is not None and known.units:
-        return UNITS[known.units]
-    ending = name.rpartition("_")[2]
-    return WITHOUT_ENDING.get(name) or UNITS.get(ending, "")
 
 
 def moment(text: str) -> datetime | None:
