@@ -29,8 +29,7 @@ from regengine.orbit.propagation import (
     position_from_elements,
     position_from_nadir,
 )
-from regengine.orbit.rotation import utc_of
-from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
 from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 

@@ -28,7 +28,7 @@ from matchers.geometry.camera import Camera
 from matchers.lights.photo_light import light_image
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
-from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams

@@ -42,8 +42,7 @@ from regengine.orbit.propagation import (
     position_from_nadir,
     track_positions,
 )
-from regengine.orbit.rotation import EARTH_RATE_RAD_S
-from regengine.orbit.sun_moon import sun_direction
+from regengine.orbit.rotation import EARTH_RATE_RAD_S, sun_direction
 from regengine.orbit.uncertainty import (
     OffsetBelief,
     even,

@@ -34,7 +34,7 @@ from regengine.orbit.propagation import (
     CameraPosition,
     track_positions,
 )
-from regengine.orbit.sun_moon import sun_direction, sun_moon
+from regengine.orbit.rotation import sun_direction, sun_moon
 from regengine.photo.frame import Frame
 from regengine.registration.accept import (
     check_blind_fit,

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, make_refusal, provide_replacements, sync_folder
+from regengine.io.atomic import FileLock, Journal, make_refusal, provide_replacements, sync_folder
 from regengine.io.checksums import fingerprint
-from regengine.io.journal import Journal
 from regengine.io.plain import format_count, make_printable
 from regengine.photo.frame_ids import frame_id_of
 from regengine.runs.map_photos import TeamOptions, map_photos, start_executor

@@ -18,7 +18,7 @@ from regengine.errors import EphemerisError
 from regengine.io.html import thumbnail_jpeg
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.propagation import CameraPosition
-from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_ids import frame_id_of
 from regengine.scene.features import feature_names, measure_features

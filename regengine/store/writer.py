@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import ConfigError, StoreError
-from regengine.io.atomic import FileLock, make_refusal, raise_as_store_error, sync_folder
-from regengine.io.journal import Journal
+from regengine.io.atomic import FileLock, Journal, make_refusal, raise_as_store_error, sync_folder
 from regengine.io.times import utc_now
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage

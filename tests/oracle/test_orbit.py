@@ -33,8 +33,13 @@ from regengine.orbit import ElementSet, TleSet, load_tle_file, propagation, rota
 from regengine.orbit import uncertainty as table
 from regengine.orbit.position import choose_position
 from regengine.orbit.propagation import camera_position, position_from_elements
-from regengine.orbit.rotation import days_since_j2000, turn_about_pole
-from regengine.orbit.sun_moon import sun_direction, sun_moon, sun_moon_over
+from regengine.orbit.rotation import (
+    days_since_j2000,
+    sun_direction,
+    sun_moon,
+    sun_moon_over,
+    turn_about_pole,
+)
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.registration.priors import make_tle_track

@@ -106,7 +106,7 @@ KEY = of_frame(
 
 def sun_elevation_deg(frame: ExportFrame) -> float | None:
     """Elevation of the Sun at the nadir, as given in the archive."""
-    from regengine.orbit.sun_moon import sun_moon
+    from regengine.orbit.rotation import sun_moon
 
     prior, time = frame.result.nadir, moment(frame.result.time_utc or "")
     place = frame.nadir

@@ -36,7 +36,7 @@ from regengine.io.html import escape_invisible, link_to
 from regengine.io.plain import make_printable
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.io.urls import SCHEMES, hide_secrets, is_url
-from regengine.orbit.sun_moon import sun_moon
+from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame_ids import frame_id_of
 
 ENDING = ".stac.json"

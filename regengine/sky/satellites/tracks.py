@@ -29,10 +29,10 @@ from regengine.orbit.rotation import (
     earth_velocity,
     icrs_to_itrf,
     sidereal_angle_rad,
+    sun_direction,
     turn_about_pole,
     utc_of,
 )
-from regengine.orbit.sun_moon import sun_direction
 from regengine.orbit.tle import COST_OF_AGE_BEFORE
 from regengine.orbit.tle_format import ElementSet, SkippedSet, check_pairs, read_pairs
 from regengine.orbit.uncertainty import orbit_sigma

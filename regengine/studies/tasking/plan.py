@@ -24,8 +24,7 @@ from regengine.io.plain import format_count, plain
 from regengine.io.tables import cell, decode_text, read_csv, write_csv
 from regengine.maps.places import place_index
 from regengine.orbit.propagation import drag_shift_km, track_positions
-from regengine.orbit.rotation import days_since_j2000
-from regengine.orbit.sun_moon import sun_moon_over
+from regengine.orbit.rotation import days_since_j2000, sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
 from regengine.photo.record_values import parse_number, wrap_lon
