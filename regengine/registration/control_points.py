@@ -16,7 +16,7 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidenc
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.geometry.pose import pixel_derivatives
 from matchers.lights.patches import Refinement, Refits, state_noise
-from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks
+from matchers.lights.verify import LIGHTS, find_light_peaks
 from regengine.registration.types import Fit
 from regengine.store.result import ControlPoint
 
@@ -199,22 +199,6 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
             x[nearest], y[nearest] = of_map.x[k], of_map.y[k]
             shown[nearest] = contrast[k] / (contrast[k] + np.median(lights.contrast))
     return x, y, shown
-
-
-def compute_sigma_at_lights_m(fit: Fit, lights: LightPeaks, refits: Refits | None) -> FloatArray:
-    """Uncertainty of the camera at the lights, metres on the ground (one sigma).
-
-    `refits`: see `compute_camera_covariances`; `lights`: in pixels of the solution's image. Lights
-    at a large incidence angle are left out, because a pixel there covers kilometres of ground and
-    every camera is uncertain.
-    """
-    ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
-    incidence = incidence_deg(fit.camera.position_ecef_m, ground)
-    ground = ground[incidence <= 70.0]
-    on_ground = project_covariance(
-        fit.camera, ground, compute_camera_covariances(fit, ground, refits)
-    )
-    return np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
 
 
 def compute_chance_within(sigma_m: float, camera: Camera) -> float:

@@ -14,6 +14,7 @@ from scipy.special import bdtr
 
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
+from matchers.geometry.earth import incidence_deg
 from matchers.geometry.footprint import diagonal_km
 from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import FOCAL, PosePrior, mirror_pose
@@ -37,8 +38,9 @@ from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, score_l
 from regengine.registration.align import align_hypothesis, free_unknowns
 from regengine.registration.control_points import (
     compute_allowed_error_m,
+    compute_camera_covariances,
     compute_chance_within,
-    compute_sigma_at_lights_m,
+    project_covariance,
 )
 from regengine.registration.parameters import LENS, AcceptParams, RefineParams, RegisterParams
 from regengine.registration.prepare_photo import FINE_SAMPLE_KM
@@ -282,10 +284,16 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams
     if barely and fit.light_log10_odds < params.covering_log10_odds:
         refits.append(fit.leave_out_parts(4))
     lights = fit.matched_lights
-    worst_m = max(
-        float(compute_sigma_at_lights_m(fit, lights, without).max(initial=0.0))
-        for without in refits
-    )
+    ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
+    # Closer to the limb a pixel covers kilometres of ground, and every camera is uncertain
+    ground = ground[incidence_deg(fit.camera.position_ecef_m, ground) <= 70.0]
+    sigmas_m = []
+    for without in refits:
+        covariance = compute_camera_covariances(fit, ground, without)
+        on_ground = project_covariance(fit.camera, ground, covariance)
+        sigma_m = np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
+        sigmas_m.append(float(sigma_m.max(initial=0.0)))
+    worst_m = max(sigmas_m)
     sure = (
         worst_m == 0.0
         or compute_chance_within(worst_m, fit.camera) >= params.min_points_probability

@@ -47,7 +47,6 @@ GRAIN_PX = 1024
 DIFFUSE_KM = 12.0
 # If a frame is hardly larger than that, diffuse light cannot be separated
 MAX_DIFFUSE_SHARE = 0.5
-# Light that is smooth over more than this is not a city
 DARKEST_QUANTILE = 0.01
 # City cores saturate in patches; a solid saturated disc of this size is not a city
 GLARE_KM = 10.0

@@ -203,7 +203,20 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
         and place_probability(state.match.evidence) >= params.accept.review_probability
     )
     if may_doubt_lens(problem) and not is_promising:
-        stages += try_any_lens(problem, state, most_work, started_s)
+        # As if the lens was unknown. The light images are computed again, because the separation of
+        # city light from glare depends on the focal length
+        photo = problem.photo
+        frame = replace(photo.frame, focal_mm=None, profile=None)
+        doubted = replace(
+            prepare_photo(frame, problem.prior, params),
+            frame=photo.frame,
+            doubted_focal_px=photo.nominal.focal_px,
+        )
+        if doubted.skip_reason is None:
+            problem = pose_problem(doubted, problem.prior, problem.references, params)
+            state.hypotheses, state.aligned, state.tested = [], {}, []
+            again = generate_stages(problem)
+            stages += try_stages(problem, again, state, most_work, started_s)
     else:
         stages = try_stages(problem, stages, state, most_work, started_s)
     if state.stop_reason is None:
@@ -219,28 +232,6 @@ def may_doubt_lens(problem: Problem) -> bool:
     """
     prior = problem.prior
     return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
-
-
-def try_any_lens(
-    problem: Problem, state: SearchState, most_work: float, started_s: float
-) -> list[Stage]:
-    """Search as if the lens was unknown, after the given one failed; return the skipped stages.
-
-    The light images are computed again, because the separation of city light from glare depends on
-    the focal length.
-    """
-    photo = problem.photo
-    frame = replace(photo.frame, focal_mm=None, profile=None)
-    doubted = replace(
-        prepare_photo(frame, problem.prior, problem.params),
-        frame=photo.frame,
-        doubted_focal_px=photo.nominal.focal_px,
-    )
-    if doubted.skip_reason is not None:
-        return []
-    problem = pose_problem(doubted, problem.prior, problem.references, problem.params)
-    state.hypotheses, state.aligned, state.tested = [], {}, []
-    return try_stages(problem, generate_stages(problem), state, most_work, started_s)
 
 
 def try_stages(

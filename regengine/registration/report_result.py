@@ -252,8 +252,7 @@ def judge(
                 )
             reasons = (Reason(code="low_probability", text=text),)
     if verdict == "review":
-        covered_share = measure_covered_share(problem)
-        uncovered = tell_uncovered(covered_share)
+        _, uncovered = tell_uncovered(problem)
         more = (*uncovered, *tell_unfinished(problem, state))
         step_deg = problem.references.light_map.info.resolution_deg
         # ``regengine maps get`` makes a map of 20 arcsec
@@ -289,8 +288,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
             "with regengine maps get"
         )
         return (Reason(code="dark_map", text=text),)
-    covered_share = measure_covered_share(problem)
-    uncovered = tell_uncovered(covered_share)
+    covered_share, uncovered = tell_uncovered(problem)
     if covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
     if problem.is_blind:
@@ -326,11 +324,14 @@ def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
     return ()
 
 
-def measure_covered_share(problem: Problem) -> float:
-    """Share of the ground visible from the camera position that lies within the map's bounds."""
+def tell_uncovered(problem: Problem) -> tuple[float, tuple[Reason, ...]]:
+    """Share of the ground that the photo can show within the map's bounds; a reason if too little.
+
+    A map that covers less of the ground visible from the camera position may not contain the place.
+    """
     position = problem.prior.position
     if position is None:
-        return 1.0
+        return 1.0, ()
     # Uniform samples of a disc (Vogel's spiral, with the golden angle)
     number = np.arange(1200)
     reach_m = 1e3 * compute_ground_reach_km(problem.altitude_km, FARTHEST_DEG)
@@ -339,19 +340,14 @@ def measure_covered_share(problem: Problem) -> float:
     lon, lat, _ = WGS84.fwd(*start, 137.508 * number, away_m)
     west, south, east, north = problem.references.light_map.info.bounds
     inside = ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
-    return float(inside.mean())
-
-
-def tell_uncovered(covered_share: float) -> tuple[Reason, ...]:
-    """Reason if the map covers too little of the ground that the photo can show."""
-    # A map that covers less of the visible ground may not contain the place
-    if covered_share >= 0.5:
-        return ()
+    share = float(inside.mean())
+    if share >= 0.5:
+        return share, ()
     text = (
-        f"the night-light map covers {100.0 * covered_share:.0f} % of the ground that this "
-        "frame can show; give one that covers more"
+        f"the night-light map covers {100.0 * share:.0f} % of the ground that this frame can show; "
+        "give one that covers more"
     )
-    return (Reason(code="outside_map", text=text),)
+    return share, (Reason(code="outside_map", text=text),)
 
 
 def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:

@@ -582,7 +582,6 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
 
 FORMAT = "regengine-scene-model"
 FORMAT_VERSION = 2
-AGAIN = "train it again with `regengine train LABELS.csv --out {name}`"
 PARTS: Mapping[str, type[Any]] = {
     "scaler": Scaler,
     "axes": Axes,
@@ -616,7 +615,7 @@ def read_scene_model(path: Path) -> SceneModel:
     Raises ConfigError if the file cannot be read, is damaged, has another format, or was trained on
     other features than the present ones.
     """
-    again = AGAIN.format(name=path.name)
+    again = f"train it again with `regengine train LABELS.csv --out {path.name}`"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -628,15 +627,26 @@ def read_scene_model(path: Path) -> SceneModel:
             )
         if content.pop("sha256", None) != _seal(content):
             raise ValueError("it was changed or damaged after it was written")
-        _check_features(path, content)
+        # Coefficients do not apply to other features
+        theirs, ours = dict(content["feature_versions"]), feature_versions()
+        differ = [
+            f"{family} has version {theirs.get(family, 0)} there and {ours.get(family, 0)} here"
+            for family in sorted({*theirs, *ours})
+            if theirs.get(family) != ours.get(family)
+        ]
+        if not differ and content["feature_names"] != list(feature_names()):
+            differ = ["their names differ"]
+        if differ:
+            what = f"trained on other features than this version computes ({', '.join(differ)})"
+            raise ConfigError(f"{path}: {what}; {again}.")
         return _model(content)
     except ConfigError:
         raise
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ConfigError(f"{path}: not a valid scene model ({what}); {again}.") from error
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ConfigError(f"{path}: not a valid scene model ({why}); {again}.") from error
 
 
 def write_scene_model(path: Path, model: SceneModel) -> None:
@@ -669,23 +679,6 @@ def _seal(content: Mapping[str, Any]) -> str:
     """SHA-256 of the content, independent of white space."""
     text = json.dumps(content, default=np.ndarray.tolist, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_features(path: Path, content: Mapping[str, Any]) -> None:
-    """Reject a model of other features: its coefficients would not apply."""
-    theirs, ours = dict(content["feature_versions"]), feature_versions()
-    differ = [
-        f"{family} has version {theirs.get(family, 0)} there and {ours.get(family, 0)} here"
-        for family in sorted({*theirs, *ours})
-        if theirs.get(family) != ours.get(family)
-    ]
-    if not differ and content["feature_names"] != list(feature_names()):
-        differ = ["their names differ"]
-    if differ:
-        raise ConfigError(
-            f"{path}: trained on other features than this version computes ({', '.join(differ)}); "
-            f"{AGAIN.format(name=path.name)}."
-        )
 
 
 def _model(content: Mapping[str, Any]) -> SceneModel:

@@ -48,7 +48,6 @@ from regengine.scene.picture import read_scene_picture
 CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
-# Clusters are chosen unless a supervised model's macro-F1 exceeds theirs by more than this
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 

@@ -41,11 +41,7 @@ STREAK_GAP_PX = 4.0  # between a streak's edge and the lines beside it
 LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
 LEGEND_LEFT_PX, LEGEND_LINE_PX = 8, 18
-# 8-bit display values are raised to this power: it enhances faint towns and keeps cores distinct
 BRIGHTEST = 40  # stars; the number that star solvers use
-MISSED_MARGIN_MAG = (
-    1.0  # missed stars are brighter than the faintest tenth of the matched ones by this margin
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +171,8 @@ def draw_solution(
         draw_circle(picture, stars.x[i], stars.y[i], radius, factor, RED)
     for x, y in zip(solution.x, solution.y, strict=True):
         draw_circle(picture, x, y, radius, factor, GREEN)
-    limit = float(np.percentile(solution.magnitude_g, 90)) - MISSED_MARGIN_MAG
+    # Missed stars are a magnitude brighter than the faintest tenth of the matched ones
+    limit = float(np.percentile(solution.magnitude_g, 90)) - 1.0
     missed = np.setdiff1d(np.arange(catalogue.brighter_than(limit)), solution.star)
     px, py = camera.project(catalogue.vectors[missed])
     for i in np.flatnonzero(camera.sees(px, py)):

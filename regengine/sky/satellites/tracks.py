@@ -157,7 +157,6 @@ def load_catalogue(path: str | Path) -> SatelliteCatalogue:
 EARTH_KM = SEMI_MAJOR_M / 1000.0
 # Scaled along the pole, the Earth's ellipsoid becomes a sphere
 TO_SPHERE = np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
-EDGE_PLACES = 9  # along each side, for the cone that contains the picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,17 +242,6 @@ class Exposure:
         return np.asarray(
             self.to_icrs @ (np.asarray(np.cross(position, velocity) / (position @ position)))
         )
-
-    @cached_property
-    def cone(self) -> tuple[FloatArray, float]:
-        """Direction of the picture's centre, and half angle of the enclosing cone, radians."""
-        w, h = self.field.width_px, self.field.height_px
-        x, y = np.meshgrid(
-            np.linspace(-0.5, w - 0.5, EDGE_PLACES), np.linspace(-0.5, h - 0.5, EDGE_PLACES)
-        )
-        middle = self.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
-        cosine = np.clip(self.field.to_sky(x, y) @ middle, -1.0, 1.0)
-        return middle, float(np.arccos(cosine.min()))
 
     def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Project lines of sight (TEME, shape (..., 3)) into the picture at mid-exposure."""
@@ -475,7 +463,11 @@ def _select_near_picture(
     range_km = np.linalg.norm(sight, axis=-1)
     speed = np.linalg.norm(velocity - (later - observer), axis=-1)
     reach_km = 0.5 * step_s * speed + MARGIN_SIGMAS * along_km[:, None]
-    middle, radius = exposure.cone
+    # Direction of the picture's centre, and half angle of the cone that contains the picture
+    w, h = exposure.field.width_px, exposure.field.height_px
+    edges = np.meshgrid(np.linspace(-0.5, w - 0.5, 9), np.linspace(-0.5, h - 0.5, 9))
+    middle = exposure.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
+    radius = float(np.arccos(np.clip(exposure.field.to_sky(*edges) @ middle, -1.0, 1.0).min()))
     with np.errstate(invalid="ignore", divide="ignore"):
         cosine = np.clip(sight @ (exposure.to_icrs.T @ middle) / range_km, -1.0, 1.0)
         angle = np.arccos(cosine) - radius

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +85,19 @@ def load_catalogue(
     records = records[records["g"] <= faintest_g]
     records = records[np.lexsort((records["id"], records["g"]))]
     vectors = sky_vectors(records["ra_deg"], records["dec_deg"])
+    if epoch_year != FILE_EPOCH_YEAR and len(vectors):
+        # The proper motion since the file's epoch of the stars that PyEphem names
+        then = compute_named_star_vectors(FILE_EPOCH_YEAR)
+        motion = compute_named_star_vectors(epoch_year) - then
+        nearest = (then @ vectors[: 5 * len(then)].T).argmax(axis=1)
+        moved = vectors.copy()
+        for name, star in enumerate(nearest):
+            if np.linalg.norm(vectors[star] - then[name]) < _SAME_STAR_RAD:
+                moved[star] += motion[name]
+        vectors = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     bp, rp = (np.where(records[k] == 0.0, np.nan, records[k].astype(float)) for k in ("bp", "rp"))
     return StarCatalogue(
-        vectors=_with_named_motion(vectors, epoch_year),
+        vectors=vectors,
         magnitude_g=records["g"].astype(float),
         magnitude_bp=bp,
         magnitude_rp=rp,
@@ -120,21 +129,6 @@ def read_records(path: Path) -> NDArray[np.void]:
     return records
 
 
-def _with_named_motion(vectors: FloatArray, epoch_year: float) -> FloatArray:
-    """Apply the proper motion since the file's epoch to the stars that PyEphem names."""
-    if epoch_year == FILE_EPOCH_YEAR or len(vectors) == 0:
-        return vectors
-    moved = vectors.copy()
-    then, now = compute_named_star_vectors(FILE_EPOCH_YEAR), compute_named_star_vectors(epoch_year)
-    closeness = then @ vectors[: 5 * len(then)].T
-    nearest = closeness.argmax(axis=1)
-    for name, star in enumerate(nearest):
-        if np.linalg.norm(vectors[star] - then[name]) < _SAME_STAR_RAD:
-            moved[star] += now[name] - then[name]
-    return np.asarray(moved / np.linalg.norm(moved, axis=1, keepdims=True))
-
-
-@cache
 def star_names() -> tuple[str, ...]:
     """Names of PyEphem's hundred bright stars, in the order of their vectors."""
     import ephem.stars

@@ -214,8 +214,6 @@ ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
 # The catalogue package ends at 10: for stars down to 8, neighbours up to two magnitudes fainter are
 # known
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
-# Pairs whose magnitude difference deviates from the median by more than this are wrong: colours
-# cause 0.3
 MIN_STARS = 12
 # Even in the best photos, star positions are no more accurate than this
 MIN_SIGMA_PX = 0.01

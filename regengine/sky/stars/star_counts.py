@@ -18,7 +18,6 @@ from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
 
 MIN_EXPECTED = 20
-# A limit this close to the faintest star searched for may be fainter than it
 BIN_MAG = 0.5
 STEEPEST, FLATTEST = 30.0, 0.3  # bounds of the slope, per magnitude
 # Real star fields have 4 to 10 where noise is the limit. With so wide a prior, it matters only
