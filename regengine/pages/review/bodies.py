@@ -290,16 +290,17 @@ def agreeing_px(result: FrameResult) -> float:
 
     The error of clicks on photo and map exceeds it once in a thousand.
     """
-    from regengine.registration.points.solve_points import ClickParams  # slow import
+    # Slow import
+    from regengine.registration.points.solve_points import CLICK_SIGMA_M, CLICK_SIGMA_PX
 
     if result.solved is None:
         return math.inf
-    camera, params = result.solved.camera, ClickParams()
+    camera = result.solved.camera
     points = [(point.lon, point.lat) for point in result.control_points]
     ground = geodetic_to_ecef(*np.reshape(points, (-1, 2)).T)
     range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
-    map_px = camera.focal_px * params.map_sigma_m / np.min(range_m, initial=math.inf)
-    return math.hypot(params.click_sigma_px, map_px) * math.sqrt(SUSPECT_CHI_SQUARE)
+    map_px = camera.focal_px * CLICK_SIGMA_M / np.min(range_m, initial=math.inf)
+    return math.hypot(CLICK_SIGMA_PX, map_px) * math.sqrt(SUSPECT_CHI_SQUARE)
 
 
 def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:

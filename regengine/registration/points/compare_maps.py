@@ -26,7 +26,7 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.lights import KindName
 from regengine.maps.reference import NightLights
 from regengine.photo.image import read_linear_light
-from regengine.registration.points.solve_points import COMPARED, point_pairs, turn_to_places
+from regengine.registration.points.solve_points import point_pairs, turn_to_places
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.register_on_day import (
@@ -45,7 +45,35 @@ from regengine.registration.register_on_streets import (
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.store.result import ReviewedPoint
 
-SMOOTH_PX = 1.0  # of the photo's lights: about the map's own point spread
+# Patch of the photo's image: about 10 km of lights, as in the automatic fit
+PATCH_PX = 31
+# Search radius around the point, and of the second search around the first match
+REACHES_PX = (16, 5)
+AGREEING_PX = 3.0  # of patches of the map that are marked
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareParams:
+    """How a photo is compared with a map of one kind around a point."""
+
+    # Ground read around what the camera sees, and the smallest pixel of the map that is read
+    margin_km: float = 25.0
+    finest_deg: float = 1.0 / 240.0
+    # Drawn around a patch, so that its contrast is that of the whole image
+    rim_px: int = 0
+    # Minimum mean square of a patch of photo and map: of structure of equal local contrast
+    min_structure: float = 0.0
+    # Minimum correlation of a match, as for a good control point
+    min_ncc: float = 0.6
+
+
+COMPARED = {
+    "lights": CompareParams(),
+    "streets": CompareParams(
+        margin_km=1.0, finest_deg=1e-4, rim_px=24, min_ncc=0.5, min_structure=0.2
+    ),
+    "day": CompareParams(finest_deg=1e-4, rim_px=36, min_structure=0.2),
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +107,7 @@ class PhotoBesideMap:
         None outside the map, or if the camera sees no ground.
         """
         params = COMPARED[self.kind]
-        step_km = compute_ground_sample_km(camera) / params.map_pixels
+        step_km = compute_ground_sample_km(camera) / 1.2  # map pixels in one of the image
         levels = find_footprint_window(
             self.reference, camera, params.margin_km, step_km, params.finest_deg
         )
@@ -126,7 +154,8 @@ def read_beside_map(
         linear = read_linear_light(file, max_long_side_px=lights_px)
         sample_km = compute_ground_sample_km(camera) / linear.factor
         lights = find_photo_lights(linear, sample_km).narrow
-        image = lights.resized(lights_px, SMOOTH_PX)
+        # Smoothed to about the map's own point spread
+        image = lights.resized(lights_px, 1.0)
         if kind == "streets":
             # The lights tell which pixels count; streets are seen in finer ones
             fine = read_linear_light(file, max_long_side_px=side_px)
@@ -163,7 +192,7 @@ def snap(
     image, params = beside.image, COMPARED[beside.kind]
     height, width = image.values.shape
     now, ncc, sigma_px, first = point, None, 0.0, None
-    for reach_px in params.reaches_px:
+    for reach_px in REACHES_PX:
         held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
         first = first or held
         if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
@@ -174,7 +203,7 @@ def snap(
             what = "point" if now is point else "match"
             return SnapResult(ncc=ncc, why=f"the {what} is outside the photo.")
         # The photo around the point, dark beyond its edges, and the camera of that piece
-        half_px = params.patch_px // 2 + reach_px + 2 + params.rim_px
+        half_px = PATCH_PX // 2 + reach_px + 2 + params.rim_px
         side = 2 * half_px + 1
         padded = np.pad(image.values * image.weight, half_px)
         photo = np.ascontiguousarray(padded[row : row + side, col : col + side], np.float32)
@@ -185,11 +214,11 @@ def snap(
         axis = (x - left, y - (row - half_px))
         piece = replace(whole, width_px=side, height_px=side, principal_point=axis)
         drawn = beside.draw(piece)
-        if drawn is None or float(drawn[1].mean()) < params.min_covered_share:
+        if drawn is None or float(drawn[1].mean()) < 0.5:
             return SnapResult(why="the map has no data there.")
         middle = np.full((1, 2), half_px, np.intp)
-        found = match_patches(photo, drawn[0], middle, params.patch_px, reach_px)
-        inner = half_px - params.patch_px // 2
+        found = match_patches(photo, drawn[0], middle, PATCH_PX, reach_px)
+        inner = half_px - PATCH_PX // 2
         core = np.s_[inner : side - inner, inner : side - inner]
         structure = min(float(np.square(one[core]).mean()) for one in (photo, drawn[0]))
         if len(found) == 0 or structure < params.min_structure:
@@ -224,14 +253,14 @@ def compare_at_point(camera: Camera, point: ReviewedPoint, beside: PhotoBesideMa
 
     At the rim of the photo most of the patch is dark: there nothing is said.
     """
-    image, params = beside.image, COMPARED[beside.kind]
-    half = params.patch_px // 2
+    image = beside.image
+    half = PATCH_PX // 2
     at = ((point.x, image.values.shape[1]), (point.y, image.values.shape[0]))
     inside = 1.0
     for place, side in at:
         middle = (place + 0.5) * image.factor - 0.5
         inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
-    if inside < params.min_inside_share:
+    if inside < 0.6:
         return SnapResult(why="the point is too near the photo's edge to be compared.")
     return snap(camera, point, beside, photo_moves=True)
 
@@ -257,7 +286,7 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
     On lights these are the strongest lights, met by lights of the photo; what chance alone meets is
     measured on the photo: the lights are shifted by many amounts, as `score_lights` does. On
     streets and by day these are the patches with the most structure, met if they are found in the
-    photo within `CompareParams.agreeing_px`. None where the map shows nothing there.
+    photo within `AGREEING_PX`. None where the map shows nothing there.
     """
     image, params = beside.image, COMPARED[beside.kind]
     small = image.camera(camera)
@@ -267,14 +296,14 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
     view, covered = drawn
     weight = np.asarray(image.weight * covered, np.float32)
     if beside.kind != "lights":
-        size_px, reach_px = params.patch_px, params.reaches_px[0]
+        size_px, reach_px = PATCH_PX, REACHES_PX[0]
         texture = measure_texture(view, weight, size_px)
-        cells = count_cells(params.marks_along, view.shape)
+        cells = count_cells(12, view.shape)
         centres = choose_patches(texture, size_px, cells, reach_px)
         square = cv2.boxFilter(view * view, -1, (size_px, size_px))
         centres = centres[square[centres[:, 1], centres[:, 0]] >= params.min_structure][:most]
         found = match_patches(image.values * image.weight, view, centres, size_px, reach_px)
-        agree = np.hypot(found.dx, found.dy) <= params.agreeing_px
+        agree = np.hypot(found.dx, found.dy) <= AGREEING_PX
         agreeing = {tuple(centre) for centre in found.centres[agree].tolist()}
         lon, lat = small.pixel_to_lonlat(*centres.T.astype(float))
         return MapMarks(
@@ -282,7 +311,7 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
             lat=lat,
             met=np.array([tuple(centre) in agreeing for centre in centres.tolist()], bool),
             # By chance a peak lies anywhere within the search window
-            chance=float(np.pi * params.agreeing_px**2 / (2.0 * reach_px - 1.0) ** 2),
+            chance=float(np.pi * AGREEING_PX**2 / (2.0 * reach_px - 1.0) ** 2),
         )
     lights = find_light_peaks(view, weight, most)
     seen = find_light_peaks(image.values, weight, LIGHTS.n_map)

@@ -40,54 +40,8 @@ from matchers.geometry.pose import (
 from regengine.errors import ConfigError
 from regengine.store.result import ReviewedPoint
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClickParams:
-    """How manual points are fitted, and snapped to the lights."""
-
-    # Precision of a click on a light, and of its counterpart in a map of 0.46 km
-    click_sigma_px: float = 1.5
-    map_sigma_m: float = 250.0
-    min_sigma_px: float = 0.5
-    # Minimum redundancy (observations minus unknowns) to estimate the precision of points
-    min_spare: int = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompareParams:
-    """How a photo is compared with a map around a point, and where the map stands out."""
-
-    # Patch of the photo's image: about 10 km of lights, as in the automatic fit
-    patch_px: int = 31
-    # Search radius around the point, and of the second search around the first match
-    reaches_px: tuple[int, ...] = (16, 5)
-    # Ground read around what the camera sees, and the smallest pixel of the map that is read
-    margin_km: float = 25.0
-    finest_deg: float = 1.0 / 240.0
-    # Drawn around a patch, so that its contrast is that of the whole image
-    rim_px: int = 0
-    # Map pixels per image pixel, and minimum share of the patch that the map covers
-    map_pixels: float = 1.2
-    min_covered_share: float = 0.5
-    # Minimum share of the patch that lies in the photo
-    min_inside_share: float = 0.6
-    # Minimum mean square of a patch of photo and map: of structure of equal local contrast
-    min_structure: float = 0.0
-    # Minimum correlation of a match, as for a good control point
-    min_ncc: float = 0.6
-    # Patches of the map that are marked: along the long side, and agreeing within so many pixels
-    marks_along: int = 12
-    agreeing_px: float = 3.0
-
-
-COMPARED: dict[str, CompareParams] = {
-    "lights": CompareParams(),
-    "streets": CompareParams(
-        margin_km=1.0, finest_deg=1e-4, rim_px=24, min_ncc=0.5, min_structure=0.2
-    ),
-    "day": CompareParams(finest_deg=1e-4, rim_px=36, min_structure=0.2),
-}
-
+# Precision of a click on a light, and of its counterpart in a map of 0.46 km
+CLICK_SIGMA_PX, CLICK_SIGMA_M = 1.5, 250.0
 
 Freed = Literal["aim", "attitude", "focal length", "position", "distortion"]
 Free = Literal["auto", "attitude", "focal", "position", "all"]
@@ -140,9 +94,8 @@ SUSPECT_CHI_SQUARE = 13.8
 MIN_TOLD = 5  # with four points, a camera without one fits any three
 
 
-ATTITUDE_UNKNOWNS = (
-    3  # priors count as observations of their parameters; only the attitude has no prior
-)
+# Priors count as observations of their parameters; only the attitude has no prior
+ATTITUDE_UNKNOWNS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -557,7 +510,6 @@ def solve(
     points: Sequence[ReviewedPoint],
     free: Free = "auto",
     known: PositionPrior | None = None,
-    params: ClickParams = ClickParams(),
 ) -> PointSolution:
     """Fit a camera to a person's points.
 
@@ -604,7 +556,7 @@ def solve(
         if "position" in freed:
             yield make_starts_around(first, pairs, lens_known=known.lens_known)
 
-    pairs = pair_points(first, points, params)
+    pairs = pair_points(first, points)
     try:
         with np.errstate(all="ignore"):
             if free == "auto" and not len(track) and n < MIN_POINTS["position"]:
@@ -612,10 +564,10 @@ def solve(
             start = begin(first)
             if free not in ("attitude", "focal") and n > 1:
                 start = choose_best(start, begin_elsewhere(pairs), pairs)
-            pairs = pair_points(start.camera, points, params)
-            fit, attitude_only = fit_points(start, pairs, freed, params), None
+            pairs = pair_points(start.camera, points)
+            fit, attitude_only = fit_points(start, pairs, freed), None
             if set(fit.freed) - {"aim", "attitude"} and start.placed:
-                attitude_only = fit_points(start, pairs, ("attitude",), params)
+                attitude_only = fit_points(start, pairs, ("attitude",))
     except (np.linalg.LinAlgError, ValueError) as error:
         raise ConfigError(
             "no camera fits these points: align the photo with the map, or undo the last step."
@@ -636,7 +588,7 @@ def solve(
     return PointSolution(fit=fit, attitude_only=attitude_only, warning=" ".join(said) or None)
 
 
-def pair_points(camera: Camera, points: Sequence[ReviewedPoint], params: ClickParams) -> PointPairs:
+def pair_points(camera: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
     """Pair points for the fit; unknown precision is set to that of a click on photo and map."""
     pairs = point_pairs(
         np.array([[point.x, point.y] for point in points]),
@@ -644,17 +596,13 @@ def pair_points(camera: Camera, points: Sequence[ReviewedPoint], params: ClickPa
         np.ones(len(points)),
     )
     range_m = np.linalg.norm(pairs.ground_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
-    clicked_px = np.hypot(params.click_sigma_px, camera.focal_px * params.map_sigma_m / range_m)
+    clicked_px = np.hypot(CLICK_SIGMA_PX, camera.focal_px * CLICK_SIGMA_M / range_m)
     known_px = np.array([np.nan if p.sigma_px is None else p.sigma_px for p in points], float)
-    known_px = np.where(
-        np.isfinite(known_px), np.maximum(known_px, params.min_sigma_px), clicked_px
-    )
+    known_px = np.where(np.isfinite(known_px), np.maximum(known_px, 0.5), clicked_px)
     return replace(pairs, sigma_px=known_px)
 
 
-def fit_points(
-    start: Start, pairs: PointPairs, freed: tuple[Freed, ...], params: ClickParams
-) -> PointFit:
+def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> PointFit:
     """Fit a camera to points, find the suspects, and fit it again without them.
 
     The others then have the precision that their own disagreement shows, where it is worse: clicks
@@ -666,7 +614,7 @@ def fit_points(
     trusted = pairs.chosen(~doubts.suspect)
     unknowns = replace(unknowns, pairs=trusted)
     spare = 2 * len(trusted) - len(unknowns.columns)
-    if spare >= params.min_spare:
+    if spare >= 4:  # enough to estimate the precision of points
         growth = max(1.0, fit_from_starts(start.camera, unknowns).chi_square / spare) ** 0.5
         unknowns = replace(unknowns, pairs=replace(trusted, sigma_px=trusted.sigma_px * growth))
     camera = fit_from_starts(start.camera, unknowns).camera
