@@ -51,8 +51,7 @@ def select_control_points(
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit)
     ground = refinement.rendered.pixel_to_ecef(x, y)
-    position = fit.camera.position_ecef_m
-    index = np.flatnonzero(incidence_deg(position, ground) <= MAX_INCIDENCE_DEG)
+    index = np.flatnonzero(incidence_deg(fit.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
     ground = ground[index]
     offset_px, vague, noise = (each[index] for each in estimate_offsets(refinement))
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offset_px
@@ -69,7 +68,6 @@ def select_control_points(
         lonlat, places_px, covariance, on_grounds, strict=True
     ):
         px, py = (place + 0.5) * scale - 0.5
-        near = np.hypot(*(lights.positions - place).T) < LIGHTS_REACH_PX
         (xx, xy), (_, yy) = spread.tolist()
         (ee, en), (_, nn) = on_ground.tolist()
         points.append(
@@ -82,7 +80,7 @@ def select_control_points(
                 sigma_m=float(np.sqrt(np.trace(on_ground) / 2.0)),
                 covariance_px=(xx, xy, yy),
                 covariance_m=(ee, en, nn),
-                lights=int(near.sum()),
+                lights=int((np.hypot(*(lights.positions - place).T) < LIGHTS_REACH_PX).sum()),
             )
         )
     ncc, weights = refinement.matches.ncc[index], refinement.weights[index]

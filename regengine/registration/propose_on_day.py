@@ -623,21 +623,19 @@ def propose_dense_on_day(
 
     The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean.
     """
-    drawn, (to_right, back, up) = draw_nadir_map(
+    drawn, axes = draw_nadir_map(
         levels, position_ecef_m, ahead_ecef, sample_km, half_width_km, picture.params
     )
     camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
     altitude_km = float(ecef_to_geodetic(position_ecef_m)[2]) / 1e3
     half = int(np.hypot(*evened.shape) / 2.0)
     side = 2 * half + 1
-    grid = (np.arange(side) - half) * sample_km
-    right, down = np.meshgrid(grid, grid)
+    right, down = np.meshgrid(*2 * ((np.arange(side) - half) * sample_km,))
     away = np.hypot(right, down) / EARTH_RADIUS_KM
     sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
     share = np.sinc(away / np.pi)
     shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
-    spectrum = fft.rfft2(drawn, shape)
-    square = fft.rfft2(drawn**2, shape)
+    spectrum, square = (fft.rfft2(each, shape) for each in (drawn, drawn**2))
     rim = drawn.shape[0] - side + 1
     if rim < 3:
         return []
@@ -657,7 +655,7 @@ def propose_dense_on_day(
             for each in (evened, weight)
         )
         counted = np.asarray(counted > 0.5, np.float32)
-        laid = laid * counted
+        laid *= counted
         laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
         if k % 4 == 0:
             around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
@@ -668,10 +666,9 @@ def propose_dense_on_day(
         score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
         i, j = divmod(int(np.argmax(score)), rim)
         peaks.append((float(score[i, j]), float(yaw), i, j))
-    peaks.sort(reverse=True)
     found: list[Camera] = []
     met: list[tuple[float, int, int]] = []
-    for _, yaw, i, j in peaks:
+    for _, yaw, i, j in sorted(peaks, reverse=True):
         if len(found) == 4:
             break
         # Peaks of adjacent rotations that near are the same
@@ -684,11 +681,9 @@ def propose_dense_on_day(
         met.append((yaw, i, j))
         # The camera looks at this pixel of the map, rotated clockwise from its top
         cosine, sine = np.cos(yaw), np.sin(yaw)
-        level = np.stack(
-            [cosine * to_right + sine * back, cosine * back - sine * to_right, -up], axis=-1
-        )
+        aside, back, up = axes
+        level = np.stack([cosine * aside + sine * back, cosine * back - sine * aside, -up], axis=-1)
         at = np.array(j + half, float), np.array(i + half, float)
-        axes = np.stack([to_right, back, up])
         sight = _ground_around(axes, sample_km, len(drawn), *at) - position_ecef_m
         turn, _ = Rotation.align_vectors(sight / np.linalg.norm(sight), -up)  # the smallest
         x_m, y_m, z_m = position_ecef_m.tolist()

@@ -533,8 +533,7 @@ def solve(
             asked = "position"
         elif not known.lens_known:
             asked = "focal"
-    # "auto" frees what the points determine well without priors; what is asked for by name is free
-    # as soon as points and priors together determine it
+    # What is asked for by name is free as soon as points and priors together determine it
     least = MIN_POINTS if asked == "auto" else MIN_POINTS_ASKED
     freed = tuple(name for name in ASKED[asked] if n >= least[name]) or ("aim",)
 

@@ -142,12 +142,10 @@ def fit_lens(
     if 2 * stars < 3 * len(frames) + len(free):
         raise ValueError(f"{stars} stars are too few for {len(frames)} attitudes and a lens")
     columns = [k for k, name in enumerate(LENS_PARAMETERS) if name in free]
-    first = frames[0].camera
-    cameras = [replace(first, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
+    cameras = [replace(frames[0].camera, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
     model = error or ErrorModel()
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
-    passes = 5 if used is None else 1  # the error model converges in four
-    for to_come in reversed(range(passes)):
+    for to_come in reversed(range(5 if used is None else 1)):  # the error model converges in four
         normal = NormalEquations(frames, cameras, columns, kept, model)
         share = 1.0
         for _ in range(30):
@@ -164,16 +162,15 @@ def fit_lens(
         if to_come and error is None:
             model = fit_error_model(frames, away)
         if to_come == 1:
-            # Beyond it lie 3 of 10,000 good ones (two-dimensional normal)
             kept = [
-                (r**2).sum(axis=1) < 4.0**2 * model.variance(f)
+                (r**2).sum(axis=1) < 4.0**2 * model.variance(f)  # all but 3 of 10,000
                 for f, r in zip(frames, away, strict=True)
             ]
     unit = np.ones(len(LENS_PARAMETERS))
     unit[0] = cameras[0].focal_px  # its logarithm was fitted
-    size = len(columns)
     covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
-    covariance[np.ix_(columns, columns)] = normal.tails * normal.covariance[:size, :size]
+    n = len(columns)
+    covariance[np.ix_(columns, columns)] = normal.tails * normal.covariance[:n, :n]
     return LensFit(
         cameras=tuple(cameras),
         free=tuple(LENS_PARAMETERS[c] for c in columns),
