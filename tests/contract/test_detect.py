@@ -56,38 +56,6 @@ def test_lights_are_where_they_were_drawn(drawn):
         assert one["flags"] == []
 
 
-def test_stars_and_a_streak_are_where_they_were_drawn(drawn):
-    record = detect("stars", drawn / "stars.png")
-    assert record["trail_px"] is None
-    assert len(record["stars"]) == len(skies.STARS)
-    found = np.array([(one["x"], one["y"]) for one in record["stars"]])
-    for place in skies.STARS:
-        assert np.hypot(*(found - place).T).min() < 0.1
-    for one in record["stars"]:
-        assert one["fwhm_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.15)
-        assert one["flags"] == []
-    (one,) = detect("streaks", drawn / "streak.png")["streaks"]
-    assert [one[name] for name in ENDS] == pytest.approx(skies.STREAK, abs=0.5)
-    assert one["length_px"] == pytest.approx(np.hypot(170.0, 110.0), abs=1.0)
-    assert one["width_px"] == pytest.approx(2.355 * skies.STAR_PX, rel=0.2)
-    assert one["log10_false_alarm"] < -1.0
-
-
-def test_a_picture_made_smaller_gives_the_pixels_of_the_stored_one(drawn, tmp_path):
-    large = skies.save(skies.night(scale=4), tmp_path / "large.png")
-    assert_lights(detect("lights", large, "--max-side-px", 260)["lights"], scale=4.0)
-    turned = skies.save(skies.night(), tmp_path / "turned.png", orientation=6)
-    assert_lights(detect("lights", turned)["lights"])  # which turns nothing
-    triple = np.kron(skies.streaked(), np.ones((3, 3)))
-    wide = skies.save(triple, tmp_path / "wide.png")
-    (one,) = detect("streaks", wide, "--max-side-px", 256, "--whole-frame")["streaks"]
-    (same,) = detect("streaks", drawn / "streak.png", "--whole-frame")["streaks"]
-    wanted = [3.0 * (same[name] + 0.5) - 0.5 for name in ENDS]
-    assert [one[name] for name in ENDS] == pytest.approx(wanted, abs=0.5)
-    assert one["flux"] == pytest.approx(9.0 * same["flux"], rel=0.05)
-    assert one["width_px"] == pytest.approx(3.0 * same["width_px"], rel=0.05)
-
-
 def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path):
     light = skies.streaked()
     counts = (1000.0 * light - 20.0).astype(np.float32)

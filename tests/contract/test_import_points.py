@@ -21,7 +21,6 @@ from tests.world.exports import (
     export,
     nadir_camera,
     nothing_found,
-    photographed,
     proposal,
     seen_by,
     work,
@@ -114,23 +113,6 @@ def test_points_that_only_repeat_our_camera_are_told(
     assert (said.code, "come from the engine's own camera" in said.err) == (0, repeated)
     (figures,) = run("report", ours, "--json").records
     assert figures["decisions"]["not_independent"]["photos"] == int(repeated)
-
-
-def test_what_we_export_comes_back_the_same(tmp_path: Path) -> None:
-    result = photographed(proposal(), tmp_path / "a photo.jpg")
-    store = write_store(tmp_path / "run.h5", [result])
-    out = tmp_path / "o"
-    export(store, "qgis", out)
-    export(store, "csv", tmp_path / "points.csv")
-    files = [*sorted(out.iterdir()), tmp_path / "points.csv"]
-    assert len(files) == 2
-    for file in files:
-        record = told(store, file, "--no-keep")
-        assert record["frame"] == result.frame
-        for point, own in zip(record["points"], result.control_points, strict=True):
-            for name in ("x", "y", "lon", "lat"):
-                assert point[name] == pytest.approx(getattr(own, name), abs=1e-8)
-    assert is_as_before(store)
 
 
 def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:

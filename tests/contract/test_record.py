@@ -108,19 +108,6 @@ def test_the_row_of_the_store_is_the_record(a_run: Path) -> None:
     assert list(provenance["frame_index"]) == list(range(len(said_of)))
 
 
-def test_points_are_joined_by_the_number_of_their_photo(a_run: Path) -> None:
-    with h5py.File(a_run / "run.h5") as store:
-        points = {name: column[()] for name, column in store["control_points"].items()}
-        names = [name.decode() for name in store["frames/frame"][()]]
-    said = by_frame(a_run)
-    for number, name in enumerate(names):
-        mine = points["frame_index"] == number
-        for column in ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights"):
-            assert points[column][mine].tolist() == [
-                p[column] for p in said[name]["control_points"]
-            ]
-
-
 # The form of a record
 
 

@@ -20,15 +20,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, ImageOps
-from shapely import Point, Polygon
 
 import regengine
 from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
 from tests.world.program import run
-from tests.world.results import nadir_camera, nothing_found, proposal, solved
-from tests.world.stores import CORNERS, unplaced, write_store
+from tests.world.results import nadir_camera, proposal, solved
+from tests.world.stores import unplaced, write_store
 
 
 def figures_of(store: Path) -> dict[str, Any]:
@@ -87,19 +86,6 @@ def test_every_key_of_the_figures_is_documented(store: Path) -> None:
     keys = [*figures, *figures["run"], *figures["times"], *figures["origins"]]
     keys += figures["clocks"]["rows"][0].keys() | figures["lenses"]["rows"][0].keys()
     assert [key for key in keys if f"`{key}`" not in text] == []
-
-
-def test_what_was_refuted_is_on_no_map(tmp_path: Path) -> None:
-    """A photo without a match lies where it was told to be from, if at all."""
-    told = replace(proposal(), solved=None, control_points=(), footprint=None, hypotheses=())
-    told = replace(told, verdict="no_match", fit=None, footprint_diagonal_km=None)
-    found = replace(told, frame="anywhere", nadir=replace(told.nadir, source="lights"))
-    store, out = write_store(tmp_path / "run.h5", [told, found]), tmp_path / "report.html"
-    assert run("report", store, "--out", out).code == 0
-    data = data_of(out)
-    assert [row["place"] for row in data["frames"]] == [None, None]  # a nadir is no place
-    assert [row["nadir"] for row in data["frames"]] == [[136.9, 35.7], None]
-    assert (data["figures"]["places"]["nadirs"], data["figures"]["places"]["cells"]) == (1, [])
 
 
 def test_the_page_lists_photos_asks_nothing_and_keeps_text_of_strangers_text(page: Path) -> None:
@@ -392,26 +378,6 @@ def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
 
 
 # The page's pictures
-
-
-def test_an_outline_holds_the_ground_that_a_photo_of_the_limb_shows(tmp_path: Path) -> None:
-    camera = nadir_camera(179.7, 35.0, tilt_deg=66.0)  # its upper third is sky
-    corners = [tuple(map(float, camera.pixel_to_lonlat(x, y))) for x, y in CORNERS[2:]]
-    limb = replace(proposal(), solved=solved(camera), footprint=(None, None, *corners))
-    page = tmp_path / "r.html"
-    store = write_store(tmp_path / "run.h5", [limb, nothing_found()])
-    assert run("report", store, "--out", page).code == 0
-    ring, none = (frame["outline"] for frame in data_of(page)["frames"])
-    assert none == []
-    area = Polygon(ring)
-    assert area.is_valid
-    x, y = (side.ravel() for side in np.meshgrid(np.arange(5, 640, 30), np.arange(180, 426, 30)))
-    at_lon, at_lat = camera.pixel_to_lonlat(x, y)
-    seen = np.isfinite(at_lon)
-    at_lon = (at_lon[seen] - ring[0][0] + 180.0) % 360.0 - 180.0 + ring[0][0]
-    around = area.buffer(0.5)
-    inside = [around.contains(Point(*one)) for one in zip(at_lon, at_lat[seen], strict=True)]
-    assert np.mean(inside) > 0.97
 
 
 def test_thumbnails_are_of_the_registered_photo_turned_as_exif_says(

@@ -239,9 +239,3 @@ def test_a_bit_that_flips_is_found_in_every_column(store_copy: Path) -> None:
         assert problem["code"] == "bytes_damaged"
         assert f"column {name} is damaged" in problem["text"]
     assert "damaged store" in run("report", store_copy, "--json").err
-
-
-def test_a_photo_that_has_two_frames_is_told_once(tmp_path: Path) -> None:
-    twice = [proposal(f"ISS030-E-{n}") for n in (1, 2, 1, 3, 1)]
-    (problem,) = problems(write_store(tmp_path / "run.h5", twice))
-    assert (problem["code"], problem["count"], problem["frame_index"]) == ("identity", 2, [2, 4])

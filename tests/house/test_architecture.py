@@ -19,6 +19,8 @@ import pytest
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
 from tests.conftest import ROOT
+from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.sources import nodes_of
 
 PACKAGES = ("detectors", "matchers", "regengine", "cli", "benchmarks")  # lowest first
@@ -167,6 +169,63 @@ def test_every_file_of_tests_has_a_name_of_its_own() -> None:
     assert [name for name, times in names.items() if times > 1] == []
     assert [path for path in files if path.stem in sys.stdlib_module_names] == []
     assert names["test_architecture.py"] == 1  # they were looked at
+
+
+@pytest.mark.slow
+def test_a_photo_takes_the_path_that_newcomers_are_told(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    path = re.findall(r"^\d+\. `(regengine/\S+\.py)` `(\w+)`:", text, re.M)
+    assert len(path) == 10
+    taken: dict[tuple[str, str], None] = {}  # each where it was called first
+
+    def note(frame: Any, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(str(ROOT)):
+            taken[code.co_filename[len(str(ROOT)) + 1 :], code.co_name] = None
+
+    words = ("--tle", ELEMENTS, "--lights", LIGHTS, "--store", tmp_path / "run.h5", "--workers", 0)
+    sys.setprofile(note)
+    try:
+        said = run("register", SAMPLES / "ISS990-E-000103.jpg", *words)
+    finally:
+        sys.setprofile(None)
+    assert said.code == 0, said.err
+    assert [step for step in taken if step in path] == path
+
+
+# How much a reader has to know. A change that needs one more says here, behind the number, which it
+# replaces, or why it replaces none
+MOST = {
+    "rooms": 15,
+    "loose modules": 4,
+    "files": 245,
+    "classes": 421,
+    "functions": 3025,
+    "commands": 36,
+    "options": 326,
+}
+
+
+def test_the_house_grows_no_larger() -> None:
+    product = [
+        path
+        for name, path in modules().items()
+        if is_within(name, PRODUCT[:3]) and path.read_text(encoding="utf-8").count("\n") > 3
+    ]
+    kinds = Counter(type(node) for path in product for node in nodes_of(path))
+    rooms = ROOT / "regengine"
+    paths = [path for name in RegengineGroup.summaries for path in leaves_of(name)]
+    options = [one for path in paths for one in path[-1].params if one.param_type_name == "option"]
+    found = {
+        "rooms": len(list(rooms.glob("*/__init__.py"))),
+        "loose modules": len(list(rooms.glob("*.py"))) - 2,
+        "files": len(product),
+        "classes": kinds[ast.ClassDef],
+        "functions": kinds[ast.FunctionDef] + kinds[ast.AsyncFunctionDef],
+        "commands": len(paths),
+        "options": sum(one.name != "help" for one in options),
+    }
+    assert {name: n for name, n in found.items() if n > MOST[name]} == {}
 
 
 AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]

@@ -138,22 +138,6 @@ def test_both_measures_of_a_shifted_shorter_line():
     assert sorted(matches.end_error_px[0]) == pytest.approx([1.0, np.hypot(3, 2)])
 
 
-def test_as_many_as_possible_have_a_partner():
-    # Found better than the first, which becomes a piece; another piece; nothing there
-    found = [(100, 100, 260, 100), (240, 101, 300, 101), (100, 100, 290, 100.5)]
-    matches = match_streaks(TRUE[None], np.array([*found, (100, 200, 300, 200)], float))
-    assert (matches.truth.tolist(), matches.found.tolist()) == ([0], [2])
-    assert (matches.pieces.tolist(), matches.false.tolist()) == ([0, 1], [3])
-    # The detection in the middle is nearest to both, yet the second has no other
-    truth, found = (
-        np.array([(100, a, 300, a), (100, b, 300, b)], float) for a, b in ((100, 104), (102, 98))
-    )
-    matches = match_streaks(truth, found)
-    assert dict(zip(matches.truth.tolist(), matches.found.tolist(), strict=True)) == {0: 1, 1: 0}
-    bent = np.array([(100, 100, 300, 100, 12)], float)
-    assert match_streaks(bent, bent[:, :4]).false.tolist() == [0]
-
-
 # Tables of labels
 
 
