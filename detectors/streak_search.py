@@ -101,7 +101,8 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     height, width = blurred.shape
     shape = (height, width)
     parts = [Segments.empty()]
-    room = _Room(2, 2 * blurred.size)
+    # Memory that is used again and again: fresh pages cost more than the sums in them
+    room = [np.empty(2 * blurred.size, np.float32) for _ in range(2)]
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -121,22 +122,8 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     return _keep_strongest_alike(Segments.joined(parts))
 
 
-class _Room:
-    """Memory that is used again and again: fresh pages cost more than the sums in them."""
-
-    def __init__(self, arrays: int, size: int) -> None:
-        self._arrays = [np.empty(size, np.float32) for _ in range(arrays)]
-
-    def view(self, index: int, shape: tuple[int, ...]) -> FloatImage:
-        """An array of that shape with anything in it; more is made where it is too large."""
-        size = int(np.prod(shape))
-        if self._arrays[index].size < size:
-            self._arrays[index] = np.empty(size, np.float32)
-        return self._arrays[index][:size].reshape(shape)
-
-
 def _find_hits(
-    sums: FloatImage, sigma_px: float, min_snr: float, room: _Room
+    sums: FloatImage, sigma_px: float, min_snr: float, room: list[FloatImage]
 ) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(sums, sigma_px)
@@ -172,14 +159,20 @@ def _find_hits(
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _stack_tiles(sums: FloatImage, room: _Room) -> Iterator[tuple[int, FloatImage]]:
+def _stack_tiles(sums: FloatImage, room: list[FloatImage]) -> Iterator[tuple[int, FloatImage]]:
     """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
     rows, tiles, width = sums.shape
     if tiles < 2:
         yield 1, sums
         return
-    double = room.view(0, (rows, tiles - 1, width))
-    triple = room.view(1, (rows, max(tiles - 2, 0), width))
+    shapes = (rows, tiles - 1, width), (rows, max(tiles - 2, 0), width)
+    for index, shape in enumerate(shapes):
+        if room[index].size < int(np.prod(shape)):
+            room[index] = np.empty(int(np.prod(shape)), np.float32)
+    double, triple = (
+        memory[: int(np.prod(shape))].reshape(shape)
+        for memory, shape in zip(room, shapes, strict=True)
+    )
     for s in range(rows):
         one = min(width, round(s * rows / max(rows - 1, 1)))
         two = min(width, round(2 * s * rows / max(rows - 1, 1)))

@@ -152,7 +152,7 @@ def _score_detectors(
     from regengine.errors import FrameError
     from regengine.scene.labels import check_photos_exist
     from regengine.score import detections, streak_scores
-    from regengine.score.labels import check_labels, read_labels
+    from regengine.score.labels import check_labels, fact_line, read_labels
     from regengine.sky.drawing import draw_comparison, picture_paths
 
     every = types.Kind[Any](kind).detectors()
@@ -163,7 +163,7 @@ def _score_detectors(
     check_photos_exist(labels, paths)
     table = streak_scores.STREAK_TABLE if kind == "streaks" else detections.DETECTION_TABLE
     if not as_json:
-        say(table.header)
+        say(fact_line(table))
     failed, summaries = 0, []
     with show_progress(len(jobs) * len(photos), quiet=quiet, doing="scoring") as advance:
         for name, job in jobs.items():
@@ -197,7 +197,7 @@ def _score_detectors(
                 summaries.append(streak_scores.summarise_streaks(name, scores))
             else:
                 summaries.append(detections.summarise_detections(name, scores))
-            print_data(json.dumps(summaries[-1]) if as_json else table.line(summaries[-1]))
+            print_data(json.dumps(summaries[-1]) if as_json else fact_line(table, summaries[-1]))
     if kind == "streaks" and not as_json:
         say(*streak_scores.recall_lines(summaries))
     if failed:

@@ -11,26 +11,24 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
-from regengine.score.labels import FactTable, LabelledPhoto, add_scores
+from regengine.score.labels import FactColumns, LabelledPhoto, add_scores
 from regengine.store.records import plain
 
 # Matching radius: three pixels, as is usual for stars.
 MATCH_RADIUS_PX = 3.0
 
 
-DETECTION_TABLE = FactTable(
-    method_width=12,
-    columns=(
-        ("photos", "photos", "d", 6),
-        ("labels", "labels", "d", 7),
-        ("complete", "completeness", ".3f", 8),
-        ("in flux", "flux_completeness", ".3f", 8),
-        ("false/photo", "false_per_photo", ".1f", 11),
-        ("false", "false_fraction", ".1%", 7),
-        ("error px", "centroid_error_px", ".2f", 9),
-        ("90 %", "centroid_error_p90_px", ".2f", 7),
-        ("s/photo", "seconds_per_photo", ".3f", 8),
-    ),
+DETECTION_TABLE: FactColumns = (
+    ("method", "method", "s", 12),
+    ("photos", "photos", "d", 6),
+    ("labels", "labels", "d", 7),
+    ("complete", "completeness", ".3f", 8),
+    ("in flux", "flux_completeness", ".3f", 8),
+    ("false/photo", "false_per_photo", ".1f", 11),
+    ("false", "false_fraction", ".1%", 7),
+    ("error px", "centroid_error_px", ".2f", 9),
+    ("90 %", "centroid_error_p90_px", ".2f", 7),
+    ("s/photo", "seconds_per_photo", ".3f", 8),
 )
 
 

@@ -137,26 +137,19 @@ def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:
     return float(betaincinv(hits + 1, tried - hits, confidence)) if hits < tried else 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class FactTable:
-    """A table with a line for each method's facts."""
+# Heading, fact, its format and width of each column
+FactColumns = tuple[tuple[str, str, str, int], ...]
 
-    method_width: int
-    columns: tuple[tuple[str, str, str, int], ...]  # heading, fact, its format, width
 
-    @property
-    def header(self) -> str:
-        """The first line."""
-        heads = (f"{head:>{width}s}" for head, _, _, width in self.columns)
-        return " ".join([f"{'method':{self.method_width}s}", *heads])
-
-    def line(self, facts: dict[str, Any]) -> str:
-        """One method's facts; ``-`` where something is not known."""
-        cells = (
-            f"{'-' if facts[key] is None else format(facts[key], form):>{width}s}"
-            for _, key, form, width in self.columns
-        )
-        return " ".join([f"{facts['method']:{self.method_width}s}", *cells])
+def fact_line(columns: FactColumns, facts: dict[str, Any] | None = None) -> str:
+    """A method's line of a table, or its header; ``-`` where something is not known."""
+    cells = []
+    for place, (heading, key, form, width) in enumerate(columns):
+        text = heading
+        if facts is not None:
+            text = "-" if facts[key] is None else format(facts[key], form)
+        cells.append(text.ljust(width) if place == 0 else text.rjust(width))
+    return " ".join(cells)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -32,7 +32,7 @@ from detectors.types import (
 from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
-from regengine.score.labels import FactTable, LabelledPhoto, add_scores
+from regengine.score.labels import FactColumns, LabelledPhoto, add_scores
 from regengine.store.records import plain
 
 LINE_RMS_PX = 3.0
@@ -43,18 +43,16 @@ SAMPLES = 129
 
 SNR_EDGES = (0.0, 0.5, 1.0, 2.0, 4.0, 10.0, math.inf)
 LENGTH_EDGES_PX = (0.0, 30.0, 100.0, 300.0, 1200.0, math.inf)
-STREAK_TABLE = FactTable(
-    method_width=14,
-    columns=(
-        ("photos", "photos", "d", 6),
-        ("labels", "labels", "d", 7),
-        ("recall", "recall", ".3f", 7),
-        ("false/photo", "false_per_photo", ".3f", 11),
-        ("pieces", "pieces_per_photo", ".3f", 7),
-        ("end px", "end_error_px", ".2f", 7),
-        ("90 %", "end_error_p90_px", ".2f", 7),
-        ("s/photo", "seconds_per_photo", ".3f", 8),
-    ),
+STREAK_TABLE: FactColumns = (
+    ("method", "method", "s", 14),
+    ("photos", "photos", "d", 6),
+    ("labels", "labels", "d", 7),
+    ("recall", "recall", ".3f", 7),
+    ("false/photo", "false_per_photo", ".3f", 11),
+    ("pieces", "pieces_per_photo", ".3f", 7),
+    ("end px", "end_error_px", ".2f", 7),
+    ("90 %", "end_error_p90_px", ".2f", 7),
+    ("s/photo", "seconds_per_photo", ".3f", 8),
 )
 
 
