@@ -60,19 +60,10 @@ class Peaks(Columns):
     sigma_px: FloatArray
 
 
-def find_peaks(
-    around: Surroundings,
-    left: Octave,
-    *,
-    min_snr: float,
-    min_prominence: float,
-    min_unexplained: float,
-    clutter_weight: float,
-) -> Peaks:
+def find_peaks(around: Surroundings, left: Octave, min_snr: float) -> Peaks:
     """Blobs of an octave: maxima in place and scale.
 
-    `left`: what is left of the octave without the lights of finer ones; the others as
-    `detectors.lights_blobs.Blobs` explains them.
+    `left`: what is left of the octave without the lights of finer ones.
     """
     whole, step = around.whole, around.step
     above = (left.responses[1], left.above)
@@ -89,15 +80,19 @@ def find_peaks(
         open_sky = clip_radius <= 3.0 * inner * step
         row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
         noise = around.scale_ratios[k] * around.noise_under_light(row, col)
-        sigma = gain * np.maximum(noise, clutter_weight * around.clutter(row, col))
+        # Surrounding texture (cloud, hardware) counts as noise by 0.8
+        sigma = gain * np.maximum(noise, 0.8 * around.clutter(row, col))
         height = rest[row, col]
-        kept = height >= np.maximum(min_snr * sigma, min_unexplained * seen[row, col])
+        # Finer lights leave 0.6 of a peak unexplained
+        kept = height >= np.maximum(min_snr * sigma, 0.6 * seen[row, col])
         highest = np.max([above[k][row + i, col + j] for i, j in NEAR], axis=0)
         # A blob on the flank of a greater one is a peak though the next scale shows a tenth more
         kept &= height >= 0.9 * highest
         row, col, sigma = row[kept], col[kept], sigma[kept]
-        # Two peaks along a ridge differ from the ridge between them by 3 sigma of noise, by chance
-        needed = np.maximum(min_prominence * seen[row, col], 3.0 * sigma)
+        # A peak rises by half of its height above every profile across it: this excludes the limb,
+        # edges of hardware and smooth roads. Two peaks along a ridge differ from the ridge between
+        # them by 3 sigma of noise, by chance
+        needed = np.maximum(0.5 * seen[row, col], 3.0 * sigma)
         kept = measure_prominence(seen, row, col, inner) >= needed
         row, col = row[kept], col[kept]
         for i, j in NEAR:
@@ -381,29 +376,6 @@ class MeasuredLights(Columns):
     noise: FloatArray
     own_noise: FloatArray
 
-    @classmethod
-    def from_octave(
-        cls,
-        peaks: Peaks,
-        fitted: FittedBlobs,
-        *,
-        step: int,
-        noise: FloatArray,
-        own_noise: FloatArray,
-    ) -> MeasuredLights:
-        """Correct for the octave's blur and scale; use the peak position if a fit failed."""
-        values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
-        # Half a pixel at least: the pixel itself blurs by 0.3, a lens by at least 0.4
-        values = np.maximum(values, (0.5 / step) ** 2)
-        return cls(
-            x=np.where(fitted.settled, fitted.x, peaks.x) * step,
-            y=np.where(fitted.settled, fitted.y, peaks.y) * step,
-            flux=fitted.flux * step**2,
-            moments=np.einsum("nij,nj,nkj->nik", vectors, values, vectors) * step**2,
-            noise=noise,
-            own_noise=own_noise,
-        )
-
     @property
     def sigma_px(self) -> FloatArray:
         """Sigma of the round Gaussian of the same area."""
@@ -516,18 +488,7 @@ class Blobs:
                 )
             else:
                 around = first.of_coarser(whole, step, around)
-            peaks = find_peaks(
-                around,
-                left,
-                min_snr=self.min_snr,
-                # A peak rises by half of its height above every profile across it: this excludes
-                # the limb, edges of hardware and smooth roads
-                min_prominence=0.5,
-                # The least share of a peak that finer lights do not explain
-                min_unexplained=0.6,
-                # Weight of surrounding texture (cloud, hardware) as noise
-                clutter_weight=0.8,
-            )
+            peaks = find_peaks(around, left, self.min_snr)
             if len(peaks) == 0:
                 rest = whole.halved if rest is full else left.halved
             else:
@@ -539,8 +500,20 @@ class Blobs:
                 drawn = sum_of_stamps(rest.shape, row, col, _draw_blobs(centred))
                 rest = make_next_base(rest - drawn)
                 noise = around.between_lights(peaks.row, peaks.col)
+                # Without the octave's blur, and at least half a pixel wide: the pixel itself blurs
+                # by 0.3, a lens by at least 0.4. The peak counts where a fit failed
+                values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
+                values = np.maximum(values, (0.5 / step) ** 2)
+                moments = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
                 lights.append(
-                    MeasuredLights.from_octave(peaks, fitted, step=step, noise=noise, own_noise=own)
+                    MeasuredLights(
+                        x=np.where(fitted.settled, fitted.x, peaks.x) * step,
+                        y=np.where(fitted.settled, fitted.y, peaks.y) * step,
+                        flux=fitted.flux * step**2,
+                        moments=moments * step**2,
+                        noise=noise,
+                        own_noise=own,
+                    )
                 )
             full, step = whole.halved, 2 * step
         return MeasuredLights.joined(lights)
