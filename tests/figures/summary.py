@@ -31,6 +31,7 @@ RUN = re.compile(
     r"(?:[\w.:-]*/)+|\b(?:\d+\.\d+|in \d+) s\b|\b[0-9a-f]{32,}\b|127\.0\.0\.1:\d+"
     r"|20(?:2[6-9]|3\d)-\d\d-\d\d"
 )
+PROGRESS = re.compile(r"\b\d+ of \d+ photos?\b.*(?:left|begun|\.\.\.|…)")
 LONGEST_TEXT = 300
 NO_NUMBER = (None, "None", "nan")  # among numbers
 # What differs from run to run, or from machine to machine
@@ -145,7 +146,8 @@ def read_records(text: str) -> list[Any]:
 
 def read_lines(text: str) -> list[str]:
     """Lines that a command printed, without progress and what differs from run to run."""
-    return [line for line in RUN.sub("", text).split("\n") if "\r" not in line][:60]
+    lines = RUN.sub("", text).split("\n")
+    return [one for one in lines if "\r" not in one and not PROGRESS.search(one)][:60]
 
 
 def block_means(picture: np.ndarray) -> np.ndarray:
