@@ -28,7 +28,7 @@ WANTED := 0
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
 # what processes that begin together would each compile for themselves
-COMPILE := $(BIN)/python -c 'from matchers.geometry import compiled_view; from matchers.lights import compiled_gauss_newton, compiled_patches'
+COMPILE := $(BIN)/python -c 'from regengine.registration.prepare_photo import load_compiled; load_compiled()'
 
 export PYTHON
 
