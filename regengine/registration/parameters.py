@@ -270,7 +270,7 @@ class AcceptParams:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterParams:
-    """All parameters of a registration: the choices of the user, and what can be tuned.
+    """The choices of the user for a registration, and what can be varied.
 
     Attributes
     ----------

@@ -73,7 +73,7 @@ class Prior:
     placement: The camera (of the stored image) that a person placed. Only its surroundings are
         searched.
     read_stars: Measures the attitude from the stars above the limb, see
-        `propose_from_stars.read_sky`.
+        `propose_from_prior.read_sky`.
     cities_probability: Probability of the class *cities*, see
         `SearchParams.min_cities_probability`.
     """
