@@ -282,7 +282,7 @@ def arc_km(straight: NDArray[np.float64]) -> NDArray[np.float64]:
 @cache
 def coastline() -> list[list[float]]:
     """Coastlines: each ring is a list of alternating lon, lat in tenths of degrees."""
-    text = files("regengine.pages.report").joinpath("coastline.json").read_text(encoding="utf-8")
+    text = files("regengine.maps").joinpath("coastline.json").read_text(encoding="utf-8")
     rings: list[list[float]] = json.loads(text)["rings"]
     return rings
 

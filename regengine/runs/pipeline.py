@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # What a photo without time and nadir needs besides
 NO_INDEX = (
-    "Without them, a blind search needs an index of the map: make one with regengine lights "
+    "Without them, a blind search needs an index of the map: make one with regengine maps "
     "index MAP."
 )
 

@@ -90,6 +90,11 @@ def archive_asked(
             ("--night", "--sun-elevation", "-9,0"), ("--focal-mm", "85,50"), ("--bbox", "1,2,3"),
             ("--from", "2014-01-02", "--to", "2014-01-01"), ("--table", "users")))},
     )  # fmt: skip
+    archive.add_picture("ISS990-E-1", night_picture())
+    sought = ("--max-seconds", 1, "--effort", "quick", "--workers", 0, "--store", "run.h5")
+    words = ("ISS990-E-1", "ISS990-E-9", *sought, "--lights", LIGHTS)
+    placed = read_records(invoke("register", *words, "--json").stdout)
+    told["placed"] = [[one["frame"], one["verdict"], one["time_utc"]] for one in placed]
     with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as file:
         told["found"] = list(csv.DictReader(file))
     told["asked"] = [request.query.get("query", "") for request in archive.requests]
@@ -252,7 +257,9 @@ def scores(drawn: Path, satellites: Path, scenes: Path, store: Path, tmp_path: P
             )
             table = _ask(*words, "--quiet")["out"]
             told["table"] = [re.sub(r"\s+\S+\s*$", "", line) for line in table]
-    judged = invoke("bench", "scenes", scenes / "labels.csv", "--json", "--quiet")
+    plot = ("--plot", tmp_path / "plot")
+    judged = invoke("bench", "scenes", scenes / "labels.csv", "--json", "--quiet", *plot)
+    told["pictures"] = sorted(path.name for path in (tmp_path / "plot").iterdir())
     told["scenes"] = _plain(read_records(judged.stdout))
     return told
 

@@ -13,6 +13,7 @@ clock errors, and the probabilities are averaged over them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -140,7 +141,7 @@ def name_streaks(
         if sum(streak.cut) < 2:
             density /= diagonal
         if not any(streak.cut):
-            octaves = np.log(max(diagonal / MIN_LENGTH_PX, np.e))
+            octaves = np.log(max(diagonal / MIN_LENGTH_PX, math.e))
             density /= max(length, MIN_LENGTH_PX) * octaves
         other = logsumexp([log_rate + float(np.log(density)), *companions])
         total = logsumexp(np.vstack([np.full((1, len(clock_s)), other), log_density]), axis=0)
