@@ -190,7 +190,6 @@ def test_a_reader_that_goes_away_costs_nothing_stored(photos: Path) -> None:
     assert column("frame") == NIGHTS
 
 
-@pytest.mark.slow
 def test_a_cluster_gives_what_this_process_gives(photos: Path, socket_enabled: None) -> None:
     distributed = pytest.importorskip("distributed", reason="needs distributed")
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff no photo")

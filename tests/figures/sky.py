@@ -24,6 +24,8 @@ def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
         *("--out", tmp_path / "lens.toml"),
     )
     assert lens.code == 0, lens.err
+    known = ("--lens", tmp_path / "lens.toml", "--json", "--workers", 0)
+    with_lens = run("solve", photos[0], *known)
     counts = [
         read_records(run("catalogue", "stars", stars, "--table", table, "--json").out)
         for table in ("frames", "magnitudes")
@@ -32,6 +34,7 @@ def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
         "said": read_records(said.out),
         "told": [read_lines(one.err) for one in (said, lens)],
         "lens": json.loads(lens.out),
+        "with_lens": read_records(with_lens.out),
         "counts": counts,
         "wcs": _read_headers(tmp_path),
         "drawn": {path.stem: read_picture(path) for path in sorted(tmp_path.glob("*.png"))},
