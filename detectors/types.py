@@ -207,7 +207,6 @@ class Detector(Protocol[D_co]):
         ...
 
 
-LightDetector: TypeAlias = Detector[LightDetections]
 StarDetector: TypeAlias = Detector[StarDetections]
 StreakDetector: TypeAlias = Detector[StreakDetections]
 

@@ -15,7 +15,6 @@ from sgp4.alpha5 import to_alpha5
 from detectors.constants import DAY_S
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
-from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 from regengine.io.plain import format_count
 from regengine.io.urls import parse_host
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
@@ -341,6 +340,8 @@ def fetch_latest() -> bytes:
 
     The source is CelesTrak, or the address in the environment variable REGENGINE_CELESTRAK.
     """
+    from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
+
     url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
         RetryPolicy(attempts=3),

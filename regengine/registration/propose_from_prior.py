@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -52,12 +53,9 @@ from regengine.registration.priors import (
     list_offsets,
 )
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
-from regengine.sky.stars.solve import (
-    MIN_STAR_HEIGHT_KM,
-    StarAttitude,
-    make_attitude,
-    place_over_earth,
-)
+
+if TYPE_CHECKING:
+    from regengine.sky.stars.solve import StarAttitude
 
 
 def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -179,7 +177,13 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     """
     from regengine.sky.detection import STARS, detect_in_picture
     from regengine.sky.stars.photo import load_sky
-    from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+    from regengine.sky.stars.solve import (
+        MIN_STAR_HEIGHT_KM,
+        SolveOptions,
+        StarSolution,
+        make_attitude,
+        solve_stars,
+    )
 
     photo = problem.photo
     frame, limb, stored = photo.frame, photo.limb, photo.nominal
@@ -218,6 +222,8 @@ def list_star_places(
     Each has its negative log-probability up to a constant, its track, its offset along the track in
     kilometres, and the camera with the attitude from the stars.
     """
+    from regengine.sky.stars.solve import place_over_earth
+
     rotation = icrs_to_itrf(attitude.time_utc)
     nadir = refit_nadir(limb, attitude.camera)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -191,6 +192,15 @@ def test_a_photo_takes_the_path_that_newcomers_are_told(tmp_path: Path) -> None:
         sys.setprofile(None)
     assert said.code == 0, said.err
     assert [step for step in taken if step in path] == path
+
+
+def test_a_photo_loads_nothing_that_few_photos_need() -> None:
+    """Solvers of star fields and clients of servers are loaded where they are called."""
+    code = "import sys, regengine.runs.register, regengine.runs.pipeline; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = set(told.stdout.split())
+    assert "regengine.registration.register" in loaded, told.stderr
+    assert loaded & {"scipy.optimize", "scipy.stats", "urllib3", "astropy", "sklearn"} == set()
 
 
 # How much a reader has to know. A change that needs one more says here, behind the number, which it
