@@ -590,7 +590,8 @@ class Catalogue:
 
         def rows() -> Iterator[tuple[Any, ...]]:
             with self._raise_in_words(asked):
-                yield from found
+                # A cursor that is delegated to would be closed with the answer, after its database
+                yield from iter(found.fetchone, None)
 
         return tuple(names), rows()
 

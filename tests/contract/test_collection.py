@@ -27,7 +27,7 @@ import regengine
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.world.exports import seen_by
-from tests.world.program import Said, run
+from tests.world.program import Said, begin, run
 from tests.world.radiometry import (
     MAP,
     RadiometryScene,
@@ -73,6 +73,16 @@ def ask(*words: object) -> list[dict[str, Any]]:
     said = run("catalogue", *words, "--format", "json")
     assert said.code == 0, said.err
     return said.records
+
+
+def test_a_reader_that_has_enough_ends_the_answer_in_silence(catalogue: Path) -> None:
+    words = ("catalogue", "query", catalogue, "SELECT frame FROM frames", "--format", "csv")
+    with begin(*words) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
