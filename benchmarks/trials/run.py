@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -53,7 +53,7 @@ from regengine.maps.index.earth import (
     write_earth_index,
 )
 from regengine.maps.opening import open_light_map, open_references
-from regengine.maps.reference import LightMapInfo, NightLights
+from regengine.maps.reference import LightMap, LightMapInfo
 from regengine.registration.types import SearchReferences
 from regengine.registration.windows import REGIONAL_DEG
 
@@ -71,7 +71,7 @@ WORLD_MERIDIAN_DEG = 15.0
 class MirroredMap:
     """A map mirrored in longitude: about its middle, if it is of a region."""
 
-    original: NightLights
+    original: LightMap
 
     @property
     def info(self) -> LightMapInfo:
@@ -107,7 +107,7 @@ class MirroredMap:
         )
 
 
-def index_of(mirrored: MirroredMap, lights: Path, file: Path) -> EarthIndex:
+def index_of(mirrored: LightMap, lights: Path, file: Path) -> EarthIndex:
     """Index of a map in the mirror; a large map's is kept in a file."""
     found = index_in_memory(mirrored)
     if found is None and not file.exists():
@@ -169,7 +169,7 @@ class Workshop:
         """Register a trial with what the settings say."""
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
         light_map = self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
-        references = SearchReferences(light_map=light_map, index=index)
+        references = SearchReferences(light_map=cast(LightMap, light_map), index=index)
         parameters = self.settings.parameters()
         return register_trial(trial, references, parameters, folder, told=self.settings.told)
 
@@ -187,7 +187,11 @@ class Workshop:
     def mirrored_index(self) -> EarthIndex | None:
         """Its index, where the map has one."""
         file = self.settings.mirrored_index
-        return None if self.index is None else index_of(self.mirrored_map, self.lights, file)
+        return (
+            None
+            if self.index is None
+            else index_of(cast(LightMap, self.mirrored_map), self.lights, file)
+        )
 
 
 _open: list[Workshop] = []

@@ -35,7 +35,7 @@ from regengine.errors import FrameError
 from regengine.frames.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
 from regengine.maps.places import ABSURD
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 
 UNKNOWN = 0.5
@@ -74,7 +74,7 @@ def quality_score(
     return math.prod(max(part, 0.01) for part in parts) ** (1.0 / len(parts))
 
 
-def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, Any]:
+def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any]:
     """Measure a frame's photo; empty if it is missing, changed, or unreadable.
 
     ``sharpness`` is 1 for detail at pixel scale, towards 0 for motion blur, None without detail.
@@ -123,9 +123,7 @@ def look(frame: ExportFrame, light_map: NightLights | None = None) -> dict[str, 
 MIN_SHARE = 0.3
 
 
-def estimate_hidden_share(
-    image: LightImage, camera: Camera, light_map: NightLights
-) -> float | None:
+def estimate_hidden_share(image: LightImage, camera: Camera, light_map: LightMap) -> float | None:
     """Estimate the share of expected lights that clouds hide."""
     picture = image.resized(512)
     small = picture.camera(camera)

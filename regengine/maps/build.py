@@ -24,7 +24,7 @@ from regengine.io.atomic import put_in_place
 from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.maps.formats import has_all_blocks
 from regengine.maps.lights import FORMAT_TAG, KINDS, KindName
-from regengine.maps.reference import FACTORS, Mask, PixelGrid, References, Values, mosaic
+from regengine.maps.reference import FACTORS, LightMap, Mask, PixelGrid, Values, mosaic
 
 Progress = Callable[[int, int], None]
 ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
@@ -193,7 +193,7 @@ def _level_factors(cols: int, rows: int) -> tuple[int, ...]:
 
 def build(
     kind: KindName,
-    sources: References,
+    sources: LightMap,
     out: Path,
     *,
     region: Bounds | None = None,
@@ -208,7 +208,7 @@ def build(
 
     Parameters
     ----------
-    sources : References
+    sources : LightMap
         Of any format, see `open_references`.
     region : tuple of float, optional
         West, south, east, north, degrees: only this part.

@@ -41,7 +41,7 @@ from regengine.maps.index.earth import build_earth_index, index_beside, write_ea
 from regengine.maps.lights import KINDS, KindName
 from regengine.maps.opening import open_references
 from regengine.maps.places import locate_place
-from regengine.maps.reference import LightMap, References
+from regengine.maps.reference import LightMap
 from regengine.maps.services import (
     LAADS,
     SERVICES,
@@ -208,7 +208,7 @@ def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
         yield
 
 
-def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> References:
+def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> LightMap:
     """Open maps, and report warnings about them."""
     references = open_references(kind, maps)
     for doubt in references.doubts:
@@ -403,8 +403,7 @@ def index_lights(
         raise ConfigError("An index of several maps needs a name: give --out.")
     out = index_beside(maps[0]) if out is None else out
     check_new_file(out, (), force=overwrite)
-    light_map = LightMap(_open_maps("lights", maps, listener))
-    begun_s = time.monotonic()
+    light_map, begun_s = _open_maps("lights", maps, listener), time.monotonic()
     earth = build_earth_index(light_map, listener.begin("Indexing"))
     write_earth_index(earth, maps, out)
     size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - begun_s

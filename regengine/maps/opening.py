@@ -21,10 +21,10 @@ from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.io.atomic import data_folder
 from regengine.maps.lights import KindName
-from regengine.maps.reference import LightMap, References
+from regengine.maps.reference import LightMap
 
 
-def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> References:
+def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> LightMap:
     """Open references of one kind: files, or folders of them; best first.
 
     Measured radiance comes before images, and finer before clearly coarser maps; otherwise the
@@ -49,7 +49,7 @@ def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -
     found = [one for path in paths for one in open_files(kind, Path(path))]
     # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
     found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
-    return References(found)
+    return LightMap(found)
 
 
 def open_light_map(paths: Sequence[Path | str]) -> LightMap:
@@ -60,16 +60,16 @@ def open_light_map(paths: Sequence[Path | str]) -> LightMap:
     """
     if not paths:
         raise LightMapError("No night-light map was given: name at least one.")
-    return LightMap(open_references("lights", paths))
+    return open_references("lights", paths)
 
 
 light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process
 
 
 @lru_cache(maxsize=4)
-def street_maps_of(paths: tuple[Path, ...]) -> tuple[References, ...]:
+def street_maps_of(paths: tuple[Path, ...]) -> tuple[LightMap, ...]:
     """Open the street maps of a run, each separately, once per process."""
-    return tuple(References([one]) for one in open_references("streets", paths))
+    return tuple(LightMap([one]) for one in open_references("streets", paths))
 
 
 def map_of_kind(
@@ -185,7 +185,7 @@ def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[
 
 
 def sample_values(
-    references: References, blocks: int = 20, block_px: int = 256
+    references: LightMap, blocks: int = 20, block_px: int = 256
 ) -> tuple[NDArray[np.float32], int, bool]:
     """Sample the pixels with data, shape (n,) or (bands, n); also return the number of pixels.
 
@@ -199,14 +199,16 @@ def sample_values(
     found, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
-            grid = references.window(lon, lat, lon + wide, lat + high, step)
-            if grid is None:
+            try:
+                grid = references.window(lon, lat, lon + wide, lat + high, step)
+            except LightMapError as error:
+                if error.code != "outside_map":
+                    raise
                 total += round(wide * high / step**2)
                 continue
-            shape = grid.values.shape[-2:]
-            valid = np.ones(shape, np.bool_) if grid.valid is None else grid.valid
+            valid = np.ones(grid.values.shape[-2:], bool) if grid.valid is None else grid.valid
             found.append(grid.values[..., valid])
-            total += shape[0] * shape[1]
+            total += valid.size
     if not found:
         return np.empty(0, np.float32), total, is_sampled
     bands = max(part.ndim for part in found)

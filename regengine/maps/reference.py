@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import rasterio
@@ -406,10 +406,11 @@ class LightMapInfo:
     description: str  # one sentence for people
 
 
-class References(tuple[Reference, ...]):
+class LightMap(tuple[Reference, ...]):
     """References of one kind, best first: at each place the first that has data is used.
 
-    They have no open file and can be pickled.
+    They have no open file and can be pickled. Street maps, and day maps as they are stored, are
+    read in the same way.
     """
 
     @property
@@ -446,7 +447,7 @@ class References(tuple[Reference, ...]):
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid | None:
+    ) -> LightGrid:
         """Read a region, widened to whole pixels; pixels without data are 0 and not valid.
 
         Parameters
@@ -459,14 +460,13 @@ class References(tuple[Reference, ...]):
 
         Returns
         -------
-        LightGrid or None
-            None if no reference has data. Its saturation is that of the references used, if any of
-            their pixels reaches it.
+        LightGrid
+            Its saturation is that of the references used, if any of their pixels reaches it.
 
         Raises
         ------
         LightMapError
-            A file is damaged.
+            With code ``outside_map``: no reference has data in the region; or a file is damaged.
         ConfigError
             The region is empty or no region.
         """
@@ -484,15 +484,23 @@ class References(tuple[Reference, ...]):
             replace(one.grid, west=one.grid.west + moved).reduced(one.factor_for(resolution_deg))
             for one, moved in reaching
         ]
-        if not levels:
-            return None
         limit = resolution_deg * (1.0 + ROUNDING)
-        # The coarsest level within the limit, else the finest; the first of equal ones
-        level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
-        out = level.covering(region)
-        values, valid, saturation = mosaic(reaching, out)
-        if not valid.any():
-            return None
+        if levels:
+            # The coarsest level within the limit, else the finest; the first of equal ones
+            level = min(levels, key=lambda one: one.step_deg * (-1 if one.step_deg <= limit else 1))
+            out = level.covering(region)
+            values, valid, saturation = mosaic(reaching, out)
+        if not levels or not valid.any():
+            names = [path.name for path in self.info.paths]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            left, low, right, high = self.bounds
+            raise LightMapError(
+                f"{', '.join(names[:3])}{more} does not cover the place: no data between "
+                f"longitudes {region[0]:.2f} and {region[2]:.2f}, latitudes {region[1]:.2f} and "
+                f"{region[3]:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); "
+                "give a map of that region.",
+                code="outside_map",
+            )
         return LightGrid(
             values=values,
             valid=None if valid.all() else valid,
@@ -514,6 +522,14 @@ class References(tuple[Reference, ...]):
             and one.grid.south < north
             and one.grid.north > south
         ]
+
+    def overview(self, resolution_deg: float) -> LightGrid | None:
+        """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
+        pixels = sum(one.pixels_read(resolution_deg) for one in self)
+        # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
+        if pixels > 7_000_000:
+            return None
+        return self.window(*self.info.bounds, resolution_deg)
 
 
 def mosaic(
@@ -539,65 +555,3 @@ def mosaic(
         if one.saturation is not None and highest >= one.saturation - 1e-3:
             saturation = min(one.saturation, np.inf if saturation is None else saturation)
     return values, valid if valid.size else np.zeros(values.shape, np.bool_), saturation
-
-
-class NightLights(Protocol):
-    """Interface of a night-light map for the search."""
-
-    def __hash__(self) -> int:
-        """Maps are keys of caches."""
-        ...
-
-    @property
-    def info(self) -> LightMapInfo:
-        """Metadata of the map, such as its bounds."""
-        ...
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Read a window at a resolution, or the next finer one."""
-        ...
-
-    def overview(self, resolution_deg: float) -> LightGrid | None:
-        """Read the whole map at a coarse resolution; None if that would take long."""
-        ...
-
-
-class LightMap(References):
-    """Night-light maps; at each place the first that has data is used."""
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Read the lights of a region, see `References.window`.
-
-        Raises
-        ------
-        LightMapError
-            With code ``outside_map``: no map has data in the region; or a file is damaged.
-        ConfigError
-            The region is empty or no region.
-        """
-        grid = super().window(west, south, east, north, resolution_deg)
-        if grid is None:
-            names = [path.name for path in self.info.paths]
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            turn = 360.0 * math.floor((west + 180.0) / 360.0)
-            left, low, right, high = self.info.bounds
-            raise LightMapError(
-                f"{', '.join(names[:3])}{more} does not cover the place: no data between "
-                f"longitudes {west - turn:.2f} and {east - turn:.2f}, latitudes "
-                f"{max(south, -90.0):.2f} and {min(north, 90.0):.2f} (it spans {left:.2f} to "
-                f"{right:.2f}, {low:.2f} to {high:.2f}); give a map of that region.",
-                code="outside_map",
-            )
-        return grid
-
-    def overview(self, resolution_deg: float) -> LightGrid | None:
-        """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
-        pixels = sum(one.pixels_read(resolution_deg) for one in self)
-        # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s
-        if pixels > 7_000_000:
-            return None
-        return self.window(*self.info.bounds, resolution_deg)

@@ -29,7 +29,7 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
 from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.record_values import wrap_lon
 from regengine.sky.drawing import Colour, Picture, write_picture
@@ -78,7 +78,7 @@ class Label:
 def write_overlay(
     result: FrameResult,
     photo: Path | PhotoFile,
-    light_map: NightLights | None,
+    light_map: LightMap | None,
     folder: Path,
     *,
     hashed: bool = False,
@@ -100,7 +100,7 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
 
 
 def make_overlay(
-    result: FrameResult, photo: Path | PhotoFile, light_map: NightLights | None
+    result: FrameResult, photo: Path | PhotoFile, light_map: LightMap | None
 ) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 

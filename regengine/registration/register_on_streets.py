@@ -28,7 +28,9 @@ from matchers.geometry.pose import (
     move_on_orbit,
 )
 from matchers.lights.photo_light import LightImage
+from regengine.errors import LightMapError
 from regengine.maps.lights import KINDS
+from regengine.maps.reference import LightMap
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
@@ -54,7 +56,6 @@ from regengine.registration.types import (
     SearchState,
     StopReason,
 )
-from regengine.registration.windows import StreetMap
 from regengine.store.result import FrameResult, Reason
 
 # Values without an origin are those of a prototype that registered 63 of 64 simulated frames
@@ -99,7 +100,7 @@ def search_streets(
     light: LightImage,
     positions_ecef_m: FloatArray,
     focals_px: FloatArray,
-    streets: StreetMap,
+    streets: LightMap,
     tried: list[FloatArray],
     max_views: int,
     *,
@@ -183,7 +184,7 @@ def search_streets(
     if not chosen:
         return
     city = streets.window(*streets.bounds, step_deg)
-    if city is None or min(city.values.shape) < 2 * side:
+    if min(city.values.shape) < 2 * side:
         return
     shrink = float(np.cos(np.radians(0.5 * (south + north))))
     factor = city.step_deg / step_deg
@@ -335,7 +336,7 @@ def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> 
 
 
 def scale_picture(
-    light: LightImage, streets: StreetMap, camera: Camera, sample_m: float
+    light: LightImage, streets: LightMap, camera: Camera, sample_m: float
 ) -> MapPicture | None:
     """Scale photo and streets to a ground sample; None if the map does not cover the frame.
 
@@ -357,9 +358,12 @@ def scale_picture(
     step_deg = sample_m / 1e3 / KM_PER_DEGREE
     if min(east - west, north - south) < 16.0 * step_deg:
         return None
-    grid = streets.window(west, south, east, north, 1.2 * step_deg)
-    if grid is None:
-        return None
+    try:
+        grid = streets.window(west, south, east, north, 1.2 * step_deg)
+    except LightMapError as error:
+        if error.code == "outside_map":
+            return None
+        raise
     return MapPicture(
         image=image,
         evened=even_picture(image.values, image.weight, STREETS),
@@ -533,7 +537,7 @@ def suits_streets(problem: Problem) -> bool:
     return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= MAX_STREET_SAMPLE_M)
 
 
-def list_near_streets(problem: Problem) -> list[StreetMap]:
+def list_near_streets(problem: Problem) -> list[LightMap]:
     """List the street maps that may be visible from the given position."""
     position = problem.prior.position
     if position is None:
@@ -551,7 +555,7 @@ def list_near_streets(problem: Problem) -> list[StreetMap]:
 def align_on_streets(
     problem: Problem,
     light: LightImage,
-    streets: StreetMap,
+    streets: LightMap,
     hypotheses: list[Hypothesis],
     *,
     halvings: int,
@@ -598,7 +602,7 @@ def propose_on_streets(
     problem: Problem,
     state: SearchState,
     light: LightImage,
-    streets: StreetMap,
+    streets: LightMap,
     tried: list[FloatArray],
     *,
     is_far: bool,
@@ -664,7 +668,7 @@ def propose_on_streets(
 
 
 def fit_on_streets(
-    problem: Problem, light: LightImage, streets: StreetMap, hypothesis: Hypothesis
+    problem: Problem, light: LightImage, streets: LightMap, hypothesis: Hypothesis
 ) -> StreetMatch | None:
     """Fit a camera to even cells at increasingly fine scales, and verify it on the odd ones."""
     camera = hypothesis.camera

@@ -24,11 +24,11 @@ from matchers.geometry.pose import PosePrior
 from matchers.lights.patches import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 from regengine.orbit.position import ANY_KM
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors import LensBelief, Seen, Track
-from regengine.registration.windows import MapWindows, StreetMap
+from regengine.registration.windows import MapWindows
 from regengine.store.result import Reason
 
 if TYPE_CHECKING:
@@ -135,9 +135,9 @@ class Photo:
 class SearchReferences:
     """References for photos: the map of night lights, the index of its peaks, and street maps."""
 
-    light_map: NightLights
+    light_map: LightMap
     index: EarthIndex | None = None
-    streets: Sequence[StreetMap] = ()
+    streets: Sequence[LightMap] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +14,7 @@ from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from regengine.errors import LightMapError
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 # Window pixels are never smaller than map pixels
@@ -28,32 +27,13 @@ FARTHEST_DEG = 67.0
 Pyramid = tuple[LightGrid, ...]
 
 
-class StreetMap(Protocol):
-    """Interface of a street map, in which roads are drawn as lamps, for the search."""
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north, degrees."""
-        ...
-
-    def window(
-        self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid | None:
-        """Read the density of lamps in a region; None if it has no data.
-
-        The density is 1 for one street per pixel of 12.5 m. Pixels are the largest available ones
-        that do not exceed a step.
-        """
-        ...
-
-
 def compute_ground_sample_km(camera: Camera) -> float:
     """Ground sample of a pixel at nadir, in kilometres."""
     return float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3 / camera.focal_px
 
 
 def find_footprint_window(
-    light_map: NightLights,
+    light_map: LightMap,
     camera: Camera,
     margin_km: float,
     step_km: float,
@@ -67,7 +47,7 @@ def find_footprint_window(
 
 
 def find_window_around(
-    light_map: NightLights,
+    light_map: LightMap,
     lon_deg: FloatArray,
     lat_deg: FloatArray,
     margin_km: float,
@@ -113,7 +93,7 @@ class MapWindows:
     max_windows = 24
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
-    def __init__(self, light_map: NightLights) -> None:
+    def __init__(self, light_map: LightMap) -> None:
         self._map = light_map
         # How often the map's pixels were doubled, how far, around where; and what was read
         self._cached: list[tuple[int, float, tuple[float, float], Pyramid | None]] = []

@@ -240,7 +240,7 @@ def test_streets_are_a_cog_and_read_as_they_were_written(tmp_path: Path) -> None
     assert told[-1] == (codes.size, codes.size)
     streets = pickle.loads(pickle.dumps(open_references("streets", [out])))
     window = streets.window(2.25, 48.82, 2.3, 48.85, STREETS_STEP)
-    assert streets.window(20.0, 48.82, 20.3, 48.85, STREETS_STEP) is None
+    assert not streets.reaching((20.0, 48.82, 20.3, 48.85))
     assert (window.saturation, window.step_deg) == (None, pytest.approx(STREETS_STEP))
     there = codes[630:900, 450:900]  # 0.05 degrees from the west, 0.07 to 0.1 from the north
     np.testing.assert_allclose(window.values, np.where(there < 255, 0.01 * there, 0.0), atol=1e-6)

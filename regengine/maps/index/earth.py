@@ -37,7 +37,7 @@ from regengine.io.hdf5 import open_hdf5
 from regengine.maps.formats import read_content_sha256
 from regengine.maps.opening import light_map_of
 from regengine.maps.places import parse_bounds
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 from regengine.orbit.position import ANY_KM, mission_heights_km
 
 Mode = Literal["auto", "always", "never"]
@@ -196,7 +196,7 @@ class EarthIndex:
 
 
 def build_earth_index(
-    light_map: NightLights, progress: Callable[[int, int], None] = lambda done, total: None
+    light_map: LightMap, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> EarthIndex:
     """Detect the light peaks of a map at every scale, and build its index.
 
@@ -217,7 +217,7 @@ def build_earth_index(
     return EarthIndex(sizes_km, made.__getitem__)
 
 
-def list_level_sizes(light_map: NightLights) -> tuple[float, ...]:
+def list_level_sizes(light_map: LightMap) -> tuple[float, ...]:
     """List the pixel sizes of levels, km: those not finer than the map's own pixels."""
     pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
     return tuple(size for size in SIZES_KM if size >= pixel_km) or SIZES_KM[-1:]
@@ -228,7 +228,7 @@ def _level_work(size_km: float) -> int:
     return round(1000.0 * (0.45 + size_km**-2))
 
 
-def index_in_memory(light_map: NightLights) -> EarthIndex | None:
+def index_in_memory(light_map: LightMap) -> EarthIndex | None:
     """Make the index of a regional map in memory; each level is computed on first access.
 
     Returns None for maps so large that this would take minutes.
@@ -239,7 +239,7 @@ def index_in_memory(light_map: NightLights) -> EarthIndex | None:
 
 
 def build_level(
-    light_map: NightLights,
+    light_map: LightMap,
     size_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LightLevel:

@@ -179,12 +179,11 @@ def _open_maps(
     found: dict[KindName, LightMap] = {}
     if lights or streets or day:
         from regengine.maps.opening import open_day_map, open_light_map, open_references
-        from regengine.maps.reference import LightMap
 
         if lights:
             found["lights"] = open_light_map([path.absolute() for path in lights])
         if streets:
-            found["streets"] = LightMap(open_references("streets", streets))
+            found["streets"] = open_references("streets", streets)
         if day:
             found["day"] = open_day_map(day)
     return found

@@ -24,7 +24,7 @@ from matchers.lights.patches import (
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.lights import KindName
-from regengine.maps.reference import NightLights
+from regengine.maps.reference import LightMap
 from regengine.photo.image import read_linear_light
 from regengine.registration.points.solve_points import point_pairs, turn_to_places
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
@@ -86,13 +86,13 @@ class PhotoBesideMap:
         Kind of the map.
     image : LightImage
         City lights of the photo; for streets and by day, structure of equal local contrast.
-    reference : NightLights
+    reference : LightMap
         The map.
     """
 
     kind: KindName
     image: LightImage
-    reference: NightLights
+    reference: LightMap
 
     @property
     def map_sigma_m(self) -> float:
@@ -122,7 +122,7 @@ class PhotoBesideMap:
         return view, weight
 
 
-def choose_side_px(kind: KindName, camera: Camera, reference: NightLights) -> int:
+def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
     """Choose the long side of the photo, pixels, at which it is compared with a map."""
     if kind == "lights":
         return fine_px(camera, float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3)
@@ -139,7 +139,7 @@ def choose_side_px(kind: KindName, camera: Camera, reference: NightLights) -> in
 
 
 def read_beside_map(
-    kind: KindName, file: Path, side_px: int, camera: Camera, reference: NightLights
+    kind: KindName, file: Path, side_px: int, camera: Camera, reference: LightMap
 ) -> PhotoBesideMap:
     """Read a photo at a long side, for the comparison with a map.
 
