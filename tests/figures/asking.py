@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from tests.figures.summary import (
@@ -153,9 +154,7 @@ def review_answered(store: Path, tmp_path: Path) -> Any:
     with serve(made, reviewer="Bo") as other:
         found["second"] = _plain(other.accept(8, quality=2).json())
         found["disputed"] = _plain(other.told("frames?limit=9&status=disputed"))
-    for name, words in (
-        ("points", ()), ("frames", ("--table", "frames")),
-    ):  # fmt: skip
+    for name, words in (("points", ()), ("frames", ("--table", "frames"))):
         out = tmp_path / f"{name}.csv"
         if export(made, "csv", out, "--reviewed", *words).code == 0:
             found[f"kept_{name}"] = _plain(read_table(out.read_text(encoding="utf-8")))
@@ -252,9 +251,7 @@ def scores(drawn: Path, satellites: Path, scenes: Path, store: Path, tmp_path: P
         words = ("bench", kind, labels, *extra)
         told[kind] = _plain(read_records(invoke(*words, "--json", "--quiet").stdout))
         if kind == "lights":
-            told["wide"] = _plain(
-                read_records(invoke(*words, "--json", "--tolerance-px", 1.3, "--quiet").stdout)
-            )
+            told["wide"] = _ask(*words, "--json", "--tolerance-px", 1.3, "--quiet")["out"]
             table = _ask(*words, "--quiet")["out"]
             told["table"] = [re.sub(r"\s+\S+\s*$", "", line) for line in table]
     plot = ("--plot", tmp_path / "plot")
@@ -361,11 +358,17 @@ def headers_of_lenses(tmp_path: Path) -> Any:
         encoding="utf-8",
     )
     early = [shutil.copy(tmp_path / "b.png", tmp_path / f"{name}.png") for name in EARLY]
+    store = fsspec.filesystem("memory")
+    fsspec.register_implementation("gs", type(store), clobber=True)
+    store.pipe("gs://a.png", (tmp_path / "a.png").read_bytes())
     preview = ("register", photo, "--dry-run", "--json", "--workers", 0)
+    fetched = ("gs://a.png", "gs://b.png", "--workers", 0, "--lights", LIGHTS)
     lens = ("--focal-mm", 50, "--pixel-pitch-um", 8.45, "--time", "2012-03-28T16:42:42Z")
     return _ask_all(
         own=preview,
         with_table=(*preview, "--metadata", table),
+        remote=("register", *fetched, "--store", tmp_path / "run.h5", "--json"),
+        in_words=("register", *fetched, photo, "--dry-run"),
         share=("register", tmp_path, "--dry-run", "--json", "--workers", 0, "--shard", "2/3"),
         mission=("register", *early, "--dry-run", "--json", "--workers", 0, "--centre", "2.3,48.9"),
         told=(*preview, *lens, "--nadir", "136.9,35.7", "--altitude-km", 390),

@@ -31,9 +31,8 @@ def _register(
     assert said.code == 0, said.err
     pictures = {path.name.split(".")[0]: read_picture(path) for path in sorted(drawn.glob("*.png"))}
     records = read_records(said.out)
-    verdicts = [(one["verdict"], *one["reasons"]) for one in records]
     return {
-        "verdicts": [" ".join(words) for words in verdicts],
+        "verdicts": [" ".join((one["verdict"], *one["reasons"])) for one in records],
         "said": records[0],
         "store": read_store(store),
         "drawn": pictures,
@@ -55,7 +54,10 @@ def placed_with_neighbours(tmp_path: Path) -> Any:
 
 def placed_at_a_nadir(tmp_path: Path) -> Any:
     words = ("--nadir", "-148.41,36.09", "--altitude-km", 418, "--effort", "quick", "--no-stars")
-    return _register(tmp_path, _samples(106), *words)
+    once = _register(tmp_path, _samples(106), *words)
+    asked = (*words, "--lights", LIGHTS, "--store", tmp_path / "run.h5", "--overlay", tmp_path)
+    later = run("register", *_samples(106), *asked, *QUIET)
+    return once | {"later": [read_lines(later.err), *map(read_picture, tmp_path.glob("*.png"))]}
 
 
 def placed_real(tmp_path: Path) -> Any:

@@ -19,13 +19,10 @@ def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
     assert said.code == 0, said.err
     stars = tmp_path / "solved.ndjson"
     stars.write_text(said.out, encoding="utf-8")
-    lens = run(
-        *("lens", "fit", *photos, "--solutions", stars),
-        *("--out", tmp_path / "lens.toml"),
-    )
+    profile = tmp_path / "lens.toml"
+    lens = run("lens", "fit", *photos, "--solutions", stars, "--out", profile)
     assert lens.code == 0, lens.err
-    known = ("--lens", tmp_path / "lens.toml", "--json", "--workers", 0)
-    with_lens = run("solve", photos[0], *known)
+    with_lens = run("solve", photos[0], "--lens", profile, "--json", "--workers", 0)
     counts = [
         read_records(run("catalogue", "stars", stars, "--table", table, "--json").out)
         for table in ("frames", "magnitudes")
@@ -34,6 +31,7 @@ def solved_and_calibrated(star_fields: Path, tmp_path: Path) -> Any:
         "said": read_records(said.out),
         "told": [read_lines(one.err) for one in (said, lens)],
         "lens": json.loads(lens.out),
+        "lens_in_words": read_lines(run("lens", "info", profile).out.split("made")[0]),
         "with_lens": read_records(with_lens.out),
         "counts": counts,
         "wcs": _read_headers(tmp_path),
