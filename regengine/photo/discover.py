@@ -47,11 +47,6 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     return list(found.values())
 
 
-def is_there(path: Path) -> bool:
-    """Whether a folder has an entry of this name, of any type."""
-    return os.path.lexists(path)
-
-
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
     """Return the error for patterns that match no photo."""
     names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
@@ -65,21 +60,18 @@ def _expand(pattern: str) -> list[Path]:
     # The functions of os.path accept any name or link and raise nothing
     if os.path.isdir(path):
         return _walk_photos(path)
-    if is_there(path) or not glob.has_magic(pattern):
+    if os.path.lexists(path) or not glob.has_magic(pattern):
         return [path]
     # Existing folders whose names contain glob characters are not patterns: pictures[1]/*.jpg
     there = next((one for one in path.parents if os.path.isdir(one)), Path())
     below = str(path.relative_to(there))
-    matches = sorted(
-        Path(match)
-        for match in glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
-    )
+    found = glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
     # Names that a pattern contains explicitly are not skipped
-    written = {part.lower() for part in path.parts}
+    skipped = NO_PHOTOS - {part.lower() for part in path.parts}
     matches = [
         match
-        for match in matches
-        if not any(part.lower() in NO_PHOTOS - written for part in match.parts)
+        for match in sorted(map(Path, found))
+        if not any(part.lower() in skipped for part in match.parts)
     ]
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
     photos += [below for match in matches if os.path.isdir(match) for below in _walk_photos(match)]
@@ -98,12 +90,9 @@ def _walk_photos(folder: Path) -> list[Path]:
 
     for parent, folders, names in os.walk(folder, onerror=tell):
         passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
-        folders[:] = [
-            name for name in folders if not (name.startswith(".") or name.lower() in NO_PHOTOS)
-        ]
-        found += [
-            Path(parent, name) for name in names if is_photo(name) and not name.startswith(".")
-        ]
+        shown = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in shown if name.lower() not in NO_PHOTOS]
+        found += [Path(parent, name) for name in names if is_photo(name) and name[0] != "."]
     if passed_over:
         log.info(
             "%s: skipped %s of thumbnails and deleted files (%s); name such a folder to include "

@@ -190,10 +190,9 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     if found is None:
         return None
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    half = (found["half"] or "").upper()
-    if half and (hour == 0 or hour > 12):
-        return None
-    if half:
+    if half := (found["half"] or "").upper():
+        if hour == 0 or hour > 12:
+            return None
         hour = hour % 12 + (12 if half == "PM" else 0)
     if found["zone"] and (zone := parse_zone(found["zone"])) is None:
         return None
@@ -210,7 +209,18 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
 
 def exif_of_fits(headers: list[Header]) -> Exif:
     """Read time, exposure, focal length and camera from the headers of a FITS file."""
-    time_utc, remark = _fits_time(headers)
+    date, clock = _fits_text(headers, "DATE-OBS"), _fits_text(headers, "TIME-OBS", "UT")
+    if date is not None and "T" not in date and clock is not None:
+        date = f"{date}T{clock}"
+    time_utc = None if date is None else parse_iso_time(date)
+    remark = f"the header's {date[:40]!r} is not a time" if date and time_utc is None else None
+    mjd = _positive(_first(headers, "MJD-OBS"))
+    # From June 1957, as no frame of a digital camera is older than satellites, to October 2099
+    if time_utc is None and mjd is not None and 36_000.0 < mjd < 88_000.0:
+        time_utc = MJD_ZERO + timedelta(days=mjd)
+    scale = _fits_text(headers, "TIMESYS")
+    if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
+        time_utc, remark = None, f"the header's time system {scale[:40]!r} is not supported"
     focal_mm, focal_remark = _focal_length(_first(headers, "FOCALLEN"), "the header's")
     return Exif(
         time_utc=time_utc,
@@ -220,25 +230,6 @@ def exif_of_fits(headers: list[Header]) -> Exif:
         focal_remark=focal_remark,
         camera_body=_fits_text(headers, "INSTRUME"),
     )
-
-
-def _fits_time(headers: list[Header]) -> tuple[datetime | None, str | None]:
-    """Return the exposure time in UTC, and what is unreadable in it."""
-    scale = _fits_text(headers, "TIMESYS")
-    if scale is not None and scale.upper() not in ("UTC", "UT", "UT1", "GMT"):
-        return None, f"the header's time system {scale[:40]!r} is not supported"
-    date = _fits_text(headers, "DATE-OBS")
-    clock = _fits_text(headers, "TIME-OBS", "UT")
-    if date is not None and "T" not in date and clock is not None:
-        date = f"{date}T{clock}"
-    if date is not None and (time := parse_iso_time(date)) is not None:
-        return time, None
-    remark = None if date is None else f"the header's {date[:40]!r} is not a time"
-    mjd = _positive(_first(headers, "MJD-OBS"))
-    # From June 1957, as no frame of a digital camera is older than satellites, to October 2099
-    if mjd is None or not 36_000.0 < mjd < 88_000.0:
-        return None, remark
-    return MJD_ZERO + timedelta(days=mjd), remark
 
 
 def _first(headers: list[Header], *names: str) -> Any:

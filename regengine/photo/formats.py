@@ -170,14 +170,8 @@ def _pillow_header(
     with raise_as_frame_error(path), Image.open(stream, formats=[image_format.upper()]) as image:
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
-    return PhotoFile(
-        path=path,
-        format=image_format,
-        width_px=width,
-        height_px=height,
-        deep=deep,
-        progressive=progressive,
-    )
+    file = PhotoFile(path=path, format=image_format, width_px=width, height_px=height)
+    return replace(file, deep=deep, progressive=progressive)
 
 
 def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
@@ -214,16 +208,18 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
 
 
 def _raw_header(path: Path) -> PhotoFile:
-    width, height = raw_size(path)
+    """Read the size of the visible part of the sensor, not rotated."""
+    rawpy = _rawpy(path)
+    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
+        width, height = int(raw.sizes.width), int(raw.sizes.height)
     return PhotoFile(path=path, format="raw", width_px=width, height_px=height, deep=True)
 
 
 def _check_size(file: PhotoFile) -> PhotoFile:
     width, height = file.width_px, file.height_px
     limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
-    if file.progressive or file.format in ("webp", "avif"):  # these are also decoded as a whole
-        # A progressive JPEG is decoded as a whole, two bytes per coefficient, before its first row
-        # is known
+    # These are decoded as a whole; a progressive JPEG takes two bytes per coefficient
+    if file.progressive or file.format in ("webp", "avif"):
         limit = 90_000_000
     if width * height > limit:
         raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
@@ -250,13 +246,6 @@ def _rawpy(path: Path) -> ModuleType:
             str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
     return rawpy
-
-
-def raw_size(path: Path) -> tuple[int, int]:
-    """Return width and height of the visible part of the sensor, not rotated."""
-    rawpy = _rawpy(path)
-    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
-        return int(raw.sizes.width), int(raw.sizes.height)
 
 
 @contextmanager

@@ -30,7 +30,6 @@ from regengine.photo.formats import (
 )
 
 if TYPE_CHECKING:
-    from PIL import Image
     from rasterio import DatasetReader
     from scipy.sparse import csr_array
 
@@ -100,21 +99,19 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
 def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with raise_as_frame_error(file.path):
-        stream = open_picture(file)
-    with stream:
-        with raise_as_frame_error(file.path):
-            image: Image.Image = Image.open(stream, formats=[file.format.upper()])
+    with (
+        raise_as_frame_error(file.path),
+        open_picture(file) as stream,
+        Image.open(stream, formats=[file.format.upper()]) as image,
+    ):
         check_unchanged(file, *image.size)
-        with raise_as_frame_error(file.path):
-            image.load()  # fails if data is missing, without grey filling
+        image.load()  # fails if data is missing, without grey filling
         for top in range(0, image.height, rows):
-            with raise_as_frame_error(file.path):
-                strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-                # Mode 1, L, LA, P, RGB, RGBA or CMYK
-                is_opaque = strip.mode not in ("LA", "RGBA") and "transparency" not in strip.info
-                mode = "L" if strip.mode in ("1", "L") else "RGB"
-                samples = np.asarray(strip.convert(mode if is_opaque else "RGBA"))
+            strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+            # Mode 1, L, LA, P, RGB, RGBA or CMYK
+            is_opaque = strip.mode not in ("LA", "RGBA") and "transparency" not in strip.info
+            mode = "L" if strip.mode in ("1", "L") else "RGB"
+            samples = np.asarray(strip.convert(mode if is_opaque else "RGBA"))
             if is_opaque:
                 yield Strip(samples=samples)
             else:
@@ -127,32 +124,38 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
     # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
     place = file.path.absolute()
-    with open_gdal_session():
-        with raise_as_frame_error(file.path), capture_stderr():
+    with open_gdal_session(), raise_as_frame_error(file.path):
+        with capture_stderr():
             source = rasterio.open(place, driver="PNG" if file.format == "png" else "GTiff")
         with source:
-            with raise_as_frame_error(file.path):
-                check_unchanged(file, source.width, source.height)
-                _check_blocks(file, source)
-                colours, n_colours, alpha = _choose_bands(file, source)
-                full_scale = int(np.iinfo(source.dtypes[0]).max)
-                stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
-                bits = 8 if colours == "palette" else int(stated)
-                if bits == 16 and colours != "white is zero":
-                    found = place.stat()
-                    with capture_stderr():
-                        bits = _count_bits_used(
-                            place, source.driver, found.st_mtime_ns, found.st_size
-                        )
-                palette = np.zeros((256, 3), np.uint8)
-                if colours == "palette":
-                    for index, colour in source.colormap(1).items():
-                        palette[index] = colour[:3]
+            check_unchanged(file, source.width, source.height)
+            rows_there, columns = source.block_shapes[0]
+            # A block of a TIFF contains all bands unless they are stored one after the other
+            size = rows_there * columns * source.count * np.dtype(source.dtypes[0]).itemsize
+            if size > MAX_BLOCK_BYTES:
+                raise FrameError(
+                    f"{file.path} is stored in blocks of {columns} x {rows_there} pixels, "
+                    f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a "
+                    "PNG",
+                    code="too_large",
+                )
+            colours, n_colours, alpha = _choose_bands(file, source)
+            full_scale = int(np.iinfo(source.dtypes[0]).max)
+            stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
+            bits = 8 if colours == "palette" else int(stated)
+            if bits == 16 and colours != "white is zero":
+                found = place.stat()
+                with capture_stderr():
+                    bits = _count_bits_used(place, source.driver, found.st_mtime_ns, found.st_size)
+            palette = np.zeros((256, 3), np.uint8)
+            if colours == "palette":
+                for index, colour in source.colormap(1).items():
+                    palette[index] = colour[:3]
             numbers = [*range(1, n_colours + 1), *([] if alpha is None else [alpha])]
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
                 # libtiff reports offsets beyond the end of the file
-                with raise_as_frame_error(file.path), capture_stderr():
+                with capture_stderr():
                     bands = source.read(numbers, window=window)
                 if 2**bits - 1 != full_scale:  # such as 12 bits in 16; alpha may use all 16
                     scaled = bands.astype(np.uint32) * full_scale // (2**bits - 1)
@@ -201,19 +204,6 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
     return bits
 
 
-def _check_blocks(file: PhotoFile, source: DatasetReader) -> None:
-    """Raise FrameError if a strip or tile, which is decoded as a whole, is too large."""
-    rows, columns = source.block_shapes[0]
-    # A block of a TIFF contains all bands unless they are stored one after the other
-    size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
-    if size > MAX_BLOCK_BYTES:
-        raise FrameError(
-            f"{file.path} is stored in blocks of {columns} x {rows} pixels, {size / 1e6:.0f} MB "
-            "each; save it as a TIFF with strips or tiles, or as a PNG",
-            code="too_large",
-        )
-
-
 def _choose_bands(file: PhotoFile, source: DatasetReader) -> tuple[str, int, int | None]:
     """Return the colours of a GDAL image, the number of their bands, and the band of alpha if any.
 
@@ -222,29 +212,26 @@ def _choose_bands(file: PhotoFile, source: DatasetReader) -> tuple[str, int, int
     from rasterio.enums import ColorInterp as Band
 
     meaning = source.colorinterp
-    if not set(source.dtypes) <= {"uint8", "uint16"}:
-        raise _make_unsupported_error(file, f"samples of type {source.dtypes[0]}")
     extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     # ExtraSamples 1 (TIFF 6.0): colours are premultiplied by alpha
     has_alpha = Band.alpha in meaning and extra not in (1, (1,))
     alpha = meaning.index(Band.alpha) + 1 if has_alpha else None
-    # PhotometricInterpretation 0 (TIFF 6.0): white is zero; GDAL reports a palette for it
-    if file.tiff_tags.get(TIFF_PHOTOMETRIC) == 0:
-        return "white is zero", 1, alpha
-    if meaning[:3] == (Band.red, Band.green, Band.blue):
-        return "rgb", 3, alpha
-    if meaning[:4] == (Band.cyan, Band.magenta, Band.yellow, Band.black):
-        return "cmyk", 4, alpha
-    if meaning[0] == Band.palette and source.dtypes[0] == "uint8":
-        return "palette", 1, alpha
-    if meaning[0] == Band.gray:
-        return "grey", 1, alpha
     many = f"{len(meaning)} channels that are" if len(meaning) > 1 else "one channel that is"
-    raise _make_unsupported_error(file, f"{many} neither grey, a palette, RGB nor CMYK")
-
-
-def _make_unsupported_error(file: PhotoFile, what: str) -> FrameError:
-    return FrameError(
+    what = f"{many} neither grey, a palette, RGB nor CMYK"
+    # PhotometricInterpretation 0 (TIFF 6.0): white is zero; GDAL reports a palette for it
+    if not set(source.dtypes) <= {"uint8", "uint16"}:
+        what = f"samples of type {source.dtypes[0]}"
+    elif file.tiff_tags.get(TIFF_PHOTOMETRIC) == 0:
+        return "white is zero", 1, alpha
+    elif meaning[:3] == (Band.red, Band.green, Band.blue):
+        return "rgb", 3, alpha
+    elif meaning[:4] == (Band.cyan, Band.magenta, Band.yellow, Band.black):
+        return "cmyk", 4, alpha
+    elif meaning[0] == Band.palette and source.dtypes[0] == "uint8":
+        return "palette", 1, alpha
+    elif meaning[0] == Band.gray:
+        return "grey", 1, alpha
+    raise FrameError(
         f"{file.path} has {what}, which is not supported; save it as an 8- or 16-bit grey or RGB "
         "TIFF, PNG or JPEG"
     )
@@ -273,8 +260,6 @@ class Reduction:
         """Return the block means of one strip; edge pixels are repeated to fill the last blocks."""
         if self.block == 1:
             return strip
-        import cv2
-
         height, width, *channels = strip.shape
         below, right = -height % self.block, -width % self.block
         if below or right:
@@ -293,13 +278,11 @@ class Reduction:
         down = _area_weights(image.shape[0], self.height_px, factor)
         across = _area_weights(image.shape[1], self.width_px, factor)
         planes = image[..., None] if image.ndim == 2 else image
-        result = np.stack(
-            [
-                (across @ (down @ planes[..., i].astype(np.float32)).T).T
-                for i in range(planes.shape[-1])
-            ],
-            axis=-1,
-        )
+        reduced = [
+            (across @ (down @ planes[..., i].astype(np.float32)).T).T
+            for i in range(planes.shape[-1])
+        ]
+        result = np.stack(reduced, axis=-1)
         if image.dtype == np.uint8:
             result = (result + 0.5).astype(np.uint8)
         return np.ascontiguousarray(result if image.ndim == 3 else result[..., 0])
@@ -313,17 +296,14 @@ def reduce_around_gaps(
     def down(plane: NDArray[Any]) -> NDArray[Any]:
         return reduction.finish(reduction.blocks_of(plane), scale=1.0 / reduction.block)
 
-    def for_all(plane: NDArray[Any]) -> NDArray[Any]:
-        """Repeat a plane for each channel of the image."""
-        return plane if image.ndim == 2 else plane[..., None]
-
     if not missing.any():
         return down(image), np.zeros((reduction.height_px, reduction.width_px), bool)
     there = (~missing).astype(np.float32)
     share = down(there)
     gaps = share < 0.5
-    known = down(image * for_all(there)) / for_all(np.maximum(share, 0.5))
-    return np.where(for_all(gaps), down(image), known).astype(image.dtype), gaps
+    each = np.s_[..., None] if image.ndim == 3 else np.s_[...]  # repeats a plane for each channel
+    known = down(image * there[each]) / np.maximum(share, 0.5)[each]
+    return np.where(gaps[each], down(image), known).astype(image.dtype), gaps
 
 
 def _area_weights(length: int, size: int, factor: float) -> csr_array:
@@ -610,9 +590,8 @@ def _fits_image(file: PhotoFile) -> FitsImage:
 
 
 def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
-    grey = fits.light
-    if grey.ndim == 3:
-        grey = grey @ np.array(LUMINANCE_WEIGHTS, np.float32)
+    weights = np.array(LUMINANCE_WEIGHTS, np.float32)
+    grey = fits.light @ weights if fits.light.ndim == 3 else fits.light
     light, missing = reduce_around_gaps(grey, fits.missing, reduction)
     return LinearLight(
         light=light,

@@ -166,23 +166,18 @@ class LensProfile:
         """
         long_side, own_long = max(width_px, height_px), max(self.width_px, self.height_px)
         factor = long_side / own_long
-        if (
-            abs(self.width_px * factor - width_px) > 1.0
-            or abs(self.height_px * factor - height_px) > 1.0
-        ):
+        off_px = self.width_px * factor - width_px, self.height_px * factor - height_px
+        if max(map(abs, off_px)) > 1.0:
             return None
-        # Each side was rounded separately to whole pixels; the centre of the picture stays the
-        # centre
+        # Each side was rounded to whole pixels; the centre of the picture stays the centre
         px, py = self.principal_point
-        own_middle = ((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0)
+        across, down = px - (self.width_px - 1) / 2.0, py - (self.height_px - 1) / 2.0
+        middle = (width_px - 1) / 2.0 + across * factor, (height_px - 1) / 2.0 + down * factor
         return Lens(
             width_px=width_px,
             height_px=height_px,
             focal_px=self.focal_px * factor,
-            principal_point=(
-                (width_px - 1) / 2.0 + (px - own_middle[0]) * factor,
-                (height_px - 1) / 2.0 + (py - own_middle[1]) * factor,
-            ),
+            principal_point=middle,
             distortion=self.distortion,
         )
 
@@ -200,12 +195,8 @@ def choose_profile(
 
     Names, focal length and size (as stored) are those of the photo.
     """
-    fitting = [
-        profile
-        for profile in profiles
-        if profile.fits(camera, lens, focal_mm)
-        and profile.for_picture(width_px, height_px) is not None
-    ]
+    own = [profile for profile in profiles if profile.fits(camera, lens, focal_mm)]
+    fitting = [profile for profile in own if profile.for_picture(width_px, height_px) is not None]
     return max(fitting, key=lambda profile: profile.stars, default=None)
 
 
@@ -283,12 +274,15 @@ def save_profile(profile: LensProfile, path: Path) -> None:
 def profile_text(profile: LensProfile) -> str:
     """Format a profile as TOML; values of None are left out."""
     lines = [_ABOUT, f"format = {json.dumps(FORMAT)}", f"format_version = {VERSION}"]
-    lines += _assignments(profile)
-    for name in ("falloff", "exposure"):
-        if getattr(profile, name) is not None:
-            lines += ["", f"[{name}]", *_assignments(getattr(profile, name))]
-    for channel in profile.channels:
-        lines += ["", "[[channels]]", *_assignments(channel)]
+    parts: list[tuple[list[str], Any]] = [([], profile)]
+    parts += [(["", "[falloff]"], profile.falloff), (["", "[exposure]"], profile.exposure)]
+    parts += [(["", "[[channels]]"], channel) for channel in profile.channels]
+    for heading, part in parts:
+        if part is not None:
+            names = (one.name for one in fields(part) if one.name not in _TABLES)
+            pairs = ((name, getattr(part, name)) for name in names)
+            lines += heading
+            lines += [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
     return "\n".join(lines) + "\n"
 
 
@@ -320,9 +314,8 @@ def load_profile(path: Path) -> LensProfile:
             f"{path}: the lens profile cannot be read ({error.strerror}): check the path."
         ) from error
     except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
-        raise ConfigError(
-            f"{path} is not a lens profile: it is not valid TOML ({error})."
-        ) from error
+        why = f"it is not valid TOML ({error})."
+        raise ConfigError(f"{path} is not a lens profile: {why}") from error
     if content.pop("format", None) != FORMAT:
         raise ConfigError(f"{path} is not a lens profile: make one with regengine lens fit.")
     if content.pop("format_version", None) != VERSION:
@@ -348,14 +341,11 @@ def load_profile(path: Path) -> LensProfile:
         raise ConfigError(
             f"{path} is a damaged lens profile: {error}; make it again with regengine lens fit."
         ) from error
-    why = "" if profile.falloff is None else profile.falloff.impossibility()
-    if not why:
+    if profile.falloff is None or not (why := profile.falloff.impossibility()):
         return profile
     logging.getLogger("regengine").warning(
-        "%s: %s: the falloff and the zero points that depend on it are ignored, the geometry is "
-        "used; make the profile again with regengine lens fit.",
-        path,
-        why,
+        f"{path}: {why}: the falloff and the zero points that depend on it are ignored, the "
+        "geometry is used; make the profile again with regengine lens fit."
     )
     return replace(profile, falloff=None, channels=())
 
@@ -410,11 +400,8 @@ def _value(name: str, value: Any, kind: Any, limits: Mapping[str, float]) -> Any
         raise ValueError(f"{name} is not above zero")
     least, most = limits.get("min", -math.inf), limits.get("max", math.inf)
     if not least <= value <= most:
-        raise ValueError(
-            f"{name} is not from {least:g} to {most:g}"
-            if most < math.inf
-            else f"{name} is below {least:g}"
-        )
+        between = f"not from {least:g} to {most:g}" if most < math.inf else f"below {least:g}"
+        raise ValueError(f"{name} is {between}")
     return float(value)
 
 
@@ -432,12 +419,6 @@ def _check_covariance(name: str, matrix: tuple[tuple[float, ...], ...], size: in
         or np.linalg.eigvalsh(scaled).min() < -1e-6
     ):
         raise ValueError(f"{name} is not a covariance matrix")
-
-
-def _assignments(part: Any) -> list[str]:
-    """Format a dataclass as lines ``name = value``, without its tables."""
-    pairs = ((f.name, getattr(part, f.name)) for f in fields(part) if f.name not in _TABLES)
-    return [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
 
 
 def _toml(value: Any) -> str:

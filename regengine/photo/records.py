@@ -9,6 +9,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -260,7 +261,7 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
     name, mission = clean_text(path.name), find_mission(path.stem)
     rows, is_known = [], False
     for place, cells in read_cells(path):
-        is_known = is_known or bool(_columns(tuple(cells)))
+        is_known = is_known or bool(find_columns(tuple(cells)))
         record = interpret(cells, source=name, mission=mission, any_name=any_name)
         rows.append((f"{path} {place}", record))
     if rows and not is_known:
@@ -317,10 +318,9 @@ def _read_text(path: Path) -> str:
         return data.decode(codec, errors="replace")
     if b"\0" in data[:4096]:
         raise unreadable_table(path, "it is not text")
-    try:
+    with suppress(UnicodeDecodeError):
         return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        lines = []
+    lines = []
     for line in data.splitlines(keepends=True):
         try:
             lines.append(line.decode("utf-8-sig"))
@@ -344,7 +344,7 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
                 yield f"line {line}", {name: cells[index] for name, index in there}
     except csv.Error as error:
         raise unreadable_table(path, str(error)) from error
-    if is_empty and not find_columns(column_of).keys() & set(OWN_NAMES):
+    if is_empty and not find_columns(tuple(column_of)).keys() & set(OWN_NAMES):
         raise unreadable_table(path, "it has no column frame_id, and no rows")
 
 
@@ -355,7 +355,7 @@ def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         raise unreadable_table(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
-    if isinstance(data, dict) and find_columns(map(str, data)).keys() & _NAMES:
+    if isinstance(data, dict) and find_columns(tuple(map(str, data))).keys() & _NAMES:
         data = [data]  # a single record
     elif isinstance(data, dict) and not all(isinstance(value, dict) for value in data.values()):
         words = next((str(v) for k, v in data.items() if k in ("error", "result")), "")
@@ -396,13 +396,9 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
     """Return the values of a record as texts."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, list):
-            return "; ".join(map(str, value))
-        return "" if value is None else str(value)
-
-    return {str(name): text(value) for name, value in item.items()}
+    lists = {name: "; ".join(map(str, one)) for name, one in item.items() if isinstance(one, list)}
+    values = {**item, **lists}.items()
+    return {str(name): "" if value is None else str(value) for name, value in values}
 
 
 # Columns -----------------------------------------------------------------------------------------
@@ -433,28 +429,19 @@ def _meaning(heading: str) -> str:
     return next((name for name in ONLY_ONE if bare in SPELLINGS[name]), bare)
 
 
-def find_columns(headings: Iterable[str]) -> dict[str, str]:
+@cache
+def find_columns(headings: tuple[str, ...]) -> dict[str, str]:
     """Return the headings of a table that contain the known values."""
     written: dict[str, str] = {}
     for heading in headings:
         written.setdefault(bare_heading(heading), heading)
     if "exifversion" in written:
         written.pop("datetime", None)  # in EXIF, the time when the file was changed
-    found = {}
-    for name, spellings in SPELLINGS.items():
-        for spelling in spellings:
-            if spelling in written:
-                found[name] = written[spelling]
-                break
+    there = {name: [one for one in known if one in written] for name, known in SPELLINGS.items()}
+    found = {name: written[spellings[0]] for name, spellings in there.items() if spellings}
+    if not found.keys() & _NAMES and "#0" in written.values():
+        found["archive_id"] = "#0"  # a column of ids without a heading
     return found
-
-
-@cache
-def _columns(headings: tuple[str, ...]) -> dict[str, str]:
-    columns = find_columns(headings)
-    if not columns.keys() & _NAMES and "#0" in headings:
-        columns["archive_id"] = "#0"  # a column of ids without a heading
-    return columns
 
 
 # A row as a record -------------------------------------------------------------------------------
@@ -465,7 +452,7 @@ class _Row:
 
     def __init__(self, by_heading: Mapping[str, str]) -> None:
         self.by_heading = by_heading
-        self.columns = _columns(tuple(by_heading))
+        self.columns = find_columns(tuple(by_heading))
         self.cells: dict[str, str] = {}
         for name, heading in self.columns.items():
             text = by_heading[heading].split("\r\n")[0].split("\\r\\n")[0]
@@ -510,14 +497,6 @@ class _Row:
             unsure = ", or day and month are ambiguous" if "/" in text else ""
             self.problems.append(f"{clean_text(text)[:40]!r} is not a time{unsure}")
         return time
-
-    def altitude_km(self, nadir_lat: float | None) -> float | None:
-        """Return the height above WGS84."""
-        altitude_km = self.number("altitude_km", 0.0, HEIGHT_RANGE_KM[1], zero=False)
-        altitude_nmi = self.number("altitude_nmi", 0.0, 5_000.0, zero=False)
-        if altitude_km is None and altitude_nmi is not None and nadir_lat is not None:
-            altitude_km = archive_altitude_km(altitude_nmi, nadir_lat)
-        return altitude_km
 
     def frame_id(self, mission: str | None, *, any_name: bool) -> str | None:
         """Return the id from its parts, its column, a link, or number and mission of the table."""
@@ -582,15 +561,20 @@ def interpret(
         elif shown[0] is None:
             shown = unnamed
     radius_km = row.number("radius_km", *SEEN_RANGE_KM)
+    time_utc = row.time()
+    altitude_km = row.number("altitude_km", 0.0, HEIGHT_RANGE_KM[1], zero=False)
+    altitude_nmi = row.number("altitude_nmi", 0.0, 5_000.0, zero=False)
+    if altitude_km is None and altitude_nmi is not None and nadir[0] is not None:
+        altitude_km = archive_altitude_km(altitude_nmi, nadir[0])
     # A lens given by its name, such as 50mm f/1.4, is not a single number for the focal length
     has_lens = not row.cell("focal_mm") and parse_focal_mm(row.cell("lens")) is not None
     words = (clean_text(row.cell(name)) for name in ("place", "country"))
     return FrameRecord(
         frame_id=frame_id,
-        time_utc=row.time(),
+        time_utc=time_utc,
         nadir_lat=nadir[0],
         nadir_lon=nadir[1],
-        altitude_km=row.altitude_km(nadir[0]),
+        altitude_km=altitude_km,
         camera=parse_camera(row.cell("camera")),
         focal_mm=row.number("lens" if has_lens else "focal_mm", *FOCAL_RANGE_MM, zero=False),
         exposure_s=parse_exposure_s(row.cell("exposure")),

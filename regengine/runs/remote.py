@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +21,7 @@ from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
 from regengine.maps.at_hand import identify_frame_to_fetch, locate_kept_photo
-from regengine.photo.discover import find_photos, is_there, make_no_photo_error
+from regengine.photo.discover import find_photos, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
@@ -100,7 +101,7 @@ def find_existing_photos(
                 archive.fetch(photo)
             except FrameError as error:
                 logging.getLogger("regengine").error("Error: %s", error)
-    if not any(map(is_there, found)):
+    if not any(map(lexists, found)):
         raise make_no_photo_error(arguments)
     return found
 
@@ -108,7 +109,7 @@ def find_existing_photos(
 def has_any_photo(photos: Sequence[Path | Url]) -> bool:
     """Whether at least one photo exists; photos to download count without being tried."""
     return any(
-        isinstance(photo, Url) or is_there(photo) or identify_frame_to_fetch(photo)
+        isinstance(photo, Url) or lexists(photo) or identify_frame_to_fetch(photo)
         for photo in photos
     )
 
@@ -128,14 +129,14 @@ def fetch_photo_path(given: str) -> Path:
 
 
 def _find_archive_name(argument: str) -> str | None:
-    return None if is_there(Path(argument)) else archive_name(argument)
+    return None if lexists(Path(argument)) else archive_name(argument)
 
 
 def _spelled_out(arguments: Sequence[str]) -> list[str]:
     whole: list[str] = []
     for argument in arguments:
         path = Path(argument)
-        if argument.startswith(LIST_MARK) and not is_there(path):
+        if argument.startswith(LIST_MARK) and not lexists(path):
             whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
         elif path.suffix.lower() == LIST_ENDING and path.is_file():
             whole += _read_list(path)

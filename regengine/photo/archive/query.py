@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,7 +20,7 @@ from matchers.geometry.footprint import Bounds
 from regengine.errors import ArchiveError, ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.urls import parse_host
-from regengine.photo.archive.web import Absent, ArchiveClient, TooMuchError
+from regengine.photo.archive.web import ArchiveClient, RequestError
 from regengine.photo.frame_ids import ID_PARTS
 from regengine.photo.record_values import clean_text
 from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
@@ -58,9 +59,8 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
         raise refuse("with JSON that is nested too deeply") from None
     except ValueError:
         if text[:1] in ("[", "{") and not text.endswith(("]", "}")):
-            raise TooMuchError(
-                f"{host} sent an incomplete answer: ask for less at a time."
-            ) from None
+            text = f"{host} sent an incomplete answer: ask for less at a time."
+            raise RequestError(text, too_much=True) from None
         begins = f", which begins {clean(text[:60])!r}" if text else ", which is empty"
         raise ArchiveError(f"{host} answered with something other than JSON{begins}.") from None
     if isinstance(said, dict):
@@ -86,12 +86,8 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
         for name, value in item.items():
             if isinstance(value, dict | list | bool):
                 raise refuse(f"with a list or object in {name!r}")
-        rows.append(
-            {
-                str(name).lower().replace("|", "."): "" if value is None else str(value)
-                for name, value in item.items()
-            }
-        )
+        texts = ((name, "" if value is None else str(value)) for name, value in item.items())
+        rows.append({str(name).lower().replace("|", "."): text for name, text in texts})
     # The names of photos, and the fields that registration needs
     for name in (f"{table}.{part}" for part in ID_PARTS):
         if any(not row.get(name) for row in rows):
@@ -107,11 +103,7 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
 
 
 def find_answer(path: Path, question: str) -> list[Row] | None:
-    """Return the rows of a question that was answered within a week, or None.
-
-    With a folder of answers an interrupted query resumes; they never contain the key. A damaged
-    answer is requested again.
-    """
+    """Return the rows of a question that was answered within a week, None if damaged or unknown."""
     try:
         if time.time() - path.stat().st_mtime >= 7.0 * DAY_S:
             return None
@@ -122,13 +114,6 @@ def find_answer(path: Path, question: str) -> list[Row] | None:
         return [{str(name): str(value) for name, value in row.items()} for row in rows]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def keep_answer(path: Path, question: str, rows: Sequence[Row]) -> None:
-    """Save an answer; if the disk is full, the next run asks the question again."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"question": question, "rows": list(rows)}).encode())
 
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
@@ -268,22 +253,12 @@ def make_questions(wanted: FrameQuery) -> list[Question]:
             begin = end + timedelta(days=1)
     found = []
     for table in wanted.tables:
+        parts = product(wanted.missions or (None,), months, boxes)
         # A join would lose photos without a record of their camera
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
-        for mission in wanted.missions or (None,):
-            for days in months:
-                for box in boxes:
-                    found += [
-                        Question(
-                            wanted=wanted,
-                            table=table,
-                            with_camera=join,
-                            mission=mission,
-                            days=days,
-                            box=box,
-                        )
-                        for join in joins
-                    ]
+        for (mission, days, box), join in product(parts, joins):
+            question = Question(wanted=wanted, table=table, mission=mission, days=days, box=box)
+            found.append(replace(question, with_camera=join))
     return found
 
 
@@ -329,9 +304,11 @@ def ask(
             requests += 1
             try:
                 answer = _answer(question, web, key, url)
-                keep_answer(path, name, answer)
-            except TooMuchError:
-                finer = question.halves(())
+                with suppress(OSError):  # a full disk: the next run asks the question again
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(path, json.dumps({"question": name, "rows": answer}).encode())
+            except RequestError as error:
+                finer = question.halves(()) if error.too_much else None
                 if finer is None:
                     raise
         # As many rows as a limit of the server would leave
@@ -357,13 +334,11 @@ def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[
             f"The photo database needs your own key: request one from {parse_host(url)}, and put "
             f"it into the environment variable {KEY_VARIABLE}."
         )
-    address = f"{make_address(question, url)}&{urlencode({'key': key})}"
-    try:
-        body = web.fetch(address, ANSWER_MB)
-    except Absent:
+    body = web.fetch(f"{make_address(question, url)}&{urlencode({'key': key})}", ANSWER_MB)
+    if body is None:
         raise ArchiveError(
             f"{parse_host(url)} has no photo database at that address: check REGENGINE_ARCHIVE."
-        ) from None
+        )
     return extract_rows(body, question.table, parse_host(url), secret=key)
 
 

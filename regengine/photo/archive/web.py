@@ -23,7 +23,13 @@ from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.plain import make_printable
 from regengine.io.urls import is_loopback, parse_host
-from regengine.photo.frame_ids import archive_frame_id, archive_name, compose_frame_id, record_place
+from regengine.photo.frame_ids import (
+    ID_PARTS,
+    archive_frame_id,
+    archive_name,
+    compose_frame_id,
+    record_place,
+)
 from regengine.photo.records import FrameRecord, format_csv, interpret, read_tables
 
 TOO_MUCH = (413, 504)  # a smaller question may be answered
@@ -39,27 +45,21 @@ MANNERS = RetryPolicy(
 )
 
 
-class Absent(Exception):
-    """The server has no such resource."""
+class RequestError(ArchiveError):
+    """A request without a complete answer.
 
+    ``unreachable``: the server keeps failing, and the next request is likely to fail, too.
+    ``too_much``: the answer was truncated or too large, and a smaller request may succeed.
+    """
 
-class UnreachableError(ArchiveError):
-    """The server keeps failing; the next request is likely to fail, too."""
-
-
-class TooMuchError(ArchiveError):
-    """The answer was truncated or too large: a smaller request may succeed."""
-
-
-class CutError(UnreachableError, TooMuchError):
-    """The server keeps failing, but a smaller request may succeed."""
+    def __init__(self, text: str, *, unreachable: bool = False, too_much: bool = False) -> None:
+        super().__init__(text)
+        self.unreachable, self.too_much = unreachable, too_much
 
 
 LATER = "run the same command again later; what was fetched is kept."
 FAILING = f"{{host}} keeps failing ({{failure}}, {{tries}} times): check the network, and {LATER}"
 SENTENCES: Sentences = {
-    "absent": "{host}",
-    "gone": "{host}",
     "denied": "{host} denies access (status {status}): check the key, or ask the archive.",
     "failing": FAILING,
     "cut": FAILING,
@@ -72,17 +72,9 @@ SENTENCES: Sentences = {
     "the network first.",
     "other": "{host} rejects the request with {failure}: check the address.",
 }
-ERRORS: dict[Kind, type[Exception]] = {
-    "absent": Absent,
-    "gone": Absent,
-    "failing": UnreachableError,
-    "cut": CutError,
-    "overdue": CutError,
-    "too_large": TooMuchError,
-    "silent": UnreachableError,
-    "nobody": UnreachableError,
-    "broken": UnreachableError,
-}
+UNREACHABLE: frozenset[Kind] = frozenset(
+    {"failing", "cut", "overdue", "silent", "nobody", "broken"}
+)
 
 
 class ArchiveClient(HttpClient):
@@ -94,27 +86,32 @@ class ArchiveClient(HttpClient):
     def __init__(self, **manners: Any) -> None:
         super().__init__(replace(MANNERS, **manners))
 
-    def fetch(self, url: str, megabytes: int, *, larger: str = "which is too large") -> bytes:
-        """Return a complete answer; error messages contain only the host, no key.
+    def fetch(
+        self, url: str, megabytes: int, *, larger: str = "which is too large"
+    ) -> bytes | None:
+        """Return a complete answer, None if there is no such resource.
 
-        Raises UnreachableError if the server keeps failing or asks for a long pause. Raises
-        TooMuchError if the answer is larger than allowed (``larger`` is the remedy), or was
-        truncated (`CutError`). Raises ArchiveError if the server refuses, and Absent if there is no
-        such resource.
+        Raises RequestError if the server refuses, keeps failing or asks for a long pause, or the
+        answer is larger than allowed (``larger`` is the remedy). Its text has the host, no key.
         """
         host = parse_host(url)
         try:
             return self.read(url, megabytes)
         except HttpFailure as failure:
+            if failure.kind in ("absent", "gone"):
+                return None
             if failure.wait_s > self.policy.longest_wait_s:
-                raise UnreachableError(
+                raise RequestError(
                     f"{host} asks for a pause of {failure.wait_s:.0f} s: run the same command "
-                    "again then; what was fetched is kept."
+                    "again then; what was fetched is kept.",
+                    unreachable=True,
                 ) from None
-            error = ERRORS.get(failure.kind, ArchiveError)
-            if failure.status in TOO_MUCH:
-                error = CutError
-            raise error(failure.sentence(SENTENCES, host=host, larger=larger)) from None
+            cut = failure.kind in ("cut", "overdue", "too_large") or failure.status in TOO_MUCH
+            raise RequestError(
+                failure.sentence(SENTENCES, host=host, larger=larger),
+                unreachable=failure.kind in UNREACHABLE or failure.status in TOO_MUCH,
+                too_much=cut,
+            ) from None
 
 
 ARCHIVE_VARIABLE = "REGENGINE_ARCHIVE"
@@ -211,15 +208,16 @@ def download(
             else:
                 # …/large/ISS030/ISS030-E-184140.JPG
                 address = f"{pictures.rstrip('/')}/{size}/{parts[0]}/{target.name}"
-                picture = _fetch_picture(web, address, max_megabytes, target)
-                sha256 = hashlib.sha256(picture).hexdigest()
-                _note(target, sha256, sums)
-                outcome |= {"status": "fetched", "sha256": sha256, "bytes": len(picture)}
-            outcome["file"] = make_printable(str(target))
-        except Absent:
-            pass
+                larger = "raise the limit with --max-megabytes"
+                picture = web.fetch(address, max_megabytes, larger=larger)
+                if picture is not None:
+                    sha256 = _keep_picture(picture, address, target)
+                    _note(target, sha256, sums)
+                    outcome |= {"status": "fetched", "sha256": sha256, "bytes": len(picture)}
+            if outcome["status"] != "absent":
+                outcome["file"] = make_printable(str(target))
         except ArchiveError as error:
-            unreachable = isinstance(error, UnreachableError)
+            unreachable = isinstance(error, RequestError) and error.unreachable
             outcome |= {"status": "failed", "why": str(error)}
         failed_in_a_row = failed_in_a_row + 1 if unreachable else 0
         came += outcome["bytes"]
@@ -232,9 +230,8 @@ def download(
     return ""
 
 
-def _fetch_picture(web: ArchiveClient, address: str, megabytes: int, target: Path) -> bytes:
-    """Download a picture into a file; ArchiveError if it is not a complete JPEG."""
-    picture = web.fetch(address, megabytes, larger="raise the limit with --max-megabytes")
+def _keep_picture(picture: bytes, address: str, target: Path) -> str:
+    """Write a picture to a file, return its hash; ArchiveError if it is not a complete JPEG."""
     # Some cameras write a few bytes after the end marker
     if not (picture.startswith(JPEG) and JPEG_END in picture[-4096:]):
         if picture[:512].lstrip().lower().startswith((b"<!doctype", b"<html")):
@@ -253,7 +250,7 @@ def _fetch_picture(web: ArchiveClient, address: str, megabytes: int, target: Pat
             f"{target} cannot be written ({error.strerror}): make sure that the folder is "
             "writable and has free space, then run the same command again."
         ) from error
-    return picture
+    return hashlib.sha256(picture).hexdigest()
 
 
 def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
@@ -306,16 +303,17 @@ def list_given_frames(arguments: Sequence[str]) -> list[str]:
     return list(found)
 
 
-PAGE_MB = 4
+PAGE, PAGE_MB = "/SearchPhotos/photo.pl", 4
 # Tags, and the content of scripts and styles
 _UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-# Values that follow their labels, with any markup
+# Values that follow their labels, with any markup; three of them are cells of a row as they are
+OWN_CELLS = ("altitude_nmi", "focal_mm", "camera")
 _LABELLED = {
     "date": r"Date taken\s*:?\s*(\d{4})\D(\d{1,2})\D(\d{1,2})\b",
     "time": r"Time taken\s*:?\s*(\d{1,2}):(\d\d):(\d\d)\s*GMT",
     "nadir": r"nadir point\s*:?\s*([\d.]+)\s*°\s*([NS])\s*,\s*([\d.]+)\s*°\s*([EW])",
-    "altitude": r"Spacecraft Altitude\s*:?\s*([\d.]+)\s*nautical miles",
-    "focal": r"Focal Length\s*:?\s*([\d.]+)\s*mm",
+    "altitude_nmi": r"Spacecraft Altitude\s*:?\s*([\d.]+)\s*nautical miles",
+    "focal_mm": r"Focal Length\s*:?\s*([\d.]+)\s*mm",
     "camera": r"\bCamera\s*:\s*(?:[A-Z][A-Z0-9]\s*:\s*)?(\S.{0,60}?)\s*(?:Focal Length|$)",
 }
 
@@ -340,18 +338,9 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None
     if nadir := values["nadir"]:
         cells["nadir_lat"] = f"{'-' * (nadir[2].upper() == 'S')}{nadir[1]}"
         cells["nadir_lon"] = f"{'-' * (nadir[4].upper() == 'W')}{nadir[3]}"
-    for name, heading in (
-        ("altitude", "altitude_nmi"),
-        ("focal", "focal_mm"),
-        ("camera", "camera"),
-    ):
-        if found := values[name]:
-            cells[heading] = found[1]
+    cells |= {name: found[1] for name in OWN_CELLS if (found := values[name])}
     row = interpret(cells, source="photo.pl")
     return None if row is None or row.time_utc is row.nadir_lat is None else row
-
-
-PAGE = "/SearchPhotos/photo.pl"
 
 
 class ArchivePhotos:
@@ -387,47 +376,39 @@ class ArchivePhotos:
                 f"{frame_id} was not requested: {GIVE_UP} photos in a row could not be fetched "
                 f"from {host}; run the same command again later."
             )
+        into, pictures = picture.parent, self._archive + PICTURES
+        outcomes: list[dict[str, Any]] = [{"status": "absent"}]
         for size in SIZES:
-            outcomes: list[dict[str, Any]] = []
-            pictures = self._archive + PICTURES
-            try:
-                download(
-                    [frame_id],
-                    picture.parent,
-                    self._web,
-                    outcomes.append,
-                    size=size,
-                    pictures=pictures,
-                )
-            except StoreError as error:
-                raise FrameError(str(error), code=error.code) from error
-            (outcome,) = outcomes
-            if outcome["status"] in ("fetched", "present"):
-                self._failed_in_a_row = 0
-                return
-            if outcome["status"] == "failed":
-                self._failed_in_a_row += 1
-                raise FrameError(f"{frame_id}: {outcome['why']}")
+            if outcomes[-1]["status"] == "absent":
+                try:
+                    download(
+                        [frame_id], into, self._web, outcomes.append, size=size, pictures=pictures
+                    )
+                except StoreError as error:
+                    raise FrameError(str(error), code=error.code) from error
+        if outcomes[-1]["status"] == "failed":
+            self._failed_in_a_row += 1
+            raise FrameError(f"{frame_id}: {outcomes[-1]['why']}")
         self._failed_in_a_row = 0
+        if outcomes[-1]["status"] != "absent":
+            return
         raise FrameError(
             f"{frame_id} is not in the archive ({host} has no picture of it): check the name.",
             code="not_found",
         )
 
     def _fetch_record(self, picture: Path, frame_id: str) -> None:
-        mission, roll, frame = frame_id.split("-")
-        asked = urlencode({"mission": mission, "roll": roll, "frame": frame})
+        asked = urlencode(dict(zip(ID_PARTS, frame_id.split("-"), strict=True)))
         address = f"{self._archive}{PAGE}?{asked}"
         unknown = "time and place unknown, so it can be placed only by its lights"
         why = f"{parse_host(address)} has no record of it"
         try:
+            page = None
             if self._failed_in_a_row < GIVE_UP:
-                row = read_page(self._web.fetch(address, PAGE_MB), frame_id, address)
-                if row is not None:
-                    write_whole(record_place(picture), format_csv([row]).encode())
-                    return
-        except Absent:
-            pass
+                page = self._web.fetch(address, PAGE_MB)
+            if page is not None and (row := read_page(page, frame_id, address)) is not None:
+                write_whole(record_place(picture), format_csv([row]).encode())
+                return
         except (ArchiveError, OSError) as error:
             self._failed_in_a_row += 1
             why = str(error)
