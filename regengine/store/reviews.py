@@ -15,7 +15,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -147,18 +147,6 @@ class Decision(Judged):
     work: Work
 
 
-class Brief(NamedTuple):
-    """A decision without the work."""
-
-    revision: int
-    frame_index: int
-    sha256: str
-    reviewer: str
-    decision: Choice
-    tags: tuple[str, ...]
-    independent: bool  # see `is_independent`
-
-
 class Decisions:
     """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
 
@@ -252,26 +240,29 @@ class Decisions:
         with self._write_whole() as connection:
             _delete_draft(connection, frame_index, reviewer)
 
-    def since(self, revision: int) -> list[Brief]:
-        """Return the decisions after a revision, oldest first; fast for many decisions."""
+    def since(self, revision: int) -> list[dict[str, Any]]:
+        """Return the decisions after a revision, oldest first; fast for many decisions.
+
+        Of their work there are the ``tags``, a JSON list; ``independent``: see `is_independent`.
+        """
         with self._read() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, "
-                "json_extract(work, '$.tags'), "
+                "coalesce(json_extract(work, '$.tags'), '[]') AS tags, "
                 # Few decisions have such points, and only their work is read
                 "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
                 "json_each(work, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
-                "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END "
+                "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END AS doubtful "
                 "FROM decisions WHERE revision > ? ORDER BY revision",
                 (revision,),
             ).fetchall()
         return [
-            Brief(
-                *about,  # type: ignore[misc]
-                tags=tuple(json.loads(tags or "[]")),
-                independent=doubtful is None or is_independent("accepted", json.loads(doubtful)),
-            )
-            for *about, tags, doubtful in rows
+            {
+                **row,
+                "independent": doubtful is None or is_independent("accepted", json.loads(doubtful)),
+            }
+            for row in map(dict, rows)
+            for doubtful in (row.pop("doubtful"),)
         ]
 
     def _heads(self, where: str, *values: object) -> list[Decision]:

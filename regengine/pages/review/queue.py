@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import sqlite3
 import time
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
-from functools import cached_property, lru_cache
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field
 
 from matchers.geometry.camera import Camera
@@ -23,8 +24,8 @@ from regengine.maps.places import name_view
 from regengine.store.file import photo_file
 from regengine.store.journal import journal_path
 from regengine.store.read import OF_FRAMES, Snapshot, make_frames
-from regengine.store.reviews import Brief, Decisions
-from regengine.store.rows import StoredFrame, Table, join
+from regengine.store.reviews import Decisions
+from regengine.store.rows import StoredFrame, join, values_of
 from regengine.store.schema import select
 
 KEPT_FRAMES = 256
@@ -53,134 +54,157 @@ Texts = Annotated[list[str], Field(max_length=64)]
 Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
 # Number of leading digits of a photo's sha256 in the URLs of its pictures
 VERSION_DIGITS = 16
-LonLat = tuple[float, float]
-PLACE = ("place", "country")
+Line = dict[str, Any]
+# The frames of a store, with what follows from people's decisions on their photos as they are now,
+# and each person's latest decision on a photo
+TABLES = """
+CREATE TABLE frames (
+    frame_index INTEGER PRIMARY KEY, by_doubt, by_time, by_name, verdict, category, time_utc,
+    camera_body, orientation, probability, log10_odds, log10_lead, sigma_m, centre_lon, centre_lat,
+    shown_lon, shown_lat, nadir_lon, nadir_lat, sha256, reasons, frame, place, searched,
+    decision, independent, reviewers, disputed, revision
+);
+CREATE TABLE heads (
+    frame_index, sha256, reviewer, revision, decision, tags, independent,
+    PRIMARY KEY (frame_index, sha256, reviewer)
+);
+CREATE INDEX doubt ON frames (by_doubt);
+CREATE INDEX time ON frames (by_time);
+CREATE INDEX name ON frames (by_name);
+"""
+ADD_HEAD = """
+INSERT OR REPLACE INTO heads VALUES
+    (:frame_index, :sha256, :reviewer, :revision, :decision, :tags, :independent)
+"""
+# SQLite takes decision and independent from the row of the maximum
+JUDGE = """
+UPDATE frames SET (decision, independent, reviewers, disputed, revision) = (
+    SELECT decision, independent, count(*), count(DISTINCT decision) > 1, max(revision)
+    FROM heads WHERE heads.frame_index = frames.frame_index AND heads.sha256 = frames.sha256
+) WHERE frame_index = :frame_index
+"""
+# Conditions of the review status, and of the other filters by their field
+STATUSES = {
+    "open": "decision IS NULL",
+    "done": "decision IS NOT NULL",
+    "disputed": "disputed",
+    "dependent": "NOT independent",
+    "second": "decision IS NOT NULL AND (frame_index, sha256) NOT IN "
+    "(SELECT frame_index, sha256 FROM heads WHERE reviewer = :reviewer)",
+    "all": "TRUE",
+}
+PASSING = {
+    "id": "frame_index IN (SELECT value FROM json_each(:id))",
+    "verdict": "verdict IN (SELECT value FROM json_each(:verdict))",
+    "reason": "reasons IN (SELECT reasons FROM (SELECT DISTINCT reasons FROM frames), "
+    "json_each(reasons) WHERE value IN (SELECT value FROM json_each(:reason)))",
+    "category": "category IN (SELECT value FROM json_each(:category))",
+    "camera": "camera_body IN (SELECT value FROM json_each(:camera))",
+    "date_from": "time_utc >= :date_from",
+    "date_to": "time_utc != '' AND time_utc < :date_to || char(0x10FFFF)",
+    "bbox": "coalesce(shown_lat, nadir_lat) BETWEEN :south AND :north AND "
+    "CASE WHEN :west <= :east THEN coalesce(shown_lon, nadir_lon) BETWEEN :west AND :east "
+    "ELSE coalesce(shown_lon, nadir_lon) NOT BETWEEN :east AND :west END",
+    "text": "instr(searched, :text)",
+    "tag": "(frame_index, sha256) IN "
+    "(SELECT frame_index, sha256 FROM heads, json_each(tags) WHERE value = :tag)",
+}
+# Tables whose values the page counts for each filter
+COUNTED = {
+    "verdict": "frames",
+    "reasons": "(SELECT value AS reasons FROM frames, json_each(reasons))",
+    "category": "frames",
+    "camera_body": "frames",
+    "tag": "(SELECT DISTINCT frame_index, value AS tag FROM frames "
+    "JOIN heads USING (frame_index, sha256), json_each(tags))",
+}
 
 
-class FrameRows:
-    """Columns of all frames of a store, in the order of their numbers.
+def _load(snapshot: Snapshot) -> sqlite3.Connection:
+    """Put the frames of a store into an SQLite table in memory, with texts as they are displayed.
 
-    Besides those of the store there are ``shown_lon`` and ``shown_lat``, a place that the photo
-    shows: its centre, or the centre of its control points if the centre is sky; ``log10_lead``,
-    evidence for the proposal minus that for its runner-up; and ``sigma_m``, the greatest of the
-    control points. They are NaN where there is none. Texts are UTF-8; times sort as text.
+    Besides the columns of the store there are ``shown_lon`` and ``shown_lat``, a place that the
+    photo shows: its centre, or the centre of its control points if the centre is sky;
+    ``log10_lead``, evidence for the proposal minus that for its runner-up; ``sigma_m``, the
+    greatest of the control points; ``searched``, what a text is searched in; and the ranks of the
+    frames by doubt, time and name. Numbers are NULL where there is none.
+
+    A proposal is more doubtful the closer its probability is to one half: a review is most
+    informative there. Equivalent probabilities are ordered by the lead over the runner-up, the
+    odds against chance and the precision of the points. Frames without a proposal follow all
+    proposals, and among them, those that hardly show city lights come last.
     """
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        blocks = [*snapshot.blocks(groups=OF_QUEUE, frames=READ_FRAMES)]
-        tables = join(blocks or [snapshot.tables(0, 0, OF_QUEUE)], OF_QUEUE)
-        table, points = tables["frames"], tables["control_points"]
-        sky = ~np.isfinite(table["centre_lon"])
-        of_points = np.searchsorted(table["frame_index"], points["frame_index"])
-        sigma_m = np.full(len(sky), np.nan)
-        np.fmax.at(sigma_m, of_points, points["sigma_m"])
-        lon, lat = np.radians(points["lon"]), np.radians(points["lat"])
-        # The centre of the control points
-        x, y, z = (
-            np.bincount(of_points, part, minlength=len(sky))
-            for part in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
-        )
-        amid = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-        lon, lat = np.where(np.isfinite(sigma_m), amid, np.nan)
-        self._table: Table = table | {
-            "sigma_m": sigma_m,
-            "shown_lon": np.where(sky, lon, table["centre_lon"]),
-            "shown_lat": np.where(sky, lat, table["centre_lat"]),
-            "log10_lead": table["log10_odds"] - table["runner_up_log10_odds"],
-        }
-        self._counts: dict[str, Counter[bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self["frame_index"])
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._table[name]
-
-    def text(self, name: str, row: int) -> str:
-        """One value of a text column, escaped for display."""
-        return escape_invisible(self[name][row].decode())
-
-    def counts(self, name: str) -> dict[str, int]:
-        """Number of frames per text or, of ``reasons``, per code; the most frequent first."""
-        found: Counter[str] = Counter()
-        for text, number in self._count(name).items():
-            for part in self._parts(name, text):
-                found[part] += number
-        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
-
-    def have(self, name: str, wanted: Iterable[str]) -> NDArray[np.bool_]:
-        """Which frames have one of the given texts in a column, or codes in ``reasons``."""
-        those = set(wanted)
-        texts = [one for one in self._count(name) if not those.isdisjoint(self._parts(name, one))]
-        return np.isin(self[name], np.array(texts, dtype=self[name].dtype))
-
-    def _count(self, name: str) -> Counter[bytes]:
-        # A dictionary finds repeated texts in a tenth of the time that sorting takes
-        if name not in self._counts:
-            self._counts[name] = Counter(self[name].tolist())
-        return self._counts[name]
-
-    @staticmethod
-    def _parts(name: str, text: bytes) -> list[str]:
-        shown = escape_invisible(text.decode())
-        return [one for one in (shown.split(",") if name == "reasons" else [shown]) if one]
-
-    @cached_property
-    def searched(self) -> list[str]:
-        """Frame id, path, place and country of each frame in lower case, for text search."""
-        texts = (self[name].tolist() for name in ("frame", "path", "place", "country"))
-        return [
-            f"{a.decode()}\n{b.decode()}\n{c.decode()}, {d.decode()}".casefold()
-            for a, b, c, d in zip(*texts, strict=True)
-        ]
-
-    @cached_property
-    def by_time(self) -> NDArray[np.int64]:
-        """Rows, the oldest photo first, those without a time last."""
-        return np.lexsort((self["time_utc"], self["time_utc"] == b""))
-
-    @property
-    def by_time_known(self) -> NDArray[np.int64]:
-        """Rows, the oldest photo first, without those of unknown time."""
-        return self.by_time[: np.count_nonzero(self["time_utc"] != b"")]
-
-    @cached_property
-    def by_doubt(self) -> NDArray[np.int64]:
-        """Rows, the most doubtful frame first.
-
-        A proposal is more doubtful the closer its probability is to one half: a review is most
-        informative there. Equivalent probabilities are ordered by the lead over the runner-up, the
-        odds against chance and the precision of the points. Frames without a proposal follow all
-        proposals, and among them, those that hardly show city lights come last.
-        """
-        rank = np.full(len(self), len(VERDICT_ORDER))
-        for number, verdict in enumerate(VERDICT_ORDER):
-            rank[self["verdict"] == verdict.encode()] = number
-        likely = np.nan_to_num(self["probability"], nan=0.5).clip(READS_ALIKE, 1.0 - READS_ALIKE)
-        certainty = np.abs(np.round(likely, 2) - 0.5)
-        nothing = self.have("reasons", ["not_a_night_city_frame"])
-        evidence = -self["sigma_m"], self["log10_odds"], self["log10_lead"]
-        return np.lexsort((*evidence, certainty, nothing, rank))
-
-    @cached_property
-    def by_name(self) -> NDArray[np.int64]:
-        """Rows, sorted by frame id."""
-        return np.argsort(self["frame"], kind="stable")
-
-    def rows_of(self, numbers: Sequence[int]) -> NDArray[np.int64]:
-        """Rows of the frames with the given numbers that exist in the store."""
-        wanted = np.unique(np.array(numbers, dtype=np.int64))
-        rows = np.searchsorted(self["frame_index"], wanted)
-        rows = rows[rows < len(self)]
-        return rows[np.isin(self["frame_index"][rows], wanted, assume_unique=True)]
+    blocks = [*snapshot.blocks(groups=OF_QUEUE, frames=READ_FRAMES)]
+    tables = join(blocks or [snapshot.tables(0, 0, OF_QUEUE)], OF_QUEUE)
+    table, points = tables["frames"], tables["control_points"]
+    sky = ~np.isfinite(table["centre_lon"])
+    of_points = np.searchsorted(table["frame_index"], points["frame_index"])
+    sigma_m = np.full(len(sky), np.nan)
+    np.fmax.at(sigma_m, of_points, points["sigma_m"])
+    lon, lat = np.radians(points["lon"]), np.radians(points["lat"])
+    # The centre of the control points
+    x, y, z = (
+        np.bincount(of_points, part, minlength=len(sky))
+        for part in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
+    )
+    amid = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    lon, lat = np.where(np.isfinite(sigma_m), amid, np.nan)
+    texts = {name: values_of(values) for name, values in table.items() if values.dtype.kind == "S"}
+    columns = {name: values.tolist() for name, values in table.items() if name not in texts}
+    for name, values in texts.items():
+        shown = {text: escape_invisible(text) for text in set(values)}
+        if name == "reasons":
+            shown = {text: json.dumps([*filter(None, shown[text].split(","))]) for text in shown}
+        columns[name] = [shown[text] for text in values]
+    lead = table["log10_odds"] - table["runner_up_log10_odds"]
+    columns |= {
+        "sigma_m": sigma_m.tolist(),
+        "shown_lon": np.where(sky, lon, table["centre_lon"]).tolist(),
+        "shown_lat": np.where(sky, lat, table["centre_lat"]).tolist(),
+        "log10_lead": lead.tolist(),
+        "place": [
+            ", ".join(filter(None, names))
+            for names in zip(columns["place"], columns["country"], strict=True)
+        ],
+        "searched": [
+            f"{frame}\n{path}\n{place}, {country}".casefold()
+            for frame, path, place, country in zip(
+                *(texts[name] for name in ("frame", "path", "place", "country")), strict=True
+            )
+        ],
+    }
+    rank = np.full(len(sky), len(VERDICT_ORDER))
+    for number, verdict in enumerate(VERDICT_ORDER):
+        rank[table["verdict"] == verdict.encode()] = number
+    likely = np.nan_to_num(table["probability"], nan=0.5).clip(READS_ALIKE, 1.0 - READS_ALIKE)
+    certainty = np.abs(np.round(likely, 2) - 0.5)
+    nothing = ['"not_a_night_city_frame"' in codes for codes in columns["reasons"]]
+    orders: dict[str, tuple[Any, ...]] = {
+        "by_doubt": (-sigma_m, table["log10_odds"], lead, certainty, nothing, rank),
+        "by_time": (table["time_utc"], table["time_utc"] == b""),
+        "by_name": (table["frame"],),
+    }
+    for name, keys in orders.items():
+        columns[name] = np.argsort(np.lexsort(keys)).tolist()
+    base = sqlite3.connect(":memory:", check_same_thread=False)
+    base.row_factory = sqlite3.Row
+    base.executescript(TABLES)
+    names = [row["name"] for row in base.execute("PRAGMA table_info(frames)")]
+    names = [name for name in names if name in columns]
+    base.executemany(
+        f"INSERT INTO frames ({', '.join(names)}) "  # noqa: S608 - only names of our own columns
+        f"VALUES ({', '.join('?' * len(names))})",
+        zip(*(columns[name] for name in names), strict=True),
+    )
+    return base
 
 
 class ReviewFrames:
     """Reader of a store for the review; thread-safe.
 
-    A run may be writing the store: `refresh` reads what it added. ``rows`` are the columns of all
-    frames. Photos that have moved are searched for in ``photos``, too. StoreError if there is no
-    store or it cannot be read, also from `frame` and `refresh`.
+    A run may be writing the store: `refresh` reads what it added. ``base`` has `TABLES`, of which
+    one thread may use it at a time. Photos that have moved are searched for in ``photos``, too.
+    StoreError if there is no store or it cannot be read, also from `frame` and `refresh`.
     """
 
     def __init__(self, store: Path, photos: Path | None = None) -> None:
@@ -189,14 +213,17 @@ class ReviewFrames:
         self._kept: OrderedDict[int, StoredFrame] = OrderedDict()
         self._snapshot: Snapshot | None = None
         self._looked_s = 0.0
-        self.rows: FrameRows
+        self.base: sqlite3.Connection
         self._open()
+
+    def __len__(self) -> int:
+        return 0 if self._snapshot is None else len(self._snapshot.frame_index)
 
     def frame(self, number: int) -> StoredFrame:
         """Read a frame by number, without its detections; KeyError if there is none."""
         with self._lock:
             if number not in self._kept:
-                if self._snapshot is None or number not in self.rows["frame_index"]:
+                if self._snapshot is None or number not in self._snapshot.frame_index:
                     raise KeyError(number)
                 tables = self._snapshot.tables(number, number + 1, OF_FRAMES)
                 (self._kept[number],) = make_frames(tables, self._store)
@@ -216,8 +243,7 @@ class ReviewFrames:
     def refresh(self) -> None:
         """Read what a run has written since; checks at most every few seconds."""
         with self._lock:
-            # A run writes a part every ten seconds; 100,000 frames are read again in less than one
-            # second
+            # A run writes a part every ten seconds; 100,000 frames take a second or two
             if time.monotonic() - self._looked_s < 5.0:
                 return
             self._looked_s = time.monotonic()
@@ -229,20 +255,21 @@ class ReviewFrames:
         with self._lock:
             if self._snapshot is not None:
                 self._snapshot.close()
+                self.base.close()
                 self._snapshot = None
 
     def _open(self) -> None:
         signature = _signature(self._store)
         snapshot = Snapshot(self._store)
         try:
-            rows = FrameRows(snapshot)
+            base = _load(snapshot)
         except BaseException:
             snapshot.close()
             raise
         self.close()
         self._snapshot, self._signature, self._looked_s = snapshot, signature, time.monotonic()
         self._kept.clear()
-        self.rows = rows
+        self.base = base
 
 
 def _signature(store: Path) -> list[tuple[int, int, int] | None]:
@@ -255,79 +282,6 @@ def _signature(store: Path) -> list[tuple[int, int, int] | None]:
         except OSError:
             found.append(None)
     return found
-
-
-class Standings:
-    """Each person's latest decision on every frame, newest first, by row, as of the last `update`.
-
-    Follows the decisions, also of other processes: each update reads only new ones. A decision
-    counts only if the frame's photo is unchanged since.
-    """
-
-    def __init__(self, decisions: Decisions, reviewer: str) -> None:
-        self._decisions = decisions
-        self._reviewer = reviewer
-        self._last = 0
-        # By number, then by reviewer and photo
-        self._briefs: defaultdict[int, dict[tuple[str, str], Brief]] = defaultdict(dict)
-        self._rows: FrameRows | None = None
-        self.heads: dict[int, list[Brief]] = {}
-
-    def update(self, rows: FrameRows) -> None:
-        """Read new decisions."""
-        touched = set()
-        for brief in self._decisions.since(self._last):
-            self._briefs[brief.frame_index][brief.reviewer, brief.sha256] = brief
-            touched.add(brief.frame_index)
-            self._last = brief.revision
-        if rows is not self._rows:
-            self._rows, self.heads, touched = rows, {}, set(self._briefs)
-        for row in rows.rows_of(list(touched)).tolist():
-            sha256 = rows["sha256"][row].decode()
-            briefs = self._briefs[int(rows["frame_index"][row])]
-            found = [brief for (_, judged), brief in briefs.items() if judged == sha256]
-            if found:
-                self.heads[row] = sorted(found, key=lambda head: -head.revision)
-
-    def rows_with(self, status: str) -> NDArray[np.bool_]:
-        """Which frames have a status, one of `QueueFilter`."""
-        if status == "disputed":
-            return self._mark(row for row, heads in self.heads.items() if is_disputed(heads))
-        if status == "dependent":
-            return self._mark(r for r, heads in self.heads.items() if not heads[0].independent)
-        if status == "second":
-            return self._mark(
-                row
-                for row, heads in self.heads.items()
-                if all(head.reviewer != self._reviewer for head in heads)
-            )
-        decided = self._mark(self.heads)
-        return decided if status == "done" else ~decided
-
-    def rows_tagged(self, tag: str) -> NDArray[np.bool_]:
-        """Which frames have a tag."""
-        return self._mark(
-            row for row, heads in self.heads.items() if any(tag in head.tags for head in heads)
-        )
-
-    def _mark(self, rows: Iterable[int]) -> NDArray[np.bool_]:
-        found = np.zeros(0 if self._rows is None else len(self._rows), bool)
-        found[list(rows)] = True
-        return found
-
-    def count_tags(self) -> dict[str, int]:
-        """Number of frames per tag, the most frequent first."""
-        tags = Counter(
-            tag
-            for heads in self.heads.values()
-            for tag in {tag for head in heads for tag in head.tags}
-        )
-        return dict(sorted(tags.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def is_disputed(heads: Iterable[Brief]) -> bool:
-    """Whether the latest decisions of people differ."""
-    return len({head.decision for head in heads}) > 1
 
 
 def edges_of(text: str) -> Bounds:
@@ -374,102 +328,99 @@ class QueueFilter(BaseModel):
 
 
 class Queue:
-    """All frames and their status as of one moment; rows are those of the columns."""
+    """All frames and their status, from the store and from decisions, also of other processes.
 
-    def __init__(self, frames: ReviewFrames, standings: Standings) -> None:
-        frames.refresh()
-        self.rows, self.standings, self._frames = frames.rows, standings, frames
-        standings.update(self.rows)
+    A decision counts only if the frame's photo is unchanged since. One thread may use it at a time.
+    """
 
-    def chosen(self, wanted: QueueFilter, keep: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Rows of the frames that pass and have the requested status, in display order."""
-        if wanted.status != "all":
-            keep = keep & self.standings.rows_with(wanted.status)
-        order: NDArray[np.int64] = getattr(self.rows, f"by_{wanted.sort}")
-        return order[keep[order]]
+    def __init__(self, frames: ReviewFrames, decisions: Decisions, reviewer: str) -> None:
+        self._frames, self._decisions, self._reviewer = frames, decisions, reviewer
 
-    def passing(self, wanted: QueueFilter) -> NDArray[np.bool_]:
-        """Which frames pass a filter, regardless of review status."""
-        rows = self.rows
-        keep = np.ones(len(rows), bool)
-        if wanted.id:
-            keep &= np.isin(rows["frame_index"], wanted.id)
-        if wanted.verdict:
-            keep &= rows.have("verdict", wanted.verdict)
-        if wanted.reason:
-            keep &= rows.have("reasons", wanted.reason)
-        if wanted.category:
-            keep &= rows.have("category", wanted.category)
-        if wanted.camera:
-            keep &= rows.have("camera_body", wanted.camera)
-        if wanted.date_from or wanted.date_to:
-            keep &= rows["time_utc"] != b""
-        if wanted.date_from:
-            keep &= rows["time_utc"] >= wanted.date_from.encode()
-        if wanted.date_to:
-            keep &= rows["time_utc"] <= wanted.date_to.encode() + b"\xff"
+    def update(self) -> Queue:
+        """Read what was added to the store and to the decisions since."""
+        self._frames.refresh()
+        ((last,),) = self.ask("coalesce(max(revision), 0) FROM heads")
+        added = self._decisions.since(last)
+        for change in (ADD_HEAD, JUDGE):
+            self._frames.base.executemany(change, added)
+        return self
+
+    def choose(self, wanted: QueueFilter) -> tuple[list[int], dict[str, Any]]:
+        """Numbers of all frames that pass a filter, in order, and the page of it."""
+        said: dict[str, Any] = {"reviewer": self._reviewer}
+        for name, value in wanted:
+            # Nothing is selected by an empty text
+            is_list = isinstance(value, list)
+            said[name] = json.dumps([one for one in value if one != ""]) if is_list else value
+        said["text"] = wanted.text.casefold()
         if wanted.bbox:
-            west, south, east, north = edges_of(wanted.bbox)
-            lon = np.where(np.isfinite(rows["shown_lon"]), rows["shown_lon"], rows["nadir_lon"])
-            lat = np.where(np.isfinite(rows["shown_lon"]), rows["shown_lat"], rows["nadir_lat"])
-            after, before = lon >= west, lon <= east
-            keep &= after & before if west <= east else after | before
-            keep &= (lat >= south) & (lat <= north)
-        if wanted.text:
-            sought = wanted.text.casefold()
-            keep &= np.array([sought in text for text in rows.searched], bool)
-        if wanted.tag:
-            keep &= self.standings.rows_tagged(wanted.tag)
-        return keep
+            said |= zip(("west", "south", "east", "north"), edges_of(wanted.bbox), strict=True)
+        filters = [f"({PASSING[name]})" for name, value in wanted if value and name in PASSING]
+        passing = " AND ".join(["TRUE", *filters])
+        ((n_passing, decided),) = self.ask(
+            f"count(*), count(decision) FROM frames WHERE {passing}", **said
+        )
+        chosen = f"{passing} AND {STATUSES[wanted.status]} ORDER BY by_{wanted.sort}"
+        # As text, which takes a tenth of the time of 100,000 rows
+        numbers = f"(SELECT frame_index FROM frames WHERE {chosen})"  # noqa: S608
+        ((text,),) = self.ask(f"json_group_array(frame_index) FROM {numbers}", **said)
+        ids = json.loads(text)
+        return ids, {
+            "total": len(ids),
+            # Of the frames that pass the filter, the number that are decided
+            "progress": {"all": n_passing, "decided": decided},
+            "offset": wanted.offset,
+            "named": True,
+            "frames": self.lines(ids[wanted.offset : wanted.offset + wanted.limit]),
+        }
 
-    def line(self, row: int) -> dict[str, Any]:
-        """One entry of the page's frame list."""
-        rows, heads = self.rows, self.standings.heads.get(row, [])
-        lon, lat = float(rows["centre_lon"][row]), float(rows["centre_lat"][row])
-        codes = rows.text("reasons", row)
-        texts = ("category", "time_utc", "camera_body")
+    def lines(self, numbers: Sequence[int]) -> list[Line]:
+        """Entries of the page's frame list."""
+        these = "* FROM frames WHERE frame_index IN (SELECT value FROM json_each(:numbers))"
+        rows = {row["frame_index"]: row for row in self.ask(these, numbers=json.dumps(numbers))}
+        return [self._line(rows[number]) for number in numbers]
+
+    def _line(self, row: sqlite3.Row) -> Line:
+        place = row["place"] or None
+        if place is None and row["shown_lon"] is not None:
+            # Stores of earlier formats have no names
+            solved = self._frames.frame(row["frame_index"]).result.solved
+            place = None if solved is None else name_shown_by(solved.camera)
+        centre = [row["centre_lon"], row["centre_lat"]]
         numbers = ("probability", "log10_odds", "log10_lead", "sigma_m")
         return {
-            "id": int(rows["frame_index"][row]),
-            "frame": rows.text("frame", row),
-            "verdict": rows.text("verdict", row),
-            "reasons": codes.split(",") if codes else [],
-            **{name: rows.text(name, row) or None for name in texts},
-            **{name: float(rows[name][row]) for name in numbers},
-            "centre": [lon, lat] if math.isfinite(lon) and math.isfinite(lat) else None,
-            "place": self._name_place(row),
-            "orientation": int(rows["orientation"][row]),
-            "version": rows.text("sha256", row)[:VERSION_DIGITS],
-            "decision": heads[0].decision if heads else None,
-            "reviewers": len(heads),
-            "disputed": is_disputed(heads),
-            "independent": not heads or heads[0].independent,
+            "id": row["frame_index"],
+            "frame": row["frame"],
+            "verdict": row["verdict"],
+            "reasons": json.loads(row["reasons"]),
+            **{name: row[name] or None for name in ("category", "time_utc", "camera_body")},
+            **{name: row[name] for name in numbers},
+            "centre": None if None in centre else centre,
+            "place": place,
+            "orientation": row["orientation"],
+            "version": row["sha256"][:VERSION_DIGITS],
+            "decision": row["decision"],
+            "reviewers": row["reviewers"] or 0,
+            "disputed": bool(row["disputed"]),
+            "independent": row["independent"] != 0,
         }
-
-    def _name_place(self, row: int) -> str | None:
-        """Town (or sea) and country that a frame shows; None if there is none."""
-        rows = self.rows
-        if stored := ", ".join(filter(None, (rows.text(name, row) for name in PLACE))):
-            return stored
-        if math.isnan(rows["shown_lon"][row]):
-            return None
-        # Stores of earlier formats have no names
-        solved = self._frames.frame(int(rows["frame_index"][row])).result.solved
-        return None if solved is None else name_shown_by(solved.camera)
 
     def facets(self) -> dict[str, Any]:
-        """Number of frames per value of each filter."""
-        rows = self.rows
-        known = rows["time_utc"][rows.by_time_known]
-        return {
-            "verdict": rows.counts("verdict"),
-            "reason": rows.counts("reasons"),
-            "category": rows.counts("category"),
-            "camera": rows.counts("camera_body"),
-            "tag": self.standings.count_tags(),
-            "first_time": known[0].decode() if len(known) else None,
-            "last_time": known[-1].decode() if len(known) else None,
+        """Number of frames per value of each filter, the most frequent first."""
+        counts = {
+            name: self.ask(
+                f"{name}, count(*) FROM {rows} WHERE {name} != '' GROUP BY 1 ORDER BY 2 DESC, 1"
+            )
+            for name, rows in COUNTED.items()
         }
+        times = "min(time_utc) AS first_time, max(time_utc) AS last_time FROM frames"
+        (span,) = self.ask(f"{times} WHERE time_utc != ''")
+        names = {"reasons": "reason", "camera_body": "camera"}
+        return {names.get(name, name): dict(found) for name, found in counts.items()} | dict(span)
+
+    def ask(self, selected: str, **said: Any) -> list[Any]:
+        """Rows of a query on `TABLES`, of which only the ``said`` values are not our own."""
+        return self._frames.base.execute(f"SELECT {selected}", said).fetchall()
 
 
 @lru_cache(maxsize=4096)

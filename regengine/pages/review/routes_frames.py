@@ -39,7 +39,7 @@ from regengine.pages.review.bodies import (
 )
 from regengine.pages.review.context import ReviewContext, make_no_frame_error
 from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
-from regengine.pages.review.queue import Queue, QueueFilter, Standings, name_shown_by
+from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
 from regengine.store.reviews import Judged, check_work, describe_judged_state
@@ -58,13 +58,11 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
     KeyError if there is no frame of this number.
     """
     result = context.frames.frame(number).result
-    (row,) = queue.rows.rows_of([number]).tolist() or [None]
-    if row is None:
-        raise KeyError(number)
+    (line,) = queue.lines([number])
     nadir, fit = prior_nadir(result), result.fit
     about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
     about_nadir = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
-    said = queue.line(row) | {
+    said = line | {
         "path": result.path,
         "sha256": result.sha256,
         "reason_texts": [reason.text for reason in result.reasons],
@@ -112,30 +110,28 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
 
 def list_neighbours(queue: Queue, here: FrameResult, number: int) -> list[dict[str, Any]]:
     """Queue entries in order of time, with ``seconds`` after the given frame."""
-    rows, when = queue.rows, parse_iso_time(here.time_utc or "")
+    when = parse_iso_time(here.time_utc or "")
     if when is None or not here.camera_body:
         return []
     # The station flies from above a place to its horizon in 300 s
     reach = timedelta(seconds=300.0)
     # Times sort as text
-    first, own, last = (
-        f"{at:%Y-%m-%dT%H:%M:%S}".encode() for at in (when - reach, when, when + reach)
+    first, last = (f"{at:%Y-%m-%dT%H:%M:%S}" for at in (when - reach, when + reach))
+    near = queue.ask(
+        "frame_index FROM frames WHERE time_utc >= :first AND time_utc < :last || char(0x10FFFF) "
+        "AND camera_body = :body AND frame_index != :number ORDER BY by_time",
+        first=first,
+        last=last,
+        body=here.camera_body,
+        number=number,
     )
-    order = rows.by_time_known
-    times = rows["time_utc"][order]
-    start, end = np.searchsorted(times, first), np.searchsorted(times, last + b"\xff", "right")
-    near = order[start:end]
-    near = near[
-        rows.have("camera_body", [here.camera_body])[near] & (rows["frame_index"][near] != number)
+    found = [
+        line | {"seconds": (at - when).total_seconds()}
+        for line in queue.lines([other for (other,) in near])
+        if (at := parse_iso_time(line["time_utc"])) is not None
     ]
-    middle = int(np.searchsorted(rows["time_utc"][near], own))
-    found = []
-    for row in near[max(0, middle - MAX_COUNT) : middle + MAX_COUNT].tolist():
-        at = parse_iso_time(rows.text("time_utc", row))
-        if at is not None:
-            found.append(((at - when).total_seconds(), row))
-    nearest = sorted(found, key=lambda pair: abs(pair[0]))[:MAX_COUNT]
-    return [queue.line(row) | {"seconds": seconds} for seconds, row in sorted(nearest)]
+    nearest = sorted(found, key=lambda line: abs(line["seconds"]))[:MAX_COUNT]
+    return sorted(nearest, key=lambda line: line["seconds"])
 
 
 def carry_neighbour(
@@ -209,7 +205,7 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             maps[kind] = {"name": escape_invisible(name), "attribution": escape_invisible(makers)}
         return {
             "store": escape_invisible(context.store.name),
-            "frames": len(context.frames.rows),
+            "frames": len(context.frames),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
             "version": engine_version,
@@ -220,34 +216,19 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
 
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
-    standings = Standings(context.decisions, context.reviewer)
-    one_at_a_time = Lock()  # the status belongs to the rows that were requested
-
-    def up_to_date() -> Queue:
-        return Queue(context.frames, standings)
+    now = Queue(context.frames, context.decisions, context.reviewer)
+    one_at_a_time = Lock()
 
     @routes.get("/facets")
     def facets_of_store() -> dict[str, Any]:
         with one_at_a_time:
-            return up_to_date().facets()
+            return now.update().facets()
 
     def listed(wanted: QueueFilter) -> tuple[list[int], dict[str, Any]]:
         """Numbers of all frames that pass, in order, and the data of those on the page."""
         with one_at_a_time:
-            now = up_to_date()
-            passing = now.passing(wanted)
-            chosen = now.chosen(wanted, passing)
-            shown = chosen[wanted.offset : wanted.offset + wanted.limit].tolist()
-            lines = [now.line(row) for row in shown]
-            # Progress: of the frames that pass the filter, the number that are decided
-            decided = int((passing & standings.rows_with("done")).sum())
-        return now.rows["frame_index"][chosen].tolist(), {
-            "total": len(chosen),
-            "progress": {"all": int(passing.sum()), "decided": decided},
-            "offset": wanted.offset,
-            "named": True,
-            "frames": plain(lines, str),
-        }
+            ids, page = now.update().choose(wanted)
+        return ids, plain(page, str)
 
     @routes.get("/frames")
     def frames(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
@@ -264,7 +245,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     def frame(number: FrameId) -> dict[str, Any]:
         with one_at_a_time:
             try:
-                return describe_frame(up_to_date(), context, number)
+                return describe_frame(now.update(), context, number)
             except KeyError:
                 raise make_no_frame_error(number) from None
 
@@ -276,7 +257,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
         """
         here = context.result(number)
         with one_at_a_time:
-            found = list_neighbours(up_to_date(), here, number)
+            found = list_neighbours(now.update(), here, number)
         for line in found:
             line["camera"] = carry_neighbour(context, line["id"], here, line["seconds"])
         return {"neighbours": plain(found, str)}
