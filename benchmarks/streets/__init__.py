@@ -211,7 +211,7 @@ def register_simulated(frame: StreetFrame, streets: CityStreets, ranges: ShotRan
         tle.write_text(told.tle)
         options = FrameOptions(focal_mm=told.focal_mm, pixel_pitch_um=told.pixel_pitch_um)
         read = read_frame(photo, options=options)
-        prior = Prior(position=choose_position(read, element_sets(tle)))
+        prior = Prior(position=choose_position(read, element_sets((tle,))))
         params = RegisterParams(clock_window_s=ranges.clock_s)
         return place_on_streets(read, prior, streets, params)
 
