@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -18,11 +18,12 @@ from matchers.lights.patches import PatchMatches, fit_to_patches, match_patches,
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import LightPeaks
 from regengine.io.plain import format_count
+from regengine.photo.frame import Frame
 from regengine.registration.accept import decide
 from regengine.registration.control_points import compute_camera_covariances, select_control_points
-from regengine.registration.parameters import RegisterParams, Steps
-from regengine.registration.report_result import record_match
-from regengine.registration.types import Evidence, Fit, Hypothesis, Match
+from regengine.registration.parameters import AcceptParams, Steps
+from regengine.registration.report_result import doubt_given, doubt_height, record_match
+from regengine.registration.types import Evidence, Fit, Hypothesis, Match, Prior
 from regengine.store.result import MIN_POINTS, FrameResult, PatchProof, Reason
 
 # Of float32, over sums of some hundred pixels; 8-bit images averaged over 16 x 16 pixels still
@@ -203,22 +204,20 @@ def settle(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CellProof:
+class CellProof(PatchProof):
     """Agreement of patches in held-out cells with the fit, at one scale.
 
-    sample_m: Scale, metres per pixel.
-    n_matched, n_agreeing: Number of matched patches, and of those that agree with the camera.
-    score: -log10 of the probability that as many patches agree by chance.
     residual_px: Residuals of the agreeing patches, shape (n, 2).
     ncc: Normalized cross-correlation of photo and map over the whole frame.
     """
 
-    sample_m: float
-    n_matched: int
-    n_agreeing: int
-    score: float
     residual_px: FloatArray
     ncc: float
+
+    @property
+    def score(self) -> float:
+        """-log10 of the probability that as many patches agree by chance."""
+        return -self.log10_chance
 
 
 def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px: int) -> CellProof:
@@ -235,10 +234,10 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
     tail = float(bdtrc(n_agreeing - 1, len(matches), chance)) if len(matches) else 1.0
     return CellProof(
         sample_m=sample_m,
-        n_matched=len(matches),
+        n_patches=len(matches),
         n_agreeing=n_agreeing,
-        # -log10 of the smallest probability that is reported
-        score=min(300.0, 0.0 - np.log10(max(tail, np.finfo(float).tiny))),
+        # At least that of the smallest probability that is reported
+        log10_chance=-min(300.0, 0.0 - float(np.log10(max(tail, np.finfo(float).tiny)))),
         residual_px=np.stack([matches.dx, matches.dy], axis=1)[agree],
         ncc=correlation(picture.evened, view, weight),
     )
@@ -265,13 +264,14 @@ class MapMatch(Match):
 def fit_all_cells(
     picture: MapPicture,
     hypothesis: Hypothesis,
+    camera: Camera,
     proofs: tuple[CellProof, ...],
     free: tuple[int, ...],
     patch_px: int,
 ) -> MapMatch | None:
-    """Fit the final camera to even and odd cells together, once; None if patches are too few."""
+    """Fit the camera of the last step to even and odd cells together; None if patches are few."""
     params = picture.params
-    at = picture.image.camera(hypothesis.camera)
+    at = picture.image.camera(camera)
     view, known = picture.render(at)
     sparse = replace(picture, params=replace(params, max_cells=100))
     matches = sparse.match(view, known, (0, 1), patch_px, params.fit_reach_px)
@@ -296,12 +296,12 @@ def fit_all_cells(
         spread = max(1.0, 1.4826**2 * float(np.median(white**2)) / variance)
         huber = w.mean() * (w**2 * square).mean() / spread / (w**2).mean() ** 2
         refinement = replace(refinement, covariance=float(huber) * refinement.covariance)
-    camera = picture.image.stored_camera(refinement.camera, hypothesis.camera)
+    camera = picture.image.stored_camera(refinement.camera, camera)
     residual, nothing = proofs[-1].residual_px, np.zeros(0)
     held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
     score = min(proof.score for proof in proofs)
     fit = Fit(
-        hypothesis=replace(hypothesis, camera=camera, ncc=proofs[-1].ncc),
+        hypothesis=replace(hypothesis, ncc=proofs[-1].ncc),
         camera=refinement.camera,
         refinement=refinement,
         image=picture.image,
@@ -344,28 +344,17 @@ def fit_all_cells(
     )
 
 
-def tell_proofs(proofs: Sequence[CellProof]) -> str:
-    """Format the agreement of held-out cells for the record."""
-    return "; ".join(
-        PatchProof(
-            n_agreeing=one.n_agreeing,
-            n_patches=one.n_matched,
-            sample_m=one.sample_m,
-            log10_chance=min(-one.score, 0.0),
-        ).text
-        for one in proofs
-    )
-
-
 def report_on_map(
     unplaced: FrameResult,
+    frame: Frame,
+    prior: Prior,
     match: MapMatch,
-    params: CellParams,
-    register: RegisterParams,
+    steps: Steps,
+    params: AcceptParams,
     *,
     map_sigma_m: float,
     reference: str,
-    reasons: tuple[Reason, ...] = (),
+    reasons: Iterable[Reason] = (),
 ) -> FrameResult:
     """Make the result of a match: "accepted", "review" or "no_match", from its scores.
 
@@ -375,16 +364,19 @@ def report_on_map(
     ----------
     unplaced : FrameResult
         Result with the metadata of the frame.
+    steps : Steps
+        Probability of a match by its score.
     map_sigma_m : float
         Standard deviation of positions in the map, metres.
     reference : str
         Kind of the map, and its credit.
-    reasons : tuple of Reason
-        Reasons to review the match.
+    reasons : iterable of Reason
+        Reasons to review the match, beside a height at which the station did not fly.
     """
+    reasons = (*doubt_height(frame, prior, match), *reasons)
     points = select_control_points(match.fit, match.camera, map_sigma_m)
-    p_right = float(params.probability_steps.probability(match.score))
-    low, high = (float(limit) for limit in params.probability_steps.interval(match.score))
+    p_right = float(steps.probability(match.score))
+    low, high = (float(limit) for limit in steps.interval(match.score))
     if match.score < MIN_SCORE:
         what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.4g} m" for one in match.proofs)
         text = f"probability of such agreement by chance: {what}"
@@ -392,10 +384,14 @@ def report_on_map(
     if len(points) < MIN_POINTS:
         text = f"only {format_count(len(points), 'place')} of the photo matched to the map"
         reasons = (*reasons, Reason(code="few_control_points", text=text))
-    sources = {**dict(unplaced.sources), "reference": reference, "proof": tell_proofs(match.proofs)}
+    proof = "; ".join(one.text for one in match.proofs)
+    sources = {**dict(unplaced.sources), "reference": reference, "proof": proof}
+    verdict = decide(p_right, reasons, params)
+    if verdict != "no_match":
+        reasons = (*doubt_given(frame, prior, match), *reasons)
     result = replace(
         unplaced,
-        verdict=decide(p_right, reasons, register.accept),
+        verdict=verdict,
         reasons=reasons,
         probability=p_right,
         probability_low=low,

@@ -40,8 +40,8 @@ from regengine.registration.propose_from_prior import (
     propose_from_stars,
 )
 from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
+from regengine.registration.refine_on_map import MapMatch
 from regengine.registration.register_on_streets import (
-    StreetMatch,
     add_advice,
     advise_streets,
     is_proven_on_streets,
@@ -143,7 +143,7 @@ def register_frame(
 
 def search_frame(
     frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
-) -> tuple[Problem, SearchState | None, StreetMatch | None]:
+) -> tuple[Problem, SearchState | None, MapMatch | None]:
     """Prepare a photo and search; return the problem, the search state and the best street match.
 
     The search state is None if the photo is skipped. The street match is None if no street map

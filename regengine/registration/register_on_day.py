@@ -66,9 +66,8 @@ from regengine.registration.refine_on_map import (
     prove_on_map,
     report_on_map,
     settle,
-    tell_proofs,
 )
-from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
+from regengine.registration.report_result import make_no_match_result
 from regengine.registration.types import (
     NOMINAL_ALTITUDE_KM,
     Hypothesis,
@@ -736,23 +735,23 @@ def register_on_day(
     patch_px = PATCH_PX if len(match.proofs) < 2 else FINE_PATCH_PX
     answer = None
     if p_right >= params.accept.review_probability:
-        answer = fit_all_cells(match.picture, hypothesis, match.proofs, POSE, patch_px)
+        answer = fit_all_cells(
+            match.picture, hypothesis, match.camera, match.proofs, POSE, patch_px
+        )
     if answer is None:
         result = make_no_match_result(frame, position, chosen, explain(photo, grid, position))
-        proof = ("proof", tell_proofs(match.proofs))
+        proof = ("proof", "; ".join(one.text for one in match.proofs))
         return replace(result, sources=tuple(sorted((*result.sources, proof))))
     result = report_on_map(
         make_no_match_result(frame, position, chosen),
+        frame,
+        prior,
         answer,
-        DAY,
-        params,
+        DAY.probability_steps,
+        params.accept,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
         reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
-        reasons=tuple(doubt_height(frame, prior, answer)),
     )
-    if result.verdict != "no_match":
-        doubts = doubt_given(frame, prior, answer)
-        result = replace(result, reasons=(*doubts, *result.reasons))
     if view.n_places:
         said = f"{view.n_places} matched places of photo and map"
         result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -48,10 +49,11 @@ from regengine.registration.refine_on_map import (
     report_on_map,
     settle,
 )
-from regengine.registration.report_result import doubt_given, doubt_height, make_no_match_result
+from regengine.registration.report_result import make_no_match_result
 from regengine.registration.types import (
     Hypothesis,
     Match,
+    Place,
     Problem,
     SearchState,
     StopReason,
@@ -77,6 +79,10 @@ LEVELS_M = (50.0, 25.0, 12.5)
 MAP_SIGMA_M = 5.0
 # Search: metres a pixel by the short side of the frame from so many kilometres on
 SEARCH_SCALES = ((9.0, 200.0), (6.5, 150.0), (2.5, 100.0), (0.0, 50.0))
+# The likeliest views that are tried, each at all rolls: of likely places, of all, and with all of
+# the photo (of 13 harsh frames the right one was the third at most)
+Reach = Literal["near", "far", "fine"]
+MAX_VIEWS: dict[Reach, int] = {"near": 6, "far": 64, "fine": 4}
 # Side of the square that is laid on the map, and step of scale (of a logarithm)
 SQUARE_PX, SCALE_STEP = 64, 0.07
 # -log10 of the chance of a candidate's correlation, at the search's scale and at half of it, from
@@ -94,245 +100,15 @@ def draw_lamps(density: FloatImage) -> FloatImage:
     return np.sqrt(np.maximum(blurred, 0.0), dtype=np.float32)
 
 
-def search_streets(
-    problem: Problem,
-    state: SearchState,
-    light: LightImage,
-    positions_ecef_m: FloatArray,
-    focals_px: FloatArray,
-    streets: LightMap,
-    tried: list[FloatArray],
-    max_views: int,
-    *,
-    is_fine: bool,
-) -> Iterator[list[tuple[Camera, int, float]]]:
-    """Correlate a photo with a whole street map, in all views and rolls.
-
-    By default only its middle square is used. If clouds, haze or lights that are not lamps leave
-    too little structure there, the whole photo is used at a finer scale. It is divided into squares
-    that may each be displaced a little from the view, so that fewer views and rolls are needed.
-    Views with too little ground for a frame to be accepted are then skipped.
-
-    Apart from the roll, the effect of a view on level ground is given by the symmetric matrix
-    $(f / d)^2 (I - h h^T)$. Here $f$ is the focal length, $d$ the distance and $h$ the horizontal
-    part of the unit vector towards the camera. Views are similar if the logarithms of its square
-    root differ by less than the step of the scale; only one of these is tried.
-
-    Parameters
-    ----------
-    state : SearchState
-        Records the work as "streets". Its stop reason shows if the budget ended before the views.
-    light : LightImage
-        Linear light of the photo.
-    positions_ecef_m : ndarray, shape (n, 3)
-        Possible camera positions, likeliest first.
-    focals_px : ndarray, shape (m,)
-        Possible focal lengths of the stored image, likeliest first.
-    tried : list of ndarray, shape (3,)
-        Views of this map that are already tried; new ones are appended.
-    max_views : int
-        Maximum number of other views that are tried, each at all rolls.
-    is_fine : bool
-        Whether the whole photo is correlated, at up to half of the scale.
-
-    Yields
-    ------
-    list of (Camera, int, float)
-        Of each view distinct cameras of the stored image, the best first, which of the positions
-        each stands at, and the correlation of the squares with the streets under them.
-    """
-    nominal = problem.photo.nominal
-    west, south, east, north = streets.bounds
-    shares = np.array((0.2, 0.5, 0.8))
-    lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
-    middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
-    targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
-    # Logarithms of the ground's stretch in all views of all targets, and a few that stand for them
-    views = np.array([see_ground(positions_ecef_m, *target) for target in targets])  # (t, n, 3)
-    log_focals = np.log(focals_px)
-    in_sight = views[np.isfinite(views[..., 0])]
-    if not len(in_sight):
-        return
-    # Ground sample across the line of sight
-    sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
-    short_px = min(nominal.width_px, nominal.height_px)
-    short_km = short_px * sample_m / 1e3
-    scale_m = next(m for least_km, m in SEARCH_SCALES if short_km >= least_km)
-    if is_fine:
-        scale_m = max(75.0, 0.5 * scale_m)
-    small = light.resized(
-        round(max(nominal.width_px, nominal.height_px) * sample_m / scale_m), STREETS.smooth_px
-    )
-    side = min(SQUARE_PX, int((1.0 if is_fine else 0.85) * min(small.values.shape)))
-    # Steps move the square's rim by as many pixels whatever its size
-    coarser = SQUARE_PX / side
-    chosen: list[tuple[FloatArray, int, int, int]] = []
-    for n, t in np.ndindex(views.shape[1::-1]):
-        if not np.isfinite(views[t, n, 0]):
-            continue
-        for m, log_focal in enumerate(log_focals):
-            stretch = views[t, n] + [log_focal, log_focal, 0.0]
-            # Frames that are too small to be accepted do not get the longest search
-            widest_km = short_px * float(np.exp(-stretch[:2].min())) / 1e3
-            if is_fine and widest_km < MIN_SHORT_SIDE_KM:
-                continue
-            known_views = [*tried, *(one[0] for one in chosen)]
-            nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
-            if len(chosen) < max_views and nearest > coarser * SCALE_STEP:
-                chosen.append((stretch, t, n, m))
-    step_deg = scale_m / 1e3 / KM_PER_DEGREE
-    if not chosen:
-        return
-    city = streets.window(*streets.bounds, step_deg)
-    if min(city.values.shape) < 2 * side:
-        return
-    shrink = float(np.cos(np.radians(0.5 * (south + north))))
-    factor = city.step_deg / step_deg
-    size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)
-    valid = np.ones(city.values.shape, np.float32) if city.valid is None else city.valid
-    known = cv2.resize(np.asarray(valid, np.float32), size, interpolation=cv2.INTER_AREA)
-    lamps = draw_lamps(
-        np.asarray(cv2.resize(city.values, size, interpolation=cv2.INTER_AREA), np.float32)
-    )
-    drawn = even_picture(lamps, np.asarray(known, np.float32), STREETS)
-
-    picture = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
-    middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
-    n_side = 1
-    if is_fine:
-        n_side = min(3, int(np.ceil(max(small.values.shape) / side)))
-    # The innermost square lies on the map as a whole, those around it may reach beyond
-    extent = n_side * side
-    pad = (extent - side) // 2
-    n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
-    padded = np.zeros([cv2.getOptimalDFTSize(length) for length in (n_rows, n_cols)], np.float32)
-    padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
-    spectrum = cv2.dft(padded)
-    # Of the map under a square, by its first corner
-    energy = cv2.boxFilter(
-        padded**2, -1, (side, side), None, (0, 0), normalize=False, borderType=cv2.BORDER_CONSTANT
-    )
-    # Minimum energy under the square, relative to the map's 90th percentile. With 0.15, empty
-    # borders of the map had a correlation of 0.9 with small frames
-    floor = 0.5 * float(np.percentile(energy[: n_rows - side, : n_cols - side], 90))
-    gain = np.asarray(1.0 / np.sqrt(np.maximum(energy, floor)), np.float32)
-    # Possible positions of the photo's first corner
-    n_rows, n_cols = n_rows - extent + 1, n_cols - extent + 1
-    # Radians, of a whole photo and of one square of 64 pixels
-    roll_step = coarser * (6.0 if is_fine else 4.0) / 64.0
-    # Squares of the photo with how far they are from the innermost
-    firsts = range(0, extent, side)
-    corners = sorted((float(np.hypot(i - pad, j - pad)), i, j) for i in firsts for j in firsts)
-    squares = [(off_px, np.s_[i : i + side, j : j + side]) for off_px, i, j in corners]
-
-    margin = round(2 * STREETS.deviation_px)
-    grid = (np.arange(extent + 2 * margin, dtype=float) - margin - extent // 2) * scale_m
-    ground_e, ground_n = np.meshgrid(grid, -grid)
-    taken = np.s_[margin : margin + extent, margin : margin + extent]
-    rolls = np.arange(0.0, 2.0 * np.pi, roll_step)
-    # Work in seconds of one core, as in `stage_yields.csv`: of a million pixels of the map for each
-    # square of a template, and of the template
-    work_of_square = 0.009 * padded.size / 1e6
-    # Of 13 harsh frames that one square does not find (seeds 40000 to 42006) this finds 13, with
-    # the four fullest squares 12
-    n_laid = min(len(squares), 6)
-    work = len(rolls) * (0.0008 + n_laid * work_of_square)
-    share = problem.params.search.same_view_share
-    for stretch, t, n, m in chosen:
-        # Work of streets for one of the budget of all else: with clocks two minutes off and lenses
-        # a fifth off the right view was up to the 45th
-        most_work = (3.0 if is_fine else 2.0) * problem.params.work_budget
-        if state.work_of.get("streets", 0.0) + work > most_work:
-            state.stop_reason = StopReason.WORK_BUDGET
-            break
-        state.charge(work, "streets")
-        tried.append(stretch)
-        lens = replace(nominal, focal_px=float(focals_px[m]))
-        camera = look_at(lens, positions_ecef_m[n], targets[t], middle_px, 0.0)
-        east_axis, north_axis, _ = local_axes(*targets[t])
-        target_m = geodetic_to_ecef(*targets[t])
-        places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
-        at_x, at_y = camera.ecef_to_pixel(places)
-        away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
-        peaks = []
-        for roll in rolls:
-            # A roll of the camera rotates its image by the opposite angle
-            at = np.exp(-1j * roll) * away * small.factor
-            start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
-            laid = [
-                np.asarray(
-                    cv2.remap(
-                        each,
-                        (at.real + start_x).astype(np.float32),
-                        (at.imag + start_y).astype(np.float32),
-                        cv2.INTER_LINEAR,
-                        borderMode=cv2.BORDER_CONSTANT,
-                    ),
-                    np.float32,
-                )
-                for each in (picture, small.weight)
-            ]
-            template, shown = even_picture(laid[0], laid[1], STREETS)[taken], laid[1][taken]
-            # Those that the photo fills most, inner ones first
-            fullest = sorted(squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
-            score, norm = np.zeros((n_rows, n_cols), np.float32), 1e-6
-            for off_px, part in fullest[:n_laid]:
-                square = np.zeros_like(padded)
-                square[:side, :side] = template[part] - template[part].mean()
-                norm += float(np.linalg.norm(square))
-                product = cv2.mulSpectrums(spectrum, cv2.dft(square), 0, conjB=True)
-                laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * gain
-                reach = round(0.5 * roll_step * off_px)
-                if reach:
-                    around = np.ones([2 * reach + 1] * 2, np.uint8)
-                    laid_on = np.asarray(cv2.dilate(laid_on, around), np.float32)
-                score += laid_on[part[0].start :, part[1].start :][:n_rows, :n_cols]
-            row, col = divmod(int(np.argmax(score)), n_cols)
-            inner = extent // 2 - pad
-            peaks.append((float(score[row, col]) / norm, row + inner, col + inner, float(roll)))
-        found: list[tuple[Camera, int, float]] = []
-        for ncc, at_row, at_col, roll in sorted(peaks, reverse=True):
-            # With ten of them 24 frames of the first generator, 20 harsh ones and 10 with loose
-            # clocks and lenses (seeds 31000 on) are found alike
-            if len(found) == 4:
-                break
-            lon_deg = west + (at_col + 0.5) / drawn.shape[1] * (east - west)
-            lat_deg = north - (at_row + 0.5) / drawn.shape[0] * (north - south)
-            # The position from which the view of this target is most similar to the template
-            seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
-            if not np.isfinite(seen).any():  # not visible at this target
-                continue
-            log_focal = np.clip(
-                (stretch[:2].mean() - seen[:, :2].mean(axis=1)), log_focals.min(), log_focals.max()
-            )
-            off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
-            place = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
-            lens = replace(nominal, focal_px=float(np.exp(log_focal[place])))
-            camera = look_at(lens, positions_ecef_m[place], (lon_deg, lat_deg), middle_px, roll)
-            if not any(is_same_view(camera, other, share) for other, _, _ in found):
-                found.append((camera, place, ncc))
-        yield found
+def choose_scale_m(short_side_m: float) -> float:
+    """Scale of the search, metres a pixel, by the short side of the frame."""
+    return next(scale for least_km, scale in SEARCH_SCALES if short_side_m / 1e3 >= least_km)
 
 
-def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
-    """Logarithm of the scale of level ground from positions (n, 3), for a focal length of 1.
-
-    The scale is a symmetric matrix in pixels per metre. The result has its components east-east,
-    north-north and east-north, shape (n, 3); NaN beyond 63 degrees of incidence.
-    """
-    east, north, up = local_axes(lon_deg, lat_deg)
-    towards = positions_ecef_m - geodetic_to_ecef(lon_deg, lat_deg)
-    distance = np.linalg.norm(towards, axis=1)
-    towards /= distance[:, None]
-    h = towards @ np.stack([east, north], axis=1)
-    cosine = towards @ up
-    # The logarithm of the square root of I - h h^T is log(cosine) h h^T / |h|^2
-    share = np.log(np.maximum(cosine, 1e-3)) / np.maximum((h**2).sum(axis=1), 1e-12)
-    parts = np.stack(
-        [share * h[:, 0] ** 2, share * h[:, 1] ** 2, share * h[:, 0] * h[:, 1]], axis=1
-    )
-    parts[:, :2] -= np.log(distance)[:, None]
-    return np.where((cosine > 0.45)[:, None], parts, np.nan)
+def reduce_photo(light: LightImage, long_px: float) -> LightImage:
+    """Reduce a photo to a long side, with compressed brightness as `draw_lamps` draws the map."""
+    small = light.resized(round(long_px), STREETS.smooth_px)
+    return replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
 
 
 def scale_picture(
@@ -346,8 +122,7 @@ def scale_picture(
     long_m = max(measure_sides_m(camera))
     if not np.isfinite(long_m):
         return None
-    small = light.resized(round(long_m / sample_m), STREETS.smooth_px)
-    image = replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
+    image = reduce_photo(light, long_m / sample_m)
     lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera, per_side=9))
     west, south, east, north = streets.bounds
     reach = 3.0 / KM_PER_DEGREE
@@ -393,34 +168,9 @@ POSE = (*ANGLES, ALONG, ACROSS, UP)
 STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StreetMatch(MapMatch):
-    """A camera fitted to streets, with its verification.
-
-    Attributes
-    ----------
-    credit : str
-        Credit of the street map.
-    covered_share : float
-        Share of the frame that the map covers.
-    short_side_km : float
-        Short side of the frame on the ground.
-    """
-
-    credit: str
-    covered_share: float
-    short_side_km: float
-
-    @property
-    def median_px(self) -> float:
-        """Length of the median held-out residual vector at the finest level, in pixels."""
-        residual = self.proofs[-1].residual_px
-        return float(np.hypot(*np.median(residual, axis=0))) if len(residual) else float("inf")
-
-
 def register_on_streets(
     problem: Problem, state: SearchState, known: Match | None = None
-) -> StreetMatch | None:
+) -> MapMatch | None:
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
     Parameters
@@ -441,25 +191,24 @@ def register_on_streets(
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
     share = problem.params.search.same_view_share
     light = read_street_light(problem)
-    best: StreetMatch | None = None
+    best: MapMatch | None = None
     # Views of each map that were tried with one square
     tried: list[list[FloatArray]] = [[] for _ in near]
-    searches = [(False, False), (True, False), (False, True)]
-    for is_far, is_fine in searches if known is None else searches[:1]:
-        matches: list[StreetMatch] = []
+    reaches: tuple[Reach, ...] = ("near", "far", "fine") if known is None else ("near",)
+    for reach in reaches:
+        is_fine = reach == "fine"
+        matches: list[MapMatch] = []
         for streets, views in zip(near, tried, strict=True):
             if problem.params.clock() - started_s > max_s:
                 break
             proposed: Iterable[list[Hypothesis]]
             if known is None:
                 known_views = [] if is_fine else views
-                proposed = propose_on_streets(
-                    problem, state, light, streets, known_views, is_far=is_far, is_fine=is_fine
-                )
+                proposed = propose_on_streets(problem, state, light, streets, known_views, reach)
             else:
                 proposed = [[replace(known.hypothesis, camera=known.camera)]]
             compared: list[Hypothesis] = []
-            here: list[StreetMatch] = []
+            here: list[MapMatch] = []
             for starts in proposed:
                 # Work in seconds of one core, as in `stage_yields.csv`
                 state.charge(0.03 * len(starts), "streets")
@@ -562,10 +311,7 @@ def align_on_streets(
 ) -> list[Hypothesis]:
     """Align hypotheses at the scale of the search, halved a number of times."""
     sides_m = [measure_sides_m(one.camera) for one in hypotheses]
-    samples_m = [
-        next(m for least_km, m in SEARCH_SCALES if min(sides) / 1e3 >= least_km) * 0.5**halvings
-        for sides in sides_m
-    ]
+    samples_m = [choose_scale_m(min(sides)) * 0.5**halvings for sides in sides_m]
     # Reduced once, to twice the size of the largest picture
     largest = [max(sides) / m for sides, m in zip(sides_m, samples_m, strict=True)]
     reduced = light.resized(round(2.0 * max(largest, default=1.0)), STREETS.smooth_px)
@@ -604,80 +350,346 @@ def propose_on_streets(
     light: LightImage,
     streets: LightMap,
     tried: list[FloatArray],
-    *,
-    is_far: bool,
-    is_fine: bool,
+    reach: Reach,
 ) -> Iterator[list[Hypothesis]]:
-    """Propose cameras from a search of a street map, by view, from likely places or all (far).
+    """Propose cameras, view by view, by correlating a photo with a whole street map at all rolls.
 
-    All places cost four times as much, so they are tried only if the likely ones give no match. The
-    same applies to the other focal lengths of a possible crop. Streets have a separate budget.
+    By default only its middle square is used. If clouds, haze or lights that are not lamps leave
+    too little structure there, the whole photo is used at a finer scale. It is divided into squares
+    that may each be displaced a little from the view, so that fewer views and rolls are needed.
+    Streets have a budget of their own: ``state`` records the work, and if that ends the search.
     Views that are tried are added to a list, and not tried again.
     """
-    nominal = problem.photo.nominal
-    search = problem.params.search
-    places = list_places(problem, 50.0, search.max_track_neg_log_prior)
-    positions: list[FloatArray] = []
-    of_place = []
-    may_be_cropped = problem.photo.frame.may_be_cropped
-    unsure = is_far and may_be_cropped
-    limit = search.max_neg_log_prior if is_far else search.near_neg_log_prior
-    for _, place in (one for one in places if one[0] < limit):
-        track, offset = place.track, place.offset_km
-        across_m = 1e3 * track.sigma_across_km(offset)
-        # At a spread of so much across a track (one sigma) its sides are tried, too
-        sides = (0.0, -1.0, 1.0) if across_m > 1e3 * 20.0 else (0.0,)
-        for side in sides:
-            at = move_on_orbit(
-                track.position(offset), track.velocity(offset), 0.0, side * across_m, 0.0
-            )
-            positions.append(at)
-            of_place.append(place)
-    if not positions:
+    nominal, is_fine = problem.photo.nominal, reach == "fine"
+    places, positions_ecef_m = list_positions(problem, is_far=reach == "far")
+    if not places:
         return
+    may_be_cropped = problem.photo.frame.may_be_cropped
+    unsure = reach == "far" and may_be_cropped
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
+    lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=may_be_cropped)
     steps = int(np.ceil(2.0 * sigma / SCALE_STEP))
     log_ratios = SCALE_STEP * np.arange(-steps, steps + 1)
-    focals = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
-    # The likeliest views that are tried, each at all rolls: of likely places, of all, and with all
-    # of the photo (of 13 harsh frames the right one was the third at most)
-    max_views = 4 if is_fine else 64 if is_far else 6
-    for found in search_streets(
-        problem, state, light, np.array(positions), focals, streets, tried, max_views,
-        is_fine=is_fine,
-    ):  # fmt: skip
-        starts = []
-        for camera, number, ncc in found:
-            place = of_place[number]
+    focals_px = nominal.focal_px * np.exp(sorted(log_ratios, key=abs))
+    chosen = choose_views(nominal, light, streets, positions_ecef_m, focals_px, tried, reach)
+    if chosen is None:
+        return
+    small, scale_m, side, views = chosen
+    drawn = draw_city(streets, scale_m, 2 * side)
+    if drawn is None:
+        return
+    n_side = min(3, int(np.ceil(max(small.values.shape) / side))) if is_fine else 1
+    squares = SquareSearch(drawn, side, n_side)
+    # Radians, of a whole photo and of one square of 64 pixels
+    roll_step = SQUARE_PX / side * (6.0 if is_fine else 4.0) / 64.0
+    rolls = np.arange(0.0, 2.0 * np.pi, roll_step).tolist()
+    work = len(rolls) * squares.work
+    # Work of streets for one of the budget of all else: with clocks two minutes off and lenses a
+    # fifth off the right view was up to the 45th
+    most_work = (3.0 if is_fine else 2.0) * problem.params.work_budget
+    share = problem.params.search.same_view_share
+    west, south, east, north = streets.bounds
+    for stretch, camera, target in views:
+        if state.work_of.get("streets", 0.0) + work > most_work:
+            state.stop_reason = StopReason.WORK_BUDGET
+            break
+        state.charge(work, "streets")
+        tried.append(stretch)
+        laid = lay_on_ground(small, camera, target, scale_m, squares.extent, rolls)
+        peaks = [
+            (*squares.find(*one, roll_step), roll) for one, roll in zip(laid, rolls, strict=True)
+        ]
+        found: list[Hypothesis] = []
+        for ncc, row, col, roll in sorted(peaks, reverse=True):
+            # With ten of them 24 frames of the first generator, 20 harsh ones and 10 with loose
+            # clocks and lenses (seeds 31000 on) are found alike
+            if len(found) == 4:
+                break
+            lon_deg = west + (col + 0.5) / drawn.shape[1] * (east - west)
+            lat_deg = north - (row + 0.5) / drawn.shape[0] * (north - south)
+            alike = find_alike(positions_ecef_m, focals_px, stretch, lon_deg, lat_deg)
+            if alike is None:
+                continue
+            number, focal_px = alike
+            camera = aim(nominal, focal_px, positions_ecef_m[number], (lon_deg, lat_deg), roll)
+            if any(is_same_view(camera, other.camera, share) for other in found):
+                continue
             # A nadir is believed where it was given, as far as it reaches
-            offset = place.offset_km
-            sigma_km = place.track.sigma_along_km
-            if abs(offset) <= 2.0 * sigma_km:
-                offset = 0.0
-            lens = LensBelief(ratio=1.0, sigma_log_focal=sigma, is_cropped=may_be_cropped)
+            track, offset_km = places[number].track, places[number].offset_km
+            sigma_km = track.sigma_along_km
+            if abs(offset_km) <= 2.0 * sigma_km:
+                offset_km = 0.0
             hypothesis = Hypothesis(
                 camera=camera,
-                prior=believe_camera(place.track, offset, sigma_km, nominal, lens),
-                track=place.track,
-                offset_km=offset,
+                prior=believe_camera(track, offset_km, sigma_km, nominal, lens),
+                track=track,
+                offset_km=offset_km,
                 source="streets",
                 ncc=ncc,
             )
-            starts.append(hypothesis)
-        yield starts
+            found.append(hypothesis)
+        yield found
+
+
+def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[Place], FloatArray]:
+    """List positions (n, 3) of the camera at likely places, or at all, and the place of each.
+
+    All places cost four times as much, so they are tried only if the likely ones give no match. The
+    same applies to the other focal lengths of a possible crop.
+    """
+    search = problem.params.search
+    limit = search.max_neg_log_prior if is_far else search.near_neg_log_prior
+    of_place, positions = [], []
+    for neg_log_prior, place in list_places(problem, 50.0, search.max_track_neg_log_prior):
+        if neg_log_prior >= limit:
+            continue
+        track, offset = place.track, place.offset_km
+        across_m = 1e3 * track.sigma_across_km(offset)
+        # At a spread of so much across a track (one sigma) its sides are tried, too
+        for side in (0.0, -1.0, 1.0) if across_m > 1e3 * 20.0 else (0.0,):
+            at, ahead = track.position(offset), track.velocity(offset)
+            positions.append(move_on_orbit(at, ahead, 0.0, side * across_m, 0.0))
+            of_place.append(place)
+    return of_place, np.array(positions)
+
+
+def choose_views(
+    nominal: Camera,
+    light: LightImage,
+    streets: LightMap,
+    positions_ecef_m: FloatArray,
+    focals_px: FloatArray,
+    tried: list[FloatArray],
+    reach: Reach,
+) -> tuple[LightImage, float, int, list[tuple[FloatArray, Camera, FloatArray]]] | None:
+    """Choose views for a search of a street map; None if none is left.
+
+    Positions and focal lengths are likeliest first. Views are similar if their stretches differ by
+    less than the step of the scale; only one of these is tried.
+
+    Returns the photo at the scale of the search, metres per pixel, and the side of its square; and
+    of each view the logarithm of its stretch (see `see_ground`), the camera without a roll, and
+    the place that it looks at.
+    """
+    is_fine = reach == "fine"
+    west, south, east, north = streets.bounds
+    shares = np.array((0.2, 0.5, 0.8))
+    lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
+    middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
+    targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
+    seen = np.array([see_ground(positions_ecef_m, *target) for target in targets])  # (t, n, 3)
+    in_sight = seen[np.isfinite(seen[..., 0])]
+    if not len(in_sight):
+        return None
+    # Ground sample across the line of sight
+    sample_m = float(np.median(np.exp(-in_sight[:, :2].max(axis=1)))) / nominal.focal_px
+    short_px, long_px = sorted((nominal.width_px, nominal.height_px))
+    scale_m = choose_scale_m(short_px * sample_m)
+    if is_fine:
+        scale_m = max(75.0, 0.5 * scale_m)
+    small = reduce_photo(light, long_px * sample_m / scale_m)
+    side = min(SQUARE_PX, int((1.0 if is_fine else 0.85) * min(small.values.shape)))
+    # Steps move the square's rim by as many pixels whatever its size
+    least_step = SQUARE_PX / side * SCALE_STEP
+    log_focals, known_views, views = np.log(focals_px), list(tried), []
+    for n, t, m in np.ndindex(*seen.shape[1::-1], len(focals_px)):
+        stretch = seen[t, n] + [log_focals[m], log_focals[m], 0.0]
+        # Frames that are too small to be accepted do not get the longest search
+        widest_km = short_px * float(np.exp(-stretch[:2].min())) / 1e3
+        if not np.isfinite(stretch[0]) or (is_fine and widest_km < MIN_SHORT_SIDE_KM):
+            continue
+        nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
+        if nearest > least_step:
+            known_views.append(stretch)
+            camera = aim(nominal, float(focals_px[m]), positions_ecef_m[n], targets[t])
+            views.append((stretch, camera, targets[t]))
+        if len(views) == MAX_VIEWS[reach]:
+            break
+    return (small, scale_m, side, views) if views else None
+
+
+def aim(
+    nominal: Camera,
+    focal_px: float,
+    position_ecef_m: FloatArray,
+    target: tuple[float, float] | FloatArray,
+    roll: float = 0.0,
+) -> Camera:
+    """Place a camera of a focal length so that its middle shows a target."""
+    middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
+    return look_at(replace(nominal, focal_px=focal_px), position_ecef_m, target, middle_px, roll)
+
+
+def draw_city(streets: LightMap, scale_m: float, least_px: int) -> FloatImage | None:
+    """Draw a whole street map as it looks in a photo of a scale; None if it is smaller."""
+    west, south, east, north = streets.bounds
+    step_deg = scale_m / 1e3 / KM_PER_DEGREE
+    city = streets.window(west, south, east, north, step_deg)
+    if min(city.values.shape) < least_px:
+        return None
+    shrink = float(np.cos(np.radians(0.5 * (south + north))))
+    factor = city.step_deg / step_deg
+    size = round(city.values.shape[1] * factor * shrink), round(city.values.shape[0] * factor)
+    valid = np.ones(city.values.shape, np.float32) if city.valid is None else city.valid
+    density, known = (
+        np.asarray(
+            cv2.resize(np.asarray(each, np.float32), size, interpolation=cv2.INTER_AREA), np.float32
+        )
+        for each in (city.values, valid)
+    )
+    return even_picture(draw_lamps(density), known, STREETS)
+
+
+class SquareSearch:
+    """Search of a drawn map for squares of a photo, by Fourier transforms.
+
+    The innermost square lies on the map as a whole, those around it may reach beyond.
+    """
+
+    def __init__(self, drawn: FloatImage, side: int, n_side: int) -> None:
+        self.side, self.extent = side, n_side * side
+        self.pad = pad = (self.extent - side) // 2
+        n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
+        padded = np.zeros([cv2.getOptimalDFTSize(each) for each in (n_rows, n_cols)], np.float32)
+        padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
+        self.spectrum = cv2.dft(padded)
+        # Of the map under a square, by its first corner
+        square, anchor = (side, side), (0, 0)
+        energy = cv2.boxFilter(
+            padded**2, -1, square, None, anchor, normalize=False, borderType=cv2.BORDER_CONSTANT
+        )
+        # Minimum energy under the square, relative to the map's 90th percentile. With 0.15, empty
+        # borders of the map had a correlation of 0.9 with small frames
+        floor = 0.5 * float(np.percentile(energy[: n_rows - side, : n_cols - side], 90))
+        self.gain = np.asarray(1.0 / np.sqrt(np.maximum(energy, floor)), np.float32)
+        # Possible positions of the photo's first corner
+        self.shape = n_rows - self.extent + 1, n_cols - self.extent + 1
+        # Squares of the photo with how far they are from the innermost
+        firsts = range(0, self.extent, side)
+        corners = sorted((float(np.hypot(i - pad, j - pad)), i, j) for i in firsts for j in firsts)
+        self.squares = [(off, np.s_[i : i + side, j : j + side]) for off, i, j in corners]
+        # Of 13 harsh frames that one square does not find (seeds 40000 to 42006) this finds 13,
+        # with the four fullest squares 12
+        self.n_laid = min(len(corners), 6)
+        # Of a template in seconds of one core, as in `stage_yields.csv`, and of a million pixels of
+        # the map for each square
+        self.work = 0.0008 + self.n_laid * (0.009 * padded.size / 1e6)
+
+    def find(
+        self, template: FloatImage, shown: FloatImage, roll_step: float
+    ) -> tuple[float, int, int]:
+        """Find the highest correlation of a template, and the row and column of its middle."""
+        # Those that the photo fills most, inner ones first
+        fullest = sorted(self.squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
+        (n_rows, n_cols), side = self.shape, self.side
+        score, norm = np.zeros(self.shape, np.float32), 1e-6
+        for off_px, part in fullest[: self.n_laid]:
+            square = np.zeros_like(self.spectrum)
+            square[:side, :side] = template[part] - template[part].mean()
+            norm += float(np.linalg.norm(square))
+            product = cv2.mulSpectrums(self.spectrum, cv2.dft(square), 0, conjB=True)
+            laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * self.gain
+            reach = round(0.5 * roll_step * off_px)
+            if reach:
+                around = np.ones([2 * reach + 1] * 2, np.uint8)
+                laid_on = np.asarray(cv2.dilate(laid_on, around), np.float32)
+            score += laid_on[part[0].start :, part[1].start :][:n_rows, :n_cols]
+        row, col = divmod(int(np.argmax(score)), n_cols)
+        inner = self.extent // 2 - self.pad
+        return float(score[row, col]) / norm, row + inner, col + inner
+
+
+def lay_on_ground(
+    small: LightImage,
+    camera: Camera,
+    target: FloatArray,
+    scale_m: float,
+    extent: int,
+    rolls: Sequence[float],
+) -> Iterator[tuple[FloatImage, FloatImage]]:
+    """Lay a photo on the level ground around a target, at each roll: structure and weight."""
+    margin = round(2 * STREETS.deviation_px)
+    grid = (np.arange(extent + 2 * margin, dtype=float) - margin - extent // 2) * scale_m
+    ground_e, ground_n = np.meshgrid(grid, -grid)
+    taken = np.s_[margin : margin + extent, margin : margin + extent]
+    east_axis, north_axis, _ = local_axes(*target)
+    target_m = geodetic_to_ecef(*target)
+    places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
+    at_x, at_y = camera.ecef_to_pixel(places)
+    middle_px = 0.5 * np.array([camera.width_px - 1.0, camera.height_px - 1.0])
+    away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
+    start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
+    for roll in rolls:
+        # A roll of the camera rotates its image by the opposite angle
+        at = np.exp(-1j * roll) * away * small.factor
+        x, y = (at.real + start_x).astype(np.float32), (at.imag + start_y).astype(np.float32)
+        laid, shown = (
+            np.asarray(
+                cv2.remap(each, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32
+            )
+            for each in (small.values, small.weight)
+        )
+        yield even_picture(laid, shown, STREETS)[taken], shown[taken]
+
+
+def find_alike(
+    positions_ecef_m: FloatArray,
+    focals_px: FloatArray,
+    stretch: FloatArray,
+    lon_deg: float,
+    lat_deg: float,
+) -> tuple[int, float] | None:
+    """Number of the position, and focal length, with which a place has a stretch most nearly.
+
+    None if the place is not visible.
+    """
+    seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+    if not np.isfinite(seen).any():
+        return None
+    log_focals = np.log(focals_px)
+    log_focal = np.clip(
+        stretch[:2].mean() - seen[:, :2].mean(axis=1), log_focals.min(), log_focals.max()
+    )
+    off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
+    number = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
+    return number, float(np.exp(log_focal[number]))
+
+
+def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
+    """Logarithm of the stretch of level ground from positions (n, 3), for a focal length of 1.
+
+    Apart from the roll, the effect of a view on level ground is given by the symmetric matrix
+    $(f / d)^2 (I - h h^T)$. Here $f$ is the focal length, $d$ the distance and $h$ the horizontal
+    part of the unit vector towards the camera. Its square root is the stretch, pixels per metre.
+    The result has its components east-east, north-north and east-north, shape (n, 3); NaN beyond 63
+    degrees of incidence.
+    """
+    east, north, up = local_axes(lon_deg, lat_deg)
+    towards = positions_ecef_m - geodetic_to_ecef(lon_deg, lat_deg)
+    distance = np.linalg.norm(towards, axis=1)
+    towards /= distance[:, None]
+    h = towards @ np.stack([east, north], axis=1)
+    cosine = towards @ up
+    # The logarithm of the square root of I - h h^T is log(cosine) h h^T / |h|^2
+    share = np.log(np.maximum(cosine, 1e-3)) / np.maximum((h**2).sum(axis=1), 1e-12)
+    parts = np.stack(
+        [share * h[:, 0] ** 2, share * h[:, 1] ** 2, share * h[:, 0] * h[:, 1]], axis=1
+    )
+    parts[:, :2] -= np.log(distance)[:, None]
+    return np.where((cosine > 0.45)[:, None], parts, np.nan)
 
 
 def fit_on_streets(
     problem: Problem, light: LightImage, streets: LightMap, hypothesis: Hypothesis
-) -> StreetMatch | None:
+) -> MapMatch | None:
     """Fit a camera to even cells at increasingly fine scales, and verify it on the odd ones."""
     camera = hypothesis.camera
     nominal = problem.photo.nominal
     corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
     # Radial distortion at the corner, as a share of its distance to the axis
     prior = replace(hypothesis.prior, sigma_k1=0.01 / corner**2)
-    short_km = min(measure_sides_m(camera)) / 1e3
-    coarse_m = LEVELS_M[0] * (2.0 if short_km > SEARCH_SCALES[0][0] else 1.0)
+    is_large = min(measure_sides_m(camera)) / 1e3 > SEARCH_SCALES[0][0]
+    coarse_m = LEVELS_M[0] * (2.0 if is_large else 1.0)
     picture = scale_picture(light, streets, camera, coarse_m)
     if picture is None:
         return None
@@ -718,69 +730,59 @@ def fit_on_streets(
             # A fit with a lower score is not continued to the finest level
             if proofs[-1].score < 1.5:
                 return None
-    proven = replace(hypothesis, camera=camera, prior=prior)
-    match = fit_all_cells(picture, proven, tuple(proofs), bent, patch_px)
-    if match is None:
-        return None
-    return StreetMatch(
-        **vars(match),
-        credit=KINDS["streets"].credit,
-        covered_share=float(match.fit.patch_view[1].mean()),
-        short_side_km=short_km,
-    )
+    hypothesis = replace(hypothesis, prior=prior)
+    return fit_all_cells(picture, hypothesis, camera, tuple(proofs), bent, patch_px)
 
 
-def is_proven_on_streets(match: StreetMatch | None) -> bool:
+def is_proven_on_streets(match: MapMatch | None) -> bool:
     """Whether a match on streets can be accepted."""
     return (
         match is not None and match.score >= MIN_SCORE and next(doubt_streets(match), None) is None
     )
 
 
-def report_on_streets(problem: Problem, match: StreetMatch) -> FrameResult:
+def report_on_streets(problem: Problem, match: MapMatch) -> FrameResult:
     """Make the result of a frame on streets, from the scores of its verification."""
     frame, prior = problem.photo.frame, problem.prior
-    info = problem.references.light_map.info
     blind = match.hypothesis.is_blind
     position = locate_camera(match.camera) if blind else prior.position
     result = report_on_map(
-        make_no_match_result(frame, position, info),
+        make_no_match_result(frame, position, problem.references.light_map.info),
+        frame,
+        prior,
         match,
-        STREETS,
-        problem.params,
+        STREETS.probability_steps,
+        problem.params.accept,
         map_sigma_m=MAP_SIGMA_M,
-        reference=f"streets, {match.credit}",
-        reasons=(
-            *doubt_height(frame, prior, match),
-            *doubt_streets(match),
-        ),
+        reference=f"streets, {KINDS['streets'].credit}",
+        reasons=doubt_streets(match),
     )
-    reasons = result.reasons
+    covered_share = float(match.fit.known.mean())
     # A third still suffices to register the frame
-    if match.covered_share < 0.5:
+    if covered_share < 0.5:
         text = (
-            f"the available street maps cover {100.0 * match.covered_share:.0f} % of the frame; "
+            f"the available street maps cover {100.0 * covered_share:.0f} % of the frame; "
             "build them from a larger extract (regengine maps get)"
         )
-        reasons = (*reasons, Reason(code="outside_map", text=text))
-    if result.verdict != "no_match":
-        reasons = (*doubt_given(frame, prior, match), *reasons)
-    return replace(result, reasons=reasons)
+        result = replace(result, reasons=(*result.reasons, Reason(code="outside_map", text=text)))
+    return result
 
 
-def doubt_streets(match: StreetMatch) -> Iterator[Reason]:
+def doubt_streets(match: MapMatch) -> Iterator[Reason]:
     """List the reasons to review a match on streets."""
-    if match.short_side_km < MIN_SHORT_SIDE_KM:
+    short_side_km = min(measure_sides_m(match.hypothesis.camera)) / 1e3
+    if short_side_km < MIN_SHORT_SIDE_KM:
         text = (
-            f"the frame is {match.short_side_km:.1f} km wide: the false-match rate on streets "
+            f"the frame is {short_side_km:.1f} km wide: the false-match rate on streets "
             f"below {MIN_SHORT_SIDE_KM:g} km has not been measured"
         )
         yield Reason(code="small_frame", text=text)
+    residual_px = match.proofs[-1].residual_px
+    median_px = float(np.hypot(*np.median(residual_px, axis=0))) if len(residual_px) else np.inf
     # Pixels of the finest level: an incomplete fit exceeds it
-    if not match.median_px <= 0.5:
+    if not median_px <= 0.5:
         text = (
-            f"held-out patches are {match.median_px:.1f} px to one side of the fit: it has not "
-            "converged"
+            f"held-out patches are {median_px:.1f} px to one side of the fit: it has not converged"
         )
         yield Reason(code="imprecise", text=text)
     if match.evidence.runner_up_log10_odds >= MIN_SCORE:
