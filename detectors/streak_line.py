@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy.special import ndtr
 
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StreakFlag
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 REACH_PX, STEP_PX = 6.0, 0.25
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
@@ -20,7 +20,6 @@ PIECE_PX = 12
 
 SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
 WIDEST_PX = 4.0  # sigma across; wider lines are found in binned frames
-BOTH_OUTSIDE = StreakFlag.FIRST_END_OUTSIDE | StreakFlag.SECOND_END_OUTSIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,25 +86,6 @@ class Path:
         )
 
 
-def flag_streak(
-    path: Path, shape: tuple[int, ...], *, bow_sigma_px: float, clipped: bool
-) -> StreakFlag:
-    """Set the flags that follow from position, bow and clipped pixels of a streak."""
-    h, w = shape
-    flags = StreakFlag.SATURATED if clipped else StreakFlag(0)
-    u = np.array([[0.0, -10.0], [path.length_px, path.length_px + 10.0]])
-    x, y = path.at(u, 0.0)
-    near, ahead = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y)).T
-    # An end within 2.5 px of the border is cut by it if the streak leaves the frame within 10 px. A
-    # streak parallel to the border does not leave it there
-    first, second = (near < 2.5) & (ahead < -0.5)
-    flags |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
-    flags |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
-    if abs(path.bow_px) > max(4.0 * bow_sigma_px, 1.0):
-        flags |= StreakFlag.CURVED
-    return flags
-
-
 @dataclass(frozen=True, kw_only=True)
 class Strip:
     """The frame resampled along and across a path, in steps of one pixel."""
@@ -127,19 +107,9 @@ def strip_along(
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
     x, y = path.at(u[:, None], v[None, :])
-    at_x, at_y = x.astype(np.float32), y.astype(np.float32)
-    return Strip(
-        u=u,
-        v=v,
-        light=_remap_image(light, at_x, at_y),
-        known=_remap_image(known, at_x, at_y),
-    )
-
-
-def _remap_image(image: FloatImage, x: FloatImage, y: FloatImage) -> FloatImage:
-    """Resample by linear interpolation, with 0 outside the image."""
-    mapped = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(mapped, np.float32)
+    at = x.astype(np.float32), y.astype(np.float32)
+    seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
+    return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,15 +151,6 @@ class Line:
     def inside(self) -> BoolImage:
         """Mask of the steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
-
-
-def find_longest_run(along: FloatArray, gap: float) -> tuple[float, float]:
-    """Find the longest run of positions along a line without a gap larger than `gap`."""
-    along = np.sort(along)
-    breaks = np.flatnonzero(np.diff(along) > gap)
-    first, last = np.append(0, breaks + 1), np.append(breaks, along.size - 1)
-    best = int(np.argmax(along[last] - along[first]))
-    return float(along[first[best]]), float(along[last[best]])
 
 
 def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, float]:
@@ -285,15 +246,26 @@ def measure_line(
         u2, error2 = refine_end(strip.u, signal, weight, path.length_px, 1, sigma)
     else:
         u1, u2, (error1, error2) = 0.0, path.length_px, ends
-    u1, u2 = clip_to_frame(path, u1, u2, light.shape, 2.0 * sigma)
+    # Clip the ends to the frame; those close to its outline are moved to the outline
+    h, w = light.shape
+    u = np.arange(min(u1, 0.0) - 2.0 * sigma, max(u2, path.length_px) + 2.0 * sigma, 0.25)
+    x, y = path.at(u, 0.0)
+    inside = np.flatnonzero((x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5))
+    if inside.size == 0:
+        return None
+    first, last = float(u[inside[0]]), float(u[inside[-1]])
+    if inside[0] > 0 and u1 < first + 2.0 * sigma:
+        u1 = first
+    if inside[-1] < u.size - 1 and u2 > last - 2.0 * sigma:
+        u2 = last
     if u2 - u1 < 4.0:
         return None
-    inside = (strip.u >= u1) & (strip.u <= u2)
-    total = float(weight[inside].sum())
+    lit = (strip.u >= u1) & (strip.u <= u2)
+    total = float(weight[lit].sum())
     if total <= 1.0:
         return None
-    base, scatter = _measure_beside(strip, inside, sigma)
-    snr = (float(signal[inside].sum()) / total - base) * np.sqrt(total)
+    base, scatter = _measure_beside(strip, lit, sigma)
+    snr = (float(signal[lit].sum()) / total - base) * np.sqrt(total)
     return Line(
         path=path.cut(u1, u2),
         sigma_px=sigma,
@@ -334,25 +306,6 @@ def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[floa
     # largest value is robust to a second streak, which affects one or two of the lines
     common = float(np.quantile(size, 0.68)) / 1.15
     return base, max(1.0, common, float(size[-3]) / 1.9)  # of 20 normal deviates it is 1.5
-
-
-def clip_to_frame(
-    path: Path, u1: float, u2: float, shape: tuple[int, ...], near_px: float
-) -> tuple[float, float]:
-    """Clip ends to the frame; ends close to its outline are moved to the outline."""
-    u = np.arange(min(u1, 0.0) - near_px, max(u2, path.length_px) + near_px, 0.25)
-    x, y = path.at(u, 0.0)
-    h, w = shape[:2]
-    inside = np.flatnonzero((x >= -0.5) & (x <= w - 0.5) & (y >= -0.5) & (y <= h - 0.5))
-    if inside.size == 0:
-        return u1, u1
-    first, last = float(u[inside[0]]), float(u[inside[-1]])
-    cut_first, cut_last = inside[0] > 0, inside[-1] < u.size - 1
-    if cut_first and u1 < first + near_px:
-        u1 = first
-    if cut_last and u2 > last - near_px:
-        u2 = last
-    return u1, u2
 
 
 def fit_line(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
@@ -15,8 +15,8 @@ from detectors.background import select_ranks, smooth_boxes
 from detectors.psf import find_nearest_pixels
 from detectors.scale_space import blur_image
 from detectors.streak_frame import flatten_residual
-from detectors.streak_line import Line, Path
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
+from detectors.streak_line import Line
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
 MAX_HITS = 20_000
@@ -259,7 +259,7 @@ class Hunt:
 
     def hide(self, line: Line) -> None:
         """Take the band of a streak, in pixels of this frame, away."""
-        window, band = _mask_band_in_window(self.light.shape, line.path, *_choose_band_reach(line))
+        window, band = _mask_band_in_window(self.light.shape, line)
         self.light[window][band] = 0.0
         self.known[window][band] = 0.0
 
@@ -290,29 +290,24 @@ def bin_pixels(image: FloatImage, size: int) -> FloatImage:
 
 def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
     """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    window, band = _mask_band_in_window(shape, line.path, *_choose_band_reach(line))
+    window, band = _mask_band_in_window(shape, line)
     whole = np.zeros(shape, bool)
     whole[window] = band
     return whole
 
 
-def _choose_band_reach(line: Line) -> tuple[float, float]:
-    """How far a streak's light reaches to the sides, and beyond the ends."""
-    inside = line.inside
+def _mask_band_in_window(
+    shape: tuple[int, ...], line: Line
+) -> tuple[tuple[slice, slice], BoolImage]:
+    """Rows and columns about a line, and the pixels in them that its light reaches."""
+    inside, path, beyond = line.inside, line.path, line.sigma_px + 2.0 * line.sigma_px
     weight = float(line.weight[inside].sum())
     peak = max(float(line.signal[inside].sum()) / max(weight, 1.0), 0.1)
     # Wings of lenses are wider than a Gaussian's
     reach = line.sigma_px * (2.0 + np.sqrt(2.0 * np.log1p(peak / 0.2)) + 0.5 * np.log1p(peak))
-    return float(reach), line.sigma_px + 2.0 * line.sigma_px
-
-
-def _mask_band_in_window(
-    shape: tuple[int, ...], path: Path, reach: float, beyond: float
-) -> tuple[tuple[slice, slice], BoolImage]:
-    """Rows and columns about a path, and the pixels in them that are nearer to it than that."""
     u = np.linspace(-beyond, path.length_px + beyond, max(2, int(path.length_px / 8.0) + 2))
     x, y = path.at(u, 0.0)
-    width = round(reach)
+    width = round(float(reach))
     left, top = (max(0, int(np.floor(v.min())) - width - 2) for v in (x, y))
     right = min(shape[1], int(np.ceil(x.max())) + width + 3)
     bottom = min(shape[0], int(np.ceil(y.max())) + width + 3)
@@ -416,14 +411,6 @@ class Chance:
         return max(white, float(np.log10(self.counts[which]) - over))
 
 
-def with_structure(log10_chance: FloatArray, length_px: FloatArray) -> FloatArray:
-    """Add the rate of streak-like structures to log10 of the expected number of chance lines."""
-    # 5 of 144 simulated frames of three generators had a line that is not due to chance: a curled
-    # or clipped track, a row of star trails, or a wisp of cloud. All were shorter than 250 px
-    other = np.where(length_px < 250.0, 0.035, 0.007)
-    return np.asarray(np.logaddexp(log10_chance * np.log(10.0), np.log(other)) / np.log(10.0))
-
-
 def shuffle_tiles(hunt: Hunt) -> Hunt:
     """Shuffle the tiles of a frame within blocks, half of them rotated by 180 degrees.
 
@@ -437,20 +424,13 @@ def shuffle_tiles(hunt: Hunt) -> Hunt:
         for left in range(0, cols, 8):
             block = (slice(top, top + 8), slice(left, left + 8))
             order[block] = rng.permutation(order[block].ravel()).reshape(order[block].shape)
-    turned = rng.random(order.size) < 0.5
-
-    return replace(
-        hunt,
-        light=_move_tiles(hunt.light, order, turned),
-        known=_move_tiles(hunt.known, order, turned),
-    )
-
-
-def _move_tiles(image: FloatImage, order: IndexArray, turned: NDArray[np.bool_]) -> FloatImage:
-    (rows, cols), tile = order.shape, TILE_PX
-    cut = image[: rows * tile, : cols * tile]
-    tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)
-    tiles = tiles[order.ravel()]
-    tiles[turned] = tiles[turned][:, ::-1, ::-1]
-    whole = tiles.reshape(rows, cols, tile, tile).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(whole.reshape(rows * tile, cols * tile))
+    turned, tile = rng.random(order.size) < 0.5, TILE_PX
+    moved = []
+    for image in (hunt.light, hunt.known):
+        cut = image[: rows * tile, : cols * tile]
+        tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)
+        tiles = tiles[order.ravel()]
+        tiles[turned] = tiles[turned][:, ::-1, ::-1]
+        whole = tiles.reshape(rows, cols, tile, tile).transpose(0, 2, 1, 3)
+        moved.append(np.ascontiguousarray(whole.reshape(rows * tile, cols * tile)))
+    return replace(hunt, light=moved[0], known=moved[1])

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels
 from detectors.stars_sift import find_keypoints
-from detectors.streak_bright import rough_lines
-from detectors.streak_describe import describe_lines, join_line
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, Path, fit_line
-from detectors.streak_search import Hunt, log10_false_alarm, prepare_hunt
+from detectors.streak_line import Line, fit_line
+from detectors.streak_search import log10_false_alarm, prepare_hunt
+from detectors.streaks_radon import describe_lines, join_line, rough_lines
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
 # Which pixels belong to the streak, of their features, shape (..., d)
@@ -27,6 +26,8 @@ Minimum = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 # Grey levels reach from -8 to 56 sigma: 64 sigma are 256 levels of 8 bits
 DARKEST_SIGMA, BRIGHTEST_SIGMA = -8.0, 56.0
+# Root mean square of the gradient of white noise of unit sigma, blurred by 1 px
+NOISE_SLOPE = 1.0 / (2.0 * np.pi**0.5)
 
 
 def diffuse_once(image: FloatImage, edge: float, step: float) -> FloatImage:
@@ -55,11 +56,6 @@ def diffuse_once(image: FloatImage, edge: float, step: float) -> FloatImage:
     return np.asarray(image + np.float32(4.0 * step) * flow)
 
 
-def compute_noise_slope(noise: float) -> float:
-    """Root mean square of the gradient of white noise of that sigma, blurred by 1 px."""
-    return noise / (2.0 * np.pi**0.5)
-
-
 def choose_iterations(grey: FloatImage, rng: np.random.Generator) -> int:
     """The number of iterations with the largest SSIM against an independent view of the scene.
 
@@ -86,7 +82,7 @@ def choose_iterations(grey: FloatImage, rng: np.random.Generator) -> int:
     added = rng.standard_normal(part.shape, np.float32)
     view, reference = part + np.float32(0.7) * added, part - np.float32(1.0 / 0.7) * added
     # Slopes four times that of the noise are edges, which diffusion spares
-    edge = 4.0 * compute_noise_slope((1.0 + 0.7**2) ** 0.5)
+    edge = 4.0 * ((1.0 + 0.7**2) ** 0.5 / (2.0 * np.pi**0.5))
     before = -1.0
     for iteration in range(101):
         now = structural_similarity(
@@ -335,18 +331,6 @@ def find_cores(streak: BoolImage, grey: FloatImage, quantile: float) -> BoolImag
     return cores
 
 
-def fit_segment(hunt: Hunt, rough: Path, sigma_px: float, min_snr: float) -> Line | None:
-    """The line of most light about a segment; a star on it counts 1.5 times what the line does."""
-    x, y = rough.at(np.arange(0.0, rough.length_px + 1.0), 0.0)
-    at = find_nearest_pixels(hunt.light.shape, x, y)
-    seen = hunt.known[at] > 0.5
-    if not seen.any():
-        return None
-    brightest = np.float32(max(1.5 * float(np.median(hunt.light[at][seen])), 4.0))
-    cut = np.clip(hunt.light, -brightest, brightest)
-    return fit_line(cut, hunt.known, rough, sigma_px, min_snr)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Paper:
     """The pipeline with one of the clusterings; ``docs/methods/streaks-paper.md`` has the steps."""
@@ -371,7 +355,7 @@ class Paper:
         grey = np.clip(frame.residual, DARKEST_SIGMA, BRIGHTEST_SIGMA)
         grey[ignored] = 0.0
         for _ in range(choose_iterations(grey, rng)):
-            grey = diffuse_once(grey, 4.0 * compute_noise_slope(1.0), 1.0 / 7.0)
+            grey = diffuse_once(grey, 4.0 * NOISE_SLOPE, 1.0 / 7.0)
         # The image less its running median over 41 px, so that clouds do not count as light
         levels = np.clip(np.rint((grey - np.float32(DARKEST_SIGMA)) * 8.0), 0, 255).astype(np.uint8)
         median = cv2.blur(cv2.medianBlur(levels, 41).astype(np.float32), (20, 20))
@@ -399,7 +383,15 @@ class Paper:
         # Of a bright streak most of the cluster is its halo
         cores = [find_cores(streak, grey, quantile) for quantile in (0.75, 0.95)]
         for rough, sigma in (found for core in cores for found in rough_lines(core, 0.25)):
-            line = fit_segment(hunt, rough, sigma, min_snr=9.0)
+            x, y = rough.at(np.arange(0.0, rough.length_px + 1.0), 0.0)
+            at = find_nearest_pixels(hunt.light.shape, x, y)
+            seen = hunt.known[at] > 0.5
+            if not seen.any():
+                continue
+            # The line of most light; a star on it counts 1.5 times what the line does
+            most = np.float32(max(1.5 * float(np.median(hunt.light[at][seen])), 4.0))
+            cut = np.clip(hunt.light, -most, most)
+            line = fit_line(cut, hunt.known, rough, sigma, 9.0)
             if line is not None and join_line(hunt, lines, line) is None:
                 lines.append(line)
         # Narrower lines are cosmic rays and columns that bleed, wider ones clouds

@@ -10,13 +10,13 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import curve_fit, least_squares
 from scipy.stats import norm
 
-from detectors.streak_describe import are_in_trains, is_piece, is_spike
 from detectors.streak_frame import (
     StreakFrame,
     estimate_pixel_noise,
     find_clipped_streaks,
 )
 from detectors.streak_line import Line, Path, fit_line, refine_end
+from detectors.streaks_radon import are_in_trains, is_piece, is_spike
 from tests.world.fields import scattered_stars, star_light, streak_light
 
 SHAPE = HEIGHT, WIDTH = (208, 256)
