@@ -53,7 +53,7 @@ def main(
     from regengine.io.console import say
     from regengine.runs.remote import find_existing_photos
     from regengine.scene.classify import answer_scene
-    from regengine.scene.result import table_header, write_sheet
+    from regengine.scene.result import TABLE_HEADER, write_sheet
     from regengine.store.result import Answer
 
     named = [*(photos or []), *([] if fit is None else [str(fit)])]
@@ -93,7 +93,7 @@ def main(
             scenes.append(answer.kept)
 
     if fit is None and not (run.as_json or options.features):
-        say(table_header())
+        say(TABLE_HEADER)
     code = work_through(
         run,
         found,

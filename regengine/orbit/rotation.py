@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.constants import DAY_S
-from detectors.types import FloatArray, IndexArray
+from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 
 J2000 = datetime(2000, 1, 1, 12, tzinfo=UTC)
@@ -234,13 +234,8 @@ def sun_direction(time_utc: datetime) -> FloatArray:
     seen = sun_moon(time_utc, 0.0, 0.0)
     elevation, azimuth = np.radians([seen.sun_elevation_deg, seen.sun_azimuth_deg])
     # At the intersection of equator and prime meridian, up is x, east is y and north is z
-    return np.array(
-        [
-            np.sin(elevation),
-            np.cos(elevation) * np.sin(azimuth),
-            np.cos(elevation) * np.cos(azimuth),
-        ]
-    )
+    east, north = np.sin(azimuth), np.cos(azimuth)
+    return np.array([np.sin(elevation), np.cos(elevation) * east, np.cos(elevation) * north])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -255,10 +250,6 @@ class SunMoonOver:
     sun_elevation_deg: FloatArray
     moon_elevation_deg: FloatArray
     moon_illumination: FloatArray
-
-    def take(self, rows: IndexArray) -> SunMoonOver:
-        """Return a subset."""
-        return SunMoonOver(**{name: values[rows] for name, values in vars(self).items()})
 
 
 def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
@@ -278,10 +269,12 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     sun, moon = (teme_to_ecef(body, angle) for body in _compute_of_date(days))
     place = geodetic_to_ecef(lon, lat)
     up = geodetic_to_ecef(lon, lat, 1.0) - place
-    to_sun, to_moon = sun - place, moon - place
+    to_moon = moon - place
+    sines = (np.clip(_cosine(towards, up), -1.0, 1.0) for towards in (sun - place, to_moon))
+    sun_deg, moon_deg = (np.degrees(np.arcsin(sine)) for sine in sines)
     return SunMoonOver(
-        sun_elevation_deg=_elevation_deg(to_sun, up),
-        moon_elevation_deg=_elevation_deg(to_moon, up),
+        sun_elevation_deg=sun_deg,
+        moon_elevation_deg=moon_deg,
         # Of a sphere lit by the Sun, as viewed from the place
         moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
     )
@@ -304,10 +297,6 @@ def _compute_of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
     share = (place - below)[:, None]
     sun, moon_m = ((1.0 - share) * one[below] + share * one[below + 1] for one in of_date)
     return sun, moon_m
-
-
-def _elevation_deg(towards: FloatArray, up: FloatArray) -> FloatArray:
-    return np.asarray(np.degrees(np.arcsin(np.clip(_cosine(towards, up), -1.0, 1.0))))
 
 
 def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:

@@ -603,7 +603,7 @@ def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
 
 
 @cache
-def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
+def linear_curve(full_scale: int, linear: bool = False) -> NDArray[np.float32]:
     """Return the linear light, 0 to 1, of every possible sample value."""
     value = np.arange(full_scale + 1) / full_scale
     if not linear:
@@ -614,7 +614,7 @@ def _curve(full_scale: int, linear: bool) -> NDArray[np.float32]:
 def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
-    curve = _curve(full_scale, linear)
+    curve = linear_curve(full_scale, linear)
     if strip.samples.ndim == 2:
         light, largest = _look_up(strip.samples, curve), strip.samples
     else:
@@ -634,7 +634,7 @@ def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArr
 def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
     """Return the linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
-    curve = _curve(full_scale, linear)
+    curve = linear_curve(full_scale, linear)
     grey = strip.samples.ndim == 2
     planes = [strip.samples] if grey else [strip.samples[..., i] for i in range(3)]
     light = [_look_up(np.ascontiguousarray(plane), curve) for plane in planes]

@@ -160,10 +160,15 @@ class Samples:
 
     def group_counts(self) -> IndexArray:
         """Number of groups of real photos that show each class, shape (C,)."""
+        return self._count_groups(self.targets)
+
+    def primary_group_counts(self) -> IndexArray:
+        """Number of groups of real photos whose first class is each class, shape (C,)."""
+        return self._count_groups(self.primary[:, None] == np.arange(len(self.classes)))
+
+    def _count_groups(self, shows: NDArray[np.bool_]) -> IndexArray:
         groups = np.array(self.groups)
-        return np.array(
-            [len(set(groups[shows & ~self.simulated])) for shows in self.targets.T], np.intp
-        )
+        return np.array([len(set(groups[one & ~self.simulated])) for one in shows.T], np.intp)
 
 
 def join_samples(parts: Sequence[Samples]) -> Samples:

@@ -16,11 +16,11 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,25 +80,15 @@ class Scaler:
 
     def apply(self, features: FloatArray) -> FloatArray:
         """Standardised features; shape (N, F) → (N, F)."""
-        return limit_sigma((features - self.mean) / self.scale)
+        return np.clip((features - self.mean) / self.scale, -LIMIT_SIGMA, LIMIT_SIGMA)
 
 
-def limit_sigma(z: FloatArray) -> FloatArray:
-    """Standardised features, clipped to the limits."""
-    return np.clip(z, -LIMIT_SIGMA, LIMIT_SIGMA)
+def fit_scaler(features: FloatArray) -> Scaler:
+    """Fit the `Scaler` of mean 0 and variance 1."""
+    from sklearn.preprocessing import StandardScaler
 
-
-def make_standardised(*steps: Any) -> Any:
-    """A scikit-learn pipeline that standardises features as `Scaler` does before other steps."""
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-
-    return make_pipeline(StandardScaler(), FunctionTransformer(limit_sigma), *steps)
-
-
-def scaler_of(pipeline: Any) -> Scaler:
-    """The `Scaler` that corresponds to the first step of a fitted pipeline."""
-    return Scaler(mean=pipeline[0].mean_, scale=pipeline[0].scale_)
+    fitted = StandardScaler().fit(features)
+    return Scaler(mean=fitted.mean_, scale=fitted.scale_)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +107,13 @@ def fit_principal_axes(features: FloatArray) -> Axes:
     """Principal axes: the directions of greatest variance of standardised features."""
     from sklearn.decomposition import PCA
 
-    pipeline = make_standardised(PCA(min(MAX_AXES, *features.shape), svd_solver="full"))
+    scaler = fit_scaler(features)
     with np.errstate(invalid="ignore"):  # copies of one frame do not vary at all
-        pca = pipeline.fit(features)[-1]
+        pca = PCA(min(MAX_AXES, *features.shape), svd_solver="full").fit(scaler.apply(features))
     explained = np.cumsum(np.nan_to_num(pca.explained_variance_ratio_))
     keep = min(int(np.searchsorted(explained, VARIANCE_KEPT)) + 1, len(explained))
     directions = np.ascontiguousarray(pca.components_[:keep].T)
-    return Axes(scaler=scaler_of(pipeline), directions=directions)
+    return Axes(scaler=scaler, directions=directions)
 
 
 def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
@@ -133,7 +123,7 @@ def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
     """
     from scipy.linalg import eigh
 
-    scaler = scaler_of(make_standardised().fit(features))
+    scaler = fit_scaler(features)
     z = scaler.apply(features)
     present, of = np.unique(classes, return_inverse=True)
     means = np.stack([z[of == index].mean(axis=0) for index in range(len(present))])
@@ -238,26 +228,18 @@ def _counts(rows: int) -> list[int]:
 def _fit_mixture(z: FloatArray, count: int, shape: str, seed: int) -> Any:
     from sklearn.mixture import GaussianMixture
 
+    mixture = GaussianMixture(
+        count, covariance_type=shape, reg_covar=MIN_VARIANCE, n_init=2, random_state=seed
+    )
     with _few_rows():
-        return GaussianMixture(
-            count,
-            covariance_type=shape,
-            reg_covar=MIN_VARIANCE,
-            n_init=2,
-            max_iter=200,
-            random_state=seed,
-        ).fit(z)
+        return mixture.set_params(max_iter=200).fit(z)
 
 
 def _export_mixture(fitted: Any, axes: Axes) -> Mixture:
-    count, dimensions = fitted.means_.shape
-    factors, identity = fitted.precisions_cholesky_, np.eye(dimensions)
-    if fitted.covariance_type == "spherical":
-        factors = factors[:, None, None] * identity
-    elif fitted.covariance_type == "tied":
-        factors = np.repeat(factors[None], count, axis=0)
-    elif fitted.covariance_type == "diag":
-        factors = factors[:, :, None] * identity
+    factors, shape = fitted.precisions_cholesky_, (*fitted.means_.shape, fitted.means_.shape[1])
+    if fitted.covariance_type in ("spherical", "diag"):
+        factors = factors.reshape(len(factors), -1, 1) * np.eye(shape[-1])
+    factors = np.broadcast_to(factors, shape)  # "tied": one for all
     return Mixture(
         shape=fitted.covariance_type,
         axes=axes,
@@ -307,9 +289,8 @@ def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
     overall = np.minimum(overall / (weights.sum() + PRIOR_LABELS), 1.0 - MIN_SHARE)
     votes = mixture.responsibilities(samples.features) * weights[:, None]
     shares = votes.T @ targets + PRIOR_LABELS * overall
-    return NamedClusters(
-        mixture=mixture, shares=shares / (votes.sum(axis=0)[:, None] + PRIOR_LABELS)
-    )
+    shares /= votes.sum(axis=0)[:, None] + PRIOR_LABELS
+    return NamedClusters(mixture=mixture, shares=shares)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,9 +303,8 @@ class Logistic:
 
     def scores(self, features: FloatArray) -> FloatArray:
         """Log odds of each class against all others; shape (N, F) → (N, C)."""
-        log_p = log_softmax(
-            self.scaler.apply(features) @ self.coefficients + self.intercepts, axis=1
-        )
+        scores = self.scaler.apply(features) @ self.coefficients + self.intercepts
+        log_p = log_softmax(scores, axis=1)
         with np.errstate(divide="ignore"):  # a class with probability 1
             odds = log_p - np.log(-np.expm1(log_p))
         return np.asarray(np.clip(odds, NEVER, -NEVER), np.float64)
@@ -348,10 +328,10 @@ def fit_logistic(samples: Samples) -> Logistic:
     share[number[rows] == 1] = 1.0
     # Inverse of the L2 penalty of the logistic regression. Among 0.01 to 1, this value classified
     # most of the shipped model's photos correctly, with groups left out
-    pipeline = make_standardised(LogisticRegression(C=0.03, max_iter=2000)).fit(
-        samples.features[rows], shown, logisticregression__sample_weight=balanced[rows] * share
-    )
-    fitted, present = pipeline[-1], pipeline[-1].classes_
+    scaler = fit_scaler(samples.features[rows])
+    fitted = LogisticRegression(C=0.03, max_iter=2000)
+    fitted.fit(scaler.apply(samples.features[rows]), shown, balanced[rows] * share)
+    present = fitted.classes_
     coefficients = np.zeros((samples.features.shape[1], len(samples.classes)))
     intercepts = np.full(len(samples.classes), NOWHERE)
     if len(present) == 2:  # a single function: the second class against the first
@@ -360,7 +340,7 @@ def fit_logistic(samples: Samples) -> Logistic:
     else:
         coefficients[:, present] = fitted.coef_.T
         intercepts[present] = fitted.intercept_
-    return Logistic(scaler=scaler_of(pipeline), coefficients=coefficients, intercepts=intercepts)
+    return Logistic(scaler=scaler, coefficients=coefficients, intercepts=intercepts)
 
 
 Classifier = NamedClusters | Logistic
@@ -405,9 +385,8 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
             likelihood[tested] = without.log_likelihood(samples.features[tested])
     judged = np.isfinite(likelihood)
     if not judged.any():
-        return Gate(
-            mixture=mixture, threshold=float(mixture.log_likelihood(samples.features).min())
-        )
+        least = float(mixture.log_likelihood(samples.features).min())
+        return Gate(mixture=mixture, threshold=least)
     # Weighted quantile, linearly interpolated between the values
     values, weights = likelihood[judged], samples.weights[judged]
     order = np.argsort(values)
@@ -582,14 +561,6 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
 
 FORMAT = "regengine-scene-model"
 FORMAT_VERSION = 2
-PARTS: Mapping[str, type[Any]] = {
-    "scaler": Scaler,
-    "axes": Axes,
-    "mixture": Mixture,
-    "gate": Gate,
-    "calibration": Calibration,
-    "training": TrainingRecord,
-}
 # Arrays and their shapes: F features, D axes, K clusters, C classes
 ARRAYS = {
     "mean": "F",
@@ -609,12 +580,14 @@ ARRAYS = {
 }
 
 
-def read_scene_model(path: Path) -> SceneModel:
-    """Read and validate a model written by `write_scene_model`.
+@lru_cache(maxsize=4)
+def load_scene_model(path: Path | None = None) -> SceneModel:
+    """Read and validate a model of `write_scene_model`, by default that of this version; cached.
 
     Raises ConfigError if the file cannot be read, is damaged, has another format, or was trained on
     other features than the present ones.
     """
+    path = path or Path(str(files("regengine.scene") / "scene_model.json"))
     again = f"train it again with `regengine train LABELS.csv --out {path.name}`"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -655,24 +628,14 @@ def write_scene_model(path: Path, model: SceneModel) -> None:
     Equal models give equal bytes. Raises ConfigError if the file cannot be written.
     """
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
-    lines = {
-        name: json.dumps(value, default=np.ndarray.tolist, allow_nan=False)
-        for name, value in content.items()
-    }
-    lines["sha256"] = json.dumps(_seal(content))
-    text = "{\n" + ",\n".join(f'"{name}": {line}' for name, line in lines.items()) + "\n}\n"
+    dump = partial(json.dumps, default=np.ndarray.tolist, allow_nan=False)
+    lines = [f'"{name}": {dump(value)}' for name, value in content.items()]
+    text = "{\n" + ",\n".join([*lines, f'"sha256": "{_seal(content)}"']) + "\n}\n"
     try:
         write_whole(path, text.encode())
     except OSError as error:
-        raise ConfigError(
-            f"{path}: the scene model cannot be written ({error.strerror or error})."
-        ) from error
-
-
-@lru_cache(maxsize=4)
-def load_scene_model(path: Path | None = None) -> SceneModel:
-    """Load a model, by default that of this version; cached."""
-    return read_scene_model(path or Path(str(files("regengine.scene") / "scene_model.json")))
+        why = error.strerror or error
+        raise ConfigError(f"{path}: the scene model cannot be written ({why}).") from error
 
 
 def _seal(content: Mapping[str, Any]) -> str:
@@ -707,11 +670,12 @@ def _model(content: Mapping[str, Any]) -> SceneModel:
 def _build(kind: type[Any], table: Mapping[str, Any], length: dict[str, int]) -> Any:
     """Build a part of the model; each letter of a shape has one length, greater than 0, in it."""
     found: dict[str, Any] = {}
+    types = get_type_hints(kind)
     for one in fields(kind):
         name, value = one.name, table[one.name]
-        if name in PARTS:
+        if is_dataclass(types[name]):
             whole = kind is SceneModel  # clusters and axes of gate and classifier differ in number
-            found[name] = _build(PARTS[name], value, dict(length) if whole else length)
+            found[name] = _build(types[name], value, dict(length) if whole else length)
         elif name in ARRAYS:
             array = np.array(value, np.float64)
             if array.ndim != len(ARRAYS[name]) or any(
@@ -724,8 +688,7 @@ def _build(kind: type[Any], table: Mapping[str, Any], length: dict[str, int]) ->
             widths = np.einsum("kii->ki", array) if name == "whitening" else array
             if name in ("scale", "weights", "whitening") and widths.min() <= 0.0:
                 raise ValueError(f"{name} is not positive")
-            if one.type == "IndexArray":
-                array = array.astype(np.intp)
+            array = array.astype(np.intp) if one.type == "IndexArray" else array
             found[name] = tuple(array.astype(int).tolist()) if "tuple" in one.type else array
         elif one.type == "float":
             number = isinstance(value, int | float) and not isinstance(value, bool)

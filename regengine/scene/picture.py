@@ -6,7 +6,7 @@ Quality ranks frames of one place: sharpness, exposure and cloud cover.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from detectors.masks import CAPTION_SHARE, mask_caption_strips
 from detectors.types import FloatArray
 from regengine.photo.formats import PhotoFile, as_photo_file
-from regengine.photo.image import CLIPPED_FROM, LUMINANCE_WEIGHTS, read_display_rgb, read_small_jpeg
+from regengine.photo.image import (
+    CLIPPED_FROM,
+    LUMINANCE_WEIGHTS,
+    linear_curve,
+    read_display_rgb,
+    read_small_jpeg,
+)
 
 # Long side of the measured picture. Every photo is resampled to it, smaller ones upwards: no
 # feature may identify a source by its size. The archive's own small copies have 640 px.
@@ -83,15 +89,8 @@ class ScenePicture:
 
 def linear_light(shown: NDArray[np.float32]) -> NDArray[np.float32]:
     """Linear light of brightness as displayed (inverse of the sRGB curve)."""
-    table = _linear_table()
+    table = linear_curve(65535)
     return np.take(table, (shown * np.float32(len(table) - 1) + np.float32(0.5)).astype(np.uint16))
-
-
-@cache
-def _linear_table() -> NDArray[np.float32]:
-    shown = np.arange(65536) / 65535.0
-    curved = ((shown + 0.055) / 1.055) ** 2.4
-    return np.where(shown <= 0.04045, shown / 12.92, curved).astype(np.float32)
 
 
 def read_scene_picture(photo: Path | PhotoFile) -> ScenePicture:
@@ -379,12 +378,8 @@ def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
         spread = np.sqrt(np.maximum(cv2.blur(raw * raw, size) - level**2, 0.0))
         light, grey = mean.max(axis=2), _colourfulness(mean) < GREY_BY_NIGHT
         # Lightning and the lit limb are brighter
-        lit = (
-            picture.shown
-            & (light > LIGHT_BY_NIGHT)
-            & (light < 0.75)
-            & (spread < EVEN * level + 0.02)
-        )
+        lit = picture.shown & (light > LIGHT_BY_NIGHT) & (light < 0.75)
+        lit &= spread < EVEN * level + 0.02
         # Share of the picture with even illumination, as only the Moon provides
         if (lit & grey).mean() < 0.12:
             return None

@@ -92,9 +92,7 @@ class Scene:
         return clock + [UNLIKE] * (not self.explained)
 
 
-def table_header() -> str:
-    """Header of the table."""
-    return f"{'frame':<24} {'category':<15} {'p':>5}  also"
+TABLE_HEADER = f"{'frame':<24} {'category':<15} {'p':>5}  also"
 
 
 def table_line(scene: Scene) -> str:

@@ -49,8 +49,6 @@ CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
-
-
 # The gate, and one classifier of each kind in `METHODS`, by name
 Fitted = tuple[Gate, dict[str, Classifier]]
 
@@ -150,14 +148,8 @@ def cross_validate(
     groups = samples.group_counts() + samples.simulated_counts()
 
     def calibrate(score: FloatArray, kept: NDArray[np.bool_]) -> Calibration:
-        return fit_calibration(
-            score[kept],
-            tested.targets[kept],
-            explained[kept],
-            tested.weights[kept],
-            groups,
-            other,
-        )
+        truth = tested.targets[kept], explained[kept], tested.weights[kept]
+        return fit_calibration(score[kept], *truth, groups, other)
 
     probabilities, calibrations = {}, {}
     for name in METHODS:
@@ -178,10 +170,7 @@ def cross_validate(
 
 def choose_scored_classes(samples: Samples) -> IndexArray:
     """Classes with at least `MIN_GROUPS` groups of real photos; if there is none, all tested."""
-    groups, real = np.array(samples.groups), ~samples.simulated
-    counts = np.array(
-        [len(set(groups[real & (samples.primary == i)])) for i in range(len(samples.classes))]
-    )
+    counts = samples.primary_group_counts()
     enough = np.flatnonzero(counts >= MIN_GROUPS)
     return enough if len(enough) else np.flatnonzero(counts)
 
@@ -200,12 +189,7 @@ def check_samples(samples: Samples) -> None:
 
     Raises ConfigError if fewer than two classes have two groups of real photos each.
     """
-    groups, real = np.array(samples.groups), ~samples.simulated
-    known = [
-        name
-        for index, name in enumerate(samples.classes)
-        if len(set(groups[real & (samples.primary == index)])) > 1
-    ]
+    known = [samples.classes[i] for i in np.flatnonzero(samples.primary_group_counts() > 1)]
     if len(known) < 2:
         raise ConfigError(
             "too few labelled photos: at least two classes need two photos each from different "
@@ -231,12 +215,10 @@ def train_scene_model(
     validation = cross_validate(samples, seed=seed, advance=advance)
     method = choose_method(validation)
     gate, classifiers = fit_methods(samples, seed=seed)
+    versions = {name: version(name) for name in LIBRARIES}
     record = TrainingRecord(
         source=source,
-        libraries={
-            "python": platform.python_version(),
-            **{name: version(name) for name in LIBRARIES},
-        },
+        libraries={"python": platform.python_version(), **versions},
         photos=tuple(validation.samples.targets.sum(axis=0).tolist()),
         groups=tuple(samples.group_counts().tolist()),
         simulated=tuple(samples.simulated_counts().tolist()),
