@@ -113,16 +113,12 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
             return orbit
         if frame.centre is not None:
             return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
+        what = "the photo's time is unknown, so the TLE file cannot give the camera's position: "
+        what += "give --time, --nadir, --centre or --metadata"
         if tles is None:
             what = "the position of the camera is unknown: give --tle, --nadir, "
             what += "--centre or --metadata, or add element sets with regengine tle add FILE"
-        else:
-            what = (
-                "the photo's time is unknown, so the TLE file cannot give the camera's position: "
-            )
-            what += "give --time, --nadir, --centre or --metadata"
         raise EphemerisError(f"{frame.path}: {what}.")
-    assert frame.nadir is not None
     source = "option" if frame.sources.get("nadir") == "option" else "record"
     sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
     given = _place_above(frame, frame.nadir, source, sigma_km, orbit)
@@ -147,20 +143,16 @@ def _place_above(
     orbit: CameraPosition | None,
 ) -> CameraPosition:
     """Return the position above a place, at the height of the frame, its orbit, or its time."""
-    lon, lat = place
-    along_km, cross_km, radial_km = sigma_km
-    altitude_km = frame.altitude_km
+    time_utc, altitude_km = frame.time_utc, frame.altitude_km
     if altitude_km is None and orbit is not None:
         altitude_km = orbit.altitude_km
     elif altitude_km is None:
         # About 350 km until the station was raised in the summer of 2011, about 415 km since
-        time_utc, raised_utc = frame.time_utc, datetime(2011, 7, 1, tzinfo=UTC)
+        raised_utc = datetime(2011, 7, 1, tzinfo=UTC)
         early = time_utc is not None and doubt_time(time_utc) is None and time_utc < raised_utc
-        altitude_km, radial_km = 350.0 if early else 415.0, ASSUMED_ALTITUDE_SIGMA_KM
-    sigma_km = (along_km, cross_km, radial_km)
-    return position_from_nadir(
-        lon, lat, altitude_km, source, time_utc=frame.time_utc, sigma_km=sigma_km
-    )
+        altitude_km = 350.0 if early else 415.0
+        sigma_km = (*sigma_km[:2], ASSUMED_ALTITUDE_SIGMA_KM)
+    return position_from_nadir(*place, altitude_km, source, time_utc=time_utc, sigma_km=sigma_km)
 
 
 def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
@@ -221,10 +213,8 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
         )
         if not contradicts(given, orbit):
             return row
-        problem = (
-            f"time and nadir contradict each other: the station was above {orbit.lat:.1f}, "
-            f"{orbit.lon:.1f}"
-        )
+        problem = "time and nadir contradict each other: the station was above "
+        problem += f"{orbit.lat:.1f}, {orbit.lon:.1f}"
         return replace(row, problems=(*row.problems, problem))
 
     by_id = {frame_id: check(one) for frame_id, one in table.by_id.items()}

@@ -264,23 +264,6 @@ def nadir_track_positions(
     2 km within 500 km of the nadir. Distances (n,) on the ground along the track are positive
     forward. ``ascending`` indicates whether the ISS flew northward there.
     """
-    position, velocity = _state(lon_deg, lat_deg, altitude_km, ascending)
-    radius_m = float(np.linalg.norm(position))
-    inertial = velocity + np.cross([0.0, 0.0, GROUND_RATE_RAD_S], position)
-    speed_m_s = float(np.linalg.norm(inertial))
-    ground_radius_m = float(np.linalg.norm(geodetic_to_ecef(lon_deg, lat_deg)))
-    ground_speed_m_s = float(np.linalg.norm(velocity)) * ground_radius_m / radius_m
-    seconds = 1000.0 * np.atleast_1d(np.asarray(along_km, float)) / ground_speed_m_s
-    angle = (seconds * speed_m_s / radius_m)[:, None]
-    circle = np.cos(angle) * position + np.sin(angle) * inertial * (radius_m / speed_m_s)
-    lon, lat, _ = ecef_to_geodetic(turn_about_pole(circle, -GROUND_RATE_RAD_S * seconds))
-    return geodetic_to_ecef(lon, lat, 1000.0 * altitude_km)
-
-
-def _state(
-    lon_deg: float, lat_deg: float, altitude_km: float, ascending: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Return ECEF position (m) and ground velocity (m/s) of a circular orbit at a nadir."""
     position = geodetic_to_ecef(lon_deg, lat_deg, 1000.0 * altitude_km)
     radius_m = float(np.linalg.norm(position))
     up = position / radius_m
@@ -289,6 +272,13 @@ def _state(
     # The inclination determines the direction of flight at a geocentric latitude.
     eastward = min(1.0, np.cos(np.radians(INCLINATION_DEG)) / np.hypot(up[0], up[1]))
     northward = np.sqrt(1.0 - eastward**2) * (1.0 if ascending else -1.0)
-    speed_m_s = np.sqrt(EARTH_GM_M3_S2 / radius_m)
+    speed_m_s = float(np.sqrt(EARTH_GM_M3_S2 / radius_m))
     inertial = speed_m_s * (eastward * east + northward * north)
-    return position, inertial - np.cross([0.0, 0.0, GROUND_RATE_RAD_S], position)
+    velocity = inertial - np.cross([0.0, 0.0, GROUND_RATE_RAD_S], position)
+    ground_radius_m = float(np.linalg.norm(geodetic_to_ecef(lon_deg, lat_deg)))
+    ground_speed_m_s = float(np.linalg.norm(velocity)) * ground_radius_m / radius_m
+    seconds = 1000.0 * np.atleast_1d(np.asarray(along_km, float)) / ground_speed_m_s
+    angle = (seconds * speed_m_s / radius_m)[:, None]
+    circle = np.cos(angle) * position + np.sin(angle) * inertial * (radius_m / speed_m_s)
+    lon, lat, _ = ecef_to_geodetic(turn_about_pole(circle, -GROUND_RATE_RAD_S * seconds))
+    return geodetic_to_ecef(lon, lat, 1000.0 * altitude_km)

@@ -151,10 +151,7 @@ def icrs_to_itrf(time_utc: datetime) -> FloatArray:
 
 def turn_by_clock(rotation: FloatArray, seconds: float) -> FloatArray:
     """Return `icrs_to_itrf` some seconds later, accurate to 0.1 arc seconds in half a day."""
-    angle = EARTH_RATE_RAD_S * seconds
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
-    return np.asarray(turn @ rotation)
+    return turn_about_pole(rotation.T, -EARTH_RATE_RAD_S * seconds).T
 
 
 def earth_velocity(time_utc: datetime) -> FloatArray:

@@ -77,8 +77,21 @@ class TleSet:
         the time is more than a year from every set, or before the launch of the ISS.
         """
         days = days_since_j2000(time_utc)
+        when = f"{utc_of(days):%Y-%m-%d %H:%M:%S}Z"
+        if self.satellite == ISS and days < days_since_j2000(ISS_LAUNCH):
+            raise EphemerisError(
+                f"{self.path}: {when} is before the launch of the ISS (1998-11-20); check the "
+                "camera's clock or give the time with --time"
+            )
         age = days - self.epoch_days
-        self._refuse_hopeless(time_utc, age)
+        nearest = int(np.argmin(np.abs(age)))
+        if abs(age[nearest]) > MAX_AGE_DAYS:
+            raise EphemerisError(
+                f"{self.path}: the nearest usable element set to {when} is "
+                f"{format_count(round(abs(age[nearest])), 'day')} away "
+                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; use a TLE file "
+                "of the photo's date, or give --nadir"
+            )
         cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
         cost[np.abs(age) > MAX_AGE_DAYS] = np.inf
         passed_over: list[SkippedSet] = []
@@ -106,13 +119,10 @@ class TleSet:
         along, plane = self._differences(witnesses, everyone)
         age = np.abs(self.epoch_days[everyone][None, :] - self.epoch_days[witnesses][:, None])
         same_plane = plane <= PLANE_TOLERANCE_DEG + PLANE_TOLERANCE_DEG_PER_DAY * age
-        tolerance = np.maximum(
-            # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived
-            # sets these two numbers reject 122; 116 of those are published predictions (see
-            # docs/orbit.md), 6 are doubtful.
-            30.0,
-            3.0 * compute_along_track_p90_km(age),
-        )
+        # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets
+        # these two numbers reject 122; 116 of those are published predictions (see docs/orbit.md),
+        # 6 are doubtful.
+        tolerance = np.maximum(30.0, 3.0 * compute_along_track_p90_km(age))
         # Older neighbours do not constrain the place along the track: a single reboost moves it by
         # more.
         near = age <= 10.0
@@ -152,8 +162,8 @@ class TleSet:
             records[int(k)].sgp4(J2000_JULIAN_DATE, day)
             for k, day in zip(everyone, days, strict=True)
         ]
-        own_position = np.array([state[1] for state in states])
-        own_normal = _unit(np.cross(own_position, np.array([state[2] for state in states])))
+        own_position, own_velocity = (np.array([state[k] for state in states]) for k in (1, 2))
+        own_normal = _unit(np.cross(own_position, own_velocity))
         along = np.empty((len(witnesses), len(everyone)))
         plane = np.empty_like(along)
         julian = np.full(len(everyone), J2000_JULIAN_DATE)
@@ -167,22 +177,6 @@ class TleSet:
             cosine = np.clip(np.sum(normal * own_normal, axis=1), -1.0, 1.0)
             plane[row] = np.where(error == 0, np.degrees(np.arccos(cosine)), np.inf)
         return along, plane
-
-    def _refuse_hopeless(self, time_utc: datetime, age: FloatArray) -> None:
-        when = f"{utc_of(days_since_j2000(time_utc)):%Y-%m-%d %H:%M:%S}Z"
-        if self.satellite == ISS and days_since_j2000(time_utc) < days_since_j2000(ISS_LAUNCH):
-            raise EphemerisError(
-                f"{self.path}: {when} is before the launch of the ISS (1998-11-20); check the "
-                "camera's clock or give the time with --time"
-            )
-        nearest = int(np.argmin(np.abs(age)))
-        if abs(age[nearest]) > MAX_AGE_DAYS:
-            raise EphemerisError(
-                f"{self.path}: the nearest usable element set to {when} is "
-                f"{format_count(round(abs(age[nearest])), 'day')} away "
-                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), more than a year; use a TLE file "
-                "of the photo's date, or give --nadir"
-            )
 
 
 def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
@@ -226,8 +220,17 @@ def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) ->
             where = "" if file is given and len(paths) == 1 else f"{file.name}, "
             for one in sorted(wrong, key=lambda one: one.line_number):
                 skipped.append(replace(one, reason=where + one.reason))
+    if not good and not skipped:
+        raise EphemerisError(
+            f"{paths[0]}: no element set; a TLE file has sets of two lines of 69 characters, "
+            "beginning with 1 and 2"
+        )
     if not good:
-        raise EphemerisError(_nothing_usable(paths[0], skipped))
+        others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
+        raise EphemerisError(
+            f"{paths[0]}: no usable element set, {skipped[0].reason}{others}; download the element "
+            "set again, or copy both its lines completely"
+        )
     epochs = np.concatenate(days)
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
@@ -280,26 +283,11 @@ def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) 
         if number in present:
             return number
         raise EphemerisError(f"{path}: no element set of satellite {number}, only of {listing}")
-    if ISS in present:
-        return ISS
-    if len(present) == 1:
-        return present[0]
+    if ISS in present or len(present) == 1:
+        return ISS if ISS in present else present[0]
     raise EphemerisError(
         f"{path}: {len(present)} satellites ({listing}), but not the ISS ({ISS}); use a file of "
         "the ISS, or one with only the wanted satellite"
-    )
-
-
-def _nothing_usable(path: Path, skipped: list[SkippedSet]) -> str:
-    if not skipped:
-        return (
-            f"{path}: no element set; a TLE file has sets of two lines of 69 characters, "
-            "beginning with 1 and 2"
-        )
-    others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
-    return (
-        f"{path}: no usable element set, {skipped[0].reason}{others}; download the element set "
-        "again, or copy both its lines completely"
     )
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -182,12 +182,8 @@ def _pairs_of_messages(
             reason = f"message {number} is not an orbit mean-elements message ({what})"
             skipped.append(SkippedSet(line_number=number, reason=reason))
             continue
-        name = str(fields["OBJECT_NAME"]) or None
-        pairs.append(
-            ElementSet(
-                line1=lines[0], line2=lines[1], line_number=number, line2_number=number, name=name
-            )
-        )
+        one = ElementSet(line1=lines[0], line2=lines[1], line_number=number, line2_number=number)
+        pairs.append(replace(one, name=str(fields["OBJECT_NAME"]) or None))
     return pairs, skipped
 
 
@@ -218,17 +214,21 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     pairs: list[ElementSet] = []
     lone: list[ElementLine] = []
     waiting: ElementLine | None = None  # a first line
-    for line in _element_lines(text):
+    name, last = None, ""
+    for number, raw in enumerate(text.splitlines(), start=1):
+        written = raw.strip()
+        if not written or written[0] in COMMENT_MARKS:
+            continue
+        if not LINE_START.match(written):
+            name = written.removeprefix("0 ").strip()
+            continue
+        if written == last and name is None:  # a repeated line counts once
+            continue
+        line = ElementLine(number, written, name)
+        name, last = None, written
         if waiting is not None and line.kind == "2" and line.name is None:
-            pairs.append(
-                ElementSet(
-                    line1=waiting.text,
-                    line2=line.text,
-                    line_number=waiting.number,
-                    line2_number=line.number,
-                    name=waiting.name,
-                )
-            )
+            one = ElementSet(line1=waiting.text, line2=line.text, line_number=waiting.number)
+            pairs.append(replace(one, line2_number=line.number, name=waiting.name))
             waiting = None
             continue
         if waiting is not None:
@@ -245,28 +245,11 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
         skipped.append(SkippedSet(line_number=line.number, reason=reason))
     doubtful = _find_doubtful(pairs, lone) if lone else []
     for pair in doubtful:
-        reason = (
-            f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the file "
-            "has unpaired lines, as if it were sorted"
-        )
+        reason = f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the "
+        reason += "file has unpaired lines, as if it were sorted"
         skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
     left_out = {pair.line_number for pair in doubtful}
     return [pair for pair in pairs if pair.line_number not in left_out], skipped
-
-
-def _element_lines(text: str) -> Iterator[ElementLine]:
-    """Return first and second lines of sets in the file's order; a repeated line counts once."""
-    name: str | None = None
-    last = ""
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
-        if not line or line[0] in COMMENT_MARKS:
-            continue
-        if not LINE_START.match(line):
-            name = line.removeprefix("0 ").strip()
-        elif line != last or name is not None:
-            yield ElementLine(number, line, name)
-            name, last = None, line
 
 
 def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> list[ElementSet]:
@@ -318,22 +301,17 @@ def check_pairs(
 
     The second value is the epochs of the valid pairs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
-    whole: list[ElementSet] = []
-    skipped: list[SkippedSet] = []
-    for pair in pairs:
-        if (reason := _problem(pair)) is None:
-            whole.append(pair)
-        else:
-            skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
+    problems = [_problem(pair) for pair in pairs]
+    refused = [(pair, why) for pair, why in zip(pairs, problems, strict=True) if why is not None]
+    whole = [pair for pair, why in zip(pairs, problems, strict=True) if why is None]
     days = _epoch_days(whole)
     crossed = _are_crossed(whole, days)
-    for pair in (pair for pair, wrong in zip(whole, crossed, strict=True) if wrong):
-        reason = (
-            f"lines {pair.line_number} and {pair.line2_number} have different epochs, judging by "
-            "the revolutions and nodes of neighbouring sets"
-        )
-        skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
-    good = [pair for pair, wrong in zip(whole, crossed, strict=True) if not wrong]
+    for row in np.flatnonzero(crossed):
+        why = f"lines {whole[row].line_number} and {whole[row].line2_number} have different "
+        why += "epochs, judging by the revolutions and nodes of neighbouring sets"
+        refused.append((whole[row], why))
+    good = [whole[row] for row in np.flatnonzero(~crossed)]
+    skipped = [SkippedSet(line_number=pair.line_number, reason=why) for pair, why in refused]
     return good, days[~crossed], skipped
 
 

@@ -199,11 +199,17 @@ def is_fits(path: Path, plain: BinaryIO) -> bool:
         return False
 
 
-def fits_size(path: Path, plain: BinaryIO) -> tuple[int, int]:
-    """Return width and height of the first image of an open FITS file; nothing is decoded."""
+def read_fits_headers(path: Path, plain: BinaryIO) -> tuple[int, int, list[Header]]:
+    """Return width and height of the first image of an open file; nothing is decoded.
+
+    Also the headers about it: its own, and the file's first.
+    """
     with raise_as_frame_error(path), unpack_file(path, plain) as stream:
-        unit = _image_unit(path, units(path, stream))
-    return _size_of(path, unit)
+        walk = units(path, stream)
+        first = next(walk, None)
+        unit = _image_unit(path, chain(() if first is None else (first,), walk))
+    headers = [unit.header] if first is None or unit is first else [unit.header, first.header]
+    return *_size_of(path, unit), headers
 
 
 def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
@@ -215,15 +221,6 @@ def _size_of(path: Path, unit: FitsUnit) -> tuple[int, int]:
         size = f"{width} x {height} pixels of {abs(unit.bits)} bits, "
         raise make_size_error(path, size, limit_px=limit)
     return width, height
-
-
-def fits_headers(path: Path, plain: BinaryIO) -> list[Header]:
-    """Return the headers about the image in an open file: its own, and the file's first."""
-    with raise_as_frame_error(path), unpack_file(path, plain) as stream:
-        walk = units(path, stream)
-        first = next(walk, None)
-        unit = _image_unit(path, chain(() if first is None else (first,), walk))
-    return [unit.header] if first is None or unit is first else [unit.header, first.header]
 
 
 def read_fits_image(path: Path) -> FitsImage:
@@ -241,10 +238,8 @@ def read_fits_image(path: Path) -> FitsImage:
         samples = np.ascontiguousarray(samples, samples.dtype.newbyteorder("="))
         blank = header.get("BLANK")
         integer = samples.dtype.kind in "iu"
-        exact = np.float32 if samples.dtype.itemsize <= 2 else np.float64
-        values: NDArray[Any] = samples.astype(
-            np.float32 if samples.dtype.kind == "f" and samples.dtype.itemsize == 4 else exact
-        )
+        is_narrow = samples.dtype.itemsize <= 2 or samples.dtype == np.float32
+        values: NDArray[Any] = samples.astype(np.float32 if is_narrow else np.float64)
         if integer and blank is not None:
             values[samples == blank] = np.nan
         zero, slope = _number(header, "BZERO", 0.0), _number(header, "BSCALE", 1.0)
@@ -252,7 +247,11 @@ def read_fits_image(path: Path) -> FitsImage:
             with np.errstate(over="ignore", invalid="ignore"):
                 values *= slope
                 values += zero
-        top = _top(header, samples.dtype, zero, slope)
+        # The saturation level: SATURATE, else the end of an integer type of 8 or 16 bits
+        top: float | None = _number(header, "SATURATE", 0.0)
+        if not top or top < 0.0:
+            small = integer and samples.dtype.itemsize <= 2
+            top = float(np.iinfo(samples.dtype).max) * slope + zero if small else None
         del stored, samples
     return _as_light(path, values, top)
 
@@ -260,14 +259,11 @@ def read_fits_image(path: Path) -> FitsImage:
 def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
     """Return the first unit with an image; later units are not read."""
     cubes = []
-    for unit in found:
-        shape = unit.shape
-        if not unit.is_image:
-            continue
-        if _plane_shape(shape):
+    for unit in (one for one in found if one.is_image):
+        if _plane_shape(unit.shape):
             return unit
-        if len(shape) > 1:
-            cubes.append(" x ".join(str(side) for side in reversed(shape)))
+        if len(unit.shape) > 1:
+            cubes.append(" x ".join(str(side) for side in reversed(unit.shape)))
     what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
     raise FrameError(
         f"{path} is a FITS file without a two-dimensional image ({what}); give a file with one "
@@ -325,16 +321,6 @@ def _number(header: Header, name: str, default: float) -> float:
     except (TypeError, ValueError, OverflowError):
         return default
     return value if math.isfinite(value) else default
-
-
-def _top(header: Header, stored: np.dtype[Any], zero: float, slope: float) -> float | None:
-    """Return the saturation level: SATURATE, else the end of an integer type of 8 or 16 bits."""
-    saturate = _number(header, "SATURATE", 0.0)
-    if saturate > 0.0:
-        return saturate
-    if stored.kind in "iu" and stored.itemsize <= 2:
-        return float(np.iinfo(stored.name).max) * slope + zero
-    return None
 
 
 def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:

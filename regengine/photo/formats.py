@@ -23,7 +23,7 @@ from regengine.io.decoding import (
 )
 from regengine.io.extras import make_missing_error
 from regengine.photo.exif import Exif, exif_of_fits, read_exif_of
-from regengine.photo.fits import fits_headers, fits_size, is_fits
+from regengine.photo.fits import is_fits, read_fits_headers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +92,7 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
     path = Path(path)
     with open_regular(path) as stream:
         file = _check_size(_read_header(path, stream))
-        is_fits_file = file.format == "fits"
-        exif = exif_of_fits(fits_headers(path, stream)) if is_fits_file else read_exif_of(stream)
+        exif = file.exif if file.format == "fits" else read_exif_of(stream)
         sha256 = ""
         if hashed:
             stream.seek(0)
@@ -131,8 +130,9 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
     if start.startswith(_TIFF_SIGNATURES):
         return _tiff_header(path, stream, start)
     if is_fits(path, stream):
-        width, height = fits_size(path, stream)
-        return PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
+        width, height, headers = read_fits_headers(path, stream)
+        file = PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
+        return replace(file, exif=exif_of_fits(headers))
     raise FrameError(
         f"{path} is {_looks_like(start)}, which is not supported; give a JPEG, PNG, TIFF, WebP, "
         "FITS or raw (NEF, DNG, CR2) file"

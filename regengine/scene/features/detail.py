@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -67,60 +65,79 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     value = picture.scene.brightest
     if min(value.shape) < 16:
         return dict.fromkeys(POINTS, 0.0)
-    peaks = _find_peaks(value)
-    around = peaks.around[peaks.rows, peaks.columns]
-    contrast = peaks.heights / (around + 0.05) > 0.6
-    height, width = peaks.detail.shape
-    cells = np.unique(
-        (2 * peaks.rows[contrast] + 1) * FINE_CELLS // (2 * height) * FINE_CELLS
-        + (2 * peaks.columns[contrast] + 1) * FINE_CELLS // (2 * width)
+    core, around = (
+        np.asarray(
+            cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
+        )
+        for sigma_px in (CORE_PX, AROUND_PX)
     )
-    slope = np.log(peaks.heights / peaks.threshold).sum() / (len(peaks.heights) + 3.0)
+    detail = core - around
+    # The noise is estimated from the quietest fifth, because roads may cover the rest. Its limit is
+    # 0.2533 sigma
+    quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
+    noise = float(quiet[len(quiet) // 5]) / 0.2533
+    threshold = float(np.clip(6.0 * noise, MIN_HEIGHT, 0.1))
+    # Higher than all eight neighbours: on a straight edge, pixels are equal
+    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
+    peak = (detail > cv2.dilate(detail, ring) + MIN_ABOVE) & (detail > threshold)
+    hole = (detail < cv2.erode(detail, ring) - MIN_ABOVE) & (detail < -threshold)
+    rows, columns = np.nonzero(peak)
+    count, heights, depths = len(rows), detail[rows, columns], -detail[hole]
+    # Gaps between lamps are also holes, but shallow ones
+    high_from = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if count else threshold
+    high, deep = int(np.sum(heights > high_from)), int(np.sum(depths > high_from))
+    strongest = np.argsort(-heights, kind="stable")[:MAX_PEAKS]
+    rows, columns, heights = rows[strongest], columns[strongest], heights[strongest]
+    contrast = heights / (around[rows, columns] + 0.05) > 0.6
+    height, width = detail.shape
+    cells = np.unique(
+        (2 * rows[contrast] + 1) * FINE_CELLS // (2 * height) * FINE_CELLS
+        + (2 * columns[contrast] + 1) * FINE_CELLS // (2 * width)
+    )
     features: dict[str, float] = {
-        "points_count": np.log10(1.0 + peaks.count),
-        "points_strong": np.log10(1.0 + np.sum(peaks.heights > 0.2)),
+        "points_count": np.log10(1.0 + count),
+        "points_strong": np.log10(1.0 + np.sum(heights > 0.2)),
         "points_contrast": np.log10(1.0 + np.sum(contrast)),
         "points_wide": np.sqrt(len(cells)) / FINE_CELLS,
         # Three of each sign are added as a neutral prior
-        "points_bright_only": (peaks.high - peaks.deep) / (peaks.high + peaks.deep + 6.0),
-        "points_slope": slope,
+        "points_bright_only": (high - deep) / (high + deep + 6.0),
+        "points_slope": np.log(heights / threshold).sum() / (len(heights) + 3.0),
+        **_shapes(rows, columns, heights, core, detail),
+        **_patches(picture.half.brightest, threshold),
     }
-    features |= _shapes(peaks)
-    peaked = value[peaks.detail > peaks.threshold]
+    peaked = value[detail > threshold]
     features["points_light"] = float(peaked @ peaked) / (float(value.ravel() @ value.ravel()) + 1.0)
-    features |= _patches(picture.half.brightest, peaks.threshold)
     # Light above the dark ground, and the coincidence of local brightness and warmth; clipped: a
     # single flash must not dominate the frame
     clipped = np.minimum(linear_light(picture.half.brightest), np.float32(MAX_LIGHT))
     smooth = cv2.GaussianBlur(clipped, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
     ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
-    both = cv2.transform(
-        picture.half.rgb, np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32)
-    )
+    mean_and_warmth = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32)
+    both = cv2.transform(picture.half.rgb, mean_and_warmth)
     light, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
     excess = float((clipped - ground).sum()) / (float(clipped.sum()) + clipped.size * 1e-3)
     warm = np.count_nonzero((light > WARM_DETAIL) & (warmth > 0.6 * WARM_DETAIL)) / light.size
-    features |= {
-        "points_excess": excess,
-        "points_warm_area": np.log10(warm + 1e-4),
-    }
+    features |= {"points_excess": excess, "points_warm_area": np.log10(warm + 1e-4)}
     return {name: float(features[name]) for name in POINTS}
 
 
-def _shapes(peaks: Peaks) -> dict[str, float]:
+def _shapes(
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    heights: FloatImage,
+    core: FloatImage,
+    detail: FloatImage,
+) -> dict[str, float]:
     """Widths from the ratio of height and curvature; directions from structure tensors."""
-    names = ("extended", "common_direction")
-    if len(peaks.rows) < 3:
-        return {f"points_{name}": 0.0 for name in names}
-    curvature = -cv2.Laplacian(peaks.core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
-    width = np.sqrt(
-        peaks.heights / np.maximum(curvature[peaks.rows, peaks.columns], peaks.heights / 30.0)
-    )
+    if len(rows) < 3:
+        return {"points_extended": 0.0, "points_common_direction": 0.0}
+    curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
+    width = np.sqrt(heights / np.maximum(curvature[rows, columns], heights / 30.0))
     # Windows around the peaks; border pixels are replicated
     reach = np.arange(-4, 5)
-    rows = np.clip(peaks.rows[:, None] + reach, 0, peaks.detail.shape[0] - 1)
-    columns = np.clip(peaks.columns[:, None] + reach, 0, peaks.detail.shape[1] - 1)
-    window = peaks.detail[rows[:, :, None], columns[:, None, :]]
+    near = np.clip(rows[:, None] + reach, 0, detail.shape[0] - 1)
+    beside = np.clip(columns[:, None] + reach, 0, detail.shape[1] - 1)
+    window = detail[near[:, :, None], beside[:, None, :]]
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
@@ -153,62 +170,6 @@ def _patches(value: FloatImage, threshold: float) -> dict[str, float]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Peaks:
-    """Peaks of a difference of Gaussians."""
-
-    # Shape (n,): of the strongest, at most `MAX_PEAKS`, in descending height
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    heights: FloatImage  # shape (n,): above the surroundings, as displayed, 0 to 1
-    count: int  # of all peaks above the threshold
-    # Number of peaks of at least half the height of the high ones, and of holes as deep
-    high: int
-    deep: int
-    threshold: float  # minimum height of a peak
-    # Shape (h, w): the picture with slight and with strong smoothing, and the difference
-    core: FloatImage
-    around: FloatImage
-    detail: FloatImage
-
-
-def _find_peaks(value: FloatImage) -> Peaks:
-    """Find peaks above the noise, and count holes of the same depth."""
-    core, around = (
-        np.asarray(
-            cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
-        )
-        for sigma_px in (CORE_PX, AROUND_PX)
-    )
-    detail = core - around
-    # The noise is estimated from the quietest fifth, because roads may cover the rest. Its limit is
-    # 0.2533 sigma
-    quiet = np.sort(np.abs(detail[1::3, 1::3]), axis=None)
-    noise = float(quiet[len(quiet) // 5]) / 0.2533
-    threshold = float(np.clip(6.0 * noise, MIN_HEIGHT, 0.1))
-    # Higher than all eight neighbours: on a straight edge, pixels are equal
-    ring = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
-    peak = (detail > cv2.dilate(detail, ring) + MIN_ABOVE) & (detail > threshold)
-    hole = (detail < cv2.erode(detail, ring) - MIN_ABOVE) & (detail < -threshold)
-    rows, columns = np.nonzero(peak)
-    heights, depths = detail[rows, columns], -detail[hole]
-    # Gaps between lamps are also holes, but shallow ones
-    high = 0.5 * float(np.quantile(np.append(heights, depths), 0.9)) if len(rows) else threshold
-    strongest = np.argsort(-heights, kind="stable")[:MAX_PEAKS]
-    return Peaks(
-        rows=rows[strongest],
-        columns=columns[strongest],
-        heights=heights[strongest],
-        count=len(rows),
-        high=int(np.sum(heights > high)),
-        deep=int(np.sum(depths > high)),
-        threshold=threshold,
-        core=core,
-        around=around,
-        detail=detail,
-    )
-
-
 def measure_texture(picture: ScenePicture) -> dict[str, float]:
     """Texture features: amount of detail at each size, and its distribution.
 
@@ -219,7 +180,19 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
     value = picture.half.lightness
     if min(value.shape) < 2 * BLOCK_PX:
         return dict.fromkeys(TEXTURE, 0.0)
-    bands = _bands(value)
+
+    def smooth(image: FloatImage, sigma_px: float) -> FloatImage:
+        blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(blurred, np.float32)
+
+    # Differences of Gaussians, one per octave; the coarser ones at a quarter of the size
+    first = smooth(value, 1.0)
+    second = smooth(first, 1.7)
+    size = (value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2
+    small = np.asarray(cv2.resize(second, size, interpolation=cv2.INTER_AREA), np.float32)
+    third = smooth(small, 1.7)
+    fourth = smooth(third, 3.4)
+    bands = [value - first, first - second, small - third, third - fourth]
     spread = np.array([_log(float(np.std(band))) for band in bands])
     steps = np.arange(len(bands)) - (len(bands) - 1) / 2.0
     # Root mean square of fine detail in blocks; the remainder is cut evenly at the borders
@@ -248,24 +221,6 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
         "texture_uneven": _log(float(busy)) - _log(float(quiet)),
         "texture_grain": _log(float(quiet)),
     }
-
-
-def _bands(value: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Differences of Gaussians, one per octave; the coarser ones at a quarter of the size."""
-
-    def smooth(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-        blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(blurred, np.float32)
-
-    first = smooth(value, 1.0)
-    second = smooth(first, 1.7)
-    height, width = ((side + 1) // 2 for side in value.shape)
-    small = np.asarray(
-        cv2.resize(second, (width, height), interpolation=cv2.INTER_AREA), np.float32
-    )
-    third = smooth(small, 1.7)
-    fourth = smooth(third, 3.4)
-    return [value - first, first - second, small - third, third - fourth]
 
 
 def _log(value: float) -> float:

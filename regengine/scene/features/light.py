@@ -92,7 +92,13 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
     spread = np.hypot(*(np.std(opponent) for opponent in opponents))
     strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
     features["colourfulness"] = float((spread + 0.3 * strength) / (shown.mean() + LIT))
-    features |= _detail(picture.half)
+    # Slopes of opponent colours against brightness among fine detail
+    smooth = cv2.GaussianBlur(picture.half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
+    red, green, blue = _planes(picture.half.rgb - np.asarray(smooth, np.float32))
+    value = (red + green + blue) / 3.0
+    energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
+    features["colour_detail_warm"] = float((red - blue) @ value) / energy
+    features["colour_detail_green"] = float((green - (red + blue) / 2.0) @ value) / energy
     return {name: float(features[name]) for name in COLOUR}
 
 
@@ -103,9 +109,9 @@ def _planes(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _areas(lit: NDArray[np.float32]) -> dict[str, float]:
     """Shares of the lit pixels by hue, and the histogram of hues."""
-    names = ("purple", "orange", "blue", "neutral")
     if lit.shape[1] < 16:
-        return {f"colour_{name}_area": 0.0 for name in names} | {"colour_hues": 0.0}
+        names = ("purple_area", "orange_area", "blue_area", "neutral_area", "hues")
+        return {f"colour_{name}": 0.0 for name in names}
     converted = cv2.cvtColor(lit.T[None].copy(), cv2.COLOR_RGB2HSV)
     hue, saturation, value = _planes(np.asarray(converted, np.float32))
     coloured = saturation > 0.25
@@ -144,15 +150,3 @@ def _ground(quarter: ScenePicture) -> dict[str, float]:
         for start, stop in (DARKER, BRIGHTEST)
     )
     return {"colour_dark_red": dark, "colour_dark_warmer": dark - bright}
-
-
-def _detail(half: ScenePicture) -> dict[str, float]:
-    """Slopes of opponent colours against brightness among fine detail."""
-    smooth = cv2.GaussianBlur(half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
-    red, green, blue = _planes(half.rgb - np.asarray(smooth, np.float32))
-    value = (red + green + blue) / 3.0
-    energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
-    return {
-        "colour_detail_warm": float((red - blue) @ value) / energy,
-        "colour_detail_green": float((green - (red + blue) / 2.0) @ value) / energy,
-    }

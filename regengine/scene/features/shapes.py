@@ -40,6 +40,7 @@ STRUCTURE = {
 LEVEL = 0.6  # as displayed: the 98th percentile is raised to this, by at most
 STRONG = 0.06  # gradient per pixel, as displayed after that
 RINGS = 32
+CIRCLE = ("structure_round", "structure_round_size", "structure_rim_dark")
 
 
 def measure_disc(picture: ScenePicture) -> dict[str, float]:
@@ -73,12 +74,6 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     on_circle = float(np.mean(away > radius * 0.96 - 1.0))
     # Contours run through pixel centres: half a pixel is added on every side
     hull_area = cv2.contourArea(hull) + 0.5 * cv2.arcLength(hull, True) + 1.0
-    features = {
-        "disc_round": min(1.0, area / (np.pi * (radius + 0.5) ** 2)),
-        "disc_solid": min(1.0, area / hull_area),
-        # In patches of a few pixels, all points are on the circle
-        "disc_arc": on_circle * min(1.0, radius / 6.0),
-    }
     size = float(np.sqrt(patch.sum() / np.pi))
     reach = int(np.clip(size, 2, 24))
     mask = patch.astype(np.uint8)
@@ -88,14 +83,18 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     rim = close & ~patch
     within = smooth[patch]
     around, far = smooth[near & ~close], smooth[~near]
-    features |= {
+    features = {
+        "disc_area": np.log10(area / value.size),
+        "disc_share": area / float(bright.sum()),
+        "disc_round": min(1.0, area / (np.pi * (radius + 0.5) ** 2)),
+        "disc_solid": min(1.0, area / hull_area),
+        # In patches of a few pixels, all points are on the circle
+        "disc_arc": on_circle * min(1.0, radius / 6.0),
         "disc_rim": 1.0 - float(smooth[rim].mean()) / (BRIGHT * top) if rim.any() else 0.0,
         "disc_halo": float(around.mean()) / top if around.size else 1.0,
         "disc_dark_around": float(np.sum(far < DARK)) / smooth.size,
         "disc_clipped": float(np.mean(within > CLIPPED)),
     }
-    features["disc_area"] = float(np.log10(area / value.size))
-    features["disc_share"] = area / float(bright.sum())
     return {name: float(features[name]) for name in DISC}
 
 
@@ -140,7 +139,7 @@ def measure_structure(picture: ScenePicture) -> dict[str, float]:
     apart = float(small[lit].mean() - small[~lit].mean()) if 0 < lit.sum() < lit.size else 0.0
     # Patches of low contrast are not panes
     certain = float(np.clip(apart / 0.15 - 1.0, 0.0, 1.0))
-    features |= {"structure_panes": certain * float(np.log10(1.0 + large))}
+    features["structure_panes"] = certain * float(np.log10(1.0 + large))
     steepest = np.partition(slope, slope.size * 99 // 100, axis=None)[slope.size * 99 // 100 :]
     square = np.ones((7, 7), np.uint8)
     contrast = cv2.dilate(value, square) - cv2.erode(value, square)
@@ -186,13 +185,12 @@ def _gradient(value: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[
 
 def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     """The circle with most edge pixels: its centre is where the edge normals intersect."""
-    names = ("round", "round_size", "rim_dark")
     gx, gy = _gradient(value)
     slope = np.hypot(gx, gy)
     strong = slope > STRONG
     rows, columns = np.nonzero(strong)
     if len(rows) < 40:
-        return {f"structure_{name}": 0.0 for name in names}
+        return dict.fromkeys(CIRCLE, 0.0)
     half = max(value.shape) / 2.0
     middle = (np.array(value.shape) - 1.0) / 2.0
     place = (np.column_stack([columns, rows]) - middle[::-1]) / half
@@ -202,9 +200,8 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     for _ in range(4):
         across = np.column_stack([-normal[:, 1], normal[:, 0]])
         matrix = (across * weight[:, None]).T @ across + 1e-3 * len(place) * np.eye(2)
-        centre = np.linalg.solve(
-            matrix, (across * weight[:, None]).T @ (across * place).sum(axis=1)
-        )
+        target = (across * weight[:, None]).T @ (across * place).sum(axis=1)
+        centre = np.linalg.solve(matrix, target)
         away = place - centre
         missed = (across * away).sum(axis=1)
         weight = 1.0 / (1.0 + (missed / 0.05) ** 2)
@@ -222,8 +219,5 @@ def _circle(value: NDArray[np.float32]) -> dict[str, float]:
     distance = np.hypot((x - middle[1]) / half - centre[0], (y - middle[0]) / half - centre[1])
     within = value[distance < 0.9 * size].mean() if (distance < 0.9 * size).any() else 0.0
     beyond = value[distance > 1.1 * size].mean() if (distance > 1.1 * size).any() else within
-    return {
-        "structure_round": min(seen, 3.0),
-        "structure_round_size": certain * float(size),
-        "structure_rim_dark": certain * float(within - beyond),
-    }
+    values = min(seen, 3.0), certain * float(size), certain * float(within - beyond)
+    return dict(zip(CIRCLE, values, strict=True))
