@@ -86,12 +86,12 @@ def pair(
     """True objects (x, y, ...) with how far off each was found, NaN if not; detections of none."""
     objects = pd.DataFrame(truth)
     places = objects[["x", "y"]].to_numpy()
-    matches = match_positions(places, found, tolerance_px)
+    at, paired, _ = match_positions(places, found, tolerance_px)
     off = np.full((len(places), 2), np.nan)
-    off[matches.truth] = found[matches.found] - places[matches.truth]
+    off[at] = found[paired] - places[at]
     objects[["off_x", "off_y"]] = off
     objects["hit"] = np.isfinite(off[:, 0])
-    return objects, len(found) - matches.found.size
+    return objects, len(found) - paired.size
 
 
 def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:

@@ -501,13 +501,10 @@ def tasking(
     from regengine.orbit.position import element_sets
     from regengine.studies.tasking.plan import (
         ENDINGS,
-        Good,
-        PassLimits,
         find_best_frames,
         list_city_targets,
         plan_passes,
         read_listed_targets,
-        select_wanted_places,
         write_plan,
     )
 
@@ -523,25 +520,31 @@ def tasking(
     targets = (
         read_listed_targets(places) if places is not None else list_city_targets(min_population)
     )
-    good = Good(
-        least_quality=good_quality,
-        max_off_nadir_deg=good_off_nadir_deg,
-        max_age=None if good_age_days is None else timedelta(days=good_age_days),
-    )
     best = None
     if catalogue is not None:
         from regengine.frames.catalogue import Catalogue
 
         with Catalogue(catalogue) as archive:
-            best = find_best_frames(archive, targets, good, begin)
-    limits = PassLimits(
+            best = find_best_frames(
+                archive,
+                targets,
+                begin,
+                min_quality=good_quality,
+                max_off_nadir_deg=good_off_nadir_deg,
+                max_age=None if good_age_days is None else timedelta(days=good_age_days),
+            )
+    plan = plan_passes(
+        targets,
+        best,
+        tles,
+        begin,
+        days,
         max_off_nadir_deg=max_off_nadir_deg,
         max_sun_deg=max_sun_deg,
         max_moon_deg=max_moon_deg,
         max_sigma_s=max_sigma_s,
         most=passes,
     )
-    plan = plan_passes(select_wanted_places(targets, best), tles, begin, days, limits)
     with text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
         write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)

@@ -85,13 +85,13 @@ def main(
     from regengine.frames.select import choose
     from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.console import print_data, say
+    from regengine.io.extras import need
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
     from regengine.studies.lightning.cross_reference import (
         COLUMNS,
         ENDINGS,
         CrossParams,
-        check_packages,
         cross_reference,
         read_flashes,
         to_cells,
@@ -107,7 +107,8 @@ def main(
     if bool(glm) == bool(lis):
         raise ConfigError("give files of one instrument: --glm FILE… or --lis FILE….")
     if out is not None:
-        check_packages(out)
+        if out.suffix.lower() == ".gpkg":
+            need("--out FILE.gpkg", "geopandas", "pyogrio")
         check_new_file(out, ENDINGS, force=force)
     params = CrossParams(
         cloud_height_m=1e3 * cloud_height_km,
@@ -122,7 +123,7 @@ def main(
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
     done = cross_reference(chosen, found, series, params)
-    rows = done.rows
+    rows = [row for lapse in done.lapses for row in lapse["flashes"]]
     if out is not None:
         with replace_files((out,)) as (temporary,):
             write_table(rows, temporary)

@@ -85,9 +85,9 @@ def main(
 
 
 def _format_measured(row: dict[str, Any]) -> str:
-    from regengine.studies.radiometry.run import explain_order
+    from regengine.studies.radiometry.run import ORDERS
 
-    order = explain_order(row["earlier"], row["lights_date"])
+    order = ORDERS[row["earlier"]].format(row["lights_date"])
     return (
         f"{row['frame']}: gain {row['gain']:.3g} ± {row['gain_sigma']:.1g} per nW/cm²/sr, "
         f"background {row['background_nw']:.2g} nW/cm²/sr, R² {row['r_squared']:.2f}, "

@@ -32,13 +32,8 @@ DETECTION_TABLE: FactColumns = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Matches:
-    """One-to-one pairs of truth and detection: their indices and distances, shape (M,)."""
-
-    truth: IndexArray
-    found: IndexArray
-    distance_px: FloatArray
+# Indices of truth and of detection of one-to-one pairs, and their distances, px; shape (M,)
+Matches = tuple[IndexArray, IndexArray, FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,22 +83,19 @@ def match_positions(
     Positions, shape (N, 2) and (M, 2), are pixels; ``tolerance_px``, shape (N,), is how far a
     detection may lie from each true light. Pairs are ranked by distance over this.
     """
-    none = Matches(truth=np.zeros(0, np.intp), found=np.zeros(0, np.intp), distance_px=np.zeros(0))
     if len(truth_xy) == 0 or len(found_xy) == 0:
-        return none
+        return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
     near = cKDTree(found_xy).query_ball_point(truth_xy, tolerance_px)
     truth = np.repeat(np.arange(len(truth_xy)), [len(found) for found in near])
-    if truth.size == 0:
-        return none
     found = np.concatenate([np.asarray(indices, np.intp) for indices in near])
     distance = np.hypot(*(truth_xy[truth] - found_xy[found]).T)
     free_truth, free_found = np.ones(len(truth_xy), bool), np.ones(len(found_xy), bool)
-    taken = []
+    taken: list[int] = []
     for pair in np.argsort(distance / tolerance_px[truth], kind="stable"):
         if free_truth[truth[pair]] and free_found[found[pair]]:
             free_truth[truth[pair]] = free_found[found[pair]] = False
             taken.append(pair)
-    return Matches(truth=truth[taken], found=found[taken], distance_px=distance[taken])
+    return truth[taken], found[taken], distance[taken]
 
 
 def match_tolerance_px(radius_px: FloatArray) -> FloatArray:
@@ -127,17 +119,18 @@ def score_frame(
     others is not false. ``flux``, shape (N,), is of the true lights. Those without a pair are
     false, unless ``n_false`` says how many are.
     """
-    known = wanted[matches.truth]
+    truth, found, distance_px = matches
+    known = wanted[truth]
     weights = np.full(wanted.size, np.nan) if flux is None else flux
     return DetectionScore(
         frames=1,
         wanted=int(wanted.sum()),
         found=int(known.sum()),
         wanted_flux=float(weights[wanted].sum()),
-        found_flux=float(weights[matches.truth[known]].sum()),
+        found_flux=float(weights[truth[known]].sum()),
         detections=detections,
-        false=detections - matches.found.size if n_false is None else n_false,
-        distance_px=matches.distance_px[known],
+        false=detections - found.size if n_false is None else n_false,
+        distance_px=distance_px[known],
         seconds=seconds,
     )
 
@@ -170,17 +163,16 @@ def score_points(
     if photo.has_ends:
         of_label, false = match_flashes(photo.rows, found)
         hit = np.flatnonzero(of_label >= 0)
-        apart = np.hypot(*(found[of_label[hit]] - truth[hit]).T)
-        matches = Matches(truth=hit, found=of_label[hit], distance_px=apart)
+        matches = hit, of_label[hit], np.hypot(*(found[of_label[hit]] - truth[hit]).T)
         score = score_frame(matches, wanted, len(found), n_false=int(false.sum()), seconds=seconds)
     else:
         flux, radius_px = photo.rows[:, 2], photo.rows[:, 3]
         tolerance = match_tolerance_px(radius_px) - MATCH_RADIUS_PX + tolerance_px
         matches = match_positions(truth, found, tolerance)
         false = np.ones(len(found), bool)
-        false[matches.found] = False
+        false[matches[1]] = False
         score = score_frame(matches, wanted, len(found), flux=flux, seconds=seconds)
-    wanted[matches.truth] = False
+    wanted[matches[0]] = False
     return score, false, truth[wanted]
 
 

@@ -39,16 +39,9 @@ class TruePhoto:
     camera: Camera | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhotoAnswer:
-    """A system's answer for one photo."""
-
-    # Shape (n,): pixels of the picture as stored; degrees
-    x: FloatArray
-    y: FloatArray
-    lon: FloatArray
-    lat: FloatArray
-    probability: float  # of being right, or any monotonic score; 1 if not given
+# A system's control points of one photo, (n, 4): x and y, pixels of the picture as stored, lon and
+# lat, degrees; and its probability of being right, or any monotonic score; 1 if not given
+PhotoAnswer = tuple[FloatArray, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +51,10 @@ class PhotoScore:
     name: str
     split: str
     outcome: str  # "right", "wrong", "none" (no answer), or "unjudged"
-    placeable: bool  # whether its true camera is known
     probability: float | None
     # Errors of the control points by the true camera, metres; infinite if their pixels show sky
     error_m: FloatArray
-    allowed_m: float | None
+    allowed_m: float | None  # None: its true camera is not known
 
 
 def right_within_km(diagonal_km: float) -> float:
@@ -85,23 +77,16 @@ def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLik
 
 def camera_of(row: Mapping[str, str]) -> Camera:
     """A camera from a row of the table of true cameras; ValueError or KeyError if incomplete."""
-
-    def value(key: str) -> float:
-        return float(row[key])
-
+    x, y, z, w = (float(row[f"quaternion_{axis}"]) for axis in "xyzw")
+    ex, ey, ez = (float(row[f"position_{axis}_m"]) for axis in "xyz")
     k1, k2, p1, p2, k3 = (float(row.get(name) or 0.0) for name in ("k1", "k2", "p1", "p2", "k3"))
     return Camera(
         width_px=int(row["width_px"]),
         height_px=int(row["height_px"]),
-        focal_px=value("focal_px"),
-        principal_point=(value("principal_x"), value("principal_y")),
-        quaternion=(
-            value("quaternion_x"),
-            value("quaternion_y"),
-            value("quaternion_z"),
-            value("quaternion_w"),
-        ),
-        position_ecef_m=(value("position_x_m"), value("position_y_m"), value("position_z_m")),
+        focal_px=float(row["focal_px"]),
+        principal_point=(float(row["principal_x"]), float(row["principal_y"])),
+        quaternion=(x, y, z, w),
+        position_ecef_m=(ex, ey, ez),
         distortion=(k1, k2, p1, p2, k3),
         mirrored=row["mirrored"] == "true",
         pixel_aspect=float(row["pixel_aspect"]) if row.get("pixel_aspect") else None,
@@ -164,11 +149,7 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
                 "photo."
             )
         points.setdefault(key, []).append(values)
-    answers = {}
-    for key, found in points.items():
-        x, y, lon, lat = np.array(found, np.float64).T
-        answers[key] = PhotoAnswer(x=x, y=y, lon=lon, lat=lat, probability=surety[key])
-    return answers
+    return {key: (np.array(found, np.float64), surety[key]) for key, found in points.items()}
 
 
 _AnswerRow = tuple[str, str, tuple[float, ...], float]
@@ -261,17 +242,16 @@ def score_answers(
         elif answer is not None:
             outcome = "wrong"
             if photo.camera is not None and allowed_m is not None:
-                seen = photo.camera.pixel_to_lonlat(answer.x, answer.y)
-                errors = distance_m(*seen, answer.lon, answer.lat)
-                if enough_points(photo.camera, answer.x, answer.y) and errors.max() <= allowed_m:
+                x, y, lon, lat = answer[0].T
+                errors = distance_m(*photo.camera.pixel_to_lonlat(x, y), lon, lat)
+                if enough_points(photo.camera, x, y) and errors.max() <= allowed_m:
                     outcome = "right"
         scores.append(
             PhotoScore(
                 name=photo.name,
                 split=photo.split,
                 outcome=outcome,
-                placeable=photo.camera is not None,
-                probability=None if answer is None else answer.probability,
+                probability=None if answer is None else answer[1],
                 error_m=errors,
                 allowed_m=allowed_m,
             )
@@ -340,7 +320,7 @@ def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
         "split": split,
         "photos": len(scores),
         "judged": sum(one.outcome != "unjudged" for one in scores),
-        "placeable": sum(one.placeable for one in scores),
+        "placeable": sum(one.allowed_m is not None for one in scores),
         "right": len(right),
         "wrong": sum(one.outcome == "wrong" for one in scores),
         "error_m": quantile(errors, 0.5),
@@ -388,19 +368,5 @@ def registration_lines(facts: Sequence[Mapping[str, Any]]) -> list[str]:
         for fact in facts
         for point in fact["at"]
     ]
-    return [
-        *table(heads, whole),
-        "",
-        *table(
-            [
-                "split",
-                "error rate at most",
-                "from",
-                "right",
-                "of placeable",
-                "wrong",
-                "error rate, 95 % bound",
-            ],
-            at,
-        ),
-    ]
+    points = ["split", "error rate at most", "from", "right", "of placeable", "wrong"]
+    return [*table(heads, whole), "", *table([*points, "error rate, 95 % bound"], at)]

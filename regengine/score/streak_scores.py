@@ -32,7 +32,7 @@ from detectors.types import (
 from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
-from regengine.score.labels import FactColumns, LabelledPhoto, add_scores
+from regengine.score.labels import FactColumns, LabelledPhoto, add_scores, table
 from regengine.store.records import plain
 
 LINE_RMS_PX = 3.0
@@ -60,11 +60,9 @@ STREAK_TABLE: FactColumns = (
 class StreakMatches:
     """One-to-one assignment of detections to true streaks."""
 
-    # truth, found, line_rms_px, overlap, (K,): indices of the pairs, and their measures
+    # (K,): indices of the pairs
     truth: IndexArray
     found: IndexArray
-    line_rms_px: FloatArray
-    overlap: FloatArray
     end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones
     # Unpaired detections along a true streak: fragments or duplicates
     pieces: IndexArray
@@ -195,8 +193,6 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     return StreakMatches(
         truth=rows,
         found=columns,
-        line_rms_px=rms[rows, columns],
-        overlap=overlap[rows, columns],
         end_error_px=np.array(errors).reshape(-1, 2),
         pieces=alone[along],
         false=alone[~along],
@@ -360,21 +356,16 @@ def summarise_streaks(method: str, scores: Sequence[StreakScore]) -> dict[str, A
 def recall_lines(methods: list[dict[str, Any]]) -> list[str]:
     """Recall of all methods by brightness and length; empty if neither is known."""
     names = [facts["method"] for facts in methods]
-    table: dict[tuple[str, str], dict[str, str]] = {}
+    cells: dict[tuple[str, str], dict[str, str]] = {}
     for facts in methods:
         for cell in facts["recall_by"]:
             place = (_range(cell["peak_snr"]), _range(cell["length_px"]))
-            row = table.setdefault(place, {"labels": str(cell["labels"])})
+            row = cells.setdefault(place, {"labels": str(cell["labels"])})
             row[facts["method"]] = f"{cell['recall']:.2f}"
-    if not table:
-        return []
-    widths = [max(6, len(name)) for name in names]
-    head = [f"{name:>{width}s}" for name, width in zip(names, widths, strict=True)]
-    lines = ["", f"{'peak SNR':>9s} {'length px':>10s} {'labels':>7s} " + " ".join(head)]
-    for (snr, length), row in table.items():
-        cells = [f"{row.get(n, '-'):>{width}s}" for n, width in zip(names, widths, strict=True)]
-        lines.append(f"{snr:>9s} {length:>10s} {row['labels']:>7s} " + " ".join(cells))
-    return lines
+    rows = [
+        [*place, *(row.get(n, "-") for n in ("labels", *names))] for place, row in cells.items()
+    ]
+    return ["", *table(["peak SNR", "length px", "labels", *names], rows)] if rows else []
 
 
 def _range(ends: list[float | None]) -> str:

@@ -8,7 +8,7 @@ import math
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +25,6 @@ from regengine.errors import ConfigError, LightningError
 from regengine.export.formats import explain_no_camera
 from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
-from regengine.io.extras import need
 from regengine.io.plain import format_count, make_printable, round_or_none
 from regengine.io.tables import cell, decode_text, read_csv, unquote_name, write_csv
 from regengine.io.times import parse_iso_time
@@ -61,7 +60,34 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
-    rows = _of_lines(path, text) if text.lstrip()[:1] == "{" else _of_table(path, text)
+    rows: list[tuple[int, Mapping[str, Any]]] = []
+    if text.lstrip()[:1] == "{":
+        photos: dict[object, list[tuple[int, Mapping[str, Any]]]] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                found: Any = record.get("lightning", record.get("flashes"))
+                if found is not None or "failed" not in record:
+                    photos[record.get("sha256") or record.get("path")] = [
+                        (number, {**record, **flash}) for flash in found
+                    ]
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
+                raise LightningError(
+                    f"{path}, line {number}: no flashes of a photo; give a file written by "
+                    "regengine detect lightning."
+                ) from error
+        rows = [row for several in photos.values() for row in several]
+    else:
+        try:
+            (_, header), *lines = [*read_csv(text, _name_column)] or [(1, [])]
+        except csv.Error as error:
+            raise LightningError(
+                f"{path} is not a table of flashes ({error}); its columns are path, x, y."
+            ) from error
+        names = [*map(_name_column, header)]
+        rows = [(n, dict(zip(names, cells, strict=False))) for n, cells in lines if any(cells)]
     flashes = []
     for number, row in rows:
         try:
@@ -81,45 +107,9 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     return flashes
 
 
-def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    photos: dict[object, list[tuple[int, Mapping[str, Any]]]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            found: Any = record.get("lightning", record.get("flashes"))
-            if found is None and "failed" in record:
-                continue
-            photos[record.get("sha256") or record.get("path")] = [
-                (number, {**record, **flash}) for flash in found
-            ]
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise LightningError(
-                f"{path}, line {number}: no flashes of a photo; give a file written by regengine "
-                "detect lightning."
-            ) from error
-    for several in photos.values():
-        yield from several
-
-
-def _column(heading: str) -> str:
+def _name_column(heading: str) -> str:
     name = heading.strip().lower()
-    known = ("path", "frame", "sha256", "x", "y", "exposure_s")
-    return name if name in known else ""
-
-
-def _of_table(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        rows = read_csv(text, _column)
-        _, header = next(rows, (1, []))
-        for number, cells in rows:
-            if any(cells):
-                yield number, dict(zip(map(_column, header), cells, strict=False))
-    except csv.Error as error:
-        raise LightningError(
-            f"{path} is not a table of flashes ({error}); its columns are path, x, y."
-        ) from error
+    return name if name in ("path", "frame", "sha256", "x", "y", "exposure_s") else ""
 
 
 UNKNOWN_EXPOSURE_S = 1.0  # frames with flashes and cities are not exposed for much longer
@@ -172,11 +162,6 @@ class CrossReference:
     left_out: Counter[str] = field(default_factory=Counter)  # number of photos by reason
     doubts: list[str] = field(default_factory=list)
 
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """One row per flash; see `COLUMNS`."""
-        return [row for lapse in self.lapses for row in lapse["flashes"]]
-
 
 def cross_reference(
     chosen: Chosen, flashes: list[PhotoFlash], series: PulseSeries, params: CrossParams
@@ -199,8 +184,9 @@ def cross_reference(
     times_s = np.array([frame.time_s for frame in frames if frame.flashes])
     if not np.any(measure(covered_s, times_s + reach_s) > measure(covered_s, times_s - reach_s)):
         raise LightningError(
-            f"the files of {series.instrument} ({series.first_and_last}) do not cover the photos' "
-            f"time ({stamp(times_s.min(), 'seconds')} to {stamp(times_s.max(), 'seconds')}, "
+            f"the files of {series.instrument} ({stamp(covered_s[0, 0], 'seconds')} to "
+            f"{stamp(covered_s[-1, 1], 'seconds')}) do not cover the photos' time ("
+            f"{stamp(times_s.min(), 'seconds')} to {stamp(times_s.max(), 'seconds')}, "
             f"{reach_s:g} s either way): get files of these minutes."
         )
     if any(frame.flashes and frame.exposure_s is None for frame in frames):
@@ -408,12 +394,6 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
 
 
 ENDINGS = (".csv", ".gpkg")
-
-
-def check_packages(out: Path) -> None:
-    """Check that the package to write a file of this ending is installed."""
-    if out.suffix.lower() == ".gpkg":
-        need("--out FILE.gpkg", "geopandas", "pyogrio")
 
 
 def to_cells(row: dict[str, Any]) -> list[object]:

@@ -77,12 +77,6 @@ class PulseSeries:
     view_s: float = np.inf
     doubts: tuple[str, ...] = ()
 
-    @property
-    def first_and_last(self) -> str:
-        """Start and end of the files, as text."""
-        ends = (self.spans_s[0, 0], self.spans_s[:, 1].max())
-        return " to ".join(stamp(end, "seconds") for end in ends)
-
 
 def join_series(parts: list[PulseSeries]) -> PulseSeries:
     """Join series of one instrument; a file that was given twice counts once."""

@@ -242,34 +242,16 @@ def average_photo_cells(
         share = np.maximum(seen[here], np.float32(1e-6))
         luminance[here] = _means(light * kept, samples) / share
         saturated[here] = _means(clipped * kept, samples) / share
-    return PhotoCells(
-        luminance=luminance,
-        seen=seen,
-        saturated=saturated,
-        **_geometry(stored, points, grid),
-    )
-
-
-def _means(values: FloatImage, samples: int) -> FloatImage:
-    height, width = (side // samples for side in values.shape)
-    size = (width, height)
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _geometry(
-    camera: Camera, points: tuple[ExportPoint, ...], grid: MapGrid
-) -> dict[str, FloatImage]:
-    """Quantities that depend on the line of sight to the centre of each cell."""
-    shape = (grid.height, grid.width)
+    # By the line of sight to the centre of each cell
     x, y, sigma, cosine = (np.full(shape, np.nan, np.float32) for _ in range(4))
-    known = estimate_ground_sigma(camera, points)
+    known = estimate_ground_sigma(stored, points)
 
     def cosines(lon: FloatArray, lat: FloatArray) -> FloatArray:
         ground = geodetic_to_ecef(lon, lat)
-        slant = np.radians(incidence_deg(camera.position_ecef_m, ground))
+        slant = np.radians(incidence_deg(stored.position_ecef_m, ground))
         return np.maximum(np.cos(slant), 0.1)
 
-    for block in map_blocks(camera, grid):
+    for block in map_blocks(stored, grid):
         height, width = block.seen.shape
         here = np.s_[block.row : block.row + height, block.column : block.column + width]
         x[here] = np.where(block.seen, block.x, np.nan)
@@ -277,15 +259,29 @@ def _geometry(
         sigma[here] = spread(grid, block, known)
         cosine[here] = spread(grid, block, cosines)
     lean = np.sqrt(np.maximum(1.0 - cosine**2, 0.0)) / cosine
-    # Terrain height above the ellipsoid, which registration takes as zero, shifts positions by the
-    # tangent of the angle from the nadir. Half of all people live below 194 m (Cohen & Small 1998,
-    # PNAS 95, 14009)
-    return {
-        "pixel_cells": _pixel_cells(x, y),
-        "radius_sq": radius_sq(camera, x, y),
-        "air_mass": air_mass(cosine),
-        "sigma_m": np.hypot(sigma, 200.0 * lean).astype(np.float32),
-    }
+    pixel_cells = np.full(shape, np.nan, np.float32)
+    if min(shape) > 1:  # the side of a square with the area of a pixel
+        (xr, xc), (yr, yc) = np.gradient(x), np.gradient(y)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            pixel_cells = np.asarray(1.0 / np.sqrt(np.abs(xc * yr - xr * yc)), np.float32)
+    return PhotoCells(
+        luminance=luminance,
+        seen=seen,
+        saturated=saturated,
+        pixel_cells=pixel_cells,
+        radius_sq=radius_sq(stored, x, y),
+        air_mass=air_mass(cosine),
+        # Terrain height above the ellipsoid, which registration takes as zero, shifts positions by
+        # the tangent of the angle from the nadir. Half of all people live below 194 m (Cohen &
+        # Small 1998, PNAS 95, 14009)
+        sigma_m=np.hypot(sigma, 200.0 * lean).astype(np.float32),
+    )
+
+
+def _means(values: FloatImage, samples: int) -> FloatImage:
+    height, width = (side // samples for side in values.shape)
+    size = (width, height)
+    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
@@ -298,12 +294,3 @@ def air_mass(cosine: NDArray[np.floating]) -> FloatImage:
     """
     zenith_deg = np.degrees(np.arccos(np.clip(cosine, 0.0, 1.0)))
     return np.asarray(1.0 / (cosine + 0.50572 * (96.07995 - zenith_deg) ** -1.6364), np.float32)
-
-
-def _pixel_cells(x: FloatImage, y: FloatImage) -> FloatImage:
-    """Side of a square with the area of a pixel, in cells."""
-    if min(x.shape) < 2:
-        return np.full(x.shape, np.nan, np.float32)
-    (xr, xc), (yr, yc) = np.gradient(x), np.gradient(y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(1.0 / np.sqrt(np.abs(xc * yr - xr * yc)), np.float32)

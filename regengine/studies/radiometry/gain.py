@@ -291,7 +291,11 @@ def fit_gain(
     usable = comparison.usable
     light, radiance = comparison.light[usable], comparison.radiance_nw[usable]
     bright = radiance > max(2.0, float(np.quantile(radiance, 0.9)))
-    start = _first_gain(light[bright], radiance[bright])
+    if np.count_nonzero(bright) < MIN_LIT:
+        raise LeftOutError("too few cells are lit in photo and map")
+    start = float(np.median(light[bright] / radiance[bright]))
+    if not start > 0.0:
+        raise LeftOutError("the photo shows no light where the map has lights")
     air = photo.air_mass[usable].astype(float)
     middle = float(np.median(air[bright]))
     shape = np.stack([np.ones_like(air), photo.radius_sq[usable], air - middle])
@@ -402,15 +406,6 @@ def _step(
     return covariance, covariance @ (information @ likeliest + sure @ to_mean)
 
 
-def _first_gain(light: FloatImage, radiance: FloatImage) -> float:
-    if len(light) < MIN_LIT:
-        raise LeftOutError("too few cells are lit in photo and map")
-    gain = float(np.median(light / radiance))
-    if not gain > 0.0:
-        raise LeftOutError("the photo shows no light where the map has lights")
-    return gain
-
-
 def _edges(comparison: Comparison, knee: Values) -> Values:
     """Effect of the registration error on each cell's residual."""
     usable = comparison.usable
@@ -513,18 +508,8 @@ def steepness(value: Values, knee: Values | float) -> Values:
 def neighbour_step(levels: Values, counts: BoolArray) -> Values:
     """The greatest step from each cell to one of its four neighbours."""
     step = np.zeros_like(levels)
-    for axis in (0, 1):
-        size = levels.shape[axis]
-        if size < 2:
-            continue
-        low, high = (np.take(levels, np.arange(a, b), axis) for a, b in ((0, size - 1), (1, size)))
-        both = np.take(counts, np.arange(size - 1), axis) & np.take(
-            counts, np.arange(1, size), axis
-        )
-        change = np.abs(high - low) * both
-        for first in (0, 1):
-            here = [slice(None), slice(None)]
-            here[axis] = slice(first, first + size - 1)
-            part = step[tuple(here)]
-            np.maximum(part, change, out=part)
+    for values, valid, out in ((levels, counts, step), (levels.T, counts.T, step.T)):
+        change = np.abs(np.diff(values, axis=0)) * (valid[1:] & valid[:-1])
+        for side in (out[1:], out[:-1]):
+            np.maximum(side, change, out=side)
     return step

@@ -267,19 +267,14 @@ def find_earlier(time_utc: str | None, maps: Iterable[Reference]) -> Earlier:
     return "map" if taken > last else "photo"
 
 
-def explain_order(earlier: str, lights_date: str) -> str:
-    """Order in time and its consequence for the changes, in words."""
-    match earlier:
-        case "map":
-            return f"the photo is newer than the map ({lights_date}): new lights appeared after it"
-        case "photo":
-            return (
-                f"the photo is older than the map ({lights_date}): new lights in the photo have "
-                "since disappeared, lost ones appeared later"
-            )
-        case "neither":
-            return f"photo and map are of the same time ({lights_date}): their order is not known"
-    return "photo or map has no date: their order is not known"
+# The order in time and its consequence for the changes, in words
+ORDERS: dict[Earlier, str] = {
+    "map": "the photo is newer than the map ({}): new lights appeared after it",
+    "photo": "the photo is older than the map ({}): new lights in the photo have since "
+    "disappeared, lost ones appeared later",
+    "neither": "photo and map are of the same time ({}): their order is not known",
+    "unknown": "photo or map has no date: their order is not known",
+}
 
 
 PHOTO_COLUMNS = (
@@ -371,13 +366,13 @@ def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dic
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
+
+    def to_cell(name: str, value: Any) -> object:
+        # More digits than any value's accuracy
+        return f"{value:.8g}" if isinstance(value, float) else cell(name, value)
+
     told = (plain(dict(row), make_printable) for row in rows)
-    write_csv(path, columns, ([_cell(name, row[name]) for name in columns] for row in told))
-
-
-def _cell(name: str, value: Any) -> object:
-    # More digits than any value's accuracy
-    return f"{value:.8g}" if isinstance(value, float) else cell(name, value)
+    write_csv(path, columns, ([to_cell(name, row[name]) for name in columns] for row in told))
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
@@ -412,38 +407,28 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
 
 def draw(found: Radiometry, title: str, path: Path) -> None:
     """Draw photo, map and residual side by side, and photo over map."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.colors import AsinhNorm
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(14.0, 11.0), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2)
     gain, compared, limit = found.gain, found.comparison, found.limit
     photo = np.where(compared.judged, gain.photo_nw(compared), np.nan)
     radiance = np.where(compared.judged, compared.radiance_nw, np.nan)
+    high = max(float(np.nanquantile(radiance, 0.9999)), 10.0)
     # Colours change from linear to logarithmic at this radiance
-    high = float(np.arcsinh(max(float(np.nanquantile(radiance, 0.9999)), 10.0) / KNEE_NW))
+    norm = AsinhNorm(linear_width=KNEE_NW, vmin=0.0, vmax=high)
     west, south, east, north = _bounds(found)
+    extent = (west, east, south, north)
     for place, image, name in ((axes[0, 0], photo, "photo"), (axes[0, 1], radiance, "map")):
-        drawn = place.imshow(
-            np.arcsinh(image / KNEE_NW),
-            cmap="inferno",
-            vmin=0.0,
-            vmax=high,
-            extent=(west, east, south, north),
-        )
+        drawn = place.imshow(image, cmap="inferno", norm=norm, extent=extent)
         _upright(place, found)
         place.set_title(f"{name}, nW cm⁻² sr⁻¹")
-        ticks = [tick for tick in TICKS_NW if np.arcsinh(tick / KNEE_NW) <= high]
-        bar = figure.colorbar(drawn, ax=place, ticks=np.arcsinh(np.array(ticks) / KNEE_NW))
-        bar.set_ticklabels([str(tick) for tick in ticks])
+        ticks = [tick for tick in TICKS_NW if tick <= high]
+        figure.colorbar(drawn, ax=place, ticks=ticks, format="%g")
     place = axes[1, 0]
     drawn = place.imshow(
-        found.sigma,
-        cmap="RdBu_r",
-        vmin=-1.2 * limit,
-        vmax=1.2 * limit,
-        extent=(west, east, south, north),
+        found.sigma, cmap="RdBu_r", vmin=-1.2 * limit, vmax=1.2 * limit, extent=extent
     )
     figure.colorbar(drawn, ax=place)
     _upright(place, found)

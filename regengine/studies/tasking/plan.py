@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import compress, islice
@@ -43,6 +42,11 @@ SPELLINGS = {
     "priority": "weight",
 }  # fmt: skip
 NAMES = ("name", "place", "city", "target", "site")  # the first that there is names the place
+# Word of a heading, and lowest and highest value of each number
+RANGES = {
+    "lon": ("lon", -180.0, 360.0), "lat": ("lat", -90.0, 90.0),
+    "population": ("population", 0.0, 1e10), "weight": ("priority", 0.0, 1e12),
+}  # fmt: skip
 _REMEDY = "give a CSV file with the columns name, lon, lat, and optionally priority"
 
 
@@ -66,53 +70,45 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    def name_column(heading: str) -> str:
+        word = re.sub(r"[^a-z]", "", heading.lower())
+        return word if word in {*TARGET_COLUMNS, *NAMES} else SPELLINGS.get(word, "")
+
     try:
-        (_, header), *rows = [*read_csv(decode_text(path.read_bytes()), _meaning)] or [(1, [])]
+        table = [*read_csv(decode_text(path.read_bytes()), name_column)] or [(1, [])]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
             error
         )
-    columns = {name: at for at, name in enumerate(map(_meaning, header)) if name}
+    columns = {name: at for at, name in enumerate(map(name_column, table[0][1])) if name}
     named = next((columns[name] for name in NAMES if name in columns), None)
     if named is not None:
         columns["name"] = named
     if not {"name", "lon", "lat"} <= columns.keys():
         raise ConfigError(f"{path} is not a list of places: {_REMEDY}.")
-    targets = [
-        _target(
-            f"{path}, line {line}",
-            {name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()},
-        )
-        for line, cells in rows
-        if any(cell.strip() for cell in cells)
-    ]
+    targets: list[dict[str, Any]] = []
+    for line, cells in table[1:]:
+        if not any(cell.strip() for cell in cells):
+            continue
+        row = {name: cells[at].strip() if at < len(cells) else "" for name, at in columns.items()}
+        numbers: dict[str, float | None] = {}
+        for name, (word, low, high) in RANGES.items():
+            text = row.get(name, "")
+            value = numbers[name] = parse_number(text)
+            if text and (value is None or not low <= value <= high):
+                raise ConfigError(
+                    f"{path}, line {line}: {word} {text!r} is not a number from {low:g} to "
+                    f"{high:g}."
+                )
+        lon, lat, people, weight = numbers.values()
+        if lon is None or lat is None or not row["name"]:
+            raise ConfigError(f"{path}, line {line}: name, lon or lat is missing.")
+        if weight is None:
+            numbers["weight"] = 1.0 if people is None else people / 1e3
+        targets.append(row | numbers | {"lon": wrap_lon(lon)})
     if not targets:
         raise ConfigError(f"{path} lists no places: {_REMEDY}.")
     return pd.DataFrame(targets, columns=TARGET_COLUMNS)
-
-
-def _meaning(heading: str) -> str:
-    """The column of a heading; "" for one that is not known."""
-    word = re.sub(r"[^a-z]", "", heading.lower())
-    return word if word in {*TARGET_COLUMNS, *NAMES} else SPELLINGS.get(word, "")
-
-
-def _target(where: str, row: dict[str, str]) -> dict[str, Any]:
-    def number(name: str, word: str, low: float, high: float) -> float | None:
-        text = row.get(name, "")
-        value = parse_number(text)
-        if text and (value is None or not low <= value <= high):
-            raise ConfigError(f"{where}: {word} {text!r} is not a number from {low:g} to {high:g}.")
-        return value
-
-    lon, lat = number("lon", "lon", -180.0, 360.0), number("lat", "lat", -90.0, 90.0)
-    if lon is None or lat is None or not row["name"]:
-        raise ConfigError(f"{where}: name, lon or lat is missing.")
-    people = number("population", "population", 0.0, 1e10)
-    weight = number("weight", "priority", 0.0, 1e12)
-    if weight is None:
-        weight = 1.0 if people is None else people / 1e3
-    return row | {"lon": wrap_lon(lon), "lat": lat, "population": people, "weight": weight}
 
 
 STEP_S = 60.0
@@ -240,22 +236,20 @@ OF_BEST = ["frame", "time_utc", "quality", "off_nadir_deg", "lacks"]
 GOOD = ("quality", "off_nadir", "age")  # criteria of a good frame
 
 
-@dataclass(frozen=True, kw_only=True)
-class Good:
-    """Criteria of a good frame of a place."""
-
-    least_quality: float  # of the catalogue's score, 0 to 1
-    max_off_nadir_deg: float  # angle at the camera between the nadir and the place
-    max_age: timedelta | None  # before the first pass that is planned; None: photos do not age
-
-
 def find_best_frames(
-    catalogue: Catalogue, targets: pd.DataFrame, good: Good, now: datetime
+    catalogue: Catalogue,
+    targets: pd.DataFrame,
+    now: datetime,
+    *,
+    min_quality: float,
+    max_off_nadir_deg: float,
+    max_age: timedelta | None,
 ) -> pd.DataFrame:
     """The best of a catalogue's accepted frames of each place that has any.
 
     A good frame where there is one; else the one that lacks least; of several, the one of the best
-    quality. Age is counted from now.
+    quality. Good is a frame of that quality (0 to 1), with the place at most at that angle between
+    the camera's nadir and it, and of at most that age now; without ``max_age`` frames do not age.
 
     Returns
     -------
@@ -265,20 +259,32 @@ def find_best_frames(
         off_nadir, age.
     """
     import pandas as pd
+    import shapely
 
     best = pd.DataFrame()
-    for shown in _frames_of_places(catalogue, targets):
-        met = (
-            shown["quality"] >= good.least_quality,
-            shown["off_nadir_deg"] <= good.max_off_nadir_deg,
-            True if good.max_age is None else now - shown["time_utc"] <= good.max_age,
+    ground = geodetic_to_ecef(targets["lon"].to_numpy(), targets["lat"].to_numpy())
+    tree = shapely.STRtree(shapely.points(targets["lon"], targets["lat"]))
+    names, found = catalogue.ask(ACCEPTED)
+    while rows := list(islice(found, 50_000)):  # in memory
+        frames = pd.DataFrame(rows, columns=names)
+        number, place = tree.query(shapely.from_wkb(frames.pop("geometry")), "intersects")
+        shown = frames.iloc[number].assign(place=place)  # a row for each place that a frame shows
+        lon, lat, altitude_km = (
+            shown.pop(name).to_numpy(float) for name in ("nadir_lon", "nadir_lat", "altitude_km")
         )
-        lacks = [
-            list(compress(GOOD, lacking))
-            for lacking in ~np.stack(np.broadcast_arrays(*met), axis=1)
-        ]
-        shown["lacks"] = [",".join(words) for words in lacks]
-        shown["lacking"] = [len(words) for words in lacks]
+        camera = geodetic_to_ecef(lon, lat, 1e3 * altitude_km)
+        down, towards = geodetic_to_ecef(lon, lat) - camera, ground[place] - camera
+        lengths = np.linalg.norm(down, axis=-1) * np.linalg.norm(towards, axis=-1)
+        cosine = np.sum(down * towards, axis=-1) / lengths
+        shown["off_nadir_deg"] = np.degrees(np.arccos(np.minimum(cosine, 1.0)))
+        met = (
+            shown["quality"] >= min_quality,
+            shown["off_nadir_deg"] <= max_off_nadir_deg,
+            True if max_age is None else now - shown["time_utc"] <= max_age,
+        )
+        lacking = ~np.stack(np.broadcast_arrays(*met), axis=1)
+        shown["lacks"] = [",".join(compress(GOOD, row)) for row in lacking]
+        shown["lacking"] = lacking.sum(axis=1)
         shown["rank"] = -shown["quality"].fillna(0.0)
         best = pd.concat([best, shown]).sort_values(["lacking", "rank"], kind="stable")
         best = best.drop_duplicates("place")
@@ -287,45 +293,12 @@ def find_best_frames(
     return best.set_index("place")[OF_BEST]
 
 
-def _frames_of_places(catalogue: Catalogue, targets: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Frames in blocks, one row for each place that a frame shows."""
-    import pandas as pd
-    import shapely
-
-    tree = shapely.STRtree(shapely.points(targets["lon"], targets["lat"]))
-    names, found = catalogue.ask(ACCEPTED)
-    while rows := list(islice(found, 50_000)):  # in memory
-        frames = pd.DataFrame(rows, columns=names)
-        number, place = tree.query(shapely.from_wkb(frames.pop("geometry")), "intersects")
-        shown = frames.iloc[number].assign(place=place)
-        lon, lat, altitude_km = (
-            shown.pop(name).to_numpy(float) for name in ("nadir_lon", "nadir_lat", "altitude_km")
-        )
-        camera = geodetic_to_ecef(lon, lat, 1e3 * altitude_km)
-        down = geodetic_to_ecef(lon, lat) - camera
-        at = targets.iloc[place]
-        towards = geodetic_to_ecef(at["lon"].to_numpy(), at["lat"].to_numpy()) - camera
-        lengths = np.linalg.norm(down, axis=-1) * np.linalg.norm(towards, axis=-1)
-        cosine = np.sum(down * towards, axis=-1) / lengths
-        yield shown.assign(off_nadir_deg=np.degrees(np.arccos(np.minimum(cosine, 1.0))))
-
-
-@dataclass(frozen=True, kw_only=True)
-class PassLimits:
-    """Criteria of passes that are worth a photo."""
-
-    max_off_nadir_deg: float = 45.0  # angle at the camera between the nadir and the place
-    max_sun_deg: float = -12.0  # elevation over the place
-    max_moon_deg: float | None = None  # likewise; None: any
-    max_sigma_s: float = 180.0  # of the time of a pass
-    most: int = 3  # passes per place, those with the smallest off-nadir angle
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Plan:
     """Passes over places.
 
-    wanted: Places, the most urgent first, with their best frames, ``priority`` and ``need``.
+    wanted: Places without a good frame, the most urgent first, of equals in the order given, with
+        their best frames, ``priority``, and ``need``, the reason in a few words.
     passes: Those of `find_passes` that are worth a photo, by place (its number in `wanted`), then
         time. They include the Sun and Moon over the place, one sigma of the pass's time
         (``sigma_time_s``) and of the resulting distance from the place (``sigma_ground_km``), and
@@ -340,10 +313,25 @@ class Plan:
     uncertain: int
 
 
-def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd.DataFrame:
-    """Places without a good frame, the most urgent first; of equals, in the order given.
+def plan_passes(
+    targets: pd.DataFrame,
+    best: pd.DataFrame | None,
+    tles: TleSet,
+    start: datetime,
+    days: float,
+    *,
+    max_off_nadir_deg: float,
+    max_sun_deg: float,
+    max_moon_deg: float | None,
+    max_sigma_s: float,
+    most: int,
+) -> Plan:
+    """Passes over the places without a good frame, by the best element set for the start.
 
-    They have ``priority``, and ``need``: the reason in a few words.
+    Of each place at most so many, those with the smallest off-nadir angle, with the Sun and Moon
+    over it no higher than that (None: the Moon anywhere), and the time within that one sigma.
+    ``best`` is of `find_best_frames`; without it no place has a frame. EphemerisError if the
+    element set is too old to predict the time of a pass at the start.
     """
     wanted = targets.assign(**dict.fromkeys(OF_BEST)) if best is None else targets.join(best)
     wanted = wanted[wanted["lacks"] != ""]
@@ -351,21 +339,11 @@ def select_wanted_places(targets: pd.DataFrame, best: pd.DataFrame | None) -> pd
     share = np.where(wanted["frame"].isna(), 1.0, 0.5)
     wanted = wanted.assign(
         priority=wanted["weight"] * share, need=wanted["lacks"].fillna("no_frame")
-    )
-    return wanted.sort_values("priority", ascending=False, kind="stable", ignore_index=True)
-
-
-def plan_passes(
-    wanted: pd.DataFrame, tles: TleSet, start: datetime, days: float, limits: PassLimits
-) -> Plan:
-    """Passes over places in the days after a start time, by the best element set for the start.
-
-    EphemerisError if the element set is too old to predict the time of a pass at the start.
-    """
+    ).sort_values("priority", ascending=False, kind="stable", ignore_index=True)
     element_set = tles.best_for(start)
     age_h = element_set.age_h(start)
     sigma_s = float(pass_sigma(element_set, np.array([age_h]))[0][0])
-    if sigma_s > limits.max_sigma_s:
+    if sigma_s > max_sigma_s:
         raise EphemerisError(
             f"{element_set.path}: the nearest element set is of {element_set.epoch_utc:%Y-%m-%d}, "
             f"{format_count(round(abs(age_h) / 24.0), 'day')} from {start:%Y-%m-%d}; pass times "
@@ -375,7 +353,7 @@ def plan_passes(
         )
     lon, lat = wanted["lon"].to_numpy(float), wanted["lat"].to_numpy(float)
     passes = find_passes(
-        element_set, start, DAY_S * days, lon, lat, max_off_nadir_deg=limits.max_off_nadir_deg
+        element_set, start, DAY_S * days, lon, lat, max_off_nadir_deg=max_off_nadir_deg
     )
     place, seconds = passes["place"].to_numpy(), passes["seconds"].to_numpy()
     over = sun_moon_over(days_since_j2000(start) + seconds / DAY_S, lon[place], lat[place])
@@ -389,14 +367,14 @@ def plan_passes(
         sigma_ground_km=np.hypot(cross_km, turned_km),
         tle_age_h=ages_h,
     )
-    dark = passes["sun_elevation_deg"] <= limits.max_sun_deg
-    if limits.max_moon_deg is not None:
-        dark &= passes["moon_elevation_deg"] <= limits.max_moon_deg
-    certain = passes["sigma_time_s"] <= limits.max_sigma_s
+    dark = passes["sun_elevation_deg"] <= max_sun_deg
+    if max_moon_deg is not None:
+        dark &= passes["moon_elevation_deg"] <= max_moon_deg
+    certain = passes["sigma_time_s"] <= max_sigma_s
     steepest = passes[dark & certain].sort_values("off_nadir_deg", kind="stable")
     return Plan(
         wanted=wanted,
-        passes=steepest.groupby("place").head(limits.most).sort_index(ignore_index=True),
+        passes=steepest.groupby("place").head(most).sort_index(ignore_index=True),
         start=start,
         element_set=element_set,
         uncertain=int((dark & ~certain).sum()),
