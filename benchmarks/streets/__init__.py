@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ from benchmarks.streets.shot import LOOSE, Shot, ShotRanges, draw_shot, grid_of
 from benchmarks.trials.shot import off_nadir_deg
 from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError
+from regengine.maps.reference import LightMap
 from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -223,7 +224,8 @@ def place_on_streets(
 
     For without lights nothing else than streets can be accepted.
     """
-    references = SearchReferences(light_map=NoLights(), streets=[streets])
+    none, city = cast(LightMap, NoLights()), cast(LightMap, streets)
+    references = SearchReferences(light_map=none, streets=[city])
     problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:
         return report_skipped(problem)

@@ -77,8 +77,6 @@ def write_reference(
     read_block: ReadBlock,
     tags: Mapping[str, str],
     progress: Progress = lambda done, total: None,
-    *,
-    overwrite: bool = False,
 ) -> None:
     """Write a reference block by block; the file appears at ``out`` only when it is complete.
 
@@ -87,7 +85,7 @@ def write_reference(
     kind : str
         One of `KINDS`, the content of the pixels.
     out : Path
-        File to make.
+        File to make or to replace.
     bounds : tuple of float
         West, south, east, north, degrees; east and south move out to whole pixels of all overviews.
     step_deg : float
@@ -99,18 +97,14 @@ def write_reference(
         PRODUCT, DATE, CREDIT, SOURCES and other tags of the file.
     progress : callable
         Called with pixels done and in total.
-    overwrite : bool
-        Whether a file at ``out`` may be replaced.
 
     Raises
     ------
     ConfigError
-        ``out`` exists and may not be replaced, or the reference would have too many pixels.
+        The reference would have too many pixels.
     LightMapError
         The disk has too little space, or ``out`` cannot be written; no partial file remains.
     """
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     grid, spec = plan_grid(bounds, step_deg), KINDS[kind]
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
@@ -197,7 +191,6 @@ def build(
     out: Path,
     *,
     region: Bounds | None = None,
-    overwrite: bool = False,
     progress: Progress = lambda done, total: None,
     **tags: str,
 ) -> None:
@@ -253,7 +246,6 @@ def build(
         read_block,
         about | {name: text for name, text in tags.items() if text},
         progress,
-        overwrite=overwrite,
     )
 
 

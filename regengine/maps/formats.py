@@ -29,13 +29,12 @@ from regengine.io.plain import format_count
 from regengine.maps.lights import (
     FORMAT_TAG,
     KINDS,
-    MAX_RADIANCE,
-    MIN_RADIANCE,
     KindName,
     date_of_name,
     display_saturation,
     product_of_name,
     radiance_factor,
+    radiance_values,
 )
 from regengine.maps.reference import PixelGrid, Reference
 
@@ -341,9 +340,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
 def _doubt_unit(raw: Reference, samples: NDArray[Any], unit: str) -> str:
     """Warn if radiances would be below the noise if they were in nW/cm2/sr; "" otherwise."""
     radiance_nw = samples[samples != raw.nodata] * raw.scale + raw.offset
-    with np.errstate(invalid="ignore"):
-        is_measured = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
-    brightest = radiance_nw.max(where=is_measured, initial=0.0)
+    brightest = radiance_nw.max(where=radiance_values(radiance_nw)[1], initial=0.0)
     # Noise of VIIRS DNB: of its maps in nW/cm2/sr the brightest pixel lies above, over any desert
     if not 0.0 < brightest < 0.1:
         return ""

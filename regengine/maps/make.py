@@ -142,7 +142,7 @@ def get_map(
     with _make_alone(out, listener):
         if overwrite or not out.exists():
             if kind == "streets":
-                _get_streets(covered, region, url, out, listener, overwrite=overwrite)
+                _get_streets(covered, region, url, out, listener)
             else:
                 folder = None
                 if product:
@@ -154,13 +154,13 @@ def get_map(
                 if sources:
                     part = None if place is None and bounds is None else region
                     maps, progress = _open_maps(kind, sources, listener), listener.begin("Building")
-                    build(kind, maps, out, region=part, overwrite=overwrite, progress=progress)
+                    build(kind, maps, out, region=part, progress=progress)
                 else:
                     tiles = TileSet(
                         kind=kind, template=url or SERVICES[kind], level=level, bounds=region
                     )
                     folder = tiles.folder
-                    _get_tiles(tiles, out, listener, overwrite=overwrite)
+                    _get_tiles(tiles, out, listener)
                 listener.message(f"{out}: {out.stat().st_size / 1e6:,.1f} MB")
                 if folder:
                     listener.message(f"The files in {folder} are no longer needed.")
@@ -216,7 +216,7 @@ def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> Ligh
     return references
 
 
-def _get_tiles(tiles: TileSet, out: Path, listener: Listener, *, overwrite: bool) -> None:
+def _get_tiles(tiles: TileSet, out: Path, listener: Listener) -> None:
     """Fetch tiles, after reporting their size and checking the disk space, and write one file."""
     kind, level = tiles.kind, tiles.level
     missing, made = tiles.missing(), "map and index" if kind == "lights" else "the map"
@@ -238,26 +238,11 @@ def _get_tiles(tiles: TileSet, out: Path, listener: Listener, *, overwrite: bool
         check_free_space(folder, 1.5 * wanted, "the download or the map made from it")
     tiles.fetch(tiles.missing(), listener.begin("Fetching"))
     grid, progress = tiles.grid, listener.begin("Building")
-    write_reference(
-        kind,
-        out,
-        grid.bounds,
-        grid.step_deg,
-        tiles.read_block,
-        tiles.tags,
-        progress,
-        overwrite=overwrite,
-    )
+    write_reference(kind, out, grid.bounds, grid.step_deg, tiles.read_block, tiles.tags, progress)
 
 
 def _get_streets(
-    covered: Bounds,
-    region: Bounds,
-    url: str | None,
-    out: Path,
-    listener: Listener,
-    *,
-    overwrite: bool,
+    covered: Bounds, region: Bounds, url: str | None, out: Path, listener: Listener
 ) -> None:
     """Download the smallest extract that covers a region, and draw the streets of a larger one.
 
@@ -291,7 +276,7 @@ def _get_streets(
             bounds=region,
             product=f"OpenStreetMap roads ({extract})",
             date=date,
-            overwrite=overwrite,
+            overwrite=True,
             listener=listener,
         )
     except LightMapError as error:
@@ -367,14 +352,13 @@ def build_map(
             region=bounds,
             product=product,
             date=date,
-            overwrite=overwrite,
             progress=listener.begin("Building"),
             tell=listener.message,
         )
     else:
         maps, progress = _open_maps(kind, sources, listener), listener.begin("Building")
         tags = {"PRODUCT": product, "DATE": date, "CREDIT": credit}
-        build(kind, maps, out, region=bounds, overwrite=overwrite, progress=progress, **tags)
+        build(kind, maps, out, region=bounds, progress=progress, **tags)
     size_mb, seconds = out.stat().st_size / 1e6, time.monotonic() - begun_s
     due = f". {KINDS[kind].credit}" if KINDS[kind].credit else ""
     listener.message(f"{out}: {made}{size_mb:,.1f} MB in {seconds:.0f} s{due}")

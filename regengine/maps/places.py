@@ -129,30 +129,6 @@ class PlaceIndex:
         ends = [match.start() for match in re.finditer("\n", text)]
         return text, np.array(ends[:-1])
 
-    def _find_names(self, typed: str, most: int) -> list[int]:
-        """Find places with a name that begins with the typed text."""
-        sought = fold_letters(typed[:MAX_LETTERS]).strip()
-        if len(sought) < 2 or "\n" in sought or "\t" in sought:
-            return []
-        text, starts = self._all_names
-        found: dict[int, None] = {}
-        kinds = (
-            rf"\n{sought}(?=[\t\n])",
-            rf"\t{sought}(?=[\t\n])",
-            rf"\n{sought}",
-            rf"\t{sought}",
-            rf" {sought}",
-        )
-        for kind in kinds:
-            # 'sa' begins 20,000 names, and only the largest places are asked for
-            hits = [m.start() for m in islice(re.finditer(kind, text), 5000)]
-            # A line's first character ends the line before
-            places = np.searchsorted(starts, hits, side="right") - 1
-            found |= dict.fromkeys(places.tolist())
-            if len(found) >= most:
-                break
-        return list(found)[:most]
-
     @cached_property
     def directions(self) -> NDArray[np.float64]:
         """Unit vectors of the towns from the centre of the Earth, shape (n, 3)."""
@@ -165,20 +141,14 @@ class PlaceIndex:
 
         return KDTree(self.directions[self.population >= MAP_PEOPLE])
 
-    def nearest(self, lon_deg: float, lat_deg: float) -> Place | None:
-        """The town at a place: the largest of the same country that it is a part of, else the
-        nearest, a larger one from farther away.
-        """
-        return self.place(int(self.nearest_of([lon_deg], [lat_deg])[0]))
-
-    def nearest_of(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.int64]:
-        """The towns at many places; see `near`."""
-        return self.near(lon_deg, lat_deg)[0]
-
     def near(
         self, lon_deg: ArrayLike, lat_deg: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The towns at many places, and how far they are: a million in some seconds."""
+        """The towns at many places, and how far they are: a million in some seconds.
+
+        Each is the largest of the same country that the place is a part of, else the nearest, a
+        larger one from farther away; -1 for none.
+        """
         lon, lat = np.asarray(lon_deg, float), np.asarray(lat_deg, float)
         known = np.isfinite(lon) & np.isfinite(lat)
         numbers = np.full(lon.shape, -1, np.int64)
@@ -235,7 +205,7 @@ class PlaceIndex:
         return self.place(int(self.main[near[int(light.argmax())]]))
 
     def place(self, number: int) -> Place | None:
-        """The place of a number that `nearest_of` gave; None for -1."""
+        """The place of a number that `near` gave; None for -1."""
         return None if number < 0 else self[number]
 
     def inside(
@@ -249,17 +219,32 @@ class PlaceIndex:
         return [self[number] for number in there[:most]]
 
     def search(self, typed: str, most: int = 20) -> list[Place]:
-        """Places by name, best first."""
+        """Places with a name that begins with the typed text, in the country named behind a comma.
+
+        The best come first: whole names before their beginnings, names in English before others.
+        """
         name, _, country = typed.partition(",")
-        wanted = fold_letters(country).strip()
-        numbers = self._find_names(name, len(self) if wanted else most)
-        if wanted:
-            numbers = [
-                number
-                for number in numbers
-                if fold_letters(self.codes[self.country[number]]) == wanted
-                or fold_letters(self[number].country).startswith(wanted)
-            ]
+        wanted, sought = fold_letters(country).strip(), fold_letters(name[:MAX_LETTERS]).strip()
+        if len(sought) < 2 or "\n" in sought or "\t" in sought:
+            return []
+        text, starts = self._all_names
+        ends = rf"{sought}(?=[\t\n])"
+        found: dict[int, None] = {}
+        for kind in (rf"\n{ends}", rf"\t{ends}", rf"\n{sought}", rf"\t{sought}", rf" {sought}"):
+            # 'sa' begins 20,000 names, and only the largest places are asked for
+            hits = [m.start() for m in islice(re.finditer(kind, text), 5000)]
+            # A line's first character ends the line before
+            places = np.searchsorted(starts, hits, side="right") - 1
+            found |= dict.fromkeys(places.tolist())
+            if not wanted and len(found) >= most:
+                break
+        numbers = [
+            number
+            for number in found
+            if not wanted
+            or fold_letters(self.codes[self.country[number]]) == wanted
+            or fold_letters(self[number].country).startswith(wanted)
+        ]
         return [self[number] for number in numbers[:most]]
 
 
@@ -424,7 +409,7 @@ def name_view(camera: Camera | None) -> Place | None:
     try:
         with np.errstate(all="ignore"):
             return None if camera is None else place_index().name_view(camera)
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):  # of a damaged store
+    except ABSURD:
         return None
 
 

@@ -260,10 +260,9 @@ class Reference:
         drift = abs(ratio - 1.0) * max(out.cols, out.rows)
         copied = drift + abs(col - round(col)) + abs(row - round(row)) < ALIGNED_PX
         margin = 0 if copied else 2  # bilinear, with pixels up to twice smaller
-        near = ALIGNED_PX
-        top, left = (max(math.floor(start + near) - margin, 0) for start in (row, col))
-        bottom = min(math.ceil(row + out.rows * ratio - near) + margin, level.rows)
-        right = min(math.ceil(col + out.cols * ratio - near) + margin, level.cols)
+        top, left = (max(math.floor(start + ALIGNED_PX) - margin, 0) for start in (row, col))
+        bottom = min(math.ceil(row + out.rows * ratio - ALIGNED_PX) + margin, level.rows)
+        right = min(math.ceil(col + out.cols * ratio - ALIGNED_PX) + margin, level.cols)
         if bottom <= top or right <= left:
             return None
         values, valid = self.read(top, left, bottom - top, right - left, factor)
@@ -292,35 +291,30 @@ class Reference:
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
         """Decode values and validity of a block of full pixels, or of an overview."""
+        samples: NDArray[Any]
+        shape = rows // factor, cols // factor
+        valid = np.ones(shape, np.bool_)
         if self.driver == "HDF5":
             from regengine.io.hdf5 import open_hdf5
 
             with raise_read_failures(self.path), open_hdf5(self.path, LightMapError) as file:
-                samples: NDArray[Any] = file[self.data_set][row : row + rows, col : col + cols]
-            return self._values_of(samples[None], None)
-        shape = rows // factor, cols // factor
-        window, bands = Window(col, row, cols, rows), list(self.bands)
-        # Datasets cannot be shared between threads or with forked processes
-        dataset = _open_dataset(self, self.version, os.getpid(), threading.get_ident())
-        mask = None
-        with raise_read_failures(self.path):
-            samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
-            if self.opacity:
-                band, top = self.opacity
-                mask = dataset.read(band, window=window) > (0.5 * top if self.warp else 0.0)
-            elif self.warp and self.nodata is None:  # where it ends: at least half covered
-                mask = dataset.read(dataset.count, window=window) > 127
-            elif self.masked:
-                mask = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
-        return self._values_of(samples, mask)
-
-    def _values_of(self, samples: NDArray[Any], mask: Mask | None) -> tuple[Values, Mask]:
-        """Convert samples of the bands to values and validity."""
-        valid = np.ones(samples.shape[-2:], np.bool_) if mask is None else mask
+                samples = file[self.data_set][row : row + rows, col : col + cols][None]
+        else:
+            window, bands = Window(col, row, cols, rows), list(self.bands)
+            # Datasets cannot be shared between threads or with forked processes
+            dataset = _open_dataset(self, self.version, os.getpid(), threading.get_ident())
+            with raise_read_failures(self.path):
+                samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
+                if self.opacity:
+                    band, top = self.opacity
+                    valid = dataset.read(band, window=window) > (0.5 * top if self.warp else 0.0)
+                elif self.warp and self.nodata is None:  # where it ends: at least half covered
+                    valid = dataset.read(dataset.count, window=window) > 127
+                elif self.masked:
+                    valid = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
         with np.errstate(over="ignore", invalid="ignore"):  # non-finite values are not valid
             if self.coding == "radiance":
-                radiance_nw = samples[0] * self.scale + self.offset
-                values, is_measured = radiance_values(radiance_nw)
+                values, is_measured = radiance_values(samples[0] * self.scale + self.offset)
                 valid &= is_measured
             elif self.coding in ("grey", "colour"):
                 grey = lights_only_luma(samples) if len(samples) > 2 else samples[0]

@@ -23,7 +23,7 @@ from scipy import ndimage
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import LightMapError
 from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
 from regengine.io.plain import format_count
@@ -98,7 +98,6 @@ def draw_streets(
     region: Bounds | None = None,
     product: str = "",
     date: str = "",
-    overwrite: bool = False,
     progress: Progress = lambda done, total: None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> str:
@@ -111,13 +110,11 @@ def draw_streets(
         system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads that
         are in two of them are drawn twice.
     out : Path
-        File to make; it appears when it is complete.
+        File to make or to replace; it appears when it is complete.
     region : tuple of float, optional
         Only this part: west, south, east, north in degrees.
     product, date : str, optional
         Tags of the file; else the sources' names and the day that they were last changed.
-    overwrite : bool, optional
-        Replace ``out`` if it exists.
     progress : callable, optional
         Called with lines read and 0 (their total is not known), then with pixels written and in
         total.
@@ -132,14 +129,12 @@ def draw_streets(
     Raises
     ------
     ConfigError
-        ``out`` exists, the region makes too many pixels, or a package is missing.
+        The region makes too many pixels, or a package is missing.
     LightMapError
         A source cannot be read, or has no roads in the region; ``out`` cannot be written, or the
         disk has too little space.
     """
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists: give another name, or --force to replace it.")
     names = ", ".join(path.name for path in sources)
     if region is not None:
         # Extend to whole cells: those at the edge would be dark where no roads are read
@@ -218,10 +213,7 @@ def draw_streets(
         rows, cols = (side * CELL_PX for side in covered.shape)
         west, north = col0 / STEPS_PER_DEG - 180.0, 90.0 - row0 / STEPS_PER_DEG
         bounds = west, north - rows / STEPS_PER_DEG, west + cols / STEPS_PER_DEG, north
-        step_deg = 1.0 / STEPS_PER_DEG
-        write_reference(
-            "streets", out, bounds, step_deg, read_block, tags, progress, overwrite=overwrite
-        )
+        write_reference("streets", out, bounds, 1.0 / STEPS_PER_DEG, read_block, tags, progress)
     of_lines = format_count(n_lines, "line")
     if n_broken:
         tell(f"{n_broken:,} of {of_lines} skipped: their geometry is broken.")
