@@ -122,27 +122,27 @@ def main(
     series = join_series([read(path) for path in glm or lis or ()])
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
-    done = cross_reference(chosen, found, series, params)
-    rows = [row for lapse in done.lapses for row in lapse["flashes"]]
+    lapses, left_out, doubts = cross_reference(chosen, found, series, params)
+    rows = [row for lapse in lapses for row in lapse["flashes"]]
     if out is not None:
         with replace_files((out,)) as (temporary,):
             write_table(rows, temporary)
     if as_json:
-        for lapse in done.lapses:
+        for lapse in lapses:
             print_data(json.dumps(lapse))
     elif out is None:
         print_data("\n".join(csv_lines([list(COLUMNS), *map(to_cells, rows)])))
     if quiet:
         return
-    for doubt in done.doubts:
+    for doubt in doubts:
         say(f"Warning: {doubt}", err=True)
-    for lapse in done.lapses:
+    for lapse in lapses:
         if lapse["clock"] is not None:
             code = lapse["clock"]["code"]
             say(f"{f'{code}: ' if code else ''}{lapse['clock']['text']}.", err=True)
     matched = [row for row in rows if row["status"] == "matched"]
     by_chance = sum(row["chance"] for row in matched)
-    left = "".join(f"; {format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
+    left = "".join(f"; {format_count(n, 'photo')} {what}" for what, n in left_out.items())
     say(
         f"{format_count(len(rows), 'flash', 'flashes')}, {len(matched)} matched with "
         f"{series.instrument} (expected by chance: {by_chance:.2g}){left}",

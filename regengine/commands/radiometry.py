@@ -61,7 +61,7 @@ def main(
         say(f"Warning: {doubt}", err=True)
     chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
     with show_progress(len(chosen.numbers), quiet=quiet, doing="measuring") as advance:
-        measured = measure_chosen(
+        measured, left_out, failed = measure_chosen(
             chosen,
             light_map,
             out,
@@ -73,14 +73,14 @@ def main(
             said=print_data if as_json else lambda line: None,
         )
     if not quiet:
-        for path, why in measured.failed.items():
+        for path, why in failed.items():
             say(f"{path}: {why}", err=True)
-        for row in measured.photos:
+        for row in measured:
             say(_format_measured(row), err=True)
-        left = ", ".join(f"{count:,} {why}" for why, count in sorted(measured.left_out.items()))
+        left = ", ".join(f"{count:,} {why}" for why, count in sorted(left_out.items()))
         tail = f"; excluded: {left}" if left else ""
-        say(f"{out}: {format_count(len(measured.photos), 'photo')}{tail}", err=True)
-    if measured.failed:
+        say(f"{out}: {format_count(len(measured), 'photo')}{tail}", err=True)
+    if failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 

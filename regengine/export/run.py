@@ -133,6 +133,16 @@ def check_free(paths: list[Path]) -> None:
         )
 
 
+def make_out_folder(out: Path) -> None:
+    """Create a folder for output if necessary; StoreError if that fails."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"{out} cannot be created ({error.strerror}): choose another folder."
+        ) from error
+
+
 def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
     """Never overwrite a photo, whatever its name, even with ``force``."""
     photo = frame.photo
@@ -274,12 +284,7 @@ def _write_folder(
                 yield said
             advance()
 
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{out} cannot be created ({error.strerror}): choose another folder."
-        ) from error
+    make_out_folder(out)
     if last is None or kind.write_last is None:
         for _ in written():
             pass

@@ -48,7 +48,6 @@ PhotoAnswer = tuple[FloatArray, float]
 class PhotoScore:
     """Judgement of the answer for one photo."""
 
-    name: str
     split: str
     outcome: str  # "right", "wrong", "none" (no answer), or "unjudged"
     probability: float | None
@@ -248,7 +247,6 @@ def score_answers(
                     outcome = "right"
         scores.append(
             PhotoScore(
-                name=photo.name,
                 split=photo.split,
                 outcome=outcome,
                 probability=None if answer is None else answer[1],

@@ -56,17 +56,10 @@ STREAK_TABLE: FactColumns = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class StreakMatches:
-    """One-to-one assignment of detections to true streaks."""
-
-    # (K,): indices of the pairs
-    truth: IndexArray
-    found: IndexArray
-    end_error_px: FloatArray  # (K, 2): distances of both ends from the true ones
-    # Unpaired detections along a true streak: fragments or duplicates
-    pieces: IndexArray
-    false: IndexArray  # detections where no streak is
+# Indices of the true streaks that were found, (K,); (K, 2): distances of both ends from the true
+# ones; indices of unpaired detections along a true streak, fragments or duplicates, and of those
+# where no streak is
+StreakMatches = tuple[IndexArray, FloatArray, IndexArray, IndexArray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,13 +183,7 @@ def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
         straight = np.hypot(*(ends - true_ends).reshape(2, 2).T)
         crossed = np.hypot(*(ends[[2, 3, 0, 1]] - true_ends).reshape(2, 2).T)
         errors.append(straight if straight.sum() <= crossed.sum() else crossed)
-    return StreakMatches(
-        truth=rows,
-        found=columns,
-        end_error_px=np.array(errors).reshape(-1, 2),
-        pieces=alone[along],
-        false=alone[~along],
-    )
+    return rows, np.array(errors).reshape(-1, 2), alone[along], alone[~along]
 
 
 def score_streaks(
@@ -212,11 +199,10 @@ def score_streaks(
     `streak_rows` makes the latter. Brightnesses of the true ones have shape (N,).
     """
     truth, found = as_rows(truth), as_rows(found)
-    matches = match_streaks(truth, found)
+    matched, end_error_px, pieces, false = match_streaks(truth, found)
     unknown = np.full(len(truth), np.nan)
     hit, errors = np.zeros(len(truth), bool), np.full((len(truth), 2), np.nan)
-    hit[matches.truth] = True
-    errors[matches.truth] = matches.end_error_px
+    hit[matched], errors[matched] = True, end_error_px
     return StreakScore(
         frames=1,
         peak_snr=unknown if peak_snr is None else np.asarray(peak_snr, float),
@@ -224,8 +210,8 @@ def score_streaks(
         length_px=np.hypot(truth[:, 2] - truth[:, 0], truth[:, 3] - truth[:, 1]),
         found=hit,
         end_error_px=errors,
-        false=np.array([matches.false.size]),
-        pieces=np.array([matches.pieces.size]),
+        false=np.array([false.size]),
+        pieces=np.array([pieces.size]),
         seconds=np.array([seconds]),
     )
 
@@ -312,7 +298,7 @@ def score_streak_photo(
         return score, outside, np.zeros((0, 4))
     truth = np.column_stack([photo.rows[:, :4], np.nan_to_num(photo.rows[:, 4])])
     outside = np.zeros(len(found), bool)
-    outside[match_streaks(truth, found).false] = True
+    outside[match_streaks(truth, found)[3]] = True
     score = score_streaks(truth, found, peak_snr=photo.rows[:, 5], seconds=seconds)
     missed = truth[~score.found & ~photo.ignored, :4]
     # Detections of ignored streaks are not false

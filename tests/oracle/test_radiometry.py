@@ -357,7 +357,6 @@ def all_alike(north: float = 45.0) -> tuple[MapCells, PhotoCells]:
         radiance_nw=radiance,
         known=np.ones(shape, bool),
         saturated=np.zeros(shape, bool),
-        map_step_deg=1 / 240,
         photo_pixel_deg=1 / 240,
     )
     return cells, photo_cells(0.05 + 0.01 * radiance)

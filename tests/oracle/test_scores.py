@@ -126,7 +126,7 @@ def one(*row: float) -> np.ndarray:
 )
 def test_what_counts_as_found(row, found):
     matches = match_streaks(TRUE[None, :4], np.array([row], float))
-    assert (matches.truth.size == 1) is found
+    assert (matches[0].size == 1) is found
 
 
 def test_both_measures_of_a_shifted_shorter_line():
@@ -135,7 +135,7 @@ def test_both_measures_of_a_shifted_shorter_line():
     assert overlap == pytest.approx(150 / 250)
     assert beside == pytest.approx(0.75, abs=0.01)
     matches = match_streaks(TRUE[None], one(303, 104 - 2, 100, 101))
-    assert sorted(matches.end_error_px[0]) == pytest.approx([1.0, np.hypot(3, 2)])
+    assert sorted(matches[1][0]) == pytest.approx([1.0, np.hypot(3, 2)])
 
 
 # Tables of labels

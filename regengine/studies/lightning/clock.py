@@ -10,8 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectors.types import FloatArray, IndexArray
-from regengine.studies.lightning.match import REACH_KM, Neighbours, Sightings, group_near
+from detectors.types import FloatArray
+from regengine.studies.lightning.match import (
+    REACH_KM,
+    Neighbours,
+    Sightings,
+    find_neighbours,
+    group_near,
+)
 from regengine.studies.lightning.pulses import Pulses
 
 APART_S = 0.8  # between two peaks
@@ -84,8 +90,8 @@ def find_clock(
     sightings = replace(sightings.select(first), position_ecef_m=middle_m)
     if len(first) < 3:
         return None
-    near = Neighbours(sightings.position_ecef_m, pulses, REACH_KM + MAX_SYSTEMATIC_KM)
-    if not any(map(len, near.rows)):
+    near = find_neighbours(sightings.position_ecef_m, pulses, REACH_KM + MAX_SYSTEMATIC_KM)
+    if not any(len(rows) for rows, _ in near):
         return None
     length_s = sightings.end_s - sightings.start_s
     step_s = 0.02
@@ -98,7 +104,7 @@ def find_clock(
         place.
         """
         total = np.zeros(len(offsets))
-        for k, (rows, east_north_km) in enumerate(zip(near.rows, near.east_north_km, strict=True)):
+        for k, (rows, east_north_km) in enumerate(near):
             away_km = np.hypot(*(east_north_km - shift_km).T)
             close = np.flatnonzero(away_km <= REACH_KM)
             close = close[np.argsort(-away_km[close])]  # nearest last: it overwrites others
@@ -186,14 +192,13 @@ def measure_residuals(
 ) -> FloatArray:
     """East and north, km, from each flash to the nearest simultaneous pulse; NaN without one."""
     residual_km = np.full((len(sightings.start_s), 2), np.nan)
-    rows: IndexArray
-    for k, rows in enumerate(near.rows):
+    for k, (rows, east_north_km) in enumerate(near):
         late_s = pulses.time_s[rows] - offset_s
-        away_km = np.hypot(*near.east_north_km[k].T)
+        away_km = np.hypot(*east_north_km.T)
         fits = (late_s >= sightings.start_s[k] - slack_s) & (late_s <= sightings.end_s[k] + slack_s)
         fits &= away_km <= REACH_KM + MAX_SYSTEMATIC_KM
         if fits.any():
-            residual_km[k] = near.east_north_km[k][fits][np.argmin(away_km[fits])]
+            residual_km[k] = east_north_km[fits][np.argmin(away_km[fits])]
     return residual_km
 
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -154,27 +154,20 @@ class PlacedFrame:
     flashes: tuple[PhotoFlash, ...]
 
 
-@dataclass(kw_only=True)
-class CrossReference:
-    """Results as plain values for each time-lapse, and the excluded photos."""
-
-    lapses: list[dict[str, Any]] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)  # number of photos by reason
-    doubts: list[str] = field(default_factory=list)
-
-
 def cross_reference(
     chosen: Chosen, flashes: list[PhotoFlash], series: PulseSeries, params: CrossParams
-) -> CrossReference:
+) -> tuple[list[dict[str, Any]], Counter[str], list[str]]:
     """Compare the flashes of chosen frames with pulses.
 
     Frames of one camera within a minute of each other are one time-lapse, for which the clock
-    offset is determined. LightningError if no flash can be compared.
+    offset is determined. Returns plain values of each time-lapse, its ``flashes`` with a value for
+    each of `COLUMNS`; the number of excluded photos by reason; and warnings. LightningError if no
+    flash can be compared.
     """
-    done = CrossReference(doubts=list(series.doubts))
-    frames = place_frames(chosen, flashes, params, done)
+    doubts = list(series.doubts)
+    frames, left_out = place_frames(chosen, flashes, params)
     if not any(frame.flashes for frame in frames):
-        why = ", ".join(f"{format_count(n, 'photo')} {what}" for what, n in done.left_out.items())
+        why = ", ".join(f"{format_count(n, 'photo')} {what}" for what, n in left_out.items())
         raise LightningError(
             f"{chosen.store}: none of the {format_count(len(flashes), 'flash', 'flashes')} is in "
             f"a placed frame{f' ({why})' if why else ''}: give flashes of placed photos."
@@ -190,7 +183,7 @@ def cross_reference(
             f"{reach_s:g} s either way): get files of these minutes."
         )
     if any(frame.flashes and frame.exposure_s is None for frame in frames):
-        done.doubts.append(
+        doubts.append(
             f"some photos have no exposure time; {UNKNOWN_EXPOSURE_S:g} s is assumed: give "
             "--exposure-s."
         )
@@ -201,16 +194,17 @@ def cross_reference(
         if before is None or before.body != frame.body or frame.time_s - before.time_s > 60.0:
             lapses.append([])
         lapses[-1].append(frame)
+    compared = []
     for lapse in lapses:
         if any(frame.flashes for frame in lapse):
-            done.lapses.append(compare_lapse(lapse, series, covered_s, params, done.doubts))
-    return done
+            compared.append(compare_lapse(lapse, series, covered_s, params, doubts))
+    return compared, left_out, doubts
 
 
 def place_frames(
-    chosen: Chosen, flashes: list[PhotoFlash], params: CrossParams, done: CrossReference
-) -> list[PlacedFrame]:
-    """Chosen frames that have a camera and a time, with their flashes.
+    chosen: Chosen, flashes: list[PhotoFlash], params: CrossParams
+) -> tuple[list[PlacedFrame], Counter[str]]:
+    """Chosen frames that have a camera and a time, with their flashes; how many have not, and why.
 
     Photos are matched by hash, else by path, frame id or name: folders may differ between runs.
     LightningError if a flash is outside of its photo.
@@ -219,7 +213,7 @@ def place_frames(
     for flash in flashes:
         by_photo[flash.sha256 or flash.photo].append(flash)
     by_name = {_name(one.photo): one.photo for one in flashes if not one.sha256}
-    frames = []
+    frames, left_out = [], Counter[str]()
     for frame in chosen.frames():
         result = frame.result
         keys = (result.sha256, result.path, result.frame, by_name.get(_name(result.path), ""))
@@ -235,7 +229,7 @@ def place_frames(
         time_utc = parse_iso_time(result.time_utc or "")
         if frame.camera is None or time_utc is None:
             if own:
-                done.left_out[f"with {explain_no_camera(frame) or 'no time'}"] += 1
+                left_out[f"with {explain_no_camera(frame) or 'no time'}"] += 1
             continue
         told = [flash.exposure_s for flash in own if flash.exposure_s]
         exposure_s = params.exposure_s or (told[0] if told else None)
@@ -251,8 +245,8 @@ def place_frames(
             )
         )
     if by_photo:
-        done.left_out["not among the chosen frames of the store"] += len(by_photo)
-    return frames
+        left_out["not among the chosen frames of the store"] += len(by_photo)
+    return frames, left_out
 
 
 def _name(path: str) -> str:

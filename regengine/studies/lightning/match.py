@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -82,14 +83,13 @@ def match(
     # Flashes linked by at most 50 km belong to one storm
     storm = group_near(sightings.position_ecef_m, 50.0)
     reach_km = max(REACH_BEFORE_OFFSET_KM, REACH_KM)
-    near = Neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
+    near = find_neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
 
     # First without an offset, then with that of each storm, or of all if a storm has too few
     offset_km = np.zeros((count, 2))
     for reach in (REACH_BEFORE_OFFSET_KM, REACH_KM):
         pulse, residual_km = np.full(count, -1), np.full((count, 2), np.nan)
-        for k in range(count):
-            row, away_km = near.rows[k], near.east_north_km[k]
+        for k, (row, away_km) in enumerate(near):
             time_s = pulses.time_s[row]
             left_km = np.hypot(*(away_km - offset_km[k]).T)
             off_s = np.abs(time_s - np.clip(time_s, sightings.start_s[k], sightings.end_s[k]))
@@ -112,8 +112,9 @@ def match(
         begin_s, end_s = sightings.start_s[k], sightings.end_s[k]
         time_s = pulses.time_s[pulse[k]]
         time_off_s[k] = time_s - np.clip(time_s, begin_s, end_s)
-        as_near = np.hypot(*(near.east_north_km[k] - offset_km[k]).T) <= distance_km[k]
-        found_s = pulses.time_s[near.rows[k][as_near]]
+        row, away_km = near[k]
+        as_near = np.hypot(*(away_km - offset_km[k]).T) <= distance_km[k]
+        found_s = pulses.time_s[row[as_near]]
         # Start times of the exposure that would have included one of them, while the place was in
         # view
         met_s = merge(np.stack([found_s - (end_s - begin_s) - slack_s, found_s + slack_s], axis=1))
@@ -134,24 +135,25 @@ def match(
     )
 
 
-class Neighbours:
-    """Pulses near each of some places: their rows, and their distances to the east and north."""
+# Rows of the pulses near a place, and their distances to the east and north, km, (n, 2)
+Neighbours = list[tuple[IndexArray, FloatArray]]
 
-    def __init__(self, position_ecef_m: FloatArray, pulses: Pulses, reach_km: float) -> None:
-        from scipy.spatial import KDTree
 
-        lon, lat, _ = ecef_to_geodetic(position_ecef_m)
-        axes = local_axes(lon, lat)
-        self.rows: list[IndexArray] = [np.zeros(0, np.intp)] * len(position_ecef_m)
-        if len(pulses.time_s):
-            found = KDTree(pulses.position_ecef_m).query_ball_point(
-                position_ecef_m, 1e3 * reach_km, return_sorted=True
-            )
-            self.rows = [np.asarray(rows, np.intp) for rows in found]
-        self.east_north_km: list[FloatArray] = [
-            (pulses.position_ecef_m[rows] - place) @ axis[:2].T / 1e3
-            for rows, place, axis in zip(self.rows, position_ecef_m, axes, strict=True)
-        ]
+def find_neighbours(position_ecef_m: FloatArray, pulses: Pulses, reach_km: float) -> Neighbours:
+    """Find the pulses near each of some places."""
+    from scipy.spatial import KDTree
+
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    found: Any = [[]] * len(position_ecef_m)
+    if len(pulses.time_s):
+        found = KDTree(pulses.position_ecef_m).query_ball_point(
+            position_ecef_m, 1e3 * reach_km, return_sorted=True
+        )
+    rows = [np.asarray(numbers, np.intp) for numbers in found]
+    return [
+        (row, (pulses.position_ecef_m[row] - place) @ axis[:2].T / 1e3)
+        for row, place, axis in zip(rows, position_ecef_m, local_axes(lon, lat), strict=True)
+    ]
 
 
 def group_near(position_m: FloatArray, within_km: float) -> IndexArray:

@@ -43,7 +43,6 @@ class MapCells:
     known: BoolArray  # where the map has data in the whole cell
     # Where a part of the cell is saturated in the map: the radiance is a lower bound
     saturated: BoolArray
-    map_step_deg: float  # side of the map's own pixels
     photo_pixel_deg: float  # side of a pixel of the stored photo in its finer parts
 
 
@@ -89,7 +88,6 @@ def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
         radiance_nw=np.maximum(radiance, 0.0).reshape(blocks).mean(axis=(1, 3)),
         known=np.asarray(known.reshape(blocks).all(axis=(1, 3))),
         saturated=np.asarray(full.reshape(blocks).any(axis=(1, 3))),
-        map_step_deg=lights.step_deg,
         photo_pixel_deg=pixel_deg,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from detectors.types import FloatImage
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.errors import ConfigError, LightMapError
 from regengine.export.formats import (
     LeftOutError,
     explain_no_camera,
@@ -27,7 +27,7 @@ from regengine.export.formats import (
     stem,
 )
 from regengine.export.formats.geotiff import cloud_optimised
-from regengine.export.run import check_free, guard_photo, take_away
+from regengine.export.run import check_free, guard_photo, make_out_folder, take_away
 from regengine.export.warp import BLOCK, MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
@@ -476,19 +476,6 @@ PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
 RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
 
 
-@dataclass(kw_only=True)
-class Measured:
-    """Results: rows of the tables, and the number of excluded photos by reason.
-
-    ``failed`` are photos that could not be measured, by path, with the reason.
-    """
-
-    photos: list[dict[str, Any]] = field(default_factory=list)
-    changes: list[dict[str, Any]] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)
-    failed: dict[str, str] = field(default_factory=dict)
-
-
 def measure_chosen(
     chosen: Chosen,
     light_map: LightMap,
@@ -500,12 +487,15 @@ def measure_chosen(
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
     said: Callable[[str], object] = lambda line: None,
-) -> Measured:
+) -> tuple[list[dict[str, Any]], Counter[str], dict[str, str]]:
     """Compare chosen photos with a map and write the results into a folder, created if necessary.
 
     ``profiles`` and ``map_sigma_m`` are as of `measure`; ``plot`` draws a picture of each photo;
     ``force`` replaces files that exist. ``advance`` is called after each photo; ``said`` receives
     its line of JSON once its files are in place.
+
+    Returns the rows of the photos, the number of excluded photos by reason, and by path why photos
+    could not be measured.
 
     Raises ConfigError if a file exists and must not be replaced, or pictures cannot be drawn.
     Raises StoreError if the store cannot be read or the output cannot be written. Raises
@@ -527,21 +517,18 @@ def measure_chosen(
     tables = (PHOTO_TABLE, CHANGE_TABLE)
     if not force:
         check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{out} cannot be created ({error.strerror}): choose another folder."
-        ) from error
+    make_out_folder(out)
     # Tables must not exist while only some of the rasters are replaced
     for table in tables:
         take_away(out / table, chosen)
-    measured = Measured(left_out=chosen.left_out.copy())
+    measured: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    left_out, failed = chosen.left_out.copy(), dict[str, str]()
     for frame in chosen.frames():
         path, lacks = frame.result.path, explain_no_camera(frame) or explain_no_points(frame)
         try:
             if lacks:
-                measured.left_out[lacks] += 1
+                left_out[lacks] += 1
             else:
                 paths = tuple(out / name for name in names[frame.stored.frame_index])
                 guard_photo(frame, paths)
@@ -552,20 +539,20 @@ def measure_chosen(
                         draw(found, frame.result.frame, temporary[1])
                 row = photo_row(found, frame, light_map, paths[0].name)
                 of_photo = change_rows(found, frame, row["earlier"])
-                measured.photos.append(row)
-                measured.changes += of_photo
+                measured.append(row)
+                changes += of_photo
                 told = [{name: one[name] for name in CHANGE_COLUMNS[3:]} for one in of_photo]
                 said(json.dumps(plain({**row, "changes": told}, make_printable), allow_nan=False))
         except LeftOutError as error:
-            measured.failed[path] = str(error)
+            failed[path] = str(error)
         except np.linalg.LinAlgError:
-            measured.failed[path] = "the gain cannot be fitted to its lights"
+            failed[path] = "the gain cannot be fitted to its lights"
         except LightMapError as error:
             if error.code != "outside_map":
                 raise
-            measured.left_out["outside the map"] += 1
+            left_out["outside the map"] += 1
         advance()
-    with replace_files((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (photos, changes):
-        write_table(photos, PHOTO_COLUMNS, measured.photos)
-        write_table(changes, CHANGE_COLUMNS, measured.changes)
-    return measured
+    with replace_files((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (of_photos, of_changes):
+        write_table(of_photos, PHOTO_COLUMNS, measured)
+        write_table(of_changes, CHANGE_COLUMNS, changes)
+    return measured, left_out, failed
