@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outline
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, trace_visible_outline
 from regengine.errors import ConfigError, FrameError
 from regengine.export.formats import UNHOLDABLE_IN_XML, LeftOutError
 from regengine.frames.frame import ExportFrame
@@ -54,6 +54,12 @@ class MapGrid:
     resolution: float
     width: int
     height: int
+
+    @property
+    def bounds(self) -> Bounds:
+        """West, south, east, north of the edges."""
+        east, south = self.width * self.resolution, self.height * self.resolution
+        return self.west, self.north - south, self.west + east, self.north
 
     @cached_property
     def _to_lonlat(self) -> Any:

@@ -53,10 +53,7 @@ def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
     """
     pixel_deg = map_grid(camera, "EPSG:4326", None).resolution
     finest = light_map.info.resolution_deg
-    extent = map_grid(camera, "EPSG:4326", finest)
-    east = extent.west + extent.width * extent.resolution
-    south = extent.north - extent.height * extent.resolution
-    lights = light_map.window(extent.west, south, east, extent.north, finest)
+    lights = light_map.window(*map_grid(camera, "EPSG:4326", finest).bounds, finest)
     rows, cols = lights.values.shape
     # A cell has at least 0.8 of the side of a pixel of the photo in its finer parts
     factor = max(

@@ -16,7 +16,6 @@ from scipy import ndimage
 from scipy.special import ndtri
 
 from detectors.types import FloatImage
-from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
 from regengine.export.formats import (
     LeftOutError,
@@ -344,7 +343,7 @@ def photo_row(
         "brighter": sum(change["sigma"] > 0.0 for change in found.changes),
         "fainter": sum(change["sigma"] < 0.0 for change in found.changes),
         "earlier": find_earlier(
-            result.time_utc, (one for one, _ in light_map.reaching(_bounds(found)))
+            result.time_utc, (one for one, _ in light_map.reaching(found.cells.grid.bounds))
         ),
     }
     return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}
@@ -418,7 +417,7 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     high = max(float(np.nanquantile(radiance, 0.9999)), 10.0)
     # Colours change from linear to logarithmic at this radiance
     norm = AsinhNorm(linear_width=KNEE_NW, vmin=0.0, vmax=high)
-    west, south, east, north = _bounds(found)
+    west, south, east, north = found.cells.grid.bounds
     extent = (west, east, south, north)
     for place, image, name in ((axes[0, 0], photo, "photo"), (axes[0, 1], radiance, "map")):
         drawn = place.imshow(image, cmap="inferno", norm=norm, extent=extent)
@@ -452,13 +451,6 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     )
     figure.suptitle(title.replace("$", r"\$"))
     figure.savefig(path, dpi=80, metadata={"Software": None}, format="png")
-
-
-def _bounds(found: Radiometry) -> Bounds:
-    """West, south, east, north of the cells."""
-    grid = found.cells.grid
-    east = grid.west + grid.width * grid.resolution
-    return grid.west, grid.north - grid.height * grid.resolution, east, grid.north
 
 
 def _upright(axes: Any, found: Radiometry) -> None:
