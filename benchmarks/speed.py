@@ -21,8 +21,7 @@ from typer import Option
 from benchmarks.options import Out
 from benchmarks.pages import number, table, tell, title_lines, write_page
 from benchmarks.processes import run_and_measure
-from regengine.io.atomic import provide_replacements
-from regengine.store.file import GrowingStore
+from regengine.store.file import open_growing
 from regengine.store.journal import decode_lines, encode_frame
 from regengine.store.read import iter_frames
 from regengine.store.rows import StoredFrame, Tables
@@ -100,13 +99,10 @@ def make_store(path: Path, frames: int, like: list[StoredFrame]) -> None:
     block = decode_lines([encode_frame(renumber(k, like)) for k in range(BLOCK)])
     lengths = {(group, name): block[group][name].dtype.itemsize for group, name in TEXT_COLUMNS}
     lengths["frames", "frame"] = len(f"ISS030-E-{frames}")
-    with (
-        provide_replacements((path,)) as (new,),
-        GrowingStore(new, root_attributes(), lengths) as output,
-    ):
+    with open_growing(path, root_attributes(), lengths) as append:
         for start in range(0, frames, BLOCK):
             numbers = range(start, min(start + BLOCK, frames))
-            output.append(renumber_rows(block, numbers, chance))
+            append(renumber_rows(block, numbers, chance))
 
 
 def renumber_rows(block: Tables, numbers: range, chance: np.random.Generator) -> Tables:

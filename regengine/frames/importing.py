@@ -27,7 +27,6 @@ from regengine.store.reviews import (
     Decisions,
     Work,
     check_work,
-    describe_judged_state,
     off_camera_px,
 )
 from regengine.store.rows import StoredFrame
@@ -265,10 +264,10 @@ def keep(
     decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
 ) -> None:
     """Save a decision that accepts the frame with this work; StoreError if that fails."""
-    judged = describe_judged_state(stored.frame_index, stored.result)
-    heads = decisions.heads(stored.frame_index, judged.sha256)
+    number, result = stored.frame_index, stored.result
+    heads = decisions.heads(number, result.sha256)
     own = [head.revision for head in heads if head.reviewer == reviewer]
-    decisions.save(judged, reviewer, "accepted", work, base=own[0] if own else 0)
+    decisions.save(number, result, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
 # A position is right within 1 % of the footprint's diagonal, or within 1 km if that is larger

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -43,7 +43,7 @@ DAMAGE = (
 PIECE_ROWS = 16 * CHUNK_ROWS  # read at a time if chunks cannot be copied directly
 
 
-def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: int) -> h5py.Dataset:
+def _create_column(group: h5py.Group, column: Column, length: int) -> h5py.Dataset:
     """Create the empty dataset of a column; ``length`` is that of a text, in bytes."""
     row = () if column.width == 1 else (column.width,)
     is_text = column.dtype == "text"
@@ -54,7 +54,7 @@ def _create_column(group: h5py.Group, column: Column, length: int, chunk_rows: i
         # Resizable and of fixed-length text: PyTables opens neither empty fixed-size datasets nor
         # text of variable length.
         maxshape=(None, *row),
-        chunks=(chunk_rows, *row),
+        chunks=(CHUNK_ROWS, *row),
         compression="gzip",
         shuffle=not is_text,
         fletcher32=True,  # a flipped bit on the disk is detected when it is read
@@ -104,7 +104,19 @@ def open_store(path: Path) -> h5py.File:
     except (OSError, RuntimeError) as error:
         raise make_damage_error(path, f"HDF5 cannot open it: {_short(error)}") from error
     try:
-        _check_format(path, file)
+        with raise_as_damage(path):
+            name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+            lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
+        if lost:
+            raise make_damage_error(path, "its attributes are missing")
+        if name != FORMAT:
+            raise _foreign(path, "it is an HDF5 file of another program")
+        if version > FORMAT_VERSION:
+            raise StoreError(
+                f"{path} was written by a newer regengine (format version {version}, this one "
+                f"reads up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
+                code="store_newer",
+            )
     except BaseException:
         file.close()
         raise
@@ -128,22 +140,6 @@ def make_damage_error(path: Path, why: str) -> StoreError:
         f"{path} is a damaged store ({why}): restore it from a copy, or name another store.",
         code="store_damaged",
     )
-
-
-def _check_format(path: Path, file: h5py.File) -> None:
-    with raise_as_damage(path):
-        name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
-        lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
-    if lost:
-        raise make_damage_error(path, "its attributes are missing")
-    if name != FORMAT:
-        raise _foreign(path, "it is an HDF5 file of another program")
-    if version > FORMAT_VERSION:
-        raise StoreError(
-            f"{path} was written by a newer regengine (format version {version}, this one reads "
-            f"up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
-            code="store_newer",
-        )
 
 
 def _foreign(path: Path, why: str) -> StoreError:
@@ -267,7 +263,7 @@ class StoreFile:
             }
 
     def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
-        """Whether a copy of the file can be extended, see `GrowingStore`.
+        """Whether a copy of the file can be extended, see `open_growing`.
 
         The file must have all columns, space for texts of the given lengths, and little unused
         space: data rewritten in a copy leaves unused space.
@@ -348,72 +344,6 @@ class StoreFile:
         return self._datasets[key]
 
 
-class GrowingStore:
-    """Writes the rows of a store in order; at most a few chunks are in memory.
-
-    ``attributes`` are the root attributes except ``format`` and ``format_version``.
-    ``text_lengths`` are the lengths in bytes that every text of a column fits into, by group and
-    column. If an old ``store`` is given, the file is a copy of it, which is extended after its
-    frames ``frame_index < first``. Only the last rows of each column are then read, so that the
-    time is that of a file copy, for any number of frames; see `StoreFile.can_grow`. Every method
-    raises OSError if the disk is full or the file cannot be written.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        attributes: Mapping[str, str],
-        text_lengths: Mapping[tuple[str, str], int],
-        store: StoreFile | None = None,
-        first: int = 0,
-    ) -> None:
-        if store is not None:
-            shutil.copyfile(store.path, path)
-        # Chunks are written once and whole: a cache would only use memory
-        self._file = h5py.File(path, "w" if store is None else "r+", libver=LIBVER, rdcc_nbytes=0)
-        self._waiting: Tables = {}  # rows of chunks that are not full yet
-        if store is None:
-            version = {"format": FORMAT, "format_version": FORMAT_VERSION}
-            self._file.attrs.update({**version, **attributes})
-            for group in GROUPS:
-                self._file.create_group(group).attrs["description"] = GROUP_DESCRIPTIONS[group]
-            for (group, name), column in COLUMNS.items():
-                length = text_lengths.get((group, name), 0)
-                dataset = _create_column(self._file[group], column, length, CHUNK_ROWS)
-                self._waiting.setdefault(group, {})[name] = dataset[:]
-            return
-        self._file.attrs.update(attributes)
-        for group, columns in GROUPS.items():
-            rows = store.row_of(group, first)
-            whole = rows - rows % CHUNK_ROWS
-            self._waiting[group] = store.table(group, whole, rows)
-            for column in columns:
-                self._file[group][column.name].resize(whole, axis=0)
-
-    def __enter__(self) -> GrowingStore:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
-        """Write the remaining rows and complete the file."""
-        try:
-            if error is None:
-                for group, table in self._waiting.items():
-                    for name, values in table.items():
-                        _extend(self._file[group][name], values)
-        finally:
-            self._file.close()
-
-    def append(self, tables: Tables) -> None:
-        """Append rows to all groups; texts are bytes."""
-        for group, table in tables.items():
-            for name, waiting in self._waiting[group].items():
-                values = np.concatenate([waiting, table[name]])
-                full = len(values) - len(values) % CHUNK_ROWS
-                _extend(self._file[group][name], values[:full])
-                # A copy: a slice would keep the whole array in memory
-                self._waiting[group][name] = values[full:].copy()
-
-
 @contextmanager
 def _raise_disk_errors() -> Iterator[None]:
     """Raise system errors, which HDF5 reports in long sentences, as plain OSError."""
@@ -429,22 +359,54 @@ def _raise_disk_errors() -> Iterator[None]:
 @contextmanager
 def open_growing(
     path: Path,
-    store: StoreFile | None,
-    numbers: NDArray[np.int64],
-    changed: NDArray[np.bool_],
     attributes: Mapping[str, str],
     text_lengths: Mapping[tuple[str, str], int],
-) -> Iterator[tuple[GrowingStore, int]]:
-    """Provide a growing store, which replaces ``path`` at the end, and its first frame to write.
+    *,
+    store: StoreFile | None = None,
+    first: int = 0,
+) -> Iterator[Callable[[Tables], None]]:
+    """Provide the function that appends rows, texts as bytes, to a store that replaces ``path``.
 
-    If most leading frames of an old ``store`` are unchanged, they are copied already.
+    Rows come in order; at most a few chunks are in memory. ``attributes`` are the root attributes
+    except ``format`` and ``format_version``. ``text_lengths`` are the lengths in bytes that every
+    text of a column fits into, by group and column. If an old ``store`` is given, the file is a
+    copy of it, which is extended after its frames ``frame_index < first``. Only the last rows of
+    each column are then read, so that the time is that of a file copy, for any number of frames;
+    see `StoreFile.can_grow`. Raises OSError if the disk is full or the file cannot be written.
     """
-    first = int(np.argmax(changed)) if changed.any() else len(numbers)
-    beyond = np.append(numbers, numbers[-1:] + 1)
     with provide_replacements((path,), ending=".tmp") as (new,), _raise_disk_errors():
-        if store is not None and 2 * first >= len(numbers) and store.can_grow(text_lengths):
-            output = GrowingStore(new, attributes, text_lengths, store, int(beyond[first]))
-        else:
-            first, output = 0, GrowingStore(new, attributes, text_lengths)
-        with output:
-            yield output, first
+        if store is not None:
+            shutil.copyfile(store.path, new)
+        mode = "w" if store is None else "r+"
+        # Chunks are written once and whole: a cache would only use memory
+        with h5py.File(new, mode, libver=LIBVER, rdcc_nbytes=0) as file:
+            own = {"format": FORMAT, "format_version": FORMAT_VERSION} if store is None else {}
+            file.attrs.update({**own, **attributes})
+            waiting: Tables = {group: {} for group in GROUPS}  # rows of chunks that are not full
+            for group, columns in GROUPS.items():
+                if store is None:
+                    file.create_group(group).attrs["description"] = GROUP_DESCRIPTIONS[group]
+                    for column in columns:
+                        length = text_lengths.get((group, column.name), 0)
+                        dataset = _create_column(file[group], column, length)
+                        waiting[group][column.name] = dataset[:]
+                else:
+                    rows = store.row_of(group, first)
+                    whole = rows - rows % CHUNK_ROWS
+                    waiting[group] = store.table(group, whole, rows)
+                    for column in columns:
+                        file[group][column.name].resize(whole, axis=0)
+
+            def append(tables: Tables) -> None:
+                for group, table in tables.items():
+                    for name, left in waiting[group].items():
+                        values = np.concatenate([left, table[name]])
+                        full = len(values) - len(values) % CHUNK_ROWS
+                        _extend(file[group][name], values[:full])
+                        # A copy: a slice would keep the whole array in memory
+                        waiting[group][name] = values[full:].copy()
+
+            yield append
+            for group, table in waiting.items():
+                for name, values in table.items():
+                    _extend(file[group][name], values)

@@ -79,32 +79,21 @@ class JournalFile:
         try:
             self._stream = open_regular(path)
             self._scan(self._stream)
-        except StoreError:
-            self.close()
-            raise
-        except FrameError as error:
+        except BaseException as error:
             self.close()
             if isinstance(error.__cause__, FileNotFoundError):  # merged and deleted just now
                 return
-            raise StoreError(f"{error}.") from error
-        except OSError as error:
-            self.close()
-            text = f"{path} cannot be read ({error.strerror}): check its permissions."
-            raise StoreError(text) from error
-        except BaseException:
-            self.close()
+            if isinstance(error, FrameError):
+                raise StoreError(f"{error}.") from error
+            if isinstance(error, OSError):
+                text = f"{path} cannot be read ({error.strerror}): check its permissions."
+                raise StoreError(text) from error
             raise
 
     @property
     def is_there(self) -> bool:
         """Whether the file existed when it was opened."""
         return self._stream is not None
-
-    def __enter__(self) -> JournalFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _scan(self, stream: BufferedReader) -> None:
         place = 0
@@ -160,19 +149,19 @@ class JournalFile:
         numbers: list[int] = self.frame_index[start:stop].tolist()
         return numbers
 
-    def tables(self, first: int, beyond: int) -> Tables:
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Return rows of the frames ``first <= frame_index < beyond``, like `StoreFile.tables`."""
-        return self.rows_of(self.numbers_within(first, beyond))
+        return self.rows_of(self.numbers_within(first, beyond), groups)
 
     def rows_of(self, numbers: Sequence[int], groups: Selection = GROUPS) -> Tables:
         """Return rows of frames of the journal, in this order; texts are bytes of fixed length."""
+        lines = []
         with raise_as_damage(self.path):
-            return decode_lines([self._line(number) for number in numbers], groups)
-
-    def _line(self, number: int) -> bytes:
-        assert self._stream is not None
-        self._stream.seek(self.offsets[number])
-        return self._stream.readline(LONGEST)
+            for number in numbers:
+                assert self._stream is not None
+                self._stream.seek(self.offsets[number])
+                lines.append(self._stream.readline(LONGEST))
+            return decode_lines(lines, groups)
 
 
 def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:

@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import RLock
@@ -93,6 +93,7 @@ CREATE TABLE IF NOT EXISTS drafts (
 );
 COMMIT;
 """
+DROP_DRAFT = "DELETE FROM drafts WHERE frame_index = ? AND reviewer = ?"
 
 
 def decisions_path(store: Path) -> Path:
@@ -120,24 +121,19 @@ def reviewer_name(given: str | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
-    """Subject of a decision: the photo, and the engine's result at that time."""
+class Decision:
+    """One decision of one person as saved; `work` is what the page sent.
+
+    `verdict`, `probability` and `proposal_sha256` are of the engine's result at that time. Times
+    are ISO 8601, UTC. `seconds` is how long the frame was displayed. `base` is the reviewer's
+    latest revision of the frame that the page had loaded, 0 for none.
+    """
 
     frame_index: int
     sha256: str
     verdict: str
     probability: float | None
     proposal_sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision(Judged):
-    """One decision of one person as saved; `work` is what the page sent.
-
-    Times are ISO 8601, UTC. `seconds` is how long the frame was displayed. `base` is the reviewer's
-    latest revision of the frame that the page had loaded, 0 for none.
-    """
-
     revision: int  # counts all decisions of the file
     reviewer: str
     time_utc: str
@@ -167,7 +163,8 @@ class Decisions:
 
     def save(
         self,
-        judged: Judged,
+        frame_index: int,
+        result: FrameResult,
         reviewer: str,
         decision: Choice,
         work: Work,
@@ -182,24 +179,34 @@ class Decisions:
         none. ``seconds`` is how long the frame was displayed. Returns the saved decision, and a
         decision of the same reviewer that the page had not loaded, if there is one.
         """
-        work = json.loads(json.dumps(work))  # in the form in which it is read again
-        with self._write_whole() as connection:
-            about = "frame_index = ? AND sha256 = ? AND reviewer = ?"
-            before = self._heads(about, judged.frame_index, judged.sha256, reviewer)
-            about_it = vars(judged) | {"reviewer": reviewer, "decision": decision, "base": base}
-            about_it |= {"seconds": seconds, "work": work}
+        points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
+        about = {
+            "frame_index": frame_index,
+            "sha256": result.sha256,
+            "verdict": result.verdict,
+            "probability": result.probability,
+            "proposal_sha256": _proposal_sha256(points),
+            "reviewer": reviewer,
+            "decision": decision,
+            "base": base,
+            "seconds": seconds,
+            "work": json.loads(json.dumps(work)),  # in the form in which it is read again
+        }
+        with self._use(write=True) as connection:
+            heads = self.heads(frame_index, result.sha256)
+            before = [head for head in heads if head.reviewer == reviewer]
             for head in before:
-                if vars(head) | about_it == vars(head):
+                if vars(head) | about == vars(head):
                     return head, None
-            row = about_it | {"time_utc": utc_now(), "work": json.dumps(work)}
-            names = ", ".join(row)
+            row = about | {"time_utc": utc_now(), "work": json.dumps(work)}
             marks = ", ".join(f":{name}" for name in row)
             added = connection.execute(
-                f"INSERT INTO decisions ({names}) VALUES ({marks}) RETURNING *",  # noqa: S608
+                f"INSERT INTO decisions ({', '.join(row)}) VALUES ({marks}) "  # noqa: S608
+                "RETURNING *",
                 row,
             )
             saved = _decision(added.fetchone())
-            _delete_draft(connection, judged.frame_index, reviewer)
+            connection.execute(DROP_DRAFT, (frame_index, reviewer))
         unseen = [head for head in before if head.revision != base]
         return saved, unseen[0] if unseen else None
 
@@ -208,18 +215,21 @@ class Decisions:
 
         ``photo`` is its frame number and SHA-256; without it, those on every photo are returned.
         """
-        with self._read():
-            return self._heads("frame_index = ? AND sha256 = ?" if photo else "TRUE", *photo)
+        where = "frame_index = ? AND sha256 = ?" if photo else "TRUE"
+        return self._select(
+            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # noqa: S608
+            "GROUP BY frame_index, sha256, reviewer)",
+            *photo,
+        )
 
     def history(self, frame_index: int, sha256: str) -> list[Decision]:
         """Return all decisions on a photo, newest first."""
-        with self._read():
-            return self._select("frame_index = ? AND sha256 = ?", frame_index, sha256)
+        return self._select("frame_index = ? AND sha256 = ?", frame_index, sha256)
 
     def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
         """Save a draft in place of an earlier one; return the time (ISO 8601, UTC)."""
         now = utc_now()
-        with self._write_whole() as connection:
+        with self._use(write=True) as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
                 (frame_index, sha256, reviewer, now, json.dumps(work)),
@@ -228,7 +238,7 @@ class Decisions:
 
     def draft(self, frame_index: int, sha256: str, reviewer: str) -> Work | None:
         """Return the draft of a photo, or None."""
-        with self._read() as connection:
+        with self._use() as connection:
             row = connection.execute(
                 "SELECT work FROM drafts WHERE frame_index = ? AND sha256 = ? AND reviewer = ?",
                 (frame_index, sha256, reviewer),
@@ -237,15 +247,15 @@ class Decisions:
 
     def drop_draft(self, frame_index: int, reviewer: str) -> None:
         """Delete a draft."""
-        with self._write_whole() as connection:
-            _delete_draft(connection, frame_index, reviewer)
+        with self._use(write=True) as connection:
+            connection.execute(DROP_DRAFT, (frame_index, reviewer))
 
     def since(self, revision: int) -> list[dict[str, Any]]:
         """Return the decisions after a revision, oldest first; fast for many decisions.
 
         Of their work there are the ``tags``, a JSON list; ``independent``: see `is_independent`.
         """
-        with self._read() as connection:
+        with self._use() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, "
                 "coalesce(json_extract(work, '$.tags'), '[]') AS tags, "
@@ -265,35 +275,20 @@ class Decisions:
             for doubtful in (row.pop("doubtful"),)
         ]
 
-    def _heads(self, where: str, *values: object) -> list[Decision]:
-        # Conditions are constants of this module; external values are bound
-        return self._select(
-            f"revision IN (SELECT max(revision) FROM decisions WHERE {where} "  # noqa: S608
-            "GROUP BY frame_index, sha256, reviewer)",
-            *values,
-        )
-
     def _select(self, where: str, *values: object) -> list[Decision]:
+        # Conditions are constants of this module; external values are bound
         question = f"SELECT * FROM decisions WHERE {where} ORDER BY revision DESC"  # noqa: S608
-        return [_decision(row) for row in self._connection.execute(question, values)]
+        with self._use() as connection:
+            return [_decision(row) for row in connection.execute(question, values)]
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
+    def _use(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+        """Read, or write: then everything is written to the disk, or nothing."""
         with self._lock:
             try:
-                yield self._connection
-            except sqlite3.Error as error:
-                if _is_locked(error):
-                    raise _in_use(self._path) from error
-                raise StoreError(f"{self._path} cannot be read ({error}).") from error
-
-    @contextmanager
-    def _write_whole(self) -> Iterator[sqlite3.Connection]:
-        """Run one transaction: everything in it is written to the disk, or nothing."""
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                with self._connection:
+                if write:
+                    self._connection.execute("BEGIN IMMEDIATE")
+                with self._connection if write else nullcontext():
                     yield self._connection
             except sqlite3.Error as error:
                 if _is_locked(error):
@@ -301,13 +296,9 @@ class Decisions:
                 raise StoreError(
                     f"{self._path} cannot be written ({error}): nothing was saved; check its "
                     "permissions and the free disk space."
+                    if write
+                    else f"{self._path} cannot be read ({error})."
                 ) from error
-
-
-def _delete_draft(connection: sqlite3.Connection, frame_index: int, reviewer: str) -> None:
-    connection.execute(
-        "DELETE FROM drafts WHERE frame_index = ? AND reviewer = ?", (frame_index, reviewer)
-    )
 
 
 def _decision(row: sqlite3.Row) -> Decision:
@@ -568,18 +559,6 @@ def _camera_of(work: Work) -> Camera | None:
         k: tuple(v) if isinstance(v, list) else v for k, v in work["camera"].items()
     }
     return Camera(**values)
-
-
-def describe_judged_state(frame_index: int, result: FrameResult) -> Judged:
-    """Return the subject of a decision on a frame."""
-    points = [(point.x, point.y, point.lon, point.lat) for point in result.control_points]
-    return Judged(
-        frame_index=frame_index,
-        sha256=result.sha256,
-        verdict=result.verdict,
-        probability=result.probability,
-        proposal_sha256=_proposal_sha256(points),
-    )
 
 
 def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:

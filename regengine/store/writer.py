@@ -320,7 +320,15 @@ def write_frames(
         other = (source != 0) | (old_index != new_index)
         changed = moved | other | np.isin(old_index, sources[0].journal.frame_index)
     attributes = root_attributes(old)
-    with open_growing(path, old, new_index, changed, attributes, lengths) as (output, first):
+    first = number = 0
+    if old is not None:
+        # Leading frames that are unchanged are copied, if they are the most
+        first = int(np.argmax(changed)) if changed.any() else len(changed)
+        if 2 * first >= len(changed) and old.can_grow(lengths):
+            number = int(np.append(new_index, new_index[-1:] + 1)[first])
+        else:
+            old, first = None, 0
+    with open_growing(path, attributes, lengths, store=old, first=number) as append:
         for start in range(first, len(changed), BLOCK_FRAMES):
             block = slice(start, start + BLOCK_FRAMES)
             sets: list[Tables] = []
@@ -329,7 +337,7 @@ def write_frames(
                 was, now = old_index[block][own], new_index[block][own]
                 order = np.argsort(was)
                 sets += _renumber_rows(sources[number], was[order], now[order])
-            output.append(join(sets))
+            append(join(sets))
 
 
 def _renumber_rows(

@@ -21,7 +21,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from regengine.io.checksums import fingerprint
 from regengine.store.result import Choice, FrameResult
-from regengine.store.reviews import Decisions, decisions_path, describe_judged_state
+from regengine.store.reviews import Decisions, decisions_path
 from tests.world.program import Said, run
 from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.stores import write_store
@@ -148,7 +148,7 @@ def decide(
 ) -> None:
     """Keep a person's decision beside a store."""
     decisions = Decisions(decisions_path(store))
-    decisions.save(describe_judged_state(number, result), who, choice, done)
+    decisions.save(number, result, who, choice, done)
     decisions.close()
 
 

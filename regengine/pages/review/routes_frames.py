@@ -42,7 +42,7 @@ from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
-from regengine.store.reviews import Judged, check_work, describe_judged_state
+from regengine.store.reviews import check_work
 
 if TYPE_CHECKING:
     pass
@@ -269,8 +269,10 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
         return [decision_json(each) for each in found]
 
 
-def describe_judged(context: ReviewContext, number: int, work: DraftBody | None = None) -> Judged:
-    """The subject of a decision on a frame; 403 if it cannot be decided."""
+def check_decidable(
+    context: ReviewContext, number: int, work: DraftBody | None = None
+) -> FrameResult:
+    """The engine's result that a person decides on; 403 if nothing can be decided."""
     if context.readonly:
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
     result = context.result(number)
@@ -280,7 +282,7 @@ def describe_judged(context: ReviewContext, number: int, work: DraftBody | None 
         # The camera of an unfinished draft may still look at the sky
         check_work((), camera, (result.width_px or 0, result.height_px or 0))
         work.check(result)
-    return describe_judged_state(number, result)
+    return result
 
 
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
@@ -290,22 +292,28 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
     @routes.put("/frames/{number}/draft")
     def keep_draft(number: FrameId, draft: DraftBody) -> dict[str, str]:
         """Save unfinished work, which a reload restores."""
-        about = describe_judged(context, number, draft)
+        about = check_decidable(context, number, draft)
         time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
         return {"time_utc": time_utc}
 
     @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
     def drop_draft(number: FrameId) -> None:
         """Discard unfinished work."""
-        describe_judged(context, number)
+        check_decidable(context, number)
         decisions.drop_draft(number, reviewer)
 
     @routes.put("/frames/{number}/decision")
     def decide(number: FrameId, body: DecisionBody) -> dict[str, Any]:
         """Add a decision; returns a conflict if the page had not seen the latest one."""
-        about = describe_judged(context, number, body)
+        about = check_decidable(context, number, body)
         saved, conflict = decisions.save(
-            about, reviewer, body.decision, body.work(), base=body.base, seconds=body.seconds
+            number,
+            about,
+            reviewer,
+            body.decision,
+            body.work(),
+            base=body.base,
+            seconds=body.seconds,
         )
         heads = decisions.heads(number, about.sha256)
         return {
