@@ -58,7 +58,7 @@ def main(
     if page is not None:
         most = min(thumbnails, len(listed))
         with show_progress(most, quiet=quiet, doing="reading photos") as advance:
-            pictures = draw_thumbnails([one.result for one in listed], store, most, advance)
+            pictures = draw_thumbnails([result for result, _ in listed], store, most, advance)
             write_page(
                 page, report_page(listed, figures, pictures, page.absolute().parent, overlay)
             )

@@ -85,7 +85,7 @@ class JournalFile:
                 return
             if isinstance(error, FrameError):
                 raise StoreError(f"{error}.") from error
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and not isinstance(error, StoreError):
                 text = f"{path} cannot be read ({error.strerror}): check its permissions."
                 raise StoreError(text) from error
             raise

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import FrameError
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, escape_invisible, link_to, render_page, thumbnail_jpeg
@@ -22,11 +24,9 @@ from regengine.pages.report.figures import (
     camera_figures,
     decision_figures,
     fair_shares,
-    nadirs_of,
     origin_figures,
     outline_of,
     place_figures,
-    places_of,
     reason_figures,
     reliability_figures,
     thin_items,
@@ -34,30 +34,27 @@ from regengine.pages.report.figures import (
     verdict_figures,
 )
 from regengine.registration.overlay import overlay_path
-from regengine.store.file import CHUNK_ROWS, photo_file, raise_as_damage
-from regengine.store.read import OF_FRAMES, Snapshot, iter_blocks
-from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of
+from regengine.store.file import photo_file, raise_as_damage
+from regengine.store.read import Snapshot, iter_blocks, iter_frames
+from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
 from regengine.store.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
-from regengine.store.rows import from_tables, join, select_frames
+from regengine.store.rows import join
 from regengine.store.schema import select
 
 LONGEST_SENTENCE = 300
 
 
-class Listed(NamedTuple):
-    """A photo on the page; places are longitude and latitude, NaN if unknown."""
-
-    result: FrameResult
-    place: list[float]
-    nadir: list[float]
-    review: Reviewed | None
+Listed = tuple[FrameResult, Reviewed | None]  # a photo on the page, and what a person decided
 
 
 def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
     """One photo's row of the page."""
-    result = photo.result
+    result, review = photo
+    nadir, places = prior_nadir(result), []
     fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
+    if solved is not None:  # a corner where the centre is sky
+        places = [centre_lonlat(solved.camera), *filter(None, result.footprint or ())]
     drawn = None
     if overlays is not None:  # one with the photo's hash in its name has priority
         found = [overlay_path(result, overlays, hashed=hashed) for hashed in (True, False)]
@@ -67,8 +64,8 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "path": result.path,
         "href": link_to(result.path, page_folder),
         "overlay": None if drawn is None else link_to(drawn, page_folder),
-        "verdict": decide_state(result.verdict, photo.review),
-        "decided": describe_decision(photo.review),
+        "verdict": decide_state(result.verdict, review),
+        "decided": describe_decision(review),
         "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
         "why": " ".join(reason.text for reason in result.reasons)[:LONGEST_SENTENCE],
@@ -85,14 +82,14 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "off_nadir_deg": None if solved is None else round_or_none(solved.off_nadir_deg, 1),
         "offset_s": None if solved is None else round_or_none(solved.along_track_offset_s, 1),
         "seconds": round_or_none(result.seconds, 2),
-        "place": _round_place(photo.place),
-        "nadir": _round_place(photo.nadir),
+        "place": next(filter(None, map(_round_place, places)), None),
+        "nadir": nadir and _round_place((nadir.lon, nadir.lat)),
         "outline": outline_of(result),
         "thumbnail": None,
     }
 
 
-def _round_place(place: list[float]) -> list[float] | None:
+def _round_place(place: tuple[float, float]) -> list[float] | None:
     return [round(degrees, 2) for degrees in place] if np.isfinite(place).all() else None
 
 
@@ -127,6 +124,8 @@ def thumbnails(
     advance: Callable[[], object] = lambda: None,
 ) -> dict[int, bytes]:
     """Thumbnails of some photos, with a fair share of each verdict."""
+    from regengine.scene.picture import read_scene_picture
+
     found: dict[str, list[tuple[int, FrameResult, Path]]] = {verdict: [] for verdict in VERDICTS}
     for number, result in enumerate(frames):
         wanted = result.verdict != "failed" and most > 0
@@ -137,28 +136,19 @@ def thumbnails(
     pictures = {}
     for verdict, items in found.items():
         for number, result, path in thin_items(items, shares[verdict]):
-            picture = photo_thumbnail(result, path)
-            if picture is not None:
-                pictures[number] = picture
+            with suppress(FrameError, OSError):
+                if compute_sha256(path) == result.sha256:
+                    rgb = read_scene_picture(path).rgb
+                    # As EXIF says that it is turned
+                    if 5 <= result.orientation <= 8:
+                        rgb = rgb.swapaxes(0, 1)
+                    if result.orientation in (2, 3, 6, 7):
+                        rgb = rgb[:, ::-1]
+                    if result.orientation in (3, 4, 7, 8):
+                        rgb = rgb[::-1]
+                    pictures[number] = thumbnail_jpeg(rgb)
             advance()
     return pictures
-
-
-def photo_thumbnail(result: FrameResult, path: Path) -> bytes | None:
-    """A thumbnail with the EXIF orientation applied."""
-    from regengine.scene.picture import read_scene_picture
-
-    try:
-        if compute_sha256(path) != result.sha256:
-            return None
-        rgb = read_scene_picture(path).rgb
-        if 5 <= result.orientation <= 8:
-            rgb = rgb.swapaxes(0, 1)
-        if result.orientation in (2, 3, 6, 7):
-            rgb = rgb[:, ::-1]
-        return thumbnail_jpeg(rgb[::-1] if result.orientation in (3, 4, 7, 8) else rgb)
-    except (FrameError, OSError):
-        return None
 
 
 # Camera bodies by day, and lenses: those with most photos are listed
@@ -194,8 +184,8 @@ def _select_most_telling(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[Listed]]:
     """Statistics of a store for `regengine report --json`, and at most this many photos.
 
-    Photos are in the store's order, with a fair share of each verdict, and with their positions. A
-    run may be writing the store. StoreError if there is none, or it cannot be read.
+    Photos are in the store's order, with a fair share of each verdict. A run may be writing the
+    store. StoreError if there is none, or it cannot be read.
     """
     with raise_as_damage(store):
         reviews = read_reviews(store)
@@ -205,19 +195,8 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
         of = {one: numbers[photos.where("verdict", one)].tolist() for one in VERDICTS}
         shares = fair_shares({verdict: len(of[verdict]) for verdict in of}, most_frames)
         kept = [number for verdict in of for number in thin_items(of[verdict], shares[verdict])]
-        listed = np.array(sorted(kept), dtype=np.int64)
-        rows = np.searchsorted(photos["frame_index"], listed)
-        places, nadirs = places_of(photos), nadirs_of(photos)
-        row_of = dict(zip(listed.tolist(), rows.tolist(), strict=True))
         frames = [
-            Listed(
-                result=stored.result,
-                place=places[row_of[stored.frame_index]].tolist(),
-                nadir=nadirs[row_of[stored.frame_index]].tolist(),
-                review=reviews.get(stored.frame_index),
-            )
-            for tables in (iter_blocks(store, OF_FRAMES, CHUNK_ROWS) if len(listed) else ())
-            for stored in from_tables(select_frames(tables, listed))
+            (stored.result, reviews.get(stored.frame_index)) for stored in iter_frames(store, kept)
         ]
         clocks, lenses = camera_figures(photos)
         figures = {
