@@ -36,7 +36,6 @@ for formula in (
     projection.to_ray,
     projection.meet_ellipsoid,
     projection.to_ground,
-    projection.fill_motion,
 ):
     register_jitable(error_model="numpy")(formula)
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray
-from matchers.geometry import projection
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 
@@ -295,19 +294,21 @@ def step_camera(camera: Camera, velocity_ecef: ArrayLike, step: FloatArray) -> C
     )
 
 
-def pixel_derivatives(
+def differentiate_pixels(
     camera: Camera, velocity_ecef: ArrayLike, ground_ecef_m: FloatArray
-) -> FloatArray:
-    """Compute derivatives of the pixels of ground points by each pose parameter.
+) -> tuple[FloatArray, FloatArray]:
+    """Project ground points (n, 3), ECEF, metres, and differentiate by each pose parameter.
 
-    Ground points are (..., 3), ECEF, metres. The result is in pixels per unit of each parameter,
-    shape (..., 2, 10); 0 for points that are not visible.
+    Returns pixels (n, 2), NaN behind the camera, and pixels per unit of each parameter, shape
+    (n, 2, 10), 0 there.
     """
+    from matchers.geometry.compiled_view import fill_views
+
     axes = track_axes(camera.position_ecef_m, velocity_ecef) @ camera.matrix
-    x, y, z = np.moveaxis(np.asarray(ground_ecef_m, float), -1, 0)
-    change = np.zeros((2, PARAMETERS, *x.shape))
-    projection.fill_motion(camera.numbers.tolist(), axes, x, y, z, change)
-    return np.nan_to_num(np.moveaxis(change, (0, 1), (-2, -1)))
+    ground = np.ascontiguousarray(ground_ecef_m, float)
+    pixels, change = np.empty((len(ground), 2)), np.zeros((len(ground), 2, PARAMETERS))
+    fill_views(camera.numbers, axes, ground, pixels, change)
+    return pixels, change
 
 
 BEHIND_SIGMAS = 1e6  # residual of points behind the camera
@@ -329,11 +330,6 @@ class PoseFit:
     residual_px: FloatArray
     weights: FloatArray
     chi_square: float
-
-    @property
-    def inliers(self) -> BoolArray:
-        """Points with a robust weight of at least one half, shape (n,)."""
-        return self.weights >= 0.5
 
 
 def fit_pose(
@@ -386,8 +382,6 @@ def fit_pose(
     ----------
     Triggs, B. et al. (2000). Bundle adjustment: a modern synthesis. LNCS 1883, 298-372.
     """
-    from matchers.geometry.compiled_view import fill_views
-
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
     believed = np.isfinite(sigmas)
@@ -395,14 +389,10 @@ def fit_pose(
     unit = np.where(believed, sigmas, 0.01)
     stiffness = np.diag(np.where(believed, 1.0, 1e-6))
     whiten = make_whitening(covariance_px)
-    points3d = np.ascontiguousarray(points3d, float)
-    count = len(points2d)
 
     def observe(camera: Camera) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Compute residuals in pixels and sigmas, prior departures in sigmas, and derivatives."""
-        predicted, motion = np.empty((count, 2)), np.zeros((count, 2, PARAMETERS))
-        axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
-        fill_views(camera.numbers, axes, points3d, predicted, motion)
+        predicted, motion = differentiate_pixels(camera, prior.velocity_ecef, points3d)
         residual = points2d - predicted
         white = (whiten @ residual[..., None])[..., 0]
         white = np.where(np.isfinite(white), white, BEHIND_SIGMAS)

@@ -175,45 +175,6 @@ def surface_lonlat(x: Any, y: Any, z: Any) -> Any:
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, across))
 
 
-def fill_motion(camera: Any, axes: Any, x: Any, y: Any, z: Any, change: Any) -> None:
-    """Compute derivatives of the pixels of points (ECEF, metres) by the pose parameters.
-
-    See `matchers.geometry.pose.pixel_derivatives`.
-
-    Parameters
-    ----------
-    axes : ndarray of float64, shape (3, 3)
-        Axes of `matchers.geometry.pose.track_axes` in the camera frame.
-    change : ndarray of float64, shape (2, 10, ...)
-        Output; must be 0 on entry. Non-zero entries become NaN for points behind the camera.
-    """
-    x, y, z = to_local(camera, x, y, z)
-    z = nan_unless(z > 0.0, z)
-    u, v = x / z, y / z
-    square, distortion = u * u + v * v, distortion_of(camera)[0]
-    bent_u, bent_v = distort(u, v, distortion)
-    uu, vv, uv = distortion_jacobian(u, v, distortion)
-    focal = camera[FOCAL] + 0.0 * u
-    focal_x, focal_y = focal * (1.0 - 2.0 * camera[MIRRORED]), focal * camera[ASPECT]
-    for k in range(7):
-        # Rotating the camera by r rotates the point by -r: d(local) = local x r
-        du, dv = bent_u, bent_v
-        if k == 0:
-            du, dv = u * v, 1.0 + v * v
-        elif k == 1:
-            du, dv = -(1.0 + u * u), -u * v
-        elif k == 2:
-            du, dv = v, -u
-        elif k > 3:
-            du = (u * axes[k - 4, 2] - axes[k - 4, 0]) / z
-            dv = (v * axes[k - 4, 2] - axes[k - 4, 1]) / z
-        if k != 3:
-            du, dv = uu * du + uv * dv, uv * du + vv * dv
-        change[0, k], change[1, k] = focal_x * du, focal_y * dv
-    change[0, 7], change[1, 7] = focal_x * u * square, focal_y * v * square
-    change[0, 8], change[1, 9] = focal_x / focal, focal / focal  # 1, or NaN
-
-
 # Loops for compilation
 
 
@@ -238,12 +199,45 @@ def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float
 
 
 def fill_views(camera: Any, axes: Any, points: Any, pixels: Any, change: Any) -> None:
-    """Compute pixels (n, 2) of points (n, 3), and `fill_motion` for those before the camera.
+    """Compute pixels of points (ECEF, metres), and their derivatives by the pose parameters.
 
-    ``change``, shape (n, 2, 10), must be 0 on entry.
+    See `matchers.geometry.pose.differentiate_pixels`.
+
+    Parameters
+    ----------
+    axes : ndarray of float64, shape (3, 3)
+        Axes of `matchers.geometry.pose.track_axes` in the camera frame.
+    pixels : ndarray of float64, shape (n, 2)
+        Output; NaN for points behind the camera.
+    change : ndarray of float64, shape (n, 2, 10)
+        Output; must be 0 on entry, and remains so for points behind the camera.
     """
+    distortion = distortion_of(camera)[0]
+    focal, focal_y = camera[FOCAL], camera[FOCAL] * camera[ASPECT]
+    focal_x = focal * (1.0 - 2.0 * camera[MIRRORED])
     for n in range(len(points)):
-        x, y, z = points[n, 0], points[n, 1], points[n, 2]
-        pixels[n, 0], pixels[n, 1] = to_pixel(camera, x, y, z)
-        if not np.isnan(pixels[n, 0]):
-            fill_motion(camera, axes, x, y, z, change[n])
+        x, y, z = to_local(camera, points[n, 0], points[n, 1], points[n, 2])
+        pixels[n, 0], pixels[n, 1] = to_image(camera, x, y, z)
+        if np.isnan(pixels[n, 0]):
+            continue
+        u, v = x / z, y / z
+        square = u * u + v * v
+        bent_u, bent_v = distort(u, v, distortion)
+        uu, vv, uv = distortion_jacobian(u, v, distortion)
+        for k in range(7):
+            # Rotating the camera by r rotates the point by -r: d(local) = local x r
+            du, dv = bent_u, bent_v
+            if k == 0:
+                du, dv = u * v, 1.0 + v * v
+            elif k == 1:
+                du, dv = -(1.0 + u * u), -u * v
+            elif k == 2:
+                du, dv = v, -u
+            elif k > 3:
+                du = (u * axes[k - 4, 2] - axes[k - 4, 0]) / z
+                dv = (v * axes[k - 4, 2] - axes[k - 4, 1]) / z
+            if k != 3:
+                du, dv = uu * du + uv * dv, uv * du + vv * dv
+            change[n, 0, k], change[n, 1, k] = focal_x * du, focal_y * dv
+        change[n, 0, 7], change[n, 1, 7] = focal_x * u * square, focal_y * v * square
+        change[n, 0, 8], change[n, 1, 9] = focal_x / focal, 1.0

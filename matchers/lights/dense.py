@@ -38,26 +38,16 @@ from matchers.lights.photo_light import detail
 class DenseParameters:
     """Resolution and thresholds of the dense search."""
 
-    template_px: int = 64  # long side of the photo's small light image
     # Maximum error of the template's corners due to the roll step, about as large as the blur.
     # Steps of 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
     corner_px: float = 2.1
     max_tile_px: int = 256  # larger tiles at all rolls do not fit into the processor's cache
-    max_off_nadir_deg: float = 70.0  # maximum of boresights: the horizon of the ISS
     # Scale above which structure is removed from both images, template pixels; chosen on five
     # photographs with known positions
     detail_px: float = 4.0
     # Minimum spread of the map under a template, absolute and relative to the tile's spread
     min_spread: float = 0.01
     min_spread_share: float = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Peak:
-    """A candidate attitude of the coarse search."""
-
-    score: float
-    camera: Camera
 
 
 @dataclass(frozen=True)
@@ -88,7 +78,7 @@ def search(
     templates: TurnedTemplates,
     directions: FloatArray,
     parameters: DenseParameters,
-) -> Iterator[Peak]:
+) -> Iterator[Camera]:
     """Search candidate attitudes of a camera at a known position.
 
     Parameters
@@ -100,7 +90,7 @@ def search(
 
     Yields
     ------
-    Peak
+    Camera
         Best first.
     """
     side = templates.fft_px
@@ -134,14 +124,13 @@ def search(
                     bottom, right = (at + 4 for at in (i, j))
                     scores[roll, top:bottom, left:right] = -1.0
     found.sort(reverse=True)
-    for value, tile, roll, i, j in found:
+    for _, tile, roll, i, j in found:
         # Position of the template's centre in the tile, in units of tan(theta / 2)
         v, u = ((at + 0.5 * (templates.side_px - side)) / (2.0 * photo.focal_px) for at in (i, j))
         # Smallest rotation of the tile's axis (0, 0, 1) to that position, then the roll
         share = 2.0 * math.atan(math.hypot(u, v)) / max(math.hypot(u, v), 1e-12)
         there = turn_camera(with_attitude(photo, attitudes[tile]), (-v * share, u * share, 0.0))
-        camera = turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
-        yield Peak(score=value, camera=camera)
+        yield turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
 
 
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:

@@ -21,7 +21,7 @@ import numpy as np
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid, render_known
-from matchers.geometry.pose import PARAMETERS, PosePrior, step_camera, track_axes
+from matchers.geometry.pose import PARAMETERS, PosePrior, differentiate_pixels, step_camera
 from matchers.lights.photo_light import count_around, detail, normalize_contrast
 
 
@@ -126,7 +126,6 @@ def gauss_newton_step(
     free: BoolArray,
 ) -> FloatArray | None:
     """Compute one step of all free parameters; None if the images do not constrain them."""
-    from matchers.geometry.compiled_view import fill_views
     from matchers.lights.compiled_patches import fill_design
 
     columns = np.flatnonzero(free)
@@ -136,9 +135,7 @@ def gauss_newton_step(
     sides = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = np.meshgrid(*(np.linspace(0.0, side, 14) for side in sides))
     ground = camera.pixel_to_ecef(x.ravel(), y.ravel())
-    axes = track_axes(camera.position_ecef_m, prior.velocity_ecef) @ camera.matrix
-    motion = np.zeros((x.size, 2, PARAMETERS))
-    fill_views(camera.numbers, axes, ground, np.empty((x.size, 2)), motion)
+    motion = differentiate_pixels(camera, prior.velocity_ecef, ground)[1]
     motion = np.ascontiguousarray(motion[..., columns]).reshape(*x.shape, 2, -1)
     design = np.empty((len(columns) + 2, *view.shape), np.float32)
     weighted = np.empty_like(design)

@@ -45,12 +45,6 @@ class LightImage:
         wanted = long_side_px, smooth_px, detail_px
         if wanted in self._resized:
             return self._resized[wanted]
-        made = self._resize(*wanted)
-        if long_side_px <= 256:  # larger ones are not cached
-            self._resized[wanted] = made
-        return made
-
-    def _resize(self, long_side_px: int, smooth_px: float, detail_px: float) -> LightImage:
         height, width = self.values.shape
         scale = min(1.0, long_side_px / max(height, width))
         size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -66,11 +60,14 @@ class LightImage:
         values = np.asarray(cv2.GaussianBlur(values, (0, 0), smooth_px))
         covered = np.asarray(cv2.GaussianBlur(weight, (0, 0), smooth_px), np.float32)
         smoothed = (values / np.maximum(covered, 1e-3)).astype(np.float32)
-        return LightImage(
+        made = LightImage(
             values=detail(smoothed, detail_px, covered) if detail_px > 0.0 else smoothed,
             weight=weight.astype(np.float32),
             factor=self.factor * size[0] / width,
         )
+        if long_side_px <= 256:  # larger ones are not cached
+            self._resized[wanted] = made
+        return made
 
     def flipped(self) -> LightImage:
         """Flip the image horizontally, to undo the mirroring of a mirrored photo."""

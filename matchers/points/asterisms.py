@@ -107,20 +107,6 @@ def encode(points: FloatArray, members: IndexArray) -> Figures:
     return Figures(members=members, codes=np.stack(codes, axis=1), axes=along)
 
 
-def encode_canonical(points: FloatArray, members: IndexArray) -> Figures:
-    """Compute codes of asterisms in canonical order.
-
-    The first two members are the pair with the largest separation. The third is closer to the first
-    than to the second.
-    """
-    at = points[members]
-    sides = [((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
-    orders = np.array([(0, 1, 2), (0, 2, 1), (1, 2, 0)])[np.argmax(sides, axis=0)]
-    figures = encode(points, np.take_along_axis(members, orders, axis=1))
-    swapped = figures.codes[:, :1] > 0.5
-    return encode(points, np.where(swapped, figures.members[:, [1, 0, 2]], figures.members))
-
-
 def encode_every_order(points: FloatArray, members: IndexArray, slack: float) -> Figures:
     """Compute codes of asterisms in each order that may be canonical in the presence of noise.
 
@@ -221,7 +207,15 @@ def build_index(
         raise ValueError(
             f"brightness has shape {bright.shape} for {len(points)} vectors: give one number each."
         )
-    figures = encode_canonical(points, group_neighbours(points, bright, parameters))
+    # In canonical order: the first two members are the pair with the largest separation, and the
+    # third is closer to the first than to the second
+    members = group_neighbours(points, bright, parameters)
+    at = points[members]
+    sides = [((at[:, a] - at[:, b]) ** 2).sum(axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
+    orders = np.array([(0, 1, 2), (0, 2, 1), (1, 2, 0)])[np.argmax(sides, axis=0)]
+    figures = encode(points, np.take_along_axis(members, orders, axis=1))
+    swapped = figures.codes[:, :1] > 0.5
+    figures = encode(points, np.where(swapped, figures.members[:, [1, 0, 2]], figures.members))
     figures = figures.within(parameters.size_rad)
     return AsterismIndex(
         vectors=points,

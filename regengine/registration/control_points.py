@@ -14,7 +14,7 @@ from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
-from matchers.geometry.pose import pixel_derivatives
+from matchers.geometry.pose import differentiate_pixels
 from matchers.lights.patches import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from regengine.registration.types import Fit
@@ -215,7 +215,7 @@ def compute_camera_covariances(
     pixels of the solution's image.
     """
     refinement = fit.refinement
-    flow = pixel_derivatives(fit.camera, refinement.prior.velocity_ecef, ground_ecef_m)
+    flow = differentiate_pixels(fit.camera, refinement.prior.velocity_ecef, ground_ecef_m)[1]
     stated = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
     return stated if refits is None else widen(stated, refits.covariance_px(ground_ecef_m))
 

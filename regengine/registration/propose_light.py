@@ -451,8 +451,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     size_px = choose_template_px(problem, stage.lens)
     nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
-    farthest_deg = min(farthest_deg, 65.0 if clipped else DenseParameters().max_off_nadir_deg)
-    params = replace(DenseParameters(), template_px=size_px, max_off_nadir_deg=farthest_deg)
+    params = DenseParameters()
+    farthest_deg = min(farthest_deg, 65.0 if clipped else 70.0)  # that: the horizon of the ISS
     sample_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px) / size_px
     step_km = sample_km / 1.5
     if clipped:
@@ -476,10 +476,10 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     templates = choose_templates(image.values, image.weight, photo.focal_px, params)
     directions = spread_boresights(templates.step_deg, nearest_deg, farthest_deg)
     chosen: list[Camera] = []
-    for k, peak in enumerate(dense.search(levels, photo, templates, directions, params)):
+    for k, found in enumerate(dense.search(levels, photo, templates, directions, params)):
         if len(chosen) == stage.n_aligned or k == 300:
             break
-        camera = replace(image.stored_camera(peak.camera, nominal), mirrored=stage.mirrored)
+        camera = replace(image.stored_camera(found, nominal), mirrored=stage.mirrored)
         share = 0.5 * problem.params.search.same_view_share
         if keeps_sky_free(problem.photo, camera) and not any(
             is_same_view(camera, other, share) for other in chosen

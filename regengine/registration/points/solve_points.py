@@ -33,8 +33,8 @@ from matchers.geometry.pose import (
     UP,
     PoseFit,
     PosePrior,
+    differentiate_pixels,
     fit_pose,
-    pixel_derivatives,
     with_attitude,
 )
 from regengine.errors import ConfigError
@@ -443,7 +443,8 @@ def _fit_without_each(
     """
     pairs, fit = unknowns.pairs, fit_from_starts(start, unknowns)
     misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=BEHIND_SIGMAS)
-    flow = pixel_derivatives(fit.camera, unknowns.belief.velocity_ecef, pairs.ground_ecef_m)
+    there = unknowns.belief.velocity_ecef, pairs.ground_ecef_m
+    flow = differentiate_pixels(fit.camera, *there)[1]
     design = flow / pairs.sigma_px[:, None, None]
     leverage = design @ fit.covariance @ design.transpose(0, 2, 1)
     # A point that nothing else checks has its residual, 0, over a share of 0 that is its own
