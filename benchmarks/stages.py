@@ -28,9 +28,9 @@ from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.maps.opening import open_light_map
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
-from regengine.photo.frame import read_frame
+from regengine.photo.frame import FULL_FRAME_MM, read_frame
 from regengine.registration.align import is_same_view
-from regengine.registration.generate_stages import full_frame_mm, generate_stages
+from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import read_stage_yields
@@ -120,9 +120,9 @@ def right_stages(stages: list[Stage], truth: Camera, problem: Problem) -> list[t
             continue
         if stage.place is not None:
             away_m = float(np.linalg.norm(stage.place.position_ecef_m - position))
-            tables = read_stage_yields().table("success asterisms")
-            focal_mm = full_frame_mm(truth)
-            key = f"{min(k for k in tables if k >= focal_mm):g}"
+            focal_mm = truth.focal_px / max(truth.width_px, truth.height_px) * FULL_FRAME_MM[0]
+            limits_mm = map(float, read_stage_yields()["success asterisms"])
+            key = f"{min(limit for limit in limits_mm if limit >= focal_mm):g}"
             low, high = stage.off_nadir_deg
             if away_m < 1.5e5 and low <= truth.off_nadir_deg <= high:
                 found.append((away_m, stage, key))

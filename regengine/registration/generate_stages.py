@@ -21,6 +21,7 @@ from detectors.limb import nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.points.asterisms import unit
+from regengine.photo.frame import FULL_FRAME_MM
 from regengine.registration.parameters import LENS, TRACKS
 from regengine.registration.prepare_photo import count_light_peaks
 from regengine.registration.priors import (
@@ -61,7 +62,7 @@ def generate_stages(problem: Problem) -> list[Stage]:
         if problem.references.index is None or any(one.name != "earth" for one in regions):
             stages += generate_from_places(problem, yields)
         if problem.photo.limb is not None and prior.read_stars is not None and not problem.is_blind:
-            chance, work = yields.at("success stars", "all"), yields.at("work", "stars")
+            chance, work = yields["success stars"]["all"], yields["work"]["stars"]
             given = LensBelief(ratio=1.0)
             stages.append(Stage(method="stars", chance=chance, work=work, lens=given, n_aligned=48))
     allowed = {*params.methods, "neighbours"}
@@ -115,7 +116,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
         region = Region(
             name="near" if name == "near" else "wide",
             places=chosen,
-            share=yields.at("region", name),
+            share=yields["region"][name],
             index=index.around(vectors, reach_rad),
         )
         if any(len(region.index[size_km].vectors) for size_km in index.sizes_km[-2:]):
@@ -129,7 +130,7 @@ def list_regions(problem: Problem, yields: StageYields) -> list[Region]:
         and 2 * in_sight <= len(index[coarsest].vectors)
         and count_light_peaks(problem.photo) >= 15
     ):
-        share = yields.at("region", "earth")
+        share = yields["region"]["earth"]
         regions.append(Region(name="earth", places=(), share=share, index=index))
     return regions
 
@@ -144,13 +145,13 @@ def generate_from_regions(
     boxes: list[tuple[LensBelief, Views, float]] = []  # with the chance of each box
     limb_share = 0.0
     if limb is not None:
-        limb_share = yields.at("limb", "right")
+        limb_share = yields["limb"]["right"]
         for lens in list_limb_lenses(photo, yields):
             nadir = limb.nadir_at_scale(lens.ratio / limb_ratio(photo))[None]
             # Levels that are searched if the limb determines the tilt
             levels_km = [size for size in (2.6, 1.3) if size in sizes_km]
             views = tuple((level_km, nadir) for level_km in levels_km)
-            success = yields.at("success light", "limb")
+            success = yields["success light"]["limb"]
             boxes.append((lens, views, limb_share * lens.share * success))
     beliefs = list_lens_beliefs(
         photo.nominal,
@@ -161,12 +162,12 @@ def generate_from_regions(
         doubted_focal_px=photo.doubted_focal_px,
     )
     for lens, band in product(beliefs, TILT_BANDS):
-        share = (1.0 - limb_share) * lens.share * yields.at("tilt", band)
+        share = (1.0 - limb_share) * lens.share * yields["tilt"][band]
         wide = replace(photo.nominal, focal_px=photo.nominal.focal_px * lens.ratio)
         kind = band.split("_")[0]  # steep, slanted, far
         for rank, grade in enumerate(("coarse", "fine")):
             views = list_views(problem, sizes_km, wide, band, rank)
-            chance = share * yields.at("success light", f"{kind} {grade}")
+            chance = share * yields["success light"][f"{kind} {grade}"]
             boxes.append((lens, views, chance))
     for region, hand, (lens, views, chance) in product(regions, ("plain", "mirrored"), boxes):
         is_earth, of_limb = region.name == "earth", len(views) > 0 and len(views[0][1]) == 1
@@ -174,16 +175,16 @@ def generate_from_regions(
             continue
         n_aligned = 8 if is_earth else 3
         n_views = sum(len(nadirs) for _, nadirs in views)
-        work = n_views * yields.at("work", "light")
+        work = n_views * yields["work"]["light"]
         if is_earth:  # the index of a regional map is smaller and costs less
             lights = max(len(region.index[level_km].vectors) for level_km, _ in views)
-            each = yields.at("work", "light few") + lights * yields.at("work", "light each peak")
-            work = n_views * min(each, yields.at("work", "light earth"))
+            each = yields["work"]["light few"] + lights * yields["work"]["light each peak"]
+            work = n_views * min(each, yields["work"]["light earth"])
         flip = np.array([-1.0 if hand == "mirrored" else 1.0, 1.0, 1.0])
         yield Stage(
             method="light",
-            chance=chance * region.share * yields.at("hand", hand),
-            work=work + n_aligned * yields.at("work", "alignment"),
+            chance=chance * region.share * yields["hand"][hand],
+            work=work + n_aligned * yields["work"]["alignment"],
             lens=lens,
             region=region,
             mirrored=hand == "mirrored",
@@ -260,7 +261,7 @@ def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
     assert photo.limb is not None
     ratio = limb_ratio(photo)
     sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
-    given, bent = yields.at("limb", "given lens"), yields.at("limb", "bent lens")
+    given, bent = yields["limb"]["given lens"], yields["limb"]["bent lens"]
     lenses = [
         LensBelief(ratio=ratio, share=given, sigma_log_focal=sigma),
         LensBelief(
@@ -303,7 +304,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
         if not is_telephoto(camera):
             step_km = max(step_km, 160.0)  # asterisms tolerate wider spacing
         for between in (False, True) if has_index else ():
-            rare = yields.at("success between", "asterisms") if between else 1.0
+            rare = yields["success between"]["asterisms"] if between else 1.0
             for _, place in places_at(step_km, between=between):
                 if place.share * lens.share * rare < params.min_chance:
                     break
@@ -327,9 +328,11 @@ def space_places(camera: Camera, altitude_km: float) -> float:
     return float(np.clip(2.0 * altitude_km * 0.06 / half // 30.0 * 30.0, 90.0, 180.0))
 
 
-def full_frame_mm(camera: Camera) -> float:
-    """Focal length in millimetres with the same field of view on a full-frame sensor."""
-    return camera.focal_px / max(camera.width_px, camera.height_px) * 36.0
+def find_success(rates: dict[str, float], camera: Camera) -> float:
+    """Success rate of a method with a lens, by the largest full-frame focal length of each rate."""
+    focal_mm = camera.focal_px / max(camera.width_px, camera.height_px) * FULL_FRAME_MM[0]
+    limits = {float(limit_mm): rate for limit_mm, rate in rates.items()}
+    return limits[min((limit for limit in limits if limit >= focal_mm), default=max(limits))]
 
 
 def look_from_place(
@@ -340,16 +343,16 @@ def look_from_place(
     Of 23 hard frames of the training half, 45 lights found 8 at their places, and 30 lights
     found 3.
     """
-    success = yields.below("success asterisms", full_frame_mm(camera))
+    success = find_success(yields["success asterisms"], camera)
     for hand in ("plain", "mirrored"):
-        chance = place.share * lens.share * rare * success * yields.at("hand", hand)
+        chance = place.share * lens.share * rare * success * yields["hand"][hand]
         thorough = chance > 0.015
         kind = "asterisms thorough" if thorough else "asterisms"
-        work = yields.at("work", "asterisms ladder" if len(lens.ladder) > 1 else kind)
+        work = yields["work"]["asterisms ladder" if len(lens.ladder) > 1 else kind]
         yield Stage(
             method="asterisms",
             chance=chance,
-            work=work + 4 * yields.at("work", "alignment"),
+            work=work + 4 * yields["work"]["alignment"],
             lens=lens,
             place=place,
             mirrored=hand == "mirrored",
@@ -362,17 +365,17 @@ def correlate_from_place(
 ) -> Iterator[Stage]:
     """Generate dense-correlation stages at one place: near nadir and far, plain and mirrored."""
     telephoto = is_telephoto(camera)
-    success = yields.below("success dense", full_frame_mm(camera))
+    success = find_success(yields["success dense"], camera)
     n_aligned = 10 if telephoto else 8
-    work = yields.at("work", "dense telephoto" if telephoto else "dense")
+    work = yields["work"]["dense telephoto" if telephoto else "dense"]
     for hand, (half, off_nadir_deg) in product(
         ("plain", "mirrored"), (("near", (0.0, 40.0)), ("far", (40.0, 90.0)))
     ):
-        share = place.share * lens.share * yields.at("hand", hand) * yields.at("half", half)
+        share = place.share * lens.share * yields["hand"][hand] * yields["half"][half]
         yield Stage(
             method="dense",
             chance=share * success,
-            work=work + n_aligned * yields.at("work", "alignment"),
+            work=work + n_aligned * yields["work"]["alignment"],
             lens=lens,
             place=place,
             mirrored=hand == "mirrored",
@@ -414,8 +417,8 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     if told.neighbours:
         yield Stage(
             method="neighbours",
-            chance=yields.at("success neighbours", "all"),
-            work=2 * len(told.neighbours) * yields.at("work", "alignment"),
+            chance=yields["success neighbours"]["all"],
+            work=2 * len(told.neighbours) * yields["work"]["alignment"],
             lens=lens,
             place=place,
             mirrored=told.mirrored,
@@ -434,7 +437,7 @@ def generate_around_placement(problem: Problem, yields: StageYields) -> Iterator
     yield Stage(
         method="placement",
         chance=0.9,
-        work=27 * yields.at("work", "alignment"),
+        work=27 * yields["work"]["alignment"],
         lens=lens,
         place=place,
         mirrored=placed.mirrored,

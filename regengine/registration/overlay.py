@@ -219,8 +219,9 @@ def find_visible_region(camera: Camera) -> Region | None:
     The pixel is larger where a map of so many would take more than 48 MB; None for the sky.
     """
     sides = (np.linspace(0, side - 1, 33) for side in (camera.width_px, camera.height_px))
-    ground, incidence = see_ground(camera, *np.meshgrid(*sides))
-    ground = ground[incidence <= MAX_MAP_INCIDENCE_DEG]
+    x, y = np.meshgrid(*sides)
+    ground = camera.pixel_to_ecef(x, y)
+    ground = ground[incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG]
     if not len(ground):
         return None
     lon, lat = surface_to_lonlat(ground)
@@ -239,8 +240,9 @@ def find_visible_region(camera: Camera) -> Region | None:
 def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
     """Map values at each pixel of a camera's image; NaN for the sky and the limb."""
     size = camera.width_px, camera.height_px
-    ground, incidence = see_ground(camera, *np.meshgrid(*map(light_grid.lattice, size)))
-    ground[~(incidence <= MAX_MAP_INCIDENCE_DEG)] = np.nan
+    nodes = np.meshgrid(*map(light_grid.lattice, size))
+    ground = camera.pixel_to_ecef(nodes[0], nodes[1])
+    ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
     values, _ = light_grid.draw((grid,), ground, size[::-1], light_grid.LATTICE_PX)
     # Where a corner of its cell is sky, `draw` takes a pixel for sky, too
     x, y = np.meshgrid(
@@ -249,12 +251,6 @@ def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
     sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
     values[sky > 0.0] = np.nan
     return values
-
-
-def see_ground(camera: Camera, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """What pixels show, ECEF in metres, and at what incidence, degrees; NaN for the sky."""
-    ground = camera.pixel_to_ecef(x, y)
-    return ground, incidence_deg(camera.position_ecef_m, ground)
 
 
 def brighten(rgb: Picture) -> Picture:
@@ -371,14 +367,16 @@ def draw_points(
     points: Sequence[ControlPoint],
     scale: float,
     texts: Sequence[str],
-    labels: Sequence[Label] = (),
+    labels: Sequence[Label],
 ) -> Picture:
     """The picture with control points, a text to each, and other labels beside them.
 
     A point is a cross, and a circle of three sigma that is no smaller than the gap in the middle of
-    the cross: their lights stay seen. ``scale``: of the picture to the image as stored.
+    the cross: their lights stay seen. ``scale``: of the picture to the image as stored. Texts stand
+    on dark boxes; those that must be written choose first. No box covers another, a cross, or the
+    picture's edge.
     """
-    picture, taken = picture.copy(), np.zeros(picture.shape[:2], bool)
+    picture, free = picture.copy(), np.ones(picture.shape[:2], bool)
     labels = list(labels)
     gap_px, arm_px = 8.0, 15.0
     axes = ((1, 0), (0, 1), (-1, 0), (0, -1))
@@ -394,26 +392,10 @@ def draw_points(
             cv2.circle(picture, centre, radius, colour, width, cv2.LINE_AA, shift=4)
         cross = np.array([y, x]) + np.array([[-arm_px], [arm_px + 1.0]])
         (top, left), (bottom, right) = np.maximum(cross, 0.0).round().astype(int)
-        taken[top:bottom, left:right] = True
+        free[top:bottom, left:right] = False
         labels.append(Label(x=x, y=y, text=text, colour=POINT, must=True))
-    return write_labels(picture, labels, taken)
-
-
-def to_fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    """OpenCV's fixed-point coordinates with 4 fractional bits."""
-    return np.rint(np.asarray(points) * 16.0).astype(np.int32).reshape(-1, 1, 2)
-
-
-def write_labels(
-    picture: Picture, labels: Sequence[Label], taken: NDArray[np.bool_] | None = None
-) -> Picture:
-    """The picture with texts on dark boxes; those that must be written choose first.
-
-    No box covers another, a pixel that is ``taken``, shape (h, w), or the picture's edge.
-    """
     image = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(image, "RGBA"), ImageFont.load_default(size=13)
-    free = np.ones(picture.shape[:2], bool) if taken is None else ~taken
     # A text that must be written may go far, with a line to what it names
     reaches = (13, 20, 30, 45, 65, 90, 125, 170, 230, 310)
     directions = np.radians(
@@ -438,3 +420,8 @@ def write_labels(
                 draw.multiline_text(at, label.text, fill=label.colour, font=font)
                 break
     return np.array(image)
+
+
+def to_fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
+    """OpenCV's fixed-point coordinates with 4 fractional bits."""
+    return np.rint(np.asarray(points) * 16.0).astype(np.int32).reshape(-1, 1, 2)

@@ -105,7 +105,8 @@ def list_lens_beliefs(
         A focal length that was tried, with crops of it, without success. It is left out.
     """
     ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # covers 0.7 to 1.4 times
-    given = yields.table(f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}")
+    shares = yields[f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}"]
+    given = {float(ratio): share for ratio, share in shares.items()}
     if focal_known:
         return [
             LensBelief(
@@ -124,8 +125,8 @@ def list_lens_beliefs(
     was_doubted = doubted_focal_px is not None
     tried_px = [] if doubted_focal_px is None else [doubted_focal_px * ratio for ratio in given]
     beliefs = []
-    for focal_mm, share in yields.table(f"lens_{steps}_unknown").items():
-        focal_px = focal_mm / FULL_FRAME_MM[0] * longest
+    for focal_mm, share in yields[f"lens_{steps}_unknown"].items():
+        focal_px = float(focal_mm) / FULL_FRAME_MM[0] * longest
         if any(abs(np.log(focal_px / other)) < LENS.sigma_log_focal_unsure for other in tried_px):
             continue
         beliefs.append(
@@ -140,40 +141,23 @@ def list_lens_beliefs(
     return beliefs
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageYields:
-    """Tables of numbers, each row with its origin in the file.
+StageYields = dict[str, dict[str, float]]  # values by table and key
+
+
+@lru_cache(maxsize=1)
+def read_stage_yields() -> StageYields:
+    """Read the tables of this version, once per process; the file has the origin of each row.
 
     ``lens_*``: shares of focal lengths (ratio to the given one, or full-frame millimetres);
     ``tilt``, ``region``, ``hand``, ``half``: shares of views; ``success …``: how often a method
     finds the true camera in its box, given that earlier stages did not; ``work …``: seconds of one
     core of the machine where they were measured.
     """
-
-    tables: dict[str, dict[str, float]]
-
-    def table(self, name: str) -> dict[float, float]:
-        """Return a table whose keys are numbers."""
-        return {float(key): value for key, value in self.tables[name].items()}
-
-    def at(self, name: str, key: str) -> float:
-        """Return one value."""
-        return self.tables[name][key]
-
-    def below(self, name: str, number: float) -> float:
-        """Return the value of the smallest key not below a number, or of the largest key."""
-        table = self.table(name)
-        return table[min((key for key in table if key >= number), default=max(table))]
-
-
-@lru_cache(maxsize=1)
-def read_stage_yields() -> StageYields:
-    """Read the tables of this version, once per process."""
-    tables: dict[str, dict[str, float]] = {}
+    tables: StageYields = {}
     path = files("regengine.registration") / "stage_yields.csv"
     for row in csv.DictReader(path.read_text(encoding="utf-8").splitlines()):
         tables.setdefault(row["table"], {})[row["key"]] = float(row["value"])
-    return StageYields(tables=tables)
+    return tables
 
 
 # Half of the located photos show a city less than 315 km from the nadir, nine in ten less than
@@ -511,11 +495,8 @@ def make_tracks_around(position: CameraPosition) -> Iterator[Track]:
     """Make parallel tracks around a place; the camera is equally likely on all of them."""
     middle = make_nadir_track(position, True)
     start_m, ahead = middle.position(0.0), middle.velocity(0.0)
-    step_km, reach_km, farthest_deg = (
-        300.0,
-        position.sigma_along_km,
-        51.9,
-    )  # latitude limit of the orbit
+    step_km, reach_km = 300.0, position.sigma_along_km
+    farthest_deg = 51.9  # latitude limit of the orbit
     n_aside = round(reach_km / step_km)
     for number in range(-n_aside, n_aside + 1):
         aside_m = move_on_orbit(start_m, ahead, 0.0, 1e3 * number * step_km, 0.0)

@@ -287,7 +287,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
 
     def align_once(one: Hypothesis, size_px: int, work: str) -> Hypothesis | None:
         if (one, size_px) not in state.aligned:
-            state.charge(read_stage_yields().at("work", work), "comparison")
+            state.charge(read_stage_yields()["work"][work], "comparison")
             state.aligned[one, size_px] = align_hypothesis(problem, one, size_px)
         return state.aligned[one, size_px]
 
@@ -332,7 +332,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
     params = problem.params
     state.tested.append(chosen)
     best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, chosen)
-    state.charge(n_fits * read_stage_yields().at("work", "fit"), "fit")
+    state.charge(n_fits * read_stage_yields()["work"]["fit"], "fit")
     if best is None:
         return
     share = params.search.same_view_share

@@ -239,14 +239,12 @@ def test_a_place_is_seen_where_it_lies_within_its_radius_of_some_pixel() -> None
 
 # ---- focal lengths
 
-YIELDS = StageYields(
-    tables={
-        "lens_ladder_whole": {"1.0": 0.9, "1.5": 0.1},
-        "lens_single_crop": {"1.0": 0.7, "2.0": 0.3},
-        "lens_single_whole": {"1.0": 1.0},
-        "lens_single_unknown": {"50": 0.3, "85": 0.5, "180": 0.2},
-    }
-)
+YIELDS: StageYields = {
+    "lens_ladder_whole": {"1.0": 0.9, "1.5": 0.1},
+    "lens_single_crop": {"1.0": 0.7, "2.0": 0.3},
+    "lens_single_whole": {"1.0": 1.0},
+    "lens_single_unknown": {"50": 0.3, "85": 0.5, "180": 0.2},
+}
 
 
 def test_a_lens_that_is_known_is_tried_as_it_is_and_as_crops_of_it() -> None:
