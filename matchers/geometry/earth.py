@@ -13,7 +13,7 @@ from detectors.constants import (
     SEMI_MINOR_M,
 )
 from detectors.types import FloatArray
-from matchers.geometry.projection import meet_ellipsoid, surface_lonlat
+from matchers.geometry.projection import meet_ellipsoid
 
 
 def geodetic_to_ecef(
@@ -101,7 +101,9 @@ def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArra
     lon_deg, lat_deg : ndarray of float64, shape (...)
         Longitude in [-180, 180), geodetic latitude.
     """
-    lon, lat = surface_lonlat(*np.moveaxis(np.asarray(position_ecef_m, float), -1, 0))
+    x, y, z = np.moveaxis(np.asarray(position_ecef_m, float), -1, 0)
+    across = (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)
+    lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, across))
     return np.where(lon >= 180.0, lon - 360.0, lon), lat
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M, SEMI_MINOR_M
+from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 
 # Indices of the numbers: width, focal length, principal point, k1 k2 p1 p2 k3, whether mirrored,
 # vertical over horizontal focal length; position (ECEF, metres), rotation from the camera frame to
@@ -167,12 +167,6 @@ def to_ground(camera: Any, x: Any, y: Any, height_m: Any) -> Any:
     """Intersect pixel rays with the ground at a height (ECEF, metres); NaN for the sky."""
     position = camera[POSITION], camera[POSITION + 1], camera[POSITION + 2]
     return meet_ellipsoid(position, to_ray(camera, x, y), height_m)
-
-
-def surface_lonlat(x: Any, y: Any, z: Any) -> Any:
-    """Compute geodetic longitude (-180 to 180) and latitude, degrees, of ellipsoid points."""
-    across = (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)
-    return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, across))
 
 
 # Loops for compilation

@@ -69,8 +69,10 @@ class LightImage:
             self._resized[wanted] = made
         return made
 
-    def flipped(self) -> LightImage:
-        """Flip the image horizontally, to undo the mirroring of a mirrored photo."""
+    def unmirrored(self, mirrored: bool) -> LightImage:
+        """Flip the image horizontally if the photo is mirrored; searches assume that it is not."""
+        if not mirrored:
+            return self
         return replace(self, values=self.values[:, ::-1].copy(), weight=self.weight[:, ::-1].copy())
 
     def camera(self, stored: Camera) -> Camera:

@@ -357,10 +357,8 @@ def fit_placements(
         return []
     which = np.arange(len(placements))
     rotations = np.stack([one.rotation for one in placements])
-    scales, own = (
-        np.array([one.scale for one in placements]),
-        np.array([one.own for one in placements]),
-    )
+    scales = np.array([one.scale for one in placements])
+    own = np.array([one.own for one in placements])
     unscaled = np.ones(len(placements))
     odds, near, said = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
     ranks = odds - [one.log10_odds for one in placements]

@@ -107,19 +107,14 @@ def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArra
     return free
 
 
-def unmirror(image: LightImage, mirrored: bool) -> LightImage:
-    """Undo the mirroring of an image, because the search methods assume unmirrored images."""
-    return image.flipped() if mirrored else image
-
-
 def align_first(
     problem: Problem,
     hypotheses: Sequence[Hypothesis],
     levels: tuple[LightGrid, ...] | None = None,
     *,
-    size_px: int | None = None,
+    size_px: int,
 ) -> list[Hypothesis]:
-    """Align hypotheses on the photo's small image, and return the distinct ones.
+    """Align hypotheses on an image of the photo of some size, and return the distinct ones.
 
     ``levels`` is a map pyramid that covers all of them; without it each has a separate window.
     Hypotheses whose ground is not on the map are left out.
@@ -129,14 +124,14 @@ def align_first(
     for hypothesis in hypotheses:
         camera, mirrored = hypothesis.camera, hypothesis.camera.mirrored
         image = problem.photo.image(hypothesis.image).resized(
-            size_px or params.first_px, params.smooth_px, params.first_detail_px
+            size_px, params.smooth_px, params.first_detail_px
         )
-        image = unmirror(image, mirrored)
+        image = image.unmirrored(mirrored)
         around = levels
         if around is None:
             # Alignment can move a camera by one sigma of its position, and its footprint with it
             field_km = compute_ground_sample_km(camera) * max(camera.width_px, camera.height_px)
-            step_km = field_km / (size_px or params.first_px) / 1.5
+            step_km = field_km / size_px / 1.5
             around = find_footprint_window(problem.references.light_map, camera, 150.0, step_km)
         if around is None:
             continue

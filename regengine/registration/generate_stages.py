@@ -262,25 +262,13 @@ def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
     ratio = limb_ratio(photo)
     sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
     given, bent = yields["limb"]["given lens"], yields["limb"]["bent lens"]
-    lenses = [
+    crops = [(photo.limb.focal_ratio, bent)]
+    crops += [(crop, (1.0 - given - bent) / 4.0) for crop in (1.25, 1.55, 0.8, 1.95)]
+    unsure = LensBelief(ratio=ratio, sigma_log_focal=LENS.sigma_log_focal_unsure, is_cropped=True)
+    return [
         LensBelief(ratio=ratio, share=given, sigma_log_focal=sigma),
-        LensBelief(
-            ratio=ratio * photo.limb.focal_ratio,
-            share=bent,
-            sigma_log_focal=LENS.sigma_log_focal_unsure,
-            is_cropped=True,
-        ),
+        *(replace(unsure, ratio=ratio * crop, share=share) for crop, share in crops),
     ]
-    for crop in (1.25, 1.55, 0.8, 1.95):
-        lenses.append(
-            LensBelief(
-                ratio=ratio * crop,
-                share=(1.0 - given - bent) / 4.0,
-                sigma_log_focal=LENS.sigma_log_focal_unsure,
-                is_cropped=True,
-            )
-        )
-    return lenses
 
 
 def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stage]:

@@ -143,11 +143,9 @@ def draw_overlay(
                 rendered = render_map(camera, grid)
                 if result.reference_kind == "streets":
                     draw_streets(main, rendered)
-                elif result.reference_kind == "day":
-                    # Ground by day has structure everywhere: its larger shapes are enough
-                    draw_contours(main, rendered, smooth_px=6.0)
                 else:
-                    draw_contours(main, rendered)
+                    # Ground by day has structure everywhere: its larger shapes are enough
+                    draw_contours(main, rendered, 6.0 if result.reference_kind == "day" else 1.2)
                 # The rendered map as a picture that looks like a night photo; sky in dark blue
                 lit = rendered[rendered > LIT]
                 white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
@@ -263,7 +261,7 @@ def brighten(rgb: Picture) -> Picture:
     return np.asarray(cv2.LUT(rgb, lookup), dtype=np.uint8)
 
 
-def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float = 1.2) -> None:
+def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float) -> None:
     """Outline what is bright in the map, in place, at quantiles of what is lit in the view."""
     lit = rendered[rendered > LIT]
     if not lit.size:

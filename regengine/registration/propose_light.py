@@ -57,7 +57,6 @@ from regengine.registration.align import (
     is_same_view,
     locate_camera,
     make_hypothesis,
-    unmirror,
 )
 from regengine.registration.parameters import TRACKS
 from regengine.registration.priors import is_telephoto, make_tracks
@@ -154,7 +153,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     if len(cameras) > stage.n_aligned:
         refine = problem.params.refine
         template = image.resized(size_px, refine.smooth_px, refine.first_detail_px)
-        template = unmirror(template, stage.mirrored)
+        template = template.unmirrored(stage.mirrored)
         ncc = correlate_attitudes(
             levels,
             template,
@@ -296,7 +295,7 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """
     region = stage.region
     assert region is not None
-    image = unmirror(problem.photo.image("narrow"), stage.mirrored)
+    image = problem.photo.image("narrow").unmirrored(stage.mirrored)
     nominal = problem.photo.nominal
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
     # Number of patches placed, and of places for each, near a track and on the whole Earth
@@ -471,7 +470,7 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     if levels is None:
         return []
     image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)
-    image = unmirror(image, stage.mirrored)
+    image = image.unmirrored(stage.mirrored)
     photo = replace(image.camera(lens), mirrored=False)
     templates = choose_templates(image.values, image.weight, photo.focal_px, params)
     directions = spread_boresights(templates.step_deg, nearest_deg, farthest_deg)

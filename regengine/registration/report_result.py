@@ -424,7 +424,7 @@ def doubt_position(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]
     else:
         away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
         text = f"solved position is {away_km:,.0f} km from that of the time ({time_from}); "
-        late_s = find_time_that_fits_s(match.camera, orbit, TRACKS.night_sun_deg)
+        late_s = find_time_that_fits_s(match.camera, orbit)
     if late_s is None:
         text += "the station was not near it within a day: check date and time"
     else:
@@ -525,9 +525,7 @@ def is_lens_off(frame: Frame, match: Match) -> bool:
     return abs(math.log(match.camera.focal_px / frame.focal_px)) > MAX_SIGMAS * sigma
 
 
-def find_time_that_fits_s(
-    camera: Camera, given: CameraPosition, night_sun_deg: float
-) -> float | None:
+def find_time_that_fits_s(camera: Camera, given: CameraPosition) -> float | None:
     """Time offset at which the station was nearest to a camera, seconds after the given time.
 
     Of the passes within a day it is the one at night that is nearest in time; None without one.
@@ -545,7 +543,7 @@ def find_time_that_fits_s(
         late
         for late in late_s[passes].tolist()
         if up @ sun_direction(given.time_utc + timedelta(seconds=late))
-        < np.sin(np.radians(night_sun_deg))
+        < np.sin(np.radians(TRACKS.night_sun_deg))
     ]
     return min(dark, key=abs, default=None)
 
