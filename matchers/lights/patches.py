@@ -331,16 +331,12 @@ def fit_to_patches(
 
 
 def refit_without(
-    camera: Camera,
-    matches: PatchMatches,
-    left_out: Sequence[BoolArray],
-    prior: PosePrior,
-    free: BoolArray,
-    start: Camera,
+    refinement: Refinement, camera: Camera, matches: PatchMatches, left_out: Sequence[BoolArray]
 ) -> tuple[Camera, ...]:
     """Fit cameras as `fit_to_patches` does, each without some of the patches, masks of shape (n,).
 
-    The fits start at a solution, and use a looser convergence criterion.
+    The fits start at the camera of a refinement, and use a looser convergence criterion. ``camera``
+    is the one with which the view of the matches was rendered.
     """
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     visible = np.isfinite(ground[:, 0])
@@ -352,9 +348,9 @@ def refit_without(
         fit = fit_pose(
             found[kept],
             ground[kept],
-            start,
-            prior,
-            free,
+            refinement.camera,
+            refinement.prior,
+            refinement.free,
             outlier_sigmas=2.5,
             max_rounds=12,
             converged=1e-3,
@@ -432,14 +428,8 @@ def jackknife(refinement: Refinement, groups: IndexArray, max_parts: int = 16) -
             halves += [half for half in np.array_split(order, 2) if len(half)]
         parts = halves
     left_out = [np.isin(group, part) for part in parts]
-    without = refit_without(
-        refinement.rendered,
-        matches,
-        [out for out in left_out if (~out).sum() >= MIN_MATCHES],
-        refinement.prior,
-        refinement.free,
-        refinement.camera,
-    )
+    left_out = [out for out in left_out if (~out).sum() >= MIN_MATCHES]
+    without = refit_without(refinement, refinement.rendered, matches, left_out)
     if len(without) < 4:  # too few to estimate a spread
         return None
     return Refits(camera=refinement.camera, without=without)

@@ -182,14 +182,7 @@ def predict_patches(
         folds = groups[index] % 3
         left_out = [folds == fold for fold in np.unique(folds)]
         left_out = [out for out in left_out if not out.all()]
-        refits = refit_without(
-            refinement.camera,
-            matches,
-            left_out,
-            refinement.prior,
-            refinement.free,
-            refinement.camera,
-        )
+        refits = refit_without(refinement, refinement.camera, matches, left_out)
         for out, refit in zip(left_out, refits, strict=True):
             x, y = refit.ecef_to_pixel(ground_ecef_m[index[out]])
             apart = np.hypot((matches.x + matches.dx)[out] - x, (matches.y + matches.dy)[out] - y)
