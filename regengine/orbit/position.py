@@ -74,12 +74,12 @@ def flown_heights_km(time_utc: datetime | None) -> tuple[float, float]:
     return next(heights_km for since, heights_km in reversed(FLOWN_KM) if since <= time_utc)
 
 
-def doubt_time(time_utc: datetime, now_utc: datetime | None = None) -> str | None:
+def doubt_time(time_utc: datetime) -> str | None:
     """Return why no photo from the station is possible at a time, as a clause; None if it is."""
     if time_utc < ISS_LAUNCH:
         return f"before the station's first flight ({ISS_LAUNCH:%B %Y})"
     # By the clock of this machine, whose time and zone may be wrong
-    if time_utc > (now_utc or datetime.now(UTC)) + timedelta(days=1):
+    if time_utc > datetime.now(UTC) + timedelta(days=1):
         return "in the future"
     return None
 

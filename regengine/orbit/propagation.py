@@ -126,10 +126,8 @@ def track_positions(
     Positions are ECEF, metres, shape (n, 3). Raises EphemerisError if SGP4 fails at one of the
     times.
     """
-    clock_s, slide_s = np.broadcast_arrays(
-        np.atleast_1d(np.asarray(clock_offsets_s, float)),
-        np.atleast_1d(np.asarray(slide_offsets_s, float)),
-    )
+    offsets_s = (np.asarray(given, float) for given in (clock_offsets_s, slide_offsets_s))
+    clock_s, slide_s = np.broadcast_arrays(*map(np.atleast_1d, offsets_s))
     photo_days = days_since_j2000(time_utc) + clock_s / DAY_S
     position_km, _ = propagate_teme(element_set, photo_days + slide_s / DAY_S)
     node_rate_rad_s = element_set.satrec().nodedot / 60.0
@@ -176,9 +174,8 @@ def position_from_nadir(
         raise EphemerisError(
             f"the altitude {altitude_km:g} km is not that of an orbit; give kilometres"
         )
-    if sigma_km is None:
-        known = {"record": RECORD_SIGMA_KM, "centre": CENTRE_SIGMA_KM}
-        sigma_km = known.get(source, NADIR_SIGMA_KM)
+    known = {"record": RECORD_SIGMA_KM, "centre": CENTRE_SIGMA_KM}
+    along_km, cross_km, radial_km = sigma_km or known.get(source, NADIR_SIGMA_KM)
     return CameraPosition(
         time_utc=None if time_utc is None else _as_utc(time_utc),
         position_ecef_m=geodetic_to_ecef(lon, lat, altitude_km * 1000.0),
@@ -187,9 +184,9 @@ def position_from_nadir(
         lat=float(lat),
         altitude_km=float(altitude_km),
         source=source,
-        sigma_along_km=sigma_km[0],
-        sigma_cross_km=sigma_km[1],
-        sigma_radial_km=sigma_km[2],
+        sigma_along_km=along_km,
+        sigma_cross_km=cross_km,
+        sigma_radial_km=radial_km,
     )
 
 
@@ -206,8 +203,12 @@ def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
     own = element_set.satrec()
     if USUAL_BSTAR[0] <= own.bstar <= USUAL_BSTAR[1]:
         return 0.0
-    # Median of 15,748 element sets
-    usual = with_drag_term(own, 2.1e-4)
+    # The same mean elements with the median drag term of 15,748 sets
+    usual, days_since_1949 = Satrec(), own.jdsatepoch + own.jdsatepochF - 2433281.5
+    angles = own.argpo, own.inclo, own.mo, own.no_kozai, own.nodeo
+    usual.sgp4init(
+        WGS72, "i", own.satnum, days_since_1949, 2.1e-4, own.ndot, own.nddot, own.ecco, *angles
+    )
     days = days_since_j2000(time_utc) - days_since_j2000(element_set.epoch_utc)
     turns = []
     for part in (1.0, 0.25):
@@ -221,28 +222,6 @@ def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:
     # whole revolutions
     turn += 2.0 * np.pi * round((16.0 * quarter - turn) / (2.0 * np.pi))
     return ORBIT_RADIUS_KM * turn
-
-
-def with_drag_term(record: Satrec, bstar: float) -> Satrec:
-    """Return the same mean elements with another drag term."""
-    other = Satrec()
-    other.sgp4init(
-        WGS72,
-        "i",
-        record.satnum,
-        # 1949-12-31, from which SGP4 counts days
-        record.jdsatepoch + record.jdsatepochF - 2433281.5,
-        bstar,
-        record.ndot,
-        record.nddot,
-        record.ecco,
-        record.argpo,
-        record.inclo,
-        record.mo,
-        record.no_kozai,
-        record.nodeo,
-    )
-    return other
 
 
 def turn_ahead_rad(

@@ -7,8 +7,6 @@ astropy to 50 m. Polar motion (0.5 arc seconds, 16 m at the orbit) is neglected.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -113,21 +111,12 @@ def turn_about_pole(vector: ArrayLike, angle_rad: ArrayLike) -> FloatArray:
     )
 
 
-@contextmanager
-def far_times() -> Iterator[None]:
-    """Suppress ERFA's warnings about future leap seconds and distant centuries."""
-    import erfa
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", erfa.ErfaWarning)
-        yield
-
-
 def terrestrial_time(days: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return Terrestrial Time at days of UTC since J2000, as two-part Julian dates."""
     import erfa
 
-    with far_times():
+    # About future leap seconds and distant centuries
+    with warnings.catch_warnings(action="ignore", category=erfa.ErfaWarning):
         first, second = erfa.taitt(*erfa.utctai(J2000_JULIAN_DATE, days))
     return first, second
 
@@ -161,7 +150,7 @@ def earth_velocity(time_utc: datetime) -> FloatArray:
     """
     import erfa
 
-    with far_times():
+    with warnings.catch_warnings(action="ignore", category=erfa.ErfaWarning):
         _, barycentric = erfa.epv00(*terrestrial_time(days_since_j2000(time_utc)))
     return np.asarray(barycentric["v"], float) / LIGHT_AU_PER_DAY
 
@@ -284,7 +273,7 @@ def _compute_of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
     first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
     knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
     times = terrestrial_time(knots)
-    with far_times():
+    with warnings.catch_warnings(action="ignore", category=erfa.ErfaWarning):
         earth, _ = erfa.epv00(*times)
         moon = erfa.moon98(*times)
     turn = erfa.pnm06a(*times)

@@ -6,13 +6,12 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 from sgp4.alpha5 import to_alpha5
 
-from detectors.constants import DAY_S
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
@@ -305,8 +304,6 @@ def _unit(vectors: FloatArray) -> FloatArray:
 
 
 CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"
-# Downloaded sets are current; for older photos, the place along the orbit is unknown
-LATEST_DAYS = 30.0
 WHERE_ELSE = (
     "get element sets of the ISS (25544) around that date from space-track.org (GP history, free "
     "account) or from CelesTrak's archive (celestrak.org/NORAD/archives), and add the file with "
@@ -314,10 +311,10 @@ WHERE_ELSE = (
 )
 
 
-def check_reach(around: datetime, now: datetime | None = None) -> None:
+def check_reach(around: datetime) -> None:
     """Raise EphemerisError, with a source of files, for a time that current sets do not cover."""
-    days = abs(((now or datetime.now(UTC)) - around).total_seconds()) / DAY_S
-    if days > LATEST_DAYS:
+    # Downloaded sets are current; for older photos, the place along the orbit is unknown
+    if abs(datetime.now(UTC) - around) > timedelta(days=30.0):
         raise EphemerisError(
             f"No source without an account has element sets of {around:%Y-%m-%d}: {WHERE_ELSE}."
         )

@@ -125,28 +125,22 @@ def orbit_sigma(age_h: float) -> tuple[float, float, float]:
     (7.66 km a second); the others are the remaining distances across and in height, at the correct
     place along the orbit.
     """
-    before, days = age_h > 0.0, abs(age_h) / 24.0
-    along, cross, radial = (
-        _sigma(table, days)
-        for table in (
-            ALONG_BEFORE_KM if before else ALONG_AFTER_KM,
-            CROSS_BEFORE_KM if before else CROSS_AFTER_KM,
-            RADIAL_BEFORE_KM if before else RADIAL_AFTER_KM,
-        )
+    tables_km = ALONG_AFTER_KM, CROSS_AFTER_KM, RADIAL_AFTER_KM
+    if age_h > 0.0:
+        tables_km = ALONG_BEFORE_KM, CROSS_BEFORE_KM, RADIAL_BEFORE_KM
+    sigmas_km = (np.maximum(1.4826 * median, p90 / 1.645) for median, p90 in tables_km)
+    along_km, cross_km, radial_km = (
+        max(float(_interpolate_by_age(sigma_km, abs(age_h) / 24.0)), FLOOR_KM)
+        for sigma_km in sigmas_km
     )
     # Unknown place along the orbit: uniform over half an orbit (21,300 km) either way, with a
     # standard deviation of 21,300 / sqrt(3)
-    return min(max(along, FLOOR_KM), 12300.0), max(cross, FLOOR_KM), max(radial, FLOOR_KM)
+    return min(along_km, 12300.0), cross_km, radial_km
 
 
 def compute_along_track_p90_km(age_days: ArrayLike) -> FloatArray:
     """Return the along-track error (km) that one set in ten exceeds, by signed age in days."""
     return _interpolate_by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
-
-
-def _sigma(median_and_p90_km: FloatArray, days: float) -> float:
-    sigma_km = np.maximum(1.4826 * median_and_p90_km[0], median_and_p90_km[1] / 1.645)
-    return float(_interpolate_by_age(sigma_km, days))
 
 
 def _interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:

@@ -81,8 +81,7 @@ def read_exif_of(stream: BinaryIO) -> Exif:
     """Read the EXIF of an open file; empty if it is missing or damaged."""
     from PIL import Image
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             stream.seek(0)
             is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # also raw files of its structure

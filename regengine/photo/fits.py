@@ -77,8 +77,7 @@ def _interpret_header(path: Path, text: bytes, offset: int) -> FitsUnit:
     """Return a unit by the text of its header; FrameError if the header is invalid."""
     from astropy.io.fits import Header
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         header = Header.fromstring(text)
 
     def whole(name: str, default: int | None = None, *, least: int = 0, most: int = 1 << 62) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from regengine.errors import ConfigError, FrameError
@@ -209,8 +208,7 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
 
 def _raw_header(path: Path) -> PhotoFile:
     """Read the size of the visible part of the sensor, not rotated."""
-    rawpy = _rawpy(path)
-    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
+    with _open_raw(path) as raw:
         width, height = int(raw.sizes.width), int(raw.sizes.height)
     return PhotoFile(path=path, format="raw", width_px=width, height_px=height, deep=True)
 
@@ -238,34 +236,29 @@ def _check_size(file: PhotoFile) -> PhotoFile:
     return file
 
 
-def _rawpy(path: Path) -> ModuleType:
+@contextmanager
+def _open_raw(path: Path) -> Iterator[Any]:
+    """Open a raw file with LibRaw; what LibRaw writes to standard error is damage of the file.
+
+    For a truncated file, LibRaw only prints "Unexpected end of file" and reports no error. The rest
+    of the picture is then uninitialised memory.
+    """
     try:
         import rawpy
     except ImportError as error:
         raise FrameError(
             str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
-    return rawpy
-
-
-@contextmanager
-def _listening(path: Path) -> Iterator[None]:
-    """Raise errors that LibRaw writes to standard error as damage of the file.
-
-    For a truncated file, LibRaw only prints "Unexpected end of file" and reports no error. The rest
-    of the picture is then uninitialised memory.
-    """
-    with capture_stderr() as said:
-        yield
-    text = " ".join(said).replace(str(path), "").strip()
-    if text:
-        raise make_damage_error(path, explain_library_error(text))
+    with raise_as_frame_error(path):
+        with capture_stderr() as said, rawpy.imread(str(path)) as raw:
+            yield raw
+        if text := " ".join(said).replace(str(path), "").strip():
+            raise make_damage_error(path, explain_library_error(text))
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
     """Decode a raw file, without rotation or brightening."""
-    rawpy = _rawpy(path)
-    with raise_as_frame_error(path), _listening(path), rawpy.imread(str(path)) as raw:
+    with _open_raw(path) as raw:
         picture: NDArray[np.uint16] = raw.postprocess(
             half_size=half_size,
             use_camera_wb=True,

@@ -194,20 +194,13 @@ KNOWN_OTHER = "something else"
 # A picture that certainly shows only the sky has no ground either: of 150 drawn photos of cities
 # (training half) none had this probability; two had 0.95 and 0.96 for stars
 NIGHT_SKY = ("aurora", "moon", "stars")
-
-
 # What to try with photos of other classes than cities
-FROM_STARS = "try regengine solve, which finds where a camera points from its stars"
-BY_DAY = (
-    "give its time or nadir, its focal length, or a finer day map (regengine maps get --kind day)"
+ADVICE = dict.fromkeys(
+    NIGHT_SKY, "try regengine solve, which finds where a camera points from its stars"
+) | dict.fromkeys(
+    ("day", "infrared"),
+    "give its time or nadir, its focal length, or a finer day map (regengine maps get --kind day)",
 )
-ADVICE = {
-    "stars": FROM_STARS,
-    "aurora": FROM_STARS,
-    "moon": FROM_STARS,
-    "day": BY_DAY,
-    "infrared": BY_DAY,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,22 +233,19 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     answer, ephemeris, contradiction = apply_context(
         model.answer(features), frame.camera_body, position
     )
+    quality = None
+    if inputs.quality:
+        quality = photo_quality(read_for_quality(frame.file), picture, answer.category)
+    by_name = dict(zip(feature_names(), features.tolist(), strict=True))
     return Scene(
+        **vars(answer),
         frame=frame_id_of(path),
         path=path,
-        category=answer.category,
-        probabilities=answer.probabilities,
-        also=answer.also,
-        explained=answer.explained,
         ephemeris=ephemeris,
         disagreement=contradiction,
         no_ephemeris=problem,
-        quality=photo_quality(read_for_quality(frame.file), picture, answer.category)
-        if inputs.quality
-        else None,
-        features=dict(zip(feature_names(), features.tolist(), strict=True))
-        if inputs.features
-        else None,
+        quality=quality,
+        features=by_name if inputs.features else None,
         thumbnail=thumbnail_jpeg(picture.rgb) if inputs.thumbnails else None,
     )
 
@@ -309,11 +299,11 @@ def combine_for_search(
     picture: SceneAnswer, in_place: SceneAnswer, *, night: bool
 ) -> SceneForSearch:
     """Combine both answers; ``night`` where the photo is known to be taken at night."""
-    seen = (picture, in_place)
-    reasons = [find_skip_reason(answer, night=night) for answer in seen]
+    both = (picture, in_place)
+    reasons = [find_skip_reason(answer, night=night) for answer in both]
     return SceneForSearch(
         in_place=in_place,
-        cities_probability=max(answer.probabilities.get("cities", 0.0) for answer in seen),
+        cities_probability=max(answer.probabilities.get("cities", 0.0) for answer in both),
         skip_reason=reasons[1] if all(reasons) else None,
     )
 

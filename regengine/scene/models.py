@@ -14,8 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import lru_cache, partial
 from importlib.resources import files
@@ -194,13 +193,14 @@ def fit_kmeans(features: FloatArray, *, seed: int) -> Mixture:
     The clusters are evaluated as spherical Gaussians of one common width.
     """
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import silhouette_score
 
     axes = fit_principal_axes(features)
     z = axes.apply(features)
     best, greatest = None, -np.inf
     for count in _counts(len(z)):
-        with _few_rows():
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             fitted = KMeans(count, n_init=4, random_state=seed).fit(z)
         parts = len(np.unique(fitted.labels_))
         # The silhouette of a single cluster is 0 by definition
@@ -226,12 +226,14 @@ def _counts(rows: int) -> list[int]:
 
 
 def _fit_mixture(z: FloatArray, count: int, shape: str, seed: int) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(
         count, covariance_type=shape, reg_covar=MIN_VARIANCE, n_init=2, random_state=seed
     )
-    with _few_rows():
+    # Few or identical rows: the criterion judges the fits
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         return mixture.set_params(max_iter=200).fit(z)
 
 
@@ -247,16 +249,6 @@ def _export_mixture(fitted: Any, axes: Axes) -> Mixture:
         means=fitted.means_,
         whitening=np.ascontiguousarray(factors),
     )
-
-
-@contextmanager
-def _few_rows() -> Iterator[None]:
-    """Silence scikit-learn's warnings about few or identical rows: the criteria judge the fits."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 # ---- Classifiers: from features to a score of each class

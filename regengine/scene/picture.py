@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from detectors.masks import CAPTION_SHARE, mask_caption_strips
 from detectors.types import FloatArray
+from regengine.io.plain import round_or_none
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import (
     CLIPPED_FROM,
@@ -184,10 +185,9 @@ class PhotoQuality:
 
     def record(self) -> dict[str, Any]:
         """The values as written to a photo's NDJSON record."""
-        cloud = self.cloud_fraction
         return {
             "sharpness": round(self.sharpness, 3),
-            "cloud_fraction": None if cloud is None else round(cloud, 3),
+            "cloud_fraction": round_or_none(self.cloud_fraction, 3),
             "exposure_stops": round(self.exposure_stops, 2),
             "clipped_share": round(self.clipped_share, 4),
             "black_share": round(self.black_share, 4),

@@ -16,7 +16,7 @@ from regengine.io.atomic import write_whole
 from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.io.plain import make_printable
 from regengine.io.tables import csv_lines, name_cell, path_cell
-from regengine.scene.models import fit_gmm
+from regengine.scene.models import SceneAnswer, fit_gmm
 from regengine.scene.picture import PhotoQuality
 
 UNLIKE = "unlike all training photos"
@@ -47,16 +47,11 @@ class SceneEphemeris:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """Scene classification of one photo."""
+class Scene(SceneAnswer):
+    """Scene classification of one photo, from picture and ephemeris."""
 
     frame: str
     path: Path
-    category: str  # the most probable class
-    # Of every class, from picture and ephemeris; they need not sum to one
-    probabilities: Mapping[str, float]
-    also: tuple[str, ...]  # other probable classes
-    explained: bool  # False if the picture is unlike all training photos
     ephemeris: SceneEphemeris | None = None  # Sun and Moon, if time and place are known
     # Code and message if picture and ephemeris contradict each other
     disagreement: str | None = None
