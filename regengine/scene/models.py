@@ -15,11 +15,11 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, is_dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -553,23 +553,6 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
 
 FORMAT = "regengine-scene-model"
 FORMAT_VERSION = 2
-# Arrays and their shapes: F features, D axes, K clusters, C classes
-ARRAYS = {
-    "mean": "F",
-    "scale": "F",
-    "directions": "FD",
-    "weights": "K",
-    "means": "KD",
-    "whitening": "KDD",
-    "shares": "KC",
-    "coefficients": "FC",
-    "intercepts": "C",
-    "ceiling": "C",
-    "photos": "C",
-    "groups": "C",
-    "simulated": "C",
-    "confusion": "CC",
-}
 
 
 @lru_cache(maxsize=4)
@@ -604,7 +587,8 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
         if differ:
             what = f"trained on other features than this version computes ({', '.join(differ)})"
             raise ConfigError(f"{path}: {what}; {again}.")
-        return _model(content)
+        model: SceneModel = _build(SceneModel, content)
+        return model
     except ConfigError:
         raise
     except (OSError, UnicodeDecodeError) as error:
@@ -636,64 +620,17 @@ def _seal(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _model(content: Mapping[str, Any]) -> SceneModel:
-    """Build a model from the content of its file; checks shapes and finite numbers."""
-    for name in ("feature_names", "classes"):
-        told = content[name]
-        if not isinstance(told, list) or not told or len(set(map(str, told))) < len(told):
-            raise ValueError(f"{name} is not a list of distinct names")
-    if OTHER not in content["classes"]:
-        raise ValueError(f"classes lacks {OTHER!r}")
-    length = {"F": len(content["feature_names"]), "C": len(content["classes"])}
-    kind = NamedClusters if "mixture" in content["classifier"] else Logistic
-    found = _build(SceneModel, {**content, "classifier": None}, length)
-    model: SceneModel = replace(found, classifier=_build(kind, content["classifier"], dict(length)))
-    curve = model.calibration
-    if (
-        min(curve.slope, curve.margin_slope) <= 0.0
-        or not 0.0 < curve.floor < curve.ceiling.min() <= curve.ceiling.max() < 1.0
-    ):
-        raise ValueError("slopes, floor and ceiling are not in order")
-    if not MIN_UNEXPLAINED <= curve.unexplained < 1.0:
-        raise ValueError(f"unexplained is not between {MIN_UNEXPLAINED} and 1")
-    return model
-
-
-def _build(kind: type[Any], table: Mapping[str, Any], length: dict[str, int]) -> Any:
-    """Build a part of the model; each letter of a shape has one length, greater than 0, in it."""
+def _build(kind: type[Any], table: Mapping[str, Any]) -> Any:
+    """Build a part of a model from the content of its file, which the seal has proved whole."""
     found: dict[str, Any] = {}
-    types = get_type_hints(kind)
-    for one in fields(kind):
-        name, value = one.name, table[one.name]
-        if is_dataclass(types[name]):
-            whole = kind is SceneModel  # clusters and axes of gate and classifier differ in number
-            found[name] = _build(types[name], value, dict(length) if whole else length)
-        elif name in ARRAYS:
-            array = np.array(value, np.float64)
-            if array.ndim != len(ARRAYS[name]) or any(
-                size == 0 or size != length.setdefault(letter, size)
-                for letter, size in zip(ARRAYS[name], array.shape, strict=True)
-            ):
-                raise ValueError(f"{name} has a shape that does not fit the other parts")
-            if not np.isfinite(array).all():
-                raise ValueError(f"{name} has values that are not finite")
-            widths = np.einsum("kii->ki", array) if name == "whitening" else array
-            if name in ("scale", "weights", "whitening") and widths.min() <= 0.0:
-                raise ValueError(f"{name} is not positive")
-            array = array.astype(np.intp) if one.type == "IndexArray" else array
-            found[name] = tuple(array.astype(int).tolist()) if "tuple" in one.type else array
-        elif one.type == "float":
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not np.isfinite(value):
-                raise ValueError(f"{name} is not a finite number")
-            found[name] = float(value)
-        elif one.type == "str":
-            found[name] = str(value)
-        elif one.type.startswith("tuple[str"):
-            found[name] = tuple(str(each) for each in value)
-        elif one.type.startswith("Mapping"):
-            convert = {"str": str, "int": int, "float": float}[one.type.split()[-1].rstrip("]")]
-            found[name] = {str(key): convert(each) for key, each in value.items()}
+    for name, hint in get_type_hints(kind).items():
+        value = table[name]
+        if hint == Classifier:
+            hint = NamedClusters if "mixture" in value else Logistic
+        if isinstance(hint, type) and is_dataclass(hint):
+            found[name] = _build(hint, value)
+        elif get_origin(hint) is np.ndarray:
+            found[name] = np.array(value, get_args(get_args(hint)[1])[0])
         else:
-            found[name] = value
+            found[name] = tuple(value) if get_origin(hint) is tuple else value
     return kind(**found)
