@@ -241,24 +241,9 @@ def estimate_diffuse_background(
     ----------
     Bertin, E., Arnouts, S. (1996). SExtractor: software for source extraction. A&AS 117, 393-404.
     """
-    mesh, level, noise = _measure_boxes(light, scale_px, mask)
+    mesh, level, noise = measure_diffuse_boxes(light, scale_px, mask)
     full_noise = np.maximum(mesh.upsample(noise), noise.min())
     return Background(level=mesh.upsample(level), noise=full_noise)
-
-
-def estimate_diffuse_level(
-    light: NDArray[np.generic],
-    *,
-    scale_px: float,
-    mask: BoolImage | None = None,
-    samples_across: int = SAMPLES_ACROSS_BOX,
-) -> FloatImage:
-    """Estimate only the level of `estimate_diffuse_background`, in two thirds of the time.
-
-    Fewer samples across a box are faster and less accurate.
-    """
-    mesh, level, _ = _measure_boxes(light, scale_px, mask, samples_across)
-    return mesh.upsample(level)
 
 
 def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
@@ -365,13 +350,13 @@ def read_clipped_map(saturated: NDArray[np.generic] | None, image: FloatImage) -
     return np.asarray(np.asarray(saturated) >= 0.5)
 
 
-def _measure_boxes(
+def measure_diffuse_boxes(
     light: NDArray[np.generic],
     scale_px: float,
     mask: BoolImage | None,
     samples_across: int = SAMPLES_ACROSS_BOX,
 ) -> tuple[Mesh, FloatImage, FloatImage]:
-    """Measure level and noise in boxes over an image."""
+    """Measure level and noise in boxes; fewer samples across a box are faster, less accurate."""
     image = as_float_image(light)
     if not scale_px >= 4.0:
         raise ValueError(f"scale_px must be at least 4 pixels, not {scale_px}")

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.background import (
-    Background,
     as_float_image,
-    estimate_diffuse_background,
     lift_above_zero,
     mask_ignored_pixels,
     read_clipped_map,
@@ -94,10 +92,6 @@ class StarFrame:
     def darkest(self) -> float:
         """Light of the darkest pixel that is not ignored."""
         return float(np.min(self.light, initial=np.inf, where=~self.ignored))
-
-    def background(self, scale_px: float) -> Background:
-        """Estimate diffuse light and noise in boxes of the given size."""
-        return estimate_diffuse_background(self.light, scale_px=scale_px, mask=self.ignored)
 
     def flags(
         self, x: FloatArray, y: FloatArray, fwhm_px: FloatArray, *, trail_length_px: float = 0.0

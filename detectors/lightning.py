@@ -72,43 +72,35 @@ def lay_over(
         flow[..., axis] = cv2.GaussianBlur(plain, (0, 0), 12.0)
     # A pixel shows there what lies at the place that the flow leads to, seen through the homography
     path = cv2.perspectiveTransform(np.stack([x, y], axis=-1) + flow, homography)
-    outside = cv2.remap(
-        ignored_there.astype(np.uint8), *_split_path(path), cv2.INTER_NEAREST, borderValue=1
-    )
+    hidden = ignored_there.astype(np.uint8)
+    to_x, to_y = cv2.split(path.astype(np.float32))
+    outside = cv2.remap(hidden, to_x, to_y, cv2.INTER_NEAREST, borderValue=1)
     valid = np.asarray(outside == 0) & ~still
     laid = _remap(neighbour, path)
     fitted = valid & ~ignored
     if not fitted.any():
         return None
+    # In the gain and offset of the frame's channels, by their quantiles
+    shares = np.linspace(0.02, 0.98, 49)
     for channel in range(3):
-        laid[..., channel] = _match_gain(levels[..., channel], laid[..., channel], fitted)
+        theirs = np.quantile(laid[..., channel][fitted], shares)
+        if np.ptp(theirs) > 0.0:
+            ours = np.quantile(levels[..., channel][fitted], shares)
+            slope, offset = np.polyfit(theirs, ours, 1)
+            laid[..., channel] = slope * laid[..., channel] + offset
     return laid, valid, still
+
+
+def _remap(picture: NDArray[Any], path: NDArray[Any]) -> NDArray[Any]:
+    """A picture at places (h, w, 2) by linear interpolation; its rim goes on beyond it."""
+    x, y = cv2.split(path.astype(np.float32))
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def _even_contrast(levels: FloatImage) -> NDArray[np.uint8]:
     """Grey of a frame with local contrast evened (CLAHE: Zuiderveld 1994)."""
     grey = np.clip(levels.mean(axis=2), 0.0, 255.0).astype(np.uint8)
     return np.asarray(cv2.createCLAHE(clipLimit=4.0, tileGridSize=(8, 8)).apply(grey), np.uint8)
-
-
-def _split_path(path: NDArray[Any]) -> tuple[FloatImage, FloatImage]:
-    return path[..., 0].astype(np.float32), path[..., 1].astype(np.float32)
-
-
-def _remap(picture: NDArray[Any], path: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(
-        cv2.remap(picture, *_split_path(path), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    )
-
-
-def _match_gain(channel: FloatImage, other: FloatImage, fitted: BoolImage) -> FloatImage:
-    """Another frame's channel in the gain and offset of this one's, by their quantiles."""
-    shares = np.linspace(0.02, 0.98, 49)
-    there, here = np.quantile(other[fitted], shares), np.quantile(channel[fitted], shares)
-    if np.ptp(there) == 0.0:
-        return other
-    slope, offset = np.polyfit(there, here, 1)
-    return np.asarray(slope * other + offset, np.float32)
 
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (IEC 61966-2-1)
@@ -153,12 +145,9 @@ NEW_BLUENESS = 0.0
 NEW_CORE_LEVELS = 45.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class NeighbourFrame:
-    """A frame of the same sequence and size."""
-
-    light: NDArray[np.generic]  # (h, w, 3): linear red, green and blue
-    ignored: BoolImage  # (h, w): sky, structure, captions
+# Of a frame of the same sequence and size: linear red, green and blue, (h, w, 3), and where sky,
+# structure and captions are, (h, w)
+Neighbour = tuple[NDArray[np.generic], BoolImage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,91 +189,81 @@ class Lightning:
         light: NDArray[np.generic],
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
-        neighbours: Sequence[NeighbourFrame] = (),
+        neighbours: Sequence[Neighbour] = (),
     ) -> LightningDetections:
-        """Find the lightning of a frame; see `detect_lightning`."""
-        return detect_lightning(light, mask, saturated, neighbours)
+        """Find the flashes of a frame.
 
-
-def detect_lightning(
-    light: NDArray[np.generic],
-    mask: BoolImage | None = None,
-    saturated: NDArray[np.generic] | None = None,
-    neighbours: Sequence[NeighbourFrame] = (),
-) -> LightningDetections:
-    """Find the flashes of a frame.
-
-    `light` (h, w, 3): linear red, green and blue, 1 at full scale; grey of shape (h, w) has no
-    colour to tell by, and no flashes; `mask` (h, w): True where pixels must be ignored: sky,
-    structure, captions; `saturated` (h, w): fraction of clipped pixels under each pixel;
-    `neighbours`: frames before and after. Where they show the same ground, a flash is what none of
-    them shows. Those of other places are left out.
-    """
-    if light.ndim != 3 or light.shape[2] != 3 or min(light.shape[:2]) < 32:
-        return LightningDetections.empty()
-    linear = np.asarray(light, np.float32)
-    ignored = ~np.isfinite(linear).all(axis=2)
-    ignored |= np.zeros(ignored.shape, bool) if mask is None else mask
-    linear = np.clip(np.where(ignored[..., None] & ~np.isfinite(linear), 0.0, linear), 0.0, 1.0)
-    if ignored.all():
-        return LightningDetections.empty()
-    levels = convert_to_levels(linear)
-    white = remove_red(levels)
-    # Median of the square of 161 px about each pixel, computed at a quarter of the size
-    height, width = white.shape
-    small = cv2.resize(
-        np.clip(white, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
-    )
-    median = cv2.medianBlur(np.rint(small).astype(np.uint8), 41)
-    excess = white - np.asarray(
-        cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    )
-    blurred = np.where(ignored, np.float32(0.0), excess)
-    blurred = cv2.GaussianBlur(blurred, (0, 0), BLUR_PX)
-    noise = 0.3 + 1.4826 * float(np.median(np.abs(blurred[~ignored])))
-
-    # Where neighbours show the same ground, their light is what lies around
-    base = np.full(linear.shape, np.nan, np.float32)
-    new = np.full(excess.shape, np.inf, np.float32)
-    for neighbour in neighbours:
-        laid = lay_over(
-            levels,
-            convert_to_levels(np.asarray(neighbour.light, np.float32)),
-            ignored,
-            neighbour.ignored,
+        `light` (h, w, 3): linear red, green and blue, 1 at full scale; grey of shape (h, w) has no
+        colour to tell by, and no flashes; `mask` (h, w): True where pixels must be ignored: sky,
+        structure, captions; `saturated` (h, w): fraction of clipped pixels under each pixel;
+        `neighbours`: frames before and after. Where they show the same ground, a flash is what none
+        of them shows. Those of other places are left out.
+        """
+        if light.ndim != 3 or light.shape[2] != 3 or min(light.shape[:2]) < 32:
+            return LightningDetections.empty()
+        linear = np.asarray(light, np.float32)
+        ignored = ~np.isfinite(linear).all(axis=2)
+        ignored |= np.zeros(ignored.shape, bool) if mask is None else mask
+        linear = np.clip(np.where(ignored[..., None] & ~np.isfinite(linear), 0.0, linear), 0.0, 1.0)
+        if ignored.all():
+            return LightningDetections.empty()
+        levels = convert_to_levels(linear)
+        white = remove_red(levels)
+        # Median of the square of 161 px about each pixel, computed at a quarter of the size
+        height, width = white.shape
+        small = cv2.resize(
+            np.clip(white, 0.0, 255.0), (width // 4, height // 4), interpolation=cv2.INTER_AREA
         )
-        if laid is None:
-            continue
-        neighbour_levels, valid, still = laid
-        ignored |= still
-        valid = valid & ~ignored
-        added = cv2.GaussianBlur(white - remove_red(neighbour_levels), (0, 0), BLUR_PX)
-        lower = valid & (added < new)
-        new[lower] = added[lower]
-        base[lower] = convert_to_light(neighbour_levels)[lower]
-    compared = np.isfinite(new)
-    blurred = np.where(ignored, np.float32(0.0), np.where(compared, new, blurred))
+        median = cv2.medianBlur(np.rint(small).astype(np.uint8), 41)
+        excess = white - np.asarray(
+            cv2.resize(median.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        )
+        blurred = np.where(ignored, np.float32(0.0), excess)
+        blurred = cv2.GaussianBlur(blurred, (0, 0), BLUR_PX)
+        noise = 0.3 + 1.4826 * float(np.median(np.abs(blurred[~ignored])))
 
-    flashes: list[_Peak] = []
-    done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
-    glow = ignored.copy()  # what no ring may lie in
-    highest = cv2.dilate(blurred, np.ones((7, 7), np.uint8))
-    rows, cols = np.nonzero((blurred >= highest) & (blurred > MIN_PEAK_LEVELS))
-    # The brightest; more have frames full of lamps or without any night
-    order = np.argsort(-blurred[rows, cols], kind="stable")[:150]
-    for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
-        if done[row, col] or ignored[row, col]:
-            continue
-        lit = flood(blurred, row, col)
-        if lit is None:
-            continue
-        done[lit] = True
-        peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
-        is_flash = _is_new if compared[row, col] else _stands_alone
-        if peak is not None and is_flash(peak, noise):
-            flashes.append(peak)
-            glow[lit] = True
-    return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
+        # Where neighbours show the same ground, their light is what lies around
+        base = np.full(linear.shape, np.nan, np.float32)
+        new = np.full(excess.shape, np.inf, np.float32)
+        for other, ignored_there in neighbours:
+            laid = lay_over(
+                levels,
+                convert_to_levels(np.asarray(other, np.float32)),
+                ignored,
+                ignored_there,
+            )
+            if laid is None:
+                continue
+            neighbour_levels, valid, still = laid
+            ignored |= still
+            valid = valid & ~ignored
+            added = cv2.GaussianBlur(white - remove_red(neighbour_levels), (0, 0), BLUR_PX)
+            lower = valid & (added < new)
+            new[lower] = added[lower]
+            base[lower] = convert_to_light(neighbour_levels)[lower]
+        compared = np.isfinite(new)
+        blurred = np.where(ignored, np.float32(0.0), np.where(compared, new, blurred))
+
+        flashes: list[_Peak] = []
+        done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
+        glow = ignored.copy()  # what no ring may lie in
+        highest = cv2.dilate(blurred, np.ones((7, 7), np.uint8))
+        rows, cols = np.nonzero((blurred >= highest) & (blurred > MIN_PEAK_LEVELS))
+        # The brightest; more have frames full of lamps or without any night
+        order = np.argsort(-blurred[rows, cols], kind="stable")[:150]
+        for row, col in zip(rows[order].tolist(), cols[order].tolist(), strict=True):
+            if done[row, col] or ignored[row, col]:
+                continue
+            lit = flood(blurred, row, col)
+            if lit is None:
+                continue
+            done[lit] = True
+            peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
+            is_flash = _is_new if compared[row, col] else _stands_alone
+            if peak is not None and is_flash(peak, noise):
+                flashes.append(peak)
+                glow[lit] = True
+        return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
 
 
 def convert_to_levels(linear: FloatImage) -> FloatImage:

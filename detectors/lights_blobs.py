@@ -15,13 +15,13 @@ from detectors.background import (
     ROUNDING_SIGMA,
     Mesh,
     as_float_image,
-    estimate_diffuse_level,
     estimate_lowest_mode,
     estimate_upper_spread,
     fill_holes,
     find_hot_pixels,
     lift_above_zero,
     mask_ignored_pixels,
+    measure_diffuse_boxes,
     read_clipped_map,
     smooth_boxes,
     spread_about_zero,
@@ -32,12 +32,11 @@ from detectors.scale_space import (
     BASE_SIGMA,
     INNER_SIGMAS,
     Octave,
+    blur_image,
     compute_blurred_noise,
     compute_noise_gain,
     find_local_maxima,
     fit_quadratic_peak,
-    make_first_base,
-    make_next_base,
     make_octave,
     measure_prominence,
 )
@@ -122,32 +121,6 @@ class Surroundings:
     areas: ClippedAreas
     boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
     unlit: BoolImage  # (h, w): pixels of the octave between the lights
-
-    @classmethod
-    def of_first_octave(
-        cls,
-        first: Octave,
-        scale_px: float,
-        *,
-        level: FloatImage,
-        ignored: BoolImage,
-        areas: ClippedAreas,
-    ) -> Surroundings:
-        """Find the pixels between the lights and their noise, in boxes of that size."""
-        mesh = Mesh.with_scale(first.base.shape, scale_px)
-        # Lit is what the blurred image shows: single noisy pixels do not make it, and so the
-        # noise left between the lights keeps both its sides.
-        samples = mesh.samples(np.where(ignored, np.float32(np.nan), first.outer))
-        middle, sigma = (smooth_boxes(boxes) for boxes in estimate_lowest_mode(samples, 0.0))
-        unlit = (first.outer <= mesh.upsample(middle + np.float32(3.0) * sigma)) & ~ignored
-        boxes = smooth_boxes(_mask_between_lights(mesh, first, unlit, 1))
-        # Where a picture shows less noise than its own rounding makes, black is clipped and what is
-        # left are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are taken for the
-        # noise
-        boxes = np.where(boxes < ROUNDING_SIGMA, np.float32(1.5 / 255.0 / 12.92), boxes)
-        return cls(
-            whole=first, step=1, level=level, ignored=ignored, areas=areas, boxes=boxes, unlit=unlit
-        )
 
     def of_coarser(self, octave: Octave, step: int, finer: Surroundings) -> Surroundings:
         """Those of a coarser octave; where lights leave no room, noise grows as in the finer."""
@@ -391,22 +364,6 @@ class MeasuredLights(Columns):
         """Matched-filter signal: the signal-to-noise ratio for unit noise per pixel."""
         return self.flux / (np.sqrt(4.0 * np.pi) * self.sigma_px)
 
-    def echoes(self) -> BoolImage:
-        """Find wings of earlier lights, which a Gaussian does not remove: larger and concentric.
-
-        Lights must be in order of detection, from the finest octave to the coarsest.
-        """
-        places = np.column_stack([self.x, self.y])
-        echo = np.zeros(self.x.size, bool)
-        if self.x.size < 2:
-            return echo
-        # A light within half of its radius of a finer one, which has at least a quarter of its
-        # flux, is the wings of the finer one
-        near = cKDTree(places).query_ball_point(places, 0.5 * self.radius_px)
-        for i, others in enumerate(near):
-            echo[i] = any(j < i and self.flux[j] >= 0.25 * self.flux[i] for j in others)
-        return echo
-
 
 @dataclass(frozen=True, kw_only=True)
 class Blobs:
@@ -440,7 +397,8 @@ class Blobs:
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
         image = lift_above_zero(image, ignored)
-        level = estimate_diffuse_level(image, scale_px=128.0, mask=ignored)
+        mesh, boxes, _ = measure_diffuse_boxes(image, 128.0, ignored)
+        level = mesh.upsample(boxes)
         image = np.where(find_hot_pixels(image) | ignored, level, image)
         found = self._find_blobs(image, level, ignored, areas)
         h, w = ignored.shape
@@ -449,7 +407,15 @@ class Blobs:
         # Measured radii are noisy: slightly larger ones than the limit are accepted
         found = found.select(found.radius_px <= 1.25 * self.largest_radius_px)
         found = found.select(found.signal / found.noise >= self.min_snr)
-        found = found.select(~found.echoes())
+        # A light within half of whose radius lies one of a finer octave, with a quarter of its flux
+        # or more, is the wings of that, which a Gaussian does not remove
+        echo = np.zeros(len(found), bool)
+        if len(found) > 1:
+            places = np.column_stack([found.x, found.y])
+            near = cKDTree(places).query_ball_point(places, 0.5 * found.radius_px)
+            for i, others in enumerate(near):
+                echo[i] = any(j < i and found.flux[j] >= 0.25 * found.flux[i] for j in others)
+        found = found.select(~echo)
         found = found.select(np.argsort(-found.flux, kind="stable"))
         # Cramer-Rao bound of a Gaussian's centre in white noise: 2 M / SNR^2
         own_snr = found.signal / found.own_noise
@@ -473,7 +439,7 @@ class Blobs:
         areas: ClippedAreas,
     ) -> MeasuredLights:
         """Find, fit and subtract peaks octave by octave."""
-        full = rest = make_first_base(image - level)
+        full = rest = blur_image(image - level, BASE_SIGMA)
         around: Surroundings | None = None
         lights, step = [MeasuredLights.empty()], 1
         while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
@@ -483,8 +449,25 @@ class Blobs:
             whole = make_octave(full)
             left = whole if rest is full else make_octave(rest)
             if around is None:
-                around = first = Surroundings.of_first_octave(
-                    whole, 128.0, level=level, ignored=ignored, areas=areas
+                # Lit is what the blurred image shows: single noisy pixels do not make it, and so
+                # the noise left between the lights keeps both its sides
+                mesh = Mesh.with_scale(whole.base.shape, 128.0)
+                samples = mesh.samples(np.where(ignored, np.float32(np.nan), whole.outer))
+                middle, sigma = (smooth_boxes(one) for one in estimate_lowest_mode(samples, 0.0))
+                unlit = (whole.outer <= mesh.upsample(middle + np.float32(3.0) * sigma)) & ~ignored
+                boxes = smooth_boxes(_mask_between_lights(mesh, whole, unlit, 1))
+                # Where a picture shows less noise than its own rounding makes, black is clipped and
+                # what is left are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are
+                # taken for the noise
+                step_noise = np.float32(1.5 / 255.0 / 12.92)
+                around = first = Surroundings(
+                    whole=whole,
+                    step=1,
+                    level=level,
+                    ignored=ignored,
+                    areas=areas,
+                    boxes=np.where(boxes < ROUNDING_SIGMA, step_noise, boxes),
+                    unlit=unlit,
                 )
             else:
                 around = first.of_coarser(whole, step, around)
@@ -498,7 +481,8 @@ class Blobs:
                 row, col = find_nearest_pixels(rest.shape, fitted.x, fitted.y)
                 centred = replace(fitted, x=fitted.x - col, y=fitted.y - row)
                 drawn = sum_of_stamps(rest.shape, row, col, _draw_blobs(centred))
-                rest = make_next_base(rest - drawn)
+                # From sigma 1 to 2, which is 1 of the next octave
+                rest = np.ascontiguousarray(blur_image(rest - drawn, 3.0**0.5)[::2, ::2])
                 noise = around.between_lights(peaks.row, peaks.col)
                 # Without the octave's blur, and at least half a pixel wide: the pixel itself blurs
                 # by 0.3, a lens by at least 0.4. The peak counts where a fit failed

@@ -506,35 +506,6 @@ def _find_other_edge(
     return bool(seen), bool(in_view)
 
 
-def compute_nadir_covariance(
-    found: FoundArc,
-    angle_deg: float,
-    focal_ratio: tuple[float, float],
-    paired: bool,
-    known_focal: bool,
-) -> FloatArray:
-    """Compute the covariance of the nadir direction, square degrees (along off-nadir, across)."""
-    ratio, ratio_sigma = focal_ratio
-    edges = found.edges
-    pixel = pixel_deg(found.focal_px)
-    weight = weigh_robustly(edges.offset_deg, pixel)
-    _, normal = fit_nadir_to_places(found.nadir, edges.azimuth_deg, edges.offset_deg, weight)
-    scatter = measure_scatter_deg(found)
-    covariance = scatter**2 * np.linalg.pinv(normal)
-    # Angle of the arc's middle from the axis, which scales with the error of the focal length
-    away = np.radians(angle_deg - compute_pointing(found.nadir)[0])
-    # Nominal focal lengths of original photos are accurate to 2 to 3 %
-    error = max(0.03, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
-    stretched = np.degrees(0.5 * np.sin(2.0 * away) * error)
-    # 0.2 degrees due to the ellipsoid, the height of the airglow and weak distortion
-    covariance[0, 0] += stretched**2 + 0.2**2
-    covariance[1, 1] += 0.2**2
-    if not paired:
-        # Corresponds to 1 in 15 unpaired arcs being the other edge, 2.3 degrees away (assumed)
-        covariance[0, 0] += 0.6**2
-    return np.asarray(covariance)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Limb:
     """The Earth's limb detected in an image."""
@@ -670,12 +641,7 @@ def _judge_candidate(
     known_focal: bool,
 ) -> Limb | None:
     """Make a limb from a candidate arc; None if it is not certainly a limb."""
-    if not _is_beyond_doubt(found, known_focal=known_focal):
-        return None
-    # Measured over expected curvature; the wider limits, since focal lengths of edited crops are
-    # wrong by up to a factor of 1.4
-    limits = (0.5, 1.8) if known_focal else (0.7, 1.4)
-    if not _is_curved_as_horizon(field, found, limits):
+    if not _is_certain(field, found, known_focal=known_focal):
         return None
     layer, paired = layer_of(field, found, angles, chance)
     angle = angles[0] if layer == "airglow" else angles[1]
@@ -684,21 +650,31 @@ def _judge_candidate(
     # The arc stays: seen from the new nadir it is so much farther or nearer
     tilted = fit_nadir_to_places(found.nadir, azimuth, offset, np.ones(azimuth.shape))[0]
     settled = settle(field, found.focal_px, tilted, angle, chance)
-    if settled is None or not _is_beyond_doubt(settled, known_focal=known_focal):
-        return None
-    if not _is_curved_as_horizon(field, settled, limits):
+    if settled is None or not _is_certain(field, settled, known_focal=known_focal):
         return None
     curvature, curvature_sigma = measure_curvature_ratio(settled)
     ratio = 1.0 / curvature
     ratio_sigma = curvature_sigma * ratio * ratio
     off_nadir, roll = compute_pointing(settled.nadir)
+    edges = settled.edges
+    weight = weigh_robustly(edges.offset_deg, pixel_deg(settled.focal_px))
+    _, normal = fit_nadir_to_places(settled.nadir, edges.azimuth_deg, edges.offset_deg, weight)
+    covariance = measure_scatter_deg(settled) ** 2 * np.linalg.pinv(normal)
+    # Nominal focal lengths of original photos are accurate to 2 to 3 %
+    error = max(0.03, ratio_sigma, abs(ratio - 1.0) if known_focal else 0.0)
+    # Scaled with the focal length, by the angle of the arc's middle from the axis
+    stretched = np.degrees(0.5 * np.sin(2.0 * np.radians(angle - off_nadir)) * error)
+    # 0.2 degrees due to the ellipsoid, the height of the airglow and weak distortion
+    covariance[0, 0] += stretched**2 + 0.2**2
+    covariance[1, 1] += 0.2**2
+    if not paired:
+        # Corresponds to 1 in 15 unpaired arcs being the other edge, 2.3 degrees away (assumed)
+        covariance[0, 0] += 0.6**2
     return Limb(
         nadir=settled.nadir,
         off_nadir_deg=off_nadir,
         roll_deg=roll,
-        covariance_deg2=compute_nadir_covariance(
-            settled, angle, (ratio, ratio_sigma), paired, known_focal
-        ),
+        covariance_deg2=np.asarray(covariance),
         layer=layer,
         paired=paired,
         shown=settled.edges.shown,
@@ -723,9 +699,17 @@ def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> Found
     return settle(field, focal_px, nadir, found.angle_deg, chance)
 
 
-def _is_curved_as_horizon(field: EdgeField, found: FoundArc, limits: tuple[float, float]) -> bool:
-    """Whether the curvature of an arc is significant and matches that of a horizon."""
-    low, high = limits
+def _is_certain(field: EdgeField, found: FoundArc, *, known_focal: bool) -> bool:
+    """Whether an arc has beyond doubt the edges, the length and the curvature of a horizon."""
+    doubted = not known_focal or found.edges.shown < 0.8
+    # More for an unknown lens, or an incomplete arc: rivers and window rims fit some focal length,
+    # and coasts match parts of an arc
+    least = 28.0 if doubted else 16.0
+    if found.edges.log10_odds - TRIALS_LOG10 < least or found.edges.length_px < 90.0:
+        return False
+    # Measured over expected curvature; the wider limits, since focal lengths of edited crops are
+    # wrong by up to a factor of 1.4
+    low, high = (0.5, 1.8) if known_focal else (0.7, 1.4)
     ratio, sigma = measure_curvature_ratio(found)
     # The limb scatters about its circle by 0.2 to 0.7 px (160 simulated limbs), and edges of clouds
     # by more. A lens correction in an editor also increases the scatter: a rougher arc is accepted
@@ -733,12 +717,3 @@ def _is_curved_as_horizon(field: EdgeField, found: FoundArc, limits: tuple[float
     rough_px = 1.2 * max(field.gx.shape) / WORKING_PX[0]
     rough = measure_scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
     return low < ratio < high and sigma < (0.08 if rough else 0.22)
-
-
-def _is_beyond_doubt(found: FoundArc, *, known_focal: bool) -> bool:
-    doubted = not known_focal or found.edges.shown < 0.8
-    # More for an unknown lens, or an incomplete arc: rivers and window rims fit some focal length,
-    # and coasts match parts of an arc
-    least = 28.0 if doubted else 16.0
-    odds = found.edges.log10_odds - TRIALS_LOG10
-    return odds >= least and found.edges.length_px >= 90.0

@@ -72,20 +72,17 @@ def blank_parts(light: FloatImage) -> BoolImage:
         # Share of black pixels around: 0.1 to 0.3 around the bars and the corner of two real
         # copies. It is far higher around a sea with clipped blacks, where the black continues
         dark_around = float((light[ring] < BLANK_LIGHT).mean()) if ring.any() else 1.0
-        if dark_around < 0.5 and _has_plain_outline(part):
+        if dark_around >= 0.5:
+            continue
+        outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline = max(outlines, key=len)
+        inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
+        # A bar or corner is entirely black, a night sea with a town in it is not
+        is_full = int((inside > part).sum()) <= 1e-3 * int(part.sum())
+        # A polygon with few corners fits it
+        if is_full and len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= 6:
             mask |= near > 0
     return mask
-
-
-def _has_plain_outline(part: NDArray[np.uint8]) -> bool:
-    """Whether a polygon with few corners fits the area, and the area contains no lights."""
-    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline = max(outlines, key=len)
-    inside = cv2.drawContours(np.zeros_like(part), [outline], -1, 1, cv2.FILLED)
-    # A bar or corner is entirely black, a night sea with a town in it is not
-    if int((inside > part).sum()) > 1e-3 * int(part.sum()):
-        return False
-    return len(cv2.approxPolyDP(outline, 0.006 * max(part.shape), True)) <= 6
 
 
 def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> BoolImage:
@@ -137,25 +134,9 @@ def _cut_off(
     # A window frame has few points of light (glints)
     if float(points[within].mean()) > 3e-4:
         return None
-    steps = _measure_steps(value, line[:2], along, across, above)
-    if len(steps) < MIN_LINE_PX:
-        return None
-    sign = np.sign(np.median(steps))
-    # Along most of the line the step has the same sign and at least three 8-bit steps
-    if (steps * sign > 0.012).mean() < 0.7:
-        return None
-    # The spread of light in a window frame is at most half of the step at its edge
-    low, high = np.percentile(value[within], (10, 90))
-    return None if high - low > 0.5 * abs(float(np.median(steps))) else np.asarray(part)
-
-
-def _measure_steps(
-    value: FloatImage, start: FloatArray, along: FloatArray, across: FloatArray, above: BoolImage
-) -> FloatArray:
-    """Measure the step in light across a line, at each of its pixels away from the limb."""
-    height, width = value.shape
+    # The step in light across the line, at each of its pixels away from the limb
     way = np.arange(-np.hypot(height, width), np.hypot(height, width))
-    places = start + way[:, None] * along
+    places = line[:2] + way[:, None] * along
     margin = SIDES_PX[1] + 1.0
     inside = np.all(places > margin, axis=1) & np.all(
         places < np.array([width, height]) - 1.0 - margin, axis=1
@@ -165,16 +146,23 @@ def _measure_steps(
     rim = cv2.morphologyEx(above.astype(np.uint8), cv2.MORPH_GRADIENT, ones) > 0
     column, row = np.rint(places).astype(int).T
     places = places[~rim[row, column]]
-    if len(places) == 0:
-        return np.zeros(0)
+    if len(places) < MIN_LINE_PX:
+        return None
     levels = []
-    for sign in (1.0, -1.0):
+    for side in (1.0, -1.0):
         total = np.zeros(len(places))
         for away in SIDES_PX:
-            where = (places + sign * away * across).astype(np.float32)
+            where = (places + side * away * across).astype(np.float32)
             total += cv2.remap(value, where[:, 0], where[:, 1], cv2.INTER_LINEAR).ravel()
         levels.append(total / len(SIDES_PX))
-    return np.asarray(levels[0] - levels[1])
+    steps = np.asarray(levels[0] - levels[1])
+    sign = np.sign(np.median(steps))
+    # Along most of the line the step has the same sign and at least three 8-bit steps
+    if (steps * sign > 0.012).mean() < 0.7:
+        return None
+    # The spread of light in a window frame is at most half of the step at its edge
+    low, high = np.percentile(value[within], (10, 90))
+    return None if high - low > 0.5 * abs(float(np.median(steps))) else np.asarray(part)
 
 
 def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:

@@ -176,7 +176,13 @@ class PointSpread:
         """Weight, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
         weights, sigmas, offsets = [], [], []
         for share, sigma in self._layers():
-            along = _place_along_trail(self.trail_length_px / sigma)
+            along = np.zeros(1)
+            if self.trail_length_px > 0.0:
+                # Gaussians at this spacing along a trail sum to a uniform line, with ripples of 2
+                # exp(-2 pi^2 / s^2), and have a line's variance
+                steps = 1 + int(np.ceil(self.trail_length_px / sigma / 1.4))
+                along = (np.arange(steps) + 0.5) / steps - 0.5
+                along /= (1.0 - 1.0 / steps**2) ** 0.5
             weights += [share / along.size] * along.size
             sigmas += [sigma] * along.size
             bent = 4.0 * self.bow_px * (np.mean(along**2) - along**2)  # relative to the centroid
@@ -190,17 +196,6 @@ class PointSpread:
         """Weight and sigma of the Gaussians of a point source."""
         core = (1.0 - self.wings, self.sigma_px)
         return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
-
-
-def _place_along_trail(length_sigmas: float) -> FloatArray:
-    """Positions of the Gaussians along a trail, about -0.5 to 0.5, with a line's variance."""
-    if length_sigmas == 0.0:
-        return np.zeros(1)
-    # Gaussians at this spacing along a trail sum to a uniform line, with ripples of 2 exp(-2 pi^2 /
-    # s^2)
-    steps = 1 + int(np.ceil(length_sigmas / 1.4))
-    middles = (np.arange(steps) + 0.5) / steps - 0.5
-    return np.asarray(middles / (1.0 - 1.0 / steps**2) ** 0.5)
 
 
 def _scale_pixel_edges(

@@ -27,11 +27,6 @@ class Octave:
     outer: FloatImage  # (h, w): the image blurred by 2 px, the light around a blob of this octave
 
 
-def make_first_base(image: FloatImage) -> FloatImage:
-    """Make the base of the first octave."""
-    return blur_image(image, BASE_SIGMA)
-
-
 def make_octave(base: FloatImage) -> Octave:
     """Compute the differences of Gaussians of one octave.
 
@@ -47,7 +42,7 @@ def make_octave(base: FloatImage) -> Octave:
     second = blur_image(base, 1.0)  # to sigma 1.41
     third = blur_image(second, 2.0**0.5)  # to sigma 2
     fourth = blur_image(third, 2.0)  # to sigma 2.83
-    halved = _halve_image(third)
+    halved = np.ascontiguousarray(third[::2, ::2])
     above = halved - blur_image(halved, 3.0**0.5)  # to sigma 2 of the halved pixels
     # Upsampled by linear interpolation, with pixel i at pixel 2 i
     shift = np.array([[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
@@ -62,11 +57,6 @@ def make_octave(base: FloatImage) -> Octave:
         halved=halved,
         outer=third,
     )
-
-
-def make_next_base(base: FloatImage) -> FloatImage:
-    """Make the base of the next octave, without computing differences."""
-    return _halve_image(blur_image(base, 3.0**0.5))  # from sigma 1 to 2
 
 
 def compute_noise_gain(inner_sigma_px: float) -> float:
@@ -153,7 +143,3 @@ def make_gaussian_kernel(sigma: float) -> FloatImage:
 
 def _choose_kernel_size(sigma: float) -> int:
     return 2 * round(3.5 * sigma) + 1
-
-
-def _halve_image(image: FloatImage) -> FloatImage:
-    return np.ascontiguousarray(image[::2, ::2])

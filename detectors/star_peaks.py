@@ -113,32 +113,28 @@ def find_peaks(
     subtracted, from which residuals of these stars are estimated and added to the noise. Returns
     `row`, `col` (N,).
     """
-    row, col = _find_maxima(seen.response, min_snr * float(seen.boxes.min()))
+    response, least = seen.response, min_snr * float(seen.boxes.min())
+    row, col = _find_above(response, least)
+    if 8 * row.size > response.size:
+        row, col = find_local_maxima(response, least)
+    else:  # the same, faster if few exceed the limit
+        h, w = response.shape
+        inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
+        row, col = row[inside], col[inside]
+        for i, j in RING:
+            keep = response[row, col] >= response[row + i, col + j]
+            row, col = row[keep], col[keep]
     keep = allowed[row, col]
     row, col = row[keep], col[keep]
     noise = seen.noise_at(row, col)
     if before is not None:
-        taken = before[row, col] - seen.response[row, col]
+        taken = before[row, col] - response[row, col]
         # Subtraction is assumed to leave a residual of 0.3 of the star
         noise = np.hypot(noise, 0.3 * taken)
-    snr = seen.response[row, col] / noise
+    snr = response[row, col] / noise
     order = np.argsort(-snr, kind="stable")
     order = order[snr[order] > min_snr]
     return row[order], col[order]
-
-
-def _find_maxima(response: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """Find maxima as `detectors.scale_space.find_local_maxima`, faster if few exceed the limit."""
-    row, col = _find_above(response, threshold)
-    if 8 * row.size > response.size:
-        return find_local_maxima(response, threshold)
-    h, w = response.shape
-    inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
-    row, col = row[inside], col[inside]
-    for i, j in RING:
-        keep = response[row, col] >= response[row + i, col + j]
-        row, col = row[keep], col[keep]
-    return row, col
 
 
 def _find_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
@@ -311,7 +307,46 @@ def find_common_trail(
         return None
     # The filter of the spots has widened them by a sigma of one
     sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
-    return _fit_trail(above, usable, x[trails], y[trails], sigma, length, common)
+    x, y = x[trails][:MAX_TRAILS], y[trails][:MAX_TRAILS]
+    half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
+    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    # Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
+    # long and wide
+    shown = cut_stamps(usable, row, col, half).reshape(len(x), -1).astype(np.float32)
+    pixels = np.maximum(shown.sum(axis=1, keepdims=True), 1.0)
+    data = cut_stamps(above, row, col, half).reshape(len(x), -1)
+    data = (data - np.median(data, axis=1, keepdims=True)) * shown
+    data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
+
+    def look(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> PointSpread:
+        turned = common + np.radians(turn_deg)
+        sign = 1.0 if np.cos(turned) >= 0.0 else -1.0
+        size = sign * length * stretch
+        trail = (float(size * np.cos(turned)), float(size * np.sin(turned)))
+        return PointSpread(sigma_px=sigma * wider, trail_px=trail, bow_px=bow * abs(size))
+
+    def explained(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> float:
+        drawn = look(turn_deg, stretch, wider, bow).draw(x - col, y - row, half)
+        drawn = drawn.reshape(len(x), -1)
+        mean = (drawn * shown).sum(axis=1, keepdims=True) / pixels
+        drawn = (drawn - mean) * shown
+        power = np.maximum(np.square(drawn).sum(axis=1), 1e-30)
+        return float(np.median((data * drawn).sum(axis=1) ** 2 / power))
+
+    # One after the other, from the guesses: they hardly depend on each other
+    stretch = max(LENGTH_STEPS, key=lambda step: explained(0.0, step, 1.0))
+    turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(step, stretch, 1.0))
+    wider = max(SIGMA_STEPS, key=lambda step: explained(turn, stretch, step))
+    bows = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24)  # a hand shakes
+    bow = max(bows, key=lambda step: explained(turn, stretch, wider, step))
+    # A bow must explain so much more of the light
+    if explained(turn, stretch, wider, bow) < explained(turn, stretch, wider) + 0.01:
+        bow = 0.0
+    elif bow != 0.0:  # across, a straight trail had taken the bow for width
+        wider = max(SIGMA_STEPS, key=lambda step: explained(turn, stretch, step, bow))
+        turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(step, stretch, wider, bow))
+    fine = max((0.95, 1.0, 1.05), key=lambda step: explained(turn, stretch * step, wider, bow))
+    return look(turn, stretch * fine, wider, bow)
 
 
 def select_parallel_spots(
@@ -392,61 +427,3 @@ def measure_spot_moments(
     angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
     short = np.sqrt(np.maximum(middle - apart, 0.05))
     return x, y, np.sqrt(middle + apart), short, angle
-
-
-def _fit_trail(
-    above: FloatImage,
-    usable: BoolImage,
-    x: FloatArray,
-    y: FloatArray,
-    sigma: float,
-    length: float,
-    angle: float,
-) -> PointSpread:
-    """Width, length, angle and bow with the greatest share of the trails' light explained.
-
-    Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
-    long and wide. One after the other, from the guesses: they hardly depend on each other.
-    """
-    x, y = x[:MAX_TRAILS], y[:MAX_TRAILS]
-    half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
-    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    shown = cut_stamps(usable, row, col, half).reshape(len(x), -1).astype(np.float32)
-    pixels = np.maximum(shown.sum(axis=1, keepdims=True), 1.0)
-    data = cut_stamps(above, row, col, half).reshape(len(x), -1)
-    data = (data - np.median(data, axis=1, keepdims=True)) * shown
-    data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
-
-    def look(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> PointSpread:
-        turned = angle + np.radians(turn_deg)
-        sign = 1.0 if np.cos(turned) >= 0.0 else -1.0
-        size = sign * length * stretch
-        trail = (float(size * np.cos(turned)), float(size * np.sin(turned)))
-        return PointSpread(sigma_px=sigma * wider, trail_px=trail, bow_px=bow * abs(size))
-
-    def explained(psf: PointSpread) -> float:
-        drawn = psf.draw(x - col, y - row, half).reshape(len(x), -1)
-        mean = (drawn * shown).sum(axis=1, keepdims=True) / pixels
-        drawn = (drawn - mean) * shown
-        power = np.maximum(np.square(drawn).sum(axis=1), 1e-30)
-        shares = (data * drawn).sum(axis=1) ** 2 / power
-        return float(np.median(shares))
-
-    stretch = max(LENGTH_STEPS, key=lambda step: explained(look(0.0, step, 1.0)))
-    turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(look(step, stretch, 1.0)))
-    wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step)))
-    straight = look(turn, stretch, wider)
-    bow = max(  # a hand shakes
-        (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24),
-        key=lambda step: explained(look(turn, stretch, wider, step)),
-    )
-    # A bow must explain so much more of the light
-    if explained(look(turn, stretch, wider, bow)) < explained(straight) + 0.01:
-        bow = 0.0
-    elif bow != 0.0:  # across, a straight trail had taken the bow for width
-        wider = max(SIGMA_STEPS, key=lambda step: explained(look(turn, stretch, step, bow)))
-        turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(look(step, stretch, wider, bow)))
-    fine = max(
-        (0.95, 1.0, 1.05), key=lambda step: explained(look(turn, stretch * step, wider, bow))
-    )
-    return look(turn, stretch * fine, wider, bow)

@@ -15,7 +15,7 @@ import numpy as np
 
 from detectors import types
 from detectors.constants import LONG_SIDE_PX
-from detectors.lightning import NeighbourFrame
+from detectors.lightning import Neighbour
 from detectors.limb import Limb, find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
 from detectors.types import (
@@ -292,7 +292,7 @@ class LightningKind(DetectionKind[LightningDetections]):
         if reason is not None:
             return LightningDetections.empty(), time.perf_counter() - started, (reason,)
         hidden = picture.without(not_ground(picture) if sky_only else None)
-        beside = []
+        beside: list[Neighbour] = []
         for path in (neighbours or {}).get(file.path, ()):
             try:
                 other, light = read_linear_colours(as_photo_file(path), max_long_side_px=side_px)
@@ -300,7 +300,7 @@ class LightningKind(DetectionKind[LightningDetections]):
                 continue
             masked = other.without(not_ground(other) if sky_only else None)
             ignored = np.zeros(other.light.shape, bool) if masked is None else masked
-            beside.append(NeighbourFrame(light=light, ignored=ignored))
+            beside.append((light, ignored))
         more: dict[str, Any] = {"neighbours": beside} if beside else {}
         found = method.detect(colours, hidden, picture.saturated, **more)
         found = convert_to_stored_pixels(found, picture.factor, picture.full_scale)

@@ -13,12 +13,7 @@ from detectors.background import (
     remove_stripes,
 )
 from detectors.falloff import fit_falloff, measure_aperture_light, measure_sky_boxes
-from detectors.lightning import (
-    NeighbourFrame,
-    convert_to_levels,
-    convert_to_light,
-    detect_lightning,
-)
+from detectors.lightning import Lightning, convert_to_levels, convert_to_light
 from detectors.lights_blobs import fit_blobs
 from detectors.masks import (
     RIM_SHARE,
@@ -31,14 +26,15 @@ from detectors.masks import (
 )
 from detectors.scale_space import (
     INNER_SIGMAS,
+    blur_image,
     compute_noise_gain,
-    make_first_base,
     make_octave,
 )
 from tests.world.fields import Light, draw, spread_lights
 from tests.world.pictures import FLASH_RGB, add_blob, drawn_limb, night_ground
 
 SHAPE = (300, 400)
+detect_lightning = Lightning().detect
 
 
 def rng(seed=0):
@@ -215,7 +211,7 @@ def response_of_gaussian(flux, sigma, inner):
 def test_responses_of_a_gaussian_are_the_analytic_ones():
     sigma = 2.5
     image = draw([Light(100.0, 60.0, 1.0, sigma)], (120, 200), level=0.0, noise=0.0)
-    made = make_octave(make_first_base(image))
+    made = make_octave(blur_image(image, 1.0))
     for response, inner in zip(made.responses, INNER_SIGMAS, strict=True):
         expected = response_of_gaussian(1.0, sigma, inner)
         assert response[60, 100] == pytest.approx(expected, rel=0.02)
@@ -225,7 +221,7 @@ def test_responses_of_a_gaussian_are_the_analytic_ones():
 
 def test_white_noise_comes_through_as_foretold():
     noise = np.random.default_rng(0).normal(0.0, 1.0, (500, 500)).astype(np.float32)
-    base, step = make_first_base(noise), 1
+    base, step = blur_image(noise, 1.0), 1
     for _ in range(3):
         made = make_octave(base)
         for response, inner in zip(made.responses, INNER_SIGMAS, strict=True):
@@ -332,16 +328,16 @@ def test_what_a_neighbour_shows_too_is_no_flash_and_a_frame_of_elsewhere_says_no
     frame, nothing = seen_from(world, 0, 0), np.zeros((300, 400), bool)
     alone = detect_lightning(frame)
     assert sorted(np.round(alone.x).tolist()) == [120.0, 300.0]
-    beside = detect_lightning(frame, neighbours=[NeighbourFrame(light=other, ignored=nothing)])
+    beside = detect_lightning(frame, neighbours=[(other, nothing)])
     assert np.round(beside.x).tolist() == [300.0]
     assert beside.y[0] == pytest.approx(200.0, abs=1.5)
     elsewhere = seen_from(night_ground(340, 440, seed=2), 0, 0)
-    same = detect_lightning(frame, neighbours=[NeighbourFrame(light=elsewhere, ignored=nothing)])
+    same = detect_lightning(frame, neighbours=[(elsewhere, nothing)])
     assert np.array_equal(same.x, alone.x)
     # Where the neighbour is hidden, the frame is looked at by itself
     hidden = nothing.copy()
     hidden[:200, :180] = True
-    partly = detect_lightning(frame, neighbours=[NeighbourFrame(light=other, ignored=hidden)])
+    partly = detect_lightning(frame, neighbours=[(other, hidden)])
     assert sorted(np.round(partly.x).tolist()) == [120.0, 300.0]
 
 

@@ -26,8 +26,8 @@ from detectors.limb import (
     nadir_vector,
 )
 from detectors.psf import PointSpread
-from detectors.star_fit import fit_stars
 from detectors.star_peaks import find_turning_trails
+from detectors.stars_matched import fit_stars
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 
 sigmas = st.floats(0.5, 3.0)
