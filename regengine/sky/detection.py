@@ -185,6 +185,9 @@ class DetectionKind(Generic[D]):
         if isinstance(found, StarDetections):  # the common trail; None if stars are points
             trail = found.trail_px
             record["trail_px"] = None if trail is None else [round(side, 2) for side in trail]
+        if isinstance(found, LightningDetections):  # why it was not searched
+            record["reasons"] = [reason.code for reason in photo.reasons]
+            record["reason_texts"] = [reason.text for reason in photo.reasons]
         return record
 
     def answer(self, path: Path, **looked_at: Any) -> Answer:
@@ -306,13 +309,6 @@ class LightningKind(DetectionKind[LightningDetections]):
         found = convert_to_stored_pixels(found, picture.factor, picture.full_scale)
         return found, time.perf_counter() - started, ()
 
-    def to_dict(self, photo: PhotoDetections[LightningDetections]) -> Record:
-        """The record of one photo, with the reason if it was not searched."""
-        record = super().to_dict(photo)
-        record["reasons"] = [reason.code for reason in photo.reasons]
-        record["reason_texts"] = [reason.text for reason in photo.reasons]
-        return record
-
 
 def why_not(file: PhotoFile, channels: int) -> Reason | None:
     """Reason not to search a photo for lightning; None where it is searched."""
@@ -375,7 +371,7 @@ def mask_not_sky(picture: LinearLight) -> BoolImage:
     The limb is not searched in FITS images: they are from telescopes on the ground.
     """
     hidden = mask_captions(picture)
-    if _is_fits(picture):
+    if picture.full_scale != 1.0:
         return hidden
     limb = find_picture_limb(picture, hidden)
     if limb is None:
@@ -387,13 +383,11 @@ def mask_not_sky(picture: LinearLight) -> BoolImage:
 def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
     """Mask of everything except sky, and of black bars, whose straight edges resemble streaks."""
     hidden = mask_not_sky(picture)
-    if not _is_fits(picture):  # black of FITS images has no fixed level, and their gaps are known
+    if (
+        picture.full_scale == 1.0
+    ):  # black of FITS images has no fixed level, and their gaps are known
         hidden = hidden | blank_parts(picture.light)
     return hidden
-
-
-def _is_fits(picture: LinearLight) -> bool:
-    return picture.full_scale != 1.0
 
 
 LIGHTS: DetectionKind[LightDetections] = DetectionKind(

@@ -297,5 +297,5 @@ def write_photo_file(target: Path, content: bytes) -> None:
         write_whole(target, content)
     except OSError as error:
         full = error.errno in FULL_DISK
-        advice = ("the disk is full: free some space") if full else "name a writable folder"
+        advice = "the disk is full: free some space" if full else "name a writable folder"
         raise FrameError(f"{target} cannot be written ({error.strerror}): {advice}.") from error

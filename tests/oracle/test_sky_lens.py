@@ -16,8 +16,13 @@ from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_calibration
-from regengine.sky.stars.lens_calibration import fit_channel, limiting_magnitude
-from regengine.sky.stars.lens_fit import ErrorModel, LensFrame, fit_lens
+from regengine.sky.stars.lens_calibration import (
+    ErrorModel,
+    LensFrame,
+    fit_channel,
+    fit_lens,
+    limiting_magnitude,
+)
 from tests.world.fields import spot
 from tests.world.sky import SUN_COLOUR
 

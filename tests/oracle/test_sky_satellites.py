@@ -32,11 +32,11 @@ from regengine.orbit import (
     sidereal_angle_rad,
     turn_about_pole,
 )
-from regengine.sky.satellites.photo import compute_expected_trail_px
-from regengine.sky.satellites.streak_naming import (
+from regengine.sky.satellites.photo import (
     Errors,
     PredictedTracks,
     Streak,
+    compute_expected_trail_px,
     end_density,
     name_streaks,
 )

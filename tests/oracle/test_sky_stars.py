@@ -44,7 +44,16 @@ from regengine.sky.stars.catalogue import (
     load_catalogue,
 )
 from regengine.sky.stars.photo import read_wcs, write_wcs
-from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
+from regengine.sky.stars.solve import (
+    SolveOptions,
+    StarField,
+    StarIndices,
+    StarSolution,
+    VerifyParameters,
+    solve_stars,
+    verify,
+    weigh_detections,
+)
 from regengine.sky.stars.star_counts import (
     fit_completeness,
 )
@@ -54,13 +63,6 @@ from regengine.sky.stars.star_fit import (
     is_plausible,
     jacobian,
     move_camera,
-)
-from regengine.sky.stars.star_verify import (
-    StarField,
-    StarIndices,
-    VerifyParameters,
-    verify,
-    weigh_detections,
 )
 from regengine.store.result import Reason
 

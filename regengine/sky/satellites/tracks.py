@@ -346,12 +346,6 @@ def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
     return np.asarray(0.5 + (edge * np.sqrt(1.0 - edge**2) + np.arcsin(edge)) / np.pi)
 
 
-def sun_teme(time_utc: datetime) -> FloatArray:
-    """Unit vector to the Sun in SGP4's axes, shape (3,)."""
-    angle = sidereal_angle_rad(days_since_j2000(time_utc))
-    return turn_about_pole(sun_direction(time_utc), angle)
-
-
 MIN_STEPS, MAX_STEPS = 17, 385
 MARGIN_SIGMAS = 4.0
 
@@ -412,6 +406,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     ]
     offsets += [-other for other in exposure.observer.uncertainty_km(exposure.middle_days)]
     moved = [np.stack(exposure.pixels(sight + offset), axis=-1) - xy for offset in offsets]
+    angle = sidereal_angle_rad(exposure.middle_days)  # turns Earth-fixed axes to SGP4's
     return Tracks(
         rows=rows,
         seconds=seconds,
@@ -419,7 +414,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
         per_sigma=np.stack(moved, axis=-1),
         range_km=np.linalg.norm(sight, axis=-1),
         height_km=np.linalg.norm(position, axis=-1) - EARTH_KM,
-        sunlit=sunlit_share(position, sun_teme(exposure.middle_utc)),
+        sunlit=sunlit_share(position, turn_about_pole(sun_direction(exposure.middle_utc), angle)),
     )
 
 

@@ -23,8 +23,7 @@ from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution, write_photo_file
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
-from regengine.sky.stars.star_verify import StarIndices
+from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
 from regengine.store.result import Answer, Reason
 
 if TYPE_CHECKING:
@@ -38,12 +37,14 @@ LONGEST_BYTES = 40 * 2880  # of a header: 230 cards if polynomials have order ni
 GRID = 41  # nodes along each side for the polynomial fit
 
 
-def wcs_header(solution: StarSolution) -> dict[str, Value]:
-    """Keywords of the FITS header of a solved frame, in order.
+def write_wcs(solution: StarSolution, target: Path) -> None:
+    """Write the header of a solved frame as a FITS file without image data.
 
     FITS counts pixels from one: a position (x, y) of the interface is pixel (x + 1, y + 1), and row
     one is the image's upper one.
     """
+    from astropy.io.fits import Header
+
     camera = solution.camera
     px, py = camera.principal_point
     if camera.mirrored:
@@ -87,7 +88,8 @@ def wcs_header(solution: StarSolution) -> dict[str, Value]:
     header["LOGODDS"] = round(solution.log10_odds, 2)
     header["NMATCH"] = len(solution)
     header["RMSPX"] = round(solution.rms_px, 4)
-    return header
+    text = Header(header.items()).tostring(padding=True)
+    write_photo_file(target, text.encode("ascii"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,14 +163,6 @@ def read_wcs(path: Path, size_px: tuple[int, int]) -> HeaderField:
             f"{size_px[0]} x {size_px[1]}: solve this photo with regengine solve."
         )
     return HeaderField(width_px=size_px[0], height_px=size_px[1], wcs=wcs, rms_px=rms_px)
-
-
-def write_wcs(solution: StarSolution, target: Path) -> None:
-    """Write the header of a solved frame as a FITS file without image data."""
-    from astropy.io.fits import Header
-
-    text = Header(wcs_header(solution).items()).tostring(padding=True)
-    write_photo_file(target, text.encode("ascii"))
 
 
 def _distortion_part(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError
 from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
@@ -90,12 +89,10 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     try:
         identified = {int(one["id"]) for one in matches}
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise ConfigError(
-            f"The stars listed in the record of {frame} are invalid: {_REMEDY}."
-        ) from (error)
+        text = f"The stars listed in the record of {frame} are invalid: {_REMEDY}."
+        raise ConfigError(text) from error
     camera = camera_of_record(record, *size)  # type: ignore[arg-type]
-    seen = stars_in_view(camera, catalogue)
-    sought = seen[:LOOKED_FOR]
+    sought = camera.find_in_view(catalogue.vectors)[0][:LOOKED_FOR]
     magnitude = catalogue.magnitude_g[sought]
     found = np.isin(catalogue.identifier[sought], list(identified))
     depth = fit_completeness(magnitude, found)
@@ -110,11 +107,6 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     )
 
 
-def stars_in_view(camera: SkyCamera, catalogue: StarCatalogue) -> NDArray[np.intp]:
-    """Indices of the stars within an image, the brightest first."""
-    return camera.find_in_view(catalogue.vectors)[0]
-
-
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
     """Fit the completeness function to single stars by maximum likelihood."""
     from scipy.optimize import minimize
@@ -124,7 +116,9 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     faintest = float(magnitude_g.max())
 
     def cost(values: FloatArray) -> float:
-        share = _share(magnitude_g, *_natural(values))
+        plateau, limit, slope = _natural(values)
+        away = slope * (magnitude_g - limit)
+        share = 0.5 * plateau * (1.0 - away / np.sqrt(1.0 + away**2))
         likely = np.where(found, share, 1.0 - share)
         belief = (values[2] - np.log(USUAL_SLOPE)) / SLOPE_LOG_SIGMA
         return float(-np.log(np.maximum(likely, 1e-12)).sum()) + 0.5 * float(belief**2)
@@ -136,10 +130,22 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     best = minimize(cost, start, method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-4})
     plateau, limit, slope = _natural(best.x)
     # A limit this close to the faintest star searched for may be fainter than it
-    reached = limit <= faintest - 0.1
+    reached, sigma = limit <= faintest - 0.1, None
+    if reached:
+        # One sigma of the limit from the curvature of the likelihood, with the others free
+        steps = np.eye(3) * 1e-2
+        curvature = np.empty((3, 3))
+        for i, one in enumerate(steps):
+            for j, other in enumerate(steps):
+                ahead, back = cost(best.x + one + other), cost(best.x - one - other)
+                left, right = cost(best.x + one - other), cost(best.x - one + other)
+                curvature[i, j] = (ahead + back - left - right) / (4.0 * one[i] * other[j])
+        # A plateau of 1 and a slope at its bound have no curvature: they are treated as known
+        variance = np.linalg.pinv(curvature, rcond=1e-6, hermitian=True)[1, 1]
+        sigma = float(np.sqrt(variance)) if variance > 0.0 else None
     return Completeness(
         limit_g=limit if reached else faintest,
-        limit_sigma=_sigma(cost, best.x, 1) if reached else None,
+        limit_sigma=sigma,
         reached=reached,
         plateau=plateau,
         slope=slope,
@@ -166,30 +172,11 @@ def magnitude_bins(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> list[Ro
     ]
 
 
-def _share(magnitude_g: FloatArray, plateau: float, limit: float, slope: float) -> FloatArray:
-    away = slope * (magnitude_g - limit)
-    return np.asarray(0.5 * plateau * (1.0 - away / np.sqrt(1.0 + away**2)))
-
-
 def _natural(values: FloatArray) -> tuple[float, float, float]:
     """Plateau, limit and slope from unbounded parameters."""
     plateau = 1.0 / (1.0 + np.exp(-np.clip(values[0], -30.0, 30.0)))
     slope = float(np.clip(np.exp(np.clip(values[2], -9.0, 9.0)), FLATTEST, STEEPEST))
     return float(plateau), float(values[1]), slope
-
-
-def _sigma(cost: Callable[[FloatArray], float], at: FloatArray, number: int) -> float | None:
-    """One sigma of a parameter from the curvature of the likelihood, with the others free."""
-    steps = np.eye(len(at)) * 1e-2
-    curvature = np.empty((len(at), len(at)))
-    for i, one in enumerate(steps):
-        for j, other in enumerate(steps):
-            ahead, back = cost(at + one + other), cost(at - one - other)
-            left, right = cost(at + one - other), cost(at - one + other)
-            curvature[i, j] = (ahead + back - left - right) / (4.0 * one[i] * other[j])
-    # A plateau of 1 and a slope at its bound have no curvature: they are treated as known
-    variance = np.linalg.pinv(curvature, rcond=1e-6, hermitian=True)[number, number]
-    return float(np.sqrt(variance)) if variance > 0.0 else None
 
 
 def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
@@ -204,35 +191,34 @@ def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
 
 def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
     """One row per frame; None for missing values."""
-    return [_frame_row(rank, one) for rank, one in enumerate(counts, start=1)]
-
-
-def _frame_row(rank: int, one: StarCounts) -> Row:
-    record, depth = one.record, one.depth
-    row: Row = {name: _number(record.get(name)) for name in FRAME_COLUMNS}
-    stars, identified = _number(record.get("stars")), len(record["matches"])
-    row |= {
-        "frame": str(record["frame"]),
-        "path": record["path"] if isinstance(record.get("path"), str) else None,
-        "expected": one.expected,
-        "found": one.found,
-        "completeness": round(one.found / one.expected, 4) if one.expected else None,
-        "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
-        "detections": stars,
-        "identified": identified,
-        "unidentified": None if stars is None else int(stars) - identified,
-    }
-    if depth is not None:
-        sigma = depth.limit_sigma
+    rows = []
+    for rank, one in enumerate(counts, start=1):
+        record, depth = one.record, one.depth
+        row: Row = {name: _number(record.get(name)) for name in FRAME_COLUMNS}
+        stars, identified = _number(record.get("stars")), len(record["matches"])
         row |= {
-            "rank": rank,
-            "limiting_g": round(depth.limit_g, 3),
-            "limiting_g_sigma": None if sigma is None else round(sigma, 3),
-            "limit_reached": depth.reached,
-            "plateau": round(depth.plateau, 4),
-            "slope_per_mag": round(depth.slope, 3),
+            "frame": str(record["frame"]),
+            "path": record["path"] if isinstance(record.get("path"), str) else None,
+            "expected": one.expected,
+            "found": one.found,
+            "completeness": round(one.found / one.expected, 4) if one.expected else None,
+            "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
+            "detections": stars,
+            "identified": identified,
+            "unidentified": None if stars is None else int(stars) - identified,
         }
-    return row
+        if depth is not None:
+            sigma = depth.limit_sigma
+            row |= {
+                "rank": rank,
+                "limiting_g": round(depth.limit_g, 3),
+                "limiting_g_sigma": None if sigma is None else round(sigma, 3),
+                "limit_reached": depth.reached,
+                "plateau": round(depth.plateau, 4),
+                "slope_per_mag": round(depth.slope, 3),
+            }
+        rows.append(row)
+    return rows
 
 
 def magnitude_rows(counts: Sequence[StarCounts]) -> list[Row]:

@@ -20,7 +20,7 @@ from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from detectors.types import BoolArray, FloatArray, IndexArray
+from detectors.types import BoolArray, Columns, FloatArray, IndexArray
 from matchers.geometry.camera import widest_tangent
 from matchers.geometry.projection import distort, distortion_jacobian
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion
@@ -207,7 +207,7 @@ def place_variance(fit: CameraFit, vectors_icrs: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StarPairs:
+class StarPairs(Columns):
     """Detections and their stars.
 
     detection, star: Indices of the detections and of the catalogue's stars, shape (N,).
