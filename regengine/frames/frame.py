@@ -69,7 +69,7 @@ class GroundBlock:
         every = [one or no_place for several in places for one in several]
         lon, lat = zip(*every, strict=True)
         numbers, distances = (found.tolist() for found in index.near(lon, lat))
-        named = {number: index.place(number) for number in set(numbers)}
+        named = {number: None if number < 0 else index[number] for number in set(numbers)}
         towns = iter(
             NO_TOWN
             if (place := named[number]) is None

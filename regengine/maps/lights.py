@@ -41,9 +41,8 @@ class Kind:
     nodata: int | None
     scale: float
     units: str
-    disk_share: (
-        float  # space for draft and file relative to bytes of pixels; colour images compress little
-    )
+    # Space for draft and file relative to bytes of pixels; colour images compress little
+    disk_share: float
     sigma_m: float | None  # position error; None: one pixel
     credit: str = ""
 

@@ -202,11 +202,7 @@ class PlaceIndex:
             away = np.linalg.norm(self.directions - there, axis=-1)
             country = self[int(away.argmin())].country
             return Place(name="", country=country, lon=lon, lat=lat, population=0)
-        return self.place(int(self.main[near[int(light.argmax())]]))
-
-    def place(self, number: int) -> Place | None:
-        """The place of a number that `near` gave; None for -1."""
-        return None if number < 0 else self[number]
+        return self[int(self.main[near[int(light.argmax())]])]
 
     def inside(
         self, west: float, south: float, east: float, north: float, most: int = 60

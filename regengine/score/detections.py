@@ -98,12 +98,6 @@ def match_positions(
     return truth[taken], found[taken], distance[taken]
 
 
-def match_tolerance_px(radius_px: FloatArray) -> FloatArray:
-    """Matching tolerance for lights with that half-light radius; NaN: a point."""
-    # The centre of a town is uncertain by a fraction of its size
-    return MATCH_RADIUS_PX + 0.25 * np.nan_to_num(radius_px)
-
-
 def score_frame(
     matches: Matches,
     wanted: BoolImage,
@@ -167,7 +161,8 @@ def score_points(
         score = score_frame(matches, wanted, len(found), n_false=int(false.sum()), seconds=seconds)
     else:
         flux, radius_px = photo.rows[:, 2], photo.rows[:, 3]
-        tolerance = match_tolerance_px(radius_px) - MATCH_RADIUS_PX + tolerance_px
+        # The centre of a town is uncertain by a fraction of its size; NaN: a point
+        tolerance = tolerance_px + 0.25 * np.nan_to_num(radius_px)
         matches = match_positions(truth, found, tolerance)
         false = np.ones(len(found), bool)
         false[matches[1]] = False

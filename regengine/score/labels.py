@@ -154,18 +154,11 @@ def fact_line(columns: FactColumns, facts: dict[str, Any] | None = None) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Markdown table with columns of even width: the first to the left, the others to the right."""
-    body = [list(row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *rest = (
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join([first, *rest]) + " |"
-
-    rule = "|" + "|".join(
-        "-" * (width + 2) if place == 0 else "-" * (width + 1) + ":"
-        for place, width in enumerate(widths)
+    lines = [list(row) for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rules = [f"{'-' * (width + 1)}{':' if place else '-'}" for place, width in enumerate(widths)]
+    head, *body = (
+        " | ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])])
+        for cells in lines
     )
-    return [line(header), rule + "|", *map(line, body)]
+    return [f"| {head} |", f"|{'|'.join(rules)}|", *(f"| {line} |" for line in body)]

@@ -63,15 +63,11 @@ def right_within_km(diagonal_km: float) -> float:
 
 def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:
     """Geodesic distances on WGS84, metres; infinite where a position is not finite (the sky)."""
-    places = np.broadcast_arrays(
+    from_lon, from_lat, to_lon, to_lat = np.broadcast_arrays(
         *(np.atleast_1d(np.asarray(value, float)) for value in (lon1, lat1, lon2, lat2))
     )
-    known = np.isfinite(places).all(axis=0)
-    distance = np.full(known.shape, np.inf)
-    if known.any():
-        from_lon, from_lat, to_lon, to_lat = (values[known] for values in places)
-        distance[known] = WGS84.inv(from_lon, from_lat, to_lon, to_lat)[2]
-    return distance
+    distance = np.asarray(WGS84.inv(from_lon, from_lat, to_lon, to_lat)[2])
+    return np.where(np.isfinite(distance), distance, np.inf)
 
 
 def camera_of(row: Mapping[str, str]) -> Camera:
@@ -270,9 +266,7 @@ def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
     return bool(cv2.contourArea(hull) >= MIN_HULL * camera.width_px * camera.height_px)
 
 
-def find_operating_points(
-    scores: Sequence[PhotoScore], shares: Sequence[float] = (0.0, 0.001, 0.01, 0.05)
-) -> list[dict[str, Any]]:
+def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
     """The lowest threshold that accepts at most each share of the judged photos wrongly.
 
     ``most_wrong_of_accepted`` is the upper bound (95 %) of the share of wrong ones above the
@@ -286,7 +280,7 @@ def find_operating_points(
     wrong = np.cumsum([is_wrong for _, is_wrong in said])
     last_of_equals = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], True)[: len(said)])
     points = []
-    for share in shares:
+    for share in (0.0, 0.001, 0.01, 0.05):
         allowed = last_of_equals[wrong[last_of_equals] <= share * len(judged)]
         at = int(allowed[-1]) if len(allowed) else None
         n_wrong = 0 if at is None else int(wrong[at])
@@ -303,37 +297,37 @@ def find_operating_points(
     return points
 
 
-def split_facts(split: str, scores: Sequence[PhotoScore]) -> dict[str, Any]:
-    """Statistics of one split as JSON-serialisable values."""
-    right = [one for one in scores if one.outcome == "right"]
-    errors = np.concatenate([np.zeros(0), *(one.error_m for one in right)])
-    of_bar = np.concatenate(
-        [np.zeros(0), *(one.error_m / one.allowed_m for one in right if one.allowed_m)]
-    )
+def registration_facts(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
+    """Statistics of all photos, then of each split, if there are several: values for JSON."""
 
     def quantile(values: FloatArray, share: float) -> float | None:
         return float(np.quantile(values, share)) if len(values) else None
 
-    return {
-        "split": split,
-        "photos": len(scores),
-        "judged": sum(one.outcome != "unjudged" for one in scores),
-        "placeable": sum(one.allowed_m is not None for one in scores),
-        "right": len(right),
-        "wrong": sum(one.outcome == "wrong" for one in scores),
-        "error_m": quantile(errors, 0.5),
-        "error_p95_m": quantile(errors, 0.95),
-        "error_of_allowed": quantile(of_bar, 0.5),
-        "at": find_operating_points(scores),
-    }
-
-
-def registration_facts(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
-    """Statistics of all photos, then of each split, if there are several."""
+    parts = [(ALL, list(scores))]
     splits = sorted({one.split for one in scores})
-    facts = [split_facts(ALL, scores)]
     if len(splits) > 1:
-        facts += [split_facts(s, [one for one in scores if one.split == s]) for s in splits]
+        parts += [(split, [one for one in scores if one.split == split]) for split in splits]
+    facts = []
+    for split, some in parts:
+        right = [one for one in some if one.outcome == "right"]
+        errors = np.concatenate([np.zeros(0), *(one.error_m for one in right)])
+        of_bar = np.concatenate(
+            [np.zeros(0), *(one.error_m / one.allowed_m for one in right if one.allowed_m)]
+        )
+        facts.append(
+            {
+                "split": split,
+                "photos": len(some),
+                "judged": sum(one.outcome != "unjudged" for one in some),
+                "placeable": sum(one.allowed_m is not None for one in some),
+                "right": len(right),
+                "wrong": sum(one.outcome == "wrong" for one in some),
+                "error_m": quantile(errors, 0.5),
+                "error_p95_m": quantile(errors, 0.95),
+                "error_of_allowed": quantile(of_bar, 0.5),
+                "at": find_operating_points(some),
+            }
+        )
     return facts
 
 

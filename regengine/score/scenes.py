@@ -304,11 +304,9 @@ def draw_mistakes(mistakes: Sequence[dict[str, Any]], folder: Path) -> Path:
 
 def _figure(width: float, height: float, grid: tuple[int, int] = (1, 1)) -> tuple[Any, Any]:
     need("--plot", "matplotlib.figure")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(*grid, squeeze=grid == (1, 1))
 
 

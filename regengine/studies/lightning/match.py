@@ -82,8 +82,7 @@ def match(
     covered = measure(covered_s, last) - measure(covered_s, first) > 0.0
     # Flashes linked by at most 50 km belong to one storm
     storm = group_near(sightings.position_ecef_m, 50.0)
-    reach_km = max(REACH_BEFORE_OFFSET_KM, REACH_KM)
-    near = find_neighbours(sightings.position_ecef_m, pulses, reach_km * 2.0)
+    near = find_neighbours(sightings.position_ecef_m, pulses, 2.0 * REACH_BEFORE_OFFSET_KM)
 
     # First without an offset, then with that of each storm, or of all if a storm has too few
     offset_km = np.zeros((count, 2))

@@ -195,11 +195,6 @@ class PhotoCells:
     sigma_m: FloatImage
 
 
-def samples_across(photo_pixels_per_cell: float) -> int:
-    """Number of samples across a cell, by the number of photo pixels across it."""
-    return 2 if photo_pixels_per_cell < 1.5 else 4
-
-
 def average_photo_cells(
     photo: PhotoLight,
     stored: Camera,

@@ -324,14 +324,8 @@ def fit_gain(
             raise LeftOutError("too few cells are lit in photo and map")
         edge = _edges(comparison, knee)
         sigma = np.hypot(scatter, edge)
-        trust = (
-            np.where(
-                lit,
-                (np.asarray(np.maximum(1.0 - ((residual / sigma) / 4.685) ** 2, 0.0) ** 2)),
-                0.0,
-            )
-            / sigma**2
-        )
+        biweight = np.maximum(1.0 - ((residual / sigma) / 4.685) ** 2, 0.0) ** 2
+        trust = np.where(lit, biweight, 0.0) / sigma**2
         slope = steepness(value, knee) * shape
         information, likeliest = _solve_step(trust * slope, slope, residual, blocks)
         covariance, step = _step(information, likeliest, sure, mean - found)

@@ -42,7 +42,6 @@ from regengine.studies.radiometry.cells import (
     PhotoCells,
     average_photo_cells,
     photo_light,
-    samples_across,
     select_cells_in_view,
 )
 from regengine.studies.radiometry.gain import Comparison, Gain, compare, fit_gain
@@ -100,7 +99,7 @@ def measure(
     assert camera is not None
     cells = select_cells_in_view(camera, light_map)
     ratio = cells.grid.resolution / cells.photo_pixel_deg
-    samples = samples_across(ratio)
+    samples = 2 if ratio < 1.5 else 4  # across a cell
     profile = choose_profile(
         profiles,
         camera=frame.result.camera_body,
