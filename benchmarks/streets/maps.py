@@ -282,7 +282,7 @@ class NoLights:
     """A map of night lights without any: what streets do alone."""
 
     info: Any = SimpleNamespace(
-        bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, product="none", paths=()
+        bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, title="none", paths=()
     )
 
     def window(self, *_: float) -> LightGrid:
