@@ -66,14 +66,9 @@ AFFINE_PX = 6.0  # matches agree within this distance on the map
 class Features:
     """Local features of an image.
 
-    Attributes
-    ----------
-    places : ndarray, shape (n, 2)
-        Positions in pixels.
-    sizes, turns : ndarray, shape (n,)
-        Sizes in pixels, and orientations in degrees.
-    described : ndarray of float32, shape (n, 128)
-        RootSIFT descriptors of unit length.
+    places: Positions in pixels, shape (n, 2).
+    sizes, turns: Sizes in pixels, and orientations in degrees, shape (n,).
+    described: RootSIFT descriptors of unit length, shape (n, 128).
     """
 
     places: FloatArray
@@ -106,18 +101,12 @@ def find_features(picture: NDArray[np.uint8], counted: BoolArray | None, most: i
     sift = cv2.SIFT_create(nfeatures=most, contrastThreshold=OF_MAPS["contrast"])  # type: ignore[attr-defined]
     points, found = sift.detectAndCompute(clahe.apply(picture), mask)
     if found is None:
-        nothing = np.zeros(0)
-        return Features(
-            places=np.zeros((0, 2)),
-            sizes=nothing,
-            turns=nothing,
-            described=np.zeros((0, 128), np.float32),
-        )
+        found = np.zeros((0, 128), np.float32)
     root = np.sqrt(found / np.maximum(found.sum(axis=1, keepdims=True), 1e-9))
     return Features(
-        places=np.array([point.pt for point in points]),
-        sizes=np.array([point.size for point in points]),
-        turns=np.array([point.angle for point in points]),
+        places=np.array([point.pt for point in points], float).reshape(-1, 2),
+        sizes=np.array([point.size for point in points], float),
+        turns=np.array([point.angle for point in points], float),
         described=np.asarray(root, np.float32),
     )
 
@@ -126,14 +115,9 @@ def find_features(picture: NDArray[np.uint8], counted: BoolArray | None, most: i
 class Matches:
     """Matched features of a photo and a map.
 
-    Attributes
-    ----------
-    here, there : ndarray, shape (n, 2)
-        Pixels of the photo and of the map.
-    turn_deg : ndarray, shape (n,)
-        Rotation from the orientation in the photo to that on the map.
-    octaves : ndarray, shape (n,)
-        Logarithm to base two of the ratio of their sizes.
+    here, there: Pixels of the photo and of the map, shape (n, 2).
+    turn_deg: Rotation from the orientation in the photo to that on the map, shape (n,).
+    octaves: Logarithm to base two of the ratio of their sizes, shape (n,).
     """
 
     here: FloatArray
@@ -146,19 +130,28 @@ class Matches:
 
     def chosen(self, which: BoolArray | IndexArray) -> Matches:
         """Select some of the matches."""
-        return Matches(
-            here=self.here[which],
-            there=self.there[which],
-            turn_deg=self.turn_deg[which],
-            octaves=self.octaves[which],
+        return Matches(**{name: column[which] for name, column in vars(self).items()})
+
+    @property
+    def n_places(self) -> int:
+        """Number of distinct places, in the photo or on the map, whichever has fewer.
+
+        Places are cells of a grid, since many features of one spot are not independent. The result
+        is the minimum over three grid offsets.
+        """
+        if not len(self):
+            return 0
+        return min(
+            len(np.unique(np.floor(places / CELL_PX + shift), axis=0))
+            for places in (self.here, self.there)
+            for shift in (0.0, 1.0 / 3.0, 2.0 / 3.0)
         )
 
     @classmethod
     def together(cls, some: Iterable[Matches]) -> Matches:
         """Concatenate matches, for example of several bands."""
-        parts = [(one.here, one.there, one.turn_deg, one.octaves) for one in some]
-        here, there, turn, octaves = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return cls(here=here, there=there, turn_deg=turn, octaves=octaves)
+        parts = [vars(one) for one in some]
+        return cls(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def match_features(photo: Features, there: Features) -> Matches:
@@ -194,21 +187,6 @@ def match_features(photo: Features, there: Features) -> Matches:
     )
 
 
-def count_places(here: FloatArray, there: FloatArray, cell_px: float) -> int:
-    """Count the distinct places of matches, in the photo or on the map, whichever has fewer.
-
-    Places are cells of a grid, since many features of one spot are not independent. The result is
-    the minimum over three grid offsets.
-    """
-    if not len(here):
-        return 0
-    return min(
-        len(np.unique(np.floor(places / cell_px + shift), axis=0))
-        for places in (here, there)
-        for shift in (0.0, 1.0 / 3.0, 2.0 / 3.0)
-    )
-
-
 def gather_by_votes(
     matches: Matches, middle: FloatArray, long_px: FloatArray, side_px: int
 ) -> list[Matches]:
@@ -217,14 +195,8 @@ def gather_by_votes(
     Each match of a near-nadir frame determines the position of its centre and its rotation. These
     votes are counted in two sets of bins, offset from each other.
 
-    Parameters
-    ----------
-    middle : ndarray, shape (2,)
-        Pixel of the photo.
-    long_px : ndarray, shape (n,)
-        Long side of the photo on the map where each match lies, pixels.
-    side_px : int
-        The same in the photo.
+    `middle`: centre of the photo, a pixel; `long_px`: its long side on the map where each match
+    lies, shape (n,); `side_px`: the same in the photo.
     """
     # Bins of votes: half width in octaves
     alike = np.abs(matches.octaves - np.log2(long_px / side_px)) < 0.8
@@ -234,40 +206,26 @@ def gather_by_votes(
     votes = matches.there + np.stack(
         [np.cos(turn) * x - np.sin(turn) * y, np.sin(turn) * x + np.cos(turn) * y], axis=1
     )
-    # The bins have one width for all votes, from the median scale
-    # Width of a bin as a share of the photo's long side
+    # The bins have one width for all votes: a share of the photo's long side at the median scale
     across = votes / (0.33 * float(np.median(long_px)) if len(long_px) else 1.0)
     turns = round(360.0 / 40.0)
     bins = [
         np.column_stack(
-            [
-                np.floor(across + shift),
-                np.floor(matches.turn_deg / 40.0 + shift) % turns,
-            ]
+            [np.floor(across + shift), np.floor(matches.turn_deg / 40.0 + shift) % turns]
         ).astype(int)
         for shift in (0.0, 0.5)
     ]
-    found: list[tuple[int, Matches]] = []
+    found: list[Matches] = []
     for each in bins:
         _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
         for k in np.argsort(-n_votes, kind="stable")[:12]:
-            some = matches.chosen(np.flatnonzero(bin_of.ravel() == k))
-            found.append((count_places(some.here, some.there, CELL_PX), some))
-    found.sort(key=lambda one: -one[0])
-    return [some for count, some in found[:12] if count >= MIN_MATCHES]
+            found.append(matches.chosen(np.flatnonzero(bin_of.ravel() == k)))
+    found.sort(key=lambda one: -one.n_places)
+    return [some for some in found[:12] if some.n_places >= MIN_MATCHES]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Agreement:
-    """Matches that agree with one homography of photo and map, and their number of places."""
-
-    here: FloatArray
-    there: FloatArray
-    n_places: int
-
-
-def find_agreements(matches: Matches) -> list[Agreement]:
-    """Find homographies that matches agree on, best first.
+def find_agreements(matches: Matches) -> list[Matches]:
+    """Find matches that agree on one homography of photo and map, those of most places first.
 
     Matches are sorted by rotation and by ratio of sizes into overlapping windows. If the photo
     shows a part of the map, correct matches are in one window, and wrong ones are spread over all.
@@ -286,9 +244,9 @@ def find_agreements(matches: Matches) -> list[Agreement]:
         affine = _find_affine(here, there, rng)
         if affine is not None:
             near = _measure_away(affine, here, there)[0] < AFFINE_PX
-            found.append((count_places(here[near], there[near], CELL_PX), affine))
+            found.append((matches.chosen(k[near]).n_places, affine))
     found.sort(key=lambda one: -one[0])
-    agreements: list[Agreement] = []
+    agreements: list[Matches] = []
     known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
     for _, affine in found[:4]:
         # Around the best maps matches are gathered that near
@@ -301,18 +259,10 @@ def find_agreements(matches: Matches) -> list[Agreement]:
         )
         if homography is None:
             continue
-        kept = np.flatnonzero(mask)
-        agreeing = gathered[kept].tobytes()
-        if agreeing in known:
-            continue
-        known.add(agreeing)
-        agreements.append(
-            Agreement(
-                here=here[kept],
-                there=there[kept],
-                n_places=count_places(here[kept], there[kept], CELL_PX),
-            )
-        )
+        agreeing = gathered[np.flatnonzero(mask)]
+        if agreeing.tobytes() not in known:
+            known.add(agreeing.tobytes())
+            agreements.append(matches.chosen(agreeing))
     agreements.sort(key=lambda one: -one.n_places)
     return agreements
 
@@ -359,14 +309,11 @@ COLUMNS = {"places": (2,), "sizes": (), "turns": (), "bands": (), "described": (
 class MapFeatures:
     """Features of grey and red of a map in Mercator's projection, which is conformal.
 
-    Attributes
-    ----------
-    west, top : float
-        Longitude and Mercator's ordinate (degrees on a sphere of radius 1) of its first pixel.
-    step_deg : float
-        Of both, a pixel.
-    columns : dict
-        ``places`` (n, 2) in pixels, ``sizes``, ``turns``, ``bands`` (n,), ``described`` (n, 128).
+    west, top: Longitude and Mercator's ordinate (degrees on a sphere of radius 1) of its first
+        pixel.
+    step_deg: Of both, a pixel.
+    columns: ``places`` (n, 2) in pixels, ``sizes``, ``turns``, ``bands`` (n,), ``described``
+        (n, 128).
     """
 
     west: float
@@ -382,6 +329,14 @@ class MapFeatures:
         lon = self.west + self.step_deg * places[:, 0]
         return geodetic_to_ecef(lon, _latitude(self.top - self.step_deg * places[:, 1]))
 
+    def chosen(self, which: BoolArray | IndexArray) -> Features:
+        """Select some of the features, of either band."""
+        described = self.columns["described"][which].astype(np.float32)
+        described /= np.maximum(np.linalg.norm(described, axis=1, keepdims=True), 1e-9)
+        names = ("places", "sizes", "turns")
+        places, sizes, turns = (self.columns[name][which].astype(float) for name in names)
+        return Features(places=places, sizes=sizes, turns=turns, described=described)
+
     def within(self, bounds: Bounds) -> tuple[Features, Features]:
         """Select the features of grey and of red in a part of the map."""
         west, south, east, north = bounds
@@ -389,14 +344,8 @@ class MapFeatures:
         left, right = ((lon - self.west) / self.step_deg for lon in (west, east))
         high, low = ((self.top - _ordinate(lat)) / self.step_deg for lat in (north, south))
         inside = (x >= left) & (x < right) & (y >= high) & (y < low)
-        grey, red = (
-            {
-                name: values[inside & (self.columns["bands"] == band)]
-                for name, values in self.columns.items()
-            }
-            for band in (0, 1)
-        )
-        return _features(grey), _features(red)
+        grey, red = (inside & (self.columns["bands"] == band) for band in (0, 1))
+        return self.chosen(grey), self.chosen(red)
 
     def pixel_km(self, y: FloatArray) -> FloatArray:
         """Side of a pixel on the ground, in kilometres."""
@@ -412,26 +361,7 @@ class MapFeatures:
         parts = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
         nothing = np.zeros(0, np.intp)
         for number in sorted({2 * (one // 2) for one in parts}):
-            yield tuple(
-                _features(
-                    {
-                        name: values[parts.get(number + band, nothing)]
-                        for name, values in self.columns.items()
-                    }
-                )
-                for band in (0, 1)
-            )
-
-
-def _features(columns: dict[str, NDArray[Any]]) -> Features:
-    described = columns["described"].astype(np.float32)
-    described /= np.maximum(np.linalg.norm(described, axis=1, keepdims=True), 1e-9)
-    return Features(
-        places=columns["places"].astype(float),
-        sizes=columns["sizes"].astype(float),
-        turns=columns["turns"].astype(float),
-        described=described,
-    )
+            yield tuple(self.chosen(parts.get(number + band, nothing)) for band in (0, 1))
 
 
 def make_features(
