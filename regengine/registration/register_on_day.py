@@ -111,18 +111,11 @@ POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)
 class DayPhoto:
     """A daytime photo prepared for registration.
 
-    Attributes
-    ----------
-    light : LightImage
-        Square root of its red light, and the weight of its pixels.
-    shown : ndarray of uint8, shape (h, w, 3 or 1)
-        Square root of the light of all its bands.
-    nominal : Camera
-        Camera of the stored image from the metadata; its pose is arbitrary.
-    long_km : float
-        Long side of its footprint in a nadir view.
-    white_share : float
-        Share of cloud, snow or glare in the valid pixels.
+    light: Square root of its red light, and the weight of its pixels.
+    shown: Square root of the light of all its bands, shape (h, w, 3 or 1).
+    nominal: Camera of the stored image from the metadata; its pose is arbitrary.
+    long_km: Long side of its footprint in a nadir view.
+    white_share: Share of cloud, snow or glare in the valid pixels.
     """
 
     frame: Frame
@@ -152,11 +145,8 @@ class DayPhoto:
         is_assumed = self.frame.sources.get("pixel_pitch_um") == "assumed"
         focal_px = stored.focal_px / (SENSOR_ASPECT if is_assumed else 1.0)
         lying = replace(stored, focal_px=focal_px, pixel_aspect=SENSOR_ASPECT)
-        upright = replace(
-            stored,
-            focal_px=focal_px * SENSOR_ASPECT,
-            pixel_aspect=1.0 / SENSOR_ASPECT,
-        )
+        upright_px = focal_px * SENSOR_ASPECT
+        upright = replace(stored, focal_px=upright_px, pixel_aspect=1.0 / SENSOR_ASPECT)
         long_km = self.long_km * stored.focal_px / focal_px
         squared = (replace(self, nominal=one, long_km=long_km) for one in (lying, upright))
         return (self, *squared)
@@ -170,14 +160,11 @@ class DayPhoto:
         size = round(width * factor), round(height * factor)
         if squared:
             size = max(size), max(size)
-        shown, counted = self.shown, self.light.weight
+        shown, inside = self.shown, self.light.weight > 0.5
         if size != (width, height):
             shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
-            counted = np.asarray(
-                cv2.resize(counted, size, interpolation=cv2.INTER_AREA), np.float32
-            )
-            shown = shown.reshape(*counted.shape, -1)
-        inside = counted > 0.5
+            shown = shown.reshape(*size[::-1], -1)
+            inside = cv2.resize(self.light.weight, size, interpolation=cv2.INTER_AREA) > 0.5
         found = (find_features(one, inside, most) for one in split_bands(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
@@ -187,25 +174,6 @@ class DayPhoto:
         factor = side_px / max(self.nominal.width_px, self.nominal.height_px)
         found = self.find_features(side_px, 1200)
         return side_px, tuple(one.scaled(factor) for one in found)
-
-    def reach_km(self) -> float:
-        """Half of the side of the map around the nadir that is searched, in kilometres."""
-        # Half of the frame's diagonal (250 km), and 180 km for tilt or a clock error of 20 s
-        return max(430.0, self.long_km)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DayMatch:
-    """A camera fitted to a day map, with its coarse and, if worthwhile, fine verification."""
-
-    picture: MapPicture
-    camera: Camera
-    proofs: tuple[CellProof, ...]
-
-    @property
-    def score(self) -> float:
-        """The lower score of its verifications."""
-        return min(proof.score for proof in self.proofs)
 
 
 def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
@@ -231,6 +199,24 @@ def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
     weight = np.asarray((outside == 0) & (text_around == 0), np.float32)
     red = np.ascontiguousarray(shown[:, :, 0], np.float32)
     return LightImage(values=red, weight=weight, factor=factor), shown
+
+
+def read_day_photo(frame: Frame, altitude_km: float) -> DayPhoto:
+    """Read a daytime photo. Raises FrameError if it cannot be read."""
+    nominal = make_nominal_camera(frame)
+    light, shown = read_day_light(frame.file)
+    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
+    # Bright pixels without colour are cloud or snow
+    white = (darkest > 0.6) & (brightest - darkest < 0.15)
+    counted = light.weight
+    return DayPhoto(
+        frame=frame,
+        light=light,
+        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
+        nominal=nominal,
+        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
+        white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
+    )
 
 
 def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PosePrior, FloatArray]:
@@ -267,20 +253,12 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PoseP
 class DayView:
     """A part of a map that a frame may show.
 
-    Attributes
-    ----------
-    photo : DayPhoto
-        The photo with one of its possible aspect ratios, see `DayPhoto.shapes`.
-    belief : PosePrior
-        Prior of its camera.
-    levels : tuple of LightGrid
-        Pyramid of the map, with a finest level that suffices for the last verification.
-    n_places : int
-        Number of places with matched features; 0 if features were not used.
-    starts : iterator of Camera
-        Camera hypotheses, likeliest first; they are computed on demand.
-    long_km : float
-        Long side of the footprint of the frame at this part.
+    photo: The photo with one of its possible aspect ratios, see `DayPhoto.shapes`.
+    belief: Prior of its camera.
+    levels: Pyramid of the map, with a finest level that suffices for the last verification.
+    starts: Camera hypotheses, likeliest first; they are computed on demand.
+    long_km: Long side of the footprint of the frame at this part.
+    n_places: Number of places with matched features; 0 if features were not used.
     """
 
     photo: DayPhoto
@@ -290,6 +268,21 @@ class DayView:
     starts: Iterator[Camera]
     long_km: float
     n_places: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DayMatch:
+    """A camera fitted to a day map, with its coarse and, if worthwhile, fine verification."""
+
+    view: DayView
+    picture: MapPicture
+    camera: Camera
+    proofs: tuple[CellProof, ...]
+
+    @property
+    def score(self) -> float:
+        """The lower score of its verifications."""
+        return min(proof.score for proof in self.proofs)
 
 
 def view_around_nadir(
@@ -303,7 +296,10 @@ def view_around_nadir(
     The first proposals are those with the best correlation over all rotations. Then follow those
     from votes of features, which also work if the given lens is wrong.
     """
-    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * photo.reach_km())
+    # Half of the side of the map that is searched: half of the frame's diagonal (250 km), and 180
+    # km for tilt or a clock error of 20 s
+    reach_km = max(430.0, photo.long_km)
+    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * reach_km)
     step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
     levels = make_pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
@@ -312,7 +308,7 @@ def view_around_nadir(
     def search_all_turns() -> Iterator[Camera]:
         yield from started
         picture, sample_km = photo.picture(DENSE_SIDE_PX, levels), photo.long_km / DENSE_SIDE_PX
-        around = levels, at, ahead, sample_km, photo.reach_km()
+        around = levels, at, ahead, sample_km, reach_km
         yield from propose_dense_on_day(picture, photo.nominal, *around)
 
     view = DayView(
@@ -324,8 +320,7 @@ def view_around_nadir(
         long_km=photo.long_km,
     )
     yield view
-    sample_deg = WIDE_KM / KM_PER_DEGREE
-    there = find_map_features(day_map, region, sample_deg)
+    there = find_map_features(day_map, region, WIDE_KM / KM_PER_DEGREE)
     seen = photo.find_wide_features()
     for camera, _, n_places in propose_by_votes(photo, seen, there, position):
         yield replace(view, starts=iter((camera,)), n_places=n_places)
@@ -491,17 +486,9 @@ def propose_by_votes(
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
     """Propose cameras of a wide near-nadir frame from matched features of it and a map.
 
-    Parameters
-    ----------
-    seen : tuple of int and of Features
-        See `DayPhoto.find_wide_features`.
-    station : CameraPosition or float
-        Position of the camera. If it is not known, its altitude (km) above the matched ground.
-
-    Yields
-    ------
-    camera, belief, n_places : Camera, PosePrior, int
-        A camera, its prior, and the number of matched places; most places first.
+    `seen`: see `DayPhoto.find_wide_features`; `station`: position of the camera, or if that is not
+    known, its altitude (km) above the matched ground. Yields cameras with their priors and the
+    numbers of matched places, most places first.
     """
     if not len(there):
         return
@@ -571,15 +558,11 @@ def place_on_day(view: DayView) -> DayMatch | None:
     photo, prior = view.photo, view.belief
     levels, long_km = view.levels, view.long_km
     coarse = photo.picture(COARSE_SIDE_PX, levels)
-    last = (coarse, POSE, PATCH_PX, DAY.fit_reach_px)
-    steps: list[tuple[MapPicture, tuple[int, ...], int, int]] = [last]
+    steps: list[tuple[MapPicture, tuple[int, ...], int, int]]
+    steps = [(coarse, POSE, PATCH_PX, DAY.fit_reach_px)]
     if not view.n_places:  # cameras from features are accurate enough for the last step
         rough = photo.picture(2 * DENSE_SIDE_PX, levels)
-        steps = [
-            (rough, ANGLES, 16, 14),
-            (coarse, ANGLES, PATCH_PX, 14),
-            last,
-        ]
+        steps = [(rough, ANGLES, 16, 14), (coarse, ANGLES, PATCH_PX, 14), *steps]
     finest_km = MAX_OVERSAMPLING * levels[0].step_deg * KM_PER_DEGREE
     fine_px = max(min(FINE_SIDE_PX, round(long_km / finest_km)), COARSE_SIDE_PX)
     best: DayMatch | None = None
@@ -593,16 +576,16 @@ def place_on_day(view: DayView) -> DayMatch | None:
         for picture, free, patch_px, reach_px in steps:
             camera = settle(picture, camera, prior, free, patch_px, reach_px)
         met += [start, camera]
-        coarse_m = 1e3 * long_km / max(coarse.evened.shape)
-        proof = prove_on_map(coarse, camera, coarse_m, PATCH_PX)
-        match = DayMatch(picture=coarse, camera=camera, proofs=(proof,))
+        sample_m = 1e3 * long_km / max(coarse.evened.shape)
+        proof = prove_on_map(coarse, camera, sample_m, PATCH_PX)
+        match = DayMatch(view=view, picture=coarse, camera=camera, proofs=(proof,))
         # Minimum score (-log10 of chance) for the fine verification to be tried
         if proof.score >= 3.0:
             fine = photo.picture(fine_px, levels)
             camera = settle(fine, camera, prior, POSE, FINE_PATCH_PX)
-            fine_m = 1e3 * long_km / max(fine.evened.shape)
-            proofs = proof, prove_on_map(fine, camera, fine_m, FINE_PATCH_PX)
-            match = DayMatch(picture=fine, camera=camera, proofs=proofs)
+            sample_m = 1e3 * long_km / max(fine.evened.shape)
+            proofs = proof, prove_on_map(fine, camera, sample_m, FINE_PATCH_PX)
+            match = DayMatch(view=view, picture=fine, camera=camera, proofs=proofs)
         if best is None or match.score > best.score:
             best = match
         if best.score >= MIN_SCORE:
@@ -635,46 +618,33 @@ def register_on_day(
         If a map cannot be read.
     """
     params = params or RegisterParams()
-    position = prior.position
-    info = day_map.info
+    position, info = prior.position, day_map.info
+
+    def refuse(code: str, text: str) -> FrameResult:
+        return make_no_match_result(frame, position, info, Reason(code=code, text=text))
+
     if frame.focal_mm is None:
         text = "day photos are placed with a known focal length: give it with --focal-mm"
-        return make_no_match_result(
-            frame, position, info, Reason(code="unsuitable_lens", text=text)
-        )
+        return refuse("unsuitable_lens", text)
     load_compiled()
     altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
-    nominal = make_nominal_camera(frame)
-    light, shown = read_day_light(frame.file)
-    brightest, darkest = shown.max(axis=2), shown.min(axis=2)
-    # Bright pixels without colour are cloud or snow
-    white = (darkest > 0.6) & (brightest - darkest < 0.15)
-    counted = light.weight
-    photo = DayPhoto(
-        frame=frame,
-        light=light,
-        shown=np.asarray(np.rint(255.0 * shown), np.uint8),
-        nominal=nominal,
-        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
-        white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
-    )
-    if photo.long_km > LONG_KM[1]:
+    photo = read_day_photo(frame, altitude_km)
+    long_km, is_tele = photo.long_km, photo.long_km < LONG_KM[0]
+    if long_km > LONG_KM[1]:
         text = (
-            f"looking straight down, the frame would be {photo.long_km:.0f} km wide: the limit on "
-            f"day maps is {LONG_KM[1]:g} km"
+            f"looking straight down, the frame would be {long_km:.0f} km wide: the limit on day "
+            f"maps is {LONG_KM[1]:g} km"
         )
-        return make_no_match_result(
-            frame, position, info, Reason(code="unsuitable_lens", text=text)
-        )
-    if position is None and photo.long_km < LONG_KM[0]:
+        return refuse("unsuitable_lens", text)
+    if position is None and is_tele:
         text = (
             "a telephoto day photo is placed around the nadir: give its time (--time) with "
             "element sets, or --nadir"
         )
-        return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+        return refuse("no_ephemeris", text)
     if position is None:
         views = view_anywhere(photo, altitude_km, day_map)
-    elif photo.long_km < LONG_KM[0]:
+    elif is_tele:
         views = view_from_afar(photo, position, day_map)
     else:
         track = make_tracks(position, params.clock_window_s)[0]
@@ -684,78 +654,83 @@ def register_on_day(
         if prior.placement is not None:
             carried.insert(0, prior.placement)
         views = view_around_nadir(photo, position, day_map, carried)
-    match, view, is_on_map = None, None, True
+    match: DayMatch | None = None
+    first: DayView | None = None
+    is_on_map = True
     try:
-        for one in views:
-            found = place_on_day(one)
+        for view in views:
+            found, first = place_on_day(view), first or view
             if found is not None and (match is None or found.score > match.score):
-                match, view = found, one
-            view = view or one
+                match = found
             if match is not None and match.score >= MIN_SCORE:
                 break
     except LightMapError as error:
         if error.code != "outside_map":
             raise
-        is_on_map = view is not None
+        is_on_map = first is not None
     if position is None and (match is None or match.score < MIN_SCORE):
         text = (
             "no matching part of a regional day map was found: give the photo's time (--time) "
             "with element sets, or --nadir"
         )
-        return make_no_match_result(frame, position, info, Reason(code="no_ephemeris", text=text))
+        return refuse("no_ephemeris", text)
     if not is_on_map:
         text = (
-            f"no available day map covers the place for a frame {photo.long_km:.0f} km wide "
+            f"no available day map covers the place for a frame {long_km:.0f} km wide "
             "looking straight down: regengine maps get --kind day --bbox W,S,E,N, or of finer "
             "pictures maps build PICTURES… --kind day"
         )
-        if photo.long_km < LONG_KM[0]:
-            pixel_m = 1e3 * photo.long_km / MIN_MAP_PX
+        if is_tele:
             text = (
                 "no available day map is fine enough or covers the place for a frame "
-                f"{photo.long_km:.0f} km wide looking straight down: make one with pixels of at "
-                f"most {pixel_m:.0f} m with regengine maps build PICTURES… --kind day"
+                f"{long_km:.0f} km wide looking straight down: make one with pixels of at "
+                f"most {1e3 * long_km / MIN_MAP_PX:.0f} m with regengine maps build PICTURES… "
+                "--kind day"
             )
-        return make_no_match_result(frame, position, info, Reason(code="outside_map", text=text))
-    if position is None:
-        assert match is not None
-        position = locate_camera(match.camera)
-    if view is None or match is None:
-        grid = None if view is None else view.levels[0]
+        return refuse("outside_map", text)
+    if match is None:
+        assert position is not None
+        grid = None if first is None else first.levels[0]
         return make_no_match_result(frame, position, info, explain(photo, grid, position))
-    grid, chosen = view.levels[0], view.reference
-    p_right = float(DAY.probability_steps.probability(match.score))
-    hypothesis = Hypothesis(
-        camera=match.camera,
-        prior=view.belief,
-        track=make_tracks(position, params.clock_window_s)[0],
-        offset_km=0.0,
-        source="day",
-    )
-    patch_px = PATCH_PX if len(match.proofs) < 2 else FINE_PATCH_PX
+    return report_day_match(frame, prior, params, photo, match)
+
+
+def report_day_match(
+    frame: Frame, prior: Prior, params: RegisterParams, photo: DayPhoto, match: DayMatch
+) -> FrameResult:
+    """Make the result of the best match, fitted to all cells if it may be right."""
+    position = prior.position or locate_camera(match.camera)
+    view = match.view
+    grid, reference = view.levels[0], view.reference
     answer = None
-    if p_right >= params.accept.review_probability:
+    if DAY.probability_steps.probability(match.score) >= params.accept.review_probability:
+        hypothesis = Hypothesis(
+            camera=match.camera,
+            prior=view.belief,
+            track=make_tracks(position, params.clock_window_s)[0],
+            offset_km=0.0,
+            source="day",
+        )
+        patch_px = PATCH_PX if len(match.proofs) < 2 else FINE_PATCH_PX
         answer = fit_all_cells(
             match.picture, hypothesis, match.camera, match.proofs, POSE, patch_px
         )
     if answer is None:
-        result = make_no_match_result(frame, position, chosen, explain(photo, grid, position))
-        proof = ("proof", "; ".join(one.text for one in match.proofs))
-        return replace(result, sources=tuple(sorted((*result.sources, proof))))
-    result = report_on_map(
-        make_no_match_result(frame, position, chosen),
+        reason, proof = explain(photo, grid, position), "; ".join(one.text for one in match.proofs)
+        return make_no_match_result(frame, position, reference, reason, proof=proof)
+    sources = {}
+    if view.n_places:
+        sources["features"] = f"{view.n_places} matched places of photo and map"
+    return report_on_map(
+        make_no_match_result(frame, position, reference, **sources),
         frame,
         prior,
         answer,
         DAY.probability_steps,
         params.accept,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
-        reference=", ".join(filter(None, ("day", chosen.title, chosen.credit))),
+        reference=", ".join(filter(None, ("day", reference.title, reference.credit))),
     )
-    if view.n_places:
-        said = f"{view.n_places} matched places of photo and map"
-        result = replace(result, sources=tuple(sorted((*result.sources, ("features", said)))))
-    return result
 
 
 def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -> Reason:
