@@ -43,24 +43,17 @@ MIN_SCORE = 6.0
 class CellParams:
     """How a frame is fitted to a drawn map on half of its cells, and verified on the others.
 
-    Attributes
-    ----------
-    smooth_px, detail_px, deviation_px : float
-        Both images are blurred with the first. Structure broader than the second is subtracted. The
-        rest is divided by its local standard deviation at the scale of the third.
-    fit_reach_px : int
-        Search radius of patches in the fit.
-    agreeing_px : float
-        A held-out patch agrees with the camera if it is found within this distance.
-    max_cells : int
-        Approximate maximum number of chessboard cells in a fit, each of two by two patches.
-    max_rounds : int
-        Maximum number of rounds of a fit. It ends earlier if all positions move by less than
-        `settled_px`.
-    is_noise_found : bool
-        Whether the noise of patches is taken from the residuals of the last fit if these are
-        smaller than stated. Then the covariance of the fit is kept unless refits without parts of
-        the image have more than four times this variance.
+    smooth_px, detail_px, deviation_px: Both images are blurred with the first. Structure broader
+        than the second is subtracted. The rest is divided by its local standard deviation at the
+        scale of the third.
+    fit_reach_px: Search radius of patches in the fit.
+    agreeing_px: A held-out patch agrees with the camera if it is found within this distance.
+    max_cells: Approximate maximum number of chessboard cells in a fit, each of two by two patches.
+    max_rounds: Maximum number of rounds of a fit. It ends earlier if all positions move by less
+        than `settled_px`.
+    is_noise_found: Whether the noise of patches is taken from the residuals of the last fit if
+        these are smaller than stated. Then the covariance of the fit is kept unless refits without
+        parts of the image have more than four times this variance.
     """
 
     smooth_px: float
@@ -96,20 +89,11 @@ def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> 
 class MapPicture:
     """A photo and a map at one scale.
 
-    Attributes
-    ----------
-    image : LightImage
-        Square root of the photo's light.
-    evened : ndarray of float32, shape (h, w)
-        Structure of the photo, see `even_picture`.
-    levels : tuple of LightGrid
-        The map around the ground in the photo, finest first.
-    params : CellParams
-        Parameters of the fit.
-    draw : callable
-        Converts the rendered map to the appearance of a photo.
-    rendered : dict
-        Cache of the last rendering, by its camera.
+    image: Square root of the photo's light.
+    evened: Structure of the photo, see `even_picture`, shape (h, w).
+    levels: The map around the ground in the photo, finest first.
+    draw: Converts the rendered map to the appearance of a photo.
+    rendered: Cache of the last rendering, by its camera.
     """
 
     image: LightImage
@@ -154,20 +138,15 @@ class MapPicture:
             for each in (view * view, self.evened * self.evened, weight)
         ]
         spots = (np.array([0.25, 0.75]) * cell).astype(int)
-        found = []
-        for i in range(0, height, cell):
-            for j in range(0, width, cell):
-                if (i // cell + j // cell) % 2 not in parities:
-                    continue
-                for y in i + spots:
-                    for x in j + spots:
-                        if not (rim <= x < width - rim and rim <= y < height - rim):
-                            continue
-                        lines, lights, counted = (float(each[y, x]) for each in holds)
-                        # Mean square of both normalized images
-                        if counted > 0.95 and min(lines, lights) > 0.2:
-                            found.append((x, y))
-        centres = np.array(found, np.intp).reshape(-1, 2)
+        axes = np.arange(0, height, cell), np.arange(0, width, cell), spots, spots
+        i, j, y, x = (each.ravel() for each in np.meshgrid(*axes, indexing="ij"))
+        y, x = i + y, j + x
+        inside = (rim <= x) & (x < width - rim) & (rim <= y) & (y < height - rim)
+        kept = inside & np.isin((i // cell + j // cell) % 2, parities)
+        centres = np.stack([x[kept], y[kept]], axis=1)
+        lines, lights, counted = (each[y[kept], x[kept]].astype(float) for each in holds)
+        # Mean square of both normalized images
+        centres = centres[(counted > 0.95) & (np.minimum(lines, lights) > 0.2)]
         return match_patches(self.evened, view, centres, patch_px, reach_px)
 
 
@@ -183,8 +162,7 @@ def settle(
     params = picture.params
     at = picture.image.camera(camera)
     belief = prior.for_image(picture.image.factor)
-    unknown = np.zeros(PARAMETERS, bool)
-    unknown[list(free)] = True
+    unknown = np.isin(np.arange(PARAMETERS), free)
     x, y = (np.array([0.1, 0.5, 0.9])[:, None] * [at.width_px, at.height_px]).T
     x, y = (each.ravel() for each in np.meshgrid(x, y))
     for _ in range(params.max_rounds):
@@ -247,10 +225,7 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
 class MapMatch(Match):
     """A camera fitted to a drawn map, with its verification; its fit does not use lights.
 
-    Attributes
-    ----------
-    proofs : tuple of CellProof
-        Agreement of held-out cells with a fit to the others, coarse level first.
+    proofs: Agreement of held-out cells with a fit to the others, coarse level first.
     """
 
     proofs: tuple[CellProof, ...]
@@ -360,18 +335,9 @@ def report_on_map(
 
     The sigmas of control points combine only the noise of the patches and the error of the map.
 
-    Parameters
-    ----------
-    unplaced : FrameResult
-        Result with the metadata of the frame.
-    steps : Steps
-        Probability of a match by its score.
-    map_sigma_m : float
-        Standard deviation of positions in the map, metres.
-    reference : str
-        Kind of the map, and its credit.
-    reasons : iterable of Reason
-        Reasons to review the match, beside a height at which the station did not fly.
+    `unplaced`: result with the metadata of the frame; `steps`: probability of a match by its score;
+    `map_sigma_m`: one sigma of positions in the map; `reference`: kind of the map, and its credit;
+    `reasons`: to review the match, beside a height at which the station did not fly.
     """
     reasons = (*doubt_height(frame, prior, match), *reasons)
     points = select_control_points(match.fit, match.camera, map_sigma_m)

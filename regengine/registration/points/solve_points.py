@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import BoolArray, FloatArray, IndexArray
+from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
@@ -132,13 +132,8 @@ def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> Po
 def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
     """Make the prior of a camera of manual points, around a rough initial camera.
 
-    Parameters
-    ----------
-    start : Camera
-        Gives position, focal length and distortion.
-    flight_ecef : ndarray of float64, shape (3,), optional
-        Direction of flight over the ground, of any length; without it the position is as
-        uncertain in all level directions.
+    `flight_ecef`: direction of flight over the ground, of any length, shape (3,); without it the
+    position is as uncertain in all level directions.
     """
     # Clocks are off by seconds, 7 km each, along the track; an orbit is known to a few kilometres
     along_m, across_m = 100e3, 10e3
@@ -162,33 +157,30 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unknowns:
-    """Free parameters of a fit, their prior, and the points.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Start:
+    """An initial camera of a fit, its prior, and whether its position is known.
 
-    pairs: The points.
-    belief: Prior of position, focal length and distortion; the attitude has no prior.
-    freed: Free parameters.
+    ``placed`` is False for one of many places without a prior of the position.
     """
 
-    pairs: PointPairs
+    camera: Camera
     belief: PosePrior
-    freed: tuple[Freed, ...]
-
-    @property
-    def columns(self) -> IndexArray:
-        """Indices of the free parameters in a pose step."""
-        return np.array([column for name in self.freed for column in COLUMNS[name]])
+    placed: bool = True
 
 
-def fit_from_starts(start: Camera, unknowns: Unknowns) -> PoseFit:
+def list_columns(freed: Sequence[Freed]) -> list[int]:
+    """Indices of free parameters in a pose step."""
+    return [column for name in freed for column in COLUMNS[name]]
+
+
+def fit_pairs(start: Start, pairs: PointPairs, freed: Sequence[Freed]) -> PoseFit:
     """Fit a camera to points from any initial attitude.
 
     The attitude is initialized in closed form, so that the start may point anywhere; it provides
     the parameters that are not free. Gauss-Newton iterations with priors follow. All points are
     used: `disagreeing_points` finds the wrong ones.
     """
-    pairs = unknowns.pairs
 
     def median_sigmas(camera: Camera) -> float:
         away = np.linalg.norm(residuals_px(camera, pairs), axis=1) / pairs.sigma_px
@@ -197,9 +189,9 @@ def fit_from_starts(start: Camera, unknowns: Unknowns) -> PoseFit:
     return fit_pose(
         pairs.pixels,
         pairs.ground_ecef_m,
-        min(turn_to_places(start, pairs), start, key=median_sigmas),
-        unknowns.belief,
-        np.isin(np.arange(PARAMETERS), unknowns.columns),
+        min(turn_to_places(start.camera, pairs), start.camera, key=median_sigmas),
+        start.belief,
+        np.isin(np.arange(PARAMETERS), list_columns(freed)),
         covariance_px=np.eye(2) * pairs.sigma_px[:, None, None] ** 2,
     )
 
@@ -256,18 +248,6 @@ def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArr
     return np.asarray(found.as_matrix())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Start:
-    """An initial camera of a fit, its prior, and whether its position is known.
-
-    ``placed`` is False for one of many places without a prior of the position.
-    """
-
-    camera: Camera
-    belief: PosePrior
-    placed: bool = True
-
-
 def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPairs) -> Start:
     """Choose the start whose prior agrees best with the points.
 
@@ -278,9 +258,8 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
     spare = max(1, 2 * len(pairs) - ATTITUDE_UNKNOWNS)
 
     def fit_cost(start: Start) -> float:
-        unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=ASKED["position"])
         try:
-            found = fit_from_starts(start.camera, unknowns)
+            found = fit_pairs(start, pairs, ASKED["position"])
         except (np.linalg.LinAlgError, ValueError):
             return np.inf
         hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
@@ -300,23 +279,6 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
     return kept
 
 
-def make_starts_along(
-    like: Camera, pairs: PointPairs, track_ecef_m: FloatArray, flight_ecef: FloatArray
-) -> list[Start]:
-    """Make starts at the places of a track, shape (n, 3), that fit the points best.
-
-    The altitude is that of the track, the lens that of ``like``. ``flight_ecef``, shape (n, 3), is
-    the direction of flight at each place.
-    """
-    return [
-        Start(
-            camera=camera,
-            belief=make_rough_prior(replace(camera, focal_px=like.focal_px), flight_ecef[number]),
-        )
-        for number, camera in _best_places(like, pairs, track_ecef_m, SIGMA_LOG_FOCAL)
-    ]
-
-
 def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> list[Start]:
     """Make starts at the places that fit the points best, of all within the horizon around them.
 
@@ -331,26 +293,30 @@ def make_starts_around(like: Camera, pairs: PointPairs, *, lens_known: bool) -> 
     positions = geodetic_to_ecef(lon, lat, height_m)
     sigma_log_focal = SIGMA_LOG_FOCAL if lens_known else SIGMA_ANY_LOG_FOCAL
     starts = []
-    for _, camera in _best_places(like, pairs, positions, sigma_log_focal):
+    for start in find_best_starts(like, pairs, positions, sigma_log_focal):
         belief = replace(
-            make_rough_prior(replace(camera, focal_px=like.focal_px)),
+            start.belief,
             sigma_along_m=SIGMA_ANYWHERE_M,
             sigma_across_m=SIGMA_ANYWHERE_M,
-            # The station has flown between 330 and 435 km
-            sigma_up_m=40e3,
+            sigma_up_m=40e3,  # the station has flown between 330 and 435 km
             sigma_log_focal=sigma_log_focal,
         )
-        starts.append(Start(camera=camera, belief=belief, placed=False))
+        starts.append(replace(start, belief=belief, placed=False))
     return starts
 
 
-def _best_places(
-    like: Camera, pairs: PointPairs, positions_ecef_m: FloatArray, sigma_log_focal: float
-) -> list[tuple[int, Camera]]:
-    """Of positions, shape (m, 3), the number and the camera of those that see the points best.
+def find_best_starts(
+    like: Camera,
+    pairs: PointPairs,
+    positions_ecef_m: FloatArray,
+    sigma_log_focal: float,
+    flight_ecef: FloatArray | None = None,
+) -> list[Start]:
+    """Make starts at those of some positions, shape (m, 3), that see the points best.
 
-    Each has the focal length with which the pixels are as far apart as the places, and is turned
-    to them; those that are kept lie apart.
+    Each camera has the focal length with which the pixels are as far apart as the places, and is
+    turned to them; those that are kept lie apart. Their priors have the lens of ``like``, and the
+    direction of flight at each position, shape (m, 3).
 
     References
     ----------
@@ -371,16 +337,17 @@ def _best_places(
     misses = np.linalg.norm(away @ (left @ right) - rays, axis=-1)
     chi_square = ((like.focal_px * zoom[:, None] * misses / pairs.sigma_px) ** 2).sum(axis=1)
     chi_square += (np.log(zoom) / sigma_log_focal) ** 2
-    found: list[tuple[int, Camera]] = []
+    found: list[Start] = []
     for k in np.argsort(chi_square):
         position = positions_ecef_m[numbers[k]]
-        taken = np.array([camera.position_ecef_m for _, camera in found]).reshape(-1, 3)
+        taken = np.array([start.camera.position_ecef_m for start in found]).reshape(-1, 3)
         if (np.linalg.norm(taken - position, axis=1) < 120e3).any():
             continue
         x, y, z = position.tolist()
-        focal_px = float(like.focal_px * zoom[k])
-        there = replace(like, position_ecef_m=(x, y, z), focal_px=focal_px)
-        found.append((int(numbers[k]), turn_to_places(there, pairs)))
+        there = replace(like, position_ecef_m=(x, y, z))
+        belief = make_rough_prior(there, None if flight_ecef is None else flight_ecef[numbers[k]])
+        there = replace(there, focal_px=float(like.focal_px * zoom[k]))
+        found.append(Start(camera=turn_to_places(there, pairs), belief=belief))
         # So many of one kind are fitted
         if len(found) == 8:
             break
@@ -397,7 +364,7 @@ class Disagreement:
     undecided: bool  # whether points disagree and the wrong one cannot be identified
 
 
-def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
+def disagreeing_points(start: Start, pairs: PointPairs, freed: Sequence[Freed]) -> Disagreement:
     """Leave every point out in turn, and take out the worst for as long as one stands out.
 
     A point is suspect when chi square falls by more without it than chance explains, measured by
@@ -410,10 +377,10 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
     Baarda, W. (1968). A testing procedure for use in geodetic networks. Netherlands Geodetic
     Commission, Publications on Geodesy 2 (5).
     """
-    count = len(unknowns.pairs)
+    count = len(pairs)
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count > 2:
-        left_out, gain, excess = _fit_without_each(start, unknowns)
+        left_out, gain, excess = _fit_without_each(start, pairs, freed)
         if count == MIN_TOLD - 1:
             undecided = bool(excess.max() >= SUSPECT_CHI_SQUARE)
     # At most a third: with more, right and wrong points cannot be distinguished
@@ -425,8 +392,7 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
         fewer[np.flatnonzero(kept)[worst]] = False
         # Difference to the decrease without any other point: odds of 20 to 1
         clear = bool(gain[worst] - gain[second] >= 6.0)
-        rest = replace(unknowns, pairs=unknowns.pairs.chosen(fewer))
-        _, gain, excess = _fit_without_each(start, rest)
+        _, gain, excess = _fit_without_each(start, pairs.chosen(fewer), freed)
         # Two wrong points can be equally bad: then the second stands out after the first is removed
         undecided = not clear and bool(excess.max() < SUSPECT_CHI_SQUARE)
         if undecided:
@@ -436,14 +402,14 @@ def disagreeing_points(start: Camera, unknowns: Unknowns) -> Disagreement:
 
 
 def _fit_without_each(
-    start: Camera, unknowns: Unknowns
+    start: Start, pairs: PointPairs, freed: Sequence[Freed]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Of every point: its residual to the fit of the others, what chi square falls by without it,
     and that measured by how well the others agree.
     """
-    pairs, fit = unknowns.pairs, fit_from_starts(start, unknowns)
+    fit = fit_pairs(start, pairs, freed)
     misses = np.nan_to_num(fit.residual_px / pairs.sigma_px[:, None], nan=BEHIND_SIGMAS)
-    there = unknowns.belief.velocity_ecef, pairs.ground_ecef_m
+    there = start.belief.velocity_ecef, pairs.ground_ecef_m
     flow = differentiate_pixels(fit.camera, *there)[1]
     design = flow / pairs.sigma_px[:, None, None]
     leverage = design @ fit.covariance @ design.transpose(0, 2, 1)
@@ -550,7 +516,7 @@ def solve(
         """Start from the hypotheses, from places along the track, and from anywhere."""
         yield [begin(camera) for camera in known.cameras]
         if flight is not None:
-            yield make_starts_along(first, pairs, track, flight)
+            yield find_best_starts(first, pairs, track, SIGMA_LOG_FOCAL, flight)
         else:
             yield [begin(replace(first, position_ecef_m=(x, y, z))) for x, y, z in track.tolist()]
         if "position" in freed:
@@ -609,15 +575,13 @@ def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> Poi
     on cities are often ten times less precise than clicks on lamps; taken for precise, they would
     bend the lens and move the camera instead.
     """
-    unknowns = Unknowns(pairs=pairs, belief=start.belief, freed=freed)
-    doubts = disagreeing_points(start.camera, unknowns)
-    trusted = pairs.chosen(~doubts.suspect)
-    unknowns = replace(unknowns, pairs=trusted)
-    spare = 2 * len(trusted) - len(unknowns.columns)
+    doubts = disagreeing_points(start, pairs, freed)
+    trusted, unknowns = pairs.chosen(~doubts.suspect), len(list_columns(freed))
+    spare = 2 * len(trusted) - unknowns
     if spare >= 4:  # enough to estimate the precision of points
-        growth = max(1.0, fit_from_starts(start.camera, unknowns).chi_square / spare) ** 0.5
-        unknowns = replace(unknowns, pairs=replace(trusted, sigma_px=trusted.sigma_px * growth))
-    camera = fit_from_starts(start.camera, unknowns).camera
+        growth = max(1.0, fit_pairs(start, trusted, freed).chi_square / spare) ** 0.5
+        trusted = replace(trusted, sigma_px=trusted.sigma_px * growth)
+    camera = fit_pairs(start, trusted, freed).camera
     seen_m = camera.pixel_to_ecef(*pairs.pixels.T)
     return PointFit(
         camera=camera,
@@ -625,5 +589,5 @@ def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> Poi
         residual_px=residuals_px(camera, pairs),
         residual_m=np.linalg.norm(seen_m - pairs.ground_ecef_m, axis=1),
         doubts=doubts,
-        unknowns=len(unknowns.columns),
+        unknowns=unknowns,
     )
