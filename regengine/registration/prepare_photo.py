@@ -59,11 +59,7 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 BRIGHTEST_LIT_QUANTILE, MIN_NOISE = 0.999, 1e-5
 
 # Compiled modules of the search
-COMPILED = (
-    "matchers.lights.compiled_patches",
-    "matchers.lights.compiled_patches",
-    "matchers.geometry.compiled_view",
-)
+COMPILED = ("matchers.lights.compiled_patches", "matchers.geometry.compiled_view")
 
 
 def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
@@ -75,9 +71,12 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
     nominal = make_nominal_camera(frame, placed)
     focal_known = frame.focal_mm is not None or placed is not None
-    side_px = read_px(nominal, altitude_km, focal_known)
+    fine = side_px = fine_px(nominal, altitude_km)
+    # What may be telephoto, as a crop to half of the sensor, is read finer than its light images
+    if not focal_known or is_telephoto(replace(nominal, focal_px=nominal.focal_px * 1.95)):
+        side_px = max(fine, GRAIN_PX)
     finest = read_linear_light(frame.file, max_long_side_px=side_px, small_jpeg=True)
-    light = reduce_light(finest, fine_px(nominal, altitude_km))
+    light = reduce_light(finest, fine)
     photo = Photo(frame=frame, nominal=nominal, focal_known=focal_known)
     # A city can fill a telephoto frame and be exposed so long that no part of it is dark
     may_be_filled = False
@@ -170,14 +169,6 @@ def fine_px(stored: Camera, altitude_km: float) -> int:
     return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
 
 
-def read_px(stored: Camera, altitude_km: float, focal_known: bool) -> int:
-    """Long side at which a photo is read; finer than its light images if it may be telephoto."""
-    # A crop to half of the sensor
-    longest_lens = replace(stored, focal_px=stored.focal_px * 1.95)
-    fine = fine_px(stored, altitude_km)
-    return fine if focal_known and not is_telephoto(longest_lens) else max(fine, GRAIN_PX)
-
-
 def find_photo_lights(
     light: LinearLight,
     sample_km: float,
@@ -196,8 +187,8 @@ def find_photo_lights(
     if sky is not None:
         ignored |= sky
     scale_px = max(16.0, DIFFUSE_KM / sample_km)
-    background = estimate_background(light, scale_px, hot | ignored)
     if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
+        background = estimate_diffuse_background(light.light, scale_px=scale_px, mask=hot | ignored)
         # Light that is smooth over more than 5 km is not a city; grain is measured in 9 pixels
         least_px = max(9, round(5.0 / sample_km))
         cleaned = np.where(hot, background.level, light.light)
@@ -206,7 +197,14 @@ def find_photo_lights(
         )
         if smooth.any():
             ignored |= smooth
-            background = estimate_background(light, scale_px, hot | ignored)
+            background = estimate_diffuse_background(
+                light.light, scale_px=scale_px, mask=hot | ignored
+            )
+    else:
+        # A telephoto frame may lie within a city. Then only the level of its darkest pixels is
+        # known to be diffuse. Its pixels are means of hundreds of raw pixels, so the noise is zero
+        level = np.full_like(light.light, np.float32(np.quantile(light.light, DARKEST_QUANTILE)))
+        background = Background(level=level, noise=np.zeros_like(level))
     weight = np.where(ignored, np.float32(0.0), np.float32(1.0))
     cleaned = np.where(hot, background.level, light.light)
     narrow = light_image(cleaned, background.level, background.noise, weight, light.factor)
@@ -239,18 +237,6 @@ def find_photo_lights(
         clipped=clipped,
         brightest_sigmas=float(np.quantile(sigmas, BRIGHTEST_LIT_QUANTILE)),
     )
-
-
-def estimate_background(
-    light: LinearLight, scale_px: float, ignored: NDArray[np.bool_]
-) -> Background:
-    """Estimate the background, which is broader than a scale, and the noise around it."""
-    if scale_px <= MAX_DIFFUSE_SHARE * max(light.light.shape):
-        return estimate_diffuse_background(light.light, scale_px=scale_px, mask=ignored)
-    # A telephoto frame may lie within a city. Then only the level of its darkest pixels is known to
-    # be diffuse. Its pixels are means of hundreds of raw pixels, so the noise is zero
-    darkest = np.float32(np.quantile(light.light, DARKEST_QUANTILE))
-    return Background(level=np.full_like(light.light, darkest), noise=np.zeros_like(light.light))
 
 
 def find_glare(light: LinearLight, sample_km: float) -> NDArray[np.bool_]:

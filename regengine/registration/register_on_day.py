@@ -253,11 +253,11 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PoseP
 class DayView:
     """A part of a map that a frame may show.
 
-    photo: The photo with one of its possible aspect ratios, see `DayPhoto.shapes`.
+    photo: The photo with one of its possible aspect ratios, see `DayPhoto.shapes`, and the long
+        side of its footprint at this part.
     belief: Prior of its camera.
     levels: Pyramid of the map, with a finest level that suffices for the last verification.
     starts: Camera hypotheses, likeliest first; they are computed on demand.
-    long_km: Long side of the footprint of the frame at this part.
     n_places: Number of places with matched features; 0 if features were not used.
     """
 
@@ -266,7 +266,6 @@ class DayView:
     reference: Reference
     levels: tuple[LightGrid, ...]
     starts: Iterator[Camera]
-    long_km: float
     n_places: int = 0
 
 
@@ -317,7 +316,6 @@ def view_around_nadir(
         reference=day_map.reaching(region)[0][0],
         levels=levels,
         starts=search_all_turns(),
-        long_km=photo.long_km,
     )
     yield view
     there = find_map_features(day_map, region, WIDE_KM / KM_PER_DEGREE)
@@ -392,12 +390,11 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
                 step_deg = part_km / FINE_SIDE_PX / KM_PER_DEGREE
                 levels = levels or make_pyramid(day_map.window(*part, step_deg), 7)
                 yield DayView(
-                    photo=shape,
+                    photo=replace(shape, long_km=part_km * shape.long_km / frame_km),
                     belief=belief,
                     reference=reference,
                     levels=levels,
                     starts=iter((camera,)),
-                    long_km=part_km * shape.long_km / frame_km,
                     n_places=agreement.n_places,
                 )
 
@@ -473,7 +470,6 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
                 reference=reference,
                 levels=make_pyramid(grid, 7),
                 starts=iter((camera,)),
-                long_km=photo.long_km,
                 n_places=n_places,
             )
 
@@ -556,7 +552,7 @@ def fit_to_places(
 def place_on_day(view: DayView) -> DayMatch | None:
     """Fit and verify the cameras of a view; return the first proven match, or else the best."""
     photo, prior = view.photo, view.belief
-    levels, long_km = view.levels, view.long_km
+    levels, long_km = view.levels, photo.long_km
     coarse = photo.picture(COARSE_SIDE_PX, levels)
     steps: list[tuple[MapPicture, tuple[int, ...], int, int]]
     steps = [(coarse, POSE, PATCH_PX, DAY.fit_reach_px)]

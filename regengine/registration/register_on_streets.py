@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,7 @@ from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
 from regengine.maps.lights import KINDS
 from regengine.maps.reference import LightMap
+from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
@@ -150,8 +152,7 @@ def scale_picture(
 
 def suit_patch_px(picture: MapPicture) -> int:
     """Choose the side of patches: a tenth of the image's short side, for enough cells."""
-    least, most = 20, 32
-    return min(most, max(least, min(picture.evened.shape) // 10))
+    return int(np.clip(min(picture.evened.shape) // 10, 20, 32))
 
 
 def measure_sides_m(camera: Camera) -> tuple[float, float]:
@@ -266,14 +267,17 @@ def read_street_light(problem: Problem) -> LightImage:
     longest = max(nominal.width_px, nominal.height_px)
     # Slanted frames have a coarser ground sample
     side_px = round(1.25 * longest * sample_m / min(LEVELS_M))
-    light = read_linear_light(problem.photo.frame.file, max_long_side_px=max(side_px, 256))
-    height, width = light.light.shape
-    counted = problem.photo.image("narrow").weight
-    weight = cv2.resize(counted, (width, height), interpolation=cv2.INTER_NEAREST)
-    STREET_LIGHTS[problem] = LightImage(
-        values=light.light, weight=np.asarray(weight, np.float32), factor=light.factor
-    )
+    weight = problem.photo.image("narrow").weight
+    STREET_LIGHTS[problem] = read_lamps(problem.photo.frame.file, max(side_px, 256), weight)
     return STREET_LIGHTS[problem]
+
+
+def read_lamps(file: PhotoFile | Path, side_px: int, weight: FloatImage) -> LightImage:
+    """Read linear light at a long side; pixels count as they do in a smaller image."""
+    light = read_linear_light(file, max_long_side_px=side_px)
+    shown = cv2.resize(weight, light.light.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    weight = np.asarray(shown, np.float32)
+    return LightImage(values=light.light, weight=weight, factor=light.factor)
 
 
 def suits_streets(problem: Problem) -> bool:

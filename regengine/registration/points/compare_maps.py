@@ -26,7 +26,7 @@ from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap
 from regengine.photo.image import read_linear_light
-from regengine.registration.points.solve_points import point_pairs, turn_to_places
+from regengine.registration.points.solve_points import pair_points, turn_to_places
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.register_on_day import (
@@ -41,6 +41,8 @@ from regengine.registration.register_on_streets import (
     STREETS,
     draw_lamps,
     measure_sides_m,
+    read_lamps,
+    reduce_photo,
 )
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.store.result import ReviewedPoint
@@ -80,14 +82,7 @@ COMPARED = {
 class PhotoBesideMap:
     """A photo as it looks beside a map of one kind.
 
-    Attributes
-    ----------
-    kind : {"lights", "streets", "day"}
-        Kind of the map.
-    image : LightImage
-        City lights of the photo; for streets and by day, structure of equal local contrast.
-    reference : LightMap
-        The map.
+    image: City lights of the photo; for streets and by day, structure of equal local contrast.
     """
 
     kind: KindName
@@ -158,15 +153,8 @@ def read_beside_map(
         image = lights.resized(lights_px, 1.0)
         if kind == "streets":
             # The lights tell which pixels count; streets are seen in finer ones
-            fine = read_linear_light(file, max_long_side_px=side_px)
-            size = fine.light.shape[::-1]
-            weight = cv2.resize(lights.weight, size, interpolation=cv2.INTER_NEAREST)
-            light = LightImage(
-                values=fine.light, weight=np.asarray(weight, np.float32), factor=fine.factor
-            )
-            small = light.resized(side_px, STREETS.smooth_px)
-            lamps = np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32)
-            image = replace(small, values=even_picture(lamps, small.weight, STREETS))
+            small = reduce_photo(read_lamps(file, side_px, lights.weight), side_px)
+            image = replace(small, values=even_picture(small.values, small.weight, STREETS))
     return PhotoBesideMap(kind=kind, image=image, reference=reference)
 
 
@@ -193,7 +181,7 @@ def snap(
     height, width = image.values.shape
     now, ncc, sigma_px, first = point, None, 0.0, None
     for reach_px in REACHES_PX:
-        held = turn_to_places(camera, point_pairs([[now.x, now.y]], [[now.lon, now.lat]], [1.0]))
+        held = turn_to_places(camera, pair_points(camera, [now]))
         first = first or held
         if not np.isfinite(held.lonlat_to_pixel(now.lon, now.lat)[0]):
             return SnapResult(why="the place is beyond the horizon of this camera.")

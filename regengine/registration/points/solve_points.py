@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from detectors.constants import HEIGHT_RANGE_KM
 from detectors.types import BoolArray, FloatArray
@@ -119,14 +118,16 @@ class PointPairs:
         return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
 
 
-def point_pairs(pixels: ArrayLike, lonlat: ArrayLike, sigma_px: ArrayLike) -> PointPairs:
-    """Make pairs of pixels, shape (n, 2), and geodetic places in degrees, shape (n, 2)."""
-    places = np.asarray(lonlat, float)
-    return PointPairs(
-        pixels=np.asarray(pixels, float),
-        ground_ecef_m=geodetic_to_ecef(places[:, 0], places[:, 1]),
-        sigma_px=np.asarray(sigma_px, float),
-    )
+def pair_points(camera: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
+    """Pair points for the fit; unknown precision is set to that of a click on photo and map."""
+    x, y, lon, lat = np.array([(one.x, one.y, one.lon, one.lat) for one in points], float).T
+    ground_ecef_m = geodetic_to_ecef(lon, lat)
+    range_m = np.linalg.norm(ground_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
+    clicked_px = np.hypot(CLICK_SIGMA_PX, camera.focal_px * CLICK_SIGMA_M / range_m)
+    known_px = np.array([np.nan if p.sigma_px is None else p.sigma_px for p in points], float)
+    known_px = np.where(np.isfinite(known_px), np.maximum(known_px, 0.5), clicked_px)
+    pixels = np.stack([x, y], axis=1)
+    return PointPairs(pixels=pixels, ground_ecef_m=ground_ecef_m, sigma_px=known_px)
 
 
 def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> PosePrior:
@@ -552,20 +553,6 @@ def solve(
         which = "One point is" if hidden == 1 else f"{hidden} points are"
         said.append(f"{which} beyond the horizon of this camera.")
     return PointSolution(fit=fit, attitude_only=attitude_only, warning=" ".join(said) or None)
-
-
-def pair_points(camera: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
-    """Pair points for the fit; unknown precision is set to that of a click on photo and map."""
-    pairs = point_pairs(
-        np.array([[point.x, point.y] for point in points]),
-        np.array([[point.lon, point.lat] for point in points]),
-        np.ones(len(points)),
-    )
-    range_m = np.linalg.norm(pairs.ground_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
-    clicked_px = np.hypot(CLICK_SIGMA_PX, camera.focal_px * CLICK_SIGMA_M / range_m)
-    known_px = np.array([np.nan if p.sigma_px is None else p.sigma_px for p in points], float)
-    known_px = np.where(np.isfinite(known_px), np.maximum(known_px, 0.5), clicked_px)
-    return replace(pairs, sigma_px=known_px)
 
 
 def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> PointFit:
