@@ -15,6 +15,7 @@ import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -102,9 +103,23 @@ class JournalFile:
             known = LINE.fullmatch(line)
             if known is not None and zlib.crc32(known[3]) == int(known[2]):
                 self.offsets[int(known[1])] = place
-            elif place or not line.startswith(BEGINNING) or not self._take_head(line):
+            else:
                 self.n_damaged += 1
+                with suppress(*DAMAGE):  # the first line
+                    if place == 0 and line.startswith(BEGINNING):
+                        head = json.loads(line)
+                        self.format_version = int(head["format_version"])
+                        texts = head["attributes"].items()
+                        self.attributes = {str(key): str(text) for key, text in texts}
+                        self.n_damaged -= 1
             place += len(line)
+        if self.format_version > FORMAT_VERSION:
+            raise StoreError(
+                f"{self.path} was written by a newer regengine (format version "
+                f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
+                "regengine, or name another file with --store.",
+                code="store_newer",
+            )
         # An incomplete line can be the first line of a run that was killed
         is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
         if is_foreign or (self.n_damaged and not self.offsets and not self.attributes):
@@ -120,23 +135,6 @@ class JournalFile:
                 format_count(self.n_damaged, "damaged line", "damaged lines"),
             )
         self.frame_index = np.array(sorted(self.offsets), np.int64)
-
-    def _take_head(self, line: bytes) -> bool:
-        """Parse the first line; return False if it is damaged."""
-        try:
-            head = json.loads(line)
-            self.format_version = int(head["format_version"])
-            self.attributes = {str(key): str(text) for key, text in head["attributes"].items()}
-        except DAMAGE:
-            return False
-        if self.format_version > FORMAT_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer regengine (format version "
-                f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
-                "regengine, or name another file with --store.",
-                code="store_newer",
-            )
-        return True
 
     def close(self) -> None:
         """Close the file."""

@@ -279,8 +279,6 @@ class StoredFrames:
 
 READ_FRAMES = 65536
 
-Match = Callable[[NDArray[Any]], NDArray[np.bool_]]
-
 
 def find_frames(path: Path, name: str) -> list[StoredFrame]:
     """Return the frames with a name, without reading the others.
@@ -290,31 +288,24 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
     if it does not contain the name. The store need not exist during its first run. Raises
     NoFrameError if there is no such frame, and StoreError if the store cannot be read.
     """
-    with Snapshot(path) as snapshot:
-        numbers = _numbers(snapshot, name)
-        if not numbers:
-            raise NoFrameError(
-                f"{path} has no frame named {name}: regengine show {path} lists its "
-                f"{len(snapshot.frame_index):,} frames."
-            )
-    return list(iter_frames(path, numbers))
-
-
-def _numbers(snapshot: Snapshot, name: str) -> list[int]:
     wanted = name.encode("utf-8", "backslashreplace")
     ids = [wanted, (archive_frame_id(name) or name).encode("utf-8", "backslashreplace")]
-    ways: list[tuple[str, Match]] = [
-        ("frame", lambda frames: np.isin(frames, ids)),
-        ("path", lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted)),
-    ]
+    ways: dict[str, Callable[[NDArray[Any]], NDArray[np.bool_]]] = {
+        "frame": lambda frames: np.isin(frames, ids),
+        "path": lambda paths: (paths == wanted) | np.strings.endswith(paths, b"/" + wanted),
+    }
     # Fewer digits of a SHA-256 would match many photos
     if len(name) >= 6:
-        ways.append(("sha256", lambda hashes: np.strings.startswith(hashes, wanted.lower())))
-    for column, match in ways:
-        numbers: list[int] = []
-        for tables in snapshot.blocks(groups=select(f"frames/{column}"), frames=READ_FRAMES):
-            frames = tables["frames"]
-            numbers += frames["frame_index"][match(frames[column])].tolist()
-        if numbers:
-            return numbers
-    return []
+        ways["sha256"] = lambda hashes: np.strings.startswith(hashes, wanted.lower())
+    numbers: list[int] = []
+    with Snapshot(path) as snapshot:
+        for column, match in ways.items():
+            for tables in snapshot.blocks(groups=select(f"frames/{column}"), frames=READ_FRAMES):
+                frames = tables["frames"]
+                numbers += frames["frame_index"][match(frames[column])].tolist()
+            if numbers:
+                return list(iter_frames(path, numbers))
+        raise NoFrameError(
+            f"{path} has no frame named {name}: regengine show {path} lists its "
+            f"{len(snapshot.frame_index):,} frames."
+        )

@@ -169,7 +169,14 @@ class Guard:
         """Immediate response; None passes the request on."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._is_own(host):
+        is_own = False
+        with suppress(ValueError):
+            parts = urlsplit(f"//{host}")
+            name, is_port = parts.hostname or "", (parts.port or 80) == self._port
+            is_own = is_port and name in self._hosts
+            ipaddress.ip_address(name)
+            is_own = is_port
+        if not is_own:
             return make_problem(
                 421, f"{host or 'no host'} is not this server: use the address that it printed."
             )
@@ -200,17 +207,6 @@ class Guard:
                 401, "this browser is not known: open the address that the server printed."
             )
         return None
-
-    def _is_own(self, host: str) -> bool:
-        try:
-            parts = urlsplit(f"//{host}")
-            name, port = parts.hostname or "", parts.port or 80
-        except ValueError:
-            return False
-        with suppress(ValueError):
-            ipaddress.ip_address(name)
-            return port == self._port
-        return port == self._port and name in self._hosts
 
 
 def _cookie(headers: Headers, name: str) -> str:

@@ -206,29 +206,39 @@ class DecisionBody(DraftBody):
             return
         camera = None if self.camera is None else self.camera.camera()
         points = [point.model_dump() for point in self.points if not point.off]
-        if camera is not None and self._is_found(result, camera, points):
-            _check_agreement(camera, self.points)
-            return
-        pairs = {_pair(point) for point in points_json(result, origin="engine")}
-        measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
-        moved = [p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs]
-        held = moved + [point | {"origin": "confirmed"} for point in measured]
-        confirmed = set() if camera is None else independent_pixels(held, camera)
-        if camera is None or len(confirmed) < MIN_POINTS:
-            raise ConfigError(
-                "accepting needs a camera and four confirmed points, or an unchanged proposal of "
-                f"the engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed."
-            )
-        if measured and result.solved is not None:
-            off_px = np.append(
-                off_camera_px(moved, result.solved.camera), off_camera_px(measured, camera)
-            )
-            if not (off_px <= agreeing_px(result)).all():
+        if camera is None or not self._is_found(result, camera, points):
+            pairs = {_pair(point) for point in points_json(result, origin="engine")}
+            measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
+            moved = [
+                p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs
+            ]
+            held = moved + [point | {"origin": "confirmed"} for point in measured]
+            confirmed = set() if camera is None else independent_pixels(held, camera)
+            if camera is None or len(confirmed) < MIN_POINTS:
                 raise ConfigError(
-                    "the points that were moved contradict those measured by the engine: move the "
-                    "wrong ones, or snap or click the others too."
+                    "accepting needs a camera and four confirmed points, or an unchanged proposal "
+                    f"of the engine: {len(confirmed)} of {format_count(len(points), 'point')} "
+                    "confirmed."
                 )
-        _check_agreement(camera, self.points)
+            if measured and result.solved is not None:
+                off_px = np.append(
+                    off_camera_px(moved, result.solved.camera), off_camera_px(measured, camera)
+                )
+                if not (off_px <= agreeing_px(result)).all():
+                    raise ConfigError(
+                        "the points that were moved contradict those measured by the engine: move "
+                        "the wrong ones, or snap or click the others too."
+                    )
+        # Points that count lie nearer to where the camera has their place
+        most_px = 0.05 * max(camera.width_px, camera.height_px)
+        off_px = off_camera_px([point.model_dump() for point in self.points], camera)
+        for number, (point, off) in enumerate(zip(self.points, off_px.tolist(), strict=True), 1):
+            if not (point.off or off <= most_px):
+                away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
+                raise ConfigError(
+                    f"point {number} lies {away} the camera has its place: move it, or switch it "
+                    "off."
+                )
 
     def _is_found(
         self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
@@ -270,19 +280,6 @@ def check_sent(
     sent = camera.camera()
     check_camera(sent, size_px)
     return sent
-
-
-def _check_agreement(camera: Camera, points: Sequence[PointBody]) -> None:
-    """ConfigError if a point that counts is far from where the camera has its place."""
-    # A point that counts lies nearer to where the camera has its place, in long sides of the photo
-    most_px = 0.05 * max(camera.width_px, camera.height_px)
-    off_px = off_camera_px([point.model_dump() for point in points], camera)
-    for number, (point, off) in enumerate(zip(points, off_px.tolist(), strict=True), 1):
-        if not (point.off or off <= most_px):
-            away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
-            raise ConfigError(
-                f"point {number} lies {away} the camera has its place: move it, or switch it off."
-            )
 
 
 def agreeing_px(result: FrameResult) -> float:

@@ -21,6 +21,7 @@ from regengine.maps.services import row_lat_deg
 TILE_PX = 256
 MARGIN_PX = 2.0  # margin of the map around a tile, for interpolation at its edges
 MAX_ZOOM = 22
+MAX_PIXELS = 8_000_000
 # Values drawn white. Lights are log10(1 + L); 3 is 999 nW cm^-2 sr^-1: city cores are a few
 # hundred, so that their streets stay below white. Streets: metres per square metre times 12.5 m.
 # Day: red light as displayed
@@ -33,17 +34,14 @@ Place = tuple[int, int, int]  # zoom, column, row
 class MapTiles:
     """Tiles of a map, with a cache of the most recent ones; thread-safe.
 
-    ``kind`` determines the value drawn white. At most ``max_pixels`` of the map are read for one
-    tile. A tile of more, such as the whole world of a map without overviews (2.9 gigapixels, 20 s),
-    is assembled from smaller ones.
+    ``kind`` determines the value drawn white. About `MAX_PIXELS` of the map are read for one tile.
+    A tile of more, such as the whole world of a map without overviews (2.9 gigapixels, 20 s), is
+    assembled from smaller ones.
     """
 
-    def __init__(
-        self, light_map: LightMap, kind: str = "lights", max_pixels: int = 8_000_000
-    ) -> None:
+    def __init__(self, light_map: LightMap, kind: str = "lights") -> None:
         self._map = light_map
         self._white = WHITE_OF[kind]
-        self._max_pixels = max_pixels
         # Each has a few kilobytes
         self.tile = lru_cache(maxsize=4096)(self._tile)
 
@@ -64,7 +62,17 @@ class MapTiles:
         edge = np.array([x, x + 1]) * 360.0 / 2**z - 180.0
         north, south = row_lat_deg([y, y + 1], z)
         region = float(edge[0]), float(south), float(edge[1]), float(north)
-        if z < MAX_ZOOM and pixels_to_read(self._map, region) > self._max_pixels:
+        step, to_read = _step_deg(region), 0.0
+        for source in self._map:
+            grid = source.grid
+            wide = sum(
+                max(0.0, min(region[2], grid.east + turn) - max(region[0], grid.west + turn))
+                for turn in (-360.0, 0.0, 360.0)
+            )
+            high = max(0.0, min(region[3], grid.north) - max(region[1], grid.south))
+            share = wide * high / ((grid.east - grid.west) * (grid.north - grid.south))
+            to_read += min(share, 1.0) * source.pixels_read(step)
+        if z < MAX_ZOOM and to_read > MAX_PIXELS:
             return self._from_smaller(place)
         try:
             values = warp_values(self._map, region)
@@ -92,23 +100,6 @@ class MapTiles:
         there = blocks[..., 1].sum(axis=(1, 3)) / 255.0
         grey = (blocks[..., 0] * (blocks[..., 1] > 0)).sum(axis=(1, 3)) / np.maximum(there, 1.0)
         return np.stack([np.rint(grey), 255.0 * (there >= 2.0)], axis=-1).astype(np.uint8)
-
-
-def pixels_to_read(light_map: LightMap, region: Bounds) -> float:
-    """Approximate number of pixels of a map, or of its overviews, that a tile requires."""
-    west, south, east, north = region
-    step = _step_deg(region)
-    total = 0.0
-    for source in light_map:
-        grid = source.grid
-        wide = sum(
-            max(0.0, min(east, grid.east + turn) - max(west, grid.west + turn))
-            for turn in (-360.0, 0.0, 360.0)
-        )
-        high = max(0.0, min(north, grid.north) - max(south, grid.south))
-        share = wide * high / ((grid.east - grid.west) * (grid.north - grid.south))
-        total += min(share, 1.0) * source.pixels_read(step)
-    return total
 
 
 def warp_values(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:

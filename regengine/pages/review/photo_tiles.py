@@ -37,12 +37,11 @@ def level_size(file: PhotoFile, z: int) -> tuple[int, int]:
 class PhotoPyramids:
     """Image pyramids of photos, with a cache of the most recent ones; thread-safe.
 
-    ``most_bytes`` limits the decoded levels in the cache. The most recent level is kept even if it
+    Decoded levels in the cache have at most `MAX_BYTES`. The most recent level is kept even if it
     is larger.
     """
 
-    def __init__(self, most_bytes: int = MAX_BYTES) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self) -> None:
         self._levels: OrderedDict[tuple[FileKey, int], Picture] = OrderedDict()
         self._lock = Lock()
 
@@ -79,14 +78,12 @@ class PhotoPyramids:
             elif finer > z:
                 levels[key, z] = halve_picture(levels[key, finer], finer - z)
             levels.move_to_end((key, z))
-            while len(levels) > 1 and self.kept_bytes > self._most_bytes:
+            while len(levels) > 1 and sum(one.nbytes for one in levels.values()) > MAX_BYTES:
                 levels.popitem(last=False)
             return levels[key, z]
 
-    @property
-    def kept_bytes(self) -> int:
-        """Bytes of decoded levels in the cache."""
-        return sum(picture.nbytes for picture in self._levels.values())
+
+_header_of = lru_cache(maxsize=MAX_FILES)(lambda key: read_photo_file(key[0]))
 
 
 def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
@@ -95,12 +92,7 @@ def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
         key = (path, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError):
         key = (path, 0, -1)  # reading the header raises the error
-    return key, _file_of(key)
-
-
-@lru_cache(maxsize=MAX_FILES)
-def _file_of(key: FileKey) -> PhotoFile:
-    return read_photo_file(key[0])
+    return key, _header_of(key)
 
 
 def _resize_level(level: Picture, edges: tuple[float, float], size: tuple[int, int]) -> Picture:

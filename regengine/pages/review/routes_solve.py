@@ -321,19 +321,20 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
     @routes.get("/jobs/{job}")
     def look(job: JobName) -> dict[str, Any]:
         """Progress of a search."""
-        return _job_json(jobs.look(job))
+        return _job_json(jobs.find(job))
 
     @routes.delete("/jobs/{job}")
     def cancel(job: JobName) -> dict[str, Any]:
-        """Cancel a search."""
-        return _job_json(jobs.cancel(job))
+        """Cancel a search that has not ended: its process is killed."""
+        found = jobs.find(job)
+        found.future.cancel()
+        return _job_json(found)
 
 
-def _job_json(job: SearchJob | None) -> dict[str, Any]:
-    """JSON of a search; 404 if there is none."""
-    if job is None:
-        raise HTTPException(404, "this search does not exist: start it again.")
-    result, found = job.result, None
+def _job_json(job: SearchJob) -> dict[str, Any]:
+    """JSON of a search."""
+    result = job.future.result() if job.state == "done" else None
+    found = None
     if result is not None:
         placed = result.verdict in PLACED
         found = {
@@ -382,11 +383,6 @@ class SearchJob:
         if self.future.done():
             return "done" if self.future.exception() is None else "failed"
         return "running" if self.future.running() else "waiting"
-
-    @property
-    def result(self) -> FrameResult | None:
-        """Result of the search; None until it is done."""
-        return self.future.result() if self.state == "done" else None
 
     @property
     def message(self) -> str | None:
@@ -439,16 +435,11 @@ class SearchJobs:
                 self._jobs.popitem(last=False)
             return job
 
-    def look(self, job: str) -> SearchJob | None:
-        """A search by name; None if there is none."""
-        return self._jobs.get(job)
-
-    def cancel(self, job: str) -> SearchJob | None:
-        """Cancel a search that has not ended: its process is killed."""
-        found = self._jobs.get(job)
-        if found is not None:
-            found.future.cancel()
-        return found
+    def find(self, job: str) -> SearchJob:
+        """A search by name; 404 if there is none."""
+        if job not in self._jobs:
+            raise HTTPException(404, "this search does not exist: start it again.")
+        return self._jobs[job]
 
     def close(self) -> None:
         """Cancel all searches and end their process."""

@@ -21,7 +21,6 @@ from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
-    from regengine.maps.reference import LightMap
     from regengine.runs.run_inputs import RunInputs
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -77,16 +76,11 @@ def serve(
         )
         opener.start()
     started(f"{base}?token={access.token}")
-    with listening, _ended_in_order():
-        server.run(sockets=[listening])
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Ignore the signal that ended the server, which the server raises again after shutdown."""
+    # The server raises the signal that ended it again after its shutdown: then it is ignored
     before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
     try:
-        yield
+        with listening:
+            server.run(sockets=[listening])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -139,6 +133,7 @@ def open_review(
     this machine. ``layers`` are online layers, see `regengine.pages.review.context.parse_layers`.
     StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
+    from regengine.maps.opening import open_day_map, open_references
     from regengine.orbit.position import element_sets, frame_records
 
     def search_inputs() -> RunInputs:
@@ -154,36 +149,25 @@ def open_review(
 
     name, allowed = reviewer_name(reviewer), parse_layers(layers)
     with closing(ReviewFrames(store, photos)) as frames:
-        # All files are read, so that errors are reported at once
+        # All files are read, and the heads of maps, so that errors are reported at once
         if metadata is not None:
             frame_records(metadata.absolute())
         tles = element_sets(tuple(path.absolute() for path in tle)) if tle else None
+        given: dict[KindName, Sequence[Path]] = {"lights": lights, "streets": streets, "day": day}
+        maps = {
+            kind: open_day_map(paths) if kind == "day" else open_references(kind, paths)
+            for kind, paths in given.items()
+            if paths
+        }
         with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
             yield ReviewContext(
                 store=store,
                 frames=frames,
                 decisions=decisions,
-                maps=_open_maps(lights, streets, day),
+                maps=maps,
                 tles=tles,
                 search_inputs=search_inputs,
                 reviewer=name,
                 readonly=readonly,
                 layers=allowed,
             )
-
-
-def _open_maps(
-    lights: Sequence[Path], streets: Sequence[Path], day: Sequence[Path]
-) -> dict[KindName, LightMap]:
-    """The given maps by kind; their heads are read, so that errors are reported at once."""
-    found: dict[KindName, LightMap] = {}
-    if lights or streets or day:
-        from regengine.maps.opening import open_day_map, open_light_map, open_references
-
-        if lights:
-            found["lights"] = open_light_map([path.absolute() for path in lights])
-        if streets:
-            found["streets"] = open_references("streets", streets)
-        if day:
-            found["day"] = open_day_map(day)
-    return found
