@@ -167,11 +167,11 @@ def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = N
             if _has_hash(path, sha256):
                 return path
     for path in (Path(text), beside / text):
-        if _is_file(path):
+        if os.path.isfile(path):
             return path
     for first in range(len(names)) if sha256 else ():
         path = beside.joinpath(*names[first:])
-        if _is_file(path) and _has_hash(path, sha256):
+        if os.path.isfile(path) and _has_hash(path, sha256):
             return path
     return None
 
@@ -191,13 +191,6 @@ def _has_hash(path: Path, sha256: str) -> bool:
     with suppress(OSError):
         return compute_sha256_once(path) == sha256
     return False
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # for example, the name is too long
-        return False
 
 
 class StoreFile:
@@ -248,10 +241,10 @@ class StoreFile:
                 COLUMNS[group, name], group, start, self.rows(group) if stop is None else stop
             )
 
-    def rows(self, group: str, name: str = "frame_index") -> int:
-        """Return the number of rows of a group, from one of its columns."""
+    def rows(self, group: str) -> int:
+        """Return the number of rows of a group."""
         with raise_as_damage(self.path):
-            return int(self._dataset(group, name).shape[0])
+            return int(self._dataset(group, "frame_index").shape[0])
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Return the length in bytes of each text column, by group and column."""

@@ -185,7 +185,13 @@ def to_tables(frames: Sequence[StoredFrame]) -> Tables:
                     for column in GROUPS["hypotheses"][1:]
                 }
             )
-        rows["detections"] += [index | row for row in _detection_rows(result)]
+        if result.detections is not None:
+            blank = dict.fromkeys(column.name for column in DETECTIONS) | {"kind": "light"} | index
+            found = {name: array.tolist() for name, array in vars(result.detections).items()}
+            rows["detections"] += [
+                blank | dict(zip(found, row, strict=True))
+                for row in zip(*found.values(), strict=True)
+            ]
     return {group: table_from_rows(columns, rows[group]) for group, columns in GROUPS.items()}
 
 
@@ -221,21 +227,6 @@ def _frame_row(result: FrameResult) -> Row:
         row["footprint_lon"] = [lon for lon, _ in corners]
         row["footprint_lat"] = [lat for _, lat in corners]
     return row
-
-
-def _detection_rows(result: FrameResult) -> list[Row]:
-    """Return the detections of a result as arrays of equal length, by column name."""
-    found = result.detections
-    if found is None:
-        return []
-    columns: dict[str, list[Any]] = {"kind": ["light"] * len(found.x)}
-    for column in DETECTIONS[2:]:
-        measured = getattr(found, column.name, None)
-        columns[column.name] = [None] * len(found.x) if measured is None else measured.tolist()
-    covariance = getattr(found, "covariance_px2", None)
-    if covariance is not None:
-        columns["covariance_px"] = covariance.reshape(-1, 4)[:, [0, 1, 3]].tolist()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def from_tables(tables: Tables) -> list[StoredFrame]:

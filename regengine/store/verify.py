@@ -167,7 +167,18 @@ def check_frames(path: Path, numbers: NDArray[np.int64] | None = None) -> list[P
         try:
             with StoreFile(path) as store:
                 if numbers is None:
-                    _check_joins(store, findings)
+                    for group in GROUPS:
+                        rows, last = store.rows(group), -1
+                        for start in range(0, rows, READ_FRAMES):
+                            stop = min(start + READ_FRAMES, rows)
+                            index = store.column(group, "frame_index", start, stop)
+                            wrong = index < np.concatenate([[last], index[:-1]])
+                            what = f"rows of {group} are out of order"
+                            findings.rows_wrong("order", what, wrong, index)
+                            wrong = ~np.isin(index, store.frame_index)
+                            what = f"rows of {group} belong to no frame"
+                            findings.rows_wrong("orphan", what, wrong, index)
+                            last = int(index[-1])
                     numbers = store.frame_index
                 borders = np.flatnonzero(np.diff(numbers) > FAR_APART) + 1
                 for near in np.split(numbers, borders):
@@ -241,19 +252,6 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
                         f"{PIECE_ROWS} rows: the bytes differ from those written",
                     )
                     break
-
-
-def _check_joins(store: StoreFile, findings: Findings) -> None:
-    """Record rows that are out of order, or that belong to no frame."""
-    for group in GROUPS:
-        rows, last = store.rows(group), -1
-        for start in range(0, rows, READ_FRAMES):
-            index = store.column(group, "frame_index", start, min(start + READ_FRAMES, rows))
-            out_of_order = index < np.concatenate([[last], index[:-1]])
-            findings.rows_wrong("order", f"rows of {group} are out of order", out_of_order, index)
-            unknown = ~np.isin(index, store.frame_index)
-            findings.rows_wrong("orphan", f"rows of {group} belong to no frame", unknown, index)
-            last = int(index[-1])
 
 
 def _check_decisions(store: Path) -> list[Problem]:
@@ -337,12 +335,8 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         yield "frames", f"{name}_place", f"positions of the {name} are incomplete", half
     reasons = zip(frames["reasons"].tolist(), frames["reason_texts"].tolist(), strict=True)
     differ = [bool(c) != bool(t) or c.count(b",") != t.count(b"\n") for c, t in reasons]
-    yield (
-        "frames",
-        "reasons",
-        ("frames have a number of sentences that differs from their reasons"),
-        differ,
-    )
+    what = "frames have a number of sentences that differs from their reasons"
+    yield "frames", "reasons", what, differ
     wrong = _rows_per_frame(index, tables["provenance"]["frame_index"]) != 1
     yield "frames", "provenance", "frames do not have exactly one row of provenance", wrong
     wrong = _rows_per_frame(index, points["frame_index"]) != np.where(proposed, POINTS, 0)
@@ -364,12 +358,8 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
     what = "proposals show no ground"
     yield "frames", "no_ground", what, proposed & ~(frames["footprint_diagonal_km"] > 0.0)
     what = "control points are not numbered 0 to 3 within their frame"
-    yield (
-        "control_points",
-        "point_number",
-        what,
-        ~_are_counted(points["frame_index"], points["point"]),
-    )
+    wrong = ~_are_counted(points["frame_index"], points["point"])
+    yield "control_points", "point_number", what, wrong
     what = "control points are outside their frame"
     yield "control_points", "point_outside", what, ~_are_inside(points, frames)
     for name in ("covariance_px", "covariance_m"):

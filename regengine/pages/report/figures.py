@@ -67,13 +67,6 @@ class Photos:
         """Which photos have a given text in a column."""
         return np.asarray(self[name] == text.encode())
 
-    def rows(self, group: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Rows of another group, and the indices of their photos."""
-        numbers, wanted = self["frame_index"], self.tables[group]["frame_index"]
-        places = np.minimum(np.searchsorted(numbers, wanted), len(numbers) - 1)
-        rows = np.flatnonzero(numbers[places] == wanted)
-        return rows, places[rows]
-
 
 def verdict_figures(photos: Photos) -> dict[str, Any]:
     """Counts of all states, including zeros, also by category and camera."""
@@ -147,8 +140,10 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     probability, fitted = photos["probability"], photos["matched_lights"] >= 0
     # The worst of the control points limits the use of the proposal
     worst = np.full(len(photos), np.nan)
-    rows, places = photos.rows("control_points")
-    np.fmax.at(worst, places, photos.tables["control_points"]["sigma_m"][rows])
+    points, numbers = photos.tables["control_points"], photos["frame_index"]
+    places = np.searchsorted(numbers, points["frame_index"]).clip(max=len(numbers) - 1)
+    rows = numbers[places] == points["frame_index"]
+    np.fmax.at(worst, places[rows], points["sigma_m"][rows])
     margin = photos["ncc"] - photos["runner_up_ncc"]
     # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
     # another camera

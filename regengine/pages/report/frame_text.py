@@ -375,13 +375,8 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
         _name_place(result, review) or None,
         *(getattr(review, name, None) for name in ("decision", "reviewer", "time_utc")),
     )
-    cells = [
-        cell(
-            name, make_printable(value) if isinstance(value, str) else plain(value, make_printable)
-        )
-        for name, value in zip(CSV_COLUMNS, values, strict=True)
-    ]
-    return next(csv_lines([cells]))
+    told = zip(CSV_COLUMNS, plain(values, make_printable), strict=True)
+    return next(csv_lines([[cell(name, value) for name, value in told]]))
 
 
 def _line(cells: list[str], last: str, width: int | None) -> str:

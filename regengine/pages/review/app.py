@@ -94,10 +94,6 @@ class Access:
             return True
         return _same(token, self.token)
 
-    def knows(self, session: str) -> bool:
-        """Whether a cookie's value is that of this run."""
-        return _same(session, self.session)
-
 
 class Guard:
     """ASGI middleware that admits only requests from the page itself.
@@ -202,7 +198,7 @@ class Guard:
                 # itself makes the request
                 return Response(ONCE_MORE, media_type="text/html")
             return make_problem(403, "requests from other sites are refused.")
-        if not self._access.knows(_cookie(headers, self._cookie)):
+        if not _same(_cookie(headers, self._cookie), self._access.session):
             return make_problem(
                 401, "this browser is not known: open the address that the server printed."
             )

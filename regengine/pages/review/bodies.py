@@ -50,10 +50,6 @@ def _one_line(text: str) -> str:
     return " ".join(_without_controls(text).split())
 
 
-def _longitude(lon: float) -> float:
-    return lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0
-
-
 def _turns(quaternion: Quaternion) -> Quaternion:
     if not 0.99 < float(np.linalg.norm(quaternion)) < 1.01:
         raise ValueError("a quaternion has length 1")
@@ -74,7 +70,12 @@ Metres = Annotated[float, Field(ge=-FARTHEST_M, le=FARTHEST_M)]
 Unit = Annotated[float, Field(ge=-10.0, le=10.0)]
 Coefficient = Annotated[float, Field(ge=-1e3, le=1e3)]
 Quaternion = tuple[Unit, Unit, Unit, Unit]
-Lon = Annotated[float, Field(ge=-540.0, le=540.0), AfterValidator(_longitude)]
+# An angle that is in range stays as it is, without a rounding error
+Lon = Annotated[
+    float,
+    Field(ge=-540.0, le=540.0),
+    AfterValidator(lambda lon: lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0),
+]
 Lat = Annotated[float, Field(ge=-90.0, le=90.0)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 

@@ -12,7 +12,7 @@ import secrets
 import signal
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -112,7 +112,23 @@ def router(context: ReviewContext) -> APIRouter:
 
 
 def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
-    known = _recall_position(context)
+    @lru_cache(maxsize=KEPT_FRAMES)
+    def known(number: int) -> PositionPrior:
+        """What is known of the position of a frame's camera."""
+        from regengine.registration.points.solve_points import PositionPrior
+
+        result = context.result(number)
+        nadir, nadirs = result.nadir, track(result.time_utc, context.tles)
+        if not nadirs and nadir is not None:
+            nadirs = [(nadir.lon, nadir.lat)]
+        lon, lat = np.array(nadirs, float).reshape(-1, 2).T
+        # The station flies 410 km high within a few per cent
+        height_m = 1e3 * (410.0 if nadir is None else nadir.altitude_km)
+        return PositionPrior(
+            cameras=tuple(one.solved.camera for one in result.hypotheses),
+            track_ecef_m=geodetic_to_ecef(lon, lat, height_m),
+            lens_known=None not in (result.focal_mm, result.pixel_pitch_um),
+        )
 
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
@@ -242,29 +258,6 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
             ],
             "chance": found.chance,
         }
-
-
-def _recall_position(context: ReviewContext) -> Callable[[int], PositionPrior]:
-    """A function that returns the position prior of a frame's photo."""
-
-    @lru_cache(maxsize=KEPT_FRAMES)
-    def known(number: int) -> PositionPrior:
-        from regengine.registration.points.solve_points import PositionPrior
-
-        result = context.result(number)
-        nadir, nadirs = result.nadir, track(result.time_utc, context.tles)
-        if not nadirs and nadir is not None:
-            nadirs = [(nadir.lon, nadir.lat)]
-        lon, lat = np.array(nadirs, float).reshape(-1, 2).T
-        # The station flies 410 km high within a few per cent
-        height_m = 1e3 * (410.0 if nadir is None else nadir.altitude_km)
-        return PositionPrior(
-            cameras=tuple(one.solved.camera for one in result.hypotheses),
-            track_ecef_m=geodetic_to_ecef(lon, lat, height_m),
-            lens_known=None not in (result.focal_mm, result.pixel_pitch_um),
-        )
-
-    return known
 
 
 def _fit_json(fit: PointFit) -> dict[str, Any]:
