@@ -92,11 +92,12 @@ class Mesh:
 
         Shape (rows, cols, n).
         """
-        grid = _interpolate_boxes(
-            boxes,
-            _select_sampled_rows(_make_cubic_weights(self.rows, self.box_h), self.box_h, across),
-            _select_sampled_rows(_make_cubic_weights(self.cols, self.box_w), self.box_w, across),
-        )
+        sampled = []
+        for count, size in ((self.rows, self.box_h), (self.cols, self.box_w)):
+            weights, step = _make_cubic_weights(count, size), max(1, size // across)
+            inner = weights[size:-size].reshape(-1, size, weights.shape[1])  # without the extension
+            sampled.append(inner[:, step // 2 :: step].reshape(-1, weights.shape[1]))
+        grid = _interpolate_boxes(boxes, sampled[0], sampled[1])
         by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
         return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
 
@@ -166,7 +167,9 @@ def smooth_boxes(boxes: FloatImage) -> FloatImage:
     full = fill_holes(boxes)
     if min(full.shape) < 3:
         return full
-    return np.ascontiguousarray(cv2.medianBlur(_extend_boxes(full), 3)[1:-1, 1:-1])
+    return np.ascontiguousarray(
+        cv2.medianBlur(np.pad(full, 1, mode="reflect", reflect_type="odd"), 3)[1:-1, 1:-1]
+    )
 
 
 def fill_holes(boxes: FloatImage) -> FloatImage:
@@ -190,22 +193,11 @@ def _make_cubic_weights(count: int, size: int) -> FloatImage:
     return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
 
 
-def _select_sampled_rows(weights: FloatImage, size: int, across: int) -> FloatImage:
-    """Select rows of weights at the positions of `Mesh.samples`, without the extension."""
-    step = max(1, size // across)
-    inner = weights[size:-size].reshape(-1, size, weights.shape[1])
-    return inner[:, step // 2 :: step].reshape(-1, weights.shape[1])
-
-
 def _interpolate_boxes(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
     """Interpolate boxes with given weights of rows and columns."""
-    full = down @ _extend_boxes(boxes) @ across.T
+    # One ring of boxes more, linearly extrapolated from the outermost two rings
+    full = down @ np.pad(boxes, 1, mode="reflect", reflect_type="odd") @ across.T
     return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
-
-
-def _extend_boxes(boxes: FloatImage) -> FloatImage:
-    """Pad by one ring of boxes, linearly extrapolated from the outermost two rings."""
-    return np.pad(boxes, 1, mode="reflect", reflect_type="odd")
 
 
 def select_ranks(ordered: FloatImage, rank: NDArray[np.floating]) -> FloatImage:
@@ -280,16 +272,10 @@ def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
     return residual, defects
 
 
-def find_hot_pixels(
-    light: NDArray[np.generic], *, threshold_sigma: float = 8.0, neighbour_fraction: float = 0.1
-) -> BoolImage:
-    """Find hot pixels: single bright pixels without light around them.
-
-    Even a lamp blurred by only 0.4 px has a seventh of its peak in an adjacent pixel.
+def find_hot_pixels(light: NDArray[np.generic]) -> BoolImage:
+    """Find hot pixels, (h, w): single bright pixels without light around them.
 
     `light` (h, w): linear light. Integers are divided by the full scale of their type.
-    `threshold_sigma`: minimum rise of a pixel above its eight neighbours. `neighbour_fraction`:
-    maximum rise of the brightest neighbour, as a fraction of that of the pixel. Returns (h, w).
     """
     image = as_float_image(light)
     if min(image.shape) < 3:
@@ -301,7 +287,8 @@ def find_hot_pixels(
     # The darkest of eight noisy pixels is 1.4 sigma below their mean (normal order statistics)
     floor = cv2.erode(image, ring) + np.float32(1.4 * sigma)
     rise, lifted = image - floor, cv2.dilate(image, ring) - floor
-    return np.asarray((rise > threshold_sigma * sigma) & (lifted < neighbour_fraction * rise))
+    # Even a lamp blurred by only 0.4 px has a seventh of its peak in an adjacent pixel
+    return np.asarray((rise > 8.0 * sigma) & (lifted < 0.1 * rise))
 
 
 def as_float_image(light: NDArray[np.generic]) -> FloatImage:

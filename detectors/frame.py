@@ -27,6 +27,7 @@ from detectors.types import (
 )
 
 SHORTEST_SIDE_PX = 8
+RIM = np.ones((3, 3), np.uint8)  # of one pixel
 RIM_PX = 1  # the rim of a clipped area is bright due to blur, not due to another light
 
 
@@ -133,7 +134,9 @@ class ClippedAreas:
         """Label the clipped pixels of an image."""
         if not clipped.any():
             return cls(labels=np.zeros(clipped.shape, np.int32), half_sides_px=np.zeros(1))
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(_grow_mask(clipped, RIM_PX))
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(
+            cv2.dilate(clipped.astype(np.uint8), RIM)
+        )
         sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
         half = 0.5 * sides.astype(float) - RIM_PX
         half[0] = 0.0
@@ -157,7 +160,7 @@ def flag_lights(
     """Compute flags (`detectors.types.PointFlag`) of lights inside an image."""
     h, w = ignored.shape
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
-    saturated = _grow_mask(clipped, 1)[row, col] > 0
+    saturated = cv2.dilate(clipped.astype(np.uint8), RIM)[row, col] > 0
     to_border = np.minimum.reduce([x, y, w - 1 - x, h - 1 - y])
     if ignored.any():
         to_ignored = cv2.distanceTransform((~ignored).astype(np.uint8), cv2.DIST_L2, 3)
@@ -176,8 +179,3 @@ def flag_lights(
         + edge * np.uint8(PointFlag.EDGE)
         + blended * np.uint8(PointFlag.BLENDED)
     ).astype(np.uint8)
-
-
-def _grow_mask(mask: BoolImage, by_px: int) -> NDArray[np.uint8]:
-    size = 2 * by_px + 1
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((size, size), np.uint8)))

@@ -622,7 +622,16 @@ def _find_limb_at_size(
         for found in find_arc_candidates(field, focal, angles, chance)
     ]
     if focal_px is None:
-        refitted = [_fit_to_curvature(field, found, chance) for found in candidates]
+        # The focal length for which a horizon has the curvature of the arc, whose position in the
+        # image is kept
+        refitted = []
+        for found in candidates:
+            bent = float(np.clip(measure_curvature_ratio(found)[0], 0.6, 1.6))
+            off_nadir, roll = compute_pointing(found.nadir)
+            away = np.radians(off_nadir - found.angle_deg)
+            turned = float(np.degrees(np.arctan(np.tan(away) * bent)))
+            nadir = nadir_vector(found.angle_deg + turned, roll)
+            refitted.append(settle(field, found.focal_px / bent, nadir, found.angle_deg, chance))
         candidates = [found for found in refitted if found is not None]
     candidates.sort(key=lambda found: -found.edges.log10_odds)
     for found in candidates[:FINALISTS]:
@@ -686,17 +695,6 @@ def _judge_candidate(
         focal_ratio_sigma=ratio_sigma,
         shape=(0, 0),
     )
-
-
-def _fit_to_curvature(field: EdgeField, found: FoundArc, chance: float) -> FoundArc | None:
-    """Fit the focal length for which a horizon has the curvature of the arc."""
-    bent = float(np.clip(measure_curvature_ratio(found)[0], 0.6, 1.6))
-    # Keep the arc's position in the image
-    focal_px, middle = found.focal_px / bent, compute_pointing(found.nadir)
-    away = np.radians(middle[0] - found.angle_deg)
-    turned = np.degrees(np.arctan(np.tan(away) * bent))
-    nadir = nadir_vector(found.angle_deg + float(turned), middle[1])
-    return settle(field, focal_px, nadir, found.angle_deg, chance)
 
 
 def _is_certain(field: EdgeField, found: FoundArc, *, known_focal: bool) -> bool:

@@ -260,58 +260,7 @@ def measure_width(
     shown = np.ones_like(stamps[chosen])
     widths = np.maximum(NARROWEST_SIGMA_PX, sigma * SIGMA_STEPS)
     half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
-    return _fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
-
-
-def find_sharp_star_places(
-    image: FloatImage, usable: BoolImage, row: IndexArray, col: IndexArray
-) -> tuple[FloatArray, FloatArray]:
-    """Find positions `x`, `y` (M,) of possible stars of any width, including very sharp ones.
-
-    `row`, `col` (N,): peaks. Hot pixels and pairs of hot pixels are excluded.
-    """
-    whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
-    row, col = row[whole], col[whole]
-    x, y, short, long, total = measure_adaptive_moments(cut_stamps(image, row, col, HALF_STAMP_PX))
-    # Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square root of
-    # 2.2. A hot pixel has 0.19 or less
-    good = (short > 0.195) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
-    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
-    return (col + x)[good], (row + y)[good]
-
-
-def measure_width_of_few(
-    image: FloatImage,
-    usable: BoolImage,
-    x: FloatArray,
-    y: FloatArray,
-    noise: FloatArray,
-) -> PointSpread | None:
-    """Measure the width of few, clipped or very sharp stars; clipped ones by their flanks.
-
-    The profile is one Gaussian, because core and wings cannot be distinguished there.
-
-    `image`, `usable`: as for `measure_width`. `x`, `y` (N,): centres. `noise` (N,): 1 sigma of a
-    pixel there. None if there are too few suitable stars.
-    """
-    row, col = find_nearest_pixels(image.shape, x, y)
-    shown = cut_stamps(usable, row, col, HALF_STAMP_PX).astype(np.float32)
-    # Usable pixels in the stamp of a clipped star
-    told = np.flatnonzero(shown.sum(axis=(1, 2)) >= 12)[:MAX_STARS]
-    if told.size < 4:
-        return None
-    stamps = cut_stamps(image, row[told], col[told], HALF_STAMP_PX)
-    # The whole range: few or clipped stars give no initial estimate
-    return _fit_profile(
-        stamps,
-        shown[told],
-        (x - col)[told],
-        (y - row)[told],
-        noise[told],
-        np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24),
-        HALF_STAMP_PX,
-        (0.0,),
-    )
+    return fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
 
 def measure_adaptive_moments(
@@ -345,7 +294,7 @@ def _undo_window(seen: FloatArray, window: FloatArray) -> FloatArray:
     return np.asarray(1.0 / np.maximum(1.0 / seen - 1.0 / window**2, 1.0 / (3.0 * window) ** 2))
 
 
-def _fit_profile(
+def fit_profile(
     stamps: FloatImage,
     shown: FloatImage,
     x: FloatArray,

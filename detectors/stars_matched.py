@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -17,17 +17,22 @@ from detectors.background import measure_diffuse_boxes, remove_stripes
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import (
     FWHM_PER_SIGMA,
+    HALF_MIDDLE_PX,
+    HALF_STAMP_PX,
+    MAX_STARS,
+    NARROWEST_SIGMA_PX,
     USUAL,
+    WIDEST_SIGMA_PX,
     PointSpread,
     cut_stamps,
     find_nearest_pixels,
-    find_sharp_star_places,
+    fit_profile,
     mark_first_of_each,
     mask_inside_image,
+    measure_adaptive_moments,
     measure_narrow_light,
     measure_star_moments,
     measure_width,
-    measure_width_of_few,
     sum_of_stamps,
 )
 from detectors.scale_space import measure_prominence
@@ -257,11 +262,7 @@ def _estimate_usual_width(
     """Estimate the usual width at the brightness of each star, and the scatter of wider stars.
 
     With a non-linear response, bright stars are narrower than faint ones. The trend is the line
-    through the medians of the fainter and of the brighter half of the nearby stars. Returns shapes
-    (N,).
-
-    `width`, `snr` (N,): of all stars. `near` (N, K): bright stars near each star, from
-    `find_bright_neighbours`.
+    through the medians of the fainter and of the brighter half of the stars `near`, (N, K).
     """
     bright = np.log(snr[near])
     order = np.argsort(bright, axis=1)
@@ -363,10 +364,34 @@ class StarField:
         noise = self._noise(seen, row, col)
         told = measure_width(self.above, self.frame.usable, row, col, noise)
         if told is None:
-            x, y = find_sharp_star_places(self.above, self.frame.usable, row, col)
-            x, y = self._with_clipped(x, y)
-            noise = self._noise(seen, *find_nearest_pixels(self.above.shape, x, y))
-            told = measure_width_of_few(self.above, self.frame.usable, x, y, noise)
+            # Possible stars of any width, also very sharp ones, but no pairs of hot pixels
+            whole = cut_stamps(self.frame.usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
+            row, col = row[whole], col[whole]
+            stamps = cut_stamps(self.above, row, col, HALF_STAMP_PX)
+            x, y, short, long, total = measure_adaptive_moments(stamps)
+            # Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square
+            # root of 2.2. A hot pixel has 0.19 or less
+            good = (short > 0.195) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+            good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+            x, y = self._with_clipped((col + x)[good], (row + y)[good])
+            row, col = find_nearest_pixels(self.above.shape, x, y)
+            shown = cut_stamps(self.frame.usable, row, col, HALF_STAMP_PX).astype(np.float32)
+            # Few, clipped or very sharp stars; clipped ones by the usable pixels of their flanks
+            some = np.flatnonzero(shown.sum(axis=(1, 2)) >= 12)[:MAX_STARS]
+            if some.size >= 4:
+                row, col = row[some], col[some]
+                # One Gaussian: core and wings cannot be distinguished there. The whole range of
+                # widths: such stars give no initial estimate
+                told = fit_profile(
+                    cut_stamps(self.above, row, col, HALF_STAMP_PX),
+                    shown[some],
+                    x[some] - col,
+                    y[some] - row,
+                    self._noise(seen, row, col),
+                    np.geomspace(NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX, 24),
+                    HALF_STAMP_PX,
+                    (0.0,),
+                )
         return told or USUAL
 
     def find_stars(
@@ -905,20 +930,16 @@ def fit_pairs(
     tried = [
         _fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in (0.3, 0.5, 0.7)
     ]
-    best = np.argmin([fit.chi2 for fit in tried], axis=0)
-    every = np.arange(best.size)
-    pairs = _Pairs(
-        **{
-            f.name: np.stack([getattr(fit, f.name) for fit in tried])[best, every]
-            for f in fields(_Pairs)
-        }
-    )
+    best, every = np.argmin([fit[2] for fit in tried], axis=0), np.arange(index.size)
+    p, covariance, chi2_of_two = (np.stack(part)[best, every] for part in zip(*tried, strict=True))
+    apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
+    faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
     # Chi-square decreases by 30 or more from one star to two, with three more parameters
-    good = (chi2 - pairs.chi2 > 30.0) & pairs.plausible(psf)
+    good = (chi2 - chi2_of_two > 30.0) & (apart > 0.8) & (apart < 4.0) & (faint > 0.1)
     if not good.any():
         return stars
-    index, stamps, pairs = index[good], stamps.select(good), pairs.select(good)
-    p, old, made = pairs.parameters, stars.select(index), []
+    index, stamps, p, covariance = index[good], stamps.select(good), p[good], covariance[good]
+    old, made = stars.select(index), []
     first = p[:, 0] >= p[:, 3]
     round_star = (psf.fwhm_px / FWHM_PER_SIGMA) ** 2 * np.eye(2)
     for brighter in (first, ~first):
@@ -931,7 +952,7 @@ def fit_pairs(
             x=x + stamps.col,
             y=y + stamps.row,
             flux=flux,
-            covariance=pairs.covariance[np.arange(index.size)[:, None, None], rows, cols],
+            covariance=covariance[np.arange(index.size)[:, None, None], rows, cols],
             narrow_snr=share * old.narrow_snr,
             around_snr=share * old.around_snr,
             star_snr=share * old.star_snr,
@@ -947,22 +968,6 @@ def _measure_stretch(stars: FittedStars) -> FloatArray:
     """Compute the elongation from second moments, (xx - yy) / 2 and xy; shape (N, 2)."""
     m = stars.moments
     return np.stack([0.5 * (m[:, 0, 0] - m[:, 1, 1]), m[:, 0, 1]], axis=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pairs(Columns):
-    """Pairs of stars: (flux, x, y, flux, x, y, level), x and y relative to the stamp centre."""
-
-    parameters: FloatArray
-    covariance: FloatArray
-    chi2: FloatArray
-
-    def plausible(self, psf: PointSpread) -> BoolImage:
-        """Select pairs with a plausible separation and flux ratio."""
-        p = self.parameters
-        apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
-        faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
-        return np.asarray((apart > 0.8) & (apart < 4.0) & (faint > 0.1))
 
 
 def _solve_linear(
@@ -983,7 +988,7 @@ def _solve_linear(
 
 
 def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: float) -> FloatArray:
-    """Place two stars on the major axis, with the centroid at the position of the single star."""
+    """Two stars on the major axis about the single star: flux, x, y, flux, x, y, level."""
     angle = 0.5 * np.arctan2(stretch[:, 1], stretch[:, 0])
     apart = np.sqrt(2.0 * np.hypot(*stretch.T) / (share * (1.0 - share)))
     apart = np.clip(apart, psf.sigma_px, 3.0 * psf.sigma_px)
@@ -993,8 +998,10 @@ def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: flo
     return np.stack([*first, *second, np.zeros_like(ux)], axis=1)
 
 
-def _fit_jointly(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pairs:
-    """Fit flux and position of two stars, and the local level, by Gauss-Newton steps."""
+def _fit_jointly(
+    stamps: StarStamps, start: FloatArray, psf: PointSpread
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit two stars by Gauss-Newton steps: parameters as of `_start`, covariance, chi-square."""
     p, ones = start, np.ones_like(stamps.light)
     for _ in range(8):
         first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], stamps.half)
@@ -1009,7 +1016,7 @@ def _fit_jointly(stamps: StarStamps, start: FloatArray, psf: PointSpread) -> _Pa
         longest = 0.6 * psf.sigma_px
         step[:, [1, 2, 4, 5]] = np.clip(step[:, [1, 2, 4, 5]], -longest, longest)
         p = p + step
-    return _Pairs(parameters=p - step, covariance=covariance, chi2=chi2)
+    return p - step, covariance, chi2
 
 
 DETECTORS = (Matched(),)

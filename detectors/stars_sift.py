@@ -35,7 +35,21 @@ class Sift(StarMethod):
         sky = estimate_diffuse_background(frame.light, scale_px=64.0, mask=frame.ignored)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         above[find_hot_pixels(frame.light)] = 0.0
-        x, y = self._keypoints(np.asarray(above / sky.noise, np.float32))
+        # Places of bright key-points, one a star, the strongest first
+        light = np.asarray(above / sky.noise, np.float32)
+        # A root keeps faint stars and bright ones within 255 grey levels
+        scaled = np.arcsinh(light / 4.0) * np.float32(12.0)
+        grey = np.clip(np.rint(40.0 + scaled), 0, 255).astype(np.uint8)
+        x, y, size = find_keypoints(grey, layers=4, contrast=0.02, edge_ratio=10.0, sigma=1.2)
+        h, w = light.shape
+        inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
+        order = np.flatnonzero(inside & (size < 24.0))[:20_000]
+        # SIFT marks dark spots, too
+        blurred = np.asarray(cv2.blur(light, (3, 3)))
+        order = order[blurred[find_nearest_pixels((h, w), x[order], y[order])] > 1.0]
+        x, y = x[order], y[order]
+        keep = np.flatnonzero(mark_first_of_each(np.column_stack([x, y]), ONE_STAR_PX))[:5000]
+        x, y = x[keep], y[keep]
         if x.size == 0:
             return StarDetections.empty()
         noise = sky.noise[find_nearest_pixels(above.shape, x, y)].astype(float)
@@ -64,28 +78,6 @@ class Sift(StarMethod):
         good = (stars.snr >= 5.0) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
         once = mark_first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
         return stars.select(good & once)
-
-    def _keypoints(self, snr: FloatImage) -> tuple[FloatArray, FloatArray]:
-        """Places of bright key-points, one a star, the strongest first."""
-        # A root keeps faint stars and bright ones within 255 grey levels
-        scaled = np.arcsinh(snr / 4.0) * np.float32(12.0)
-        grey = np.clip(np.rint(40.0 + scaled), 0, 255).astype(np.uint8)
-        x, y, size = find_keypoints(
-            grey,
-            layers=4,
-            contrast=0.02,
-            edge_ratio=10.0,
-            sigma=1.2,
-        )
-        h, w = snr.shape
-        inside = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1)
-        order = np.flatnonzero(inside & (size < 24.0))[:20_000]
-        # SIFT marks dark spots, too
-        blurred = np.asarray(cv2.blur(snr, (3, 3)))
-        order = order[blurred[find_nearest_pixels((h, w), x[order], y[order])] > 1.0]
-        x, y = x[order], y[order]
-        keep = mark_first_of_each(np.column_stack([x, y]), ONE_STAR_PX)
-        return x[keep][:5000], y[keep][:5000]
 
 
 def find_keypoints(

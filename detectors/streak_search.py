@@ -63,20 +63,6 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
         yield sums
 
 
-def turn_places_back(
-    x: FloatArray, y: FloatArray, quadrant: int, shape: tuple[int, int]
-) -> tuple[FloatArray, FloatArray]:
-    """Places of an image turned as in `find_segments` in the image itself, of that shape (h, w)."""
-    height, width = shape
-    if quadrant == 0:
-        return x, y
-    if quadrant == 1:
-        return width - 1 - x, y
-    if quadrant == 2:
-        return y, x
-    return y, height - 1 - x
-
-
 @dataclass(frozen=True, kw_only=True)
 class Segments(Columns):
     """Straight pieces of streaks, the strongest first, with their filters' widths; shapes (N,)."""
@@ -98,8 +84,6 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     `blurred` (h, w): white noise of one sigma a pixel, and streaks, blurred by a Gaussian;
     `sigma_px`: of that Gaussian.
     """
-    height, width = blurred.shape
-    shape = (height, width)
     parts = [Segments.empty()]
     # Memory that is used again and again: fresh pages cost more than the sums in them
     room = [np.empty(2 * blurred.size, np.float32) for _ in range(2)]
@@ -114,10 +98,12 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
             if len(sums) < min(8, most):
                 continue
             x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr, room)
-            x1, y1 = turn_places_back(x1, y1, quadrant, shape)
-            x2, y2 = turn_places_back(x2, y2, quadrant, shape)
-            width = np.full(snr.size, sigma_px)
-            some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=width)
+            if quadrant % 2:
+                x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
+            if quadrant >= 2:
+                x1, y1, x2, y2 = y1, x1, y2, x2
+            sigmas = np.full(snr.size, sigma_px)
+            some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=sigmas)
             parts.append(_keep_strongest_alike(some))
     return _keep_strongest_alike(Segments.joined(parts))
 
@@ -252,10 +238,6 @@ class Hunt:
         # One pixel counts no more than this in a candidate: stars are bright, not long
         cut = np.clip(self.light, -4.0, 4.0)
         return find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
-
-    def copied(self) -> Hunt:
-        """The same, with light and known pixels of its own."""
-        return replace(self, light=self.light.copy(), known=self.known.copy())
 
     def hide(self, line: Line) -> None:
         """Take the band of a streak, in pixels of this frame, away."""

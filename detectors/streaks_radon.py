@@ -146,7 +146,7 @@ class Radon:
         """Find streaks, all subtracted lines, and the frame without them."""
         lines: list[Line] = []
         gone: list[Line] = []
-        whole, hunt = hunt, hunt.copied()
+        whole, hunt = hunt, replace(hunt, light=hunt.light.copy(), known=hunt.known.copy())
         # A segment of the transform has at least 0.75 of the SNR of the fitted streak
         waiting = hunt.candidates(0.75 * least)
         tries = 0
@@ -483,8 +483,33 @@ def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:
                 bin_pixels(light * known, size),
                 bin_pixels(known, size) / np.float32(size),
             )
+        # Median of the pixels about each; in steps that grow with the light
+        coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
+        # A median forgets what is narrower than half of it
+        middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
+        level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
+        above = np.asarray(light - level, np.float32)
+        hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
+        found: list[Line] = []
+        still_free = known > 0.5
         widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
-        for line in _find_bright_streaks(light, known, size, widest):
+        for least in LIT_SIGMA:
+            lit = (above > size * least + 0.2 * np.maximum(level, 0.0)) & still_free
+            for rough, sigma in rough_lines(lit):
+                # The least-squares line; stars on it count no more than it does
+                cut, usual = _cut(above, rough)
+                if sigma > WIDEST_PX or usual < LIT_SIGMA[0]:
+                    continue
+                line = fit_line(cut * known, known, rough, sigma, MIN_SNR)
+                if line is None or line.snr < MIN_SNR or FWHM_PER_SIGMA * line.sigma_px > widest:
+                    continue
+                if not is_bright_streak(line, above, known, size):
+                    continue
+                if join_line(hunt, found, line) is None:
+                    line = follow_line(above, known, line)
+                    found.append(line)
+                still_free &= ~mask_streak_band(still_free.shape, line)
+        for line in found:
             full = line.scaled(size)
             if not is_piece(full, lines):
                 lines.append(full)
@@ -540,34 +565,6 @@ def measure_in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImag
     return measures
 
 
-def _find_bright_streaks(
-    light: FloatImage, known: FloatImage, size: int, widest_px: float
-) -> list[Line]:
-    """Bright streaks of one size of squares."""
-    # Median of the pixels about each; in steps that grow with the light
-    coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
-    # A median forgets what is narrower than half of it
-    middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
-    level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
-    above = np.asarray(light - level, np.float32)
-    hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
-    lines: list[Line] = []
-    free = known > 0.5
-    for least in LIT_SIGMA:
-        lit = (above > size * least + 0.2 * np.maximum(level, 0.0)) & free
-        for rough, sigma in rough_lines(lit):
-            line = _fit_least_squares(above, known, rough, sigma)
-            if line is None or FWHM_PER_SIGMA * line.sigma_px > widest_px:
-                continue
-            if not is_bright_streak(line, above, known, size):
-                continue
-            if join_line(hunt, lines, line) is None:
-                line = follow_line(above, known, line)
-                lines.append(line)
-            free &= ~mask_streak_band(free.shape, line)
-    return lines
-
-
 def rough_lines(lit: BoolImage, min_filled: float = 0.4) -> list[tuple[Path, float]]:
     """Straight lines in the largest connected areas, with a width of each.
 
@@ -590,64 +587,45 @@ def rough_lines(lit: BoolImage, min_filled: float = 0.4) -> list[tuple[Path, flo
         ridge = (depth > 0.0) & (depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8)) - 0.01)
         row, col = np.nonzero(ridge)
         places = np.stack([col + left - 1.0, row + top - 1.0], axis=1)
-        found += _lines_through(places, depth[row, col].astype(float), min_filled)
+        depth = depth[row, col].astype(float)
+        # Lines along which most places of the ridge lie, one after the other (RANSAC)
+        rng = np.random.default_rng(0)
+        if len(places) > 2000:
+            some = np.sort(rng.choice(len(places), 2000, replace=False))
+            places, depth = places[some], depth[some]
+        for _ in range(4):
+            if len(places) < SHORTEST_PX // 2:
+                break
+            pairs = rng.integers(len(places), size=(150, 2))
+            start, step = places[pairs[:, 0]], places[pairs[:, 1]] - places[pairs[:, 0]]
+            length = np.hypot(*step.T)
+            pairs_used = length > 0.5 * SHORTEST_PX
+            if not pairs_used.any():
+                break
+            start, step = start[pairs_used], step[pairs_used] / length[pairs_used, None]
+            normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
+            off = np.abs(places @ normal.T - (start * normal).sum(axis=1))
+            best = int(np.argmax((off < NEAR_PX).sum(axis=0)))
+            near = off[:, best] < NEAR_PX
+            along = np.sort((places[near] - start[best]) @ step[best])
+            wide = 2.0 * float(np.median(depth[near]))
+            # The longest run without a gap
+            breaks = np.flatnonzero(np.diff(along) > 6.0 + wide)
+            starts, stops = (
+                along[np.append(0, breaks + 1)],
+                along[np.append(breaks, along.size - 1)],
+            )
+            longest = int(np.argmax(stops - starts))
+            u1, u2 = float(starts[longest]), float(stops[longest])
+            filled = np.count_nonzero((along >= u1) & (along <= u2))
+            if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * wide) or filled < min_filled * (u2 - u1):
+                break
+            ends = [tuple(float(v) for v in start[best] + u * step[best]) for u in (u1, u2)]
+            (x1, y1), (x2, y2) = sorted(ends, key=lambda end: end[0])
+            found.append((Path(x1=x1, y1=y1, x2=x2, y2=y2), max(0.45, 0.35 * wide)))
+            rest = off[:, best] > NEAR_PX + wide
+            places, depth = places[rest], depth[rest]
     return found
-
-
-def _lines_through(
-    places: FloatArray, depth: FloatArray, min_filled: float
-) -> list[tuple[Path, float]]:
-    """Lines along which most places of a ridge lie, one after the other (RANSAC)."""
-    rng = np.random.default_rng(0)
-    found: list[tuple[Path, float]] = []
-    if len(places) > 2000:
-        some = np.sort(rng.choice(len(places), 2000, replace=False))
-        places, depth = places[some], depth[some]
-    for _ in range(4):
-        if len(places) < SHORTEST_PX // 2:
-            break
-        pairs = rng.integers(len(places), size=(150, 2))
-        start, step = places[pairs[:, 0]], places[pairs[:, 1]] - places[pairs[:, 0]]
-        length = np.hypot(*step.T)
-        pairs_used = length > 0.5 * SHORTEST_PX
-        if not pairs_used.any():
-            break
-        start, step = start[pairs_used], step[pairs_used] / length[pairs_used, None]
-        normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
-        off = np.abs(places @ normal.T - (start * normal).sum(axis=1))
-        best = int(np.argmax((off < NEAR_PX).sum(axis=0)))
-        near = off[:, best] < NEAR_PX
-        along = np.sort((places[near] - start[best]) @ step[best])
-        width = 2.0 * float(np.median(depth[near]))
-        # The longest run without a gap
-        breaks = np.flatnonzero(np.diff(along) > 6.0 + width)
-        starts, stops = along[np.append(0, breaks + 1)], along[np.append(breaks, along.size - 1)]
-        longest = int(np.argmax(stops - starts))
-        u1, u2 = float(starts[longest]), float(stops[longest])
-        filled = np.count_nonzero((along >= u1) & (along <= u2))
-        if u2 - u1 < max(SHORTEST_PX - 3, 2.0 * width) or filled < min_filled * (u2 - u1):
-            break
-        first, last = start[best] + u1 * step[best], start[best] + u2 * step[best]
-        if first[0] > last[0]:
-            first, last = last, first
-        x1, y1, x2, y2 = (float(value) for value in (*first, *last))
-        found.append((Path(x1=x1, y1=y1, x2=x2, y2=y2), max(0.45, 0.35 * width)))
-        rest = off[:, best] > NEAR_PX + width
-        places, depth = places[rest], depth[rest]
-    return found
-
-
-def _fit_least_squares(
-    above: FloatImage, known: FloatImage, rough: Path, sigma: float
-) -> Line | None:
-    """The least-squares line; stars on it count no more than it does."""
-    if sigma > WIDEST_PX:
-        return None
-    cut, level = _cut(above, rough)
-    if level < LIT_SIGMA[0]:
-        return None
-    line = fit_line(cut * known, known, rough, sigma, MIN_SNR)
-    return None if line is None or line.snr < MIN_SNR else line
 
 
 def _cut(above: FloatImage, path: Path) -> tuple[FloatImage, float]:
@@ -732,7 +710,13 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
     # A spike is straight; its bow is what noise and stars on it make of it, or the lens
     beside = np.minimum(np.abs(off), np.abs(off - 4.0 * path.bow_px * t * (1.0 - t)))
     on = beside < np.maximum(2.0, 0.3 * radius)
-    on[on] = _dark_way(path, along[on], hidden) < 10.0 * radius[on]
+    for k in np.flatnonzero(on):
+        # Pixels on the way to the star where nothing is hidden
+        first = length if along[k] > 0.0 else 0.0
+        way = np.arange(first, along[k], 1.0 if along[k] > first else -1.0)
+        way = way[(way < 0.0) | (way > length)]
+        at = find_nearest_pixels(hidden.shape, path.x1 + way * cos, path.y1 + way * sin)
+        on[k] = np.count_nonzero(~hidden[at]) < 10.0 * radius[k]
     if not on.any():
         return False
     along, radius = along[on], radius[on]
@@ -753,18 +737,6 @@ def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImag
         for away in (np.maximum(before, after), before, after)
         if np.count_nonzero(some := clear & (away > 0.0)) >= MIN_STEPS
     )
-
-
-def _dark_way(path: Path, along: FloatArray, hidden: BoolImage) -> FloatArray:
-    """Pixels between a path and places on its prolongation where nothing is hidden."""
-    steps = []
-    for place in along.tolist():
-        first = path.length_px if place > 0.0 else 0.0
-        way = np.arange(first, place, 1.0 if place > first else -1.0)
-        beyond = (way < 0.0) | (way > path.length_px)
-        x, y = path.x1 + way * path.along[0], path.y1 + way * path.along[1]
-        steps.append(float((beyond & ~hidden[find_nearest_pixels(hidden.shape, x, y)]).sum()))
-    return np.array(steps)
 
 
 def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool:
@@ -847,15 +819,25 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
-        ends = _find_reach(long, short)
-        if ends is None:
+        reach = _find_reach(long, short)
+        if reach is None:
             continue
-        u1, u2 = min(0.0, ends[0]), max(long.path.length_px, ends[1])
+        u1, u2 = min(0.0, reach[0]), max(long.path.length_px, reach[1])
         first = long if u1 == 0.0 else short
         last = long if u2 == long.path.length_px else short
         errors = (long.bow_sigma_px, long.line_sigma_px, long.sigma_width)
         sigmas = (max(first.end_sigma_px), max(last.end_sigma_px))
-        path = _extend_to_both(long.path, short.path, u1, u2)
+        path = long.path
+        if u1 < 0.0 or u2 > path.length_px:  # carried on to the ends of both
+            (cos, sin), part = path.along, short.path
+            ends = sorted(
+                ((x - path.x1) * cos + (y - path.y1) * sin, x, y)
+                for x, y in ((part.x1, part.y1), (part.x2, part.y2))
+            )
+            cut = path.cut(u1, u2)
+            x1, y1 = ends[0][1:] if u1 < 0.0 else (cut.x1, cut.y1)
+            x2, y2 = ends[1][1:] if u2 > path.length_px else (cut.x2, cut.y2)
+            path = Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=cut.bow_px)
         both = measure_line(hunt.light, hunt.known, path, long.sigma_px, errors, sigmas)
         if both is not None:
             # As sure as its clearest part
@@ -866,11 +848,10 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
 
 def is_piece(new: Line, lines: list[Line]) -> bool:
     """Whether a line lies on, or goes on from, one of the others."""
-    for old in lines:
-        long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
-        if _find_reach(long, short) is not None:
-            return True
-    return False
+    pairs = (
+        (old, new) if old.path.length_px >= new.path.length_px else (new, old) for old in lines
+    )
+    return any(_find_reach(long, short) is not None for long, short in pairs)
 
 
 def _find_reach(long: Line, short: Line) -> tuple[float, float] | None:
@@ -892,21 +873,6 @@ def _find_reach(long: Line, short: Line) -> tuple[float, float] | None:
     u1, u2 = min(found), max(found)
     gap = max(0.0, u1 - length, -u2)
     return (u1, u2) if gap < max(30.0, 0.4 * length) else None  # of the longer piece
-
-
-def _extend_to_both(long: Path, short: Path, u1: float, u2: float) -> Path:
-    """The longer path carried on to the ends of both."""
-    if u1 >= 0.0 and u2 <= long.length_px:
-        return long
-    path = long.cut(u1, u2)
-    cos, sin = long.along
-    ends = sorted(
-        ((x - long.x1) * cos + (y - long.y1) * sin, x, y)
-        for x, y in ((short.x1, short.y1), (short.x2, short.y2))
-    )
-    first = (ends[0][1], ends[0][2]) if u1 < 0.0 else (path.x1, path.y1)
-    last = (ends[1][1], ends[1][2]) if u2 > long.length_px else (path.x2, path.y2)
-    return Path(x1=first[0], y1=first[1], x2=last[0], y2=last[1], bow_px=path.bow_px)
 
 
 DETECTORS = (Radon(),)

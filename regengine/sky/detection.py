@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from detectors.limb import Limb, find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
 from detectors.types import (
     BoolImage,
-    Detections,
+    D,
     Detector,
     Kind,
     LightDetections,
@@ -53,7 +53,6 @@ from regengine.sky.drawing import (
 )
 from regengine.store.result import Answer, Reason
 
-D = TypeVar("D", bound=Detections)
 Record = dict[str, Any]
 
 MIN_LIMB_PX = 16  # a narrower picture has no measurable arc

@@ -40,7 +40,7 @@ from regengine.io.tables import cell, csv_lines
 from regengine.io.times import iso_utc
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.sky.detection import STREAKS
+from regengine.sky.detection import ENDS, STREAKS
 from regengine.sky.drawing import (
     CYAN,
     GREEN,
@@ -184,6 +184,32 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
             "sigma_px": round_or_none(sigma_px, 1),
         }
         crossing.append(track)
+    streaks = []
+    for number, naming in enumerate(photo.namings):
+        # Candidates, the most probable first
+        listed = []
+        for share, one in list(zip(naming.probability, naming.candidates, strict=True))[:LISTED]:
+            if share < MIN_LISTED:
+                continue
+            step = int(np.abs(tracks.seconds - one["seconds"]).argmin())
+            candidate = {
+                **_satellite(photo, int(one["row"]), step),
+                "probability": round(float(share), 6),
+                "offset_px": round_or_none(float(one["beside_px"]), 2),
+                "offset_deg": round_or_none(float(one["turned_deg"]), 3),
+                "offset_s": round_or_none(float(one["ahead_s"]), 3),
+            }
+            listed.append(candidate)
+        best = listed[0] if listed and listed[0]["probability"] >= NAMED_FROM else {}
+        ends = {key: round(float(getattr(photo.streaks, key)[number]), 2) for key in ENDS}
+        streaks.append(
+            {
+                **ends,
+                **{key: best.get(key) for key in ("name", "norad", "probability")},
+                "not_in_catalogue": round_or_none(naming.unlisted, 6),
+                "candidates": listed,
+            }
+        )
     return {
         "frame": photo.frame.frame_id,
         "path": str(photo.frame.path),
@@ -199,36 +225,7 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
             "median_age_h": round(float(np.median(np.abs(satellites.age_h))), 2),
         },
         "tracks": crossing,
-        "streaks": [_streak_record(photo, k) for k in range(len(photo.streaks))],
-    }
-
-
-def _streak_record(photo: NamedPhoto, number: int) -> dict[str, Any]:
-    """A streak with its candidates, the most probable first."""
-    naming = photo.namings[number]
-    listed = []
-    for probability, one in list(zip(naming.probability, naming.candidates, strict=True))[:LISTED]:
-        if probability < MIN_LISTED:
-            continue
-        step = int(np.abs(photo.tracks.seconds - one["seconds"]).argmin())
-        listed.append(
-            {
-                **_satellite(photo, int(one["row"]), step),
-                "probability": round(float(probability), 6),
-                "offset_px": round_or_none(float(one["beside_px"]), 2),
-                "offset_deg": round_or_none(float(one["turned_deg"]), 3),
-                "offset_s": round_or_none(float(one["ahead_s"]), 3),
-            }
-        )
-    best = listed[0] if listed and listed[0]["probability"] >= NAMED_FROM else {}
-    return {
-        **{
-            key: round(float(getattr(photo.streaks, key)[number]), 2)
-            for key in ("x1", "y1", "x2", "y2")
-        },
-        **{key: best.get(key) for key in ("name", "norad", "probability")},
-        "not_in_catalogue": round_or_none(naming.unlisted, 6),
-        "candidates": listed,
+        "streaks": streaks,
     }
 
 

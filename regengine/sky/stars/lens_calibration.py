@@ -391,7 +391,22 @@ def _light_of_stars(
     ]
     channels = []
     for name in photos[0].channels:
-        columns = [_starlight(photos[k], pairs[k], name, catalogue, lens, falloff) for k in alike]
+        # Magnitude, colour, flux per second without falloff, and its sigma, of complete stars
+        columns = []
+        for k in alike:
+            photo, light, detection = photos[k], photos[k].channels[name], pairs[k].detection
+            kept = (photo.stars.flags[detection] & PointFlag.SATURATED) == 0
+            kept &= light.whole[detection]
+            detection, star = detection[kept], pairs[k].star[kept]
+            scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
+            if falloff is not None:
+                x, y = photo.stars.x[detection], photo.stars.y[detection]
+                px, py = lens.principal_point
+                half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
+                scale = scale * np.maximum(falloff.arrives(np.hypot(x - px, y - py) / half), 0.05)
+            colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
+            shown = light.flux[detection] / scale, light.sigma[detection] / scale
+            columns.append((catalogue.magnitude_g[star], colour, *shown))
         magnitude, colour, flux, sigma = (
             np.concatenate(part) for part in zip(*columns, strict=True)
         )
@@ -413,34 +428,6 @@ def _light_of_stars(
         limiting_scatter_mag=limit[1],
     )
     return exposure, tuple(channels)
-
-
-def _starlight(
-    photo: LensPhoto,
-    pairs: StarPairs,
-    channel: str,
-    catalogue: StarCatalogue,
-    lens: SkyCamera,
-    falloff: Falloff | None,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Magnitude, colour, flux per second without falloff, and flux sigma of complete stars."""
-    light = photo.channels[channel]
-    clear = (photo.stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
-    kept = clear & light.whole[pairs.detection]
-    detection, star = pairs.detection[kept], pairs.star[kept]
-    scale = np.full(detection.size, photo.frame.exposure_s or 1.0)
-    if falloff is not None:
-        x, y = photo.stars.x[detection], photo.stars.y[detection]
-        px, py = lens.principal_point
-        half = 0.5 * float(np.hypot(lens.width_px, lens.height_px))
-        scale = scale * np.maximum(falloff.arrives(np.hypot(x - px, y - py) / half), 0.05)
-    colour = catalogue.magnitude_bp[star] - catalogue.magnitude_rp[star]
-    return (
-        catalogue.magnitude_g[star],
-        colour,
-        light.flux[detection] / scale,
-        light.sigma[detection] / scale,
-    )
 
 
 def fit_channel(
@@ -478,7 +465,26 @@ def fit_channel(
     columns = np.ones((value.size, 1))
     if with_colour:
         columns = np.column_stack([columns, -(colour[used] - SUN_COLOUR)])
-    solution, covariance, scatter = _robust_line(columns, value, noise)
+    solution: FloatArray = np.zeros(columns.shape[1])
+    solution[0] = np.median(value)
+    for _ in range(STEPS):
+        residual = value - columns @ solution
+        scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
+        # The intrinsic scatter of stars, beyond their own noise, is assumed equal for all
+        own = np.sqrt(np.maximum(scatter**2 - np.median(noise) ** 2, 0.0) + noise**2)
+        away = residual / np.maximum(own, 1e-6)
+        weight = np.where(np.abs(away) < TUKEY, (1.0 - (away / TUKEY) ** 2) ** 2, 0.0)
+        weight /= np.maximum(own, 1e-6) ** 2
+        normal = (columns * weight[:, None]).T @ columns
+        new = np.linalg.solve(normal, (columns * weight[:, None]).T @ value)
+        # Covariance of M-estimates: (X'WX)^-1 X'W r r' W X (X'WX)^-1 (Huber 1981, 7.6)
+        inverse = np.linalg.inv(normal)
+        middle = columns * (weight * residual)[:, None]
+        covariance = inverse @ (middle.T @ middle) @ inverse
+        done = np.abs(new - solution).max() < 1e-7
+        solution = np.asarray(new, float)
+        if done:
+            break
     slope = (float(solution[1]), float(np.sqrt(covariance[1, 1]))) if with_colour else (0.0, 0.0)
     return ChannelPhotometry(
         channel=channel,
@@ -503,35 +509,6 @@ def limiting_magnitude(magnitude_g: FloatArray, snr: FloatArray) -> tuple[float,
     limits = magnitude_g[faint] + 2.5 * np.log10(snr[faint] / LIMIT_SNR)
     middle = float(np.median(limits))
     return middle, 1.4826 * float(np.median(np.abs(limits - middle)))
-
-
-def _robust_line(
-    columns: FloatArray, value: FloatArray, noise: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
-    """Fit a robust line: solution, its covariance, and the scatter of single values."""
-    solution: FloatArray = np.zeros(columns.shape[1])
-    solution[0] = np.median(value)
-    scatter = 0.0
-    covariance = np.zeros((columns.shape[1],) * 2)
-    for _ in range(STEPS):
-        residual = value - columns @ solution
-        scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
-        # The intrinsic scatter of stars, beyond their own noise, is assumed equal for all
-        own = np.sqrt(np.maximum(scatter**2 - np.median(noise) ** 2, 0.0) + noise**2)
-        away = residual / np.maximum(own, 1e-6)
-        weight = np.where(np.abs(away) < TUKEY, (1.0 - (away / TUKEY) ** 2) ** 2, 0.0)
-        weight /= np.maximum(own, 1e-6) ** 2
-        normal = (columns * weight[:, None]).T @ columns
-        new = np.linalg.solve(normal, (columns * weight[:, None]).T @ value)
-        # Covariance of M-estimates: (X'WX)^-1 X'W r r' W X (X'WX)^-1 (Huber 1981, 7.6)
-        inverse = np.linalg.inv(normal)
-        middle = columns * (weight * residual)[:, None]
-        covariance = inverse @ (middle.T @ middle) @ inverse
-        done = np.abs(new - solution).max() < 1e-7
-        solution = np.asarray(new, float)
-        if done:
-            break
-    return solution, covariance, scatter
 
 
 # Parameters that are always fitted: the prior keeps the decentring small where the stars do not
@@ -658,19 +635,22 @@ def fit_lens(
     if 2 * stars < 3 * len(frames) + len(free):
         raise ValueError(f"{stars} stars are too few for {len(frames)} attitudes and a lens")
     columns = [k for k, name in enumerate(LENS_PARAMETERS) if name in free]
+    n = len(columns)
     cameras = [replace(frames[0].camera, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]
     model = error or ErrorModel()
     kept = [np.ones(f.x.size, bool) for f in frames] if used is None else list(used)
     for to_come in reversed(range(5 if used is None else 1)):  # the error model converges in four
-        normal = NormalEquations(frames, cameras, columns, kept, model)
+        step, inverse, cost, tails = solve_normal_equations(frames, cameras, columns, kept, model)
         share = 1.0
         for _ in range(30):
-            tried = normal.step(share)
-            after = NormalEquations(frames, tried, columns, kept, model)
-            if after.cost <= normal.cost * (1.0 + 1e-9):
-                cameras, normal, share = tried, after, 1.0
-                sigma = np.sqrt(np.diag(normal.covariance))
-                if (np.abs(normal.solution) < 1e-3 * sigma).all():
+            moves = np.zeros((len(frames), 3 + len(LENS_PARAMETERS)))
+            moves[:, [3 + c for c in columns]] = share * step[:n]
+            moves[:, :3] = share * step[n:].reshape(-1, 3)
+            tried = [move_camera(c, move) for c, move in zip(cameras, moves, strict=True)]
+            after = solve_normal_equations(frames, tried, columns, kept, model)
+            if after[2] <= cost * (1.0 + 1e-9):
+                cameras, share, (step, inverse, cost, tails) = tried, 1.0, after
+                if (np.abs(step) < 1e-3 * np.sqrt(np.diag(inverse))).all():
                     break
             else:
                 share *= 0.5
@@ -678,15 +658,11 @@ def fit_lens(
         if to_come and error is None:
             model = fit_error_model(frames, away)
         if to_come == 1:
-            kept = [
-                (r**2).sum(axis=1) < 4.0**2 * model.variance(f)  # all but 3 of 10,000
-                for f, r in zip(frames, away, strict=True)
-            ]
-    unit = np.ones(len(LENS_PARAMETERS))
-    unit[0] = cameras[0].focal_px  # its logarithm was fitted
+            both = zip(frames, away, strict=True)  # all but 3 of 10,000 stars are kept
+            kept = [(r**2).sum(axis=1) < 4.0**2 * model.variance(f) for f, r in both]
+    unit = np.array([cameras[0].focal_px, *np.ones(7)])  # its logarithm was fitted
     covariance = np.zeros((len(LENS_PARAMETERS),) * 2)
-    n = len(columns)
-    covariance[np.ix_(columns, columns)] = normal.tails * normal.covariance[:n, :n]
+    covariance[np.ix_(columns, columns)] = tails * inverse[:n, :n]
     return LensFit(
         cameras=tuple(cameras),
         free=tuple(LENS_PARAMETERS[c] for c in columns),
@@ -694,8 +670,8 @@ def fit_lens(
         residual_px=tuple(away),
         used=tuple(kept),
         error=model,
-        chi2=normal.cost,
-        tails=normal.tails,
+        chi2=cost,
+        tails=tails,
     )
 
 
@@ -704,81 +680,64 @@ def _residuals(frame: LensFrame, camera: SkyCamera) -> FloatArray:
     return np.stack([frame.x - x, frame.y - y], axis=1)
 
 
-class NormalEquations:
-    """The linearised fit of cameras that share a lens: lens parameters, then frame rotations.
+def solve_normal_equations(
+    frames: Sequence[LensFrame],
+    cameras: list[SkyCamera],
+    columns: list[int],
+    kept: Sequence[BoolArray],
+    model: ErrorModel,
+) -> tuple[FloatArray, FloatArray, float, float]:
+    """Solve the linearised fit of cameras that share a lens, and have a rotation each.
 
-    solution: The full step: the free lens parameters (the focal length by its logarithm), then
-        three angles for each frame, shape (u,).
-    covariance: Inverse of the normal matrix, shape (u, u).
-    cost: Huber's loss over all stars, and the priors.
-    tails: Factor on the covariance for the tails of the residuals.
+    Returns the full step, shape (u,): the free lens parameters (the focal length by its logarithm),
+    then three angles for each frame; the inverse of the normal matrix, (u, u); the cost: Huber's
+    loss over all stars, and the priors; and a factor on the covariance for the residuals' tails.
     """
-
-    def __init__(
-        self,
-        frames: Sequence[LensFrame],
-        cameras: list[SkyCamera],
-        columns: list[int],
-        kept: Sequence[BoolArray],
-        model: ErrorModel,
-    ) -> None:
-        self.cameras, self.columns = cameras, columns
-        lens, size = cameras[0], len(columns)
-        longest = max(lens.width_px, lens.height_px)
-        corner = 0.5 * float(np.hypot(lens.width_px, lens.height_px)) / lens.focal_px
-        # A tangential term moves a star by at most 3 p r^2 focal lengths
-        # One sigma of the shift of corner stars by decentred elements, as a share of the long side:
-        # 14 um on a full-frame sensor. Decentring of digital cameras stays in the tens of
-        # micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this prior, decentring
-        # and principal point could not be separated in narrow fields. Without decentring, the
-        # principal point would be biased.
-        tangential = 4e-4 * longest / (3.0 * corner**2 * lens.focal_px)
-        sigma = np.full(len(LENS_PARAMETERS), np.inf)
-        # One sigma of the principal point's distance from the image centre, as a share of the long
-        # side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a
-        # millimetre (Fraser 2013, Photogramm. Eng. 79, 381)
-        sigma[1:3], sigma[5:7] = 0.01 * longest, tangential
-        middle = np.array([lens.width_px - 1, lens.height_px - 1]) / 2.0
-        off = np.zeros(len(LENS_PARAMETERS))
-        off[1:3], off[5:7] = middle - lens.principal_point, -np.array(lens.distortion[2:4])
-        self.cost = float(((off / sigma) ** 2).sum())
-        normal = np.zeros((size + 3 * len(frames),) * 2)
-        right = np.zeros(len(normal))
-        normal[range(size), range(size)] = sigma[columns] ** -2.0
-        right[:size] = off[columns] * sigma[columns] ** -2.0
-        pulls, shares, bends = [], [], []
-        for k, (frame, camera, good) in enumerate(zip(frames, cameras, kept, strict=True)):
-            residual, variance = _residuals(frame, camera)[good], model.variance(frame)[good]
-            distance = np.sqrt((residual**2).sum(axis=1) / variance)
-            far = distance > HUBER_SIGMA
-            share = np.where(far, HUBER_SIGMA / np.maximum(distance, 1e-12), 1.0)
-            self.cost += float(((2.0 - share) * share * distance**2).sum())
-            pulls.append((share * distance) ** 2 / 2.0)
-            shares.append(share)
-            bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it
-            slopes = jacobian(camera, frame.directions_icrs[good])
-            slopes = slopes[:, [*(3 + c for c in columns), 0, 1, 2]]
-            weighed = slopes.T * np.repeat(share / variance, 2)
-            place = np.r_[:size, size + 3 * k : size + 3 * k + 3]
-            normal[np.ix_(place, place)] += weighed @ slopes
-            right[place] += weighed @ residual.ravel()
-        self.covariance = np.linalg.inv(normal)
-        self.solution = self.covariance @ right
-        # For M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, where the normal matrix has
-        # mean w
-        spread = np.concatenate(pulls).mean() * np.concatenate(shares).mean()
-        self.tails = max(float(spread / np.concatenate(bends).mean() ** 2), 1.0)
-
-    def step(self, share: float) -> list[SkyCamera]:
-        """Cameras after a fraction of the solution's step."""
-        size = len(self.columns)
-        lens = np.zeros(len(LENS_PARAMETERS))
-        lens[self.columns] = share * self.solution[:size]
-        turns = share * self.solution[size:].reshape(-1, 3)
-        return [
-            move_camera(camera, np.concatenate([turn, lens]))
-            for camera, turn in zip(self.cameras, turns, strict=True)
-        ]
+    lens, size = cameras[0], len(columns)
+    longest = max(lens.width_px, lens.height_px)
+    corner = 0.5 * float(np.hypot(lens.width_px, lens.height_px)) / lens.focal_px
+    # A tangential term moves a star by at most 3 p r^2 focal lengths
+    # One sigma of the shift of corner stars by decentred elements, as a share of the long side:
+    # 14 um on a full-frame sensor. Decentring of digital cameras stays in the tens of
+    # micrometres (Fraser 1997, ISPRS J. Photogramm. 52, 149). Without this prior, decentring
+    # and principal point could not be separated in narrow fields. Without decentring, the
+    # principal point would be biased.
+    tangential = 4e-4 * longest / (3.0 * corner**2 * lens.focal_px)
+    sigma = np.full(len(LENS_PARAMETERS), np.inf)
+    # One sigma of the principal point's distance from the image centre, as a share of the long
+    # side: 0.36 mm on a full-frame sensor. Calibrated SLR lenses have some tenths of a
+    # millimetre (Fraser 2013, Photogramm. Eng. 79, 381)
+    sigma[1:3], sigma[5:7] = 0.01 * longest, tangential
+    middle = np.array([lens.width_px - 1, lens.height_px - 1]) / 2.0
+    off = np.zeros(len(LENS_PARAMETERS))
+    off[1:3], off[5:7] = middle - lens.principal_point, -np.array(lens.distortion[2:4])
+    cost = float(((off / sigma) ** 2).sum())
+    normal = np.zeros((size + 3 * len(frames),) * 2)
+    right = np.zeros(len(normal))
+    normal[range(size), range(size)] = sigma[columns] ** -2.0
+    right[:size] = off[columns] * sigma[columns] ** -2.0
+    pulls, shares, bends = [], [], []
+    for k, (frame, camera, good) in enumerate(zip(frames, cameras, kept, strict=True)):
+        residual, variance = _residuals(frame, camera)[good], model.variance(frame)[good]
+        distance = np.sqrt((residual**2).sum(axis=1) / variance)
+        far = distance > HUBER_SIGMA
+        share = np.where(far, HUBER_SIGMA / np.maximum(distance, 1e-12), 1.0)
+        cost += float(((2.0 - share) * share * distance**2).sum())
+        pulls.append((share * distance) ** 2 / 2.0)
+        shares.append(share)
+        bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it
+        slopes = jacobian(camera, frame.directions_icrs[good])
+        slopes = slopes[:, [*(3 + c for c in columns), 0, 1, 2]]
+        weighed = slopes.T * np.repeat(share / variance, 2)
+        place = np.r_[:size, size + 3 * k : size + 3 * k + 3]
+        normal[np.ix_(place, place)] += weighed @ slopes
+        right[place] += weighed @ residual.ravel()
+    covariance = np.asarray(np.linalg.inv(normal), float)
+    # For M-estimates (Huber 1981, 7.6): mean psi^2 / (mean psi')^2, where the normal matrix has
+    # mean w
+    spread = np.concatenate(pulls).mean() * np.concatenate(shares).mean()
+    tails = max(float(spread / np.concatenate(bends).mean() ** 2), 1.0)
+    return covariance @ right, covariance, cost, tails
 
 
 def fit_error_model(frames: Sequence[LensFrame], away: Sequence[FloatArray]) -> ErrorModel:

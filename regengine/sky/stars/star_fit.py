@@ -228,7 +228,6 @@ def pair_stars(
     *,
     tolerance_px: float,
     blend_px: float,
-    blend_mag: float = 2.5,
 ) -> StarPairs:
     """Pair detections and stars that are mutual nearest neighbours.
 
@@ -237,9 +236,9 @@ def pair_stars(
     magnitudes : ndarray, shape (M,)
     tolerance_px : float
         Maximum distance of a pair.
-    blend_px, blend_mag : float
-        Stars with a neighbour within this distance, at most this much fainter, are blended: the
-        neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
+    blend_px : float
+        Stars with a neighbour within this distance, at most 2.5 magnitudes fainter, are blended:
+        the neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
     """
     near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
     if not len(near) or not len(x):
@@ -255,7 +254,7 @@ def pair_stars(
     brightness = magnitudes[near]
     around = sky.query_ball_point(places[star], blend_px)
     rivals = [
-        np.count_nonzero(brightness[k] <= brightness[s] + blend_mag)
+        np.count_nonzero(brightness[k] <= brightness[s] + 2.5)
         for s, k in zip(star, around, strict=True)
     ]
     return StarPairs(detection=detection, star=near[star], alone=np.array(rivals, int) == 1)
