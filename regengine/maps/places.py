@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -101,9 +101,6 @@ class PlaceIndex:
 
     def __len__(self) -> int:
         return len(self.lon)
-
-    def __iter__(self) -> Iterator[Place]:
-        return (self[number] for number in range(len(self)))
 
     def __getitem__(self, number: int) -> Place:
         return Place(

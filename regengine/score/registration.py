@@ -168,15 +168,17 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
                 # Answers of a run's store: its accepted proposals
                 from regengine.store.read import iter_frames
 
-                rows: list[_AnswerRow] = []
-                for stored in iter_frames(path):
-                    result = stored.result
-                    for point in result.control_points if result.verdict == "accepted" else ():
-                        at = (point.x, point.y, point.lon, point.lat)
-                        rows.append(
-                            (str(path), str(result.path), at, float(result.probability or 0.0))
-                        )
-                return rows
+                return [
+                    (
+                        str(path),
+                        str(one.path),
+                        (p.x, p.y, p.lon, p.lat),
+                        float(one.probability or 0.0),
+                    )
+                    for one in (stored.result for stored in iter_frames(path))
+                    if one.verdict == "accepted"
+                    for p in one.control_points
+                ]
             names = [*ANSWER_COLUMNS, *([PROBABILITY] if PROBABILITY in file else [])]
             lacking = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
             if lacking:

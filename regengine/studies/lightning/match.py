@@ -67,11 +67,7 @@ class Matches(Columns):
     chance: FloatArray
 
 
-def match(
-    sightings: Sightings,
-    series: PulseSeries,
-    slack_s: float,
-) -> Matches:
+def match(sightings: Sightings, series: PulseSeries, slack_s: float) -> Matches:
     """Match sightings with the pulses that are nearest in space and time.
 
     ``slack_s`` is the maximum difference of times: three sigma.

@@ -57,7 +57,8 @@ def list_city_targets(least_people: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    cities = [place for place in place_index() if place.population >= least_people]
+    index = place_index()
+    cities = (index[number] for number in np.flatnonzero(index.population >= least_people).tolist())
     rows = [(c.name, c.country, c.lon, c.lat, c.population, c.population / 1e3) for c in cities]
     return pd.DataFrame(rows, columns=TARGET_COLUMNS)
 
