@@ -251,8 +251,22 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     if len(days) == 0:
         none = np.empty(0)
         return SunMoonOver(sun_elevation_deg=none, moon_elevation_deg=none, moon_illumination=none)
-    angle = sidereal_angle_rad(days)
-    sun, moon = (teme_to_ecef(body, angle) for body in _compute_of_date(days))
+    import erfa
+
+    first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
+    knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
+    times = terrestrial_time(knots)
+    with warnings.catch_warnings(action="ignore", category=erfa.ErfaWarning):
+        earth, _ = erfa.epv00(*times)
+        moon_there = erfa.moon98(*times)
+    below = np.minimum(((days - first) / STEP_DAYS).astype(int), len(knots) - 2)
+    share = ((days - first) / STEP_DAYS - below)[:, None]
+    turn, angle = erfa.pnm06a(*times), sidereal_angle_rad(days)
+    # Geocentric, metres: in the equator of date at the knots, then Earth-fixed at the times
+    bodies_au = -earth["p"], moon_there["p"]
+    of_date = [np.einsum("kij,kj->ki", turn, body) * AU_M for body in bodies_au]
+    between = ((1.0 - share) * one[below] + share * one[below + 1] for one in of_date)
+    sun, moon = (teme_to_ecef(body, angle) for body in between)
     place = geodetic_to_ecef(lon, lat)
     up = geodetic_to_ecef(lon, lat, 1.0) - place
     to_moon = moon - place
@@ -264,25 +278,6 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
         # Of a sphere lit by the Sun, as viewed from the place
         moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
     )
-
-
-def _compute_of_date(days: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return geocentric Sun and Moon, metres, in the equator of date, shape (n, 3)."""
-    import erfa
-
-    first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
-    knots = first + STEP_DAYS * np.arange(int((days.max() - first) / STEP_DAYS) + 2)
-    times = terrestrial_time(knots)
-    with warnings.catch_warnings(action="ignore", category=erfa.ErfaWarning):
-        earth, _ = erfa.epv00(*times)
-        moon = erfa.moon98(*times)
-    turn = erfa.pnm06a(*times)
-    of_date = [np.einsum("kij,kj->ki", turn, vector) * AU_M for vector in (-earth["p"], moon["p"])]
-    place = (days - first) / STEP_DAYS
-    below = np.minimum(place.astype(int), len(knots) - 2)
-    share = (place - below)[:, None]
-    sun, moon_m = ((1.0 - share) * one[below] + share * one[below + 1] for one in of_date)
-    return sun, moon_m
 
 
 def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:

@@ -233,7 +233,20 @@ def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) ->
     epochs = np.concatenate(days)
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
-    wanted = _is_wanted_satellite(paths[0], present, satellite)
+    wanted = present[0] if len(present) == 1 else ISS
+    if satellite is not None:
+        wanted = satellite.strip().upper().zfill(5)
+        # Represented with a letter in sets
+        if wanted.isdecimal() and 99_999 < int(wanted) < 340_000:
+            wanted = to_alpha5(int(wanted))
+    if wanted not in present:
+        listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
+        raise EphemerisError(
+            f"{paths[0]}: no element set of satellite {wanted}, only of {listing}"
+            if satellite is not None
+            else f"{paths[0]}: {len(present)} satellites ({listing}), but not the ISS ({ISS}); use "
+            "a file of the ISS, or one with only the wanted satellite"
+        )
     rows = np.flatnonzero(numbers == wanted)
     rows = rows[np.argsort(epochs[rows], kind="stable")]
     return TleSet(
@@ -270,24 +283,6 @@ def read_element_table(path: Path) -> tuple[list[ElementSet], FloatArray]:
         for number, (one, two) in enumerate(lines.tolist(), start=1)
     ]
     return sets, epoch_days
-
-
-def _is_wanted_satellite(path: Path, present: list[str], satellite: str | None) -> str:
-    listing = ", ".join(present[:5]) + (" and others" if len(present) > 5 else "")
-    if satellite is not None:
-        number = satellite.strip().upper().zfill(5)
-        # Represented with a letter in sets
-        if number.isdecimal() and 99_999 < int(number) < 340_000:
-            number = to_alpha5(int(number))
-        if number in present:
-            return number
-        raise EphemerisError(f"{path}: no element set of satellite {number}, only of {listing}")
-    if ISS in present or len(present) == 1:
-        return ISS if ISS in present else present[0]
-    raise EphemerisError(
-        f"{path}: {len(present)} satellites ({listing}), but not the ISS ({ISS}); use a file of "
-        "the ISS, or one with only the wanted satellite"
-    )
 
 
 def _judge_agreement(agree: BoolArray, before: int) -> bool:

@@ -145,10 +145,18 @@ def unpack_file(path: Path, plain: BinaryIO) -> Iterator[BinaryIO]:
 def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
     """Yield the units of a FITS file from the first; data are skipped."""
     for _ in range(MAX_UNITS):
-        text = _header_text(path, stream)
-        if text is None:
-            return
-        unit = _interpret_header(path, text, stream.tell())
+        blocks: list[bytes] = []
+        is_whole = False
+        while not is_whole:  # up to the END card
+            block = stream.read(BLOCK)
+            # The end of the file, or data that may follow the last unit (FITS Standard 4.0, 3.5)
+            if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
+                return
+            blocks.append(block)
+            is_whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
+            if len(block) < BLOCK or (len(blocks) == MAX_BLOCKS and not is_whole):
+                raise make_damage_error(path, "a header has no end")
+        unit = _interpret_header(path, b"".join(blocks), stream.tell())
         yield unit
         after = unit.offset + -(-unit.data_bytes // BLOCK) * BLOCK
         if isinstance(stream, gzip.GzipFile) and after > MAX_UNPACKED_BYTES:
@@ -157,24 +165,6 @@ def units(path: Path, stream: BinaryIO) -> Iterator[FitsUnit]:
                 "megabytes unpacked; unpack it and give only the picture"
             )
         stream.seek(after)
-
-
-def _header_text(path: Path, stream: BinaryIO) -> bytes | None:
-    """Read blocks up to the END card; None at the end of the file."""
-    blocks: list[bytes] = []
-    while len(blocks) < MAX_BLOCKS:
-        block = stream.read(BLOCK)
-        if not block and not blocks:
-            return None
-        if not blocks and not block.startswith((b"SIMPLE", b"XTENSION")):
-            return None  # data that may follow the last unit (FITS Standard 4.0, 3.5)
-        whole = any(block[at : at + CARD] == END_CARD for at in range(0, BLOCK, CARD))
-        if len(block) < BLOCK:
-            raise make_damage_error(path, "a header has no end")
-        blocks.append(block)
-        if whole:
-            return b"".join(blocks)
-    raise make_damage_error(path, f"a header has no end within {MAX_BLOCKS} blocks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,10 +325,8 @@ def _as_light(path: Path, values: NDArray[Any], top: float | None) -> FitsImage:
     full = float(there.max()) if top is None else top
     full = full if full > 0.0 else float(np.abs(there).max()) or 1.0
     del there
-    # Return the standard deviation of the noise, from differences of neighbours; 0 if none
-    seen = values if grey else values[..., 1]
-    # The noise is estimated from 400 rows of the image
-    rows = seen[:: max(1, seen.shape[0] // 400)]
+    # Standard deviation of the noise, from differences of neighbours in 400 rows; 0 if none
+    rows = (values if grey else values[..., 1])[:: max(1, len(values) // 400)]
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.abs(rows[:, 1:] - rows[:, :-1])
     steps = steps[np.isfinite(steps)]

@@ -115,15 +115,9 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 ONLY_ONE = ("nadir_lat", "nadir_lon", "altitude_km", "focal_mm", "centre_lat", "centre_lon")
 OWN_NAMES = ("frame_id", "frame", "bare_id")  # columns in which a user may name any photo
 _NAMES = {*OWN_NAMES, "archive_id"}
+_AXES = ("lat", "lon")
 # Fields of the archive's database whose meaning depends on their table
-_TABLE_FIELDS: Mapping[str, str] = {
-    "nadir.lat": "nadirlat",
-    "nadir.lon": "nadirlon",
-    "frames.lat": "frameslat",
-    "frames.lon": "frameslon",
-    "mlcoord.lat": "mlcoordlat",
-    "mlcoord.lon": "mlcoordlon",
-}
+_TABLE_FIELDS = {f"{table}.{axis}" for table in ("nadir", "frames", "mlcoord") for axis in _AXES}
 _TABLES = "frames|nadir|images|camera|captions|mlfeat|mlcoord|publicfeatures"
 _FIELD = re.compile(rf"(?:{_TABLES})[.|](\w+)", re.IGNORECASE)
 
@@ -272,9 +266,6 @@ def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | 
     return rows
 
 
-# Rows of any file, as texts by heading -----------------------------------------------------------
-
-
 def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the rows of a file of any supported format: their positions and their cells.
 
@@ -401,15 +392,11 @@ def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
     return {str(name): "" if value is None else str(value) for name, value in values}
 
 
-# Columns -----------------------------------------------------------------------------------------
-
-
 def bare_heading(heading: str) -> str:
     """Return a heading as lower-case ASCII letters and digits, without accents and punctuation."""
-    text = _TABLE_FIELDS.get(heading.lower().replace("|", "."))
-    if text is None:
-        field = _FIELD.fullmatch(heading.strip())
-        text = field[1] if field else heading
+    field = _FIELD.fullmatch(heading.strip())
+    is_whole = heading.lower().replace("|", ".") in _TABLE_FIELDS
+    text = field[1] if field and not is_whole else heading
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9]", "", plain.lower())
 
@@ -442,9 +429,6 @@ def find_columns(headings: tuple[str, ...]) -> dict[str, str]:
     if not found.keys() & _NAMES and "#0" in written.values():
         found["archive_id"] = "#0"  # a column of ids without a heading
     return found
-
-
-# A row as a record -------------------------------------------------------------------------------
 
 
 class _Row:
@@ -597,9 +581,6 @@ def interpret(
     )
 
 
-# One record a photo ------------------------------------------------------------------------------
-
-
 def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
     """Merge records of the same photo, see `merge`; each row comes with its position."""
     by_id: dict[str, FrameRecord] = {}
@@ -678,12 +659,7 @@ def format_ndjson(rows: Sequence[FrameRecord]) -> str:
 
 def record(row: FrameRecord) -> dict[str, Any]:
     """Convert a row to JSON values; empty texts are None."""
-    told: dict[str, Any] = {}
-    for name in COLUMNS:
-        value = getattr(row, name)
-        if isinstance(value, datetime):
-            value = iso_utc(value)
-        elif isinstance(value, tuple):
-            value = list(value)
-        told[name] = None if value == "" else value
-    return told
+    values = {name: getattr(row, name) for name in COLUMNS}
+    values["time_utc"] = None if row.time_utc is None else iso_utc(row.time_utc)
+    values |= {name: list(values[name]) for name in LISTS}
+    return {name: None if value == "" else value for name, value in values.items()}

@@ -67,9 +67,6 @@ MIN_SLOPE, MAX_SLOPE = 1e-3, 1e2
 ALSO_PROBABILITY = 0.3
 
 
-# ---- Standardised features and their projection axes
-
-
 @dataclass(frozen=True, kw_only=True)
 class Scaler:
     """Centring, scaling and clipping, which make features of different units comparable."""
@@ -133,9 +130,6 @@ def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
     keep = min(len(present) - 1, z.shape[1])
     directions = eigh(between, shrunk)[1][:, ::-1][:, :keep]
     return Axes(scaler=scaler, directions=np.ascontiguousarray(directions))
-
-
-# ---- Clusters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,9 +245,6 @@ def _export_mixture(fitted: Any, axes: Axes) -> Mixture:
     )
 
 
-# ---- Classifiers: from features to a score of each class
-
-
 @dataclass(frozen=True, kw_only=True)
 class NamedClusters:
     """K clusters and the shares of the classes in each."""
@@ -338,9 +329,6 @@ def fit_logistic(samples: Samples) -> Logistic:
 Classifier = NamedClusters | Logistic
 
 
-# ---- Outlier gate
-
-
 @dataclass(frozen=True, kw_only=True)
 class Gate:
     """Outlier gate: photos with a low likelihood under all clusters are unlike the training photos.
@@ -385,9 +373,6 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
     below = np.cumsum(weights[order]) - 0.5 * weights[order]
     threshold = float(np.interp(QUANTILE * weights.sum(), below, values[order]))
     return Gate(mixture=mixture, threshold=threshold)
-
-
-# ---- Probability calibration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -484,9 +469,6 @@ def fit_calibration(
     )
 
 
-# ---- The model
-
-
 @dataclass(frozen=True, kw_only=True)
 class SceneAnswer:
     """Classification of one photo."""
@@ -549,8 +531,7 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
     return tuple(sorted(shown, key=lambda name: -probabilities[name]))
 
 
-# ---- The file: one validated JSON of plain arrays, without executable code
-
+# The file is one sealed JSON of plain arrays, without executable code
 FORMAT = "regengine-scene-model"
 FORMAT_VERSION = 2
 

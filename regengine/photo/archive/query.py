@@ -89,12 +89,10 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
         texts = ((name, "" if value is None else str(value)) for name, value in item.items())
         rows.append({str(name).lower().replace("|", "."): text for name, text in texts})
     # The names of photos, and the fields that registration needs
-    for name in (f"{table}.{part}" for part in ID_PARTS):
-        if any(not row.get(name) for row in rows):
-            raise refuse(f"without {name!r}")
-    for name in (f"{table}.{part}" for part in NEEDED[table]) if rows else ():
-        if all(name not in row for row in rows):
-            raise refuse(f"without {name!r}")
+    lacking = [name for name in ID_PARTS if any(not row.get(f"{table}.{name}") for row in rows)]
+    lacking += [name for name in NEEDED[table] if all(f"{table}.{name}" not in row for row in rows)]
+    if rows and lacking:
+        raise refuse(f"without '{table}.{lacking[0]}'")
     for name, form in ((f"{table}.frame", r"\s*\d+\s*"), (f"{table}.pdate", r"\d{8}|\D*|\d{4}\D+")):
         wrong = [row[name] for row in rows if not re.fullmatch(form, row.get(name, ""))]
         if wrong and len(wrong) == len(rows):
@@ -105,13 +103,10 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
 def find_answer(path: Path, question: str) -> list[Row] | None:
     """Return the rows of a question that was answered within a week, None if damaged or unknown."""
     try:
-        if time.time() - path.stat().st_mtime >= 7.0 * DAY_S:
-            return None
         kept = json.loads(path.read_text(encoding="utf-8"))
-        rows = kept["rows"] if kept["question"] == question else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            return None
-        return [{str(name): str(value) for name, value in row.items()} for row in rows]
+        is_recent = time.time() - path.stat().st_mtime < 7.0 * DAY_S
+        is_same = is_recent and kept["question"] == question
+        return [dict(row) for row in kept["rows"]] if is_same else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -287,6 +282,7 @@ def ask(
     waiting = make_questions(wanted)[::-1]
     rows: list[tuple[str, FrameRecord | None]] = []
     requests = kept = done = 0
+    host = parse_host(url)
     while waiting:
         question = waiting.pop()
         name = "\n".join((url, question.conditions, "|".join(question.fields)))
@@ -303,7 +299,18 @@ def ask(
                 )
             requests += 1
             try:
-                answer = _answer(question, web, key, url)
+                if not key:
+                    raise ConfigError(
+                        f"The photo database needs your own key: request one from {host}, and put "
+                        f"it into the environment variable {KEY_VARIABLE}."
+                    )
+                address = f"{make_address(question, url)}&{urlencode({'key': key})}"
+                body = web.fetch(address, ANSWER_MB)
+                if body is None:
+                    raise ArchiveError(
+                        f"{host} has no photo database at that address: check REGENGINE_ARCHIVE."
+                    )
+                answer = extract_rows(body, question.table, host, secret=key)
                 with suppress(OSError):  # a full disk: the next run asks the question again
                     path.parent.mkdir(parents=True, exist_ok=True)
                     write_whole(path, json.dumps({"question": name, "rows": answer}).encode())
@@ -328,20 +335,6 @@ def ask(
     return merge_records(fitting), counts
 
 
-def _answer(question: Question, web: ArchiveClient, key: str, url: str) -> list[Row]:
-    if not key:
-        raise ConfigError(
-            f"The photo database needs your own key: request one from {parse_host(url)}, and put "
-            f"it into the environment variable {KEY_VARIABLE}."
-        )
-    body = web.fetch(f"{make_address(question, url)}&{urlencode({'key': key})}", ANSWER_MB)
-    if body is None:
-        raise ArchiveError(
-            f"{parse_host(url)} has no photo database at that address: check REGENGINE_ARCHIVE."
-        )
-    return extract_rows(body, question.table, parse_host(url), secret=key)
-
-
 def make_address(question: Question, url: str) -> str:
     """Return the address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
@@ -361,10 +354,7 @@ def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:
         inside = (row.nadir_lon - west) % 360.0 <= east - west
         if not (south <= row.nadir_lat <= north and inside):
             return False
-    pairs = (
-        (row.focal_mm, wanted.focal_mm),
-        (row.sun_elevation_deg, wanted.sun_elevation_deg),
-    )
+    pairs = (row.focal_mm, wanted.focal_mm), (row.sun_elevation_deg, wanted.sun_elevation_deg)
     return all(
         value is None or limits is None or limits[0] <= value <= limits[1]
         for value, limits in pairs

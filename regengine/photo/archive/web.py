@@ -188,9 +188,8 @@ def download(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be created ({error.strerror}): choose another folder."
-        ) from error
+        why = f"{folder} cannot be created ({error.strerror}): choose another folder."
+        raise StoreError(why) from error
     sums, came, failed_in_a_row = read_sums(folder), 0, 0
     for frame_id in dict.fromkeys(frame_ids):
         if came >= max_gigabytes * 1e9:

@@ -142,10 +142,7 @@ def _shapes(
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
     twice = (turned**2).sum(axis=1) / (np.square(np.abs(turned)).sum(axis=1) + 1e-9)
-    return {
-        "points_extended": np.median(width),
-        "points_common_direction": np.abs(twice.mean()),
-    }
+    return {"points_extended": np.median(width), "points_common_direction": np.abs(twice.mean())}
 
 
 def _patches(value: FloatImage, threshold: float) -> dict[str, float]:

@@ -135,8 +135,6 @@ def _ground(quarter: ScenePicture) -> dict[str, float]:
     lit = brightness > LIT
     ground = np.zeros(lit.shape, bool)
     if lit.any():
-        # Lit ground: brighter than a share of nearly the maximum, and this many pixels away from
-        # darker areas, where windows end and colours bleed
         least = max(LIT, 0.25 * float(np.quantile(brightness[lit], 0.9)))
         ground = cv2.erode((brightness > least).astype(np.uint8), RIM).astype(bool)
     if ground.sum() < 64:
