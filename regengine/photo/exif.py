@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from detectors.constants import FOCAL_RANGE_MM
 from regengine.io.decoding import open_regular
-from regengine.io.times import parse_iso_time, parse_zone, pass_leap_second, to_utc
+from regengine.io.times import parse_iso_time, parse_zone, to_utc
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -188,22 +188,16 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     found = _TIME_FORM.fullmatch(text.strip())
     if found is None:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    hour = int(found[4])
     if half := (found["half"] or "").upper():
         if hour == 0 or hour > 12:
             return None
         hour = hour % 12 + (12 if half == "PM" else 0)
     if found["zone"] and (zone := parse_zone(found["zone"])) is None:
         return None
-    try:
-        time = datetime(year, month, day, hour, minute, 59 if second == 60 else second, tzinfo=zone)
-        in_utc = pass_leap_second(time) if second == 60 else to_utc(time)
-    except (ValueError, OverflowError):
-        return None
-    if in_utc is None:
-        return None
-    time = in_utc.replace(tzinfo=None) if zone is None else in_utc
-    return time + timedelta(seconds=float(f"0{found['fraction'] or ''}"))
+    clock = f"{hour:02}:{found[5]}:{found[6]}{found['fraction'] or ''}"
+    time = parse_iso_time(f"{found[1]}-{found[2]}-{found[3]}T{clock}{zone or ''}")
+    return time.replace(tzinfo=None) if time is not None and zone is None else time
 
 
 def exif_of_fits(headers: list[Header]) -> Exif:

@@ -186,11 +186,8 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
     from rasterio.windows import Window
 
     with rasterio.open(path, driver=driver) as source:
-        bands = [
-            number
-            for number, meaning in enumerate(source.colorinterp, start=1)
-            if meaning != ColorInterp.alpha
-        ]
+        meanings = enumerate(source.colorinterp, start=1)
+        bands = [number for number, meaning in meanings if meaning != ColorInterp.alpha]
         greatest = 0
         for top in range(0, source.height, _STRIP_ROWS):
             rows = min(_STRIP_ROWS, source.height - top)
@@ -278,10 +275,8 @@ class Reduction:
         down = _area_weights(image.shape[0], self.height_px, factor)
         across = _area_weights(image.shape[1], self.width_px, factor)
         planes = image[..., None] if image.ndim == 2 else image
-        reduced = [
-            (across @ (down @ planes[..., i].astype(np.float32)).T).T
-            for i in range(planes.shape[-1])
-        ]
+        each = (planes[..., i].astype(np.float32) for i in range(planes.shape[-1]))
+        reduced = [(across @ (down @ plane).T).T for plane in each]
         result = np.stack(reduced, axis=-1)
         if image.dtype == np.uint8:
             result = (result + 0.5).astype(np.uint8)
@@ -537,10 +532,8 @@ def _planes(
         shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
         # LibRaw stretches non-square pixels and rotates slanted sensors
         if picture.shape[:2] != shape:
-            raise FrameError(
-                f"{file.path} is from a sensor with non-square pixels; give the camera's JPEG or a "
-                "TIFF of it"
-            )
+            what = "is from a sensor with non-square pixels"
+            raise FrameError(f"{file.path} {what}; give the camera's JPEG or a TIFF of it")
         whole = list(planes_of(Strip(samples=picture), True))
     else:
         divisor = 1 if small is None else round(file.width_px / small.shape[1])

@@ -59,22 +59,18 @@ class RequestError(ArchiveError):
 
 LATER = "run the same command again later; what was fetched is kept."
 FAILING = f"{{host}} keeps failing ({{failure}}, {{tries}} times): check the network, and {LATER}"
+UNREACHABLE: frozenset[Kind] = frozenset(
+    {"failing", "cut", "overdue", "silent", "nobody", "broken"}
+)
 SENTENCES: Sentences = {
+    **dict.fromkeys(UNREACHABLE, FAILING),
     "denied": "{host} denies access (status {status}): check the key, or ask the archive.",
-    "failing": FAILING,
-    "cut": FAILING,
-    "overdue": FAILING,
     "too_large": "{host} sends {failure}, {larger}.",
-    "silent": FAILING,
     "nobody": f"{{host}} cannot be reached: check the network, and {LATER}",
-    "broken": FAILING,
     "away": "{host} redirects to {place}, which is not followed: check the address, or log in to "
     "the network first.",
     "other": "{host} rejects the request with {failure}: check the address.",
 }
-UNREACHABLE: frozenset[Kind] = frozenset(
-    {"failing", "cut", "overdue", "silent", "nobody", "broken"}
-)
 
 
 class ArchiveClient(HttpClient):
