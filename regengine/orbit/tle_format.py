@@ -238,18 +238,19 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
             lone.append(line)
     if waiting is not None:
         lone.append(waiting)
-    skipped = []
+    reasons = {}  # by line number
     for line in lone:
         this, other = ("first", "second") if line.kind == "1" else ("second", "first")
-        reason = f"line {line.number} is the {this} line of a set whose {other} is missing"
-        skipped.append(SkippedSet(line_number=line.number, reason=reason))
+        why = f"line {line.number} is the {this} line of a set whose {other} is missing"
+        reasons[line.number] = why
     doubtful = _find_doubtful(pairs, lone) if lone else []
     for pair in doubtful:
-        reason = f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the "
-        reason += "file has unpaired lines, as if it were sorted"
-        skipped.append(SkippedSet(line_number=pair.line_number, reason=reason))
-    left_out = {pair.line_number for pair in doubtful}
-    return [pair for pair in pairs if pair.line_number not in left_out], skipped
+        reasons[pair.line_number] = (
+            f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the file "
+            "has unpaired lines, as if it were sorted"
+        )
+    skipped = [SkippedSet(line_number=number, reason=why) for number, why in reasons.items()]
+    return [pair for pair in pairs if pair.line_number not in reasons], skipped
 
 
 def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> list[ElementSet]:
@@ -364,13 +365,10 @@ def _problem(pair: ElementSet) -> str | None:
     numbers = pair.line_number, pair.line2_number
     lines = pair.line1.encode("ascii", "replace"), pair.line2.encode("ascii", "replace")
     for number, line in zip(numbers, lines, strict=True):
-        if len(line) < LINE_LENGTH:
-            return (
-                f"line {number} has {format_count(len(line), 'character')} instead of 69: it is "
-                "truncated"
-            )
-        if len(line) > LINE_LENGTH and not line[LINE_LENGTH:][:1].isspace():
-            return f"line {number} has {format_count(len(line), 'character')} instead of 69"
+        if len(line) != LINE_LENGTH and not line[LINE_LENGTH:][:1].isspace():
+            truncated = ": it is truncated" if len(line) < LINE_LENGTH else ""
+            count = format_count(len(line), "character")
+            return f"line {number} has {count} instead of {LINE_LENGTH}{truncated}"
     for number, line in zip(numbers, lines, strict=True):
         right = str(sum(line[: LINE_LENGTH - 1].translate(CHECKSUM_VALUE)) % 10)
         written = line[LINE_LENGTH - 1 : LINE_LENGTH].decode()

@@ -88,9 +88,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         *("focal", "focalfocallength", "focallength"),
     ),
     "lens": ("lens",),  # its focal length or its name
-    "exposure": (
-        *("exposures", "shutter", "exposure", "exp", "texposicionshutter", "exposuretime"),
-    ),
+    "exposure": ("exposures", "shutter", "exposure", "exp", "texposicionshutter", "exposuretime"),
     "aperture": ("aperturef", "aperture", "f", "aperturaaperture", "fnumber"),
     "iso": ("iso", "isospeedratings"),
     "centre_lat": ("centrelat", "centerlat", "centerpointlat", "frameslat"),
