@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from enum import StrEnum
 from functools import wraps
 from inspect import Parameter, cleandoc, signature
 from os import PathLike
@@ -19,6 +18,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Literal,
     NamedTuple,
     ParamSpec,
     TypeVar,
@@ -330,12 +330,6 @@ class OutputOptions(Options):
     log_json: bool = option(False, "Print messages on standard error as JSON lines.", "--log-json")
 
 
-class Retry(StrEnum):
-    """Which results in the file of ``--out`` are computed again."""
-
-    FAILED = "failed"
-
-
 @dataclass(frozen=True, kw_only=True)
 class LineOptions(WorkerOptions, OutputOptions):
     """Options of commands that write one line per photo."""
@@ -345,12 +339,9 @@ class LineOptions(WorkerOptions, OutputOptions):
         "Also write the records to this file; run the same command again to resume.",
         metavar="FILE.ndjson",
     )
-    resume: bool = option(
-        True,
-        "With --out: reuse records of the same photo with the same settings.",
-        "--resume/--no-resume",
+    retry: Literal["failed", "all"] | None = option(
+        None, "With --out: process failed photos, or all, again."
     )
-    retry: Retry | None = option(None, "With --out: process failed photos again.")
 
 
 OptionsT = TypeVar("OptionsT", bound=Options)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -115,9 +114,12 @@ Country = Annotated[str | None, typer.Option(help="Only places in this country."
 Month = Annotated[
     str | None, typer.Option(help="places, best: only this month or year: 2012-03 or 2012.")
 ]
-By = Annotated[str, typer.Option(help="coverage: one row in all, or per country, month or lens.")]
-Each = Annotated[
-    str, typer.Option(help="changes: pairs of the best frames of each year, or of each month.")
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="coverage: one row per country, month or lens.  [one in all]  changes: the best frame "
+        "of each year or month.  [year]"
+    ),
 ]
 LeastDays = Annotated[
     int, typer.Option(help="changes: minimum number of days between the two frames.")
@@ -146,8 +148,7 @@ def query(
     place: PlaceName = None,
     country: Country = None,
     month: Month = None,
-    by: By = "all",
-    each: Each = "year",
+    by: By = None,
     least_days: LeastDays = 180,
     verdict: SomeVerdicts = None,
     reviewed: Reviewed = False,
@@ -165,7 +166,7 @@ def query(
       regengine catalogue query archive.gpkg places --country Japan --limit 0 --out japan.csv
       regengine catalogue query archive.gpkg best --place Tokyo
       regengine catalogue query archive.gpkg coverage --by country --format csv
-      regengine catalogue query archive.gpkg changes --place Madrid --each month
+      regengine catalogue query archive.gpkg changes --place Madrid --by month
       regengine catalogue query archive.gpkg "SELECT lens, count(*) FROM frames GROUP BY lens"
     """
     from itertools import chain
@@ -183,8 +184,7 @@ def query(
         "place": place,
         "country": country,
         "month": month,
-        "by": by != "all",
-        "each": each != "year",
+        "by": by,
         "least-days": least_days != 180,
         "verdict": verdict,
         "reviewed": reviewed,
@@ -204,9 +204,8 @@ def query(
     verdicts = parse_verdicts(verdict or usual, with_rejected=True)
     if asked in VIEWS:
         sql, values = frames.write_view(
-            asked, by=by, each=each, least_days=least_days,
-            place=place, country=country, month=month, limit=limit,
-        )  # fmt: skip
+            asked, by, least_days=least_days, place=place, country=country, month=month, limit=limit
+        )
     with Catalogue(catalogue) as opened:
         if narrowed:
             opened.narrow(verdicts, reviewed=reviewed, where=where)
@@ -236,13 +235,11 @@ def _write_lines(lines: Iterable[str], out: Path | None) -> None:
 
 @app.command(no_args_is_help=True)
 def package(
-    catalogue: Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")],
+    catalogue: File,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.")],
     place: Annotated[
-        str | None, typer.Option(help='Photos that show a town or city: "Paris, US".')
-    ] = None,
-    at: Annotated[
-        str | None, typer.Option(metavar="LON,LAT", help="Photos that show this position.")
+        str | None,
+        typer.Option(help='Photos that show it: a town or city, "Paris, US", or LON,LAT.'),
     ] = None,
     radius_km: Annotated[
         float | None,
@@ -250,35 +247,11 @@ def package(
             min=0.1, max=5000.0, help="Instead: photos centred within this distance of it."
         ),
     ] = None,
-    place_id: Annotated[
-        int | None, typer.Option(help="Photos of this place number of the catalogue.")
-    ] = None,
-    frame: Annotated[
-        list[str] | None, typer.Option(help="Only this frame; may be given several times.")
-    ] = None,
+    verdict: Verdicts = "accepted",
+    where: Where = None,
     best: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of photos, best quality first.")
     ] = None,
-    first: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Taken at this time or later: a year, month, date or time, UTC."
-        ),
-    ] = None,
-    last: Annotated[
-        str | None,
-        typer.Option(
-            "--to", help="Taken before this time; a year, month or date counts to its end."
-        ),
-    ] = None,
-    min_quality: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Minimum quality.")
-    ] = None,
-    max_off_nadir_deg: Annotated[
-        float | None,
-        typer.Option(min=0.0, max=90.0, help="Maximum off-nadir angle."),
-    ] = None,
-    verdict: Verdicts = "accepted",
     calibration: Annotated[
         list[Path] | None,
         typer.Option(
@@ -297,7 +270,8 @@ def package(
     \b
     Examples:
       regengine catalogue package archive.gpkg --place Madrid --best 5 --out madrid
-      regengine catalogue package archive.gpkg --at=-3.7,40.4 --radius-km 50 --out madrid
+      regengine catalogue package archive.gpkg --place=-3.7,40.4 --radius-km 50 --out madrid
+      regengine catalogue package archive.gpkg --where "place_id = 12 AND quality > 0.5" --out site
     """
     from regengine.errors import ConfigError, FrameError
     from regengine.export.package import (
@@ -308,58 +282,34 @@ def package(
         write_package,
     )
     from regengine.frames.catalogue import Catalogue
-    from regengine.io.console import print_data, say, show_progress
+    from regengine.io.console import show_progress
+    from regengine.maps.places import locate_place
 
     check_package(out, force=force)
     verdicts = parse_verdicts(verdict)
-    where = _place(place, at)
-    if where is None and radius_km is not None:
-        raise ConfigError("--radius-km needs a place: name one with --place or --at.")
-    if where is None and place_id is None and not frame:
-        raise ConfigError("Select photos with --place, --at, --place-id or --frame.")
-    asked = {
-        "--place": place,
-        "--at": at,
-        "--radius-km": radius_km,
-        "--place-id": place_id,
-        "--frame": ", ".join(frame or ()),
-        "--verdict": verdict,
-        "--from": first,
-        "--to": last,
-        "--min-quality": min_quality,
-        "--max-off-nadir-deg": max_off_nadir_deg,
-        "--best": best,
-    }
-    words = [f"{option} {value}" for option, value in asked.items() if value not in (None, "")]
+    if place is None and (radius_km is not None or where is None):
+        missing = "--radius-km needs a place" if radius_km is not None else "no photos are selected"
+        raise ConfigError(f"{missing}: name one with --place, or give a condition with --where.")
+    title, *shown = ("",) if place is None else locate_place(place, "--place", 90.0)
+    if place is not None:
+        title = title or "{1:.4f}, {0:.4f}".format(*shown)
+    asked = {"place": place, "radius-km": radius_km, "verdict": verdict, "where": where}
+    words = [f"--{name} {value}" for name, value in {**asked, "best": best}.items() if value]
     files = list_calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
-        rows = choose_rows(
-            archive,
-            None if where is None else where[1:],
-            radius_km=radius_km,
-            place_id=place_id,
-            frames=frame or (),
-            verdicts=verdicts,
-            first_utc=_time("--from", first, end=False),
-            end_utc=_time("--to", last, end=True),
-            min_quality=min_quality,
-            max_off_nadir_deg=max_off_nadir_deg,
-            best=best,
-        )
+        archive.narrow(verdicts, reviewed=False, where=where)
+        rows = choose_rows(archive, shown, radius_km=radius_km, best=best)
     if not rows:
         raise FrameError(f"{catalogue}: no matching frames, so nothing was written.")
-    title = "selected frames"
-    if where is not None:
-        title = where[0]
-    elif place_id is not None and rows[0]["place"]:
-        title = ", ".join(filter(None, (rows[0]["place"], rows[0]["place_country"])))
+    of = {(row["place"], row["place_country"]) for row in rows}
+    title = title or (", ".join(filter(None, of.pop())) if len(of) == 1 else "")
     frames, failed = pack_frames(rows)
     with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
         packed, failed = write_package(
             out,
             frames,
             failed,
-            title=title,
+            title=title or "selected frames",
             chosen=f"Selected with {' '.join(words)}.",
             calibration=files,
             link=link,
@@ -375,50 +325,6 @@ def package(
         say(f"{out}: {len(packed):,} packed", err=True)
     if failed:
         raise typer.Exit(EXIT_FRAMES_FAILED)
-
-
-def _place(name: str | None, at: str | None) -> tuple[str, float, float] | None:
-    """Title, longitude and latitude of a place."""
-    from regengine.errors import ConfigError
-    from regengine.maps.places import parse_lon_lat, place_index
-    from regengine.photo.record_values import wrap_lon
-
-    if name is not None and at is not None:
-        raise ConfigError("--place and --at both name a place: give one of them.")
-    if name is not None:
-        found = place_index().search(name, 1)
-        if not found:
-            raise ConfigError(f"--place {name} is not in GeoNames: try --at LON,LAT.")
-        return f"{found[0].name}, {found[0].country}", found[0].lon, found[0].lat
-    if at is None:
-        return None
-    lon, lat = parse_lon_lat(at, "--at")
-    if not (abs(lat) <= 90.0 and abs(lon) <= 360.0):
-        raise ConfigError(
-            f"--at {at} is not a valid LON,LAT: write longitude, comma, latitude, degrees."
-        )
-    return f"{lat:.4f}, {lon:.4f}", wrap_lon(lon), lat
-
-
-def _time(option: str, text: str | None, *, end: bool) -> datetime | None:
-    from regengine.errors import ConfigError
-    from regengine.io.times import parse_iso_time
-
-    if text is None:
-        return None
-    whole = re.fullmatch(r"(\d{4})(?:-(\d{2}))?", text)
-    time = parse_iso_time(
-        f"{whole[1]}-{whole[2] or '01'}-01" if whole else text, day_is_midnight=True
-    )
-    if time is None:
-        raise ConfigError(f"{option} {text} is not a valid date or time, such as 2012-03-28.")
-    if not end:
-        return time
-    if whole and whole[2]:
-        return (time + timedelta(days=31)).replace(day=1)
-    if whole:
-        return time.replace(year=time.year + 1)
-    return time + timedelta(days=1) if len(text) == len("2012-03-28") else time
 
 
 @app.command(no_args_is_help=True)
@@ -595,9 +501,6 @@ def stars(
     table: Annotated[
         str, typer.Option(help="One row per frame, or per frame and magnitude.")
     ] = "frames",
-    best: Annotated[
-        int | None, typer.Option(min=1, help="Only this many frames, the deepest.")
-    ] = None,
     force: Force = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -631,7 +534,7 @@ def stars(
         except ConfigError as error:
             failed += 1
             say(f"Error: {error}", err=True)
-    counts = rank_frames(counts)[:best]
+    counts = rank_frames(counts)
     rows = TABLES[table](counts)
 
     def lines(form: str) -> list[str]:

@@ -125,11 +125,11 @@ def query(
     ] = None,
     sun_elevation: Annotated[
         str | None,
-        typer.Option(metavar="RANGE", help="Elevation of the Sun at the nadir, degrees: LOW,HIGH."),
+        typer.Option(
+            metavar="RANGE",
+            help="Elevation of the Sun at the nadir, degrees: LOW,HIGH; or night: -6 and lower.",
+        ),
     ] = None,
-    night: Annotated[
-        bool, typer.Option("--night", help="The Sun at least 6 degrees below the horizon.")
-    ] = False,
     table: Annotated[
         str, typer.Option(help="Tables of the database: frames (catalogued), nadir, or both.")
     ] = "frames,nadir",
@@ -148,13 +148,12 @@ def query(
     interrupted query again to resume it.
 
     \b
-    Examples: regengine frames query --mission ISS030 --night --out iss030.csv
+    Examples: regengine frames query --mission ISS030 --sun-elevation night --out iss030.csv
               regengine frames query --from 2012-03-01 --to 2012-03-31 --bbox 120,20,150,50
               regengine frames query --mission ISS030 --focal-mm 28,85 --dry-run
     """
     import os
 
-    from regengine.errors import ConfigError
     from regengine.io.atomic import cache_folder, check_new_file
     from regengine.io.console import show_progress_bar
     from regengine.maps.places import parse_bounds
@@ -170,15 +169,15 @@ def query(
     from regengine.photo.archive.web import ArchiveClient, archive_address
     from regengine.photo.records import ENDINGS
 
-    if night and sun_elevation is not None:
-        raise ConfigError("Give --night or --sun-elevation, not both.")
     wanted = FrameQuery(
         missions=tuple(name.strip().upper() for name in mission or ()),
         first=None if first is None else first.date(),
         last=None if last is None else last.date(),
         bbox=None if bbox is None else parse_bounds(bbox),
         focal_mm=parse_range("--focal-mm", focal_mm),
-        sun_elevation_deg=NIGHT_DEG if night else parse_range("--sun-elevation", sun_elevation),
+        sun_elevation_deg=NIGHT_DEG
+        if sun_elevation == "night"
+        else parse_range("--sun-elevation", sun_elevation),
         tables=tuple(name.strip() for name in table.split(",")),
     )
     address = archive_address(DATABASE)

@@ -44,10 +44,6 @@ def fit(
             help="Nominal focal length, as written on the lens.",
         ),
     ] = None,
-    faintest: Annotated[
-        float,
-        typer.Option(min=4.0, max=10.0, help="Faintest stars used for the geometry (Gaia G)."),
-    ] = 8.0,
     quiet: Quiet = False,
     log_json: LogJson = False,
 ) -> None:
@@ -103,7 +99,7 @@ def fit(
     catalogue = load_catalogue(
         epoch_year=mean_epoch_year(measured), faintest_g=FAINTEST_NEIGHBOUR_G
     )
-    calibration = calibrate(measured, catalogue, faintest_g=faintest)
+    calibration = calibrate(measured, catalogue)
     profile = calibration.profile
     if calibration.falloff_refused:
         logger.warning(

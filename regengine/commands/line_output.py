@@ -12,7 +12,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.io.plain import format_count
-from regengine.options import LineOptions, Retry
+from regengine.options import LineOptions
 
 if TYPE_CHECKING:
     from regengine.store.result import Answer
@@ -97,14 +97,9 @@ def work_through(
             file = None
             if out is not None:
                 parameters = hash_line_parameters(command, settings)
-                file = LineFile(
-                    out, command=command, parameters_sha256=parameters, anew=not run.resume
-                )
+                file = LineFile(out, command=command, parameters_sha256=parameters)
                 opened.enter_context(closing(file))
-            retry_failed = run.retry is Retry.FAILED
-            told = answer_photos(
-                photos, function, options, stop, file=file, retry_failed=retry_failed
-            )
+            told = answer_photos(photos, function, options, stop, file=file, retry=run.retry)
             for outcome in opened.enter_context(closing(told)):
                 there = isinstance(outcome, str)
                 bad = isinstance(outcome, Reason) or outcome == "failed"
@@ -131,7 +126,7 @@ def work_through(
     if stopped and out is None:
         logger.warning("interrupted; with --out FILE.ndjson a run can be resumed")
     elif stopped:
-        how = "" if run.resume else " without --no-resume"
+        how = " without --retry all" if run.retry == "all" else ""
         logger.warning("interrupted; run the same command%s again to resume", how)
     if stopped:
         return common.EXIT_INTERRUPTED

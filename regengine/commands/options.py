@@ -162,7 +162,6 @@ Lens = Annotated[list[Path] | None, typer_option(RegisterOptions, "lens")]
 
 # How it is worked on
 
-Method = Annotated[str | None, typer_option(DetectOptions, "method")]
 WholeFrame = Annotated[bool, typer_option(DetectOptions, "whole_frame")]
 Seed = Annotated[int, typer.Option(help="Random seed.")]
 Workers = Annotated[int, typer_option(RunOptions, "workers")]

@@ -21,10 +21,6 @@ def main(
     reviewed: common.Reviewed = False,
     where: common.Where = None,
     lens: common.Lens = None,
-    map_sigma_m: Annotated[
-        float | None,
-        typer.Option(help="Blur of the map, 1 sigma.  [measured in each photo]"),
-    ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="Also draw photo, map, residual and scatter as PNG.")
     ] = False,
@@ -39,7 +35,6 @@ def main(
               regengine radiometry run.h5 --lights viirs.tif --out r --where "off_nadir_deg < 30"
               regengine radiometry run.h5 --lights viirs.tif --out r --plot --json
     """
-    from regengine.errors import ConfigError
     from regengine.frames.select import choose
     from regengine.io.console import print_data, say, show_progress
     from regengine.maps import open_light_map
@@ -49,8 +44,6 @@ def main(
     from regengine.studies.radiometry.run import measure_chosen
 
     verdicts = common.parse_verdicts(verdict)
-    if map_sigma_m is not None and not 0.0 <= map_sigma_m <= 10_000.0:
-        raise ConfigError(f"--map-sigma-m {map_sigma_m:g}: give 0 to 10,000 metres.")
     profiles = load_profiles(lens or ())
     if lights is None:
         made_with = find_run_files(store)
@@ -66,7 +59,6 @@ def main(
             light_map,
             out,
             profiles=profiles,
-            map_sigma_m=map_sigma_m,
             plot=plot,
             force=force,
             advance=advance,

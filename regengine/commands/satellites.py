@@ -52,10 +52,13 @@ def main(
         Path | None,
         typer.Option(metavar="FILE", help="Header by regengine solve --wcs, for one photo."),
     ] = None,
-    method: common.Method = None,
-    tracks_only: Annotated[
-        bool, typer.Option("--tracks-only", help="Predict tracks, without looking for streaks.")
-    ] = False,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Detection method; none predicts tracks, without looking for streaks.  [the best "
+            "in the benchmark]"
+        ),
+    ] = None,
     overlay: common.PhotoOverlays = None,
     run: LineOptions,
 ) -> None:
@@ -101,7 +104,7 @@ def main(
         clock_sigma_s=clock_sigma_s,
         mount=str(mount),
         wcs=wcs,
-        detector=None if tracks_only else STREAKS.detector(method),
+        detector=None if method == "none" else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
         on_terminal=open_result_stream().isatty(),
     )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -27,84 +25,45 @@ from regengine.io.atomic import raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
 from regengine.io.plain import format_count
-from regengine.io.times import iso_utc
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import iter_frames
 from regengine.store.reviews import read_reviews
 
-# What is NULL asks for all; a degree of latitude has 110.5 km at the equator, and more elsewhere
-CHOSEN = f"""
+# A degree of latitude has 110.5 km at the equator, and more elsewhere
+CHOSEN = """
 SELECT frame, sha256, store, frame_index, path, time_utc, quality, sharpness, cloud, off_nadir_deg,
     resolution_m, centre_lon, centre_lat, geometry, place, place_country, city, country, city_km
-FROM frames
-WHERE listed(verdict, :verdicts)
-    AND (:frames IS NULL OR listed(frame, :frames))
-    AND (:place_id IS NULL OR place_id = :place_id)
-    AND (:first_utc IS NULL OR time_utc >= :first_utc)
-    AND (:end_utc IS NULL OR time_utc < :end_utc)
-    AND (:min_quality IS NULL OR quality >= :min_quality)
-    AND (:max_off_nadir_deg IS NULL OR off_nadir_deg <= :max_off_nadir_deg)
-    AND (:radius_km IS NULL OR abs(centre_lat - :lat) <= :radius_km / 110.5)
-    AND (:lon IS NULL OR :radius_km IS NOT NULL OR {IN_BOX})
-ORDER BY quality DESC, frame, sha256
-"""  # noqa: S608
+FROM frames WHERE {shown} ORDER BY quality DESC, frame, sha256
+"""
+NEAR = "abs(centre_lat - :lat) <= :radius_km / 110.5"
 
 
 def choose_rows(
-    catalogue: Catalogue,
-    place: tuple[float, float] | None = None,
-    *,
-    verdicts: Sequence[str] = ("accepted",),
-    frames: Sequence[str] = (),
-    first_utc: datetime | None = None,
-    end_utc: datetime | None = None,
-    best: int | None = None,
-    **wanted: float | None,
+    catalogue: Catalogue, place: Sequence[float], *, radius_km: float | None, best: int | None
 ) -> list[dict[str, Any]]:
-    """Rows of the catalogue that meet the conditions, the best first.
+    """Rows of a narrowed catalogue, at most so many, the best first.
 
-    Frames without a quality come last; equal ones are sorted by id.
-
-    Parameters
-    ----------
-    place
-        Longitude and latitude that they show, or that their centres are within ``radius_km`` of.
-    frames
-        Their ids; empty for all.
-    first_utc, end_utc
-        They were taken at the first time or later, and before the end.
-    best
-        Maximum number, by best quality.
-    wanted
-        ``radius_km``, ``place_id`` of the catalogue, ``min_quality``, ``max_off_nadir_deg``.
+    ``place`` is the longitude and latitude that they show, or that their centres are within
+    ``radius_km`` of; all rows if it is empty. Frames without a quality come last; equal ones are
+    sorted by id.
     """
     import shapely
 
-    lon, lat = place or (None, None)
-    values: dict[str, Any] = {
-        **wanted,
-        "lon": lon,
-        "lat": lat,
-        "verdicts": json.dumps(verdicts),
-        "frames": json.dumps(frames) if frames else None,
-        "first_utc": None if first_utc is None else iso_utc(first_utc, "milliseconds"),
-        "end_utc": None if end_utc is None else iso_utc(end_utc, "milliseconds"),
-    }
-    radius_km = wanted["radius_km"]
-
     def is_shown(row: dict[str, Any]) -> bool:
         geometry = row.pop("geometry")
-        if place is None:
+        if not place:
             return True
         if radius_km is None:
             return bool(shapely.intersects_xy(shapely.from_wkb(geometry), *place))
         centre = row["centre_lon"], row["centre_lat"]
         if None in centre:  # sky
             return False
-        return bool(WGS84.inv(*place, *centre)[2] <= 1e3 * radius_km)
+        return bool(WGS84.inv(place[0], place[1], *centre)[2] <= 1e3 * radius_km)
 
-    names, found = catalogue.ask(CHOSEN, values)
+    shown = ("TRUE" if not place else IN_BOX) if radius_km is None else NEAR
+    values = {**dict(zip(("lon", "lat"), place, strict=False)), "radius_km": radius_km}
+    names, found = catalogue.ask(CHOSEN.format(shown=shown), values)
     rows = (dict(zip(names, row, strict=True)) for row in found)
     return list(islice(filter(is_shown, rows), best))
 

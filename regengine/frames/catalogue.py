@@ -694,27 +694,25 @@ VIEWS = {  # and their options besides the limit
     "places": (*_OF_PLACES, "month"),
     "best": (*_OF_PLACES, "month"),
     "coverage": ("by",),
-    "changes": (*_OF_PLACES, "each", "least-days"),
+    "changes": (*_OF_PLACES, "by", "least-days"),
 }
 BY = ("all", "country", "month", "lens")
-EACH = {"year": "best_of_year", "month": "best_of_month"}
 
 
 def write_view(
-    view: str, *, by: str = "all", each: str = "year", least_days: int = 180, **of_places: Any
+    view: str, by: str | None = None, *, least_days: int = 180, **of_places: Any
 ) -> tuple[str, dict[str, Any]]:
     """Write one of `VIEWS` in SQL, with its values; ConfigError if they make no sense.
 
     Coverage has one row, or one ``by`` country, month or lens. Changes are pairs of the best frames
-    of each ``year``, or, for one place, of each ``month``, at least so many days apart. The others
-    are the ``place``, ``country``, ``month`` and ``limit`` of rows.
+    ``by`` year, or, for one place, by month, at least so many days apart. The others are the
+    ``place``, ``country``, ``month`` and ``limit`` of rows.
     """
     if (limit := of_places.get("limit", 0)) < 0:
         raise ConfigError(f"--limit {limit}: give the maximum number of rows, or 0 for all.")
-    if by not in BY:
-        raise ConfigError(f"--by {by} is unknown: choose from {', '.join(BY)}.")
-    if each not in EACH:
-        raise ConfigError(f"--each {each} is unknown: choose from {', '.join(EACH)}.")
+    known = BY if view == "coverage" else ("year", "month")
+    if by is not None and by not in known:
+        raise ConfigError(f"--by {by} is unknown: choose from {', '.join(known)}.")
     values = {"place": None, "country": None, "month": None, "showing": "[]", **of_places}
     values["limit"] = limit or -1
     if view == "places":
@@ -722,16 +720,16 @@ def write_view(
     if view == "best":
         return BEST, values
     if view == "coverage":
-        if by == "all":
-            return COVERAGE.format(named="", key="''", grouped=""), {"by": by}
+        if by in (None, "all"):
+            return COVERAGE.format(named="", key="''", grouped=""), {"by": "all"}
         order = f"{by} NULLS LAST" if by == "month" else f"accepted DESC, {by} NULLS LAST"
         grouped = f"GROUP BY {by} ORDER BY {order}"
         return COVERAGE.format(named=f"{by},", key=by, grouped=grouped), {"by": by}
-    if each == "month" and values["place"] is None:
-        raise ConfigError("--each month needs --place; without a place, compare years.")
+    if by == "month" and values["place"] is None:
+        raise ConfigError("--by month needs --place; without a place, compare years.")
     if least_days < 1:
         raise ConfigError(f"--least-days {least_days}: give at least one day.")
-    sql = CHANGES.format(best=EACH[each], places=OF_PLACES)
+    sql = CHANGES.format(best=f"best_of_{by or 'year'}", places=OF_PLACES)
     return sql, values | {"least_days": least_days}
 
 

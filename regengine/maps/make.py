@@ -179,6 +179,7 @@ def _choose_region(
     covered = region
     if place is not None:
         name, lon, lat = locate_place(place)
+        name = name or f"{lon:g}_{lat:g}"
         # The map reaches twice the field of a lens of 180 mm; an extract covers at least 10 km
         norths = 60.0 / KM_PER_DEGREE, 10.0 / KM_PER_DEGREE
         region, covered = (

@@ -418,11 +418,14 @@ def parse_lon_lat(place: str | Sequence[float], option: str) -> tuple[float, flo
     return lon, lat
 
 
-def locate_place(place: str) -> tuple[str, float, float]:
-    """Find name, longitude and latitude of a town of GeoNames, or of ``LON,LAT``.
+def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[str, float, float]:
+    """Find name, longitude and latitude of a town of GeoNames, or of ``LON,LAT``, with no name.
 
-    Raises ConfigError if there is no such town.
+    Raises ConfigError, which names the ``option`` if there is one, if there is no such town, or the
+    latitude is beyond ``max_lat``.
     """
+    from regengine.photo.record_values import wrap_lon
+
     try:
         lon, lat = parse_lon_lat(place, "")
     except ConfigError:
@@ -432,9 +435,9 @@ def locate_place(place: str) -> tuple[str, float, float]:
                 f"No town named {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
             ) from None
         return found[0].label, found[0].lon, found[0].lat
-    if not (abs(lon) <= 180.0 and abs(lat) <= 85.0):
-        raise ConfigError(f"{place!r} is not a valid LON,LAT.")
-    return f"{lon:g}_{lat:g}", lon, lat
+    if not (abs(lon) <= 360.0 and abs(lat) <= max_lat):
+        raise ConfigError(f"{f'{option} {place!r}'.strip()} is not a valid LON,LAT.")
+    return "", wrap_lon(lon), lat
 
 
 def parse_bounds(text: str) -> Bounds:

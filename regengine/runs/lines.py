@@ -40,7 +40,7 @@ def answer_photos(
     stop: Callable[[], bool] = bool,
     *,
     file: LineFile | None = None,
-    retry_failed: bool = False,
+    retry: str | None = None,
 ) -> Generator[Outcome]:
     """Process photos; yield each outcome once its line is safe, in the order of the photos.
 
@@ -59,8 +59,8 @@ def answer_photos(
         Whether to end.
     file : LineFile, optional
         File for the lines. Lines that it has already are reused.
-    retry_failed : bool
-        Process photos again whose line in the file is a failure.
+    retry : str, optional
+        Photos that are processed again although they have a line: ``failed``, or ``all``.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def answer_photos(
     WorkerError
         If no worker can be started.
     """
-    tasks = take_up(photos, file, retry_failed)
+    tasks = take_up(photos, file, retry)
     window = WINDOW * options.workers or None
     # Finished out of order, until all earlier photos are done
     waiting: dict[int, tuple[Task, Outcome]] = {}
@@ -103,7 +103,7 @@ def answer_photo(function: Callable[[Path], Answer], task: Task) -> Answer | Rea
 
 
 def take_up(
-    photos: Iterable[Path], file: LineFile | None, retry_failed: bool
+    photos: Iterable[Path], file: LineFile | None, retry: str | None
 ) -> Iterator[tuple[Task, State | None]]:
     """Yield photos in order, each with its state if its line in the file is reused."""
     if file is None:
@@ -112,8 +112,7 @@ def take_up(
         return
     known: Iterator[tuple[Task, State | None]] = look_up(photos, file.find)
     for number, (task, state) in enumerate(known):
-        again = retry_failed and state == "failed"
-        yield replace(task, frame_index=number), None if again else state
+        yield replace(task, frame_index=number), None if retry in ("all", state) else state
 
 
 class LineFile:
@@ -121,14 +120,11 @@ class LineFile:
 
     A line is safe once `flush` has returned. A torn last line, left by a crash, is cut off when the
     file is opened again. If a photo is processed again, the file contains both lines until
-    `finish`, which keeps the newer line in the position of the older. With ``anew``, no line is
-    reused, and `finish` keeps those that were added. Raises StoreError if the file was not written
-    by this class for this command, is in use, or cannot be written.
+    `finish`, which keeps the newer line in the position of the older. Raises StoreError if the file
+    was not written by this class for this command, is in use, or cannot be written.
     """
 
-    def __init__(
-        self, path: Path, *, command: str, parameters_sha256: str, anew: bool = False
-    ) -> None:
+    def __init__(self, path: Path, *, command: str, parameters_sha256: str) -> None:
         self.path = path
         self._command, self._parameters = command, parameters_sha256
         # By identity of the photo: offset of its newest line, and its state if the line was
@@ -151,9 +147,6 @@ class LineFile:
                 )
                 opened.callback(lock.release)
                 size = self._scan() if path.exists() else 0
-                if anew:
-                    self._surplus = bool(self._lines)
-                    self._lines.clear()
                 self._journal = Journal(path, size)
                 opened.callback(self._journal.close)
                 self._opened = opened.pop_all()

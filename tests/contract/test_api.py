@@ -61,7 +61,7 @@ def test_importing_it_imports_nothing_else_and_shows_everything() -> None:
 
 # Of the command alone: how it prints, and the file of lines
 PRINTED = {"help", "json", "quiet", "log-json", "dry-run"}
-LINES = {"out", "resume", "no-resume", "retry", "workers", "max-memory-mb"}
+LINES = {"out", "retry", "workers", "max-memory-mb"}
 
 
 @pytest.mark.parametrize(

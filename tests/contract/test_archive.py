@@ -77,7 +77,7 @@ def test_both_tables_are_asked_and_put_together(archive: ArchiveService) -> None
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (["--night"], [1, 3, 4]),
+        (["--sun-elevation", "night"], [1, 3, 4]),
         (["--focal-mm", "50,85"], [1, 2]),
         (["--from", "2014-01-18", "--to", "2014-02-02"], [2, 3]),
         (["--bbox", "170,-60,-150,60"], [1, 2, 3]),
@@ -146,14 +146,14 @@ def test_an_interrupted_query_goes_on(
 MISSION = ("query", "--mission", "ISS990")
 # Words, address of the archive, code, part of the sentence
 SENSELESS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
-    (("query", "--night"), "", 2, "the whole database is too much"),
+    (("query", "--sun-elevation", "night"), "", 2, "the whole database is too much"),
     (("query", "--mission", "ISS030|x|eq|1"), "", 2, "--mission"),
     (("query", "--from", "2014-01-01"), "", 2, "--from and --to together"),
     (("query", "--from", "yesterday", "--to", "2014-01-01"), "", 2, "--from"),
     ((*MISSION, "--focal-mm", "1,2,3"), "", 2, "--focal-mm"),
     ((*MISSION, "--bbox", "0,50,1,40"), "", 2, "--bbox"),
     ((*MISSION, "--table", "users"), "", 2, "--table 'users'"),
-    ((*MISSION, "--night", "--sun-elevation", "-9,0"), "", 2, "not both"),
+    ((*MISSION, "--sun-elevation", "-9,-10"), "", 2, "--sun-elevation"),
     (("download", "../../etc/none"), "", 2, "neither a photo's id"),
     (("download", FRAME, "--out", "file"), "", 3, "cannot be created"),
     (MISSION, "http://example.org", 2, "expose the key"),

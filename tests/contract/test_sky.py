@@ -196,12 +196,12 @@ def test_streaks_are_named_and_tracks_lie_on_them(satellites, tmp_path):
 
 def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(satellites):
     """In two hours low satellites rise and set between two of the nine points of a track."""
-    (record,) = name_satellites(satellites, "--json", "--tracks-only").records
+    (record,) = name_satellites(satellites, "--json", "--method", "none").records
     assert record["streaks"] == []
     wanted = {one["norad"] for one in read_truth(satellites)}
     assert wanted <= {one["norad"] for one in record["tracks"]}
     said = name_satellites(
-        satellites, "--tracks-only", exposure_s=7200, tle=satellites / "bare.txt"
+        satellites, "--method", "none", exposure_s=7200, tle=satellites / "bare.txt"
     )
     assert said.code == 0, said.err
     table = pd.read_csv(io.StringIO(said.out))
@@ -221,7 +221,7 @@ def test_a_track_that_is_in_view_between_its_points_is_a_row_without_a_place(sat
 )
 def test_what_satellites_lack_is_one_sentence(satellites, monkeypatch, changes, code, says):
     monkeypatch.chdir(satellites)
-    said = name_satellites(satellites, "--tracks-only", **changes)
+    said = name_satellites(satellites, "--method", "none", **changes)
     assert (said.code, said.out.count("\n") < 2) == (code, True), said.err
     assert says in said.err
     assert said.err.count("\n") == 1

@@ -75,7 +75,7 @@ def archive_asked(
     dated = ("--from", "2014-01-01", "--to", "2014-02-28")
     fetch = ("frames", "download", "--out", "photos")
     told = _ask_all(
-        night=(*query, "--night", *dated, "--json", "--tle", ELEMENTS),
+        night=(*query, "--sun-elevation", "night", *dated, "--json", "--tle", ELEMENTS),
         lens=(*query, "--focal-mm", "50,85", "--bbox", "170,-60,-150,60", "--json"),
         table=(*query, "--table", "frames", "--out", "found.csv"),
         again=(*query, "--table", "frames", "--out", "found.csv", "--force"),
@@ -88,7 +88,7 @@ def archive_asked(
         read=("frames", "read", "found.csv", "--json"),
         named=("register", "ISS990-E-101", "ISS990-E-1", "--dry-run", "--json", "--workers", 0),
         **{f"no {k}": (*query, *words) for k, words in enumerate((
-            ("--night", "--sun-elevation", "-9,0"), ("--focal-mm", "85,50"), ("--bbox", "1,2,3"),
+            ("--sun-elevation", "-9,-10"), ("--focal-mm", "85,50"), ("--bbox", "1,2,3"),
             ("--from", "2014-01-02", "--to", "2014-01-01"), ("--table", "users")))},
     )  # fmt: skip
     archive.add_picture("ISS990-E-1", night_picture())
@@ -302,7 +302,7 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
         coverage=("catalogue", "query", catalogue, "coverage", "--by", "lens"),
         changes=("catalogue", "query", catalogue, "changes", "--verdict", "all"),
         query=("catalogue", "query", catalogue, "SELECT frame, verdict, country FROM frames"),
-        package=("catalogue", "package", catalogue, "--at=136.9,35.7", "--radius-km", 900,
+        package=("catalogue", "package", catalogue, "--place=136.9,35.7", "--radius-km", 900,
                  "--out", tmp_path / "package", "--verdict", "all", "--json"),
         config=("config", "show"),
         no_frame=("show", one, "ISS001-E-999"),

@@ -65,7 +65,7 @@ def satellites_named(satellites: Path, tmp_path: Path) -> Any:
     )
     said = run(*words, "--mount", "stars", "--overlay", tmp_path)
     assert said.code == 0, said.err
-    still = run(*words, "--mount", "still", "--tracks-only", "--clock-sigma-s", 5)
+    still = run(*words, "--mount", "still", "--method", "none", "--clock-sigma-s", 5)
     assert still.code == 0, still.err
     return {
         "stars": read_records(said.out),

@@ -244,17 +244,12 @@ class Calibration:
     falloff_refused: str  # why the profile has no falloff; empty if it has one
 
 
-def calibrate(
-    photos: Sequence[LensPhoto],
-    catalogue: StarCatalogue,
-    *,
-    faintest_g: float = FAINTEST_G,
-) -> Calibration:
+def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> Calibration:
     """Fit one lens to the stars of all photos, its falloff to their skies, and zero points.
 
     The photos are solved, and have the same camera, lens, focal length and size. The catalogue
     includes stars fainter than those used, to identify isolated stars; stars fainter than
-    `faintest_g` are not used for the geometry. Raises ConfigError if the photos differ in camera,
+    `FAINTEST_G` are not used for the geometry. Raises ConfigError if the photos differ in camera,
     lens or size, or have too few stars.
     """
     check_one_lens([photo.frame for photo in photos])
@@ -268,7 +263,7 @@ def calibrate(
     for tolerance_px, most in ROUNDS:
         views = list(zip(photos, cameras, skies, strict=True))
         pairs = [_pair_stars(*view, catalogue, tolerance_px, most) for view in views]
-        placed = [pair.select(catalogue.magnitude_g[pair.star] <= faintest_g) for pair in pairs]
+        placed = [pair.select(catalogue.magnitude_g[pair.star] <= FAINTEST_G) for pair in pairs]
         stars = _lens_frames(views, placed)
         fit = choose_lens(stars)
         cameras = fit.cameras

@@ -42,7 +42,7 @@ class Comparison:
     photo_sigma_m: float
 
 
-def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None) -> Comparison:
+def compare(cells: MapCells, photo: PhotoCells) -> Comparison:
     """Blur photo and map equally, and subtract the photo's background.
 
     The blur of the photo's pixels is applied to the map, that of the map to the photo, and that of
@@ -64,12 +64,9 @@ def compare(cells: MapCells, photo: PhotoCells, map_sigma_m: float | None = None
     weight = usable.astype(np.float32)
     # One sigma of the blur of a stored photo (lens, motion, demosaicing, pixel area)
     pixels = np.float32(0.7) * photo.pixel_cells
-    if map_sigma_m is not None:
-        of_map, of_photo = map_sigma_m / 1e3 / cell_km, 0.0
-    else:
-        of_map, of_photo = match_blurs(
-            photo.luminance, cells.radiance_nw, weight, stretch, pixels=pixels, place=place
-        )
+    of_map, of_photo = match_blurs(
+        photo.luminance, cells.radiance_nw, weight, stretch, pixels=pixels, place=place
+    )
     fuzzy = np.hypot(pixels, np.float32(np.hypot(place, of_photo)))
     own = float(np.hypot(place, of_map))
     radiance = blur_by_width(cells.radiance_nw, weight, fuzzy, stretch)

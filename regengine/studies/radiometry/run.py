@@ -82,18 +82,13 @@ class Radiometry:
 
 
 def measure(
-    frame: ExportFrame,
-    light_map: LightMap,
-    *,
-    profiles: Sequence[LensProfile] = (),
-    map_sigma_m: float | None = None,
+    frame: ExportFrame, light_map: LightMap, *, profiles: Sequence[LensProfile] = ()
 ) -> Radiometry:
     """Compare a registered photo with a map.
 
-    `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. `map_sigma_m`: blur
-    of the map, one sigma, metres; by default it is measured. Raises LeftOutError if the photo is
-    missing or too little of it can be compared, LightMapError if the map has no data there or is
-    damaged.
+    `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. Raises LeftOutError
+    if the photo is missing or too little of it can be compared, LightMapError if the map has no
+    data there or is damaged.
     """
     camera = frame.camera
     assert camera is not None
@@ -111,7 +106,7 @@ def measure(
     falloff = None if profile is None else profile.falloff
     picture = photo_light(frame, camera, min(samples / ratio, 1.0), falloff)
     photo = average_photo_cells(picture, camera, frame.points, cells.grid, samples)
-    comparison = compare(cells, photo, map_sigma_m)
+    comparison = compare(cells, photo)
     gain = fit_gain(comparison, photo, cells.grid.resolution, falloff is not None)
     sigma, limit = standardise_residuals(comparison, gain)
     return Radiometry(
@@ -473,7 +468,6 @@ def measure_chosen(
     out: Path,
     *,
     profiles: tuple[LensProfile, ...] = (),
-    map_sigma_m: float | None = None,
     plot: bool = False,
     force: bool = False,
     advance: Callable[[], object] = lambda: None,
@@ -481,7 +475,7 @@ def measure_chosen(
 ) -> tuple[list[dict[str, Any]], Counter[str], dict[str, str]]:
     """Compare chosen photos with a map and write the results into a folder, created if necessary.
 
-    ``profiles`` and ``map_sigma_m`` are as of `measure`; ``plot`` draws a picture of each photo;
+    ``profiles`` are as of `measure`; ``plot`` draws a picture of each photo;
     ``force`` replaces files that exist. ``advance`` is called after each photo; ``said`` receives
     its line of JSON once its files are in place.
 
@@ -523,7 +517,7 @@ def measure_chosen(
             else:
                 paths = tuple(out / name for name in names[frame.stored.frame_index])
                 guard_photo(frame, paths)
-                found = measure(frame, light_map, profiles=profiles, map_sigma_m=map_sigma_m)
+                found = measure(frame, light_map, profiles=profiles)
                 with replace_files(paths) as temporary:
                     write_raster(found, frame, temporary[0])
                     if plot:
