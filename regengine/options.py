@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, cleandoc, signature
 from os import PathLike
 from typing import (
@@ -57,25 +57,15 @@ class OptionInfo(NamedTuple):
     """
 
     help: str = ""
-    minimum: float = -math.inf
-    maximum: float = math.inf
-    metavar: str | None = None
     names: tuple[str, ...] = ()
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    metavar: str | None = None
     typed_default: Any = None
 
 
-def option(
-    default: Any,
-    help: str = "",
-    *names: str,
-    minimum: float = -math.inf,
-    maximum: float = math.inf,
-    metavar: str | None = None,
-    typed_default: Any = None,
-) -> Any:
-    """Return a field of a class of options."""
-    info = OptionInfo(help, minimum, maximum, metavar, names, typed_default)
-    return field(default=default, metadata={"option": info})
+def option(default: Any, help: str = "", *names: str, **info: Any) -> Any:
+    """Return a field of a class of options, with the properties of `OptionInfo`."""
+    return field(default=default, metadata={"option": OptionInfo(help, names, **info)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +75,12 @@ class Options:
     def __post_init__(self) -> None:
         for one in fields(self):
             value, info = getattr(self, one.name), option_info(one)
-            if not isinstance(value, int | float) or info.minimum <= value <= info.maximum:
+            low, high = info.bounds
+            if not isinstance(value, int | float) or low <= value <= high:
                 continue
-            beyond = "" if info.maximum == math.inf else f" and at most {info.maximum:g}"
+            beyond = "" if high == math.inf else f" and at most {high:g}"
             option = f"--{one.name.replace('_', '-')}"
-            raise ConfigError(
-                f"{option} {value} is out of range: give at least {info.minimum:g}{beyond}."
-            )
+            raise ConfigError(f"{option} {value} is out of range: give at least {low:g}{beyond}.")
 
 
 def option_info(one: Any) -> OptionInfo:
@@ -163,38 +152,34 @@ class RegisterOptions(TimeOptions, MapOptions):
     radius_km: float | None = option(
         None,
         "Radius around --centre within which the photo shows some ground.  [100]",
-        minimum=SEEN_RANGE_KM[0],
-        maximum=SEEN_RANGE_KM[1],
+        bounds=SEEN_RANGE_KM,
     )
     altitude_km: float | None = option(
         None,
         "Height of the camera above the ellipsoid.",
-        minimum=HEIGHT_RANGE_KM[0],
-        maximum=HEIGHT_RANGE_KM[1],
+        bounds=HEIGHT_RANGE_KM,
     )
     focal_mm: float | None = option(
         None,
         "Focal length of the lens; overrides EXIF.",
-        minimum=FOCAL_RANGE_MM[0],
-        maximum=FOCAL_RANGE_MM[1],
+        bounds=FOCAL_RANGE_MM,
     )
     pixel_pitch_um: float | None = option(
         None,
         "Size of a pixel of the file on the sensor.",
-        minimum=PIXEL_PITCH_RANGE_UM[0],
-        maximum=PIXEL_PITCH_RANGE_UM[1],
+        bounds=PIXEL_PITCH_RANGE_UM,
     )
     lens: Paths | None = option(None, _LENS)
     clock_window: float | None = option(
         None,
         "Maximum error of the camera's clock.  [2 minutes, then 10 minutes, then whole hours]",
-        minimum=0.0,
+        bounds=(0.0, math.inf),
         metavar="SECONDS",
     )
     max_seconds: float = option(
         240.0,
         "CPU-time limit per photo; the search normally stops earlier, at its work budget.",
-        minimum=0.1,
+        bounds=(0.1, math.inf),
     )
     effort: str = option(
         "normal",
@@ -235,12 +220,12 @@ class WorkerOptions(Options):
     """Worker processes and their limits."""
 
     workers: int = option(
-        0, "Worker processes; 0 works in this process.", minimum=0, typed_default=1
+        0, "Worker processes; 0 works in this process.", bounds=(0, math.inf), typed_default=1
     )
     max_memory_mb: int = option(
         MAX_MEMORY_MB,
         "Memory limit per worker; photos that need more fail (0: no limit).",
-        minimum=0,
+        bounds=(0, math.inf),
     )
 
 
@@ -288,7 +273,7 @@ class DetectOptions(Options):
         None,
         "Downsample larger photos to this long side first.  "
         f"[{', '.join(f'{kind} {side}' for kind, side in LONG_SIDE_PX.items())}]",
-        minimum=64,
+        bounds=(64, math.inf),
     )
     whole_frame: bool = option(False, "Also search below the Earth's limb.", "--whole-frame")
 
@@ -300,21 +285,19 @@ class SolveOptions(Options):
     focal_mm: float | None = option(
         None,
         "Focal length to try first; overrides EXIF.",
-        minimum=FOCAL_RANGE_MM[0],
-        maximum=FOCAL_RANGE_MM[1],
+        bounds=FOCAL_RANGE_MM,
     )
     pixel_pitch_um: float | None = option(
         None,
         "Pixel pitch of the file; overrides EXIF.",
-        minimum=PIXEL_PITCH_RANGE_UM[0],
-        maximum=PIXEL_PITCH_RANGE_UM[1],
+        bounds=PIXEL_PITCH_RANGE_UM,
     )
     fov_deg: float | None = option(
-        None, "Horizontal field of view to try first.", minimum=1.0, maximum=140.0
+        None, "Horizontal field of view to try first.", bounds=(1.0, 140.0)
     )
     lens: Paths | None = option(None, _LENS)
     method: str | None = option(None, _METHOD)
-    max_seconds: float = option(30.0, "CPU-time limit per photo.", minimum=0.1)
+    max_seconds: float = option(30.0, "CPU-time limit per photo.", bounds=(0.1, math.inf))
     wcs: AnyPath | None = option(
         None, "Folder for a FITS WCS header per solved photo.", metavar="DIR"
     )
@@ -362,13 +345,7 @@ def takes(
     texts. Errors name keywords in place of options of the command line. Raises TypeError for an
     unknown keyword.
     """
-
-    def decorate(
-        function: Callable[[FirstT, OptionsT], FoundT],
-    ) -> Callable[Concatenate[FirstT, Fields], FoundT]:
-        return spread_options(options, function)  # type: ignore[arg-type]
-
-    return decorate
+    return partial(spread_options, options)  # type: ignore[arg-type]
 
 
 def takes_after_two(
@@ -378,13 +355,7 @@ def takes_after_two(
     Callable[Concatenate[FirstT, SecondT, Fields], FoundT],
 ]:
     """Like `takes`, for a function of two arguments and options."""
-
-    def decorate(
-        function: Callable[[FirstT, SecondT, OptionsT], FoundT],
-    ) -> Callable[Concatenate[FirstT, SecondT, Fields], FoundT]:
-        return spread_options(options, function)  # type: ignore[arg-type]
-
-    return decorate
+    return partial(spread_options, options)  # type: ignore[arg-type]
 
 
 def spread_options(
@@ -392,14 +363,9 @@ def spread_options(
 ) -> Callable[..., FoundT]:
     """Return a function that takes the fields of options in place of its last parameter."""
     types = get_type_hints(options)
-    own = list(signature(function).parameters.values())[:-1]
+    own, keyword = list(signature(function).parameters.values())[:-1], Parameter.KEYWORD_ONLY
     given = [
-        Parameter(
-            one.name,
-            Parameter.KEYWORD_ONLY,
-            annotation=types[one.name],
-            default=one.default,
-        )
+        Parameter(one.name, keyword, annotation=types[one.name], default=one.default)
         for one in fields(options)
     ]
     whole = signature(function).replace(parameters=[*own, *given])

@@ -22,10 +22,10 @@ from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from regengine.errors import ConfigError
 
@@ -96,54 +96,21 @@ VALUES = {"path": "FILE", "Path": "FILE", "str": "TEXT", "int": "N", "float": "N
 SHORT_FORMS = {"out": "-o", "workers": "-j", "quiet": "-q"}
 STANDARD_OUTPUT = Path("-")
 # Commands whose --out may be that; what others write is no text, or a run goes on from it
-TO_STANDARD_OUTPUT = frozenset(
-    {
-        *("export", "frames read", "frames query", "catalogue tasking", "catalogue query"),
-    }
+TO_STANDARD_OUTPUT = (
+    "export",
+    "frames read",
+    "frames query",
+    "catalogue tasking",
+    "catalogue query",
 )
 
 
-class LazyGroup(TyperGroup):
-    """A group that knows its commands' names and summaries and imports a command to run it.
-
-    Command ``NAME`` is the module ``regengine.commands.NAME``, which has either ``app``, a
-    ``typer.Typer`` with sub-commands, or ``main``, a plain function that becomes the command. Where
-    it has ``tidy_arguments``, that puts the arguments in order before they are parsed.
-    """
-
-    summaries: ClassVar[dict[str, str]] = {}
-
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        for name, summary in self.summaries.items():
-            self.add_command(TyperCommand(name, help=summary, rich_markup_mode=None))
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Import the command that is about to run and give it its settings as defaults."""
-        name, command, rest = super().resolve_command(ctx, args)
-        if name is None:
-            return name, command, rest
-        command = load_command(name)
-        module = importlib.import_module(f"regengine.commands.{name}")
-        rest = getattr(module, "tidy_arguments", list)(rest)
-        settings = read_settings(ctx.params.get("config"))
-        settings_of(settings, (), self.summaries)
-        ctx.default_map = {name: defaults(settings, command, (name,))}
-        return name, command, rest
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command; blame a bad value on the file or variable that it came from."""
-        try:
-            return super().invoke(ctx)
-        except typer.BadParameter as error:
-            origin = value_origin(error, ctx)
-            if origin is None:
-                raise
-            raise ConfigError(f"{origin}: {error.message}") from error
-
-
 def load_command(name: str) -> Any:
-    """Import one command."""
+    """Import the command ``NAME``: the module ``regengine.commands.NAME``.
+
+    It has either ``app``, a ``typer.Typer`` with sub-commands, or ``main``, a plain function that
+    becomes the command.
+    """
     module = importlib.import_module(f"regengine.commands.{name}")
     if hasattr(module, "app"):
         module.app.rich_markup_mode = None
@@ -156,8 +123,7 @@ def load_command(name: str) -> Any:
     command.name = name
     for path in leaves(command):
         leaf, names = path[-1], [str(step.name) for step in path]
-        leaf.callback = _with_results_alone(leaf.callback)
-        leaf.parse_args = _with_output_checked(leaf.parse_args, " ".join(names))
+        leaf.callback = _with_results_alone(leaf.callback, " ".join(names))
         # Every option can be set by REGENGINE_COMMAND_OPTION: the documentation states that once
         for option, parameter in options(leaf).items():
             parameter.envvar = "_".join(["regengine", *names, option]).replace("-", "_").upper()
@@ -176,29 +142,20 @@ def load_command(name: str) -> Any:
     return command
 
 
-def _with_output_checked(
-    parse_args: Callable[..., list[str]], command: str
-) -> Callable[..., list[str]]:
-    """A command's parser of arguments that refuses standard output where it gets no text."""
+def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[..., Any]:
+    """A command that leaves standard output to its results, whatever libraries print.
 
-    def parse(ctx: Any, arguments: list[str]) -> list[str]:
-        left = parse_args(ctx, arguments)
-        if ctx.params.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
-            raise ConfigError(
-                f"--out -: regengine {command} cannot write to standard output: name a file."
-            )
-        return left
-
-    return parse
-
-
-def _with_results_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that leaves standard output to its results, whatever libraries print."""
+    It refuses to write there what is no text.
+    """
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
         from regengine.io.console import reserve_standard_output
 
+        if options.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
+            raise ConfigError(
+                f"--out -: regengine {command} cannot write to standard output: name a file."
+            )
         with reserve_standard_output():
             return callback(*arguments, **options)
 

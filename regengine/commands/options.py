@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import Field, fields
+from dataclasses import fields
 from datetime import datetime
 from functools import wraps
 from inspect import Parameter, signature
@@ -48,13 +48,8 @@ TYPED: dict[Any, Any] = {
 def typer_option(options: type[Options], name: str) -> Any:
     """What Typer is told of an option of a class."""
     info = option_info(next(one for one in fields(options) if one.name == name))
-    return typer.Option(
-        *info.names,
-        help=info.help,
-        metavar=info.metavar,
-        min=None if info.minimum == -math.inf else info.minimum,
-        max=None if info.maximum == math.inf else info.maximum,
-    )
+    low, high = (None if math.isinf(bound) else bound for bound in info.bounds)
+    return typer.Option(*info.names, help=info.help, metavar=info.metavar, min=low, max=high)
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -67,10 +62,24 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     }
     parameters: list[Parameter] = []
     for parameter in signature(command, eval_str=True).parameters.values():
-        if parameter.name in classes:
-            parameters += _parameters(classes[parameter.name])
-        else:
+        kind = classes.get(parameter.name)
+        if kind is None:
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+            continue
+        typed = get_type_hints(kind)
+        for one in fields(kind):
+            if not (info := option_info(one)).help:
+                continue
+            default = one.default if info.typed_default is None else info.typed_default
+            told = TYPED.get(typed[one.name], typed[one.name])
+            parameters.append(
+                Parameter(
+                    one.name,
+                    Parameter.KEYWORD_ONLY,
+                    annotation=Annotated[told, typer_option(kind, one.name)],
+                    default=None if default == () else default,
+                )
+            )
 
     @wraps(command)
     def called(**arguments: Any) -> None:
@@ -89,28 +98,6 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
     called.__dict__["__signature__"] = signature(command).replace(parameters=parameters)
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     return called
-
-
-def _parameters(kind: type[Options]) -> list[Parameter]:
-    types = get_type_hints(kind)
-    return [
-        Parameter(
-            one.name,
-            Parameter.KEYWORD_ONLY,
-            annotation=Annotated[
-                TYPED.get(types[one.name], types[one.name]), typer_option(kind, one.name)
-            ],
-            default=_find_typed_default(one),
-        )
-        for one in fields(kind)
-        if option_info(one).help
-    ]
-
-
-def _find_typed_default(one: Field[Any]) -> Any:
-    other = option_info(one).typed_default
-    default = one.default if other is None else other
-    return None if default == () else default
 
 
 EXIT_FRAMES_FAILED = 1

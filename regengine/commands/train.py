@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
 from regengine.io.console import print_data, say
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(
