@@ -283,25 +283,17 @@ def register_many(
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.photo.discover import make_no_photo_error, select_share
+    from regengine.photo.discover import select_share
     from regengine.runs.register import RegisterRun
-    from regengine.runs.remote import find_given, has_any_photo
+    from regengine.runs.remote import find_given
 
-    overlay = _path(options.overlay)
-    maps = [*_paths(options.lights), *_paths(options.day)]
-    exclude = [*maps, *([] if overlay is None else [overlay])]
-    found = find_given(photos, exclude=exclude)
-    if not has_any_photo(found):
-        raise make_no_photo_error(photos)
+    given = (options.lights, options.day, options.overlay)
+    found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
     return RegisterRun(
         photos=found if options.shard is None else select_share(found, options.shard),
         inputs=run_inputs(found, options),
         store=store,
-        workers=options.workers,
-        resume=options.resume,
-        retry=options.retry,
-        memory_mb=options.max_memory_mb,
-        scheduler=options.scheduler,
+        options=options,
     )
 
 

@@ -127,7 +127,7 @@ def _tell(
 
     stored = summary.verdicts + summary.unsettled
     counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]
-    taken = f" ({summary.resumed} from the store)" if summary.resumed else ""
+    taken = f" ({len(summary.taken)} from the store)" if summary.taken else ""
     advice = ""
     if summary.interrupted:
         untold = summary.unsettled.total()

@@ -16,12 +16,11 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from threading import Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from regengine.errors import WorkerError
-from regengine.runs.plan import describe_failure
+from regengine.runs.plan import Task, describe_failure
 from regengine.store.result import Reason
 
 Prepare = Callable[[], None]
@@ -33,19 +32,9 @@ TICK_S = 0.5  # how often the caller can stop while all workers are busy
 # this many workers is the cause itself.
 MAX_DEATHS = 3
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-MEGABYTE = 1 << 20
 
 
-class PhotoTask(Protocol):
-    """A photo and what is to be done with it."""
-
-    @property
-    def path(self) -> Path:
-        """The path of the photo, or its name."""
-        ...
-
-
-TaskT = TypeVar("TaskT", bound=PhotoTask)
+TaskT = TypeVar("TaskT", bound=Task)
 ResultT = TypeVar("ResultT")
 KnownT = TypeVar("KnownT")
 FoundT = TypeVar("FoundT", covariant=True)
@@ -64,9 +53,12 @@ class LostError(Exception):
 
 
 class Executor(Generic[TaskT, FoundT]):
-    """Where photos are processed: this process, worker processes, or a cluster."""
+    """Processes photos in this process, one after the other; or elsewhere, in subclasses."""
 
     n_tries = 1  # a photo that loses this many workers is given up
+
+    def __init__(self, function: Callable[[TaskT], FoundT | Reason]) -> None:
+        self._function = function
 
     @property
     def slots(self) -> int:
@@ -75,18 +67,21 @@ class Executor(Generic[TaskT, FoundT]):
 
     def submit(self, task: TaskT) -> Hashable:
         """Start a photo; return a handle of the work on it."""
-        raise NotImplementedError
+        done: Future[Any] = Future()
+        done.set_result(self._function(task))
+        return done
 
     def wait(self, running: Sequence[Any]) -> Sequence[Any]:
         """Return the handles that are done; wait for half a second at most."""
-        raise NotImplementedError
+        return running
 
     def outcome(self, done: Any, task: TaskT) -> FoundT | Reason:
         """Return the result of a finished photo, or the reason of its failure.
 
         Raises LostError if its worker died.
         """
-        raise NotImplementedError
+        result: FoundT | Reason = done.result()
+        return result
 
     def stop(self) -> None:
         """Start nothing that has been submitted and not begun; called at most once."""
@@ -175,28 +170,6 @@ def map_photos(
             yield finished
 
 
-class ThisProcess(Executor[TaskT, FoundT]):
-    """Process photos in this process, one after the other."""
-
-    def __init__(self, function: Callable[[TaskT], FoundT | Reason]) -> None:
-        self._function = function
-
-    def submit(self, task: TaskT) -> Future[Any]:
-        """Process a photo."""
-        done: Future[Any] = Future()
-        done.set_result(self._function(task))
-        return done
-
-    def wait(self, running: Sequence[Any]) -> Sequence[Any]:
-        """Return all photos: they are already done."""
-        return running
-
-    def outcome(self, done: Any, task: TaskT) -> FoundT | Reason:
-        """Return the result or the failure of a photo."""
-        result: FoundT | Reason = done.result()
-        return result
-
-
 def limit_threads() -> None:
     """Limit the libraries of this process to one thread: the workers share the cores.
 
@@ -272,8 +245,7 @@ class Worker:
         # whole run must not kill it before `_begin` makes it ignore these signals.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
-            future: Future[Any] = self._pool.schedule(_work_on, args=[task])
-            return future
+            return self._pool.schedule(_work_on, args=[task])
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -310,9 +282,8 @@ def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: i
             import resource
 
             _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-            limit = memory_mb * MEGABYTE
-            if hard != resource.RLIM_INFINITY:
-                limit = min(limit, hard)
+            limit = memory_mb << 20
+            limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     _function = function
     if prepare is not None:
@@ -394,6 +365,4 @@ def start_executor(
 
     ``function`` takes a task and must not raise; it must be picklable if there are workers.
     """
-    if options.workers == 0:
-        return ThisProcess(function)
-    return WorkerProcesses(function, options)
+    return WorkerProcesses(function, options) if options.workers else Executor(function)

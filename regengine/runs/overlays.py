@@ -12,7 +12,7 @@ from typing import Any
 
 from regengine.errors import FrameError
 from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
-from regengine.runs.plan import compute_file_sha256, describe_failure
+from regengine.runs.plan import Task, compute_file_sha256, describe_failure
 from regengine.runs.run_inputs import RunFiles, find_settings_files
 from regengine.store.file import photo_file
 from regengine.store.read import iter_blocks, iter_frames
@@ -22,17 +22,12 @@ from regengine.store.schema import select
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """Inputs of an overlay; picklable."""
+class Drawing(Task):
+    """Inputs of an overlay; its path is that of the photo in the result."""
 
     result: FrameResult
     photos: tuple[Path, ...]  # possible paths of the photo
     maps: RunFiles
-
-    @property
-    def path(self) -> Path:
-        """The path of the photo in the result."""
-        return Path(self.result.path)
 
 
 def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reason:
@@ -55,7 +50,7 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
             )
         return write_overlay(result, photo, reference, folder, hashed=hashed)
     except Exception as error:  # a photo or map that fails affects only its own overlay
-        return describe_failure(Path(result.path), error)
+        return describe_failure(drawing.path, error)
 
 
 def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
@@ -72,10 +67,7 @@ def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
 
 
 def list_stored_drawings(
-    store: Path,
-    numbers: Sequence[int],
-    maps: Mapping[str, tuple[Path, ...]],
-    folder: Path | None,
+    store: Path, numbers: Sequence[int], maps: Mapping[str, tuple[Path, ...]], folder: Path | None
 ) -> Iterator[Drawing]:
     """List inputs of overlays of stored results: photos by stored path, maps of their run.
 
@@ -85,6 +77,7 @@ def list_stored_drawings(
     for stored in iter_frames(store, numbers, hypotheses=False):
         photo = photo_file(stored.result.path, store, stored.result.sha256, folder)
         yield Drawing(
+            path=Path(stored.result.path),
             result=stored.result,
             photos=() if photo is None else (photo,),
             maps=replace(find_settings_files(stored.parameters), **dict[str, Any](maps)),

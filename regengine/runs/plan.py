@@ -39,18 +39,10 @@ FoundT = TypeVar("FoundT")
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """Settings that the results of a run depend on, except the photo.
+    """Settings that the results of a run depend on, except the photo."""
 
-    Attributes
-    ----------
-    parameters : str
-        The settings as a JSON object.
-    sha256 : str
-        Hash of the settings; results with the same hash were made with the same settings.
-    """
-
-    parameters: str
-    sha256: str
+    parameters: str  # a JSON object
+    sha256: str  # results with the same hash were made with the same settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,14 +159,12 @@ def describe_differences(was: str, now: str) -> tuple[str, ...]:
     before, after = (_flatten_settings(text) for text in (was, now))
     told = []
     for name in {**before, **after}:
-        old, new = before.get(name), after.get(name)
-        if old != new:
-            old_text, new_text = _format_setting(old), _format_setting(new)
-            same = old_text == new_text  # files of the same name
-            told.append(f"{name} {new_text}{' changed' if same else f', was {old_text}'}")
-    if len(told) > MAX_DIFFERENCES:
-        more = f"{len(told) - MAX_DIFFERENCES} more settings"
-        told = [*told[:MAX_DIFFERENCES], more]
+        if (old := before.get(name)) != (new := after.get(name)):
+            was, now = _format_setting(old), _format_setting(new)
+            # Files of the same name
+            told.append(f"{name} {now} changed" if was == now else f"{name} {now}, was {was}")
+    if (left := len(told) - MAX_DIFFERENCES) > 0:
+        told[MAX_DIFFERENCES:] = [f"{left} more settings"]
     return tuple(told) or ("other settings",)
 
 
@@ -248,9 +238,8 @@ def compare_with_store(
             if found is None and not read_photos and not os.path.exists(path):
                 found = known.get(("moved", os.path.basename(path)))
             if found is not None:
-                made_with = RunSettings(
-                    parameters=row["parameters"], sha256=row["parameters_sha256"]
-                )
+                sha256 = row["parameters_sha256"]
+                made_with = RunSettings(parameters=row["parameters"], sha256=sha256)
                 codes = row["reasons"].split(",")
                 why = list_reasons_to_redo(row["verdict"], codes, made_with, settings, retry)
                 yield found, row["verdict"], why

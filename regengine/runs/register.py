@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,10 +21,10 @@ from regengine.io.times import iso_utc
 from regengine.io.urls import Url
 from regengine.maps.at_hand import identify_frame_to_fetch
 from regengine.maps.index.earth import index_file, load_earth_index
+from regengine.options import RunOptions
 from regengine.orbit.position import choose_position
-from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.tle import TleSet
-from regengine.photo.frame import Frame, read_frame
+from regengine.photo.frame import read_frame
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import FrameRecords
 from regengine.registration.priors import NeighbourPrior
@@ -46,28 +46,22 @@ class RegisterRun:
     photos: Sequence[Path | Url]
     inputs: RunInputs  # common to all photos; results depend on nothing else
     store: Path  # results are added to an existing store
-    workers: int = 1  # worker processes; 0 works in this process
-    resume: bool = True  # reuse stored results of the same photo with the same settings
-    retry: Collection[str] = ()  # verdicts that are not reused
-    memory_mb: int = 3000  # memory limit per worker, MiB; 0 for no limit
-    scheduler: str | None = None  # address of a Dask cluster that does the work
+    options: RunOptions
 
     def __post_init__(self) -> None:
-        if wrong := sorted(set(self.retry) - set(VERDICTS)):
+        if wrong := sorted(set(self.options.retry) - set(VERDICTS)):
             raise ConfigError(
                 f"--retry {', '.join(map(repr, wrong))} is not a verdict: choose from "
                 f"{', '.join(VERDICTS)}, separated by commas."
             )
-        if self.scheduler is not None:
+        if self.options.scheduler is not None:
             from regengine.runs.cluster import check_address
 
-            check_address(self.scheduler)
+            check_address(self.options.scheduler)
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
         """Yield what `start` would do, one line per photo; decode, fetch and write nothing."""
-        stored: dict[Path | Url, str] = {}
-        if self.resume:
-            stored = self._read_stored(collect_settings(self.inputs), read_photos=True)
+        stored = self._read_stored(collect_settings(self.inputs), read_photos=True)
         _, tles, records = self.inputs.open()
         for photo in self.photos:
             known = _preview(photo, self.inputs, tles, records, stored.get(photo))
@@ -89,47 +83,44 @@ class RegisterRun:
         Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
         if the workers or the cluster cannot do the work.
         """
-        settings = collect_settings(self.inputs)
-        if self.resume:
-            self._read_stored(settings)
+        settings, given, inputs = collect_settings(self.inputs), self.options, self.inputs
+        self._read_stored(settings)
         # A time that the user gave for all photos does not determine their clock errors
-        neighbours = (
-            self.inputs.neighbours and self.inputs.tle and self.inputs.frame.time_utc is None
-        )
+        neighbours = inputs.neighbours and inputs.tle and inputs.frame.time_utc is None
         options = BatchOptions(
             settings=settings,
-            resume=self.resume,
-            retry=frozenset(self.retry),
-            workers=self.workers if len(self.photos) > 1 else 0,
-            limit_s=60.0 + 5.0 * self.inputs.register.max_seconds,
-            memory_mb=self.memory_mb,
+            resume=given.resume,
+            retry=frozenset(given.retry),
+            workers=given.workers if len(self.photos) > 1 else 0,
+            limit_s=60.0 + 5.0 * inputs.register.max_seconds,
+            memory_mb=given.max_memory_mb,
             prepare=prepare,
             neighbours=bool(neighbours),
             stop=stop,
             advance=advance,
         )
         with provide_photos(self.photos, writer, options) as (photos, at_hand):
-            if self.scheduler is None:
-                process = partial(process_photo, inputs=self.inputs)
+            if given.scheduler is None:
+                process = partial(process_photo, inputs=inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
             else:
                 from regengine.runs.cluster import ClusterWorkers, check_workers, connect_client
 
                 # What the workers get can be pickled, and all its paths are absolute
-                inputs = self.inputs.found_anywhere()
+                inputs = inputs.found_anywhere()
                 process = partial(process_photo, inputs=inputs)
-                with connect_client(self.scheduler) as client:
+                with connect_client(given.scheduler) as client:
                     check_workers(client, inputs.open)
                     start = partial(
                         ClusterWorkers,
                         client,
-                        scheduler=self.scheduler,
+                        scheduler=given.scheduler,
                         limit_s=at_hand.limit_s,
                         check=inputs.open,
                     )
                     there = replace(at_hand, executor=start)
                     summary = run_batch(photos, process, writer, there, report)
-        if self.inputs.overlays is not None and summary.taken and not summary.interrupted:
+        if inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options)
         return summary
 
@@ -139,8 +130,11 @@ class RegisterRun:
         """Return the verdicts of stored results that stand; log why others are made again."""
         stands: dict[Path | Url, str] = {}
         again: Counter[str] = Counter()
+        if not self.options.resume:
+            return stands
+        retry = self.options.retry
         known = compare_with_store(
-            self.photos, self.store, settings=settings, retry=self.retry, read_photos=read_photos
+            self.photos, self.store, settings=settings, retry=retry, read_photos=read_photos
         )
         for photo, verdict, reasons in known:
             if reasons:
@@ -169,8 +163,10 @@ class RegisterRun:
             for stored in iter_frames(self.store, summary.taken, hypotheses=False):
                 result = stored.result
                 if result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed):
-                    photos = tuple(given[Path(result.path).name])
-                    yield Drawing(result=result, photos=photos, maps=maps)
+                    path = Path(result.path)
+                    yield Drawing(
+                        path=path, result=result, photos=tuple(given[path.name]), maps=maps
+                    )
 
         drawn = 0
         pictures = draw_overlays(drawings(), folder, options, options.stop, hashed=hashed)
@@ -208,9 +204,13 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     }
     register = asdict(inputs.register)
     del register["clock"]  # how elapsed time is measured does not change results
+    described = {
+        kind: [{"name": path.name, "fingerprint": fingerprint(path)} for path in paths]
+        for kind, paths in files.items()
+    }
     settings: dict[str, object] = {
         "engine_version": version("regengine"),
-        **{kind: [_describe_file(path) for path in paths] for kind, paths in files.items()},
+        **described,
         "frame": asdict(inputs.frame),
         "register": register,
         "neighbours": inputs.neighbours,
@@ -225,12 +225,9 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     # With their paths, by which `regengine.runs.run_inputs.find_run_files` finds them again
     for kind, paths in files.items():
-        settings[kind] = [_describe_file(path) | {"path": str(path.absolute())} for path in paths]
+        known = zip(described[kind], paths, strict=True)
+        settings[kind] = [one | {"path": str(path.absolute())} for one, path in known]
     return RunSettings(parameters=json.dumps(settings, sort_keys=True, default=str), sha256=sha256)
-
-
-def _describe_file(path: Path) -> dict[str, str]:
-    return {"name": path.name, "fingerprint": fingerprint(path)}
 
 
 def _preview(
@@ -248,15 +245,19 @@ def _preview(
     }
     if isinstance(photo, Url) or identify_frame_to_fetch(photo) is not None:
         return facts | {"would_fetch": stored is None}
+    blind, position = inputs.blind, None  # of a blind search
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)
-        position = _find_position(frame, tles, inputs)
+        if blind.mode != "always":
+            position = choose_position(frame, tles)
     except (FrameError, EphemerisError) as error:
-        return facts | {
-            "would_register": False,
-            "reason": error.code,
-            "reason_text": str(error),
-        }
+        is_sought = isinstance(error, EphemerisError) and blind.mode != "never"
+        if not is_sought or load_earth_index(blind, inputs.lights) is None:
+            return facts | {
+                "would_register": False,
+                "reason": error.code,
+                "reason_text": str(error),
+            }
     nadir: dict[str, Any] | None = None
     if position is not None:
         nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}
@@ -270,18 +271,6 @@ def _preview(
         "nadir": nadir,
         "would_register": stored is None,
     }
-
-
-def _find_position(frame: Frame, tles: TleSet | None, inputs: RunInputs) -> CameraPosition | None:
-    """Return the camera position where the search starts; None for a blind search."""
-    if inputs.blind.mode == "always":
-        return None
-    try:
-        return choose_position(frame, tles)
-    except EphemerisError:
-        if inputs.blind.mode == "never" or load_earth_index(inputs.blind, inputs.lights) is None:
-            raise
-        return None
 
 
 def _preview_text(facts: dict[str, Any]) -> str:

@@ -25,8 +25,10 @@ from regengine.photo.discover import find_photos, make_no_photo_error
 from regengine.photo.frame_ids import archive_name
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
-from regengine.store.file import StoreFile
+from regengine.store.read import iter_blocks
 from regengine.store.result import Reason
+from regengine.store.rows import dict_rows
+from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
@@ -45,7 +47,8 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     archive photo, which stands for its place in the data folder. It can also be a text file that
     names one of these per line, ``@LIST`` or ``LIST.txt``. An existing file with such a name takes
     precedence. Files and folders of ``exclude`` are never returned. Raises ConfigError if a list
-    cannot be read, the scheme of a URL is not supported, or its client is not installed.
+    cannot be read, the scheme of a URL is not supported, or its client is not installed; and
+    NoPhotoError if no photo exists, or could be downloaded.
     """
     found: dict[object, Path | Url] = {}
     schemes = set()
@@ -72,7 +75,12 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
         else:
             paths.append(argument)
     take_paths()
-    return list(found.values())
+    photos = list(found.values())
+    if not any(
+        isinstance(one, Url) or lexists(one) or identify_frame_to_fetch(one) for one in photos
+    ):
+        raise make_no_photo_error(arguments)
+    return photos
 
 
 def find_existing_photos(
@@ -106,14 +114,6 @@ def find_existing_photos(
     return found
 
 
-def has_any_photo(photos: Sequence[Path | Url]) -> bool:
-    """Whether at least one photo exists; photos to download count without being tried."""
-    return any(
-        isinstance(photo, Url) or lexists(photo) or identify_frame_to_fetch(photo)
-        for photo in photos
-    )
-
-
 def fetch_photo_path(given: str) -> Path:
     """Return the path of one photo; a photo of the archive is downloaded if necessary.
 
@@ -132,29 +132,23 @@ def _find_archive_name(argument: str) -> str | None:
     return None if lexists(Path(argument)) else archive_name(argument)
 
 
-def _spelled_out(arguments: Sequence[str]) -> list[str]:
-    whole: list[str] = []
+def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield arguments; of lists their lines, except empty lines and ``#`` lines."""
     for argument in arguments:
         path = Path(argument)
         if argument.startswith(LIST_MARK) and not lexists(path):
-            whole += _read_list(Path(argument.removeprefix(LIST_MARK)))
-        elif path.suffix.lower() == LIST_ENDING and path.is_file():
-            whole += _read_list(path)
-        else:
-            whole.append(argument)
-    return whole
-
-
-def _read_list(path: Path) -> list[str]:
-    """Read a list with one photo per line; empty lines and ``#`` lines are ignored."""
-    try:
-        lines = decode_text(path.read_bytes()).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
-            "text file with one path, URL or archive id per line."
-        ) from None
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+            path = Path(argument.removeprefix(LIST_MARK))
+        elif path.suffix.lower() != LIST_ENDING or not path.is_file():
+            yield argument
+            continue
+        try:
+            lines = map(str.strip, decode_text(path.read_bytes()).splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
+                "text file with one path, URL or archive id per line."
+            ) from None
+        yield from (line for line in lines if line and not line.startswith("#"))
 
 
 @contextmanager
@@ -177,7 +171,12 @@ def provide_photos(
     elif not urls:
         yield [photo for photo in photos if isinstance(photo, Path)], options
         return
-    known = read_stored_urls(writer.path) if options.resume else {}
+    known: dict[str, str] = {}  # hash of the content of a URL as of its download
+    if options.resume and writer.path.exists():
+        for tables in iter_blocks(writer.path, select("frames/path", "frames/sha256")):
+            for row in dict_rows(tables["frames"]):
+                if row["sha256"] and is_url(row["path"]):
+                    known[row["path"]] = row["sha256"]
     numbers = count()
 
     def find_hash(url: Url) -> str | None:
@@ -265,18 +264,3 @@ def _fetch_photo(photo: Path | Url, place: Path, archive: ArchivePhotos | None) 
         text = f"{photo} cannot be downloaded to {place.parent} ({error.strerror})."
         return replace(task, failure=Reason(code="unreadable", text=text))
     return task
-
-
-def read_stored_urls(store: Path) -> dict[str, str]:
-    """Return the content hash of each URL in a store, as of its download."""
-    known: dict[str, str] = {}
-    if not store.exists():
-        return known
-    with StoreFile(store) as file:
-        rows = 0, file.rows("frames")
-        paths, hashes = (file.column("frames", name, *rows) for name in ("path", "sha256"))
-        for path, sha256 in zip(paths.tolist(), hashes.tolist(), strict=True):
-            text = path.decode()
-            if sha256 and is_url(text):
-                known[text] = sha256.decode()
-    return known

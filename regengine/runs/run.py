@@ -76,11 +76,6 @@ class BatchSummary:
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
 
-    @property
-    def resumed(self) -> int:
-        """Number of photos whose results were reused from the store."""
-        return len(self.taken)
-
 
 def run_batch(
     photos: Iterable[Path | Task],

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError, StoreError
 from regengine.io.checksums import fingerprint
@@ -61,16 +61,14 @@ class RunInputs:
     def found_anywhere(self) -> RunInputs:
         """The same with absolute paths, for processes that work in another folder."""
         index = self.blind.index
-        return replace(
-            self,
-            lights=tuple(path.absolute() for path in self.lights),
-            streets=tuple(path.absolute() for path in self.streets),
-            day=tuple(path.absolute() for path in self.day),
-            tle=tuple(path.absolute() for path in self.tle),
-            metadata=None if self.metadata is None else self.metadata.absolute(),
-            overlays=None if self.overlays is None else self.overlays.absolute(),
-            blind=replace(self.blind, index=index and index.absolute()),
-        )
+        given: dict[str, Any] = {
+            name: tuple(path.absolute() for path in getattr(self, name))
+            for name in ("lights", "streets", "day", "tle")
+        }
+        for name in ("metadata", "overlays"):
+            path = getattr(self, name)
+            given[name] = path and path.absolute()
+        return replace(self, **given, blind=replace(self.blind, index=index and index.absolute()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,26 +124,18 @@ def find_settings_files(parameters: str) -> RunFiles:
     """Find the files that the settings of a stored result name, if they are unchanged."""
     try:
         known = json.loads(parameters)
-        names = ("lights", "streets", "day", "tle", "metadata")
-        entries = [(f"--{name}", entry) for name in names for entry in known.get(name) or []]
-        found: dict[str, list[Path]] = {f"--{name}": [] for name in names}
+        found: dict[str, tuple[Path, ...]] = {}
         lost = []
-        for option, entry in entries:
-            path = Path(entry.get("path") or entry["name"])
-            # Folders of element sets or map tiles may have grown since
-            if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
-                found[option].append(path)
-            else:
-                lost.append(
-                    (option, f"{path}, which this run used, was moved or changed: give {option}.")
-                )
+        for name in ("lights", "streets", "day", "tle", "metadata"):
+            for entry in known.get(name) or []:
+                path = Path(entry.get("path") or entry["name"])
+                # Folders of element sets or map tiles may have grown since
+                if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
+                    found[name] = (*found.get(name, ()), path)
+                else:
+                    text = f"{path}, which this run used, was moved or changed: give --{name}."
+                    lost.append((f"--{name}", text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
-    return RunFiles(
-        lights=tuple(found["--lights"]),
-        streets=tuple(found["--streets"]),
-        day=tuple(found["--day"]),
-        tle=tuple(found["--tle"]),
-        metadata=next(iter(found["--metadata"]), None),
-        lost=tuple(lost),
-    )
+    metadata = next(iter(found.pop("metadata", ())), None)
+    return RunFiles(metadata=metadata, lost=tuple(lost), **found)

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.same import compare
 from regengine import open_store
 from regengine.registration.priors import NeighbourPrior
-from regengine.runs.map_photos import ThisProcess, map_photos
+from regengine.runs.map_photos import Executor, map_photos
 from regengine.runs.plan import RunSettings, Task
 from regengine.runs.run import (
     BatchOptions,
@@ -48,7 +48,7 @@ def test_a_stop_is_heard_between_photos_that_are_known() -> None:
     """A run that goes on may have thousands of them; what is known needs no work."""
     taken: list[int] = []
     seen: list[tuple[int, str]] = []
-    for some in map_photos(tasks(taken), ThisProcess(work), lambda: len(seen) > 4):
+    for some in map_photos(tasks(taken), Executor(work), lambda: len(seen) > 4):
         seen.extend((task.frame_index, outcome) for task, outcome in some)
     assert len(seen) == 5
     assert len(taken) <= 6
@@ -155,7 +155,7 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
         return replace(result, frame=path.stem, path=str(path), sha256=sha256)
 
     resumed, summary = run(photos, store, process=mended)
-    assert summary.resumed == len(stored)
+    assert len(summary.taken) == len(stored)
     assert summary.verdicts == {"accepted": 5}
     whole, _ = run(photos, tmp_path / "whole.h5", process=mended)
     assert sorted(r.frame for r in resumed) == sorted(r.frame for r in whole)
