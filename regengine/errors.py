@@ -120,6 +120,11 @@ class NoFrameError(ConfigError, KeyError):
     __str__ = Exception.__str__  # that of KeyError puts the sentence in quotation marks
 
 
+def describe_exception(error: BaseException) -> str:
+    """Return type and message of an exception on one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 def is_short_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory is exhausted, in Python or in a C++ library."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)

@@ -91,17 +91,10 @@ def main(
       regengine bench streaks labels.csv --json --plot figures
       regengine bench registration reference_cameras.csv run.h5
     """
+    given = dict(locals())
     configure_logging(quiet=quiet, as_json=log_json)
-    given = {
-        "method": method,
-        "tolerance_px": tolerance_px,
-        "max_side_px": max_side_px,
-        "whole_frame": whole_frame or None,
-        "seed": seed,
-        "plot": plot,
-    }
-    for name, value in given.items():
-        if value is not None and kind not in OF_KINDS[name]:
+    for name, kinds in OF_KINDS.items():
+        if kind not in kinds and given[name] is not None and given[name] is not False:
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"{option} is not an option of bench {kind}; omit it.")
     if (answers is None) == (kind == "registration"):

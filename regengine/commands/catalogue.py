@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,64 +97,51 @@ def build(
         say(f"{out}: {', '.join(told)}", err=True)
 
 
-# Options of `query`
-Asked = Annotated[
-    str,
-    typer.Argument(
-        metavar="VIEW|SQL",
-        help="places, best, coverage or changes; or one SELECT on the table frames.",
-    ),
-]
-PlaceName = Annotated[
-    str | None,
-    typer.Option("--place", help="Only photos that show this town, or this place number."),
-]
-Country = Annotated[str | None, typer.Option(help="Only places in this country.")]
-Month = Annotated[
-    str | None, typer.Option(help="places, best: only this month or year: 2012-03 or 2012.")
-]
-By = Annotated[
-    str | None,
-    typer.Option(
-        help="coverage: one row per country, month or lens.  [one in all]  changes: the best frame "
-        "of each year or month.  [year]"
-    ),
-]
-LeastDays = Annotated[
-    int, typer.Option(help="changes: minimum number of days between the two frames.")
-]
-SomeVerdicts = Annotated[
-    str | None,
-    typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
-]
-Limit = Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")]
-Form = Annotated[
-    str | None,
-    typer.Option(
-        "--format",
-        help="table, csv or json (one object per line).  [by the ending of --out, else table]",
-    ),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
-]
-
-
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    asked: Asked,
-    place: PlaceName = None,
-    country: Country = None,
-    month: Month = None,
-    by: By = None,
-    least_days: LeastDays = 180,
-    verdict: SomeVerdicts = None,
+    asked: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIEW|SQL",
+            help="places, best, coverage or changes; or one SELECT on the table frames.",
+        ),
+    ],
+    place: Annotated[
+        str | None,
+        typer.Option("--place", help="Only photos that show this town, or this place number."),
+    ] = None,
+    country: Annotated[str | None, typer.Option(help="Only places in this country.")] = None,
+    month: Annotated[
+        str | None, typer.Option(help="places, best: only this month or year: 2012-03 or 2012.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="coverage: one row per country, month or lens.  [one in all]  changes: the best "
+            "frame of each year or month.  [year]"
+        ),
+    ] = None,
+    least_days: Annotated[
+        int, typer.Option(help="changes: minimum number of days between the two frames.")
+    ] = 180,
+    verdict: Annotated[
+        str | None,
+        typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
+    ] = None,
     reviewed: Reviewed = False,
     where: Where = None,
-    limit: Limit = 20,
-    form: Form = None,
-    out: Out = None,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")] = 20,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="table, csv or json (one object per line).  [by the ending of --out, else table]",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
+    ] = None,
     force: Force = False,
 ) -> None:
     """List places, the best frame of each and month, what is covered, or pairs of dates; or run a
@@ -169,29 +155,21 @@ def query(
       regengine catalogue query archive.gpkg changes --place Madrid --by month
       regengine catalogue query archive.gpkg "SELECT lens, count(*) FROM frames GROUP BY lens"
     """
+    typed = dict(locals())
     from itertools import chain
 
     from regengine.errors import ConfigError
     from regengine.frames import catalogue as frames
     from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
-    from regengine.io.atomic import check_new_file
+    from regengine.io.atomic import check_new_file, replace_files
 
     if asked not in VIEWS and asked.isidentifier():
         raise ConfigError(f"{asked} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
     usual = "all" if asked == "places" else "accepted"
     narrowed = (verdict or usual) != usual or reviewed or where is not None
-    given = {
-        "place": place,
-        "country": country,
-        "month": month,
-        "by": by,
-        "least-days": least_days != 180,
-        "verdict": verdict,
-        "reviewed": reviewed,
-        "where": where,
-    }
-    for name, value in given.items():
-        if value and name not in VIEWS.get(asked, ()):
+    given = {**typed, "least-days": least_days != 180}
+    for name in ("place", "country", "month", "by", "least-days", "verdict", "reviewed", "where"):
+        if given[name] and name not in VIEWS.get(asked, ()):
             raise ConfigError(f"--{name} is not an option of {asked!r}.")
     out = None if out == STANDARD_OUTPUT else out
     form = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
@@ -214,23 +192,18 @@ def query(
         names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)
-        _write_lines(frames.format_lines(answer, form), out)
+        lines = frames.format_lines(answer, form)
+        if out is None:
+            for line in lines:
+                print_data(line)
+        else:
+            with (
+                replace_files((out,)) as (temporary,),
+                temporary.open("w", encoding="utf-8", newline="\n") as file,
+            ):
+                file.writelines(f"{line}\n" for line in lines)
     if first is None and asked in VIEWS:
         say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
-
-
-def _write_lines(lines: Iterable[str], out: Path | None) -> None:
-    from regengine.io.atomic import replace_files
-
-    if out is None:
-        for line in lines:
-            print_data(line)
-        return
-    with (
-        replace_files((out,)) as (temporary,),
-        temporary.open("w", encoding="utf-8", newline="\n") as file,
-    ):
-        file.writelines(f"{line}\n" for line in lines)
 
 
 @app.command(no_args_is_help=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +55,8 @@ def examine(lights: list[Path]) -> Iterator[tuple[str, str, str, bool]]:
     """
     checks: dict[str, Callable[[], tuple[str, str]]] = {
         "Python": lambda: (f"{sys.version.split()[0]}, {sys.executable}", ""),
-        "OpenCV": _opencv,
+        # Fails where the system's libraries for it are missing
+        "OpenCV": lambda: (import_module("cv2").__version__, ""),
         "lights": lambda: _maps("lights", lights),
         "day": lambda: _maps("day"),
         "streets": lambda: _maps("streets"),
@@ -63,34 +65,23 @@ def examine(lights: list[Path]) -> Iterator[tuple[str, str, str, bool]]:
     }
     for what, check in checks.items():
         try:
-            found, fix = check()
-            yield what, found, fix, True
+            yield what, *check(), True
         except (RegengineError, ImportError) as error:
             yield what, "not usable", str(error), False
-
-
-def _opencv() -> tuple[str, str]:
-    import cv2  # fails where the system's libraries for it are missing
-
-    return cv2.__version__, ""
 
 
 def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
     from regengine.maps.at_hand import choose_maps
     from regengine.maps.opening import open_references
 
-    found = [
-        f"{one.title}, {west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north "
-        f"({_whence(one.path)})"
-        for one in open_references(kind, choose_maps(kind, given))
-        for west, south, east, north in [one.grid.bounds]
-    ]
-    fix = (
-        ""
-        if found
-        else "telephoto frames of cities need them: regengine maps get PLACE --kind streets"
-    )
-    return "; ".join(found) or "none", fix
+    found = []
+    for one in open_references(kind, choose_maps(kind, given)):
+        west, south, east, north = one.grid.bounds
+        extent = f"{west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north"
+        found.append(f"{one.title}, {extent} ({_whence(one.path)})")
+    if found:
+        return "; ".join(found), ""
+    return "none", "telephoto frames of cities need them: regengine maps get PLACE --kind streets"
 
 
 def _whence(path: Path) -> str:

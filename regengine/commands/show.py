@@ -12,10 +12,7 @@ from regengine.commands import options as common
 from regengine.io.console import output_width, print_data, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from regengine.store.rows import StoredFrame
+    from collections.abc import Callable
 
 FORMATS = ("table", "csv", "json")
 
@@ -55,7 +52,17 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.errors import ConfigError
+    from regengine.io.tables import csv_lines
+    from regengine.pages.report.frame_text import (
+        CSV_COLUMNS,
+        csv_row,
+        frame_sheet,
+        table_header,
+        table_line,
+    )
     from regengine.store.read import find_frames, iter_frames
+    from regengine.store.records import record_line
+    from regengine.store.reviews import read_reviews
 
     if format not in (None, *FORMATS):
         raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
@@ -63,50 +70,28 @@ def main(
         raise ConfigError(f"--json and --format {format} name two formats: give one.")
     told_as = "json" if as_json else format or "table"
     selects = reviewed or where is not None or sort is not None or verdict != "all"
-    if frame is None:
-        frames, order = _select(store, verdict, reviewed, where, sort) if selects else (None, None)
-        _tell(store, iter_frames(store) if frames is None else frames, told_as, order)
-        return
-    if selects:
+    if frame is not None and selects:
         raise ConfigError(
             "--verdict, --reviewed, --where and --sort are for several frames, and one frame is "
             "named: leave them out."
         )
-    found = find_frames(store, frame)
-    if told_as == "table":
-        from regengine.pages.report.frame_text import frame_sheet
-        from regengine.store.reviews import read_reviews
+    order = None
+    if frame is not None:
+        frames = iter(find_frames(store, frame))
+    elif selects:
+        from regengine.frames.select import choose, sort_numbers
 
-        reviews, width = read_reviews(store), output_width()
-        sheets = (frame_sheet(one, reviews.get(one.frame_index), width) for one in found)
-        say(*"\n\n".join(sheets).split("\n"))
+        verdicts = common.parse_verdicts(verdict, with_rejected=True)
+        chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
+        order = None if sort is None else sort_numbers(chosen, sort)
+        frames = iter_frames(store, chosen.numbers)
     else:
-        _tell(store, iter(found), told_as)
-
-
-def _select(
-    store: Path, verdict: str, reviewed: bool, where: str | None, sort: str | None
-) -> tuple[Iterator[StoredFrame], list[int] | None]:
-    """Frames that are asked for in the store's order, and their numbers in the order asked for."""
-    from regengine.frames.select import choose, sort_numbers
-    from regengine.store.read import iter_frames
-
-    verdicts = common.parse_verdicts(verdict, with_rejected=True)
-    chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
-    frames = iter_frames(store, chosen.numbers)
-    return frames, None if sort is None else sort_numbers(chosen, sort)
-
-
-def _tell(
-    store: Path, frames: Iterator[StoredFrame], told_as: str, order: list[int] | None = None
-) -> None:
-    """Print a line of each frame; in another order than the store's only once all were read."""
-    from regengine.io.tables import csv_lines
-    from regengine.pages.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
-    from regengine.store.records import record_line
-    from regengine.store.reviews import read_reviews
-
+        frames = iter_frames(store)
     reviews, width = read_reviews(store), output_width()
+    if frame is not None and told_as == "table":
+        sheets = (frame_sheet(one, reviews.get(one.frame_index), width) for one in frames)
+        say(*"\n\n".join(sheets).split("\n"))
+        return
     forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
         "table": (partial(table_line, width=width), table_header(width), say),
         "csv": (csv_row, next(csv_lines([CSV_COLUMNS])), print_data),

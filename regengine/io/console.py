@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from threading import Timer, current_thread, main_thread
 from types import FrameType
@@ -20,7 +20,6 @@ from regengine.errors import escape_terminal
 from regengine.io.plain import format_count, make_printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress
 
 LINE_EVERY_S = 30.0
@@ -122,6 +121,7 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
         yield advance
         return
     from rich.console import Console
+    from rich.file_proxy import FileProxy
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     with (
@@ -134,8 +134,13 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
             transient=True,
             redirect_stdout=bool(_results),  # output of libraries
         ) as bar,
-        _results_above(bar.console),
+        ExitStack() as above,
     ):
+        if open_result_stream().isatty():  # results are printed above the bar
+            results = cast("TextIO", FileProxy(bar.console, open_result_stream()))
+            _results.append(results)
+            above.callback(_results.remove, results)
+            above.callback(results.flush)
         bar.add_task("", total=total)
         bars.append(bar)
         yield advance
@@ -186,23 +191,6 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
                 bar.update(tasks[step], completed=done, total=total or None)
 
             yield advance
-
-
-@contextmanager
-def _results_above(console: Console) -> Iterator[None]:
-    """Print results above the bar if both use the same terminal; files are unaffected."""
-    from rich.file_proxy import FileProxy
-
-    if not open_result_stream().isatty():
-        yield
-        return
-    above = cast("TextIO", FileProxy(console, open_result_stream()))
-    _results.append(above)
-    try:
-        yield
-    finally:
-        above.flush()
-        _results.remove(above)
 
 
 def say(*lines: str, err: bool = False) -> None:

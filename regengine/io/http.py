@@ -253,11 +253,19 @@ class HttpClient:
         """Return the successful response to one request, with permitted redirections followed."""
         for _ in range(MAX_REDIRECTS + 1):
             with self._ask(url, also) as response:
-                location = response.get_redirect_location()
-                if not location:
-                    self._check_status(response)
+                location, status = response.get_redirect_location(), response.status
+                if not location and 200 <= status < 300:
                     yield response
                     return
+                if not location:
+                    passes, wait_s = status in self.policy.passing, 0.0
+                    if passes:  # how long a server asks to wait (RFC 9110, 10.2.3)
+                        with suppress(InvalidHeader, ValueError, OverflowError):
+                            answer = Retry(retry_after_max=10**9).get_retry_after(response)
+                            wait_s = answer or 0.0
+                    kind = STATUS_KINDS.get(status, "failing" if passes else "refused")
+                    text = f"status {status}"
+                    raise HttpFailure(kind, text, passes=passes, status=status, wait_s=wait_s)
                 place = "nowhere"
                 with suppress(ValueError):
                     target = urljoin(url, location)
@@ -267,7 +275,7 @@ class HttpClient:
                         url, place = target, ""
                 if place:
                     raise HttpFailure("away", "it redirects elsewhere", place=place)
-        raise HttpFailure("circles", f"status {response.status}", status=response.status)
+        raise HttpFailure("circles", f"status {status}", status=status)
 
     def _copy_body(
         self, response: BaseHTTPResponse, write: Callable[[bytes], object], megabytes: float
@@ -326,20 +334,16 @@ class HttpClient:
         parts = urlsplit(url)
         proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
         with self._making_pools:
-            if proxy not in self._pools:
-                self._pools[proxy] = _connect(proxy, self._connections)
+            if proxy is None and proxy not in self._pools:
+                self._pools[None] = PoolManager(maxsize=self._connections)
+            elif proxy is not None and proxy not in self._pools:
+                address = proxy if "://" in proxy else f"http://{proxy}"
+                login = urlsplit(address).netloc.rpartition("@")[0]
+                headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
+                self._pools[proxy] = ProxyManager(
+                    address, proxy_headers=headers, maxsize=self._connections
+                )
             return self._pools[proxy]
-
-    def _check_status(self, response: BaseHTTPResponse) -> None:
-        status, wait_s = response.status, 0.0
-        if 200 <= status < 300:
-            return
-        passes = status in self.policy.passing
-        if passes:  # how long a server asks to wait (RFC 9110, 10.2.3)
-            with suppress(InvalidHeader, ValueError, OverflowError):
-                wait_s = Retry(retry_after_max=10**9).get_retry_after(response) or 0.0
-        kind = STATUS_KINDS.get(status, "failing" if passes else "refused")
-        raise HttpFailure(kind, f"status {status}", passes=passes, status=status, wait_s=wait_s)
 
 
 def _is_same_server(source: str, target: str) -> bool:
@@ -349,15 +353,6 @@ def _is_same_server(source: str, target: str) -> bool:
     return (
         safe and new.hostname == old.hostname and (new.port == old.port or new.scheme != old.scheme)
     )
-
-
-def _connect(proxy: str | None, connections: int) -> PoolManager:
-    if proxy is None:
-        return PoolManager(maxsize=connections)
-    proxy = proxy if "://" in proxy else f"http://{proxy}"
-    login = urlsplit(proxy).netloc.rpartition("@")[0]
-    headers = make_headers(proxy_basic_auth=unquote(login)) if login else None
-    return ProxyManager(proxy, proxy_headers=headers, maxsize=connections)
 
 
 @contextmanager

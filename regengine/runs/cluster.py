@@ -16,7 +16,7 @@ from importlib.metadata import version
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ClusterError, ConfigError, RegengineError
+from regengine.errors import ClusterError, RegengineError, describe_exception
 from regengine.io.extras import make_missing_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 ANSWERED_S = 5.0  # for the first answer: a port at which anything else listens is refused soon
-SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")
 SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 GATHER_S = 30.0  # for a result to be transferred over the network
@@ -72,9 +71,7 @@ class ClusterWorkers(Executor[Task, FrameResult]):
 
     @property
     def slots(self) -> int:
-        """Two photos per worker, and a few more in the queue."""
-        # Photos queued in addition to those in progress: an adaptive cluster starts workers for
-        # them
+        """Two photos per worker, and a few more: an adaptive cluster starts workers for them."""
         return 2 * self._count_workers() + 2
 
     def submit(self, task: Task) -> Future:
@@ -153,15 +150,6 @@ class ClusterWorkers(Executor[Task, FrameResult]):
         return workers
 
 
-def check_address(scheduler: str) -> None:
-    """Raise ConfigError if this is not a valid scheduler address."""
-    if not scheduler.startswith(SCHEMES):
-        raise ConfigError(
-            f"--scheduler {hide_secrets(scheduler)!r} is not a valid address: write it like "
-            "tcp://node1:8786, as dask scheduler prints it."
-        )
-
-
 @contextmanager
 def connect_client(scheduler: str) -> Iterator[Any]:
     """Connect to a scheduler; close the client at the end of the block."""
@@ -225,18 +213,11 @@ def make_no_scheduler_error(scheduler: str, why: str) -> ClusterError:
 
 def check_workers(client: Any, check: Callable[[], object] | None) -> None:
     """Raise ClusterError if a worker of the cluster cannot do the work."""
+    options = {"on_error": "return", "callback_timeout": ANSWER_S}
     with cluster_errors():
         try:
-            answers = client.run(
-                check_worker,
-                versions_here(),
-                check,
-                on_error="return",
-                callback_timeout=ANSWER_S,
-            )
-        except (
-            TimeoutError
-        ):  # a worker hangs; each of the others checks itself before its first photo
+            answers = client.run(check_worker, versions_here(), check, **options)
+        except TimeoutError:  # a worker hangs; each of the others checks itself before its photo
             return
     for address, answer in answers.items():
         if isinstance(answer, OSError) and not isinstance(answer, RegengineError):
@@ -247,14 +228,10 @@ def check_workers(client: Any, check: Callable[[], object] | None) -> None:
 
 def make_unusable_error(worker: str, error: BaseException) -> ClusterError:
     """Return the error for a worker that cannot do the work."""
-    if isinstance(error, ClusterError):
-        return ClusterError(f"{worker} of the cluster cannot run: {error}.")
+    why = f": {error}" if isinstance(error, ClusterError) else f" ({describe_exception(error)})"
     if isinstance(error, ModuleNotFoundError | AttributeError):
-        return ClusterError(
-            f"{worker} of the cluster cannot run ({describe_exception(error)}): install the same "
-            "version of regengine there."
-        )
-    return ClusterError(f"{worker} of the cluster cannot run ({describe_exception(error)}).")
+        why += ": install the same version of regengine there"
+    return ClusterError(f"{worker} of the cluster cannot run{why}.")
 
 
 @contextmanager
@@ -273,11 +250,6 @@ def make_connection_error(error: BaseException) -> ClusterError:
     return ClusterError(
         f"connection to the Dask scheduler lost ({describe_exception(error)}): {SAFE}."
     )
-
-
-def describe_exception(error: BaseException) -> str:
-    """Return type and message of an exception on one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 # Functions that run on a worker

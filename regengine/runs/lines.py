@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -44,39 +44,31 @@ def answer_photos(
 ) -> Generator[Outcome]:
     """Process photos; yield each outcome once its line is safe, in the order of the photos.
 
-    As soon as ``stop`` returns True, photos in progress are finished, and no more are started.
+    ``function`` takes the path of a photo; it must be picklable if there are workers, and an
+    exception fails the photo, not the run. As soon as ``stop`` returns True, photos in progress are
+    finished, and no more are started. Lines that the ``file`` has already are reused, except those
+    of photos to ``retry``: ``failed``, or ``all``.
 
-    Parameters
-    ----------
-    photos : sequence of Path
-        The photos.
-    function : callable
-        Takes the path of a photo; must be picklable if there are workers. An exception fails the
-        photo, not the run.
-    options : TeamOptions
-        Options of the workers.
-    stop : callable
-        Whether to end.
-    file : LineFile, optional
-        File for the lines. Lines that it has already are reused.
-    retry : str, optional
-        Photos that are processed again although they have a line: ``failed``, or ``all``.
-
-    Raises
-    ------
-    StoreError
-        If the file can no longer be written.
-    WorkerError
-        If no worker can be started.
+    Raises StoreError if the file can no longer be written, WorkerError if no worker can be started.
     """
-    tasks = take_up(photos, file, retry)
+
+    def take_up() -> Iterator[tuple[Task, State | None]]:
+        """Yield photos in order, each with its state if its line in the file is reused."""
+        if file is None:
+            for number, path in enumerate(photos):
+                yield Task(path=path, frame_index=number), None
+            return
+        known: Iterator[tuple[Task, State | None]] = look_up(photos, file.find)
+        for number, (task, state) in enumerate(known):
+            yield replace(task, frame_index=number), None if retry in ("all", state) else state
+
     window = WINDOW * options.workers or None
     # Finished out of order, until all earlier photos are done
     waiting: dict[int, tuple[Task, Outcome]] = {}
     n_told = 0
     with (
         closing(start_executor(partial(answer_photo, function), options)) as executor,
-        closing(map_photos(tasks, executor, stop, window=window)) as turns,
+        closing(map_photos(take_up(), executor, stop, window=window)) as turns,
     ):
         for finished in turns:
             waiting |= {task.frame_index: (task, outcome) for task, outcome in finished}
@@ -100,19 +92,6 @@ def answer_photo(function: Callable[[Path], Answer], task: Task) -> Answer | Rea
         return function(task.path)
     except Exception as error:
         return describe_failure(task.path, error)
-
-
-def take_up(
-    photos: Iterable[Path], file: LineFile | None, retry: str | None
-) -> Iterator[tuple[Task, State | None]]:
-    """Yield photos in order, each with its state if its line in the file is reused."""
-    if file is None:
-        for number, path in enumerate(photos):
-            yield Task(path=path, frame_index=number), None
-        return
-    known: Iterator[tuple[Task, State | None]] = look_up(photos, file.find)
-    for number, (task, state) in enumerate(known):
-        yield replace(task, frame_index=number), None if retry in ("all", state) else state
 
 
 class LineFile:
@@ -207,9 +186,8 @@ class LineFile:
     def _scan(self) -> int:
         """Read the lines of the file; return the size of those that no crash has torn."""
         damaged = size = 0
-        foreign = StoreError(
-            f"{self.path} was not written by regengine {self._command} --out: name another file."
-        )
+        whose = f"{self.path} was not written by regengine {self._command} --out"
+        foreign = StoreError(f"{whose}: name another file.")
         with self.path.open("rb") as stream:
             for line in stream:
                 known = self._note(line, size)

@@ -86,14 +86,12 @@ def list_stored_drawings(
 
 def has_repeated_names(store: Path) -> bool:
     """Whether photos of a store share a name, so that overlay names need a hash."""
-    seen: set[str] = set()
-    for tables in iter_blocks(store, select("frames/path")):
-        for path in tables["frames"]["path"].tolist():
-            stem = Path(path.decode()).stem
-            if stem in seen:
-                return True
-            seen.add(stem)
-    return False
+    stems = [
+        Path(path.decode()).stem
+        for tables in iter_blocks(store, select("frames/path"))
+        for path in tables["frames"]["path"].tolist()
+    ]
+    return len(set(stems)) < len(stems)
 
 
 def draw_overlays(

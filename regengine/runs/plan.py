@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from regengine.errors import RegengineError, is_short_of_memory
+from regengine.errors import RegengineError, describe_exception, is_short_of_memory
 from regengine.io.checksums import compute_sha256
 from regengine.io.extras import is_missing, make_missing_error
 from regengine.io.plain import make_printable
@@ -274,6 +274,6 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
         text = f"{path} crashed its worker process ({why}): the file may be damaged."
         return Reason(code="worker_died", text=text)
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
-    what = " ".join(f"{type(error).__name__}: {error}".split())
+    what = describe_exception(error)
     text = f"unexpected error with {path} ({what}): please report it with the photo."
     return Reason(code="internal_error", text=text)

@@ -18,7 +18,7 @@ from regengine.io.checksums import fingerprint
 from regengine.io.console import VERDICTS, Advance
 from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
-from regengine.io.urls import Url
+from regengine.io.urls import Url, hide_secrets
 from regengine.maps.at_hand import identify_frame_to_fetch
 from regengine.maps.index.earth import index_file, load_earth_index
 from regengine.options import RunOptions
@@ -38,6 +38,8 @@ from regengine.store.records import degrees_text
 from regengine.store.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
+SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")  # of a Dask scheduler's address
+
 
 @dataclass(frozen=True, kw_only=True)
 class RegisterRun:
@@ -54,10 +56,12 @@ class RegisterRun:
                 f"--retry {', '.join(map(repr, wrong))} is not a verdict: choose from "
                 f"{', '.join(VERDICTS)}, separated by commas."
             )
-        if self.options.scheduler is not None:
-            from regengine.runs.cluster import check_address
-
-            check_address(self.options.scheduler)
+        address = self.options.scheduler
+        if address is not None and not address.startswith(SCHEMES):
+            raise ConfigError(
+                f"--scheduler {hide_secrets(address)!r} is not a valid address: write it like "
+                "tcp://node1:8786, as dask scheduler prints it."
+            )
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
         """Yield what `start` would do, one line per photo; decode, fetch and write nothing."""

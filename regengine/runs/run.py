@@ -25,7 +25,6 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.registration.priors import (
     MAX_APART_S,
     FrameFacts,
-    NeighbourPrior,
     SolvedReference,
     make_neighbour_prior,
 )
@@ -106,9 +105,8 @@ def run_batch(
     start = options.executor or partial(start_executor, options=options)
     settings, resume, retry = options.settings, options.resume, options.retry
     rounds = [plan(photos, writer, settings=settings, resume=resume, retry=retry)]
-    if batch.second is not None:
-        again = batch.second.plan()
-        rounds.append(again if options.again is None else options.again(again))
+    again = batch.second.plan()
+    rounds.append(again if options.again is None else options.again(again))
     try:
         with closing(start(partial(try_photo, process))) as executor:
             for items in rounds:
@@ -141,14 +139,14 @@ class _Batch:
 
     def __init__(self, writer: StoreWriter, options: BatchOptions, report: Report) -> None:
         self.summary = BatchSummary()
-        self.second = SecondSearch(writer) if options.neighbours else None
+        self.second = SecondSearch(writer, may_help=options.neighbours)
         self.held: dict[int, str] = {}  # verdicts of stored frames that may still change
         self._writer, self._options, self._report = writer, options, report
 
     def report_safe(self, frames: Iterable[StoredFrame]) -> None:
         """Report frames that are on disk, except those that may still change."""
         for frame in frames:
-            if self.second is not None and frame.frame_index in self.second.unsettled:
+            if frame.frame_index in self.second.unsettled:
                 self.held[frame.frame_index] = frame.result.verdict
             else:
                 self.held.pop(frame.frame_index, None)
@@ -161,14 +159,13 @@ class _Batch:
             self.summary.taken.append(frame.frame_index)
             if self._options.advance is not None:
                 self._options.advance(frame.result.verdict, resumed=True)
-            if self.second is not None:
-                self.second.note(frame)
+            self.second.note(frame)
         self.report_safe([frame])
 
     def store(self, task: Task, result: FrameResult) -> None:
         """Pass the result of a processed photo to the writer."""
-        is_again = self.second is not None and task.search_pass == AGAIN
-        if self.second is not None and is_again:
+        is_again = task.search_pass == AGAIN
+        if is_again:
             result = self.second.settle(task, result)
         frame = StoredFrame(
             frame_index=task.frame_index,
@@ -187,9 +184,9 @@ class _Batch:
             failure = describe_failure(task.path, error)
             self.store(task, make_failed_result(task, failure, seconds=result.seconds))
             return
-        if not is_again and self._options.advance is not None:
-            self._options.advance(result.verdict)
-        if not is_again and self.second is not None:
+        if not is_again:
+            if self._options.advance is not None:
+                self._options.advance(result.verdict)
             self.second.note(frame)
 
 
@@ -237,8 +234,8 @@ def rename_result(result: FrameResult, path: Path, shown: str) -> FrameResult:
 class SecondSearch:
     """Searches photos that were not accepted once more, with a prior from all accepted photos."""
 
-    def __init__(self, store: StoreWriter) -> None:
-        self._read = store.frames.frame
+    def __init__(self, store: StoreWriter, *, may_help: bool) -> None:
+        self._read, self._may_help = store.frames.frame, may_help
         self.unsettled: set[int] = set()  # frames whose results are not final yet
         self._references: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
         # 2 kB each
@@ -246,10 +243,9 @@ class SecondSearch:
 
     def note(self, stored: StoredFrame) -> None:
         """Register a frame of the first search, or one that was stored before this run."""
-        facts = FrameFacts.from_record(stored.result)
-        if facts is None:
+        facts, result = FrameFacts.from_record(stored.result), stored.result
+        if facts is None or not self._may_help:
             return
-        result = stored.result
         searched = result.verdict in ("review", "no_match") and not BEYOND_HELP & {
             reason.code for reason in result.reasons
         }
@@ -271,7 +267,19 @@ class SecondSearch:
             references.sort()
         for frame_index in sorted(self.unsettled):
             stored = self._read(frame_index)
-            hints, result = self._hints(stored), stored.result
+            facts, result, hints = FrameFacts.from_record(stored.result), stored.result, None
+            if facts is not None:
+                references = self._references[facts.camera_body]
+                moment_s = facts.time_utc.timestamp()
+                first = bisect_left(references, (moment_s - MAX_APART_S, -1))
+                last = bisect_right(references, (moment_s + MAX_APART_S, 1 << 62))
+                near = sorted(
+                    references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1])
+                )
+                # The nearest in time, at most half a day apart, in ascending frame order
+                # of 64: a time-lapse has thousands per day, and they agree
+                chosen = sorted(number for _, number in near[:64])
+                hints = make_neighbour_prior(facts, list(map(self._reference, chosen)))
             task = Task(frame_index=frame_index, path=Path(result.path), sha256=result.sha256)
             if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
                 self.unsettled.discard(frame_index)
@@ -285,20 +293,6 @@ class SecondSearch:
         self.unsettled.discard(task.frame_index)
         old = self._read(task.frame_index, detections=True).result
         return choose_result(old, result)
-
-    def _hints(self, stored: StoredFrame) -> NeighbourPrior | None:
-        facts = FrameFacts.from_record(stored.result)
-        if facts is None:
-            return None
-        references = self._references[facts.camera_body]
-        moment_s = facts.time_utc.timestamp()
-        first = bisect_left(references, (moment_s - MAX_APART_S, -1))
-        last = bisect_right(references, (moment_s + MAX_APART_S, 1 << 62))
-        near = sorted(references[first:last], key=lambda one: (abs(one[0] - moment_s), one[1]))
-        # The nearest in time, at most half a day apart, in ascending frame order
-        # of 64: a time-lapse has thousands per day, and they agree
-        chosen = sorted(frame_index for _, frame_index in near[:64])
-        return make_neighbour_prior(facts, [self._reference(frame_index) for frame_index in chosen])
 
     def _read_reference(self, frame_index: int) -> SolvedReference:
         reference = SolvedReference.from_result(self._read(frame_index).result)
