@@ -53,10 +53,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
     used.
     """
-    from regengine.maps.at_hand import (
-        choose_element_sets,
-        choose_maps,
-    )
+    from regengine.maps.at_hand import choose_element_sets, choose_maps
     from regengine.maps.index.earth import parse_blind_options
     from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams

@@ -155,19 +155,13 @@ class RegisterOptions(TimeOptions, MapOptions):
         bounds=SEEN_RANGE_KM,
     )
     altitude_km: float | None = option(
-        None,
-        "Height of the camera above the ellipsoid.",
-        bounds=HEIGHT_RANGE_KM,
+        None, "Height of the camera above the ellipsoid.", bounds=HEIGHT_RANGE_KM
     )
     focal_mm: float | None = option(
-        None,
-        "Focal length of the lens; overrides EXIF.",
-        bounds=FOCAL_RANGE_MM,
+        None, "Focal length of the lens; overrides EXIF.", bounds=FOCAL_RANGE_MM
     )
     pixel_pitch_um: float | None = option(
-        None,
-        "Size of a pixel of the file on the sensor.",
-        bounds=PIXEL_PITCH_RANGE_UM,
+        None, "Size of a pixel of the file on the sensor.", bounds=PIXEL_PITCH_RANGE_UM
     )
     lens: Paths | None = option(None, _LENS)
     clock_window: float | None = option(
@@ -245,9 +239,7 @@ class RunOptions(WorkerOptions, RegisterOptions):
     )
     shard: str | None = option(None, "Process only share I of N of the photos.", metavar="I/N")
     scheduler: str | None = option(
-        None,
-        "Address of a Dask scheduler to run on: tcp://HOST:PORT.",
-        metavar="ADDRESS",
+        None, "Address of a Dask scheduler to run on: tcp://HOST:PORT.", metavar="ADDRESS"
     )
     progress: bool = option(False)
 
@@ -283,14 +275,10 @@ class SolveOptions(Options):
     """Options of `regengine.solve`."""
 
     focal_mm: float | None = option(
-        None,
-        "Focal length to try first; overrides EXIF.",
-        bounds=FOCAL_RANGE_MM,
+        None, "Focal length to try first; overrides EXIF.", bounds=FOCAL_RANGE_MM
     )
     pixel_pitch_um: float | None = option(
-        None,
-        "Pixel pitch of the file; overrides EXIF.",
-        bounds=PIXEL_PITCH_RANGE_UM,
+        None, "Pixel pitch of the file; overrides EXIF.", bounds=PIXEL_PITCH_RANGE_UM
     )
     fov_deg: float | None = option(
         None, "Horizontal field of view to try first.", bounds=(1.0, 140.0)

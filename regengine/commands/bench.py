@@ -53,8 +53,7 @@ def main(
         typer.Option(min=0.1, help="Tolerance in position, beyond the light's own size.  [3]"),
     ] = None,
     max_side_px: Annotated[
-        int | None,
-        typer.Option(min=64, help="Downsample larger photos to this long side first."),
+        int | None, typer.Option(min=64, help="Downsample larger photos to this long side first.")
     ] = None,
     whole_frame: common.WholeFrame = False,
     seed: Annotated[int | None, typer.Option(help="Random seed of folds and fits.  [0]")] = None,
@@ -205,13 +204,7 @@ def _score_scenes(
 
     from regengine.scene.labels import deal_folds
     from regengine.scene.training import cross_validate, measure_labelled
-    from regengine.score.scenes import (
-        draw_mistakes,
-        draw_report,
-        evaluate_scenes,
-        report_facts,
-        report_lines,
-    )
+    from regengine.score import scenes as scoring
 
     samples, complete = measure_labelled(
         labels, partial(show_progress, quiet=quiet, doing="measuring")
@@ -219,13 +212,13 @@ def _score_scenes(
     n_folds = len(deal_folds(samples, seed=seed))
     with show_progress(n_folds, quiet=quiet, doing="training") as advance:
         validation = cross_validate(samples, seed=seed, advance=advance)
-    report = evaluate_scenes(validation)
+    report = scoring.evaluate_scenes(validation)
     if as_json:
-        print_data("\n".join(json.dumps(fact) for fact in report_facts(report)))
+        print_data("\n".join(json.dumps(fact) for fact in scoring.report_facts(report)))
     else:
-        say(*report_lines(samples, report))
+        say(*scoring.report_lines(samples, report))
     if plot is not None:
-        draw_report(report, plot)
-        draw_mistakes(report.mistakes, plot)
+        scoring.draw_report(report, plot)
+        scoring.draw_mistakes(report.mistakes, plot)
     if not complete:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)

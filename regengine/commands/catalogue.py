@@ -247,18 +247,12 @@ def package(
       regengine catalogue package archive.gpkg --where "place_id = 12 AND quality > 0.5" --out site
     """
     from regengine.errors import ConfigError, FrameError
-    from regengine.export.package import (
-        check_package,
-        choose_rows,
-        list_calibration_files,
-        pack_frames,
-        write_package,
-    )
+    from regengine.export import package as packing
     from regengine.frames.catalogue import Catalogue
     from regengine.io.console import show_progress
     from regengine.maps.places import locate_place
 
-    check_package(out, force=force)
+    packing.check_package(out, force=force)
     verdicts = parse_verdicts(verdict)
     if place is None and (radius_km is not None or where is None):
         missing = "--radius-km needs a place" if radius_km is not None else "no photos are selected"
@@ -268,17 +262,17 @@ def package(
         title = title or "{1:.4f}, {0:.4f}".format(*shown)
     asked = {"place": place, "radius-km": radius_km, "verdict": verdict, "where": where}
     words = [f"--{name} {value}" for name, value in {**asked, "best": best}.items() if value]
-    files = list_calibration_files(calibration or [])
+    files = packing.list_calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
         archive.narrow(verdicts, reviewed=False, where=where)
-        rows = choose_rows(archive, shown, radius_km=radius_km, best=best)
+        rows = packing.choose_rows(archive, shown, radius_km=radius_km, best=best)
     if not rows:
         raise FrameError(f"{catalogue}: no matching frames, so nothing was written.")
     of = {(row["place"], row["place_country"]) for row in rows}
     title = title or (", ".join(filter(None, of.pop())) if len(of) == 1 else "")
-    frames, failed = pack_frames(rows)
+    frames, failed = packing.pack_frames(rows)
     with show_progress(len(frames), quiet=quiet, doing="packing") as advance:
-        packed, failed = write_package(
+        packed, failed = packing.write_package(
             out,
             frames,
             failed,
@@ -303,8 +297,7 @@ def package(
 @app.command(no_args_is_help=True)
 def tasking(
     out: Annotated[
-        Path,
-        typer.Option(help="Plan to write: .csv, .geojson or .json; - prints CSV."),
+        Path, typer.Option(help="Plan to write: .csv, .geojson or .json; - prints CSV.")
     ],
     catalogue: Annotated[
         Path | None,
@@ -319,8 +312,7 @@ def tasking(
         int, typer.Option(min=5000, help="Minimum population of cities (GeoNames).")
     ] = 500_000,
     good_quality: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Minimum quality of a good frame."),
+        float, typer.Option(min=0.0, max=1.0, help="Minimum quality of a good frame.")
     ] = 0.5,
     good_off_nadir_deg: Annotated[
         float,
@@ -378,18 +370,11 @@ def tasking(
     from regengine.io.times import parse_iso_time
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets
-    from regengine.studies.tasking.plan import (
-        ENDINGS,
-        find_best_frames,
-        list_city_targets,
-        plan_passes,
-        read_listed_targets,
-        write_plan,
-    )
+    from regengine.studies.tasking import plan as planning
 
     need("A plan", "pandas")
     if out != STANDARD_OUTPUT:
-        check_new_file(out, ENDINGS, force=force)
+        check_new_file(out, planning.ENDINGS, force=force)
     elif as_json:
         raise ConfigError("--out - and --json both write to standard output: give one.")
     begin = datetime.now(UTC) if time is None else parse_iso_time(time, day_is_midnight=True)
@@ -397,14 +382,16 @@ def tasking(
         raise ConfigError(f"--time {time} is not a valid time, such as 2026-05-01T12:00:00Z.")
     tles = element_sets(choose_element_sets(tle))
     targets = (
-        read_listed_targets(places) if places is not None else list_city_targets(min_population)
+        planning.read_listed_targets(places)
+        if places is not None
+        else planning.list_city_targets(min_population)
     )
     best = None
     if catalogue is not None:
         from regengine.frames.catalogue import Catalogue
 
         with Catalogue(catalogue) as archive:
-            best = find_best_frames(
+            best = planning.find_best_frames(
                 archive,
                 targets,
                 begin,
@@ -412,7 +399,7 @@ def tasking(
                 max_off_nadir_deg=good_off_nadir_deg,
                 max_age=None if good_age_days is None else timedelta(days=good_age_days),
             )
-    plan = plan_passes(
+    plan = planning.plan_passes(
         targets,
         best,
         tles,
@@ -425,7 +412,7 @@ def tasking(
         most=passes,
     )
     with text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
-        write_plan(plan, temporary)
+        planning.write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 def main(
     lights: Annotated[
-        list[Path] | None,
-        typer.Option(help="Check these maps instead of the available ones."),
+        list[Path] | None, typer.Option(help="Check these maps instead of the available ones.")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -57,8 +57,7 @@ app = typer.Typer(
 )
 
 Out = Annotated[
-    Path | None,
-    typer.Option(help="Table to write: .csv or .ndjson.  [standard output]"),
+    Path | None, typer.Option(help="Table to write: .csv or .ndjson.  [standard output]")
 ]
 DAY = "%Y-%m-%d"
 Tle = Annotated[
@@ -72,8 +71,7 @@ Tle = Annotated[
 @app.command(no_args_is_help=True)
 def read(
     files: Annotated[
-        list[Path],
-        typer.Argument(help="Tables of photos, in any of the formats known."),
+        list[Path], typer.Argument(help="Tables of photos, in any of the formats known.")
     ],
     out: Out = None,
     tle: Tle = None,
@@ -157,42 +155,34 @@ def query(
     from regengine.io.atomic import cache_folder, check_new_file
     from regengine.io.console import show_progress_bar
     from regengine.maps.places import parse_bounds
-    from regengine.photo.archive.query import (
-        DATABASE,
-        KEY_VARIABLE,
-        NIGHT_DEG,
-        FrameQuery,
-        ask,
-        make_address,
-        make_questions,
-    )
+    from regengine.photo.archive import query as archive
     from regengine.photo.archive.web import ArchiveClient, archive_address
     from regengine.photo.records import ENDINGS
 
-    wanted = FrameQuery(
+    wanted = archive.FrameQuery(
         missions=tuple(name.strip().upper() for name in mission or ()),
         first=None if first is None else first.date(),
         last=None if last is None else last.date(),
         bbox=None if bbox is None else parse_bounds(bbox),
         focal_mm=parse_range("--focal-mm", focal_mm),
-        sun_elevation_deg=NIGHT_DEG
+        sun_elevation_deg=archive.NIGHT_DEG
         if sun_elevation == "night"
         else parse_range("--sun-elevation", sun_elevation),
         tables=tuple(name.strip() for name in table.split(",")),
     )
-    address = archive_address(DATABASE)
+    address = archive_address(archive.DATABASE)
     if dry_run:
-        for question in make_questions(wanted):
-            print_data(make_address(question, address))
+        for question in archive.make_questions(wanted):
+            print_data(archive.make_address(question, address))
         return
     out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_new_file(out, ENDINGS, force=force)
     with show_progress_bar(quiet=quiet) as progress:
-        found, counts = ask(
+        found, counts = archive.ask(
             wanted,
             web=ArchiveClient(),
-            key=os.environ.get(KEY_VARIABLE, "").strip(),
+            key=os.environ.get(archive.KEY_VARIABLE, "").strip(),
             cache=cache_folder() / "frames",
             url=address,
             progress=partial(progress, "Asking"),
@@ -210,8 +200,7 @@ def query(
 @app.command(no_args_is_help=True)
 def download(
     frames: Annotated[
-        list[str],
-        typer.Argument(help="Archive ids, or tables with a column of ids."),
+        list[str], typer.Argument(help="Archive ids, or tables with a column of ids.")
     ],
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
@@ -233,18 +222,11 @@ def download(
     """
     from regengine.errors import ConfigError
     from regengine.io.console import show_progress
-    from regengine.photo.archive.web import (
-        PICTURES,
-        SIZES,
-        ArchiveClient,
-        archive_address,
-        list_given_frames,
-    )
-    from regengine.photo.archive.web import download as fetch_pictures
+    from regengine.photo.archive import web as archive
 
-    if size not in SIZES:
-        raise ConfigError(f"--size {size} is unknown: choose from {', '.join(SIZES)}.")
-    wanted = list_given_frames(frames)
+    if size not in archive.SIZES:
+        raise ConfigError(f"--size {size} is unknown: choose from {', '.join(archive.SIZES)}.")
+    wanted = archive.list_given_frames(frames)
     counts: Counter[str] = Counter()
     with show_progress(len(wanted), quiet=quiet, doing="fetching") as advance:
 
@@ -256,13 +238,13 @@ def download(
                 say(f"{outcome['frame']}: {outcome['why']}", err=True)
             advance()
 
-        stopped = fetch_pictures(
+        stopped = archive.download(
             wanted,
             out,
-            ArchiveClient(),
+            archive.ArchiveClient(),
             tell,
             size=size,
-            pictures=archive_address(PICTURES),
+            pictures=archive.archive_address(archive.PICTURES),
             max_megabytes=max_megabytes,
             max_gigabytes=max_gigabytes,
             force=force,

@@ -15,10 +15,7 @@ from regengine.io.plain import format_count
 
 def main(
     store: StoreFile,
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Control points: .points, .csv."),
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Control points: .points, .csv.")],
     frame: Annotated[
         str | None,
         typer.Option(help="Frame that the points belong to, if the file's name does not say."),
@@ -45,15 +42,7 @@ def main(
     from contextlib import closing
 
     from regengine.errors import ConfigError
-    from regengine.frames.importing import (
-        frame_named,
-        frames_by_name,
-        read_imported_work,
-        read_points,
-        score,
-        summary,
-    )
-    from regengine.frames.importing import keep as keep_points
+    from regengine.frames import importing
     from regengine.io.plain import make_printable, plain
     from regengine.store.reviews import Decisions, decisions_path, is_independent, reviewer_name
 
@@ -61,23 +50,24 @@ def main(
     if frame is not None and len(files) > 1:
         raise ConfigError("--frame names one frame: give one file with it.")
     # All files are read and understood before anything is kept
-    imported = [photo for path in files for photo in read_points(path)]
+    imported = [photo for path in files for photo in importing.read_points(path)]
     if frame is not None:
-        stored = [frame_named(store, frame)]
+        stored = [importing.frame_named(store, frame)]
         if len(imported) != 1:
             raise ConfigError(
                 f"{files[0]} has points of {len(imported)} photos: leave --frame out."
             )
     else:
-        known = frames_by_name(store, [photo.photo for photo in imported])
+        known = importing.frames_by_name(store, [photo.photo for photo in imported])
         stored = [known[photo.photo] for photo in imported]
     works = [
-        read_imported_work(one.result, photo) for one, photo in zip(stored, imported, strict=True)
+        importing.read_imported_work(one.result, photo)
+        for one, photo in zip(stored, imported, strict=True)
     ]
     if keep:
         with closing(Decisions(decisions_path(store))) as decisions:
             for one, photo, work in zip(stored, imported, works, strict=True):
-                keep_points(decisions, one, photo, work, name)
+                importing.keep(decisions, one, photo, work, name)
     for one, photo, work in zip(stored, imported, works, strict=True):
         if not is_independent("accepted", work):
             say(
@@ -85,8 +75,8 @@ def main(
                 "check nothing: review the photo with regengine review.",
                 err=True,
             )
-        scores = score(one.result, photo.points)
-        told = summary(scores)
+        scores = importing.score(one.result, photo.points)
+        told = importing.summary(scores)
         if as_json:
             columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
             points = [

@@ -56,9 +56,7 @@ def read_settings(given: Path | None = None) -> Settings:
 
 
 def settings_of(
-    settings: Settings,
-    command: tuple[str, ...],
-    known: Collection[str],
+    settings: Settings, command: tuple[str, ...], known: Collection[str]
 ) -> dict[str, tuple[Any, Path]]:
     """Return values in the table of a command such as ("maps", "get"), each with its file.
 

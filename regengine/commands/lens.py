@@ -64,13 +64,8 @@ def fit(
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import save_profile
     from regengine.runs.remote import find_existing_photos
+    from regengine.sky.stars import lens_calibration as fitting
     from regengine.sky.stars.catalogue import load_catalogue
-    from regengine.sky.stars.lens_calibration import (
-        FAINTEST_NEIGHBOUR_G,
-        calibrate,
-        mean_epoch_year,
-        measure_photos,
-    )
     from regengine.sky.stars.photo import read_solved
 
     configure_logging(quiet=quiet, as_json=log_json)
@@ -80,7 +75,7 @@ def fit(
     options = FrameOptions(focal_mm=focal_mm)
     solved = None if solutions is None else read_solved(solutions)
     with show_progress(len(found), quiet=quiet, doing="measuring") as advance:
-        measured, failed = measure_photos(
+        measured, failed = fitting.measure_photos(
             found,
             records=records,
             options=options,
@@ -97,9 +92,9 @@ def fit(
         )
         raise typer.Exit(EXIT_FRAMES_FAILED)
     catalogue = load_catalogue(
-        epoch_year=mean_epoch_year(measured), faintest_g=FAINTEST_NEIGHBOUR_G
+        epoch_year=fitting.mean_epoch_year(measured), faintest_g=fitting.FAINTEST_NEIGHBOUR_G
     )
-    calibration = calibrate(measured, catalogue)
+    calibration = fitting.calibrate(measured, catalogue)
     profile = calibration.profile
     if calibration.falloff_refused:
         logger.warning(

@@ -33,8 +33,7 @@ def main(
         ),
     ] = None,
     glm: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Files of GLM L2 (netCDF), 20 s each."),
+        list[Path] | None, typer.Option(metavar="FILE", help="Files of GLM L2 (netCDF), 20 s each.")
     ] = None,
     lis: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Files of ISS-LIS (netCDF).")
@@ -50,8 +49,7 @@ def main(
         typer.Option(min=1e-4, max=60.0, help="Exposure time; overrides the photos' EXIF."),
     ] = None,
     clock_window: Annotated[
-        float,
-        typer.Option(min=1.0, max=3600.0, help="Maximum error of the camera's clock."),
+        float, typer.Option(min=1.0, max=3600.0, help="Maximum error of the camera's clock.")
     ] = 130.0,
     clock_sigma_s: Annotated[
         float,
@@ -88,15 +86,7 @@ def main(
     from regengine.io.extras import need
     from regengine.io.plain import format_count
     from regengine.io.tables import csv_lines
-    from regengine.studies.lightning.cross_reference import (
-        COLUMNS,
-        ENDINGS,
-        CrossParams,
-        cross_reference,
-        read_flashes,
-        to_cells,
-        write_table,
-    )
+    from regengine.studies.lightning import cross_reference as study
     from regengine.studies.lightning.pulses import join_series, read_glm, read_lis
 
     if flashes is None:
@@ -109,29 +99,29 @@ def main(
     if out is not None:
         if out.suffix.lower() == ".gpkg":
             need("--out FILE.gpkg", "geopandas", "pyogrio")
-        check_new_file(out, ENDINGS, force=force)
-    params = CrossParams(
+        check_new_file(out, study.ENDINGS, force=force)
+    params = study.CrossParams(
         cloud_height_m=1e3 * cloud_height_km,
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,
         clock_window_s=clock_window,
         seed=seed,
     )
-    found = read_flashes(flashes)
+    found = study.read_flashes(flashes)
     read = partial(read_glm if glm else read_lis, cloud_height_m=params.cloud_height_m)
     series = join_series([read(path) for path in glm or lis or ()])
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
-    lapses, left_out, doubts = cross_reference(chosen, found, series, params)
+    lapses, left_out, doubts = study.cross_reference(chosen, found, series, params)
     rows = [row for lapse in lapses for row in lapse["flashes"]]
     if out is not None:
         with replace_files((out,)) as (temporary,):
-            write_table(rows, temporary)
+            study.write_table(rows, temporary)
     if as_json:
         for lapse in lapses:
             print_data(json.dumps(lapse))
     elif out is None:
-        print_data("\n".join(csv_lines([list(COLUMNS), *map(to_cells, rows)])))
+        print_data("\n".join(csv_lines([list(study.COLUMNS), *map(study.to_cells, rows)])))
     if quiet:
         return
     for doubt in doubts:

@@ -128,8 +128,7 @@ SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one 
 Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]
 Where = Annotated[
-    str | None,
-    typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30"),
+    str | None, typer.Option(help="SQL condition on columns of frames: off_nadir_deg < 30")
 ]
 
 # What is known of it
@@ -138,8 +137,7 @@ LightMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "lights")
 StreetMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "streets")]
 DayMaps = Annotated[list[Path] | None, typer_option(RegisterOptions, "day")]
 Bbox = Annotated[
-    str | None,
-    typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this region."),
+    str | None, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this region.")
 ]
 ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
 Time = Annotated[str | None, typer_option(RegisterOptions, "time")]

@@ -48,20 +48,14 @@ def main(
 
     from regengine.errors import ConfigError
     from regengine.frames.select import choose, select_named
-    from regengine.io.console import (
-        configure_logging,
-        print_data,
-        say,
-        show_progress,
-        stop_on_signals,
-    )
+    from regengine.io import console
     from regengine.io.plain import format_count
     from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
     from regengine.runs.run_inputs import find_run_files
     from regengine.store.result import Reason
 
-    configure = partial(configure_logging, quiet=quiet, as_json=False)
+    configure = partial(console.configure_logging, quiet=quiet, as_json=False)
     configure()
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
@@ -78,8 +72,8 @@ def main(
     )
     drawn = failed = 0
     with (
-        stop_on_signals() as stop,
-        show_progress(total, quiet=quiet, doing="drawing") as advance,
+        console.stop_on_signals() as stop,
+        console.show_progress(total, quiet=quiet, doing="drawing") as advance,
     ):
         hashed = has_repeated_names(store)
         drawings = list_stored_drawings(store, chosen.numbers, maps, folder)
@@ -87,18 +81,18 @@ def main(
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks
             if isinstance(outcome, Reason):
-                say(f"{outcome.text.rstrip('.')}.", err=True)
+                console.say(f"{outcome.text.rstrip('.')}.", err=True)
             if as_json:
                 said: dict[str, object] = {"frame": result.frame, "path": result.path}
                 said |= {"overlay": None if lacks else str(outcome)}
                 said |= {"failed": vars(outcome) if lacks else None}
-                print_data(json.dumps(said))
+                console.print_data(json.dumps(said))
             elif not lacks:
-                say(str(outcome))
+                console.say(str(outcome))
             advance("failed" if lacks else "drawn")
     if not quiet:
         lacking = f"; {failed} failed" if failed else ""
-        say(f"{out}: {format_count(drawn, 'overlay')}{lacking}", err=True)
+        console.say(f"{out}: {format_count(drawn, 'overlay')}{lacking}", err=True)
     if drawn + failed < total:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if failed:

@@ -56,41 +56,38 @@ def main(
     from functools import partial
 
     from regengine import api
-    from regengine.io.console import (
-        configure_logging,
-        output_width,
-        print_data,
-        say,
-        show_progress,
-        stop_on_signals,
-    )
+    from regengine.io import console
     from regengine.pages.report.frame_text import table_header, table_line
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
 
-    configure = partial(configure_logging, quiet=output.quiet, as_json=output.log_json)
+    configure = partial(console.configure_logging, quiet=output.quiet, as_json=output.log_json)
     configure()
     verdicts = [part.strip() for part in str(options.retry or "").split(",") if part.strip()]
     time = None if options.time is None else common.parse_time(str(options.time))
     run = api.register_run(photos, store, replace(options, time=time, retry=verdicts))
     if dry_run:
         for line in run.preview(as_json=output.as_json):
-            print_data(line) if output.as_json else say(line)
+            console.print_data(line) if output.as_json else console.say(line)
         return
     untried: list[str] = []  # why photos could not even be tried
 
     def report(result: FrameResult) -> None:
-        say(record_line(result) if output.as_json else table_line(result, width=output_width()))
+        console.say(
+            record_line(result)
+            if output.as_json
+            else table_line(result, width=console.output_width())
+        )
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
 
     try:
         with (
-            stop_on_signals() as stop,
+            console.stop_on_signals() as stop,
             StoreWriter(run.store) as writer,
-            show_progress(len(run.photos), quiet=output.quiet) as advance,
+            console.show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                say(table_header(output_width()))
+                console.say(table_header(console.output_width()))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None

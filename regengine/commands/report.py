@@ -14,8 +14,7 @@ from regengine.io.plain import format_count
 def main(
     store: StoreFile,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Page to write.  [report.html, unless --json is given]"),
+        Path | None, typer.Option(help="Page to write.  [report.html, unless --json is given]")
     ] = None,
     as_json: Json = False,
     overlay: Annotated[

@@ -45,8 +45,7 @@ def main(
         float, typer.Option(min=0.0, max=60.0, help="Uncertainty of the camera's clock, 1 sigma.")
     ] = 1.0,
     mount: Annotated[
-        Mount,
-        typer.Option(help="Whether the camera followed the stars or stood still."),
+        Mount, typer.Option(help="Whether the camera followed the stars or stood still.")
     ] = Mount.AUTO,
     wcs: Annotated[
         Path | None,

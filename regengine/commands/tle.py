@@ -86,8 +86,7 @@ def info(
         typer.Option(help="Also show the nadir at this time (ISO 8601; UTC if no zone is given)."),
     ] = None,
     satellite: Annotated[
-        str | None,
-        typer.Option(help="Catalogue number.  [the ISS (25544), or the only one]"),
+        str | None, typer.Option(help="Catalogue number.  [the ISS (25544), or the only one]")
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -11,10 +11,7 @@ from regengine.io.console import print_data, say
 from regengine.io.plain import format_count
 
 
-def main(
-    store: StoreFile,
-    as_json: Json = False,
-) -> None:
+def main(store: StoreFile, as_json: Json = False) -> None:
     """Check a store for damage.
 
     Checks layout, checksums and rows of the store and of its unmerged journal; changes neither.

@@ -218,7 +218,7 @@ class LineFile:
         if facts["command"] != self._command:
             raise StoreError(
                 f"The file of --out was written by regengine {facts['command']}, not by "
-                f"{self._command}: name another file.",
+                f"{self._command}: name another file."
             )
         path = facts["path"]
         key, unreadable = identity_key(path, facts["sha256"]), identity_key(path, "")
