@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -97,16 +98,34 @@ def build(
         say(f"{out}: {', '.join(told)}", err=True)
 
 
+# Of `query`
+Asked = Annotated[
+    str,
+    typer.Argument(
+        metavar="VIEW|SQL",
+        help="places, best, coverage or changes; or one SELECT on the table frames.",
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="coverage: one row per country, month or lens.  [one in all]  changes: the best frame "
+        "of each year or month.  [year]"
+    ),
+]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="table, csv or json (one object per line).  [by the ending of --out, else table]",
+    ),
+]
+
+
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    asked: Annotated[
-        str,
-        typer.Argument(
-            metavar="VIEW|SQL",
-            help="places, best, coverage or changes; or one SELECT on the table frames.",
-        ),
-    ],
+    asked: Asked,
     place: Annotated[
         str | None,
         typer.Option("--place", help="Only photos that show this town, or this place number."),
@@ -115,13 +134,7 @@ def query(
     month: Annotated[
         str | None, typer.Option(help="places, best: only this month or year: 2012-03 or 2012.")
     ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="coverage: one row per country, month or lens.  [one in all]  changes: the best "
-            "frame of each year or month.  [year]"
-        ),
-    ] = None,
+    by: By = None,
     least_days: Annotated[
         int, typer.Option(help="changes: minimum number of days between the two frames.")
     ] = 180,
@@ -132,13 +145,7 @@ def query(
     reviewed: Reviewed = False,
     where: Where = None,
     limit: Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")] = 20,
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="table, csv or json (one object per line).  [by the ending of --out, else table]",
-        ),
-    ] = None,
+    form: Form = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
     ] = None,
@@ -161,7 +168,7 @@ def query(
     from regengine.errors import ConfigError
     from regengine.frames import catalogue as frames
     from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
-    from regengine.io.atomic import check_new_file, replace_files
+    from regengine.io.atomic import check_new_file
 
     if asked not in VIEWS and asked.isidentifier():
         raise ConfigError(f"{asked} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
@@ -192,18 +199,23 @@ def query(
         names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)
-        lines = frames.format_lines(answer, form)
-        if out is None:
-            for line in lines:
-                print_data(line)
-        else:
-            with (
-                replace_files((out,)) as (temporary,),
-                temporary.open("w", encoding="utf-8", newline="\n") as file,
-            ):
-                file.writelines(f"{line}\n" for line in lines)
+        _write_lines(frames.format_lines(answer, form), out)
     if first is None and asked in VIEWS:
         say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
+
+
+def _write_lines(lines: Iterable[str], out: Path | None) -> None:
+    from regengine.io.atomic import replace_files
+
+    if out is None:
+        for line in lines:
+            print_data(line)
+        return
+    with (
+        replace_files((out,)) as (temporary,),
+        temporary.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        file.writelines(f"{line}\n" for line in lines)
 
 
 @app.command(no_args_is_help=True)

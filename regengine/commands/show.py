@@ -12,7 +12,10 @@ from regengine.commands import options as common
 from regengine.io.console import output_width, print_data, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from regengine.store.rows import StoredFrame
 
 FORMATS = ("table", "csv", "json")
 
@@ -52,17 +55,7 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.errors import ConfigError
-    from regengine.io.tables import csv_lines
-    from regengine.pages.report.frame_text import (
-        CSV_COLUMNS,
-        csv_row,
-        frame_sheet,
-        table_header,
-        table_line,
-    )
     from regengine.store.read import find_frames, iter_frames
-    from regengine.store.records import record_line
-    from regengine.store.reviews import read_reviews
 
     if format not in (None, *FORMATS):
         raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
@@ -87,11 +80,27 @@ def main(
         frames = iter_frames(store, chosen.numbers)
     else:
         frames = iter_frames(store)
-    reviews, width = read_reviews(store), output_width()
     if frame is not None and told_as == "table":
+        from regengine.pages.report.frame_text import frame_sheet
+        from regengine.store.reviews import read_reviews
+
+        reviews, width = read_reviews(store), output_width()
         sheets = (frame_sheet(one, reviews.get(one.frame_index), width) for one in frames)
         say(*"\n\n".join(sheets).split("\n"))
         return
+    _print_lines(store, frames, told_as, order)
+
+
+def _print_lines(
+    store: Path, frames: Iterator[StoredFrame], told_as: str, order: Sequence[int] | None
+) -> None:
+    """Print a line of each frame; in another order than the store's only once all were read."""
+    from regengine.io.tables import csv_lines
+    from regengine.pages.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
+    from regengine.store.records import record_line
+    from regengine.store.reviews import read_reviews
+
+    reviews, width = read_reviews(store), output_width()
     forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
         "table": (partial(table_line, width=width), table_header(width), say),
         "csv": (csv_row, next(csv_lines([CSV_COLUMNS])), print_data),
