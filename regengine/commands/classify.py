@@ -76,14 +76,9 @@ def main(
         thumbnails=sheet is not None,
     )
     inputs = api.classify_inputs(asked)
-    settings = {
-        "model": options.model,
-        "tle": inputs.tle,
-        "metadata": options.metadata,
-        "frame": inputs.frame,
-        "features": options.features,
-        "quality": options.quality,
-    }
+    names = ("model", "metadata", "features", "quality")
+    settings = {name: getattr(options, name) for name in names}
+    settings |= {"tle": inputs.tle, "frame": inputs.frame}
     scenes: list[Scene] = []
 
     def tell(answer: Answer) -> None:

@@ -59,6 +59,7 @@ def fit(
     """
     import logging
 
+    from regengine.errors import FrameError
     from regengine.io.console import configure_logging, show_progress
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
@@ -85,12 +86,10 @@ def fit(
             advance=advance,
         )
     if not measured:
-        typer.echo(
-            "Error: none of the photos was solved, so no profile is written: give photos with "
-            "visible stars.",
-            err=True,
+        raise FrameError(
+            "none of the photos was solved, so no profile is written: give photos with visible "
+            "stars."
         )
-        raise typer.Exit(EXIT_FRAMES_FAILED)
     catalogue = load_catalogue(
         epoch_year=fitting.mean_epoch_year(measured), faintest_g=fitting.FAINTEST_NEIGHBOUR_G
     )

@@ -124,7 +124,6 @@ MovedPhotos = Annotated[
         file_okay=False,
     ),
 ]
-SceneLabels = Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")]
 Verdicts = Annotated[str, typer.Option(help="Verdicts to include, comma-separated, or all.")]
 Reviewed = Annotated[bool, typer.Option("--reviewed", help="Only photos accepted in review.")]
 Where = Annotated[
@@ -140,8 +139,6 @@ Bbox = Annotated[
     str | None, typer.Option("--bbox", metavar="WEST,SOUTH,EAST,NORTH", help="Only this region.")
 ]
 ElementSets = Annotated[Path | None, typer_option(RegisterOptions, "tle")]
-Time = Annotated[str | None, typer_option(RegisterOptions, "time")]
-Nadir = Annotated[str | None, typer_option(RegisterOptions, "nadir")]
 Metadata = Annotated[Path | None, typer_option(RegisterOptions, "metadata")]
 Lens = Annotated[list[Path] | None, typer_option(RegisterOptions, "lens")]
 

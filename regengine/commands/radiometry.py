@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -41,7 +41,7 @@ def main(
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile import load_profiles
     from regengine.runs.run_inputs import find_run_files
-    from regengine.studies.radiometry.run import measure_chosen
+    from regengine.studies.radiometry.run import ORDERS, measure_chosen
 
     verdicts = common.parse_verdicts(verdict)
     profiles = load_profiles(lens or ())
@@ -68,21 +68,16 @@ def main(
         for path, why in failed.items():
             say(f"{path}: {why}", err=True)
         for row in measured:
-            say(_format_measured(row), err=True)
+            say(
+                f"{row['frame']}: gain {row['gain']:.3g} ± {row['gain_sigma']:.1g} per nW/cm²/sr, "
+                f"background {row['background_nw']:.2g} nW/cm²/sr, R² {row['r_squared']:.2f}, "
+                f"exponent {row['exponent']:.2f}, {row['lit_cells']:,} lit of {row['cells']:,} "
+                f"cells; {row['brighter']} brighter, {row['fainter']} fainter; "
+                + ORDERS[row["earlier"]].format(row["lights_date"]),
+                err=True,
+            )
         left = ", ".join(f"{count:,} {why}" for why, count in sorted(left_out.items()))
         tail = f"; excluded: {left}" if left else ""
         say(f"{out}: {format_count(len(measured), 'photo')}{tail}", err=True)
     if failed:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
-
-
-def _format_measured(row: dict[str, Any]) -> str:
-    from regengine.studies.radiometry.run import ORDERS
-
-    order = ORDERS[row["earlier"]].format(row["lights_date"])
-    return (
-        f"{row['frame']}: gain {row['gain']:.3g} ± {row['gain_sigma']:.1g} per nW/cm²/sr, "
-        f"background {row['background_nw']:.2g} nW/cm²/sr, R² {row['r_squared']:.2f}, "
-        f"exponent {row['exponent']:.2f}, {row['lit_cells']:,} lit of {row['cells']:,} cells; "
-        f"{row['brighter']} brighter, {row['fainter']} fainter; {order}"
-    )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet, SceneLabels
+from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet
 from regengine.io.console import print_data, say
 
 
 def main(
-    labels: SceneLabels,
+    labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Model file to write, JSON.")],
     seed: Annotated[
         int, typer.Option(help="Random seed of folds and fits; same seed, same model.")
@@ -56,16 +56,13 @@ def main(
     write_scene_model(out, model)
     told = model.training
     if as_json:
-        summary = {
+        summary: dict[str, Any] = {
             "model": str(out),
             "method": model.method,
             "classes": list(model.classes),
-            "photos": list(told.photos),
-            "groups": list(told.groups),
-            "scored": list(told.scored),
-            "macro_f1": dict(told.macro_f1),
-            "confusion": told.confusion.tolist(),
         }
+        summary |= {name: list(getattr(told, name)) for name in ("photos", "groups", "scored")}
+        summary |= {"macro_f1": dict(told.macro_f1), "confusion": told.confusion.tolist()}
         print_data(json.dumps(summary))
     else:
         counts = zip(model.classes, told.photos, told.groups, strict=True)

@@ -219,19 +219,10 @@ def _folder(variable: str, mac: str, xdg: str, usual: str) -> Path:
 
 
 class Journal:
-    """Writes a file of lines; only one writer at a time.
+    """Writes a file of lines, which is created if necessary; only one writer at a time.
 
-    Parameters
-    ----------
-    path : Path
-        The file, created if necessary.
-    size : int
-        Bytes of its complete lines; the rest was torn by a crash and is cut off.
-
-    Raises
-    ------
-    OSError
-        By every method, if the file cannot be written. Lines flushed earlier stay.
+    ``size`` is that of its complete lines; the rest was torn by a crash and is cut off. Every
+    method raises OSError if the file cannot be written. Lines flushed earlier stay.
     """
 
     def __init__(self, path: Path, size: int) -> None:

@@ -30,22 +30,10 @@ def is_hdf5(path: Path) -> bool:
 
 
 def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any) -> h5py.File:
-    """Open a file for reading.
+    """Open a file for reading, with ``options`` of `h5py.File`.
 
-    Parameters
-    ----------
-    busy : callable
-        Takes a sentence; returns the error for a file that another program has open for writing,
-        or did not close.
-    **options
-        Those of `h5py.File`.
-
-    Raises
-    ------
-    RegengineError
-        That of ``busy``.
-    OSError, RuntimeError
-        Other errors of HDF5.
+    ``busy`` takes a sentence, and returns the error for a file that another program has open for
+    writing, or did not close. Raises that, or OSError or RuntimeError for other errors of HDF5.
     """
     try:
         return h5py.File(path, "r", **options)

@@ -99,21 +99,14 @@ def map_photos(
 ) -> Generator[list[tuple[TaskT, KnownT | ResultT | Reason]]]:
     """Process photos; yield lists of those that finished, each with a result or a failure.
 
+    Each of the ``tasks`` comes with its known result, which is passed through, or None. Tasks are
+    taken one at a time, a few ahead of the work of the ``executor``, which is not closed here. With
+    a ``window``, a photo only starts if it is fewer than that many photos after the oldest
+    unfinished one.
+
     A photo whose worker died is tried again with no other photo in progress: the kernel may have
     killed the worker because another one used too much memory. As soon as ``stop`` returns True,
     photos in progress are finished, and no more are started.
-
-    Parameters
-    ----------
-    tasks : iterable
-        Each task with its known result, which is passed through, or None. Tasks are taken one at a
-        time, a few ahead of the work.
-    executor : Executor
-        Does the work; is not closed here.
-    stop : callable
-        Whether to end.
-    window : int, optional
-        A photo only starts if it is fewer than this many photos after the oldest unfinished one.
     """
     coming = iter(tasks)
     # Each with its number in input order
