@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 ANSWERED_S = 5.0  # for the first answer: a port at which anything else listens is refused soon
-SAFE = "results reported so far are saved; run the same command again to continue"
 ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 GATHER_S = 30.0  # for a result to be transferred over the network
 
@@ -52,7 +51,7 @@ class ClusterWorkers(Executor[Task, FrameResult]):
         *,
         scheduler: str,
         limit_s: float,
-        check: Callable[[], object] | None,
+        check: Callable[[], object],
     ) -> None:
         self._client = client
         self._scheduler = scheduler  # its address
@@ -211,7 +210,7 @@ def make_no_scheduler_error(scheduler: str, why: str) -> ClusterError:
     )
 
 
-def check_workers(client: Any, check: Callable[[], object] | None) -> None:
+def check_workers(client: Any, check: Callable[[], object]) -> None:
     """Raise ClusterError if a worker of the cluster cannot do the work."""
     options = {"on_error": "return", "callback_timeout": ANSWER_S}
     with cluster_errors():
@@ -248,7 +247,8 @@ def cluster_errors() -> Iterator[None]:
 def make_connection_error(error: BaseException) -> ClusterError:
     """Return the error for a lost connection."""
     return ClusterError(
-        f"connection to the Dask scheduler lost ({describe_exception(error)}): {SAFE}."
+        f"connection to the Dask scheduler lost ({describe_exception(error)}): results reported so "
+        "far are saved; run the same command again to continue."
     )
 
 
@@ -277,7 +277,7 @@ def work_photo(
     function: Callable[[Task], FrameResult],
     limit_s: float,
     versions: tuple[str, str],
-    check: Callable[[], object] | None,
+    check: Callable[[], object],
 ) -> FrameResult | None:
     """Process a photo of a run; return None if the run was stopped.
 
@@ -301,7 +301,7 @@ def work_photo(
         return result
 
 
-def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) -> None:
+def check_worker(versions: tuple[str, str], check: Callable[[], object]) -> None:
     """Raise ClusterError if this worker has other versions or does not see what the run needs."""
     here = versions_here()
     if here != versions:
@@ -309,12 +309,11 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object] | None) 
             f"it has regengine {here[0]} on Python {here[1]}, this machine regengine "
             f"{versions[0]} on Python {versions[1]}: install the same versions on both"
         )
-    if check is not None:
-        try:
-            check()
-        except RegengineError as error:
-            said = str(error).rstrip(".")
-            raise ClusterError(f"{said}; workers must see the same files as this machine") from None
+    try:
+        check()
+    except RegengineError as error:
+        said = str(error).rstrip(".")
+        raise ClusterError(f"{said}; workers must see the same files as this machine") from None
 
 
 def stop_run(run: str) -> None:

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from regengine.errors import StoreError
-from regengine.io.atomic import FileLock, Journal, make_refusal, provide_replacements, sync_folder
+from regengine.io.atomic import (
+    FileLock,
+    Journal,
+    make_refusal,
+    provide_replacements,
+    raise_as_store_error,
+    sync_folder,
+)
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import format_count, make_printable
 from regengine.photo.frame_ids import frame_id_of
@@ -110,29 +117,21 @@ class LineFile:
         # written with these settings
         self._lines: dict[int, tuple[int, State | None]] = {}
         self._surplus = False  # whether the file has lines that `finish` leaves out
-        try:
+        with raise_as_store_error(path), ExitStack() as opened:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists() and not path.is_file():
                 raise StoreError(f"{path} is not a file: name one with --out.")
-            with ExitStack() as opened:
-                lock = FileLock(
-                    # Not the file itself, which may be replaced
-                    path.with_name(f".{path.name}.lock"),
-                    StoreError(
-                        f"{path} is being written by another regengine: wait until it has "
-                        "finished, or name another file with --out.",
-                        code="store_busy",
-                    ),
-                )
-                opened.callback(lock.release)
-                size = self._scan() if path.exists() else 0
-                self._journal = Journal(path, size)
-                opened.callback(self._journal.close)
-                self._opened = opened.pop_all()
-        except StoreError:
-            raise
-        except OSError as error:
-            raise make_refusal(path, error) from error
+            busy = (
+                f"{path} is being written by another regengine: wait until it has finished, or "
+                "name another file with --out."
+            )
+            # Not the file itself, which may be replaced
+            beside = path.with_name(f".{path.name}.lock")
+            opened.callback(FileLock(beside, StoreError(busy, code="store_busy")).release)
+            size = self._scan() if path.exists() else 0
+            self._journal = Journal(path, size)
+            opened.callback(self._journal.close)
+            self._opened = opened.pop_all()
 
     def find(self, path: str, sha256: str) -> State | None:
         """Return the state of a photo; None without a line that was written with these settings."""
