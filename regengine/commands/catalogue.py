@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -471,7 +471,8 @@ def stars(
     ],
     out: Annotated[Path | None, typer.Option(help="Table to write: .csv or .ndjson.")] = None,
     table: Annotated[
-        str, typer.Option(help="One row per frame, or per frame and magnitude.")
+        Literal["frames", "magnitudes"],
+        typer.Option(help="One row per frame, or per frame and magnitude."),
     ] = "frames",
     force: Force = False,
     as_json: Json = False,
@@ -486,14 +487,12 @@ def stars(
     """
     from regengine.errors import ConfigError
     from regengine.frames.catalogue import format_lines
-    from regengine.io.atomic import check_new_file, raise_as_store_error, write_whole
+    from regengine.io.atomic import check_new_file
     from regengine.io.html import escape_invisible
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.photo import FAINTEST_G, read_solved
     from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, rank_frames
 
-    if table not in TABLES:
-        raise ConfigError(f"--table {table} is unknown: choose from {', '.join(TABLES)}.")
     if out is not None:
         check_new_file(out, (".csv", ".ndjson"), force=force)
     records = [record for path in solved for record in read_solved(path).values()]
@@ -522,9 +521,7 @@ def stars(
         return list(format_lines((names, (tuple(row.values()) for row in told)), form))
 
     if out is not None and counts:
-        form = "csv" if out.suffix.lower() == ".csv" else "json"
-        with raise_as_store_error(out):
-            write_whole(out, "".join(f"{line}\n" for line in lines(form)).encode())
+        _write_lines(lines("csv" if out.suffix.lower() == ".csv" else "json"), out)
     if as_json and rows:
         print_data("\n".join(lines("json")))
     elif out is None and rows:

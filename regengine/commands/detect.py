@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,20 +13,12 @@ from regengine.commands.options import with_options
 from regengine.options import DetectOptions, LineOptions
 
 
-class Kind(StrEnum):
-    """What is sought."""
-
-    LIGHTS = "lights"
-    LIGHTNING = "lightning"
-    STARS = "stars"
-    STREAKS = "streaks"
-
-
 @with_options
 def main(
     *,
     kind: Annotated[
-        Kind, typer.Argument(help="What to detect: lights, lightning, stars or streaks.")
+        Literal["lights", "lightning", "stars", "streaks"],
+        typer.Argument(help="What to detect: lights, lightning, stars or streaks."),
     ],
     photos: common.Photos,
     options: DetectOptions,
@@ -63,7 +54,7 @@ def main(
     from regengine.sky.drawing import picture_paths
 
     sought = SOUGHT[kind]
-    if neighbours and kind is not Kind.LIGHTNING:
+    if neighbours and kind != "lightning":
         raise ConfigError(f"--neighbours is for lightning: leave it out for {kind}.")
     detector = sought.detector(options.method)
     found = find_existing_photos(photos, exclude=[overlay])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +35,23 @@ def main(
     Examples: regengine doctor
               regengine doctor --json
     """
-    findings = list(examine(lights or []))
+    maps = lights or []
+    checks: dict[str, Callable[[], tuple[str, str]]] = {
+        "Python": lambda: (f"{sys.version.split()[0]}, {sys.executable}", ""),
+        # Fails where the system's libraries for it are missing
+        "OpenCV": lambda: (import_module("cv2").__version__, ""),
+        "lights": lambda: _maps("lights", maps),
+        "day": lambda: _maps("day"),
+        "streets": lambda: _maps("streets"),
+        "index": lambda: _index(maps),
+        "element sets": _element_sets,
+    }
+    findings = []  # of each what was found, and what would be better
+    for what, check in checks.items():
+        try:
+            findings.append((what, *check(), True))
+        except (RegengineError, ImportError) as error:
+            findings.append((what, "not usable", str(error), False))
     if as_json:
         names = ("what", "found", "fix", "ok")
         print_data(json.dumps([dict(zip(names, one, strict=True)) for one in findings]))
@@ -45,28 +61,6 @@ def main(
             say(f"{mark}  {what:<13}{found}" + (f": {fix}" if fix else ""))
     if not all(ok for *_, ok in findings):
         raise typer.Exit(EXIT_FRAMES_FAILED)
-
-
-def examine(lights: list[Path]) -> Iterator[tuple[str, str, str, bool]]:
-    """Each thing, what was found of it, what would be better, and whether photos can be registered.
-
-    What cannot be examined says why in its sentence.
-    """
-    checks: dict[str, Callable[[], tuple[str, str]]] = {
-        "Python": lambda: (f"{sys.version.split()[0]}, {sys.executable}", ""),
-        # Fails where the system's libraries for it are missing
-        "OpenCV": lambda: (import_module("cv2").__version__, ""),
-        "lights": lambda: _maps("lights", lights),
-        "day": lambda: _maps("day"),
-        "streets": lambda: _maps("streets"),
-        "index": lambda: _index(lights),
-        "element sets": _element_sets,
-    }
-    for what, check in checks.items():
-        try:
-            yield what, *check(), True
-        except (RegengineError, ImportError) as error:
-            yield what, "not usable", str(error), False
 
 
 def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:

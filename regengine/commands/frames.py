@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -205,7 +205,7 @@ def download(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
     ],
-    size: Annotated[str, typer.Option(help="large, or small (640 pixels).")] = "large",
+    size: Annotated[Literal["large", "small"], typer.Option(help="Small: 640 pixels.")] = "large",
     max_megabytes: Annotated[int, typer.Option(min=1, help="Size limit per picture.")] = 100,
     max_gigabytes: Annotated[float, typer.Option(help="Size limit in all.")] = 20.0,
     force: Force = False,
@@ -220,12 +220,9 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.errors import ConfigError
     from regengine.io.console import show_progress
     from regengine.photo.archive import web as archive
 
-    if size not in archive.SIZES:
-        raise ConfigError(f"--size {size} is unknown: choose from {', '.join(archive.SIZES)}.")
     wanted = archive.list_given_frames(frames)
     counts: Counter[str] = Counter()
     with show_progress(len(wanted), quiet=quiet, doing="fetching") as advance:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,14 +11,6 @@ from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, print_answers
 from regengine.commands.options import with_options
 from regengine.options import LineOptions
-
-
-class Mount(StrEnum):
-    """How the camera was held."""
-
-    AUTO = "auto"
-    STARS = "stars"
-    STILL = "still"
 
 
 @with_options
@@ -45,8 +36,9 @@ def main(
         float, typer.Option(min=0.0, max=60.0, help="Uncertainty of the camera's clock, 1 sigma.")
     ] = 1.0,
     mount: Annotated[
-        Mount, typer.Option(help="Whether the camera followed the stars or stood still.")
-    ] = Mount.AUTO,
+        Literal["auto", "stars", "still"],
+        typer.Option(help="Whether the camera followed the stars or stood still."),
+    ] = "auto",
     wcs: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Header by regengine solve --wcs, for one photo."),
@@ -101,7 +93,7 @@ def main(
         time_utc=None if time is None else common.parse_time(time),
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,
-        mount=str(mount),
+        mount=mount,
         wcs=wcs,
         detector=None if method == "none" else STREAKS.detector(method),
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
@@ -110,7 +102,7 @@ def main(
     names = ("tle", "exposure_s", "station_tle", "clock_sigma_s", "wcs")
     settings = {name: given[name] for name in names} | {
         "time": job.time_utc,
-        "mount": str(mount),
+        "mount": mount,
         "method": None if job.detector is None else job.detector.name,
     }
     print_answers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from regengine.store.rows import StoredFrame
-
-FORMATS = ("table", "csv", "json")
 
 
 def main(
@@ -38,8 +36,7 @@ def main(
         ),
     ] = None,
     format: Annotated[
-        str | None,
-        typer.Option("--format", metavar="[table|csv|json]", help="Output format.  [table]"),
+        Literal["table", "csv", "json"] | None, typer.Option(help="Output format.  [table]")
     ] = None,
     as_json: common.Json = False,
 ) -> None:
@@ -57,8 +54,6 @@ def main(
     from regengine.errors import ConfigError
     from regengine.store.read import find_frames, iter_frames
 
-    if format not in (None, *FORMATS):
-        raise ConfigError(f"--format {format} is unknown: choose from {', '.join(FORMATS)}.")
     if as_json and format not in (None, "json"):
         raise ConfigError(f"--json and --format {format} name two formats: give one.")
     told_as = "json" if as_json else format or "table"
