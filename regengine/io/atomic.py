@@ -164,11 +164,10 @@ class FileLock:
                     return
             os.close(self._handle)  # the previous holder has just deleted the file
 
-    def release(self, *, delete: bool = True) -> None:
-        """Release the lock, and delete the file if possible and requested."""
-        if delete:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
+    def release(self) -> None:
+        """Release the lock, and delete the file if possible."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
         os.close(self._handle)
 
 

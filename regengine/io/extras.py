@@ -23,16 +23,12 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, ImportError) and _top(error) in EXTRAS
 
 
-def make_missing_error(what: str, error: ImportError, *, instead: str = "") -> ConfigError:
-    """Return the error for a missing package: what needs it, and how to install it.
-
-    ``instead`` names an alternative that works without the package.
-    """
+def make_missing_error(what: str, error: ImportError) -> ConfigError:
+    """Return the error for a missing package: what needs it, and how to install it."""
     package, name = EXTRAS.get(_top(error), (_top(error) or str(error), ""))
     mend = f"pip install 'regengine[{name}]'" if name else f"pip install {package}"
-    tail = f", or {instead}" if instead else ""
     return ConfigError(
-        f"{what} needs {package}, which is not installed: {mend}{tail}.", code="not_installed"
+        f"{what} needs {package}, which is not installed: {mend}.", code="not_installed"
     )
 
 
