@@ -290,7 +290,11 @@ def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> Reg
         photos=found if options.shard is None else select_share(found, options.shard),
         inputs=run_inputs(found, options),
         store=store,
-        options=options,
+        workers=options.workers,
+        resume=options.resume,
+        retry=options.retry,
+        memory_mb=options.max_memory_mb,
+        scheduler=options.scheduler,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,7 +21,6 @@ from regengine.io.times import iso_utc
 from regengine.io.urls import Url, hide_secrets
 from regengine.maps.at_hand import identify_frame_to_fetch
 from regengine.maps.index.earth import index_file, load_earth_index
-from regengine.options import RunOptions
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import read_frame
@@ -48,15 +47,19 @@ class RegisterRun:
     photos: Sequence[Path | Url]
     inputs: RunInputs  # common to all photos; results depend on nothing else
     store: Path  # results are added to an existing store
-    options: RunOptions
+    workers: int = 1  # worker processes; 0 works in this process
+    resume: bool = True  # reuse stored results of the same photo with the same settings
+    retry: Collection[str] = ()  # verdicts that are not reused
+    memory_mb: int = 3000  # memory limit per worker, MiB; 0 for no limit
+    scheduler: str | None = None  # address of a Dask cluster that does the work
 
     def __post_init__(self) -> None:
-        if wrong := sorted(set(self.options.retry) - set(VERDICTS)):
+        if wrong := sorted(set(self.retry) - set(VERDICTS)):
             raise ConfigError(
                 f"--retry {', '.join(map(repr, wrong))} is not a verdict: choose from "
                 f"{', '.join(VERDICTS)}, separated by commas."
             )
-        address = self.options.scheduler
+        address = self.scheduler
         if address is not None and not address.startswith(SCHEMES):
             raise ConfigError(
                 f"--scheduler {hide_secrets(address)!r} is not a valid address: write it like "
@@ -87,24 +90,24 @@ class RegisterRun:
         Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
         if the workers or the cluster cannot do the work.
         """
-        settings, given, inputs = collect_settings(self.inputs), self.options, self.inputs
+        settings, inputs = collect_settings(self.inputs), self.inputs
         self._read_stored(settings)
         # A time that the user gave for all photos does not determine their clock errors
         neighbours = inputs.neighbours and inputs.tle and inputs.frame.time_utc is None
         options = BatchOptions(
             settings=settings,
-            resume=given.resume,
-            retry=frozenset(given.retry),
-            workers=given.workers if len(self.photos) > 1 else 0,
+            resume=self.resume,
+            retry=frozenset(self.retry),
+            workers=self.workers if len(self.photos) > 1 else 0,
             limit_s=60.0 + 5.0 * inputs.register.max_seconds,
-            memory_mb=given.max_memory_mb,
+            memory_mb=self.memory_mb,
             prepare=prepare,
             neighbours=bool(neighbours),
             stop=stop,
             advance=advance,
         )
         with provide_photos(self.photos, writer, options) as (photos, at_hand):
-            if given.scheduler is None:
+            if self.scheduler is None:
                 process = partial(process_photo, inputs=inputs)
                 summary = run_batch(photos, process, writer, at_hand, report)
             else:
@@ -113,12 +116,12 @@ class RegisterRun:
                 # What the workers get can be pickled, and all its paths are absolute
                 inputs = inputs.found_anywhere()
                 process = partial(process_photo, inputs=inputs)
-                with connect_client(given.scheduler) as client:
+                with connect_client(self.scheduler) as client:
                     check_workers(client, inputs.open)
                     start = partial(
                         ClusterWorkers,
                         client,
-                        scheduler=given.scheduler,
+                        scheduler=self.scheduler,
                         limit_s=at_hand.limit_s,
                         check=inputs.open,
                     )
@@ -134,11 +137,10 @@ class RegisterRun:
         """Return the verdicts of stored results that stand; log why others are made again."""
         stands: dict[Path | Url, str] = {}
         again: Counter[str] = Counter()
-        if not self.options.resume:
+        if not self.resume:
             return stands
-        retry = self.options.retry
         known = compare_with_store(
-            self.photos, self.store, settings=settings, retry=retry, read_photos=read_photos
+            self.photos, self.store, settings=settings, retry=self.retry, read_photos=read_photos
         )
         for photo, verdict, reasons in known:
             if reasons:
