@@ -16,7 +16,7 @@ Berg, A. C., Malik, J. (2001). Geometric blur for template matching. CVPR, I-607
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -96,18 +96,21 @@ class PatchMap:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchPhoto:
-    """Points of a photo with their patches."""
+    """Points of a photo with their patches, in the level frame of a direction of the nadir."""
 
+    axes: FloatArray  # (3, 3): camera frame to level frame, `matchers.lights.level_ground`
     vectors: FloatArray  # (n, 3): unit vectors of the level frame
     # (n, 3, 3): columns are right and up of the image from which patches were cut, and the point
     frames: FloatArray
     queries: ComplexArray  # (n, rings, HARMONICS): of `normalize_queries`
+    chosen: IndexArray  # (m,): patches that are placed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PatchPlacement:
     """A rotation hypothesis from the match of one patch of a photo."""
 
+    photo: PatchPhoto
     rotation: FloatArray  # (3, 3): level frame to that of the reference, after `rescale_tangents`
     scale: float
     log10_odds: float  # of the other patches, less the logarithm of the rank of the placed one
@@ -256,49 +259,37 @@ def _correlate_halves(
 
 
 def place_patches(
-    reference: PatchMap, photos: Sequence[PatchPhoto], chosen: Sequence[IndexArray], n_places: int
-) -> list[list[PatchPlacement]]:
-    """Match selected patches of each photo to similar points of the reference.
+    reference: PatchMap, photos: Sequence[PatchPhoto], n_places: int
+) -> list[PatchPlacement]:
+    """Match the chosen patches of photos to similar points of the reference.
 
-    Parameters
-    ----------
-    photos : sequence of PatchPhoto
-        Patches of all photos are compared with the reference at once, which is faster than one
-        photo after another.
-    chosen : sequence of ndarray of int
-        Indices of the patches to match, for each photo.
-    n_places : int
-        Number of reference points to try for each patch.
-
-    Returns
-    -------
-    list of list of PatchPlacement
-        The most probable placements of each patch, by photo.
+    Patches of all photos are compared with the reference at once, which is faster than one photo
+    after another. ``n_places`` points are tried for each patch; its most probable placements are
+    returned.
     """
+    photos = [photo for photo in photos if len(photo.chosen)]
     if not photos or len(reference.vectors) < NEAREST:
-        return [[] for _ in photos]
+        return []
     n_places = min(n_places, len(reference.vectors))
-    queries = [photo.queries[which] for photo, which in zip(photos, chosen, strict=True)]
-    places, turns_rad = find_places(reference.table, np.concatenate(queries), n_places)
-    found: list[list[PatchPlacement]] = []
-    first = 0
-    for photo, which in zip(photos, chosen, strict=True):
-        part = np.s_[first : first + len(which)]
-        first += len(which)
-        found.append([])
-        if not len(which):
-            continue
-        own = np.repeat(which, n_places)
-        turns = turns_about_z(turns_rad[part].ravel())
-        frames = reference.frames[places[part].ravel()]
+    queries = np.concatenate([photo.queries[photo.chosen] for photo in photos])
+    ends = np.cumsum([len(photo.chosen) for photo in photos])[:-1]
+    places, turns_rad = (
+        np.split(each, ends) for each in find_places(reference.table, queries, n_places)
+    )
+    found: list[PatchPlacement] = []
+    for photo, near, turned_rad in zip(photos, places, turns_rad, strict=True):
+        own = np.repeat(photo.chosen, n_places)
+        turns = turns_about_z(turned_rad.ravel())
+        frames = reference.frames[near.ravel()]
         rotations = frames @ turns @ np.swapaxes(photo.frames[own], 1, 2)
         unscaled = np.ones(len(own))
         odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)[0]
         odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
         best = np.argsort(-odds, axis=1, kind="stable")[:, :5]
-        for i in (best + n_places * np.arange(len(which))[:, None]).ravel().tolist():
-            found[-1].append(
+        for i in (best + n_places * np.arange(len(best))[:, None]).ravel().tolist():
+            found.append(
                 PatchPlacement(
+                    photo=photo,
                     rotation=rotations[i],
                     scale=1.0,
                     log10_odds=float(odds.flat[i]),
@@ -375,11 +366,11 @@ def fit_placements(
         rotations = fit_rotations(scaled, targets, share, rotations)
         odds, near, said = weigh(reference, photo, own, rotations, scales, FINE_REACH)
     return [
-        PatchPlacement(
+        replace(
+            one,
             rotation=rotations[i],
             scale=float(scales[i]),
             log10_odds=float(odds[i] - ranks[i]),
-            own=one.own,
         )
         for i, one in enumerate(placements)
     ]

@@ -61,41 +61,24 @@ def select_control_points(
     # A patch that disagrees by more than two sigmas gets a wider one
     excess = np.maximum(left**2 - 2.0**2 * expected, 0.0)
     covariance = (covariance + excess[:, :, None] * np.eye(2)) * scale**2
-    points = []
-    on_grounds = project_covariance(stored, ground, covariance) + map_sigma_m**2 * np.eye(2)
-    lonlat = np.stack(ecef_to_geodetic(ground)[:2], axis=-1)
-    for (lon, lat), place, spread, on_ground in zip(
-        lonlat, places_px, covariance, on_grounds, strict=True
-    ):
-        px, py = (place + 0.5) * scale - 0.5
-        (xx, xy), (_, yy) = spread.tolist()
-        (ee, en), (_, nn) = on_ground.tolist()
-        points.append(
-            ControlPoint(
-                x=float(px),
-                y=float(py),
-                lon=float(lon),
-                lat=float(lat),
-                sigma_px=float(np.sqrt(np.trace(spread) / 2.0)),
-                sigma_m=float(np.sqrt(np.trace(on_ground) / 2.0)),
-                covariance_px=(xx, xy, yy),
-                covariance_m=(ee, en, nn),
-                lights=int((np.hypot(*(lights.positions - place).T) < LIGHTS_REACH_PX).sum()),
-            )
-        )
+    on_ground = project_covariance(stored, ground, covariance) + map_sigma_m**2 * np.eye(2)
+    sigma_px, sigma_m = (
+        np.sqrt(np.trace(each, axis1=1, axis2=2) / 2.0) for each in (covariance, on_ground)
+    )
+    away_px = np.hypot(*np.moveaxis(places_px[:, None] - lights.positions, -1, 0))
+    n_lights = (away_px < LIGHTS_REACH_PX).sum(axis=1)
+    places, on_lights = ((each + 0.5) * scale - 0.5 for each in (places_px, lights.positions))
     ncc, weights = refinement.matches.ncc[index], refinement.weights[index]
-    places = np.array([(point.x, point.y) for point in points]).reshape(-1, 2)
-    hull_px2 = hull_area((lights.positions + 0.5) * scale - 0.5)
+    hull_px2 = hull_area(on_lights)
     # In addition to the area that four points span, a place is rated by its correlation and its
     # light. Its rating is halved if three sigmas equal the allowed error: if one of four points is
     # wrong, it is usually an uncertain one
-    vagueness = np.array([p.sigma_m for p in points]) / (compute_allowed_error_m(stored) / 3.0)
+    vagueness = sigma_m / (compute_allowed_error_m(stored) / 3.0)
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= 0.05  # others are outliers of the fit
     precise = believed & (vagueness <= 1.0)
-    lit = np.array([point.lights for point in points], int) > 0
     # Precise points on lights of the photo first, then near lights, then anywhere
-    for usable in (precise & (shown[index] > 0.0), precise & lit, precise):
+    for usable in (precise & (shown[index] > 0.0), precise & (n_lights > 0), precise):
         four = choose_four(places, worth, usable)
         share, wide = measure_spread(places[four], hull_px2)
         if wide:
@@ -110,7 +93,25 @@ def select_control_points(
     for vaguer in (believed, np.ones(len(places), bool)):
         if len(four) < 4:
             four = choose_four(places, worth, vaguer)
-    return tuple(points[k] for k in four)
+    lon, lat, _ = ecef_to_geodetic(ground)
+    points = []
+    for k in four:
+        xx, xy, _, yy = covariance[k].ravel().tolist()
+        ee, en, _, nn = on_ground[k].ravel().tolist()
+        points.append(
+            ControlPoint(
+                x=float(places[k, 0]),
+                y=float(places[k, 1]),
+                lon=float(lon[k]),
+                lat=float(lat[k]),
+                sigma_px=float(sigma_px[k]),
+                sigma_m=float(sigma_m[k]),
+                covariance_px=(xx, xy, yy),
+                covariance_m=(ee, en, nn),
+                lights=int(n_lights[k]),
+            )
+        )
+    return tuple(points)
 
 
 def estimate_offsets(refinement: Refinement) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM
-from detectors.types import FloatArray, FloatImage, IndexArray
+from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surface_to_lonlat
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
@@ -300,7 +300,7 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
     # Number of patches placed, and of places for each, near a track and on the whole Earth
     n_patches_and_places = (12, 50) if region.name == "earth" else (6, 10)
-    found: list[tuple[PatchPlacement, FloatArray]] = []
+    found: list[PatchPlacement] = []
     for level_km, nadirs in stage.views:
         level = region.index[level_km]
         found += look_up_light(
@@ -308,12 +308,12 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
             *n_patches_and_places,
         )
     chosen: list[Hypothesis] = []
-    for placement, axes in sorted(found, key=lambda one: -one[0].log10_odds):
+    for placement in sorted(found, key=lambda one: -one.log10_odds):
         if len(chosen) == stage.n_aligned:
             break
         # A scale of the level frame is a height
         height_km = problem.altitude_km * placement.scale
-        camera = place_camera(lens, axes, height_km, placement.rotation)
+        camera = place_camera(lens, placement.photo.axes, height_km, placement.rotation)
         camera = replace(camera, mirrored=stage.mirrored)
         if not keeps_sky_free(problem.photo, camera):
             continue
@@ -335,11 +335,8 @@ def look_up_light(
     nadirs: FloatArray,
     n_placed: int,
     n_places: int,
-) -> list[tuple[PatchPlacement, FloatArray]]:
-    """The likeliest placements of a photo that is not mirrored, for some directions of the nadir.
-
-    Each with the axes of the level frame that it rotates (`level_axes`).
-    """
+) -> list[PatchPlacement]:
+    """The likeliest placements of a photo that is not mirrored, for some nadir directions."""
     reference = PatchMap(
         vectors=level.vectors,
         frames=frames(level.vectors),
@@ -349,8 +346,6 @@ def look_up_light(
     )
     small = image.camera(lens)
     photos: list[PatchPhoto] = []
-    chosen: list[IndexArray] = []
-    photo_axes: list[FloatArray] = []
     for nadir in nadirs:
         axes = level_axes(nadir)
         plane = ground_plane(image, small, axes, altitude_km, level_km)
@@ -367,25 +362,20 @@ def look_up_light(
         right = plane.axes[0] - vectors * (vectors @ plane.axes[0])[:, None]
         right /= np.linalg.norm(right, axis=1, keepdims=True)
         photo = PatchPhoto(
+            axes=axes,
             vectors=vectors,
             frames=np.stack([right, np.cross(vectors, right), vectors], axis=-1),
             queries=normalize_queries(level.patches, harmonics(values, weights)),
+            # Those whose rings lie within the photo for the most part
+            chosen=np.flatnonzero(weights.mean(axis=(1, 2)) > 0.5)[:n_placed],
         )
         photos.append(photo)
-        # Those whose rings lie within the photo for the most part
-        chosen.append(np.flatnonzero(weights.mean(axis=(1, 2)) > 0.5)[:n_placed])
-        photo_axes.append(axes)
-    placements = [
-        (placement, number)
-        for number, of_photo in enumerate(place_patches(reference, photos, chosen, n_places))
-        for placement in of_photo
-    ]
-    placements.sort(key=lambda one: -one[0].log10_odds)
-    best = placements[:24]
-    found: list[tuple[PatchPlacement, FloatArray]] = []
-    for number, (photo, axes) in enumerate(zip(photos, photo_axes, strict=True)):
-        own = [placement for placement, of in best if of == number]
-        found += [(fitted, axes) for fitted in fit_placements(reference, photo, own)]
+    placements = place_patches(reference, photos, n_places)
+    best = sorted(placements, key=lambda one: -one.log10_odds)[:24]
+    found: list[PatchPlacement] = []
+    for photo in photos:
+        own = [placement for placement in best if placement.photo is photo]
+        found += fit_placements(reference, photo, own)
     return found
 
 
