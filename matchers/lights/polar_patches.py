@@ -273,11 +273,10 @@ def place_patches(
     n_places = min(n_places, len(reference.vectors))
     queries = np.concatenate([photo.queries[photo.chosen] for photo in photos])
     ends = np.cumsum([len(photo.chosen) for photo in photos])[:-1]
-    places, turns_rad = (
-        np.split(each, ends) for each in find_places(reference.table, queries, n_places)
-    )
+    places, turns_rad = find_places(reference.table, queries, n_places)
+    parts = np.split(places, ends), np.split(turns_rad, ends)
     found: list[PatchPlacement] = []
-    for photo, near, turned_rad in zip(photos, places, turns_rad, strict=True):
+    for photo, near, turned_rad in zip(photos, *parts, strict=True):
         own = np.repeat(photo.chosen, n_places)
         turns = turns_about_z(turned_rad.ravel())
         frames = reference.frames[near.ravel()]
