@@ -29,7 +29,6 @@ from regengine.registration.priors import (
     StageYields,
     is_dark,
     is_telephoto,
-    list_lens_beliefs,
     list_offsets,
     read_stage_yields,
     weigh_offsets,
@@ -153,15 +152,7 @@ def generate_from_regions(
             views = tuple((level_km, nadir) for level_km in levels_km)
             success = yields["success light"]["limb"]
             boxes.append((lens, views, limb_share * lens.share * success))
-    beliefs = list_lens_beliefs(
-        photo.nominal,
-        yields,
-        steps="single",
-        focal_known=photo.focal_known,
-        may_be_cropped=photo.frame.may_be_cropped,
-        doubted_focal_px=photo.doubted_focal_px,
-    )
-    for lens, band in product(beliefs, TILT_BANDS):
+    for lens, band in product(list_lens_beliefs(photo, yields, "single"), TILT_BANDS):
         share = (1.0 - limb_share) * lens.share * yields["tilt"][band]
         wide = replace(photo.nominal, focal_px=photo.nominal.focal_px * lens.ratio)
         kind = band.split("_")[0]  # steep, slanted, far
@@ -256,6 +247,53 @@ def limb_ratio(photo: Photo) -> float:
     return limb.focal_px / factor / nominal.focal_px
 
 
+def list_lens_beliefs(photo: Photo, yields: StageYields, steps: str) -> list[LensBelief]:
+    """List the focal lengths that are worth trying.
+
+    Parameters
+    ----------
+    steps : {"single", "ladder"}
+        Whether each is tried by itself, or asterisms with a ladder of focal lengths around each.
+    """
+    may_be_cropped = photo.frame.may_be_cropped
+    ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # covers 0.7 to 1.4 times
+    shares = yields[f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}"]
+    given = {float(ratio): share for ratio, share in shares.items()}
+    if photo.focal_known:
+        return [
+            LensBelief(
+                ratio=ratio,
+                share=share,
+                sigma_log_focal=(
+                    LENS.sigma_log_focal if ratio == 1.0 else LENS.sigma_log_focal_unsure
+                ),
+                is_cropped=may_be_cropped or ratio != 1.0,
+                ladder=(1.0,) if ratio == 1.0 else ladder,
+            )
+            for ratio, share in given.items()
+        ]
+    # Lenses of the archive's night frames, in full-frame equivalents, without a focal length that
+    # was tried, with crops of it, without success
+    nominal, doubted_px = photo.nominal, photo.doubted_focal_px
+    longest = max(nominal.width_px, nominal.height_px)
+    tried_px = [] if doubted_px is None else [doubted_px * ratio for ratio in given]
+    beliefs = []
+    for focal_mm, share in yields[f"lens_{steps}_unknown"].items():
+        focal_px = float(focal_mm) / FULL_FRAME_MM[0] * longest
+        if any(abs(np.log(focal_px / other)) < LENS.sigma_log_focal_unsure for other in tried_px):
+            continue
+        beliefs.append(
+            LensBelief(
+                ratio=focal_px / nominal.focal_px,
+                share=share,
+                sigma_log_focal=LENS.sigma_log_focal_unsure,
+                is_cropped=may_be_cropped or doubted_px is not None,
+                ladder=ladder,
+            )
+        )
+    return beliefs
+
+
 def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
     """List focal lengths for a photo with a limb: as used for it, by its curvature, crops."""
     assert photo.limb is not None
@@ -275,18 +313,13 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
     """Generate asterism and dense-correlation stages at likely places, each for all attitudes."""
     photo, params = problem.photo, problem.params.search
     nominal = photo.nominal
-    known = {
-        "focal_known": photo.focal_known,
-        "may_be_cropped": photo.frame.may_be_cropped,
-        "doubted_focal_px": photo.doubted_focal_px,
-    }
     has_index = problem.references.index is not None
 
     @cache
     def places_at(step_km: float, *, between: bool = False) -> list[tuple[float, Place]]:
         return list_places(problem, step_km, params.max_track_neg_log_prior, between=between)
 
-    for lens in list_lens_beliefs(nominal, yields, steps="ladder", **known):  # type: ignore[arg-type]
+    for lens in list_lens_beliefs(photo, yields, "ladder"):
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
         step_km = space_places(camera, problem.altitude_km)
         if not is_telephoto(camera):
@@ -297,7 +330,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
                 if place.share * lens.share * rare < params.min_chance:
                     break
                 yield from look_from_place(yields, lens, camera, place, rare)
-    for lens in list_lens_beliefs(nominal, yields, steps="single", **known):  # type: ignore[arg-type]
+    for lens in list_lens_beliefs(photo, yields, "single"):
         camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
         for _, place in places_at(space_places(camera, problem.altitude_km)):
             if place.share * lens.share < params.min_chance:

@@ -53,7 +53,7 @@ from regengine.orbit.uncertainty import (
     with_clock,
     with_drag,
 )
-from regengine.photo.frame import FULL_FRAME_MM, Frame
+from regengine.photo.frame import Frame
 from regengine.registration.parameters import LENS, TRACKS
 from regengine.store.result import FrameResult
 
@@ -82,63 +82,6 @@ def is_telephoto(camera: Camera) -> bool:
     return bool(
         np.degrees(2.0 * np.arctan(0.5 * longest / camera.focal_px)) < LENS.telephoto_field_deg
     )
-
-
-def list_lens_beliefs(
-    nominal: Camera,
-    yields: StageYields,
-    *,
-    steps: str,
-    focal_known: bool,
-    may_be_cropped: bool,
-    doubted_focal_px: float | None = None,
-) -> list[LensBelief]:
-    """List the focal lengths that are worth trying.
-
-    Parameters
-    ----------
-    steps : {"single", "ladder"}
-        Whether each is tried by itself, or asterisms with a ladder of focal lengths around each.
-    may_be_cropped : bool
-        Whether the image has another aspect ratio than the sensor.
-    doubted_focal_px : float, optional
-        A focal length that was tried, with crops of it, without success. It is left out.
-    """
-    ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # covers 0.7 to 1.4 times
-    shares = yields[f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}"]
-    given = {float(ratio): share for ratio, share in shares.items()}
-    if focal_known:
-        return [
-            LensBelief(
-                ratio=ratio,
-                share=share,
-                sigma_log_focal=(
-                    LENS.sigma_log_focal if ratio == 1.0 else LENS.sigma_log_focal_unsure
-                ),
-                is_cropped=may_be_cropped or ratio != 1.0,
-                ladder=(1.0,) if ratio == 1.0 else ladder,
-            )
-            for ratio, share in given.items()
-        ]
-    # Lenses of the archive's night frames, in full-frame equivalents
-    longest = max(nominal.width_px, nominal.height_px)
-    was_doubted = doubted_focal_px is not None
-    tried_px = [] if doubted_focal_px is None else [doubted_focal_px * ratio for ratio in given]
-    beliefs = []
-    for focal_mm, share in yields[f"lens_{steps}_unknown"].items():
-        focal_px = float(focal_mm) / FULL_FRAME_MM[0] * longest
-        if any(abs(np.log(focal_px / other)) < LENS.sigma_log_focal_unsure for other in tried_px):
-            continue
-        beliefs.append(
-            LensBelief(
-                ratio=focal_px / nominal.focal_px,
-                share=share,
-                sigma_log_focal=LENS.sigma_log_focal_unsure,
-                is_cropped=may_be_cropped or was_doubted,
-                ladder=ladder,
-            )
-        )
-    return beliefs
 
 
 StageYields = dict[str, dict[str, float]]  # values by table and key

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from regengine.orbit import (
     track_positions,
 )
 from regengine.registration import priors
-from regengine.registration.generate_stages import list_places
+from regengine.registration.generate_stages import list_lens_beliefs, list_places
 from regengine.registration.priors import (
     SUN_DEG,
     SUN_NEG_LOG_PRIOR,
@@ -247,24 +248,24 @@ YIELDS: StageYields = {
 }
 
 
+def photo_with(may_be_cropped: bool, **known: Any) -> Any:
+    known = {"nominal": nadir_camera(), "doubted_focal_px": None} | known
+    return SimpleNamespace(frame=SimpleNamespace(may_be_cropped=may_be_cropped), **known)
+
+
 def test_a_lens_that_is_known_is_tried_as_it_is_and_as_crops_of_it() -> None:
-    whole = priors.list_lens_beliefs(
-        nadir_camera(), YIELDS, steps="ladder", focal_known=True, may_be_cropped=False
-    )
+    whole = list_lens_beliefs(photo_with(False, focal_known=True), YIELDS, "ladder")
     assert [(one.ratio, one.share) for one in whole] == [(1.0, 0.9), (1.5, 0.1)]
     assert [one.sigma_log_focal for one in whole] == [0.03, 0.12]
     assert [one.is_cropped for one in whole] == [False, True]
     assert [one.ladder for one in whole] == [(1.0,), (1.0, 0.8, 1.25)]
-    crop = priors.list_lens_beliefs(
-        nadir_camera(), YIELDS, steps="single", focal_known=True, may_be_cropped=True
-    )
+    crop = list_lens_beliefs(photo_with(True, focal_known=True), YIELDS, "single")
     assert [(one.is_cropped, one.ladder) for one in crop] == [(True, (1.0,))] * 2
 
 
 def test_a_lens_that_is_not_known_is_one_of_the_usual_on_a_full_frame() -> None:
     camera = nadir_camera()
-    told: dict[str, Any] = {"steps": "single", "focal_known": False}
-    found = priors.list_lens_beliefs(camera, YIELDS, may_be_cropped=False, **told)
+    found = list_lens_beliefs(photo_with(False, focal_known=False), YIELDS, "single")
     focal_px = [one.ratio * camera.focal_px for one in found]
     assert focal_px == pytest.approx([mm / 36.0 * 640 for mm in (50, 85, 180)])
     assert [one.share for one in found] == [0.3, 0.5, 0.2]
@@ -272,9 +273,8 @@ def test_a_lens_that_is_not_known_is_one_of_the_usual_on_a_full_frame() -> None:
     # What is within 12 % of a focal length that led nowhere, or of a crop of it, is left out
     doubted_px = 85.0 / 36.0 * 640
     for factor, left in ((1.0, [50]), (1.12, [50]), (1.13, [50, 85]), (0.5, [50, 180])):
-        found = priors.list_lens_beliefs(
-            camera, YIELDS, may_be_cropped=True, doubted_focal_px=factor * doubted_px, **told
-        )
+        photo = photo_with(True, focal_known=False, doubted_focal_px=factor * doubted_px)
+        found = list_lens_beliefs(photo, YIELDS, "single")
         assert [round(one.ratio * camera.focal_px * 36.0 / 640) for one in found] == left, factor
 
 
