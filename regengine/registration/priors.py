@@ -587,17 +587,17 @@ class FrameFacts:
         return (self.time_utc - other.time_utc).total_seconds()
 
     @classmethod
-    def from_record(cls, record: Frame | FrameResult) -> FrameFacts | None:
-        """Make the facts of a photo or its result; None without a time or a camera body."""
-        body, time = record.camera_body, record.time_utc
-        width, height = record.width_px, record.height_px
+    def from_result(cls, result: FrameResult) -> FrameFacts | None:
+        """Make the facts of a photo from its result; None without a time or a camera body."""
+        body, time = result.camera_body, result.time_utc
+        width, height = result.width_px, result.height_px
         if body is None or time is None or width is None or height is None:
             return None
         return cls(
-            frame=record.frame if isinstance(record, FrameResult) else record.frame_id,
+            frame=result.frame,
             camera_body=body,
-            time_utc=datetime.fromisoformat(time) if isinstance(time, str) else time,
-            focal_mm=record.focal_mm,
+            time_utc=datetime.fromisoformat(time),
+            focal_mm=result.focal_mm,
             size_px=(width, height),
         )
 
@@ -614,7 +614,7 @@ class SolvedReference:
     @classmethod
     def from_result(cls, result: FrameResult) -> SolvedReference | None:
         """Make the reference; None if the result is not accepted or its nadir is not from a TLE."""
-        facts = FrameFacts.from_record(result)
+        facts = FrameFacts.from_result(result)
         if facts is None or result.verdict != "accepted" or result.solved is None:
             return None
         if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:

@@ -243,7 +243,7 @@ class SecondSearch:
 
     def note(self, stored: StoredFrame) -> None:
         """Register a frame of the first search, or one that was stored before this run."""
-        facts, result = FrameFacts.from_record(stored.result), stored.result
+        facts, result = FrameFacts.from_result(stored.result), stored.result
         if facts is None or not self._may_help:
             return
         searched = result.verdict in ("review", "no_match") and not BEYOND_HELP & {
@@ -267,7 +267,7 @@ class SecondSearch:
             references.sort()
         for frame_index in sorted(self.unsettled):
             stored = self._read(frame_index)
-            facts, result, hints = FrameFacts.from_record(stored.result), stored.result, None
+            facts, result, hints = FrameFacts.from_result(stored.result), stored.result, None
             if facts is not None:
                 references = self._references[facts.camera_body]
                 moment_s = facts.time_utc.timestamp()
