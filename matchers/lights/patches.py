@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.pose import PosePrior, fit_pose, make_whitening
 
@@ -16,7 +16,7 @@ MIN_NCC = 0.35  # minimum peak correlation; patches below it do not have usable 
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchMatches:
+class PatchMatches(Columns):
     """Matches of patches of the rendered map in the photo.
 
     x, y: Patch centres in the rendered view, pixels, shape (n,).
@@ -26,6 +26,8 @@ class PatchMatches:
     size_px: Side of the patches.
     """
 
+    of_image = ("size_px",)
+
     x: FloatArray
     y: FloatArray
     dx: FloatArray
@@ -34,20 +36,10 @@ class PatchMatches:
     ncc: FloatArray
     size_px: int
 
-    def __len__(self) -> int:
-        return len(self.x)
-
     @property
     def centres(self) -> IndexArray:
         """Pixels (x, y) of the patch centres in the view, shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1).astype(np.intp)
-
-    def chosen(self, which: BoolArray | IndexArray) -> PatchMatches:
-        """Select matches by mask or index."""
-        columns = {name: column for name, column in vars(self).items() if name != "size_px"}
-        return PatchMatches(
-            size_px=self.size_px, **{name: column[which] for name, column in columns.items()}
-        )
 
     @property
     def overlap(self) -> FloatArray:
@@ -304,7 +296,7 @@ def fit_to_patches(
     """
     ground = camera.pixel_to_ecef(matches.x, matches.y)
     visible = np.isfinite(ground[:, 0])
-    matches, ground = matches.chosen(visible), ground[visible]
+    matches, ground = matches.select(visible), ground[visible]
     fit = fit_pose(
         np.stack([matches.x + matches.dx, matches.y + matches.dy], axis=-1),
         ground,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
-from detectors.types import FloatArray, FloatImage, IndexArray
+from detectors.types import Columns, FloatArray, FloatImage, IndexArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,24 +57,17 @@ LIGHTS = LightParams()
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightPeaks:
+class LightPeaks(Columns):
     """Positions (pixels) and contrast of light peaks, strongest first; each of shape (n,)."""
 
     x: FloatArray
     y: FloatArray
     contrast: FloatArray
 
-    def __len__(self) -> int:
-        return len(self.x)
-
     @property
     def positions(self) -> FloatArray:
         """Positions as an array of shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1)
-
-    def chosen(self, which: IndexArray) -> LightPeaks:
-        """Select peaks by index."""
-        return LightPeaks(x=self.x[which], y=self.y[which], contrast=self.contrast[which])
 
 
 def find_light_peaks(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from detectors.types import BoolArray, FloatArray, IndexArray
+from detectors.types import Columns, FloatArray, IndexArray
 
 # Sine of the latitude beyond which local frames on the sphere refer to the x axis instead of the
 # pole. Stored index files depend on this value
@@ -41,7 +41,7 @@ class AsterismParameters:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Figures:
+class Figures(Columns):
     """Asterisms of points, and their codes."""
 
     members: IndexArray  # (m, 3): indices of the points; the first two are the farthest apart
@@ -51,17 +51,10 @@ class Figures:
     codes: FloatArray
     axes: FloatArray  # (m, 3): unit vectors from the first member towards the second
 
-    def __len__(self) -> int:
-        return len(self.members)
-
-    def chosen(self, which: BoolArray) -> Figures:
-        """Select asterisms by mask."""
-        return Figures(**{name: column[which] for name, column in vars(self).items()})
-
     def within(self, size_rad: tuple[float, float]) -> Figures:
         """Select asterisms with a length within limits."""
         low, high = np.log(np.maximum(size_rad, 1e-12))
-        return self.chosen((self.codes[:, -1] >= low) & (self.codes[:, -1] <= high))
+        return self.select((self.codes[:, -1] >= low) & (self.codes[:, -1] <= high))
 
 
 def group_neighbours(
@@ -123,7 +116,7 @@ def encode_every_order(points: FloatArray, members: IndexArray, slack: float) ->
     figures = encode(points, np.concatenate(orders))
     x, y = figures.codes[:, 0], figures.codes[:, 1]
     near = (np.hypot(x, y) <= 1.0 + slack) & (np.hypot(x - 1.0, y) <= 1.0 + slack)
-    return figures.chosen((x <= 0.5 + slack) & near)
+    return figures.select((x <= 0.5 + slack) & near)
 
 
 def frames(vectors: FloatArray) -> FloatArray:

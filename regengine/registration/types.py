@@ -303,7 +303,7 @@ class Fit:
     @property
     def matched_lights(self) -> LightPeaks:
         """Light peaks of the photo that the map confirms, in pixels of the image."""
-        return self.lights.chosen(self.matched)
+        return self.lights.select(self.matched)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,7 +115,7 @@ def nearest(count: int) -> Change:
         chosen = np.argsort(away)[:count]
         some = replace(
             refinement,
-            matches=matches.chosen(chosen),
+            matches=matches.select(chosen),
             residual_px=refinement.residual_px[chosen],
             weights=refinement.weights[chosen],
         )

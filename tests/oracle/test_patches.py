@@ -307,7 +307,7 @@ def test_the_shift_without_each_part_is_that_of_an_explicit_refit() -> None:
     refits = jackknife(refinement, 1000 - 7 * lamp)  # numbers of lamps mean nothing
     assert refits is not None
     assert refits.camera == refinement.camera
-    by_hand = [places_of(fitted(matches.chosen(PART[lamp] != k)).camera) for k in range(16)]
+    by_hand = [places_of(fitted(matches.select(PART[lamp] != k)).camera) for k in range(16)]
     found = [places_of(camera) for camera in refits.without]
     assert len(found) == 16
     for one in by_hand:  # in whichever order
@@ -319,7 +319,7 @@ def test_the_shift_without_each_part_is_that_of_an_explicit_refit() -> None:
     assert halves is not None
     quarters = [(np.arange(16) % 4 // 2 + 2 * (np.arange(16) // 8))[PART] == k for k in range(4)]
     for left in quarters:
-        again = places_of(fitted(matches.chosen(~left[lamp])).camera)
+        again = places_of(fitted(matches.select(~left[lamp])).camera)
         assert min(np.abs(again - places_of(one)).max() for one in halves.without) < 0.005
     assert len(halves.without) == 4
     assert jackknife(refinement, lamp // 7) is None  # three lights
@@ -479,7 +479,7 @@ def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solu
         for k in range(12):
             others = groups[index] % 3 != groups[index[k]] % 3
             fitted = fit_to_patches(
-                refinement.camera, matches.chosen(others), refinement.prior, refinement.free
+                refinement.camera, matches.select(others), refinement.prior, refinement.free
             ).camera
             ground = refinement.camera.pixel_to_ecef(matches.x[k], matches.y[k])
             x, y = (float(v) for v in fitted.ecef_to_pixel(ground))

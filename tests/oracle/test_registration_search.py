@@ -224,7 +224,7 @@ def with_patches(solution: Fit, chosen: NDArray[np.intp]) -> Fit:
     refinement = solution.refinement
     some = replace(
         refinement,
-        matches=refinement.matches.chosen(chosen),
+        matches=refinement.matches.select(chosen),
         residual_px=refinement.residual_px[chosen],
         weights=refinement.weights[chosen],
     )
@@ -292,7 +292,7 @@ def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> No
     match, fit = over_city.match, over_city.match.fit
     all_met, every = fit.matched, fit.matched_lights
     left_met = all_met[every.x < np.median(every.x)]
-    left = fit.lights.chosen(left_met)
+    left = fit.lights.select(left_met)
     factor = fit.image.factor
     for met, beyond in ((all_met, True), (left_met, False)):
         points = select_control_points(replace(fit, matched=met), match.camera)
