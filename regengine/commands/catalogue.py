@@ -70,12 +70,13 @@ def build(
     """
     from regengine.errors import ConfigError
     from regengine.frames.catalogue import build as build_catalogue
-    from regengine.frames.catalogue import check_out, count_frames
+    from regengine.frames.catalogue import count_frames
     from regengine.frames.quality import look
+    from regengine.io.atomic import check_new_file
     from regengine.io.console import show_progress
     from regengine.maps import open_light_map
 
-    check_out(out, force)
+    check_new_file(out, (".gpkg",), force=force)
     if lights and not pictures:
         raise ConfigError("--lights needs the photos: leave out --no-pictures.")
     light_map = open_light_map(lights) if lights else None
@@ -196,7 +197,7 @@ def query(
             opened.narrow(verdicts, reviewed=reviewed, where=where)
         if place is not None and not place.isdecimal():
             values["showing"] = json.dumps(frames.list_showing(opened, place))
-        names, rows = opened.ask(sql, values) if asked in VIEWS else opened.query(asked)
+        names, rows = opened.ask(sql, values) if asked in VIEWS else opened.ask(asked, of_user=True)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)
         _write_lines(frames.format_lines(answer, form), out)

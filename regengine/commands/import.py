@@ -44,49 +44,56 @@ def main(
     from regengine.errors import ConfigError
     from regengine.frames import importing
     from regengine.io.plain import make_printable, plain
+    from regengine.store.read import find_frames
     from regengine.store.reviews import Decisions, decisions_path, is_independent, reviewer_name
 
     name = reviewer_name(reviewer)
     if frame is not None and len(files) > 1:
         raise ConfigError("--frame names one frame: give one file with it.")
     # All files are read and understood before anything is kept
-    imported = [photo for path in files for photo in importing.read_points(path)]
+    imported = [(path, *photo) for path in files for photo in importing.read_points(path).items()]
     if frame is not None:
-        stored = [importing.frame_named(store, frame)]
+        stored = find_frames(store, frame)
+        if len(stored) > 1:
+            raise ConfigError(
+                f"{store} has {len(stored)} frames named {frame}: give the beginning of the "
+                "SHA-256 of one."
+            )
         if len(imported) != 1:
             raise ConfigError(
                 f"{files[0]} has points of {len(imported)} photos: leave --frame out."
             )
     else:
-        known = importing.frames_by_name(store, [photo.photo for photo in imported])
-        stored = [known[photo.photo] for photo in imported]
+        known = importing.frames_by_name(store, [photo for _, photo, _ in imported])
+        stored = [known[photo] for _, photo, _ in imported]
     works = [
-        importing.read_imported_work(one.result, photo)
-        for one, photo in zip(stored, imported, strict=True)
+        importing.read_imported_work(one.result, file, points)
+        for one, (file, _, points) in zip(stored, imported, strict=True)
     ]
     if keep:
         with closing(Decisions(decisions_path(store))) as decisions:
-            for one, photo, work in zip(stored, imported, works, strict=True):
-                importing.keep(decisions, one, photo, work, name)
-    for one, photo, work in zip(stored, imported, works, strict=True):
+            for one, work in zip(stored, works, strict=True):
+                number, result = one.frame_index, one.result
+                heads = decisions.heads(number, result.sha256)
+                own = [head.revision for head in heads if head.reviewer == name]
+                decisions.save(number, result, name, "accepted", work, base=own[0] if own else 0)
+    for one, (file, _, placed), work in zip(stored, imported, works, strict=True):
         if not is_independent("accepted", work):
             say(
                 f"{one.result.frame}: these points come from the engine's own camera, so they "
                 "check nothing: review the photo with regengine review.",
                 err=True,
             )
-        scores = importing.score(one.result, photo.points)
+        scores = importing.score(one.result, placed)
         told = importing.summary(scores)
         if as_json:
             columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
             points = [
                 {name: getattr(point, name) for name in ("x", "y", "lon", "lat", "sigma_px")}
                 | dict(zip(columns, row, strict=True))
-                for point, row in zip(
-                    photo.points, zip(*columns.values(), strict=True), strict=True
-                )
+                for point, row in zip(placed, zip(*columns.values(), strict=True), strict=True)
             ]
-            record = {"frame": one.result.frame, "file": str(photo.file), "kept": keep}
+            record = {"frame": one.result.frame, "file": str(file), "kept": keep}
             value = plain(record | told | {"points": points}, make_printable)
             print_data(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:

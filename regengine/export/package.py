@@ -16,7 +16,13 @@ from typing import Any
 
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
-from regengine.export.formats import ExportOptions, FileFormat, find_format, photo_name, photo_names
+from regengine.export.formats import (
+    ExportOptions,
+    FolderFormat,
+    find_format,
+    photo_name,
+    photo_names,
+)
 from regengine.export.formats.gcp_qgis import points_text
 from regengine.frames.catalogue import IN_BOX, Catalogue
 from regengine.frames.columns import COURTESY, frame_record
@@ -72,18 +78,6 @@ SUMS = "SHA256SUMS"
 README = "README.md"
 
 
-class ChangedError(Exception):
-    """A file is missing or has changed; the message says which."""
-
-
-def read_file(source: Path) -> bytes:
-    """Contents of a file; ChangedError if it cannot be read."""
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise ChangedError(f"{source} cannot be read ({error.strerror})") from error
-
-
 def check_package(out: Path, *, force: bool) -> None:
     """ConfigError, before anything is read, unless a package can be written.
 
@@ -94,23 +88,22 @@ def check_package(out: Path, *, force: bool) -> None:
         raise ConfigError(
             f"--out {out} cannot be written: name a folder inside an existing, writable one."
         )
-    if os.path.lexists(out) and not _may_replace(out, force):
-        remedy = (
-            "replace it with --force" if is_package(out) else ("it is not a package of regengine")
-        )
+    if not _may_write(out, force):
+        remedy = "it is not a package of regengine"
+        if _is_package(out):
+            remedy = "replace it with --force"
         raise ConfigError(f"--out {out} exists: name another folder; {remedy}.")
 
 
-def is_package(folder: Path) -> bool:
+def _is_package(folder: Path) -> bool:
     """Whether a folder is a package written by this program."""
-    if folder.is_symlink() or not folder.is_dir():
-        return False
-    return all((folder / name).is_file() for name in (SUMS, README))
+    return not folder.is_symlink() and all((folder / name).is_file() for name in (SUMS, README))
 
 
-def _may_replace(out: Path, force: bool) -> bool:
+def _may_write(out: Path, force: bool) -> bool:
+    """Whether a folder is missing or empty, or a package that is to be replaced."""
     empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
-    return empty or (force and is_package(out))
+    return not os.path.lexists(out) or empty or (force and _is_package(out))
 
 
 @contextmanager
@@ -130,7 +123,7 @@ def package_folder(out: Path, *, force: bool) -> Iterator[Path]:
             for path in (made, *made.rglob("*")):
                 if not path.is_symlink():
                     sync_folder(path)  # or file
-            if os.path.lexists(out) and not _may_replace(out, force):
+            if not _may_write(out, force):
                 raise ConfigError(f"--out {out} was created meanwhile: nothing was written.")
             old = out.with_name(f"{made.name}.old")
             if out.is_dir():
@@ -168,7 +161,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str,
     failed: dict[str, str] = {}
     reviews: dict[str, Any] = {}
     for number, row in enumerate(rows):
-        store = Path(row["store"])
+        name, store = names[number], Path(row["store"])
         try:
             if row["store"] not in reviews:
                 reviews[row["store"]] = read_reviews(store)
@@ -178,20 +171,19 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str,
                     f"{store} no longer has the frame that the catalogue lists: build the "
                     "catalogue again."
                 )
-            stored = found[0]
         except StoreError as error:
-            failed[names[number]] = str(error)
+            failed[name] = str(error)
             continue
+        result = found[0].result
         review = reviews[row["store"]].get(row["frame_index"])
+        photo = photo_file(result.path, store, result.sha256)
         if review is not None and review.decision == "rejected":
-            failed[names[number]] = "rejected in review since the catalogue was built"
-            continue
-        photo = photo_file(stored.result.path, store, stored.result.sha256)
-        if photo is None:
-            failed[names[number]] = f"{stored.result.path} is missing"
-            continue
-        packed = replace(stored, result=replace(stored.result, path=f"{PHOTOS}/{names[number]}"))
-        frames.append((with_review(make_engine_frame(packed, store), review), row, photo))
+            failed[name] = "rejected in review since the catalogue was built"
+        elif photo is None:
+            failed[name] = f"{result.path} is missing"
+        else:
+            packed = replace(found[0], result=replace(result, path=f"{PHOTOS}/{name}"))
+            frames.append((with_review(make_engine_frame(packed, store), review), row, photo))
     return frames, failed
 
 
@@ -208,9 +200,11 @@ def list_calibration_files(paths: Sequence[Path]) -> dict[str, Path]:
         if not path.is_file():
             raise ConfigError(f"{path} is not a file: name the calibration files one by one.")
         try:
-            hashes[number] = hashlib.sha256(read_file(path)).hexdigest()
-        except ChangedError as error:
-            raise ConfigError(f"{error}: check its permissions.") from error
+            hashes[number] = compute_sha256(path)
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be read ({error.strerror}): check its permissions."
+            ) from error
     own = {number: photo_name(path.name, number) for number, path in enumerate(paths)}
     names = photo_names(own, hashes)
     return {f"{CALIBRATION}/{names[number]}": path for number, path in enumerate(paths)}
@@ -275,13 +269,24 @@ def format_readme(
     maps = sorted({frame.result.lights for frame, _, _ in packed if frame.result.lights})
     rows, placed, credits = [], [], []
     for frame, row, _ in packed:
-        archive = archive_frame_id(frame.result.frame)
-        said = (
-            f"{COURTESY} ({archive})."
-            if archive
-            else "its name is not an archive id: ask the photographer."
+        said = "its name is not an archive id: ask the photographer."
+        if archive := archive_frame_id(frame.result.frame):
+            said = f"{COURTESY} ({archive})."
+        result = frame.result
+        town = plain_text(", ".join(filter(None, (row["city"], row["country"]))))
+        focal = "" if result.focal_mm is None else f", {result.focal_mm:g} mm"
+        cells = (
+            plain_text(Path(result.path).name),
+            plain_text(result.frame),
+            result.time_utc or "unknown",
+            plain_text(result.camera_body or "unknown") + focal,
+            f"{_number(row['centre_lat'], '.4f')}, {_number(row['centre_lon'], '.4f')}",
+            f"{town} ({_number(row['city_km'], '.0f', ' km')})" if row["city"] else "",
+            _number(row["off_nadir_deg"], ".1f", "°"),
+            _number(row["resolution_m"], ".0f"),
+            _number(row["quality"], ".2f"),
         )
-        rows.append(_photo_row(frame, row))
+        rows.append(f"| {' | '.join(cells)} |")
         placed.append(f"- {plain_text(frame.result.frame)}: {_how(frame)}")
         credits.append(f"- {plain_text(Path(frame.result.path).name)}: {said}")
     if maps:
@@ -307,25 +312,6 @@ def format_readme(
 def plain_text(text: object) -> str:
     """Escape text so that Markdown displays it literally."""
     return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
-
-
-def _photo_row(frame: ExportFrame, row: dict[str, Any]) -> str:
-    result = frame.result
-    town = ", ".join(filter(None, (row["city"], row["country"])))
-    away = _number(row["city_km"], ".0f", " km")
-    cells = (
-        plain_text(Path(result.path).name),
-        plain_text(result.frame),
-        result.time_utc or "unknown",
-        plain_text(result.camera_body or "unknown")
-        + ("" if result.focal_mm is None else f", {result.focal_mm:g} mm"),
-        _number(row["centre_lat"], ".4f") + ", " + _number(row["centre_lon"], ".4f"),
-        f"{plain_text(town)} ({away})" if row["city"] else "",
-        _number(row["off_nadir_deg"], ".1f", "°"),
-        _number(row["resolution_m"], ".0f"),
-        _number(row["quality"], ".2f"),
-    )
-    return f"| {' | '.join(cells)} |"
 
 
 def _how(frame: ExportFrame) -> str:
@@ -392,10 +378,13 @@ def write_package(
             (folder / name).write_text(text, encoding="utf-8", newline="")
 
         def add_file(name: str, source: Path, sha256: str | None = None) -> None:
-            """Add a file unchanged; ChangedError if it is missing or has another hash."""
-            content = read_file(source)
+            """Add a file unchanged; FrameError if it is missing or has another hash."""
+            try:
+                content = source.read_bytes()
+            except OSError as error:
+                raise FrameError(f"{source} cannot be read ({error.strerror})") from error
             if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-                raise ChangedError(f"{source} is not the photo that was registered")
+                raise FrameError(f"{source} is not the photo that was registered")
             if link:
                 (folder / name).symlink_to(source.absolute())
             else:
@@ -405,7 +394,7 @@ def write_package(
             path = frame.result.path
             try:
                 add_file(path, photo, frame.result.sha256)
-            except ChangedError as error:
+            except FrameError as error:
                 failed[Path(path).name] = str(error)
             else:
                 there.append((frame, row, photo))
@@ -424,9 +413,9 @@ def write_package(
             ("points.csv", ExportOptions(table="points")),
             ("footprints.geojson", ExportOptions(layers=("footprints",))),
         ):
-            form = find_format(name.rpartition(".")[2])
-            assert isinstance(form, FileFormat)
-            form.write((frame for frame, _, _ in there), folder / name, options)
+            write = find_format(name.rpartition(".")[2])
+            assert not isinstance(write, FolderFormat)
+            write((frame for frame, _, _ in there), folder / name, options)
         if calibration:
             (folder / CALIBRATION).mkdir()
         for name, source in calibration.items():

@@ -13,13 +13,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, diagonal_km
 from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.export.formats import (
-    ExportOptions,
-    FileFormat,
-    FolderFormat,
-    LeftOutError,
-    find_format,
-)
+from regengine.export.formats import ENDINGS, ExportOptions, FolderFormat, LeftOutError, find_format
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
 from regengine.frames.importing import RIGHT_KM, RIGHT_SHARE, read_qgis_points
@@ -28,8 +22,6 @@ from regengine.io.atomic import check_new_file, replace_files, sync_folder
 from regengine.store.file import photo_file
 
 PER_SIDE = 5  # pixels along each side at which georeferencing of the whole photo is compared
-
-Places = tuple[FloatArray, FloatArray, FloatArray, FloatArray]  # pixels x, y; lon, lat
 
 
 def find_contradiction(frame: ExportFrame, copy: Path) -> str:
@@ -60,8 +52,11 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
     return "; ".join(found)
 
 
-def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
-    """Files with georeferencing of a photo, including the photo itself, and their positions."""
+def _read_carried(photo: Path) -> Iterator[tuple[str, FloatArray]]:
+    """Files with georeferencing of a photo, including the photo itself, and their positions.
+
+    The latter are pixels x, y, longitudes and latitudes, shape (4, n).
+    """
     import rasterio
     from rasterio.errors import RasterioError
     from rasterio.transform import RPCTransformer
@@ -72,8 +67,8 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
     points = photo.with_name(f"{photo.name}.points")
     if points.is_file():
         with suppress(RegengineError):  # files of another program, or a person's notes
-            (listed,) = read_qgis_points(points)
-            yield points.name, _columns([(p.x, p.y, p.lon, p.lat) for p in listed.points])
+            (listed,) = read_qgis_points(points).values()
+            yield points.name, np.array([(p.x, p.y, p.lon, p.lat) for p in listed]).T
     try:
         driver = DRIVERS.get(read_photo_file(photo).format)
         if driver is None:
@@ -88,23 +83,18 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, Places]]:
             )
             if not dataset.transform.is_identity:
                 east, north = dataset.transform @ (x + 0.5, y + 0.5)
-                yield name, (x, y, *_lonlat(dataset.crs, east, north))
+                yield name, np.stack([x, y, *_lonlat(dataset.crs, east, north)])
             gcps, crs = dataset.gcps
             if gcps:
                 rows = [(p.col - 0.5, p.row - 0.5, p.x, p.y) for p in gcps]
-                x_of, y_of, east, north = _columns(rows)
-                yield name, (x_of, y_of, *_lonlat(crs, east, north))
+                x_of, y_of, east, north = np.array(rows, float).T
+                yield name, np.stack([x_of, y_of, *_lonlat(crs, east, north)])
             if dataset.rpcs is not None:
                 with RPCTransformer(dataset.rpcs) as transformer:
                     lon, lat = transformer.xy(y, x, np.zeros_like(x), offset="center")
-                yield name, (x, y, np.asarray(lon), np.asarray(lat))
+                yield name, np.stack([x, y, lon, lat])
     except (RegengineError, RasterioError, OSError):
         return  # errors in the file are reported where it is read for writing
-
-
-def _columns(rows: list[tuple[float, float, float, float]]) -> Places:
-    x, y, lon, lat = np.array(rows, float).T
-    return x, y, lon, lat
 
 
 def _lonlat(crs: Any, east: FloatArray, north: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -181,11 +171,13 @@ def check_out(out: Path, name: str, force: bool) -> None:
     it cannot be written, or exists and ``force`` is not set.
     """
     kind = find_format(name)
-    if isinstance(kind, FileFormat):
-        if out.suffix.lower() not in kind.endings:
-            endings = " or ".join(kind.endings)
-            raise ConfigError(f"--out {out}: the name of this format's file must end in {endings}.")
-        check_new_file(out, kind.endings, force=force)
+    if not isinstance(kind, FolderFormat):
+        endings = ENDINGS[name]
+        if out.suffix.lower() not in endings:
+            raise ConfigError(
+                f"--out {out}: the name of this format's file must end in {' or '.join(endings)}."
+            )
+        check_new_file(out, endings, force=force)
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 
@@ -224,7 +216,7 @@ def write_chosen(
             advance()
 
     with replace_files((out,)) as (temporary,):
-        kind.write(counted(), temporary, options)
+        kind(counted(), temporary, options)
     told = {"frames": count, "reviewed": reviewed, "files": 1, "left_out": chosen.left_out}
     return told | {"failed": {}, "remarks": {}}
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,21 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
             f"its ground crosses the edge of {crs}: give another --crs, such as EPSG:4326 or that "
             "of its UTM zone"
         )
-    size = resolution or _detail(camera, x, y)
+    size = resolution
+    if size is None:
+        # Side of the square on the map that a pixel covers, in the finer parts of the photo
+        across, down = (
+            (side - 1.0) / (PER_SIDE - 1) for side in (camera.width_px, camera.height_px)
+        )
+        (xx, yx), (xy, yy) = (
+            [np.diff(a, axis=1)[:-1] / across for a in (x, y)],
+            [np.diff(a, axis=0)[:, :-1] / down for a in (x, y)],
+        )
+        area = np.abs(xx * yy - xy * yx)
+        area = area[np.isfinite(area) & (area > 0.0)]
+        if not area.size:
+            raise LeftOutError("too little of it is ground: give --resolution")
+        size = float(np.sqrt(np.quantile(area, DETAIL_SHARE)))
     west, south = (math.floor(a[seen].min() / size) for a in (all_x, all_y))
     east, north = (math.ceil(a[seen].max() / size) for a in (all_x, all_y))
     width, height = max(east - west, 1), max(north - south, 1)
@@ -154,19 +168,6 @@ def _locate_on_map(
     return np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan)
 
 
-def _detail(camera: Camera, x: FloatArray, y: FloatArray) -> float:
-    """Side of the square on the map that a pixel of the photo covers, in its finer parts."""
-    across = (camera.width_px - 1.0) / (PER_SIDE - 1)
-    down = (camera.height_px - 1.0) / (PER_SIDE - 1)
-    xx, xy = np.diff(x, axis=1)[:-1] / across, np.diff(x, axis=0)[:, :-1] / down
-    yx, yy = np.diff(y, axis=1)[:-1] / across, np.diff(y, axis=0)[:, :-1] / down
-    area = np.abs(xx * yy - xy * yx)
-    area = area[np.isfinite(area) & (area > 0.0)]
-    if not area.size:
-        raise LeftOutError("too little of it is ground: give --resolution")
-    return float(np.sqrt(np.quantile(area, DETAIL_SHARE)))
-
-
 def _transformer(source: str, target: str) -> Any:
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
@@ -204,9 +205,37 @@ class MapBlock:
 
 def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
     """Iterate over the blocks of a map from the upper left, row by row."""
-    for row in range(0, grid.height, BLOCK):
-        for column in range(0, grid.width, BLOCK):
-            yield _block(camera, grid, column, row)
+
+    def locate(columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Positions in the photo and incidence; NaN where the lens model is undefined."""
+        with np.errstate(invalid="ignore"):
+            lon, lat = grid.lonlat(*np.meshgrid(column + columns, row + rows))
+            known = np.isfinite(lon) & np.isfinite(lat)
+            ground = geodetic_to_ecef(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
+            angle = incidence_deg(camera.position_ecef_m, ground)
+            local = (ground - np.asarray(camera.position_ecef_m)) @ camera.matrix
+            x, y = camera.image_of(np.where(camera.holds(local)[..., None], local, np.nan))
+        return x, y, angle
+
+    for row, column in product(range(0, grid.height, BLOCK), range(0, grid.width, BLOCK)):
+        height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
+        columns, rows = _choose_nodes(width), _choose_nodes(height)
+        nodes = locate(columns, rows)
+        exact = locate(*((along[1:] + along[:-1]) / 2.0 for along in (columns, rows)))
+        straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
+        miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
+        # The same tolerance is sufficient for incidence in degrees; NaN never passes
+        if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
+            x, y, angle = (_interpolate_nodes(n, rows, columns) for n in nodes)
+        elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
+            x = y = angle = np.full((height, width), np.nan)
+        else:
+            x, y, angle = locate(np.arange(width, dtype=float), np.arange(height, dtype=float))
+        with np.errstate(invalid="ignore"):
+            seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
+            seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
+        at_x, at_y = (np.where(seen, one, -2.0).astype(np.float32) for one in (x, y))
+        yield MapBlock(column=column, row=row, x=at_x, y=at_y, seen=seen)
 
 
 def draw_block(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -228,7 +257,7 @@ def spread(
     if not block.seen.any():
         return found
     rows, columns = _choose_nodes(height), _choose_nodes(width)
-    lon, lat = _places(grid, block.column + columns, block.row + rows)
+    lon, lat = grid.lonlat(*np.meshgrid(block.column + columns, block.row + rows))
     nodes = np.log(value(lon.ravel(), lat.ravel()).reshape(lon.shape))
     smooth = np.exp(_interpolate_nodes(nodes, rows, columns))
     found[block.seen] = smooth[block.seen]
@@ -238,34 +267,6 @@ def spread(
         lon, lat = grid.lonlat(block.column + column.astype(float), block.row + row.astype(float))
         found[rest] = value(lon, lat)
     return found
-
-
-def _block(camera: Camera, grid: MapGrid, column: int, row: int) -> MapBlock:
-    height, width = min(BLOCK, grid.height - row), min(BLOCK, grid.width - column)
-    columns, rows = _choose_nodes(width), _choose_nodes(height)
-    nodes = _photo_places(camera, *_places(grid, column + columns, row + rows))
-    middles = [(along[1:] + along[:-1]) / 2.0 for along in (columns, rows)]
-    exact = _photo_places(camera, *_places(grid, column + middles[0], row + middles[1]))
-    straight = [(n[1:, 1:] + n[:-1, 1:] + n[1:, :-1] + n[:-1, :-1]) / 4.0 for n in nodes]
-    miss = [np.abs(a - b) for a, b in zip(exact, straight, strict=True)]
-    # The same tolerance is sufficient for incidence in degrees; NaN never passes
-    if all(bool((one <= GOOD_ENOUGH_PX).all()) for one in miss):
-        x, y, angle = (_interpolate_nodes(n, rows, columns) for n in nodes)
-    elif all((np.isnan(x) | ~(angle < HIDDEN_DEG)).all() for x, _, angle in (nodes, exact)):
-        x = y = angle = np.full((height, width), np.nan)
-    else:
-        every = np.arange(width, dtype=float), np.arange(height, dtype=float)
-        x, y, angle = _photo_places(camera, *_places(grid, column + every[0], row + every[1]))
-    with np.errstate(invalid="ignore"):
-        seen = (x >= -0.5) & (x <= camera.width_px - 0.5)
-        seen &= (y >= -0.5) & (y <= camera.height_px - 0.5) & (angle <= MAX_INCIDENCE_DEG)
-    return MapBlock(
-        column=column,
-        row=row,
-        x=np.where(seen, x, -2.0).astype(np.float32),
-        y=np.where(seen, y, -2.0).astype(np.float32),
-        seen=seen,
-    )
 
 
 def _choose_nodes(count: int) -> FloatArray:
@@ -280,24 +281,6 @@ def _interpolate_nodes(nodes: FloatArray, rows: FloatArray, columns: FloatArray)
         for n in (rows, columns)
     )
     return np.asarray(down.T @ nodes @ across)
-
-
-def _places(grid: MapGrid, columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-    column, row = np.meshgrid(columns, rows)
-    return grid.lonlat(column, row)
-
-
-def _photo_places(
-    camera: Camera, lon: FloatArray, lat: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Positions in the photo and incidence of places; NaN where the lens model is undefined."""
-    with np.errstate(invalid="ignore"):
-        known = np.isfinite(lon) & np.isfinite(lat)
-        ground = geodetic_to_ecef(np.where(known, lon, np.nan), np.where(known, lat, np.nan))
-        angle = incidence_deg(camera.position_ecef_m, ground)
-        local = (ground - np.asarray(camera.position_ecef_m)) @ camera.matrix
-        x, y = camera.image_of(np.where(camera.holds(local)[..., None], local, np.nan))
-    return x, y, angle
 
 
 # GDAL drivers by file content: others would follow names and addresses in a file
@@ -317,38 +300,6 @@ def find_photo(frame: ExportFrame) -> Path:
     return path
 
 
-@contextmanager
-def open_photo(frame: ExportFrame) -> Iterator[Any]:
-    """Open the photo as a read-only rasterio dataset."""
-    import rasterio
-    from rasterio.errors import RasterioError
-
-    from regengine.io.gdal import open_gdal_session
-    from regengine.photo.formats import read_photo_file
-
-    path = find_photo(frame)
-    try:
-        driver = DRIVERS.get(read_photo_file(path).format)
-    except FrameError as error:
-        raise LeftOutError(str(error)) from error
-    if driver is None:
-        raise LeftOutError("GDAL cannot read raw files: convert it to TIFF")
-    with open_gdal_session():
-        try:
-            # An absolute path: otherwise a folder called "http:" would make GDAL fetch what is
-            # below it
-            dataset = rasterio.open(path.absolute(), driver=driver)
-        except RasterioError as error:
-            raise LeftOutError(f"GDAL cannot read the photo ({error})") from error
-        with dataset:
-            size = (frame.result.width_px, frame.result.height_px)
-            if (dataset.width, dataset.height) != size:
-                raise LeftOutError("GDAL sees another picture size in the photo's file")
-            if any(colour.name == "palette" for colour in dataset.colorinterp):
-                raise LeftOutError("it has a colour palette: save it in full colour")
-            yield dataset
-
-
 # Georeferenced virtual rasters of a photo's pixels, and GDAL's auxiliary files next to a photo. The
 # photo itself is never opened for writing: GDAL would rewrite it.
 
@@ -357,22 +308,19 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
     """Metadata for a raster about the source of its georeferencing."""
     result = frame.result
     told: dict[str, Any] = {
-        "REGENGINE_FRAME": result.frame,
-        "REGENGINE_VERDICT": frame.verdict,
-        "REGENGINE_REVIEWER": None if frame.review is None else frame.review.reviewer,
-        "REGENGINE_DECISION": None if frame.review is None else frame.review.decision,
-        "REGENGINE_PROBABILITY": result.probability,
-        "REGENGINE_TIME_UTC": result.time_utc,
-        "REGENGINE_PHOTO_SHA256": result.sha256,
-        "REGENGINE_SIGMA_M": frame.worst_sigma_m,
-        "REGENGINE_LIGHTS": result.lights,
-        "REGENGINE_VERSION": result.engine_version,
+        "FRAME": result.frame,
+        "VERDICT": frame.verdict,
+        "REVIEWER": None if frame.review is None else frame.review.reviewer,
+        "DECISION": None if frame.review is None else frame.review.decision,
+        "PROBABILITY": result.probability,
+        "TIME_UTC": result.time_utc,
+        "PHOTO_SHA256": result.sha256,
+        "SIGMA_M": frame.worst_sigma_m,
+        "LIGHTS": result.lights,
+        "VERSION": result.engine_version,
     }
-    return {
-        key: UNHOLDABLE_IN_XML.sub("_", str(value))
-        for key, value in told.items()
-        if value is not None
-    }
+    known = {f"REGENGINE_{key}": value for key, value in told.items() if value is not None}
+    return {key: UNHOLDABLE_IN_XML.sub("_", str(value)) for key, value in known.items()}
 
 
 def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> None:
@@ -383,20 +331,40 @@ def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> N
     """
     import rasterio
     import rasterio.shutil
+    from rasterio.errors import RasterioError
 
-    with open_photo(frame) as photo:
-        if UNHOLDABLE_IN_XML.search(photo.name) or "\r" in photo.name:
-            raise LeftOutError("the name of the photo's file is not valid in XML")
-        rasterio.shutil.copy(photo, path, driver="VRT")
-        virtual = ElementTree.parse(path)  # noqa: S314 - ours
-        carried = [part for part in virtual.getroot() if _is_place(part)]
-        for part in carried:
-            virtual.getroot().remove(part)
-        if carried:
-            virtual.write(path, encoding="utf-8")
-        with rasterio.open(path, "r+", driver="VRT") as dataset:
-            place(dataset)
-            dataset.update_tags(**metadata(frame))
+    from regengine.io.gdal import open_gdal_session
+    from regengine.photo.formats import read_photo_file
+
+    source = find_photo(frame)
+    try:
+        driver = DRIVERS.get(read_photo_file(source).format)
+    except FrameError as error:
+        raise LeftOutError(str(error)) from error
+    if driver is None:
+        raise LeftOutError("GDAL cannot read raw files: convert it to TIFF")
+    with open_gdal_session():
+        try:
+            # An absolute path: otherwise a folder called "http:" would make GDAL fetch what is
+            # below it
+            photo = rasterio.open(source.absolute(), driver=driver)
+        except RasterioError as error:
+            raise LeftOutError(f"GDAL cannot read the photo ({error})") from error
+        with photo:
+            if (photo.width, photo.height) != (frame.result.width_px, frame.result.height_px):
+                raise LeftOutError("GDAL sees another picture size in the photo's file")
+            if any(colour.name == "palette" for colour in photo.colorinterp):
+                raise LeftOutError("it has a colour palette: save it in full colour")
+            if UNHOLDABLE_IN_XML.search(photo.name) or "\r" in photo.name:
+                raise LeftOutError("the name of the photo's file is not valid in XML")
+            rasterio.shutil.copy(photo, path, driver="VRT")
+            virtual = ElementTree.parse(path)  # noqa: S314 - ours
+            for part in filter(_is_place, list(virtual.getroot())):
+                virtual.getroot().remove(part)
+                virtual.write(path, encoding="utf-8")
+            with rasterio.open(path, "r+", driver="VRT") as dataset:
+                place(dataset)
+                dataset.update_tags(**metadata(frame))
 
 
 def write_aux(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> None:

@@ -14,7 +14,7 @@ import sqlite3
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import chain, groupby, islice
@@ -30,22 +30,23 @@ from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, StoreError, shorten_to_line
 from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
-from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, rings_bbox
 from regengine.frames.quality import quality_score
 from regengine.frames.select import (
+    STATES,
     check_condition,
+    choose,
     find_unknown_column,
     guard_reading,
 )
-from regengine.io.atomic import check_new_file, replace_files
+from regengine.io.atomic import replace_files
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD, chord
-from regengine.store.read import Snapshot, iter_frames
+from regengine.store.read import Snapshot
 from regengine.store.records import degrees_text
-from regengine.store.reviews import read_reviews
 
 FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2
@@ -62,14 +63,9 @@ residual_px REAL, held_out_residual_px REAL, matched_lights INTEGER, ncc REAL, s
 cloud REAL, cloud_source TEXT, quality REAL, best_of_month BOOLEAN, best_of_year BOOLEAN,
 geometry MULTIPOLYGON"""
 NAMES = tuple(one.split()[0] for one in DECLARED.split(","))
-# Columns with the same meaning as in ``--table frames``
-EXPORTED = [
-    column
-    for column in FRAME_COLUMNS
-    if column.name in NAMES
-    and column.name
-    not in ("country", "place", "centre_lon", "centre_lat", "off_nadir_deg", "quality")
-]
+# Columns of another meaning than in ``--table frames``, and those of the same
+OWN = ("country", "place", "centre_lon", "centre_lat", "off_nadir_deg", "quality")
+EXPORTED = [one for one in FRAME_COLUMNS if one.name in NAMES and one.name not in OWN]
 # What only the arrangement of rows needs; ``cell`` is that of the ground looked at, of a photo
 # whose centre is sky the nearest to it
 WORKING = (
@@ -136,11 +132,7 @@ LEFT JOIN (
     WHERE verdict = 'accepted' AND month IS NOT NULL AND quality IS NOT NULL
 ) USING (number)
 """
-ARRANGED_NAMES = {
-    *("copies", "place_id", "place", "place_country", "place_lon", "place_lat"),
-    *("best_of_month", "best_of_year"),
-}
-BLOCK_FRAMES = 256  # footprints are computed and rows are written in blocks of this size
+ARRANGED_NAMES = {name for name in NAMES if name.startswith(("copies", "place", "best_of_"))}
 CELL_DEG = 5.0 / KM_PER_DEGREE  # side of a cell: frames in one cell belong to one place
 
 
@@ -149,20 +141,14 @@ def count_frames(stores: Sequence[Path]) -> int:
 
     Raises StoreError if one of them is not a store. Raises ConfigError if one is named twice.
     """
-    places = [store.resolve() for store in stores]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise ConfigError(f"{stores[number]} is named twice: name each store once.")
-    total = 0
+    total, places = 0, set()
     for store in stores:
+        if store.resolve() in places:
+            raise ConfigError(f"{store} is named twice: name each store once.")
+        places.add(store.resolve())
         with Snapshot(store) as snapshot:
             total += len(snapshot.frame_index)
     return total
-
-
-def check_out(out: Path, force: bool) -> None:
-    """ConfigError, before anything is read, unless the catalogue can be written."""
-    check_new_file(out, (".gpkg",), force=force)
 
 
 def build(
@@ -194,18 +180,11 @@ def build(
             base.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN")
             base.execute(f"CREATE TEMP TABLE raw ({WORKING}, {DECLARED})")
             for store in stores:
-                reviews = read_reviews(store)
-                left = (
-                    with_review(make_engine_frame(stored, store), reviews.get(stored.frame_index))
-                    for stored in iter_frames(store)
-                )
-                while block := as_block(list(islice(left, BLOCK_FRAMES))):
-                    rows = []
-                    for frame in block:
-                        rows.append(make_catalogue_row(frame, look(frame)))
-                        changed = max(changed, frame.stored.processed_utc)
-                        advance()
-                    base.executemany(into, [[row.get(name) for name in names] for row in rows])
+                for frame in choose(store, verdicts=STATES).frames():
+                    row = make_catalogue_row(frame, look(frame))
+                    base.execute(into, [row.get(name) for name in names])
+                    changed = max(changed, frame.stored.processed_utc)
+                    advance()
             summary = _arrange(base, changed)
             base.execute("COMMIT")
         except sqlite3.Error as error:
@@ -264,19 +243,15 @@ def _describe_view(frame: ExportFrame) -> Row:
         place = {"nadir_lon": start.lon, "nadir_lat": start.lat, "altitude_km": start.altitude_km}
         return {name: none_if_unknown(value) for name, value in place.items()}
     try:
-        known = {
-            "centre_lon": stance["centre_lon"],
-            "centre_lat": stance["centre_lat"],
+        known = {name: stance[name] for name in ("centre_lon", "centre_lat", "off_nadir_deg")} | {
             "look_lon": float(frame.looked_at[0]),
             "look_lat": float(frame.looked_at[1]),
-            "off_nadir_deg": stance["off_nadir_deg"],
             "nadir_lon": stance["camera_lon"],
             "nadir_lat": stance["camera_lat"],
             "altitude_km": stance["camera_altitude_km"],
             "resolution_m": stance["gsd_m"] or None,
         }
-        row: Row = {name: none_if_unknown(value) for name, value in known.items()}
-        row |= frame.shown
+        row: Row = {name: none_if_unknown(value) for name, value in known.items()} | frame.shown
         if rings := frame.footprint:
             shape = as_shape(rings)
             row |= zip(("west", "south", "east", "north"), rings_bbox(rings) or (), strict=True)
@@ -452,11 +427,6 @@ sqlite3.register_converter("BOOLEAN", lambda text: text == b"1")
 Answer = tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]  # unique column names, and rows
 
 
-@lru_cache(maxsize=4)
-def _read_list(texts: str) -> frozenset[str]:
-    return frozenset(json.loads(texts))
-
-
 class _Median(list[float]):
     """An aggregate function of SQL."""
 
@@ -470,10 +440,10 @@ class _Median(list[float]):
         return statistics.median(self) if self else None
 
 
-class Catalogue:
+class Catalogue(AbstractContextManager["Catalogue"]):
     """A catalogue written by ``regengine catalogue build``, opened for queries.
 
-    A context manager. StoreError if the file is not a catalogue.
+    StoreError if the file is not a catalogue.
     """
 
     def __init__(self, path: Path) -> None:
@@ -505,18 +475,16 @@ class Catalogue:
             self._base.close()
             raise StoreError(f"{path} is a catalogue of version {told['version']}: build it again.")
         areas = told["area_seen_km2"]
+        read_list = lru_cache(maxsize=4)(lambda texts: frozenset(json.loads(texts)))
         for name, count, function in (
             ("area_seen", 2, lambda division, key: areas[division].get(key)),
             ("cos_deg", 1, lambda deg: None if deg is None else math.cos(math.radians(deg))),
             ("fold", 1, lambda text: text and text.casefold()),
-            ("listed", 2, lambda text, texts: text in _read_list(texts)),
+            ("listed", 2, lambda text, texts: text in read_list(texts)),
         ):
             self._base.create_function(name, count, function, deterministic=True)
         self._base.create_aggregate("median", 1, _Median)  # type: ignore[arg-type]
         self._show("main.frames", NAMES)
-
-    def __enter__(self) -> Catalogue:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()
@@ -537,10 +505,8 @@ class Catalogue:
         The conditions are those of `regengine.frames.select.choose`; ConfigError if that on columns
         is not valid.
         """
-        quoted = ", ".join(f"'{verdict}'" for verdict in verdicts)
-        met = f"verdict IN ({quoted})"
-        if reviewed:
-            met += " AND decision = 'accepted'"
+        met = f"verdict IN ({', '.join(map(repr, verdicts))})"
+        met += " AND decision = 'accepted'" if reviewed else ""
         if where is not None:
             met += f" AND {check_condition(self._base, where, NAMES)}"
         best = (
@@ -557,26 +523,18 @@ class Catalogue:
             "CREATE TEMP TABLE met (fid INTEGER PRIMARY KEY, of_month BOOLEAN, of_year BOOLEAN)"
         )
         self._base.executemany("INSERT INTO met VALUES (?, ?, ?)", rows)
-        anew = {
-            "best_of_month": "of_month AS best_of_month",
-            "best_of_year": "of_year AS best_of_year",
-        }
+        anew = {f"best_{one}": f"{one} AS best_{one}" for one in ("of_month", "of_year")}
         self._show("temp.met JOIN main.frames USING (fid)", [anew.get(one, one) for one in NAMES])
 
-    def ask(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> Answer:
-        """Ask a question of our own, one statement on the view ``frames``.
-
-        StoreError if the file is damaged.
-        """
-        return self._answer(sql, values, None)
-
-    def query(self, sql: str) -> Answer:
-        """Run a query from a user; ConfigError if it is not a single SELECT statement, or fails."""
-        return self._answer(sql, (), sql)
-
-    def _answer(
-        self, sql: str, values: Sequence[Any] | dict[str, Any], asked: str | None
+    def ask(
+        self, sql: str, values: Sequence[Any] | dict[str, Any] = (), *, of_user: bool = False
     ) -> Answer:
+        """Run one statement on the view ``frames``.
+
+        StoreError if the file is damaged; ConfigError if a query of a user fails, or is not a
+        single SELECT statement.
+        """
+        asked = sql if of_user else None
         with self._raise_in_words(asked):
             found = self._base.execute(sql, values)
             if found.description is None:
@@ -715,10 +673,8 @@ def write_view(
         raise ConfigError(f"--by {by} is unknown: choose from {', '.join(known)}.")
     values = {"place": None, "country": None, "month": None, "showing": "[]", **of_places}
     values["limit"] = limit or -1
-    if view == "places":
-        return PLACES, values
-    if view == "best":
-        return BEST, values
+    if view in ("places", "best"):
+        return (PLACES if view == "places" else BEST), values
     if view == "coverage":
         if by in (None, "all"):
             return COVERAGE.format(named="", key="''", grouped=""), {"by": "all"}
@@ -767,44 +723,38 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
         raise ConfigError(f"--format {form} is unknown: choose from {', '.join(FORMS)}.")
     names, rows = answer
 
-    def told() -> Iterator[dict[str, Any]]:
-        """Rows as JSON has them: times in ISO 8601, UTC; bytes as hexadecimal digits."""
-        for row in rows:
-            yield {
-                name: iso_utc(value)
-                if isinstance(value, datetime)
-                else value.isoformat()
-                if isinstance(value, date)
-                else value.hex()
-                if isinstance(value, bytes)
-                else value
-                for name, value in zip(names, row, strict=True)
-            }
+    def as_text(value: Any) -> Any:
+        """Times in ISO 8601, UTC; bytes as hexadecimal digits."""
+        if isinstance(value, datetime):
+            return iso_utc(value)
+        if isinstance(value, date):
+            return value.isoformat()
+        return value.hex() if isinstance(value, bytes) else value
 
+    told = (dict(zip(names, map(as_text, row), strict=True)) for row in rows)
     if form == "json":
-        yield from (json.dumps(plain(row, str)) for row in told())
+        yield from (json.dumps(plain(row, str)) for row in told)
         return
-    plain_rows = (plain(row, str) for row in told())
+    plain_rows = (plain(row, str) for row in told)
     if form == "csv":
         yield from csv_lines([[name_cell(name) for name in names]])
         yield from csv_lines([cell(*item) for item in row.items()] for row in plain_rows)
         return
+
+    def shorten(value: Any) -> str:
+        if value is None or isinstance(value, bool):
+            return "" if value is None else str(value).lower()
+        text = shorten_to_line(str(value))
+        return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
     first = list(islice(plain_rows, 1000))  # they determine the column widths
     forms = []
     for name in names:
         column = [row[name] for row in first]
-        width = min(max([len(name), *(len(_format_cell(value)) for value in column)]), WIDEST)
+        width = min(max([len(name), *(len(shorten(value)) for value in column)]), WIDEST)
         # Numbers are right-aligned
         numbers = column and all(value is None or type(value) in (int, float) for value in column)
         forms.append(f"{'>' if numbers else '<'}{width}")
-    for texts in chain(
-        [names], (map(_format_cell, row.values()) for row in chain(first, plain_rows))
-    ):
+    cells = (map(shorten, row.values()) for row in chain(first, plain_rows))
+    for texts in chain([names], cells):
         yield "  ".join(map(format, texts, forms)).rstrip()
-
-
-def _format_cell(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "" if value is None else str(value).lower()
-    text = shorten_to_line(str(value))
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

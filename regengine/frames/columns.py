@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from regengine.errors import ConfigError
 from regengine.frames.frame import ExportFrame
-from regengine.frames.geometry import as_shape
+from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.frame_ids import archive_frame_id
@@ -28,7 +28,9 @@ class TableColumn(Field):
     written: bool = True  # False if the column is left empty, to be filled in by people
 
 
-def column(name: str, path: str, description: str = "", kind: Kind | None = None) -> TableColumn:
+def column(
+    name: str, path: str, description: str = "", kind: Kind | None = None, units: str = ""
+) -> TableColumn:
     """A column that reads an attribute path, None where a part of the path is missing.
 
     Parameters
@@ -36,7 +38,7 @@ def column(name: str, path: str, description: str = "", kind: Kind | None = None
     path : str
         From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``[#]`` is
         the index of the row.
-    description, kind : optional
+    description, kind, units : optional
         By default those of the store's column of that name.
     """
     stored = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
@@ -44,6 +46,7 @@ def column(name: str, path: str, description: str = "", kind: Kind | None = None
         assert stored is not None, name
         kind = "moment" if name.endswith("_utc") else stored.kind
     description = description or getattr(stored, "description", "")
+    units = units or getattr(stored, "units", "")
     steps = re.findall(r"(\w+)|\[(#|\w+)\]", path)
 
     def follow(frame: ExportFrame, row: int) -> Any:
@@ -57,7 +60,7 @@ def column(name: str, path: str, description: str = "", kind: Kind | None = None
                 found = found[row if key == "#" else int(key) if key.isdigit() else key]
         return found
 
-    return TableColumn(name=name, kind=kind, description=description, value=follow)
+    return TableColumn(name=name, kind=kind, description=description, units=units, value=follow)
 
 
 def of_frame(
@@ -122,28 +125,20 @@ FRAME_COLUMNS = (
         COLUMNS["frames", "reasons"].description,
         lambda frame: ",".join(reason.code for reason in frame.result.reasons),
     ),
-    column("category", "result.category"),
-    column("category_probability", "result.category_probability"),
-    column("probability_low", "result.probability_low"),
-    column("probability_high", "result.probability_high"),
-    column("camera_body", "result.camera_body"),
-    column("focal_mm", "result.focal_mm"),
-    column("pixel_pitch_um", "result.pixel_pitch_um"),
-    column("width_px", "result.width_px"),
-    column("height_px", "result.height_px"),
-    column("orientation", "result.orientation"),
-    column(
-        "prior_nadir_lon",
-        "prior_nadir.lon",
-        "longitude of the nadir by element set, option or record",
-        "real",
+    *(
+        column(name, f"result.{name}")
+        for name in (
+            *("category", "category_probability", "probability_low", "probability_high"),
+            *("camera_body", "focal_mm", "pixel_pitch_um", "width_px", "height_px", "orientation"),
+        )
     ),
-    column("prior_nadir_lat", "prior_nadir.lat", "geodetic latitude of that prior nadir", "real"),
-    column(
-        "prior_nadir_altitude_km",
-        "prior_nadir.altitude_km",
-        "height of the camera above WGS84 there",
-        "real",
+    *(
+        column(f"prior_nadir_{name}", f"prior_nadir.{name}", says, "real")
+        for name, says in (
+            ("lon", "longitude of the nadir by element set, option or record"),
+            ("lat", "geodetic latitude of that prior nadir"),
+            ("altitude_km", "height of the camera above WGS84 there"),
+        )
     ),
     column(
         "prior_nadir_source",
@@ -151,29 +146,27 @@ FRAME_COLUMNS = (
         "tle, option or record; none for a blind search",
         "text",
     ),
-    column("camera_lon", "stance[camera_lon]", "longitude below the solved camera", "real"),
-    column("camera_lat", "stance[camera_lat]", "geodetic latitude below the solved camera", "real"),
-    column("camera_altitude_km", "stance[camera_altitude_km]", "its height above WGS84", "real"),
-    column("off_nadir_deg", "stance[off_nadir_deg]"),
-    column(
-        "centre_lon", "stance[centre_lon]", "longitude of the image centre; none for sky", "real"
-    ),
-    column(
-        "centre_lat",
-        "stance[centre_lat]",
-        "geodetic latitude of the image centre; none for sky",
-        "real",
+    *(
+        column(name, f"stance[{name}]", says, "real")
+        for name, says in (
+            ("camera_lon", "longitude below the solved camera"),
+            ("camera_lat", "geodetic latitude below the solved camera"),
+            ("camera_altitude_km", "its height above WGS84"),
+            ("off_nadir_deg", ""),
+            ("centre_lon", "longitude of the image centre; none for sky"),
+            ("centre_lat", "geodetic latitude of the image centre; none for sky"),
+        )
     ),
     *_town_columns("nadir_", "place below the solved camera", "towns[0]"),
     *_town_columns("centre_", "place that the image centre shows", "towns[1]"),
     column("focal_px", "camera.focal_px", "solved focal length", "real"),
     *(
-        column(name, f"camera.{field}[{number}]", description, "real")
-        for field, names, description in (
-            ("principal_point", ("principal_x", "principal_y"), "optical axis, pixels"),
-            ("distortion", ("k1", "k2", "p1", "p2", "k3"), "OpenCV's distortion"),
-            ("quaternion", ("qx", "qy", "qz", "qw"), "rotates camera vectors into ECEF"),
-            ("position_ecef_m", ("ecef_x_m", "ecef_y_m", "ecef_z_m"), "where the camera was"),
+        column(name, f"camera.{field}[{number}]", description, "real", units)
+        for field, units, names, description in (
+            ("principal_point", "px", ("principal_x", "principal_y"), "optical axis, pixels"),
+            ("distortion", "", ("k1", "k2", "p1", "p2", "k3"), "OpenCV's distortion"),
+            ("quaternion", "", ("qx", "qy", "qz", "qw"), "rotates camera vectors into ECEF"),
+            ("position_ecef_m", "m", ("ecef_x_m", "ecef_y_m", "ecef_z_m"), "where the camera was"),
         )
         for number, name in enumerate(names)
     ),
@@ -192,13 +185,13 @@ FRAME_COLUMNS = (
     column(
         "sigma_m", "worst_sigma_m", "1 sigma per axis of the worst control point, metres", "real"
     ),
-    column("residual_px", "fit.residual_px"),
-    column("residual_m", "fit.residual_m"),
-    column("held_out_residual_px", "fit.held_out_residual_px"),
-    column("matched_lights", "fit.matched_lights"),
-    column("log10_odds", "fit.log10_odds"),
-    column("runner_up_log10_odds", "fit.runner_up_log10_odds"),
-    column("ncc", "fit.ncc"),
+    *(
+        column(name, f"fit.{name}")
+        for name in (
+            *("residual_px", "residual_m", "held_out_residual_px", "matched_lights"),
+            *("log10_odds", "runner_up_log10_odds", "ncc"),
+        )
+    ),
     # Points have a column ``lights`` with a number: in GeoJSON, equal names have equal types
     column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
     column("engine_version", "result.engine_version", "version of regengine", "text"),
@@ -216,7 +209,7 @@ POINT_COLUMNS = (
     column("y", "points[#].y"),
     column("lon", "points[#].lon", "WGS84 longitude, degrees"),
     column("lat", "points[#].lat", "WGS84 geodetic latitude, degrees"),
-    *_town_columns("", "the point", "point_towns[#]"),
+    *_town_columns("", "the point", "towns[2][#]"),
     column("sigma_px", "points[#].sigma_px"),
     column("sigma_m", "points[#].sigma_m"),
     *(
@@ -225,6 +218,7 @@ POINT_COLUMNS = (
             f"points[#].covariance_{unit}[{number}]",
             f"covariance, square {words}",
             "real",
+            f"{unit}2",
         )
         for unit, words, all_axes in (
             ("px", "pixels", ("xx", "xy", "yy")),
@@ -301,16 +295,10 @@ class Layer:
     shapes: Callable[[ExportFrame], list[Any]]
 
 
-def _nadir(frame: ExportFrame) -> list[Any]:
+def _make_points(places: Iterable[LonLat | None]) -> list[Any]:
     from shapely import Point
 
-    return [None if frame.nadir is None else Point(frame.nadir)]
-
-
-def _points(frame: ExportFrame) -> list[Any]:
-    from shapely import Point
-
-    return [Point(point.lon, point.lat) for point in frame.points]
+    return [None if place is None else Point(place) for place in places]
 
 
 FOOTPRINTS = Layer(
@@ -325,14 +313,14 @@ NADIRS = Layer(
     description="places below the solved cameras",
     geometry="Point",
     table="frames",
-    shapes=_nadir,
+    shapes=lambda frame: _make_points([frame.nadir]),
 )
 POINTS = Layer(
     name="points",
     description="control points",
     geometry="Point",
     table="points",
-    shapes=_points,
+    shapes=lambda frame: _make_points((one.lon, one.lat) for one in frame.points),
 )
 LAYERS = (FOOTPRINTS, NADIRS, POINTS)
 
@@ -366,13 +354,13 @@ def geojson_geometry(shape: Any) -> dict[str, Any] | None:
     return dict(mapping(parts[0] if len(parts) == 1 else shape))
 
 
-def geojson_feature(layer: Layer, row: Row, shape: Any) -> dict[str, Any]:
-    """A GeoJSON feature as JSON-serialisable values."""
+def list_geojson(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[str]:
+    """Features of a frame as GeoJSON, each on a line."""
     # Rows have only plain and finite values; file names may contain characters that text cannot
-    properties: dict[str, Any] = {"layer": layer.name}
-    for name, value in row.items():
-        properties[name] = make_printable(value) if isinstance(value, str) else value
-    return {"type": "Feature", "geometry": geojson_geometry(shape), "properties": properties}
+    for layer, row, shape in list_features(frame, layers):
+        properties = plain({"layer": layer.name, **row}, make_printable)
+        feature = {"type": "Feature", "geometry": geojson_geometry(shape), "properties": properties}
+        yield json.dumps(feature, allow_nan=False)
 
 
 GEOMETRY = "geometry"  # name of the geometry column of Parquet files
@@ -405,15 +393,11 @@ def arrow_table(
     import pyarrow as pa
     import shapely
 
-    def value(column: TableColumn, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        return parse_iso_time(value) if column.kind == "moment" else text(value)
-
-    columns = {
-        column.name: [value(column, row[column.name]) for row, _ in rows]
-        for column in TABLES[layer.table][0]
-    }
+    columns = {}
+    for column in TABLES[layer.table][0]:
+        convert = parse_iso_time if column.kind == "moment" else text
+        values = (row[column.name] for row, _ in rows)
+        columns[column.name] = [convert(x) if isinstance(x, str) else x for x in values]
     shapes = np.array([shape for _, shape in rows], dtype=object)
     columns[GEOMETRY] = shapely.to_wkb(shapes, byte_order=1).tolist()
     return pa.Table.from_pydict(columns, schema=arrow_schema(layer))

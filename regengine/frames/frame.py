@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -36,53 +36,54 @@ Town = dict[str, Any]
 NO_TOWN: Town = {"city": None, "country": None, "city_km": None}
 
 
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GroundBlock:
-    """Cameras and points of several frames; derived values are computed on first use."""
+    """Several frames, whose derived values are computed together, on first use."""
 
-    cameras: tuple[Camera | None, ...]  # one per frame; None without a camera
-    points: tuple[tuple[LonLat, ...], ...]
+    frames: Sequence[ExportFrame]
 
     @cached_property
     def stances(self) -> list[View | None]:
         """Position and viewing direction of each camera."""
-        return self._make_for_cameras(view_geometry)
+        views = iter(view_geometry([one.camera for one in self.frames if one.camera is not None]))
+        return [None if one.camera is None else next(views) for one in self.frames]
 
     @cached_property
     def footprints(self) -> list[list[Ring]]:
         """Footprint of each photo; empty without a camera."""
-        return [rings or [] for rings in self._make_for_cameras(make_footprints)]
+        return make_footprints([one.camera for one in self.frames])
 
     @cached_property
-    def towns(self) -> list[list[Town]]:
-        """The nearest cities of each nadir, image centre and control point, or `NO_TOWN`."""
-        places = [
-            (_place(stance, "camera"), _place(stance, "centre"), *points)
-            for stance, points in zip(self.stances, self.points, strict=True)
-        ]
+    def towns(self) -> list[tuple[Town, Town, list[Town]]]:
+        """The nearest cities of each nadir, image centre and control points, or `NO_TOWN`."""
         from regengine.maps.places import place_index
 
-        index, no_place = place_index(), (nan, nan)
-        every = [one or no_place for several in places for one in several]
-        lon, lat = zip(*every, strict=True)
+        places = [
+            (
+                _place(stance, "camera"),
+                _place(stance, "centre"),
+                *((point.lon, point.lat) for point in frame.points),
+            )
+            for stance, frame in zip(self.stances, self.frames, strict=True)
+        ]
+        index = place_index()
+        lon, lat = zip(*(one or (nan, nan) for several in places for one in several), strict=True)
         numbers, distances = (found.tolist() for found in index.near(lon, lat))
-        named = {number: None if number < 0 else index[number] for number in set(numbers)}
-        towns = iter(
-            NO_TOWN
-            if (place := named[number]) is None
-            else {"city": place.name, "country": place.country, "city_km": round(distance, METRES)}
+        named = {number: index[number] for number in set(numbers) if number >= 0}
+        towns = (
+            _describe_town(named[number].name, named[number].country, distance)
+            if number in named
+            else NO_TOWN
             for number, distance in zip(numbers, distances, strict=True)
         )
-        return [[next(towns) for _ in several] for several in places]
+        return [
+            (next(towns), next(towns), [next(towns) for _ in frame.points]) for frame in self.frames
+        ]
 
-    def _make_for_cameras(
-        self, work: Callable[[Sequence[Camera]], Sequence[Found]]
-    ) -> list[Found | None]:
-        results = iter(work([camera for camera in self.cameras if camera is not None]))
-        return [None if camera is None else next(results) for camera in self.cameras]
+
+def _describe_town(name: str, country: str, distance_km: float) -> Town:
+    km = round(distance_km, METRES) if isfinite(distance_km) else None
+    return {"city": name or None, "country": country or None, "city_km": km}
 
 
 def _place(stance: View | None, name: str) -> LonLat | None:
@@ -93,24 +94,16 @@ def _place(stance: View | None, name: str) -> LonLat | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportPoint:
-    """A control point and its origin."""
+class ExportPoint(ReviewedPoint):
+    """A control point of the engine, or of a person; unknown values are None."""
 
-    # x, y: pixels of the image as stored, zero-based, integers at pixel centres.
-    x: float
-    y: float
-    # lon, lat: WGS84, degrees.
-    lon: float
-    lat: float
-    # sigma_px, sigma_m: one sigma per axis in the image and on the ground; None if unknown.
     sigma_px: float | None = None
-    sigma_m: float | None = None
+    origin: str = "engine"
+    sigma_m: float | None = None  # one sigma per axis on the ground
     # covariance_px, covariance_m: (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
     covariance_px: tuple[float, float, float] | None = None
     covariance_m: tuple[float, float, float] | None = None
     lights: int | None = None  # number of lights that support it
-    # ``engine``, or how a person placed it: ``person``, ``snap``, ``search``, ``confirmed``
-    origin: str = "engine"
     enabled: bool = True  # whether a fit uses it
 
 
@@ -179,15 +172,10 @@ class ExportFrame:
         return block.footprints[number]
 
     @property
-    def towns(self) -> list[Town]:
+    def towns(self) -> tuple[Town, Town, list[Town]]:
         """The nearest cities of nadir, image centre and each control point."""
         block, number = self._ground
         return block.towns[number]
-
-    @property
-    def point_towns(self) -> list[Town]:
-        """The nearest city of each control point."""
-        return self.towns[2:]
 
     @property
     def prior_nadir(self) -> NadirInput | None:
@@ -205,39 +193,25 @@ class ExportFrame:
 
         The city may be a sea; the distance is that from `looked_at`.
         """
-        if self.review is not None and self.review.place is not None:
-            named = self.review.place
-            name, country, town = named["name"], named["country"], (named["lon"], named["lat"])
-        else:
-            from regengine.maps.places import name_view
+        from regengine.maps.places import name_view
 
-            place = name_view(self.camera)
-            if place is None:
-                return NO_TOWN
+        if self.review is not None and (named := self.review.place) is not None:
+            name, country, town = named["name"], named["country"], (named["lon"], named["lat"])
+        elif (place := name_view(self.camera)) is not None:
             name, country, town = place.local_name, place.country, (place.lon, place.lat)
-        away_km = WGS84.inv(*self.looked_at, *town)[2] / 1e3
-        return {
-            "city": name or None,
-            "country": country or None,
-            "city_km": round(away_km, METRES) if isfinite(away_km) else None,
-        }
+        else:
+            return NO_TOWN
+        return _describe_town(name, country, WGS84.inv(*self.looked_at, *town)[2] / 1e3)
 
     @cached_property
     def _ground(self) -> tuple[GroundBlock, int]:
-        return self.ground or (_block_of([self]), 0)
+        return self.ground or (GroundBlock([self]), 0)
 
 
 def as_block(frames: Sequence[ExportFrame]) -> list[ExportFrame]:
     """The same frames as one block, for which derived values are computed together."""
-    block = _block_of(frames)
+    block = GroundBlock(frames)
     return [replace(frame, ground=(block, number)) for number, frame in enumerate(frames)]
-
-
-def _block_of(frames: Sequence[ExportFrame]) -> GroundBlock:
-    return GroundBlock(
-        cameras=tuple(frame.camera for frame in frames),
-        points=tuple(tuple((point.lon, point.lat) for point in frame.points) for frame in frames),
-    )
 
 
 def make_engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
@@ -269,8 +243,7 @@ def with_review(frame: ExportFrame, review: Reviewed | None) -> ExportFrame:
         return replace(frame, verdict=state, review=review)
     camera = review.camera
     points = tuple(_point(point, frame, camera) for point in review.points)
-    untouched = all(point.covariance_px is not None for point in points)
-    if camera is None and untouched:
+    if camera is None and all(point.covariance_px is not None for point in points):  # untouched
         camera = frame.camera
     if not points and same_camera(camera, frame.camera):
         points = frame.points
@@ -281,10 +254,9 @@ def same_camera(one: Camera | None, other: Camera | None) -> bool:
     """Whether two cameras are equal except for rounding."""
     if one is None or other is None:
         return one is other
-    return (
-        bool(np.allclose(_numbers(one), _numbers(other), rtol=SAME, atol=SAME))
-        and one.mirrored == other.mirrored
-    )
+    # Square pixels have no aspect
+    values = ([1.0 if value is None else value for value in astuple(x)] for x in (one, other))
+    return all(np.allclose(a, b, rtol=SAME, atol=SAME) for a, b in zip(*values, strict=True))
 
 
 def _point(point: ReviewedPoint, frame: ExportFrame, camera: Camera | None) -> ExportPoint:
@@ -293,15 +265,7 @@ def _point(point: ReviewedPoint, frame: ExportFrame, camera: Camera | None) -> E
     for known in frame.points:
         if np.allclose((known.x, known.y, known.lon, known.lat), place, rtol=SAME, atol=SAME):
             return known
-    return ExportPoint(
-        x=point.x,
-        y=point.y,
-        lon=point.lon,
-        lat=point.lat,
-        sigma_px=point.sigma_px,
-        sigma_m=sigma_on_ground(camera or frame.camera, point),
-        origin=point.origin,
-    )
+    return ExportPoint(**vars(point), sigma_m=sigma_on_ground(camera or frame.camera, point))
 
 
 def sigma_on_ground(camera: Camera | None, point: ReviewedPoint) -> float | None:
@@ -313,9 +277,3 @@ def sigma_on_ground(camera: Camera | None, point: ReviewedPoint) -> float | None
         return None
     on_ground = np.linalg.inv(pixels_per_metre)
     return point.sigma_px * math.sqrt(float(np.sum(on_ground**2)) / 2.0)
-
-
-def _numbers(camera: Camera) -> list[float]:
-    values = (value for value in astuple(camera) if not isinstance(value, bool))
-    known = (1.0 if value is None else value for value in values)  # pixels are square
-    return [number for value in known for number in np.ravel(value).tolist()]

@@ -28,17 +28,17 @@ PER_SIDE = 17  # directions along each side of the photo
 
 
 def make_footprints(
-    cameras: Sequence[Camera], limit_deg: float = MAX_INCIDENCE_DEG
+    cameras: Sequence[Camera | None], limit_deg: float = MAX_INCIDENCE_DEG
 ) -> list[list[Ring]]:
-    """Polygons of the visible ground, up to a maximum incidence."""
+    """Polygons of the visible ground, up to a maximum incidence; none without a camera."""
     found: list[list[Ring]] = [[] for _ in cameras]
-    sound = [number for number, camera in enumerate(cameras) if is_turned(camera)]
+    sound = {n: one for n, one in enumerate(cameras) if one is not None and is_turned(one)}
     # Pixels along the border of each image, in order
     along, down = np.linspace(0.0, 1.0, PER_SIDE)[:-1], np.zeros(PER_SIDE - 1)
     x = np.concatenate([along, down + 1.0, 1.0 - along, down])
     y = np.concatenate([down, along, down + 1.0, 1.0 - along])
     with np.errstate(all="ignore"):
-        many = ManyCameras.of([cameras[number] for number in sound])
+        many = ManyCameras.of(list(sound.values()))
         ground = many.pixel_to_ecef(x * (many.width_px - 1.0), y * (many.height_px - 1.0))
         angle = incidence_deg(many.position_ecef_m[:, None, :], ground)
         (limb,) = np.nonzero(~(angle <= limit_deg).all(axis=1))
@@ -107,12 +107,12 @@ def join_at(rings: Sequence[Ring], lon: float) -> Any:
     """
     import shapely
 
-    def turned(ring: Ring) -> Ring:
+    turned = []
+    for ring in rings:
         middle = (min(x for x, _ in ring) + max(x for x, _ in ring)) / 2.0
         turns = 360.0 * round((lon - middle) / 360.0)
-        return [(x + turns, y) for x, y in ring]
-
-    return shapely.union_all([shapely.Polygon(turned(ring)) for ring in rings])
+        turned.append(shapely.Polygon([(x + turns, y) for x, y in ring]))
+    return shapely.union_all(turned)
 
 
 # Bounding boxes on the globe: from west to east, also across the antimeridian.
@@ -244,18 +244,6 @@ def describe_orientation(view: View) -> str | None:
     return f"{up} up, looking {'down' if view['off_nadir_deg'] < 5.0 else look}"
 
 
-def sees_sky(camera: Camera, per_side: int = 33) -> bool:
-    """Whether a part of the image border is above the horizon."""
-    along_x = np.linspace(0.0, camera.width_px - 1.0, per_side)
-    along_y = np.linspace(0.0, camera.height_px - 1.0, per_side)
-    right, bottom = np.full(per_side, along_x[-1]), np.full(per_side, along_y[-1])
-    zero = np.zeros(per_side)
-    x = np.concatenate([along_x, along_x, zero, right])
-    y = np.concatenate([zero, bottom, along_y, along_y])
-    with np.errstate(all="ignore"):
-        return bool(np.isnan(camera.pixel_to_ecef(x, y)).any())
-
-
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
 def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
     """Direction of a camera among the stars, located by the ground.
@@ -283,15 +271,21 @@ def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
     )
     aside_deg = float(np.degrees(np.arccos(np.clip(to_earth @ middle / distance, -1.0, 1.0))))
     # An image farther than a degree within the Earth's disc shows no sky
-    on_earth = aside_deg + radius_deg < earth_radius_deg - 1.0
+    sees_sky = aside_deg + radius_deg >= earth_radius_deg - 1.0
+    if sees_sky:
+        along_x, along_y = np.linspace(0.0, right, 33), np.linspace(0.0, bottom, 33)
+        border_x = np.concatenate([along_x, along_x, np.zeros(33), np.full(33, right)])
+        border_y = np.concatenate([np.zeros(33), np.full(33, bottom), along_y, along_y])
+        with np.errstate(all="ignore"):
+            sees_sky = bool(np.isnan(camera.pixel_to_ecef(border_x, border_y)).any())
     up = above - middle
     east, north, _ = local_axes(ra, dec)
     return {
         "ra_deg": ra,
         "dec_deg": dec,
-        "position_angle_deg": float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0 % 360.0),
+        "position_angle_deg": float(_bearing(up @ east, up @ north)),
         "radius_deg": radius_deg,
-        "sees_sky": not on_earth and sees_sky(camera),
+        "sees_sky": sees_sky,
         "earth_ra_deg": earth_ra,
         "earth_dec_deg": earth_dec,
         "earth_radius_deg": earth_radius_deg,
@@ -300,6 +294,4 @@ def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
 
 def _ra_dec(vector: FloatArray) -> tuple[float, float]:
     x, y, z = vector
-    # Twice: a value slightly below zero becomes 360.0 after the first modulo
-    ra = float(np.degrees(np.arctan2(y, x)) % 360.0 % 360.0)
-    return ra, float(np.degrees(np.arctan2(z, np.hypot(x, y))))
+    return float(_bearing(y, x)), float(np.degrees(np.arctan2(z, np.hypot(x, y))))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +21,14 @@ from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.record_values import wrap_lon
 from regengine.registration.points.solve_points import solve
-from regengine.store.read import find_frames, iter_blocks, iter_frames
+from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import FrameResult, ReviewedPoint
-from regengine.store.reviews import (
-    FOLLOWS_PX,
-    Decisions,
-    Work,
-    check_work,
-    off_camera_px,
-)
+from regengine.store.reviews import FOLLOWS_PX, Work, check_work, off_camera_px
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
 
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoPoints:
-    """At least one point of a photo, in our coordinates.
-
-    ``photo`` is the name of the photo or frame given in the file.
-    """
-
-    file: Path
-    photo: str
-    points: tuple[ReviewedPoint, ...]
+# At least one point of each photo of a file, in our coordinates, by the name given in the file
+PhotoPoints = dict[str, tuple[ReviewedPoint, ...]]
 
 
 def make_refusal(path: Path, why: str) -> ConfigError:
@@ -83,31 +69,6 @@ def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]
     return tuple(found)
 
 
-def _place_points(
-    path: Path, crs: str, pixels: list[list[float]], places: list[list[float]]
-) -> tuple[ReviewedPoint, ...]:
-    """Points from pixels counted from the image corner, and their places in a coordinate system."""
-    from pyproj import Transformer
-    from pyproj.exceptions import ProjError
-
-    if len(crs) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", crs):
-        raise make_refusal(path, "its coordinate system cannot be used")
-    try:
-        transformer = Transformer.from_crs(crs or "EPSG:4326", "EPSG:4326", always_xy=True)
-        lon, lat = transformer.transform(
-            [place[0] for place in places], [place[1] for place in places]
-        )
-    except ProjError as error:
-        raise make_refusal(path, "PROJ does not know its coordinate system") from error
-    return check_points(
-        path,
-        (
-            (pixel[0] - 0.5, pixel[1] - 0.5, east, north, None)
-            for pixel, east, north in zip(pixels, lon, lat, strict=True)
-        ),
-    )
-
-
 # CSV, one row per point, and one column of each but the photo: the first of these is used
 COLUMNS = {
     "photo": ("frame", "photo", "file", "filename", "image", "path"),
@@ -126,7 +87,7 @@ def _meaning(heading: str) -> str:
     return word if word in COLUMNS["photo"] else next(names, "")
 
 
-def read_csv_points(path: Path) -> list[PhotoPoints]:
+def read_csv_points(path: Path) -> PhotoPoints:
     """Points of each photo named in a table, or of the photo that the table is named after."""
     try:
         (_, header), *rows = [*read_csv(read_text(path), _meaning)] or [(1, [])]
@@ -151,17 +112,17 @@ def read_csv_points(path: Path) -> list[PhotoPoints]:
         found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     if not found:
         raise make_refusal(path, "it has no points")
-    return [
-        PhotoPoints(file=path, photo=photo, points=check_points(path, points))
-        for photo, points in found.items()
-    ]
+    return {photo: check_points(path, points) for photo, points in found.items()}
 
 
-def read_qgis_points(path: Path) -> list[PhotoPoints]:
+def read_qgis_points(path: Path) -> PhotoPoints:
     """Enabled points of a QGIS georeferencer file, by the rules of QGIS's own reader.
 
     The photo is the one after which the file is named.
     """
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
     lines = read_text(path).splitlines()
     crs = ""
     if lines and "#CRS: " in lines[0]:
@@ -191,26 +152,31 @@ def read_qgis_points(path: Path) -> list[PhotoPoints]:
     if all(row[3] > 0.0 for row in rows):
         # Rows count downwards as negative numbers: only a georeferenced image has others
         raise make_refusal(path, "its points are on a picture that is already georeferenced")
-    pixels = [[row[2], -row[3]] for row in rows]
     placed: dict[int, ReviewedPoint] = {}
     for system in dict.fromkeys(systems):
         own = [number for number, one in enumerate(systems) if one == system]
-        places = [rows[number][:2] for number in own]
-        points = _place_points(path, system, [pixels[number] for number in own], places)
-        placed |= dict(zip(own, points, strict=True))
+        if len(system) > 20_000 or re.search(r"\+(nadgrids|geoidgrids|init)", system):
+            raise make_refusal(path, "its coordinate system cannot be used")
+        try:
+            transformer = Transformer.from_crs(system or "EPSG:4326", "EPSG:4326", always_xy=True)
+            lon, lat = transformer.transform([rows[n][0] for n in own], [rows[n][1] for n in own])
+        except ProjError as error:
+            raise make_refusal(path, "PROJ does not know its coordinate system") from error
+        # Pixels are counted from the corner of the image
+        pixels = ((rows[number][2] - 0.5, -rows[number][3] - 0.5) for number in own)
+        points = ((*xy, *place, None) for xy, *place in zip(pixels, lon, lat, strict=True))
+        placed |= zip(own, check_points(path, points), strict=True)
     ordered = tuple(placed[number] for number in range(len(rows)))
-    return [PhotoPoints(file=path, photo=path.name.removesuffix(path.suffix), points=ordered)]
+    return {path.name.removesuffix(path.suffix): ordered}
 
 
-READERS: dict[str, Callable[[Path], list[PhotoPoints]]] = {
+READERS: dict[str, Callable[[Path], PhotoPoints]] = {
     ".points": read_qgis_points,
-    ".csv": read_csv_points,
-    ".tsv": read_csv_points,
-    ".txt": read_csv_points,
+    **dict.fromkeys((".csv", ".tsv", ".txt"), read_csv_points),
 }
 
 
-def read_points(path: Path) -> list[PhotoPoints]:
+def read_points(path: Path) -> PhotoPoints:
     """Points of a file, by photo; the format follows from the file name's ending.
 
     ConfigError if the format is unknown, or the file cannot be read as that format.
@@ -223,8 +189,10 @@ def read_points(path: Path) -> list[PhotoPoints]:
     return reader(path)
 
 
-def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
-    """A person's work on a frame: the points, and the engine's camera refitted to them.
+def read_imported_work(
+    result: FrameResult, file: Path, imported: tuple[ReviewedPoint, ...]
+) -> Work:
+    """A person's work on a frame: the points of a file, and the engine's camera refitted to them.
 
     Points that only repeat the engine's camera are not counted as placed by hand. Where no camera
     fits, the points are saved without one.
@@ -233,18 +201,18 @@ def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
     position.
     """
     size_px = result.width_px or 0, result.height_px or 0
-    points = [asdict(point) for point in imported.points]
+    points = [asdict(point) for point in imported]
     camera, off_px = None, np.full(len(points), np.inf)
     try:
-        check_work([(point.x, point.y) for point in imported.points], None, size_px)
+        check_work([(point.x, point.y) for point in imported], None, size_px)
         if result.solved is not None:
             off_px = off_camera_px(points, result.solved.camera)
             with suppress(ConfigError):
-                camera = solve(result.solved.camera, imported.points).fit.camera
+                camera = solve(result.solved.camera, imported).fit.camera
         check_work((), camera, size_px)
     except ConfigError as error:
         raise ConfigError(
-            f"{imported.file}: its points do not fit the photo ({error}): check columns and units."
+            f"{file}: its points do not fit the photo ({error}): check columns and units."
         ) from error
     return {
         "camera": None if camera is None else asdict(camera),
@@ -253,21 +221,11 @@ def read_imported_work(result: FrameResult, imported: PhotoPoints) -> Work:
             for point, off in zip(points, off_px.tolist(), strict=True)
         ],
         "hypothesis": None,
-        "comment": f"imported from {imported.file.name}",
+        "comment": f"imported from {file.name}",
         "tags": ["imported"],
         "quality": None,
         "place": None,
     }
-
-
-def keep(
-    decisions: Decisions, stored: StoredFrame, imported: PhotoPoints, work: Work, reviewer: str
-) -> None:
-    """Save a decision that accepts the frame with this work; StoreError if that fails."""
-    number, result = stored.frame_index, stored.result
-    heads = decisions.heads(number, result.sha256)
-    own = [head.revision for head in heads if head.reviewer == reviewer]
-    decisions.save(number, result, reviewer, "accepted", work, base=own[0] if own else 0)
 
 
 # A position is right within 1 % of the footprint's diagonal, or within 1 km if that is larger
@@ -306,39 +264,37 @@ def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, F
 def summary(scores: dict[str, FloatArray]) -> dict[str, Any]:
     """Root mean squares and shares over some points; None where nothing is known."""
     right = scores["right"]
+    rms = {}
+    for unit in ("px", "m"):
+        known = scores[f"residual_{unit}"][np.isfinite(scores[f"residual_{unit}"])]
+        rms[f"rms_{unit}"] = float(np.sqrt(np.mean(known**2))) if known.size else None
     return {
         "count": len(right),
-        "rms_px": _rms(scores["residual_px"]),
-        "rms_m": _rms(scores["residual_m"]),
+        **rms,
         "right": int(np.nansum(right)),
         "unseen": int(np.isnan(right).sum()),
     }
 
 
-def _rms(values: FloatArray) -> float | None:
-    known = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else None
-
-
-def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]:
+def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]:
     """Find the frames of the given names, reading the store's names once.
 
     Names are frame ids, or file names with or without endings. ConfigError if a name matches no
     frame, or several; StoreError if the store cannot be read.
     """
-    wanted: dict[str, set[str]] = {}
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
     for photo in photos:
         for spelling in _spellings(photo):
-            wanted.setdefault(spelling, set()).add(photo)
-    found: dict[str, set[int]] = {photo: set() for names in wanted.values() for photo in names}
+            wanted[spelling].add(photo)
+    found: dict[str, set[int]] = {photo: set() for photo in photos}
     for tables in iter_blocks(store, select("frames/frame", "frames/path"), 65536):
         rows = tables["frames"]
         for number, frame, path in zip(
             *(rows[name].tolist() for name in ("frame_index", "frame", "path")), strict=True
         ):
-            names = _spellings(frame.decode()) | _spellings(path.decode())
-            for photo in set().union(*(wanted.get(name, set()) for name in names)):
-                found[photo].add(number)
+            for name in _spellings(frame.decode()) | _spellings(path.decode()):
+                for photo in wanted.get(name, ()):
+                    found[photo].add(number)
     stored = {}
     for photo, numbers in found.items():
         if len(numbers) != 1:
@@ -349,17 +305,6 @@ def frames_by_name(store: Path, photos: Iterable[str]) -> dict[str, StoredFrame]
             )
         (stored[photo],) = iter_frames(store, numbers)
     return stored
-
-
-def frame_named(store: Path, name: str) -> StoredFrame:
-    """Find the frame of a name; ConfigError if none or several match."""
-    found = find_frames(store, name)
-    if len(found) > 1:
-        raise ConfigError(
-            f"{store} has {len(found)} frames named {name}: give the beginning of the SHA-256 of "
-            "one."
-        )
-    return found[0]
 
 
 def _spellings(name: str) -> set[str]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError, NoFrameError
-from regengine.io.extras import make_missing_error
+from regengine.io.extras import need
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
@@ -58,21 +58,11 @@ class Table:
             raise AttributeError(f"no column {name}: columns are {known}.")
         return columns[name]
 
-    @overload
-    def __getitem__(self, wanted: str) -> NDArray[Any]: ...
-
-    @overload
-    def __getitem__(self, wanted: int) -> Any: ...
-
-    @overload
-    def __getitem__(self, wanted: slice | NDArray[Any]) -> Table: ...
-
     def __getitem__(self, wanted: str | int | slice | NDArray[Any]) -> Any:
         if isinstance(wanted, str):
             return self._columns[wanted]
-        if isinstance(wanted, int):
-            return self._row(*(column[wanted] for column in self._columns.values()))
-        return Table({name: column[wanted] for name, column in self._columns.items()})
+        found = {name: column[wanted] for name, column in self._columns.items()}
+        return self._row(**found) if isinstance(wanted, int) else Table(found)
 
     def __len__(self) -> int:
         return len(next(iter(self._columns.values()), ()))
@@ -92,10 +82,9 @@ class Table:
 
         Raises ConfigError if pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise make_missing_error("to_pandas()", error) from None
+        need("to_pandas()", "pandas")
+        import pandas
+
         return pandas.DataFrame(self._flat())
 
     def to_geodataframe(self) -> geopandas.GeoDataFrame:
@@ -105,24 +94,17 @@ class Table:
         beyond 180 degrees. Raises ConfigError if geopandas is not installed, or there are no
         places.
         """
-        try:
-            import geopandas
-            from shapely import Polygon
-        except ImportError as error:
-            raise make_missing_error("to_geodataframe()", error) from None
+        need("to_geodataframe()", "geopandas")
+        import geopandas
         import numpy as np
+        from shapely import Polygon
 
         if "lon" in self._columns:
             shapes = geopandas.points_from_xy(self.lon, self.lat)
         elif "footprint_lon" in self._columns:
-            corners = np.stack(
-                [np.unwrap(self.footprint_lon, period=360.0), self.footprint_lat], axis=-1
-            )
-            seen = np.isfinite(corners).all(axis=(1, 2))
-            shapes = [
-                Polygon(outline) if there else None
-                for outline, there in zip(corners, seen, strict=True)
-            ]
+            lon = np.unwrap(self.footprint_lon, period=360.0)
+            corners = np.stack([lon, self.footprint_lat], axis=-1)
+            shapes = [Polygon(one) if np.isfinite(one).all() else None for one in corners]
         else:
             raise ConfigError(f"no positions among {', '.join(self.columns)}.")
         return geopandas.GeoDataFrame(self.to_pandas(), geometry=shapes, crs="EPSG:4326")
@@ -131,24 +113,18 @@ class Table:
         """Return the columns with one value per row each."""
         flat: dict[str, NDArray[Any]] = {}
         for name, column in self._columns.items():
-            if column.ndim == 1:
-                flat[name] = column
-            else:
-                values = column.reshape(len(column), math.prod(column.shape[1:])).T
-                flat |= {f"{name}_{number}": value for number, value in enumerate(values)}
+            values = column.reshape(len(column), math.prod(column.shape[1:])).T
+            names = [name] if column.ndim == 1 else [f"{name}_{n}" for n in range(len(values))]
+            flat |= zip(names, values, strict=True)
         return flat
 
     def _cells(self) -> list[list[str]]:
         """Return the first rows as text, below the names of the columns."""
-        flat = self._flat()
-        rows = zip(*(column[:SHOWN_ROWS] for column in flat.values()), strict=True)
-        return [
-            list(flat),
-            *(
-                [f"{value:.6g}" if isinstance(value, float) else str(value)[:40] for value in row]
-                for row in rows
-            ),
+        columns = [
+            [name, *(f"{x:.6g}" if isinstance(x, float) else str(x)[:40] for x in of[:SHOWN_ROWS])]
+            for name, of in self._flat().items()
         ]
+        return [list(row) for row in zip(*columns, strict=True)] or [[]]
 
     def __repr__(self) -> str:
         cells = self._cells()
@@ -158,26 +134,19 @@ class Table:
             for row in cells
         ]
         shown = [x if len(x) <= SHOWN_LETTERS else f"{x[:SHOWN_LETTERS]} …" for x in lines]
-        more = ["…"] if len(self) > SHOWN_ROWS else []
-        return "\n".join(
-            [
-                *shown,
-                *more,
-                f"{format_count(len(self), 'row')}, {format_count(len(self.columns), 'column')}",
-            ]
-        )
+        shown += ["…"] if len(self) > SHOWN_ROWS else []
+        size = f"{format_count(len(self), 'row')}, {format_count(len(self.columns), 'column')}"
+        return "\n".join([*shown, size])
 
     def _repr_html_(self) -> str:
         from html import escape
 
         head, *rows = self._cells()
-        lines = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
-        body = "".join(f"<tr>{line}</tr>" for line in lines)
         names = "".join(f"<th>{escape(name)}</th>" for name in head)
-        return (
-            f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
-            f"<p>{format_count(len(self), 'row')}</p>"
-        )
+        lines = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in rows)
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        table = f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+        return f"{table}<p>{format_count(len(self), 'row')}</p>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -246,9 +215,8 @@ class Registration:
     @property
     def time_utc(self) -> datetime | None:
         """Time of the photo, as far as it is known."""
-        return (
-            None if self.result.time_utc is None else datetime.fromisoformat(self.result.time_utc)
-        )
+        told = self.result.time_utc
+        return None if told is None else datetime.fromisoformat(told)
 
     @property
     def nadir(self) -> NadirInput | None:
@@ -316,13 +284,7 @@ class Registration:
         reference = map_of_kind(self.result.reference_kind, self.lights, self.streets, self.day)
         return Image.fromarray(make_overlay(self.result, self.path, reference))
 
-    @overload
-    def plot(self, ax: None = None) -> Image: ...
-
-    @overload
-    def plot(self, ax: Axes) -> Axes: ...
-
-    def plot(self, ax: Axes | None = None) -> Image | Axes:
+    def plot(self, ax: Axes | None = None) -> Any:
         """Return the overlay as an image for a notebook, or draw it into matplotlib axes."""
         picture = self.picture()
         if ax is None:
@@ -337,12 +299,12 @@ class Registration:
 
         from regengine.errors import FrameError
 
+        stream = io.BytesIO()
         try:
             picture = self.picture()
         except FrameError:
             return None
         picture.thumbnail((SHOWN_PX, SHOWN_PX))
-        stream = io.BytesIO()
         picture.save(stream, format="JPEG", quality=80)
         return stream.getvalue()
 
@@ -368,12 +330,9 @@ class Detections(Table):
     def __init__(self, photo: PhotoDetections[Any], kind: str) -> None:
         import numpy as np
 
+        found, count = vars(photo.found).items(), len(photo.found)
         super().__init__(
-            {
-                name: column
-                for name, column in vars(photo.found).items()
-                if isinstance(column, np.ndarray) and len(column) == len(photo.found)
-            }
+            {name: x for name, x in found if isinstance(x, np.ndarray) and len(x) == count}
         )
         self.photo = photo
         self.kind = kind
@@ -443,7 +402,7 @@ class StarField:
         return f"<StarField {text_line(self.photo)}>"
 
 
-class Store:
+class Store(AbstractContextManager["Store"]):
     """The results of a run, from its store and journal: supports ``len``, ``in`` and iteration.
 
     Iteration yields the `Registration` of each photo. ``store[name]`` is that of a frame id, file
@@ -533,15 +492,7 @@ class Store:
         for name in (*tables, "_reviews"):
             self.__dict__.pop(name, None)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

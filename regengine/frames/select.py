@@ -9,7 +9,7 @@ import sqlite3
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -36,38 +36,6 @@ _TOKENS = re.compile(
 _QUERIES = {"select", "from", "values", "with", "table", "describe", "show", "pivot", "summarize"}
 # How SQLite names what it does not find
 _UNKNOWN = re.compile(r'(?:no such column: "?|column ")([^"]+)')
-
-
-def wrap_condition(where: str, columns: Collection[str]) -> tuple[str, str]:
-    """Make SQL expressions, 0 or 1, of a condition; it is one expression only if both are valid.
-
-    The first is the one to use. The line breaks end a comment before our own words. ConfigError if
-    a text in double quotes is no column, which SQLite would compare as text, if a column is in
-    single quotes, which makes it a text, or if there is a query within the condition.
-    """
-    known = {name.casefold() for name in columns}
-    tokens = [token for token in _TOKENS.findall(where) if not token.startswith(("--", "/*"))]
-    words = [token.strip('"`[]').casefold() for token in tokens]
-    try:
-        if not tokens or len(where) > LONGEST or "\0" in where:
-            raise ValueError("it is empty or too long")
-        for before, token, word, after in zip(
-            ["", *tokens], tokens, words, [*tokens[1:], ""], strict=False
-        ):
-            if token.startswith('"') and word not in known and after != ".":
-                raise ValueError(find_unknown_column(f"column {token}", columns))
-            if token.startswith("'") and (name := token.strip("'").casefold()) in known:
-                raise ValueError(f"{token} is text: write the column without quotes, {name}")
-            if word in _QUERIES and before in ("", "("):
-                raise ValueError(f"{token} begins a query, and a condition is on one frame")
-        if known.isdisjoint(words) and any(token.startswith("'") for token in tokens):
-            raise ValueError(f"it names no column; the columns are {', '.join(columns)}")
-    except ValueError as error:
-        raise make_condition_error(where, str(error), columns) from None
-    return tuple(  # type: ignore[return-value]
-        f"CASE WHEN {opened}\n{where}\n{closed} THEN 1 ELSE 0 END"
-        for opened, closed in ("()", ("", ""))
-    )
 
 
 def make_condition_error(where: str, why: str, columns: Collection[str]) -> ConfigError:
@@ -114,13 +82,36 @@ WHOLE = {name for name, kind in COLUMNS.items() if kind == "INTEGER"}  # -1: unk
 def check_condition(base: sqlite3.Connection, where: str, columns: Collection[str]) -> str:
     """Make an SQL condition on ``frames`` of a user's one; ConfigError if it is not valid.
 
-    It is an expression on columns, such as ``off_nadir_deg < 30 AND category = 'cities'``.
+    It is an expression on columns, such as ``off_nadir_deg < 30 AND category = 'cities'``. It is
+    not valid if a text in double quotes is no column, which SQLite would compare as text, if a
+    column is in single quotes, which makes it a text, or if there is a query within it.
     """
-    case, bare = wrap_condition(where, columns)
+    known = {name.casefold() for name in columns}
+    tokens = [token for token in _TOKENS.findall(where) if not token.startswith(("--", "/*"))]
+    words = [token.strip('"`[]').casefold() for token in tokens]
+    # It is one expression only if it is valid both in brackets and without them. The line breaks
+    # end a comment before our own words
+    case, bare = (
+        f"CASE WHEN {opened}\n{where}\n{closed} THEN 1 ELSE 0 END"
+        for opened, closed in ("()", ("", ""))
+    )
     try:
+        if not tokens or len(where) > LONGEST or "\0" in where:
+            raise ValueError("it is empty or too long")
+        for before, token, word, after in zip(
+            ["", *tokens], tokens, words, [*tokens[1:], ""], strict=False
+        ):
+            if token.startswith('"') and word not in known and after != ".":
+                raise ValueError(find_unknown_column(f"column {token}", columns))
+            if token.startswith("'") and (name := token.strip("'").casefold()) in known:
+                raise ValueError(f"{token} is text: write the column without quotes, {name}")
+            if word in _QUERIES and before in ("", "("):
+                raise ValueError(f"{token} begins a query, and a condition is on one frame")
+        if known.isdisjoint(words) and any(token.startswith("'") for token in tokens):
+            raise ValueError(f"it names no column; the columns are {', '.join(columns)}")
         for expression in (bare, case):
             base.execute(f"SELECT {expression} FROM frames LIMIT 0")  # noqa: S608 - see the guard
-    except (sqlite3.Error, sqlite3.Warning, UnicodeEncodeError) as error:
+    except (ValueError, sqlite3.Error, sqlite3.Warning) as error:
         raise make_condition_error(where, str(error), columns) from error
     return f"{case} = 1"
 
@@ -141,28 +132,6 @@ def guard_reading(columns: Collection[str] = ()) -> Callable[..., int]:
     return authorise
 
 
-def _select_meeting(
-    base: sqlite3.Connection, where: str, rows: Iterable[Mapping[str, Any]]
-) -> set[int]:
-    """Numbers of the frames that meet a condition, by an in-memory database."""
-    names = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
-    marks = ", ".join("?" * len(COLUMNS))
-    base.set_authorizer(None)
-    base.execute("DROP TABLE IF EXISTS frames")
-    base.execute(f"CREATE TABLE frames ({names})")
-    base.executemany(
-        f"INSERT INTO frames VALUES ({marks})",  # noqa: S608 - only names of our own columns
-        [[_cell(row.get(name), name) for name in COLUMNS] for row in rows],
-    )
-    base.set_authorizer(guard_reading(COLUMNS))
-    condition = check_condition(base, where, COLUMNS)
-    try:
-        found = base.execute(f"SELECT frame_index FROM frames WHERE {condition}")  # noqa: S608
-        return {number for (number,) in found}
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        raise make_condition_error(where, str(error), COLUMNS) from error
-
-
 def _cell(value: Any, name: str) -> Any:
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -172,13 +141,18 @@ def _cell(value: Any, name: str) -> Any:
 BLOCK_FRAMES = 1024  # 5 MB of all columns with a single value
 
 
-def read_frame_rows(store: Path, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """Read columns of all frames in the order of their numbers, a block of frames at a time."""
+def read_frame_rows(
+    store: Path, names: Sequence[str], reviews: Mapping[int, Reviewed]
+) -> Iterator[list[dict[str, Any]]]:
+    """Read columns of all frames in order, a block at a time, with people's decisions applied."""
     columns = select(*(f"frames/{name}" for name in names))
     for tables in iter_blocks(store, columns, BLOCK_FRAMES):
         with raise_as_damage(store):
             rows = dict_rows(tables["frames"])
-        yield rows
+        yield [
+            apply_review(row, review) if (review := reviews.get(row["frame_index"])) else row
+            for row in rows
+        ]
 
 
 VERDICTS = ("accepted", "review", "no_match", "failed")
@@ -202,13 +176,19 @@ class Chosen:
 
     def frames(self) -> Iterator[ExportFrame]:
         """Iterate over the frames; only a few of them are in memory at a time."""
-        frames = self._frames()
+        frames = (
+            with_review(
+                replace(make_engine_frame(stored, self.store), photos=self.folder),
+                self.reviews.get(stored.frame_index),
+            )
+            for stored in iter_frames(self.store, self.numbers, hypotheses=False)
+        )
         while block := list(islice(frames, GROUND_FRAMES)):
             yield from as_block(block)
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each photo."""
-        for rows in read_frame_rows(self.store, ("frame_index", "path", "sha256")):
+        for rows in read_frame_rows(self.store, ("frame_index", "path", "sha256"), {}):
             for row in rows:
                 if self.holds(row["frame_index"]):
                     yield row["frame_index"], row["path"], row["sha256"]
@@ -217,11 +197,6 @@ class Chosen:
         """Whether a frame was chosen."""
         place = bisect_left(self.numbers, number)
         return place < len(self.numbers) and self.numbers[place] == number
-
-    def _frames(self) -> Iterator[ExportFrame]:
-        for stored in iter_frames(self.store, self.numbers, hypotheses=False):
-            frame = replace(make_engine_frame(stored, self.store), photos=self.folder)
-            yield with_review(frame, self.reviews.get(stored.frame_index))
 
 
 def choose(
@@ -243,21 +218,30 @@ def choose(
     if where is not None:
         names = [name for name in COLUMNS if ("frames", name) in STORED]
     chosen = Chosen(store=store, reviews=read_reviews(store))
+    marks = ", ".join("?" * len(COLUMNS))
+    wanted, met = "", set[int]()
     with closing(sqlite3.connect(":memory:")) as base:
         if where is not None:
-            _select_meeting(base, where, [])  # validates it even without frames
-        for rows in read_frame_rows(store, names):
-            rows = [
-                apply_review(row, review)
-                if (review := chosen.reviews.get(row["frame_index"]))
-                else row
-                for row in rows
-            ]
-            meets = None if where is None else _select_meeting(base, where, rows)
+            declared = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
+            base.execute(f"CREATE TABLE frames ({declared})")
+            base.set_authorizer(guard_reading(COLUMNS))
+            condition = check_condition(base, where, COLUMNS)
+            wanted = f"SELECT frame_index FROM frames WHERE {condition}"  # noqa: S608
+        for rows in read_frame_rows(store, names, chosen.reviews):
+            if where is not None:
+                cells = [[_cell(row.get(name), name) for name in COLUMNS] for row in rows]
+                base.set_authorizer(None)
+                base.execute("DELETE FROM frames")
+                base.executemany(f"INSERT INTO frames VALUES ({marks})", cells)  # noqa: S608
+                base.set_authorizer(guard_reading(COLUMNS))
+                try:
+                    met = {number for (number,) in base.execute(wanted)}
+                except (sqlite3.Error, sqlite3.Warning) as error:
+                    raise make_condition_error(where, str(error), COLUMNS) from error
             for row in rows:
                 number, verdict = row["frame_index"], row["verdict"]
                 review = chosen.reviews.get(number)
-                if meets is not None and number not in meets:
+                if where is not None and number not in met:
                     chosen.left_out["not --where"] += 1
                 elif verdict == "rejected" and "rejected" not in verdicts:
                     chosen.left_out["rejected in review"] += 1
@@ -286,20 +270,13 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     name = order.removeprefix("-")
     if name not in COLUMNS:
         raise ConfigError(f"--sort {order!r}: {describe_unknown_column(name, COLUMNS)}.")
-    known: list[tuple[Any, int]] = []
-    unknown: list[int] = []
     read = {"frame_index", "verdict", *([name] if ("frames", name) in STORED else [])}
-    for rows in read_frame_rows(chosen.store, sorted(read)):
-        for row in rows:
-            number = row["frame_index"]
-            if not chosen.holds(number):
-                continue
-            if review := chosen.reviews.get(number):
-                row = apply_review(row, review)
-            value = _cell(row.get(name), name)
-            if value is None:
-                unknown.append(number)
-            else:
-                known.append((value, number))
-    known.sort(key=lambda one: one[0], reverse=order != name)
-    return [number for _, number in known] + unknown
+    values = {
+        row["frame_index"]: _cell(row.get(name), name)
+        for rows in read_frame_rows(chosen.store, sorted(read), chosen.reviews)
+        for row in rows
+        if chosen.holds(row["frame_index"])
+    }
+    known = [number for number, value in values.items() if value is not None]
+    known.sort(key=lambda number: values[number], reverse=order != name)
+    return known + [number for number, value in values.items() if value is None]

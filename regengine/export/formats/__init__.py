@@ -33,9 +33,7 @@ class ExportOptions:
     kinds: tuple[str, ...] = ()  # which of a format's files to write; empty: the default one
     layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
     crs: str = "EPSG:4326"  # of warped images, as PROJ understands it
-    resolution: float | None = (
-        None  # pixel size in units of the CRS; None: from the photo's own resolution
-    )
+    resolution: float | None = None  # pixel size in units of the CRS; None: that of the photo
     dialect: str | None = None  # of SQL, one of `DIALECTS`
 
 
@@ -116,15 +114,8 @@ class LeftOutError(Exception):
     """A frame lacks what a format needs; the message says what."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileFormat:
-    """A format with all frames in one file, with one of several file name endings.
-
-    ``write`` takes the frames, the path of a new file, and the options.
-    """
-
-    endings: tuple[str, ...]
-    write: Callable[[Iterator[ExportFrame], Path, ExportOptions], None]
+# Writes all frames into one file, of the path of a new file
+FileFormat = Callable[[Iterator["ExportFrame"], Path, ExportOptions], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +141,7 @@ class FolderFormat:
     # of ``write``, a path of a new file, and the folder; frames are written as it iterates over
     # them.
     last: str | None = None
-    write_last: Callable[[Iterator[Any], Path, Path], None] | None = None
+    write_last: Callable[[Iterator[Any], Path, Path], object] | None = None
 
     def kinds(self, options: ExportOptions) -> tuple[str, ...]:
         """Which kinds of files to write; ConfigError for an unknown one."""
@@ -199,6 +190,14 @@ MODULES = {
     "sql": "sql",
     "stac": "stac",
 }
+# Endings of the formats of one file
+ENDINGS = {
+    "csv": (".csv",),
+    "geojson": (".geojson", ".json"),
+    "gpkg": (".gpkg",),
+    "parquet": (".parquet", ".geoparquet"),
+    "sql": (".sql",),
+}
 TEXTS = ("csv", "geojson", "sql")  # formats of one file that is text
 # Packages that the core does without
 NEEDS = {"gpkg": ("pyarrow", "pyogrio"), "parquet": ("pyarrow",)}
@@ -237,11 +236,11 @@ def format_name(text: str) -> str:
 
 def format_of(out: Path) -> str:
     """The format of a file name's ending; ConfigError if the ending is unknown."""
-    ending = out.suffix.lower().removeprefix(".")
-    name = ALSO_CALLED.get(ending, ending)
-    if name in (*TEXTS, "gpkg", "parquet"):
-        return name
-    why = INSTEAD.get(name, "the ending names no format")
+    ending = out.suffix.lower()
+    for name, endings in ENDINGS.items():
+        if ending in endings:
+            return name
+    why = INSTEAD.get(ending.removeprefix("."), "the ending names no format")
     raise ConfigError(f"--out {out}: {why}; choose --format from {', '.join(MODULES)}.")
 
 

@@ -6,8 +6,7 @@ For GDAL, they are in a file next to the photo, in a VRT that refers to it, or i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,8 +40,8 @@ def continuous_lon(frame: ExportFrame) -> list[float]:
     return [(point.lon - first + 180.0) % 360.0 - 180.0 + first for point in frame.points]
 
 
-def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
-    """A function that adds the frame's control points to a raster."""
+def _set_points(frame: ExportFrame, dataset: Any) -> None:
+    """Add the frame's control points to a raster."""
     import rasterio
     from rasterio.control import GroundControlPoint
 
@@ -50,11 +49,7 @@ def _points_of(frame: ExportFrame) -> Callable[[Any], None]:
         GroundControlPoint(row=point.y + 0.5, col=point.x + 0.5, x=lon, y=point.lat, z=0.0)
         for point, lon in zip(frame.points, continuous_lon(frame), strict=True)
     ]
-
-    def place(dataset: Any) -> None:
-        dataset.gcps = points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL"))
-
-    return place
+    dataset.gcps = points, rasterio.crs.CRS.from_wkt(wgs84("WKT1_GDAL"))
 
 
 def _write_gcp(
@@ -63,15 +58,16 @@ def _write_gcp(
     import rasterio
     import rasterio.shutil
 
+    place = partial(_set_points, frame)
     for kind, path in zip(GCP.kinds(options), paths, strict=True):
         virtual = path.with_name(f"{path.name}.vrt")
         with raise_write_failures(path, [virtual]):
             if kind == "vrt":
-                write_vrt(frame, path, _points_of(frame))
+                write_vrt(frame, path, place)
             elif kind == "aux":
-                write_aux(frame, path, _points_of(frame))
+                write_aux(frame, path, place)
             else:  # a lossless copy of the photo's pixels
-                write_vrt(frame, virtual, _points_of(frame))
+                write_vrt(frame, virtual, place)
                 with rasterio.open(virtual, driver="VRT") as photo:
                     rasterio.shutil.copy(
                         photo,
@@ -86,11 +82,7 @@ def _write_gcp(
 
 
 GCP = FolderFormat(
-    files={
-        "vrt": ("{stem}.gcp.vrt",),
-        "aux": ("{photo}.aux.xml",),
-        "tif": ("{stem}.gcp.tif",),
-    },
+    files={"vrt": ("{stem}.gcp.vrt",), "aux": ("{photo}.aux.xml",), "tif": ("{stem}.gcp.tif",)},
     usual=("vrt",),
     write=_write_gcp,
     lacks=explain_no_points,
@@ -119,27 +111,6 @@ def points_text(frame: ExportFrame) -> str:
         numbers = (*at, int(point.enabled), dx, dy, math.hypot(dx, dy))
         lines.append(",".join(f"{number:.12g}" for number in numbers))
     return "\n".join(lines) + "\n"
-
-
-def _write_points(
-    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
-) -> None:
-    paths[0].write_text(points_text(frame), encoding="utf-8")
-    if len(paths) == 1:
-        return
-    import rasterio
-
-    _, virtual, project = paths
-    with raise_write_failures(virtual, []):
-        write_vrt(frame, virtual, _points_of(frame))
-        with rasterio.open(virtual, driver="VRT") as photo:
-            n_bands = photo.count
-        points, photo_name = targets[0].name, targets[1].name
-        # The light map used to locate the photo, if it is a raster and unchanged
-        maps = find_settings_files(frame.stored.parameters).lights
-        rasters = (path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt"))
-        text = project_text(frame, points, photo_name, n_bands, next(rasters, None))
-    project.write_text(text, encoding="utf-8")
 
 
 # Elements of QGIS 3.34; later versions read them, too
@@ -208,38 +179,40 @@ GREY = 'type="singlebandgray" grayBand="1" gradient="BlackToWhite"'
 COLOUR = 'type="multibandcolor" redBand="1" greenBand="2" blueBand="3"'
 
 
-def project_text(
-    frame: ExportFrame, points: str, photo: str, n_bands: int, light_map: Path | None
-) -> str:
-    """The project, as text.
+def _write_points(
+    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
+) -> None:
+    paths[0].write_text(points_text(frame), encoding="utf-8")
+    if len(paths) == 1:
+        return
+    import rasterio
 
-    Parameters
-    ----------
-    points, photo : str
-        Names of the points file of QGIS's georeferencer and of the photo's virtual raster with
-        control points, both next to the project.
-    n_bands : int
-        Number of bands of the raster.
-    light_map : path or None
-        A raster for the lowest layer, which GDAL can read.
-    """
-    lon, lat = np.array(continuous_lon(frame)), np.array([point.lat for point in frame.points])
-    # Half a degree around the points
-    box = lon.min() - 0.5, lat.min() - 0.5, lon.max() + 0.5, lat.max() + 0.5
+    _, virtual, project = paths
+    with raise_write_failures(virtual, []):
+        write_vrt(frame, virtual, partial(_set_points, frame))
+        with rasterio.open(virtual, driver="VRT") as photo:
+            bands = COLOUR if photo.count >= 3 else GREY
+        # The light map used to locate the photo, if it is a raster and unchanged, is the lowest
+        maps = find_settings_files(frame.stored.parameters).lights
+        rasters = (path for path in maps if path.suffix.lower() in (".tif", ".tiff", ".vrt"))
+        light_map = next(rasters, None)
+        lon, lat = np.array(continuous_lon(frame)), np.array([point.lat for point in frame.points])
+        # Half a degree around the points
+        box = lon.min() - 0.5, lat.min() - 0.5, lon.max() + 0.5, lat.max() + 0.5
+        lights = None if light_map is None else _draw_lights(light_map, box)
     title = UNHOLDABLE_IN_XML.sub("_", frame.result.frame)
     crs = CRS.format(wkt=escape(wgs84("WKT2_2019")))
     # The file's first line is the reference system, the second the columns' names
     columns = "type=csv&skipLines=1&xField=mapX&yField=mapY&crs=EPSG:4326"
     vector, raster = 'type="vector" geometry="Point"', 'type="raster"'
-    bands = COLOUR if n_bands >= 3 else GREY
     shown = [
-        ("points", "Control points", f"file:./{quote(points)}?{columns}", "delimitedtext", vector,
-         RINGS),
-        ("photo", title, f"./{photo}", "gdal", raster,
+        ("points", "Control points", f"file:./{quote(targets[0].name)}?{columns}", "delimitedtext",
+         vector, RINGS),
+        ("photo", title, f"./{targets[1].name}", "gdal", raster,
          RASTER.format(bands=bands, opacity="0.7", more="")),
     ]  # fmt: skip
-    if light_map is not None and (style := _draw_lights(light_map, box)):
-        shown.append(("lights", "Night lights", str(light_map.absolute()), "gdal", raster, style))
+    if light_map is not None and lights:
+        shown.append(("lights", "Night lights", str(light_map.absolute()), "gdal", raster, lights))
     tree = layers = order = ""
     for identifier, name, source, provider, kind, own in shown:
         told = {"id": identifier, "provider": provider, "kind": kind, "style": own, "crs": crs}
@@ -249,10 +222,11 @@ def project_text(
         tree += TREE.format(**told)
         layers += LAYER.format(**told)
         order = f'    <layer id="{identifier}"/>\n{order}'  # the lowest first
-    return PROJECT.format(
+    text = PROJECT.format(
         *box, title=escape(title), title_attribute=quoteattr(title), crs=crs, tree=tree,
         layers=layers, order=order,
     )  # fmt: skip
+    project.write_text(text, encoding="utf-8")
 
 
 def _draw_lights(light_map: Path, seen: tuple[float, ...]) -> str | None:

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import FrameError
 from regengine.export.formats import (
     ExportOptions,
@@ -25,10 +25,10 @@ from regengine.export.formats import (
     LeftOutError,
     explain_no_camera,
     explain_no_points,
-    photo_stem,
 )
 from regengine.export.warp import (
     BLOCK,
+    MapBlock,
     MapGrid,
     draw_block,
     find_photo,
@@ -39,11 +39,9 @@ from regengine.export.warp import (
 )
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
-from regengine.registration.control_points import MAP_SIGMA_M
+from regengine.registration.control_points import MAP_SIGMA_M, ground_jacobian
 
-TURN_RAD = 1e-5  # steps of the numerical derivatives
-STRETCH = 1e-5
-STEP_M = 100.0
+STEP = 1e-5  # of the numerical derivatives: radians, and of the logarithm of the focal length
 
 
 def estimate_ground_sigma(
@@ -62,11 +60,8 @@ def estimate_ground_sigma(
     usual_px = float(np.sqrt(np.nanmean(miss**2) / 2.0)) if np.isfinite(miss).any() else 0.0
     covariances = []
     for point in points:
-        if point.covariance_px is not None:
-            xx, xy, yy = point.covariance_px
-        else:
-            xx = yy = (point.sigma_px or max(1.0, usual_px)) ** 2
-            xy = 0.0
+        variance = (point.sigma_px or max(1.0, usual_px)) ** 2
+        xx, xy, yy = point.covariance_px or (variance, 0.0, variance)
         covariances.append([[xx, xy], [xy, yy]])
     # Minimum uncertainty: a hundredth of a pixel
     known = np.array(covariances) + 1e-4 * np.eye(2)
@@ -82,15 +77,9 @@ def estimate_ground_sigma(
     of_camera = left_open * max(float(scale), 1.0)
 
     def sigma_m(lon: FloatArray, lat: FloatArray) -> FloatArray:
-        ground = geodetic_to_ecef(lon, lat)
-        flow = differentiate_pixels(camera, ground)
+        flow = differentiate_pixels(camera, geodetic_to_ecef(lon, lat))
         in_image = np.einsum("nip,pq,njq->nij", flow, of_camera, flow)
-        # Metres to the east and north per pixel of x and y, shape (n, 2, 2)
-        columns = []
-        for axis in np.moveaxis(local_axes(lon, lat)[:, :2], 1, 0):
-            plus, minus = (camera.ecef_to_pixel(ground + step * axis) for step in (STEP_M, -STEP_M))
-            columns.append([(plus[k] - minus[k]) / (2.0 * STEP_M) for k in (0, 1)])
-        pixels = np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
+        pixels = ground_jacobian(camera, lon, lat)
         flat = ~(np.abs(np.linalg.det(pixels)) > 1e-15)
         pixels = np.where(flat[:, None, None], np.eye(2), pixels)
         metres = np.where(flat[:, None, None], np.nan, np.linalg.inv(pixels))
@@ -103,49 +92,15 @@ def estimate_ground_sigma(
 
 def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArray:
     """Derivatives of the pixels of ground points by three rotations and the log focal length."""
-    columns = []
     turned = Rotation.from_quat(camera.quaternion)
-    for axis in np.eye(3):
-        ends = []
-        for sign in (1.0, -1.0):
-            step = turned * Rotation.from_rotvec(sign * TURN_RAD * axis)
-            qx, qy, qz, qw = step.as_quat().tolist()
-            moved = replace(camera, quaternion=(qx, qy, qz, qw))
-            ends.append(moved.ecef_to_pixel(ground_ecef_m))
-        columns.append([(ends[0][k] - ends[1][k]) / (2.0 * TURN_RAD) for k in (0, 1)])
-    lenses = (replace(camera, focal_px=camera.focal_px * (1.0 + s * STRETCH)) for s in (1.0, -1.0))
-    longer, shorter = (lens.ecef_to_pixel(ground_ecef_m) for lens in lenses)
-    columns.append([(longer[k] - shorter[k]) / (2.0 * STRETCH) for k in (0, 1)])
-    return np.moveaxis(np.array(columns), -1, 0).swapaxes(1, 2)
-
-
-def write_warped(frame: ExportFrame, path: Path, grid: MapGrid, options: ExportOptions) -> None:
-    """Write the warped photo in colour; a mask excludes pixels without data."""
-    from rasterio.windows import Window
-
-    camera, photo = _photo(frame, grid, options)
-    with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
-        for block in map_blocks(camera, grid):
-            height, width = block.seen.shape
-            window = Window(block.column, block.row, width, height)
-            raster.write(np.moveaxis(draw_block(block, photo), -1, 0), window=window)
-            raster.write_mask(block.seen, window=window)
-
-
-def write_sigma(frame: ExportFrame, path: Path, grid: MapGrid) -> None:
-    """Write one sigma per axis of each pixel's position, metres; NaN without data."""
-    from rasterio.windows import Window
-
-    assert frame.camera is not None
-    known = estimate_ground_sigma(frame.camera, frame.points)
-    profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
-    with cloud_optimised(path, grid, frame, profile) as raster:
-        raster.set_band_description(1, "1 sigma per axis on the ground, metres")
-        raster.set_band_unit(1, "m")
-        for block in map_blocks(frame.camera, grid):
-            height, width = block.seen.shape
-            window = Window(block.column, block.row, width, height)
-            raster.write(spread(grid, block, known), 1, window=window)
+    moved = []
+    for sign in (1.0, -1.0):
+        for axis in np.eye(3):
+            qx, qy, qz, qw = (turned * Rotation.from_rotvec(sign * STEP * axis)).as_quat().tolist()
+            moved.append(replace(camera, quaternion=(qx, qy, qz, qw)))
+        moved.append(replace(camera, focal_px=camera.focal_px * (1.0 + sign * STEP)))
+    pixels = np.array([one.ecef_to_pixel(ground_ecef_m) for one in moved])
+    return np.moveaxis((pixels[:4] - pixels[4:]) / (2.0 * STEP), -1, 0).swapaxes(1, 2)
 
 
 @contextmanager
@@ -188,12 +143,48 @@ def cloud_optimised(
         )
 
 
-def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[Camera, np.ndarray]:
-    """The photo, reduced if the map is coarser, and its camera."""
-    from regengine.photo.image import read_display_rgb
+def _write(
+    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
+) -> None:
+    from rasterio.windows import Window
 
     camera = frame.camera
     assert camera is not None
+    grid = map_grid(camera, options.crs, options.resolution)
+
+    def each_window(camera: Camera) -> Iterator[tuple[MapBlock, Window]]:
+        for block in map_blocks(camera, grid):
+            height, width = block.seen.shape
+            yield block, Window(block.column, block.row, width, height)
+
+    for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
+        if kind == "warped":  # in colour; a mask excludes pixels without data
+            reduced, photo = _read_photo(frame, camera, grid, options)
+            with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
+                for block, window in each_window(reduced):
+                    raster.write(np.moveaxis(draw_block(block, photo), -1, 0), window=window)
+                    raster.write_mask(block.seen, window=window)
+        elif kind == "sigma":  # NaN without data
+            known = estimate_ground_sigma(camera, frame.points)
+            profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
+            with cloud_optimised(path, grid, frame, profile) as raster:
+                raster.set_band_description(1, "1 sigma per axis on the ground, metres")
+                raster.set_band_unit(1, "m")
+                for block, window in each_window(camera):
+                    raster.write(spread(grid, block, known), 1, window=window)
+        else:
+            told = {"crs": grid.crs, "resolution": grid.resolution}
+            told |= {"width_px": grid.width, "height_px": grid.height}
+            told["upper_left"] = [grid.west, grid.north]
+            path.write_text(frame_record(frame, map=told), encoding="utf-8")
+
+
+def _read_photo(
+    frame: ExportFrame, camera: Camera, grid: MapGrid, options: ExportOptions
+) -> tuple[Camera, np.ndarray]:
+    """The photo, reduced if the map is coarser, and its camera."""
+    from regengine.photo.image import read_display_rgb
+
     longest = max(camera.width_px, camera.height_px)
     if options.resolution is not None:
         coarser = grid.resolution / map_grid(camera, options.crs, None).resolution
@@ -209,35 +200,13 @@ def _photo(frame: ExportFrame, grid: MapGrid, options: ExportOptions) -> tuple[C
     return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
 
 
-def _write(
-    frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
-) -> None:
-    assert frame.camera is not None
-    grid = map_grid(frame.camera, options.crs, options.resolution)
-    for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
-        if kind == "warped":
-            write_warped(frame, path, grid, options)
-        elif kind == "sigma":
-            write_sigma(frame, path, grid)
-        else:
-            told = {
-                "crs": grid.crs,
-                "resolution": grid.resolution,
-                "width_px": grid.width,
-                "height_px": grid.height,
-                "upper_left": [grid.west, grid.north],
-            }
-            path.write_text(frame_record(frame, map=told), encoding="utf-8")
-
-
 GEOTIFF = FolderFormat(
     files={
-        "warped": ("{photo}.warped.tif",),
-        "sigma": ("{photo}.sigma.tif",),
-        "record": ("{photo}.json",),
+        "warped": ("{stem}.warped.tif",),
+        "sigma": ("{stem}.sigma.tif",),
+        "record": ("{stem}.json",),
     },
     write=_write,
     lacks=lambda frame: explain_no_camera(frame) or explain_no_points(frame),
-    photo_name=photo_stem,
 )
 FORMATS = {"geotiff": GEOTIFF}

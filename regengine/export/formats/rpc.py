@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
-from regengine.export.formats import (
-    ExportOptions,
-    FolderFormat,
-    LeftOutError,
-    explain_no_camera,
-)
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError, explain_no_camera
 from regengine.export.warp import metadata, write_aux, write_vrt
 from regengine.frames.columns import geojson_geometry
 from regengine.frames.frame import ExportFrame
@@ -83,12 +77,7 @@ def fit_rational(camera: Camera) -> Rational:
     ground is left.
     """
     limit = MAX_INCIDENCE_DEG
-    places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
-    if len(places) < MIN_PLACES:
-        raise LeftOutError(
-            f"too little ground below an incidence angle of {limit:g} degrees to fit coefficients"
-        )
-    while len(places) >= MIN_PLACES:
+    while len(places := ground_places(camera, limit, PER_SIDE, HEIGHTS_M)) >= MIN_PLACES:
         tried = []
         for ridge, rounds in ATTEMPTS:
             tried.append(_fit(camera, places, limit, ridge, rounds))
@@ -98,7 +87,10 @@ def fit_rational(camera: Camera) -> Rational:
         if best.worst_px <= WORST_PX:
             return best
         limit -= STEP_DEG
-        places = ground_places(camera, limit, PER_SIDE, HEIGHTS_M)
+    if limit == MAX_INCIDENCE_DEG:
+        raise LeftOutError(
+            f"too little ground below an incidence angle of {limit:g} degrees to fit coefficients"
+        )
     raise LeftOutError(f"no coefficients match its camera to {WORST_PX:g} px: use --format geotiff")
 
 
@@ -206,9 +198,6 @@ def _ratio(
     return numerator, denominator
 
 
-fit_once = lru_cache(maxsize=4)(fit_rational)  # several files of a frame need the same fit
-
-
 def residuals(fitted: Rational) -> dict[str, str]:
     """Residuals of the coefficients and their limit of incidence, for metadata."""
     x, y, angle = fitted.worst_at
@@ -226,7 +215,7 @@ def _write(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> str:
     assert frame.camera is not None
-    fitted = fit_once(frame.camera)
+    fitted = fit_rational(frame.camera)
     unknown = "-1.0"  # errors on the ground, metres: the standard's value for unknown
 
     def place(dataset: Any) -> None:
@@ -243,7 +232,17 @@ def _write(
             elif kind == "aux":
                 write_aux(frame, path, place)
             elif kind == "footprint":
-                _write_footprint(frame, fitted, path)
+                # Across the antimeridian its longitudes continue, as those of the coefficients do:
+                # a cutline that is cut there makes gdalwarp draw once around the Earth
+                (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
+                feature = {
+                    "type": "Feature",
+                    "geometry": geojson_geometry(join_at(rings, fitted.scaling["LONG_OFF"])),
+                    "properties": metadata(frame) | residuals(fitted),
+                }
+                told = {"type": "FeatureCollection", "features": [feature]}
+                text = json.dumps(plain(told, make_printable))
+                path.write_text(text + "\n", encoding="utf-8")
             elif kind == "rpb":
                 path.write_text(_format_rpb(fitted, unknown), encoding="ascii")
             else:
@@ -280,23 +279,6 @@ def _format_rpb(fitted: Rational, unknown: str) -> str:
         lines += [f"\t\t\t{value!r}," for value in values[:-1]]
         lines.append(f"\t\t\t{values[-1]!r});")
     return "\n".join([*lines, "END_GROUP = IMAGE", "END;"]) + "\n"
-
-
-def _write_footprint(frame: ExportFrame, fitted: Rational, path: Path) -> None:
-    """Write the ground where the coefficients are valid, as GeoJSON.
-
-    Across the antimeridian its longitudes continue, as those of the coefficients do: a cutline that
-    is cut there makes gdalwarp draw once around the Earth.
-    """
-    assert frame.camera is not None
-    (rings,) = make_footprints([frame.camera], fitted.incidence_deg)
-    feature = {
-        "type": "Feature",
-        "geometry": geojson_geometry(join_at(rings, fitted.scaling["LONG_OFF"])),
-        "properties": metadata(frame) | residuals(fitted),
-    }
-    told = plain({"type": "FeatureCollection", "features": [feature]}, make_printable)
-    path.write_text(json.dumps(told) + "\n", encoding="utf-8")
 
 
 RPC = FolderFormat(

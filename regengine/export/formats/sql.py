@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -33,43 +33,27 @@ from regengine.frames.columns import (
     of_frame,
 )
 from regengine.frames.frame import ExportFrame
-from regengine.frames.geometry import Ring, describe_orientation, sky_position
+from regengine.frames.geometry import describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
 from regengine.photo.record_values import wrap_lon
-from regengine.store.schema import COLUMNS, Kind
+from regengine.store.schema import Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME
-UNITS = {
-    "deg": "degrees",
-    "lon": "degrees",
-    "lat": "degrees",
-    "km": "km",
-    "m": "m",
-    "mm": "mm",
+UNITS = {unit: unit for unit in ("km", "m", "mm", "px", "s")} | {
+    **dict.fromkeys(("deg", "lon", "lat"), "degrees"),
     "um": "micrometres",
-    "px": "px",
     "px2": "square px",
     "m2": "square m",
     "h": "hours",
-    "s": "s",
     "utc": "UTC",
 }
-WITHOUT_ENDING = {"x": "px", "y": "px", "principal_x": "px", "principal_y": "px"}
-COVARIANCES = {"covariance_px": "square px", "covariance_m": "square m"}
 
 
 def comment_of(column: TableColumn) -> str:
-    """Description of a column, with its unit if its name has one and its description does not."""
-    name, said = column.name, column.description
-    known = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
-    covariances = [one for start, one in COVARIANCES.items() if name.startswith(start)]
-    if covariances:
-        unit = covariances[0]
-    elif known is not None and known.units:
-        unit = UNITS[known.units]
-    else:
-        unit = WITHOUT_ENDING.get(name) or UNITS.get(name.rpartition("_")[2], "")
+    """Description of a column, with its unit if it has one that the description does not name."""
+    said = column.description
+    unit = UNITS.get(column.units or column.name.rpartition("_")[2], "")
     told = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
     return said if told else f"{said} [{unit}]"
 
@@ -109,26 +93,20 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
     from regengine.orbit.rotation import sun_moon
 
     prior, time = frame.result.nadir, moment(frame.result.time_utc or "")
-    place = frame.nadir
-    if place is None and prior is not None:
-        place = prior.lon, prior.lat
+    place = frame.nadir or (None if prior is None else (prior.lon, prior.lat))
     if place is None or time is None or not np.isfinite(place).all():
         return None
     return sun_moon(time, *place).sun_elevation_deg
 
 
-def read_photo_exif(frame: ExportFrame) -> Exif:
-    """EXIF of the photo, if it is still at its path."""
-    return _exif(frame.photo)
-
-
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
-def _exif(photo: Path | None) -> Exif:
+def read_photo_exif(photo: Path | None) -> Exif:
+    """EXIF of a frame's photo; empty if the photo is not found."""
     return Exif() if photo is None else read_exif(photo)
 
 
 def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:
-    return of_frame(name, kind, says, lambda frame: getattr(read_photo_exif(frame), name))
+    return of_frame(name, kind, says, lambda frame: getattr(read_photo_exif(frame.photo), name))
 
 
 ORIENTATION = of_frame(
@@ -140,12 +118,7 @@ ORIENTATION = of_frame(
 LENS = _make_exif_column("lens", "text", "lens by the photo's EXIF")
 APERTURE = _make_exif_column("aperture_f", "real", "f-number by the photo's EXIF")
 ISO = _make_exif_column("iso", "real", "sensitivity by the photo's EXIF")
-SUN = of_frame(
-    "sun_elevation_deg",
-    "real",
-    "elevation of the Sun at the nadir",
-    sun_elevation_deg,
-)
+SUN = of_frame("sun_elevation_deg", "real", "elevation of the Sun at the nadir", sun_elevation_deg)
 LINK = of_frame(
     "link",
     "text",
@@ -187,29 +160,24 @@ def find_sky(frame: ExportFrame) -> dict[str, float] | None:
         return sky_position(frame.camera, time)
 
 
-def _make_sky_column(name: str, kind: Kind, says: str) -> TableColumn:
+def _make_sky_column(name: str, says: str) -> TableColumn:
+    kind: Kind = "flag" if name == "sees_sky" else "real"
     return of_frame(name, kind, says, lambda frame: (find_sky(frame) or {}).get(name))
 
 
-SKY = (
-    _make_sky_column("ra_deg", "real", "right ascension of the image centre, ICRS"),
-    _make_sky_column("dec_deg", "real", "declination of the image centre, ICRS"),
-    _make_sky_column(
-        "position_angle_deg",
-        "real",
-        "position angle of the picture's upward direction, from north to east",
-    ),
-    _make_sky_column("radius_deg", "real", "angle from the image centre to the farthest corner"),
-    _make_sky_column("sees_sky", "flag", "whether part of the picture is above the horizon"),
-    _make_sky_column(
-        "earth_ra_deg", "real", "right ascension of the middle of the Earth's disc, ICRS"
-    ),
-    _make_sky_column(
-        "earth_dec_deg", "real", "declination of the middle of the Earth's disc, ICRS"
-    ),
-    _make_sky_column(
-        "earth_radius_deg", "real", "radius of the Earth's disc, accurate to 0.3 degrees"
-    ),
+SKY = tuple(
+    _make_sky_column(name, says)
+    for name, says in {
+        "ra_deg": "right ascension of the image centre, ICRS",
+        "dec_deg": "declination of the image centre, ICRS",
+        "position_angle_deg": "position angle of the picture's upward direction, from north to "
+        "east",
+        "radius_deg": "angle from the image centre to the farthest corner",
+        "sees_sky": "whether part of the picture is above the horizon",
+        "earth_ra_deg": "right ascension of the middle of the Earth's disc, ICRS",
+        "earth_dec_deg": "declination of the middle of the Earth's disc, ICRS",
+        "earth_radius_deg": "radius of the Earth's disc, accurate to 0.3 degrees",
+    }.items()
 )
 
 
@@ -238,18 +206,8 @@ POSTGRESQL_FRAMES = SqlTable(
     name="regengine.frames",
     description="photos placed on the map",
     columns=(
-        KEY,
-        *FRAME_COLUMNS,
-        LENS,
-        APERTURE,
-        ISO,
-        *EXTRA,
-        SUN,
-        LINK,
-        NADIR,
-        CENTRE,
-        FOOTPRINT,
-        LOADED,
+        *(KEY, *FRAME_COLUMNS, LENS, APERTURE, ISO, *EXTRA, SUN, LINK),
+        *(NADIR, CENTRE, FOOTPRINT, LOADED),
     ),
     rows=lambda _: 1,
 )
@@ -278,16 +236,14 @@ POSTGRESQL_SKY = SqlTable(
 # The record of a registered photo in the NightISS project, in its table `imagenesISS`. Columns that
 # only that project can fill in are never written: values that people enter there are kept.
 
-# Position source: by archive, from the photo's record; by time, from an element set
-BY_ARCHIVE, BY_TIME = "record", "tle"
 
+def _nadir(by: str, source: str, axis: str, says: str) -> TableColumn:
+    """A coordinate of the prior nadir, if it has this source."""
 
-def _nadir(source: str, axis: str, says: str) -> TableColumn:
     def value(frame: ExportFrame) -> float | None:
         known = frame.result.nadir
         return getattr(known, axis) if known is not None and known.source == source else None
 
-    by = "jsc" if source == BY_ARCHIVE else "time"
     return of_frame(f"nadir_{by}_{axis}", "real", says, value)
 
 
@@ -304,13 +260,14 @@ def _rename_column(name: str, of: str, says: str = "") -> TableColumn:
     return replace(found, name=name, description=says or found.description)
 
 
+# The record's position is by archive, from the photo's record, or by time, from an element set
 RECORD = (
     make_unset_column("issnight_id", "text", "number of the photo in ISSNight"),
     _rename_column("image_id", "frame"),
-    _nadir(BY_ARCHIVE, "lon", "longitude of the nadir by the archive's record"),
-    _nadir(BY_ARCHIVE, "lat", "geodetic latitude of the nadir by the archive's record"),
-    _nadir(BY_TIME, "lon", "longitude of the nadir by the photo's time and an element set"),
-    _nadir(BY_TIME, "lat", "geodetic latitude of the nadir by the photo's time"),
+    _nadir("jsc", "record", "lon", "longitude of the nadir by the archive's record"),
+    _nadir("jsc", "record", "lat", "geodetic latitude of the nadir by the archive's record"),
+    _nadir("time", "tle", "lon", "longitude of the nadir by the photo's time and an element set"),
+    _nadir("time", "tle", "lat", "geodetic latitude of the nadir by the photo's time"),
     _rename_column("country", "country"),
     _rename_column("place", "place"),
     ORIENTATION,
@@ -330,27 +287,14 @@ RECORD = (
     SUN,
     _rename_column("gmt", "time_utc", "date and time of the photo, GMT"),
 )
-# Values that the record contains under its own names
-TOLD = {
-    "frame",
-    "place",
-    "country",
-    "comment",
-    "quality",
-    "focal_mm",
-    "camera_body",
-    "off_nadir_deg",
-    "tags",
-    "time_utc",
-    "orientation",
-}
+RECORDED = {mark for one in RECORD for mark in (one.name, one.value)}
 NIGHTISS_IMAGES = SqlTable(
     name="imagenesISS",
     description="night photos of the Earth, placed on the map by regengine",
     columns=(
         KEY,
         *RECORD,
-        *(one for one in FRAME_COLUMNS if one.name not in TOLD),
+        *(one for one in FRAME_COLUMNS if RECORDED.isdisjoint((one.name, one.value))),
         _rename_column("exif_orientation", "orientation"),
         *EXTRA,
         *SKY,
@@ -393,53 +337,60 @@ def postgresql_text(text: str) -> str:
     return f"E'{plain}'"
 
 
-def number(value: float) -> str:
-    """A number with all its digits; ``NULL`` if it is not finite."""
-    return repr(float(value)) if math.isfinite(value) else NULL
-
-
-def point_wkt(place: tuple[float, float]) -> str | None:
-    """A place as well-known text, longitude first; None if there is none."""
-    lon, lat = place
-    if not (math.isfinite(lon) and -90.0 <= lat <= 90.0):
-        return None
-    return f"POINT({wrap_lon(lon)!r} {lat!r})"
-
-
-def polygons_wkt(rings: list[Ring]) -> str | None:
-    """Polygons as well-known text, longitude first; None if there are none."""
-    if not rings:
-        return None
-    parts = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in rings)
-    return "MULTIPOLYGON(" + ",".join(f"(({part}))" for part in parts) + ")"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Dialect:
     """A kind of server: a table of photos, and tables replaced together with their photo."""
 
+    name: str
     photos: SqlTable
     parts: tuple[SqlTable, ...]
     head: str  # statements before the rows: settings, tables, start of the transaction
     tail: str  # statements after the rows
-    literal: Callable[[Kind, Any], str]  # a value that is not None, with any settings
-    on_known_photo: str  # end of an INSERT: handling of a photo that already exists
+    on_known_photo: str  # begins the end of an INSERT: handling of a photo that already exists
+    new_value: str  # a column's value there
+
+    def literal(self, kind: Kind, value: Any) -> str:
+        """A value as a literal with any settings; ``NULL`` if it is not one of its kind."""
+        is_mysql = self.name == "mysql"
+        wkt = ""  # longitude first
+        match kind:
+            case "text" | "key":
+                return (mysql_text if is_mysql else postgresql_text)(str(value))
+            case "real":
+                return repr(float(value)) if math.isfinite(value) else NULL
+            case "moment":
+                time = moment(value)
+                if time is not None and is_mysql:
+                    time = time.replace(tzinfo=None)
+                return f"'{time.isoformat(' ')}'" if time else NULL
+            case "point":
+                lon, lat = value
+                if math.isfinite(lon) and -90.0 <= lat <= 90.0:
+                    wkt = f"POINT({wrap_lon(lon)!r} {lat!r})"
+            case "polygons":
+                rings = (",".join(f"{lon!r} {lat!r}" for lon, lat in ring) for ring in value)
+                wkt = f"MULTIPOLYGON({','.join(f'(({ring}))' for ring in rings)})" if value else ""
+            case "loaded":
+                return "@regengine_loaded" if is_mysql else "now()"
+            case "flag" if not is_mysql:
+                return "true" if value else "false"
+            case _:
+                return str(int(value))
+        return f"'{'' if is_mysql else 'SRID=4326;'}{wkt}'" if wkt else NULL
 
 
-MYSQL_TYPES: dict[Kind, str] = {
-    "key": "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL",
-    "text": "MEDIUMTEXT",
-    "real": "DOUBLE",
-    "whole": "BIGINT",
-    "flag": "BOOLEAN",
-    "moment": "DATETIME(6)",
-    "polygons": "MEDIUMTEXT",
-    "loaded": "TIMESTAMP(6) NULL",
+# Types of MySQL and PostgreSQL
+TYPES: dict[Kind, tuple[str, str]] = {
+    "key": ("CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL", "text NOT NULL"),
+    "text": ("MEDIUMTEXT", "text"),
+    "real": ("DOUBLE", "double precision"),
+    "whole": ("BIGINT", "bigint"),
+    "flag": ("BOOLEAN", "boolean"),
+    "moment": ("DATETIME(6)", "timestamptz"),
+    "point": ("", "geography(Point, 4326)"),
+    "polygons": ("MEDIUMTEXT", "geometry(MultiPolygon, 4326)"),
+    "loaded": ("TIMESTAMP(6) NULL", "timestamptz"),
 }
-MYSQL_ID = (
-    "classification_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY COMMENT "
-    "'number of the row in this table'"
-)
 MYSQL_STORAGE = (
     "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_520_ci"
 )
@@ -461,31 +412,13 @@ SET SESSION sql_mode = @regengine_sql_mode,
 """
 
 
-def mysql_literal(kind: Kind, value: Any) -> str:
-    """A value as a literal with any ``sql_mode``."""
-    match kind:
-        case "text" | "key":
-            return mysql_text(str(value))
-        case "real":
-            return number(value)
-        case "moment":
-            time = moment(value)
-            return f"'{time.replace(tzinfo=None).isoformat(' ')}'" if time else NULL
-        case "polygons":
-            return f"'{polygons_wkt(value)}'" if value else NULL
-        case "loaded":
-            return "@regengine_loaded"
-        case _:
-            return str(int(value))
-
-
-def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
+def _mysql_table(table: SqlTable, *last: str, first: str = "") -> str:
     columns = [
-        f"{column.name} {MYSQL_TYPES[column.kind]}{' NOT NULL' if column.name == 'point' else ''} "
+        f"{column.name} {TYPES[column.kind][0]}{' NOT NULL' if column.name == 'point' else ''} "
         f"COMMENT {mysql_text(comment_of(column))}"
         for column in table.columns
     ]
-    inside = ",\n  ".join([*first, *columns, *last])
+    inside = first + ",\n  ".join([*columns, *last])
     comment = mysql_text(table.description)
     return (
         f"CREATE TABLE IF NOT EXISTS {table.name} (\n  {inside}\n) "
@@ -493,56 +426,32 @@ def _mysql_table(table: SqlTable, *last: str, first: Sequence[str] = ()) -> str:
     )
 
 
-def _format_replacement(table: SqlTable, form: str) -> str:
-    """Assignments for a photo that already exists: all written columns except its key."""
-    names = [column.name for column in table.written if column.kind != "key"]
-    return ", ".join(f"{name} = {form.format(name)}" for name in names)
-
-
 # NightISS's table of registered photos, and control points. MySQL creates tables outside of
 # transactions. A row is replaced except for its number and the columns left to people.
 MYSQL = Dialect(
+    name="mysql",
     photos=NIGHTISS_IMAGES,
     parts=(NIGHTISS_POINTS,),
-    head="".join(
-        [
-            f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}",
-            _mysql_table(
-                NIGHTISS_IMAGES,
-                "UNIQUE KEY (photo_key)",
-                "KEY (image_id(64))",
-                "KEY (gmt)",
-                "KEY (centre_lat, centre_lon)",
-                first=[MYSQL_ID],
-            ),
-            _mysql_table(
-                NIGHTISS_POINTS,
-                "PRIMARY KEY (photo_key, point)",
-                "KEY (lat, lon)",
-                f"FOREIGN KEY (photo_key) REFERENCES {NIGHTISS_IMAGES.name} (photo_key) "
-                "ON DELETE CASCADE",
-            ),
-            "BEGIN;\n",
-        ]
-    ),
+    head=f"-- Photos and control points by regengine\n{MYSQL_SETTINGS}"
+    + _mysql_table(
+        NIGHTISS_IMAGES,
+        *("UNIQUE KEY (photo_key)", "KEY (image_id(64))", "KEY (gmt)"),
+        "KEY (centre_lat, centre_lon)",
+        first="classification_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY "
+        "COMMENT 'number of the row in this table',\n  ",
+    )
+    + _mysql_table(
+        NIGHTISS_POINTS,
+        *("PRIMARY KEY (photo_key, point)", "KEY (lat, lon)"),
+        f"FOREIGN KEY (photo_key) REFERENCES {NIGHTISS_IMAGES.name} (photo_key) ON DELETE CASCADE",
+    )
+    + "BEGIN;\n",
     tail=f"COMMIT;\n{MYSQL_SETTINGS_BACK}",
-    literal=mysql_literal,
-    on_known_photo=f"\nON DUPLICATE KEY UPDATE "
-    f"{_format_replacement(NIGHTISS_IMAGES, 'VALUES({})')}",
+    on_known_photo="ON DUPLICATE KEY UPDATE",
+    new_value="VALUES({})",
 )
 
 
-POSTGRESQL_TYPES: dict[Kind, str] = {
-    "key": "text NOT NULL",
-    "text": "text",
-    "real": "double precision",
-    "whole": "bigint",
-    "flag": "boolean",
-    "moment": "timestamptz",
-    "point": "geography(Point, 4326)",
-    "polygons": "geometry(MultiPolygon, 4326)",
-    "loaded": "timestamptz",
-}
 # One box on each side of the antimeridian: an index cannot use both in one condition
 IN_BOX = """\
 CREATE OR REPLACE FUNCTION regengine.in_box(west double precision, south double precision,
@@ -579,29 +488,8 @@ CREATE SCHEMA IF NOT EXISTS regengine;
 """
 
 
-def postgresql_literal(kind: Kind, value: Any) -> str:
-    """A value as a literal with any ``standard_conforming_strings``."""
-    match kind:
-        case "text" | "key":
-            return postgresql_text(str(value))
-        case "real":
-            return number(value)
-        case "moment":
-            time = moment(value)
-            return f"'{time.isoformat(' ')}'" if time else NULL
-        case "point" | "polygons":
-            wkt = (point_wkt if kind == "point" else polygons_wkt)(value)
-            return f"'SRID=4326;{wkt}'" if wkt else NULL
-        case "loaded":
-            return "now()"
-        case "flag":
-            return "true" if value else "false"
-        case _:
-            return str(int(value))
-
-
 def _postgresql_table(table: SqlTable, *last: str) -> str:
-    lines = [*(f"{column.name} {POSTGRESQL_TYPES[column.kind]}" for column in table.columns), *last]
+    lines = [*(f"{column.name} {TYPES[column.kind][1]}" for column in table.columns), *last]
     inside = ",\n  ".join(lines)
     comments = [("TABLE", table.name, table.description)] + [
         ("COLUMN", f"{table.name}.{column.name}", comment_of(column)) for column in table.columns
@@ -614,48 +502,50 @@ def _postgresql_table(table: SqlTable, *last: str) -> str:
 PARENT = f"FOREIGN KEY (photo_key) REFERENCES {POSTGRESQL_FRAMES.name} ON DELETE CASCADE"
 # PostGIS for the ground, Q3C for the sky, in the schema ``regengine``
 POSTGRESQL = Dialect(
+    name="postgresql",
     photos=POSTGRESQL_FRAMES,
     parts=(POSTGRESQL_POINTS, POSTGRESQL_SKY),
-    head="".join(
-        [
-            "-- Photos, control points and sky positions by regengine\n",
-            POSTGRESQL_SETTINGS,
-            _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)"),
-            _postgresql_table(POSTGRESQL_POINTS, "PRIMARY KEY (photo_key, point)", PARENT),
-            _postgresql_table(POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", PARENT),
-            *(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES),
-            IN_BOX,
-        ]
-    ),
+    head=f"-- Photos, control points and sky positions by regengine\n{POSTGRESQL_SETTINGS}"
+    + _postgresql_table(POSTGRESQL_FRAMES, "PRIMARY KEY (photo_key)")
+    + _postgresql_table(POSTGRESQL_POINTS, "PRIMARY KEY (photo_key, point)", PARENT)
+    + _postgresql_table(POSTGRESQL_SKY, "PRIMARY KEY (photo_key)", PARENT)
+    + "".join(f"CREATE INDEX IF NOT EXISTS {name} ON {on};\n" for name, on in INDICES)
+    + IN_BOX,
     tail="COMMIT;\n",
-    literal=postgresql_literal,
-    on_known_photo=(
-        f"\nON CONFLICT (photo_key) DO UPDATE SET "
-        f"{_format_replacement(POSTGRESQL_FRAMES, 'EXCLUDED.{}')}"
-    ),
+    on_known_photo="ON CONFLICT (photo_key) DO UPDATE SET",
+    new_value="EXCLUDED.{}",
 )
-DIALECTS = {"mysql": MYSQL, "postgresql": POSTGRESQL}
+DIALECTS = {one.name: one for one in (MYSQL, POSTGRESQL)}
 
 
 def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     assert options.dialect is not None  # checked before the store is read
     dialect = DIALECTS[options.dialect]
     tables = (dialect.photos, *dialect.parts)
-    key_of = dialect.photos.columns[0].value
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(dialect.head)
         keys: set[str] = set()
         batch: dict[str, list[str]] = {table.name: [] for table in tables}
         held = dict.fromkeys(batch, 0)
         for frame in frames:
-            rows = {table.name: _rows_of(table, frame, dialect) for table in tables}
+            key = photo_key(frame)
+            rows: dict[str, list[str]] = {}
+            for table in tables:
+                rows[table.name] = []
+                for number in range(table.rows(frame)):
+                    values = [(one.kind, one.value(frame, number)) for one in table.written]
+                    cells = (
+                        NULL if v is None or v == "" else dialect.literal(kind, v)
+                        for kind, v in values
+                    )
+                    rows[table.name].append(f"({', '.join(cells)})")
             sizes = {name: sum(len(row.encode()) + 2 for row in of) for name, of in rows.items()}
             full = any(held[name] + size > BATCH_BYTES for name, size in sizes.items())
             # No statement may contain the same photo twice
-            if keys and (full or len(keys) >= BATCH_FRAMES or key_of(frame, 0) in keys):
+            if keys and (full or len(keys) >= BATCH_FRAMES or key in keys):
                 _write_batch(stream, dialect, keys, batch)
                 keys, batch, held = set(), {name: [] for name in batch}, dict.fromkeys(batch, 0)
-            keys.add(key_of(frame, 0))
+            keys.add(key)
             for name, found in rows.items():
                 batch[name] += found
                 held[name] += sizes[name]
@@ -664,37 +554,26 @@ def _write(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) ->
         stream.write(dialect.tail)
 
 
-def _rows_of(table: SqlTable, frame: ExportFrame, dialect: Dialect) -> list[str]:
-    rows = []
-    for number in range(table.rows(frame)):
-        values = [(column.kind, column.value(frame, number)) for column in table.written]
-        cells = (NULL if v is None or v == "" else dialect.literal(kind, v) for kind, v in values)
-        rows.append(f"({', '.join(cells)})")
-    return rows
-
-
 def _write_batch(
     stream: TextIO, dialect: Dialect, keys: set[str], batch: dict[str, list[str]]
 ) -> None:
     """Replace existing photos and the rows that refer to them."""
-    key_column = dialect.photos.columns[0]
-    literals = ", ".join(dialect.literal(key_column.kind, key) for key in sorted(keys))
+    literals = ", ".join(dialect.literal("key", key) for key in sorted(keys))
     for table in (dialect.photos, *dialect.parts):
-        if table is not dialect.photos:
+        end = ""
+        if table is dialect.photos:  # all written columns are replaced, except the key
+            names = [column.name for column in table.written if column.kind != "key"]
+            known = ", ".join(f"{name} = {dialect.new_value.format(name)}" for name in names)
+            end = f"\n{dialect.on_known_photo} {known}"
+        else:
             # Contains only names of our own tables, and keys of hexadecimal digits
-            where = f"WHERE {key_column.name} IN ({literals})"
+            where = f"WHERE {KEY.name} IN ({literals})"
             stream.write(f"DELETE FROM {table.name} {where};\n")  # noqa: S608
         if rows := batch[table.name]:
-            names = ", ".join(column.name for column in table.written)
-            end = dialect.on_known_photo if table is dialect.photos else ""
+            columns = ", ".join(column.name for column in table.written)
             # The rows are literals of the dialect
-            stream.write(f"INSERT INTO {table.name} ({names}) VALUES\n")
+            stream.write(f"INSERT INTO {table.name} ({columns}) VALUES\n")
             stream.write(",\n".join(rows) + f"{end};\n")
 
 
-FORMATS = {
-    "sql": FileFormat(
-        endings=(".sql",),
-        write=_write,
-    )
-}
+FORMATS: dict[str, FileFormat] = {"sql": _write}

@@ -26,14 +26,13 @@ from regengine.frames.columns import (
     UNIT,
     archive_page,
     frame_row,
-    geojson_feature,
     geojson_geometry,
-    list_features,
+    list_geojson,
 )
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, find_shortest_span, rings_bbox
 from regengine.io.html import escape_invisible, link_to
-from regengine.io.plain import make_printable
+from regengine.io.plain import make_printable, plain
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.io.urls import SCHEMES, hide_secrets, is_url
 from regengine.orbit.rotation import sun_moon
@@ -125,7 +124,17 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     told["datetime"] = None if time is None else iso_utc(time)
     if result.camera_body:
         told["instruments"] = [make_printable(result.camera_body)]
-    told |= _measure_view(frame, time)
+    if (view := frame.stance) is not None:
+        angles = {"incidence_angle": view["incidence_deg"]}
+        if view["line_off_nadir_deg"] <= 90.0:
+            angles |= {"off_nadir": view["line_off_nadir_deg"], "azimuth": view["look_bearing_deg"]}
+        if time is not None and isfinite(view["centre_lon"]):
+            sun = sun_moon(time, view["centre_lon"], view["centre_lat"])
+            angles |= {"sun_elevation": sun.sun_elevation_deg, "sun_azimuth": sun.sun_azimuth_deg}
+        # The Sun is known to 0.01 degrees
+        known = {f"view:{name}": round(angle, 4) for name, angle in angles.items()}
+        known = {"gsd": float(f"{view['gsd_m']:.4g}")} | known
+        told |= {name: value for name, value in known.items() if isfinite(value)}
     told["proj:code"] = None  # photos have no coordinate reference system, but control points
     parents = ("root", "parent", "collection")
     links = [{"rel": rel, "href": f"./{COLLECTION}", "type": JSON} for rel in parents]
@@ -134,9 +143,9 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
         told |= {"license": "other", "providers": [PROVIDER]}
         told[f"{PREFIX}credit"] = f"{COURTESY}, {result.frame}"
         links += [{"rel": "via", "href": page, "type": HTML}, LICENSE]
-    for key, value in frame_row(frame).items():
+    for key, value in plain(frame_row(frame), make_printable).items():
         if value is not None and key not in TOLD_ELSEWHERE:
-            told[PREFIX + key] = make_printable(value) if isinstance(value, str) else value
+            told[PREFIX + key] = value
     assets = _list_assets(frame, folder, name)
     used = {key.partition(":")[0] for fields in (told, *assets.values()) for key in fields}
     return {
@@ -157,22 +166,6 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _measure_view(frame: ExportFrame, time: datetime | None) -> dict[str, float]:
-    """Pixel size, directions of view, and the Sun, where they are known."""
-    if (view := frame.stance) is None:
-        return {}
-    known = {"gsd": float(f"{view['gsd_m']:.4g}")}
-    angles = {"incidence_angle": view["incidence_deg"]}
-    if view["line_off_nadir_deg"] <= 90.0:
-        angles |= {"off_nadir": view["line_off_nadir_deg"], "azimuth": view["look_bearing_deg"]}
-    if time is not None and isfinite(view["centre_lon"]):
-        sun = sun_moon(time, view["centre_lon"], view["centre_lat"])
-        angles |= {"sun_elevation": sun.sun_elevation_deg, "sun_azimuth": sun.sun_azimuth_deg}
-    # The Sun is known to 0.01 degrees
-    known |= {f"view:{name}": round(angle, 4) for name, angle in angles.items()}
-    return {name: value for name, value in known.items() if isfinite(value)}
-
-
 def _list_assets(frame: ExportFrame, folder: Path, name: str) -> dict[str, dict[str, Any]]:
     """The photo if the store knows its file, its control points, and its warped images."""
     result, number, assets = frame.result, frame.stored.frame_index, {}
@@ -185,20 +178,14 @@ def _list_assets(frame: ExportFrame, folder: Path, name: str) -> dict[str, dict[
             )
         else:
             href = _link(frame.photo or frame.store.absolute().parent / result.path, folder)
-        photo = {
-            "href": href,
-            "type": MEDIA_TYPES.get(Path(file).suffix.lower()),
-            "title": escape_invisible(file),
-            # A multihash: SHA-256, of 32 bytes
-            "file:checksum": f"1220{result.sha256}"
-            if re.fullmatch("[0-9a-f]{64}", result.sha256)
-            else None,
-            "proj:shape": None
-            if result.width_px is None or result.height_px is None
-            else [result.height_px, result.width_px],
-            "roles": ["data"],
-        }
-        assets["photo"] = {key: value for key, value in photo.items() if value is not None}
+        media_type = MEDIA_TYPES.get(Path(file).suffix.lower())
+        photo: dict[str, Any] = {"href": href} | ({"type": media_type} if media_type else {})
+        photo["title"] = escape_invisible(file)
+        if re.fullmatch("[0-9a-f]{64}", result.sha256):
+            photo["file:checksum"] = f"1220{result.sha256}"  # a multihash: SHA-256, of 32 bytes
+        if result.width_px is not None and result.height_px is not None:
+            photo["proj:shape"] = [result.height_px, result.width_px]
+        assets["photo"] = photo | {"roles": ["data"]}
     assets["control_points"] = {
         "href": f"./{name}{POINTS_ENDING}",
         "type": GEOJSON,
@@ -296,17 +283,10 @@ def _write(
 ) -> dict[str, Any]:
     item = make_item(frame, targets[0].parent, targets[0].name.removesuffix(ENDING))
     paths[0].write_text(_tell(item), encoding="ascii")
-    lines = ",\n".join(
-        json.dumps(geojson_feature(*feature), allow_nan=False)
-        for feature in list_features(frame, [POINTS])
-    )
+    lines = ",\n".join(list_geojson(frame, [POINTS]))
     points = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
     paths[1].write_text(points, encoding="ascii")
     return item
-
-
-def _write_collection(items: Iterable[dict[str, Any]], path: Path, folder: Path) -> None:
-    path.write_text(_tell(make_collection(items, folder)), encoding="ascii")
 
 
 def _tell(told: dict[str, Any]) -> str:
@@ -320,6 +300,8 @@ FORMATS = {
         lacks=lambda frame: "",
         photo_name=name_item,
         last=COLLECTION,
-        write_last=_write_collection,
+        write_last=lambda items, path, folder: path.write_text(
+            _tell(make_collection(items, folder)), encoding="ascii"
+        ),
     )
 }

@@ -7,7 +7,6 @@ GeoParquet 1.1 has control points as points, and frames with their footprints. G
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -31,8 +30,8 @@ from regengine.frames.columns import (
     arrow_schema,
     arrow_table,
     choose_layers,
-    geojson_feature,
     list_features,
+    list_geojson,
     make_storable_text,
 )
 from regengine.frames.frame import ExportFrame
@@ -52,9 +51,9 @@ def check_table(name: str) -> str:
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     columns, rows_of = TABLES[check_table(options.table)]
-    cells = [(column.name, _cells_of(column)) for column in columns]
+    cells = [_cells_of(column) for column in columns]
     rows = (
-        [cell_of(row[name]) for name, cell_of in cells]
+        [cell_of(value) for cell_of, value in zip(cells, row.values(), strict=True)]
         for frame in frames
         for row in rows_of(frame)
     )
@@ -97,8 +96,8 @@ def _write_geojson(frames: Iterator[ExportFrame], path: Path, options: ExportOpt
         stream.write('{"type": "FeatureCollection", "features": [')
         before = "\n"
         for frame in frames:
-            for feature in list_features(frame, layers):
-                stream.write(before + json.dumps(geojson_feature(*feature), allow_nan=False))
+            for line in list_geojson(frame, layers):
+                stream.write(before + line)
                 before = ",\n"
         stream.write("\n]}\n")
 
@@ -149,9 +148,9 @@ def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
         raise OSError(f"GDAL says: {error}") from error
 
 
-FORMATS = {
-    "csv": FileFormat(endings=(".csv",), write=_write_csv),
-    "geojson": FileFormat(endings=(".geojson", ".json"), write=_write_geojson),
-    "gpkg": FileFormat(endings=(".gpkg",), write=_write_geopackage),
-    "parquet": FileFormat(endings=(".parquet", ".geoparquet"), write=_write_parquet),
+FORMATS: dict[str, FileFormat] = {
+    "csv": _write_csv,
+    "geojson": _write_geojson,
+    "gpkg": _write_geopackage,
+    "parquet": _write_parquet,
 }

@@ -240,7 +240,7 @@ def place_frames(
                 body=result.camera_body or "",
                 camera=frame.camera,
                 time_s=seconds_since_j2000(time_utc),
-                exposure_s=exposure_s or (read_photo_exif(frame).exposure_s if own else None),
+                exposure_s=exposure_s or (read_photo_exif(frame.photo).exposure_s if own else None),
                 flashes=tuple(own),
             )
         )
