@@ -30,7 +30,7 @@ from regengine.store.rows import (
     join,
     select_frames,
     table_from_rows,
-    with_texts,
+    values_of,
 )
 from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
 
@@ -164,7 +164,12 @@ def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
     joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
     columns = joined_by | {group: GROUPS[group] for group in groups}
     with Snapshot(path) as snapshot, raise_as_damage(path):
-        return with_texts(join(list(snapshot.blocks(groups=columns)), columns))
+        tables = join(list(snapshot.blocks(groups=columns)), columns)
+        for table in tables.values():
+            for name, values in table.items():
+                if values.dtype.kind == "S":
+                    table[name] = np.array(values_of(values), dtype=object)
+        return tables
 
 
 # Look up frames by their photos

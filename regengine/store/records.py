@@ -43,15 +43,13 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         "category": result.category,
         "category_probability": result.category_probability,
         "time_utc": result.time_utc,
-        "nadir": None if result.nadir is None else vars(result.nadir),
-        "camera": None if result.solved is None else _camera(result.solved),
+        "nadir": result.nadir and vars(result.nadir),
+        "camera": result.solved and _camera(result.solved),
         "control_points": [
             {name: getattr(point, name) for name in POINT_FIELDS} for point in result.control_points
         ],
-        "footprint": None if result.footprint is None else [*result.footprint],
-        "fit": None
-        if result.fit is None
-        else {name: getattr(result.fit, name) for name in FIT_FIELDS},
+        "footprint": result.footprint,
+        "fit": result.fit and {name: getattr(result.fit, name) for name in FIT_FIELDS},
         "engine": {
             "version": result.engine_version,
             "lights": result.lights,

@@ -153,7 +153,36 @@ class Decisions:
 
     def __init__(self, path: Path, readonly: bool = False) -> None:
         self._path = path
-        self._connection = _open_file(path, readonly=readonly)
+        there = path.exists() and path.stat().st_size > 0
+        address = path.absolute().as_uri()
+        try:
+            if not readonly:
+                connection = _connect(f"{address}?mode=rwc", path)
+                # What the page received as saved is on the disk, even after a power failure
+                connection.executescript(
+                    f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
+                )
+            elif there:
+                try:
+                    connection = _connect(f"{address}?mode=ro", path)
+                except sqlite3.OperationalError as error:
+                    if _is_locked(error):
+                        raise
+                    # In a folder that is not writable, the shared memory of a write-ahead log
+                    # cannot be created; nobody can be writing there
+                    connection = _connect(f"{address}?mode=ro&immutable=1", path)
+            else:
+                connection = _connect(":memory:", path)
+                connection.executescript(SCHEMA)
+        except sqlite3.Error as error:
+            if _is_locked(error):
+                raise _in_use(path) from error
+            raise StoreError(
+                f"{path} cannot be used ({error}): it should be the file of decisions of regengine "
+                "review; check its permissions (--readonly opens without it), or move it away to "
+                "start a new one."
+            ) from error
+        self._connection = connection
         self._lock = RLock()
 
     def close(self) -> None:
@@ -303,40 +332,6 @@ class Decisions:
 
 def _decision(row: sqlite3.Row) -> Decision:
     return Decision(**dict(row) | {"work": json.loads(row["work"])})
-
-
-def _open_file(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """Open the file; create it if it does not exist."""
-    there = path.exists() and path.stat().st_size > 0
-    address = path.absolute().as_uri()
-    try:
-        if not readonly:
-            connection = _connect(f"{address}?mode=rwc", path)
-            # What the page received as saved is on the disk, even after a power failure
-            connection.executescript(
-                f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
-            )
-        elif there:
-            try:
-                connection = _connect(f"{address}?mode=ro", path)
-            except sqlite3.OperationalError as error:
-                if _is_locked(error):
-                    raise
-                # In a folder that is not writable, the shared memory of a write-ahead log cannot be
-                # created; nobody can be writing there
-                connection = _connect(f"{address}?mode=ro&immutable=1", path)
-        else:
-            connection = _connect(":memory:", path)
-            connection.executescript(SCHEMA)
-    except sqlite3.Error as error:
-        if _is_locked(error):
-            raise _in_use(path) from error
-        raise StoreError(
-            f"{path} cannot be used ({error}): it should be the file of decisions of regengine "
-            "review; check its permissions (--readonly opens without it), or move it away to "
-            "start a new one."
-        ) from error
-    return connection
 
 
 def _is_locked(error: sqlite3.Error) -> bool:
@@ -504,28 +499,30 @@ def is_independent(decision: Choice, work: Work) -> bool:
     camera = _camera_of(work)
     if decision != "accepted" or camera is None:
         return True
-    telling = independent_pixels(work["points"], camera)
-    held = _pixels(_select_confirmed(work["points"]))
-    return telling == held or len(telling) >= MIN_POINTS
+    independent, confirmed = independent_pixels(work["points"], camera)
+    return independent == confirmed or len(independent) >= MIN_POINTS
 
 
 def independent_pixels(
     points: Sequence[Mapping[str, Any]], camera: Camera
-) -> set[tuple[float, float]]:
-    """Return the pixels of confirmed points that are independent of their camera.
+) -> tuple[set[tuple[float, float]], set[tuple[float, float]]]:
+    """Return the pixels of confirmed points that are independent of their camera, and of all.
 
     ``points`` are those of a `Work`. Independent points are snapped points, pairs as measured by
     the engine ("confirmed"), and points placed by hand, clicked or dragged (``by_hand``). If
     ``by_hand`` is not recorded, a person's point is independent unless it lies where the camera
     predicts it. Points that are switched off are left out.
     """
-    held = _select_confirmed(points)
-    away_px = off_camera_px(held, camera)
-    return _pixels(
-        point
-        for point, away in zip(held, away_px.tolist(), strict=True)
-        if point["origin"] != "person" or point.get("by_hand") or not away < FOLLOWS_PX
-    )
+    confirmed = [one for one in points if one["origin"] in CONFIRMED and not one.get("off")]
+    pixels = [(one["x"], one["y"]) for one in confirmed]
+    independent = {
+        pixel
+        for pixel, one, away in zip(
+            pixels, confirmed, off_camera_px(confirmed, camera).tolist(), strict=True
+        )
+        if one["origin"] != "person" or one.get("by_hand") or not away < FOLLOWS_PX
+    }
+    return independent, set(pixels)
 
 
 def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatArray:
@@ -541,15 +538,6 @@ def off_camera_px(points: Sequence[Mapping[str, Any]], camera: Camera) -> FloatA
     with np.errstate(all="ignore"):
         seen_x, seen_y = camera.lonlat_to_pixel(lon, lat)
     return np.hypot(x - seen_x, y - seen_y)
-
-
-def _select_confirmed(points: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Select the points that a person has confirmed."""
-    return [point for point in points if point["origin"] in CONFIRMED and not point.get("off")]
-
-
-def _pixels(points: Iterable[Mapping[str, Any]]) -> set[tuple[float, float]]:
-    return {(point["x"], point["y"]) for point in points}
 
 
 def _camera_of(work: Work) -> Camera | None:

@@ -82,20 +82,6 @@ def select_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
     return kept
 
 
-def with_texts(tables: Tables) -> Tables:
-    """Return the tables with texts as `str` instead of fixed-length bytes."""
-
-    def decoded(array: NDArray[Any]) -> NDArray[Any]:
-        if array.dtype.kind != "S":
-            return array
-        return np.array([value.decode("utf-8") for value in array.tolist()], dtype=object)
-
-    return {
-        group: {name: decoded(array) for name, array in table.items()}
-        for group, table in tables.items()
-    }
-
-
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
     blank = missing(column)
     array: NDArray[Any]

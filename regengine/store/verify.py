@@ -125,6 +125,8 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
     Returns the numbers of readable frames and of those only in the journal, and the errors.
     Raises StoreError if the store cannot be opened, or another program is writing it.
     """
+    from regengine.store.reviews import check_work, decisions_path, read_reviews
+
     problems = check_frames(path) if path.exists() else []
     n_frames = n_unmerged = 0
     if not problems:
@@ -148,7 +150,26 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
             findings = Findings(path)
             findings.rows_wrong("identity", what, again, snapshot.frame_index)
             problems += findings.problems()
-        problems += _check_decisions(path)
+        # Decisions of reviewers that count and are impossible
+        beside = decisions_path(path)
+        findings = Findings(beside)
+        try:
+            reviews = read_reviews(path)
+        except StoreError as error:
+            if error.code == "store_busy":
+                raise
+            unreadable = {"code": "reviews_unreadable", "text": str(error), "file": str(beside)}
+            problems.append(unreadable | {"count": 1, "frame_index": []})
+            reviews = {}
+        for judged, one in reviews.items():
+            if one.decision == "accepted":
+                pixels = ((point.x, point.y) for point in one.points)
+                try:
+                    check_work(pixels, one.camera, one.size_px)
+                except ConfigError as error:
+                    what, row = f"decisions are invalid: {error}", np.array([judged])
+                    findings.rows_wrong("review", what, [True], row)
+        problems += findings.problems()
     return n_frames, n_unmerged, problems
 
 
@@ -252,29 +273,6 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
                         f"{PIECE_ROWS} rows: the bytes differ from those written",
                     )
                     break
-
-
-def _check_decisions(store: Path) -> list[Problem]:
-    """Record decisions of reviewers that count and are impossible."""
-    from regengine.store.reviews import check_work, decisions_path, read_reviews
-
-    beside = decisions_path(store)
-    try:
-        reviews = read_reviews(store)
-    except StoreError as error:
-        if error.code == "store_busy":
-            raise
-        unreadable = {"code": "reviews_unreadable", "text": str(error), "file": str(beside)}
-        return [unreadable | {"count": 1, "frame_index": []}]
-    findings = Findings(beside)
-    for number, one in reviews.items():
-        if one.decision == "accepted":
-            try:
-                check_work(((point.x, point.y) for point in one.points), one.camera, one.size_px)
-            except ConfigError as error:
-                what, row = f"decisions are invalid: {error}", np.array([number])
-                findings.rows_wrong("review", what, [True], row)
-    return findings.problems()
 
 
 def _check_blocks(

@@ -214,7 +214,7 @@ class DecisionBody(DraftBody):
                 p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs
             ]
             held = moved + [point | {"origin": "confirmed"} for point in measured]
-            confirmed = set() if camera is None else independent_pixels(held, camera)
+            confirmed = set() if camera is None else independent_pixels(held, camera)[0]
             if camera is None or len(confirmed) < MIN_POINTS:
                 raise ConfigError(
                     "accepting needs a camera and four confirmed points, or an unchanged proposal "

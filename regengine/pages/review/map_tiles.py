@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
-from matchers.geometry.footprint import Bounds
 from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
 from regengine.maps.reference import LightMap
@@ -61,25 +60,59 @@ class MapTiles:
         z, x, y = place
         edge = np.array([x, x + 1]) * 360.0 / 2**z - 180.0
         north, south = row_lat_deg([y, y + 1], z)
-        region = float(edge[0]), float(south), float(edge[1]), float(north)
-        step, to_read = _step_deg(region), 0.0
+        west, south, east, north = float(edge[0]), float(south), float(edge[1]), float(north)
+        # Height of a tile's pixels: away from the equator, they are less high than wide
+        nearest = min(abs(south), abs(north)) if south * north > 0.0 else 0.0
+        step = (east - west) / TILE_PX * math.cos(math.radians(nearest))
+        to_read = 0.0
         for source in self._map:
             grid = source.grid
             wide = sum(
-                max(0.0, min(region[2], grid.east + turn) - max(region[0], grid.west + turn))
+                max(0.0, min(east, grid.east + turn) - max(west, grid.west + turn))
                 for turn in (-360.0, 0.0, 360.0)
             )
-            high = max(0.0, min(region[3], grid.north) - max(region[1], grid.south))
+            high = max(0.0, min(north, grid.north) - max(south, grid.south))
             share = wide * high / ((grid.east - grid.west) * (grid.north - grid.south))
             to_read += min(share, 1.0) * source.pixels_read(step)
         if z < MAX_ZOOM and to_read > MAX_PIXELS:
             return self._from_smaller(place)
+        # The whole world with a margin would overlap itself
+        margin = min(MARGIN_PX * step, 0.5 * (360.0 - (east - west)))
+        around = west - margin, south - MARGIN_PX * step, east + margin, north + MARGIN_PX * step
         try:
-            values = warp_values(self._map, region)
+            window = self._map.window(*around, step)
         except LightMapError as error:
             if error.code != "outside_map":
                 raise
             return np.zeros((TILE_PX, TILE_PX, 2), np.uint8)
+        own = (
+            window.values if window.valid is None else np.where(window.valid, window.values, np.nan)
+        )
+        half = 0.5 * window.step_deg
+        values = np.full((TILE_PX, TILE_PX), np.nan, np.float32)
+        left, top = _mercator_m(west, north)
+        right, bottom = _mercator_m(east, south)
+        with open_gdal_session():
+            reproject(
+                source=own.astype(np.float32),
+                destination=values,
+                src_transform=Affine(
+                    window.step_deg,
+                    0.0,
+                    window.lon0_deg - half,
+                    0.0,
+                    -window.step_deg,
+                    window.lat0_deg + half,
+                ),
+                dst_transform=Affine(
+                    (right - left) / TILE_PX, 0.0, left, 0.0, (bottom - top) / TILE_PX, top
+                ),
+                src_crs="EPSG:4326",
+                dst_crs="EPSG:3857",
+                src_nodata=np.nan,
+                dst_nodata=np.nan,
+                resampling=Resampling.bilinear,
+            )
         there = np.isfinite(values)
         grey = np.rint(np.clip(np.where(there, values, 0.0) / self._white, 0.0, 1.0) * 255.0)
         return np.stack([grey, 255.0 * there], axis=-1).astype(np.uint8)
@@ -100,45 +133,6 @@ class MapTiles:
         there = blocks[..., 1].sum(axis=(1, 3)) / 255.0
         grey = (blocks[..., 0] * (blocks[..., 1] > 0)).sum(axis=(1, 3)) / np.maximum(there, 1.0)
         return np.stack([np.rint(grey), 255.0 * (there >= 2.0)], axis=-1).astype(np.uint8)
-
-
-def warp_values(light_map: LightMap, region: Bounds) -> NDArray[np.float32]:
-    """Map values at the pixels of a tile."""
-    west, south, east, north = region
-    step = _step_deg(region)
-    # The whole world with a margin would overlap itself
-    margin = min(MARGIN_PX * step, 0.5 * (360.0 - (east - west)))
-    around = west - margin, south - MARGIN_PX * step, east + margin, north + MARGIN_PX * step
-    grid = light_map.window(*around, step)
-    values = grid.values if grid.valid is None else np.where(grid.valid, grid.values, np.nan)
-    half = 0.5 * grid.step_deg
-    result = np.full((TILE_PX, TILE_PX), np.nan, np.float32)
-    left, top = _mercator_m(west, north)
-    right, bottom = _mercator_m(east, south)
-    with open_gdal_session():
-        reproject(
-            source=values.astype(np.float32),
-            destination=result,
-            src_transform=Affine(
-                grid.step_deg, 0.0, grid.lon0_deg - half, 0.0, -grid.step_deg, grid.lat0_deg + half
-            ),
-            dst_transform=Affine(
-                (right - left) / TILE_PX, 0.0, left, 0.0, (bottom - top) / TILE_PX, top
-            ),
-            src_crs="EPSG:4326",
-            dst_crs="EPSG:3857",
-            src_nodata=np.nan,
-            dst_nodata=np.nan,
-            resampling=Resampling.bilinear,
-        )
-    return result
-
-
-def _step_deg(region: Bounds) -> float:
-    """Height of a tile's pixels, degrees: away from the equator, they are less high than wide."""
-    west, south, east, north = region
-    nearest = min(abs(south), abs(north)) if south * north > 0.0 else 0.0
-    return (east - west) / TILE_PX * math.cos(math.radians(nearest))
 
 
 def _mercator_m(lon_deg: float, lat_deg: float) -> tuple[float, float]:

@@ -345,8 +345,8 @@ class Queue:
             self._frames.base.executemany(change, added)
         return self
 
-    def choose(self, wanted: QueueFilter) -> tuple[list[int], dict[str, Any]]:
-        """Numbers of all frames that pass a filter, in order, and the page of it."""
+    def choose(self, wanted: QueueFilter) -> dict[str, Any]:
+        """A page of the frames that pass a filter, and the numbers of all, in order."""
         said: dict[str, Any] = {"reviewer": self._reviewer}
         for name, value in wanted:
             # Nothing is selected by an empty text
@@ -365,13 +365,14 @@ class Queue:
         numbers = f"(SELECT frame_index FROM frames WHERE {chosen})"  # noqa: S608
         ((text,),) = self.ask(f"json_group_array(frame_index) FROM {numbers}", **said)
         ids = json.loads(text)
-        return ids, {
+        return {
             "total": len(ids),
             # Of the frames that pass the filter, the number that are decided
             "progress": {"all": n_passing, "decided": decided},
             "offset": wanted.offset,
             "named": True,
             "frames": self.lines(ids[wanted.offset : wanted.offset + wanted.limit]),
+            "ids": ids,
         }
 
     def lines(self, numbers: Sequence[int]) -> list[Line]:

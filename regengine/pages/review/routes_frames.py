@@ -185,14 +185,14 @@ FrameId = Annotated[int, Path(ge=0, lt=2**63)]
 def router(context: ReviewContext) -> APIRouter:
     """Routes of the session and of the frames."""
     routes = APIRouter(prefix="/api")
-    _add_session(routes, context)
     _add_queue(routes, context)
     _add_decisions(routes, context)
-    _add_points(routes, context)
     return routes
 
 
-def _add_session(routes: APIRouter, context: ReviewContext) -> None:
+def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
+    now = Queue(context.frames, context.decisions, context.reviewer)
+    one_at_a_time = Lock()
     engine_version = version("regengine")  # reads a file
 
     @routes.get("/session")
@@ -214,32 +214,23 @@ def _add_session(routes: APIRouter, context: ReviewContext) -> None:
             "layers": context.layers,
         }
 
-
-def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
-    now = Queue(context.frames, context.decisions, context.reviewer)
-    one_at_a_time = Lock()
-
     @routes.get("/facets")
     def facets_of_store() -> dict[str, Any]:
         with one_at_a_time:
             return now.update().facets()
 
-    def listed(wanted: QueueFilter) -> tuple[list[int], dict[str, Any]]:
-        """Numbers of all frames that pass, in order, and the data of those on the page."""
+    @routes.get("/queue")
+    def queue(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
+        """A page of the frames that pass a filter, and the numbers of all that pass."""
         with one_at_a_time:
-            ids, page = now.update().choose(wanted)
-        return ids, plain(page, str)
+            return now.update().choose(wanted)
 
     @routes.get("/frames")
     def frames(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
         """A page of the frames that pass a filter."""
-        return listed(wanted)[1]
-
-    @routes.get("/queue")
-    def queue(wanted: Annotated[QueueFilter, Query()]) -> dict[str, Any]:
-        """A page of the frames that pass a filter, and the numbers of all that pass."""
-        ids, told = listed(wanted)
-        return told | {"ids": ids}
+        page = queue(wanted)
+        del page["ids"]
+        return page
 
     @routes.get("/frames/{number}")
     def frame(number: FrameId) -> dict[str, Any]:
@@ -285,8 +276,15 @@ def check_decidable(
     return result
 
 
+class PointsBody(Body):
+    """Control points, and the camera that they belong to."""
+
+    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
+    camera: CameraBody | None
+
+
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
-    """Add the routes of decisions and drafts, which are saved at once or refused with a message."""
+    """Add the routes of decisions, drafts and points, saved at once or refused with a message."""
     decisions, reviewer = context.decisions, context.reviewer
 
     @routes.put("/frames/{number}/draft")
@@ -323,15 +321,6 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
             "others": [decision_json(head) for head in heads if head.reviewer != reviewer],
         }
 
-
-class PointsBody(Body):
-    """Control points, and the camera that they belong to."""
-
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
-    camera: CameraBody | None
-
-
-def _add_points(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/points")
     def points_file(number: FrameId, body: PointsBody) -> dict[str, str]:
         """A points file of QGIS's georeferencer: its name and its text."""
