@@ -12,34 +12,32 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors.background import (
+    BASE_SIGMA,
+    INNER_SIGMAS,
     ROUNDING_SIGMA,
     Mesh,
+    Octave,
     as_float_image,
+    blur_image,
+    compute_blurred_noise,
+    compute_noise_gain,
     estimate_lowest_mode,
     estimate_upper_spread,
     fill_holes,
     find_hot_pixels,
+    find_local_maxima,
+    fit_quadratic_peak,
     lift_above_zero,
+    make_octave,
     mask_ignored_pixels,
     measure_diffuse_boxes,
+    measure_prominence,
     read_clipped_map,
     smooth_boxes,
     spread_about_zero,
 )
 from detectors.frame import ClippedAreas, flag_lights
 from detectors.psf import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
-from detectors.scale_space import (
-    BASE_SIGMA,
-    INNER_SIGMAS,
-    Octave,
-    blur_image,
-    compute_blurred_noise,
-    compute_noise_gain,
-    find_local_maxima,
-    fit_quadratic_peak,
-    make_octave,
-    measure_prominence,
-)
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, LightDetections
 
 NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]

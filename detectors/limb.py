@@ -108,28 +108,6 @@ class EdgeField:
         return (self.gx.shape[1] - 1) / 2.0, (self.gx.shape[0] - 1) / 2.0
 
 
-def compute_edge_field(light: FloatImage, hidden: BoolImage | None = None) -> EdgeField:
-    """Normalised gradient of an image of linear light.
-
-    `light` (h, w); `hidden` (h, w): where, and so near to which that the blur brings them in, edges
-    do not count.
-    """
-    value = np.power(np.clip(light, 0.0, 1.0), np.float32(1.0 / 2.2))
-    value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
-    smooth = cv2.GaussianBlur(value, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
-    # Scharr's kernel sums to 32 over two pixels
-    gx = cv2.Scharr(smooth, cv2.CV_32F, 1, 0, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
-    gy = cv2.Scharr(smooth, cv2.CV_32F, 0, 1, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
-    if hidden is not None:
-        near = cv2.dilate(hidden.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-        gx[near] = gy[near] = 0.0
-    # Edges are compared with what lies around within about 12 px
-    power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), 12.0)
-    # Gradients below one half of an 8-bit step a pixel are rounding
-    scale = 1.0 / np.sqrt(power + np.float32((0.5 / 255.0) ** 2))
-    return EdgeField(gx=np.asarray(gx * scale, np.float32), gy=np.asarray(gy * scale, np.float32))
-
-
 def count_nadir_votes(
     field: EdgeField, focal_px: float, angles_deg: tuple[float, ...]
 ) -> FloatArray:
@@ -572,11 +550,26 @@ def find_limb(
         scale = min(1.0, working_px / max(height, width))
         size = (max(16, round(width * scale)), max(16, round(height * scale)))
         small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
-        hidden = None
+        value = np.power(np.clip(np.asarray(small, np.float32), 0.0, 1.0), np.float32(1.0 / 2.2))
+        value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
+        smooth = cv2.GaussianBlur(value, (0, 0), 1.5, borderType=cv2.BORDER_REPLICATE)
+        # Scharr's kernel sums to 32 over two pixels
+        gx, gy = (
+            cv2.Scharr(smooth, cv2.CV_32F, *way, scale=1 / 32, borderType=cv2.BORDER_REPLICATE)
+            for way in ((1, 0), (0, 1))
+        )
         if ignored is not None and ignored.any():
+            # No edges where, and so near to which that the blur brings them in, pixels are ignored
             reached = cv2.resize(ignored.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-            hidden = reached > 0.0
-        field = compute_edge_field(np.asarray(small, np.float32), hidden)
+            near = cv2.dilate((reached > 0.0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+            gx[near] = gy[near] = 0.0
+        # Edges are compared with what lies around within about 12 px
+        power = cv2.GaussianBlur(gx * gx + gy * gy, (0, 0), 12.0)
+        # Gradients below one half of an 8-bit step a pixel are rounding
+        even = 1.0 / np.sqrt(power + np.float32((0.5 / 255.0) ** 2))
+        field = EdgeField(
+            gx=np.asarray(gx * even, np.float32), gy=np.asarray(gy * even, np.float32)
+        )
         scale = size[0] / width
         limb = _find_limb_at_size(field, None if focal_px is None else focal_px * scale, angles)
         if limb is not None:

@@ -142,10 +142,6 @@ class PointSpread:
         reach += 0.7 * abs(self.bow_px)
         return max(4, int(np.ceil(reach)) + 1)
 
-    def kernel(self) -> FloatImage:
-        """The PSF centred on a pixel, shape (n, n)."""
-        return self.draw(np.zeros(1), np.zeros(1), self.half_stamp_px)[0]
-
     def draw(self, x: FloatArray, y: FloatArray, half: int) -> FloatImage:
         """Render the PSF at subpixel positions, shape (N, 2 half + 1, 2 half + 1).
 

@@ -10,13 +10,15 @@ import numpy as np
 from detectors.background import (
     RING,
     Mesh,
+    blur_image,
     estimate_lowest_mode,
     estimate_upper_spread,
     fill_holes,
+    find_local_maxima,
+    make_gaussian_kernel,
     smooth_boxes,
 )
 from detectors.psf import LONGEST_TRAIL_PX, PointSpread, cut_stamps
-from detectors.scale_space import blur_image, find_local_maxima, make_gaussian_kernel
 from detectors.types import (
     BoolArray,
     BoolImage,
@@ -149,7 +151,7 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
         matched = blur_image(image, psf.sigma_px)
         kernel = make_gaussian_kernel(psf.sigma_px)
     else:
-        drawn = psf.kernel()
+        drawn = psf.draw(np.zeros(1), np.zeros(1), psf.half_stamp_px)[0]
         kernel = drawn / drawn.sum()
         matched = np.asarray(
             cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)

@@ -13,7 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from detectors.background import measure_diffuse_boxes, remove_stripes
+from detectors.background import measure_diffuse_boxes, measure_prominence, remove_stripes
 from detectors.frame import StarFrame, StarMethod
 from detectors.psf import (
     FWHM_PER_SIGMA,
@@ -35,7 +35,6 @@ from detectors.psf import (
     measure_width,
     sum_of_stamps,
 )
-from detectors.scale_space import measure_prominence
 from detectors.star_peaks import (
     NORMAL_QUARTILE,
     TOE_LIGHT,

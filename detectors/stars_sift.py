@@ -69,8 +69,8 @@ class Sift(StarMethod):
         first = np.where(rising.any(axis=1), rising.argmax(axis=1) + 1.5, np.inf)
         radius = np.asarray(np.minimum(radius, np.maximum(first, 1.5)), float)
         for _ in range(3):
-            sums = window_sums(above, x, y, radius)
-            x, y = x + np.clip(sums.dx, -1.0, 1.0), y + np.clip(sums.dy, -1.0, 1.0)
+            dx, dy, *_ = window_sums(above, x, y, radius)
+            x, y = x + np.clip(dx, -1.0, 1.0), y + np.clip(dy, -1.0, 1.0)
         sums = window_sums(above, x, y, radius)
         stars = describe_stars(frame, x, y, noise, sums)
         stars = stars.select(~frame.ignored[find_nearest_pixels(above.shape, stars.x, stars.y)])
@@ -93,26 +93,15 @@ def find_keypoints(
     return np.asarray(rows[np.argsort(rows[:, 0], kind="stable"), 1:].T)
 
 
-@dataclass(frozen=True, kw_only=True)
-class WindowSums:
-    """Sums of the light around places under round windows."""
-
-    flux: FloatArray  # (N,): of the light times the window
-    # dx, dy, (N,): flux-weighted centroid from the place
-    dx: FloatArray
-    dy: FloatArray
-    moments: FloatArray  # (N, 2, 2): second central moments under the window, order (x, y)
-    pixels: FloatArray  # (N,): sum of the squared window: the variance of the flux in noise of one
-    spread: FloatArray  # (N,): sum of the squared window times squared offset along one axis
-
-
 def window_sums(
     image: FloatImage, x: FloatArray, y: FloatArray, radius_px: FloatArray
-) -> WindowSums:
+) -> tuple[FloatArray, ...]:
     """Sum the light around places, in circles with an edge of one pixel.
 
     `image` (h, w): light above the background; 0 where it is not known; `x`, `y` (N,): places;
-    `radius_px` (N,): of the circles.
+    `radius_px` (N,): of the circles. Returns the flux-weighted centroid from the place, dx and dy;
+    the flux; its variance in noise of one; the sum of the squared window times squared offset along
+    one axis, all (N,); and the second central moments, (N, 2, 2), order (x, y).
     """
     half = int(np.ceil(radius_px.max(initial=1.0))) + 1
     row, col = find_nearest_pixels(image.shape, x, y)
@@ -127,14 +116,9 @@ def window_sums(
     xx = (light * dx**2).sum(axis=(1, 2)) / safe - mx**2
     yy = (light * dy**2).sum(axis=(1, 2)) / safe - my**2
     xy = (light * dx * dy).sum(axis=(1, 2)) / safe - mx * my
-    return WindowSums(
-        flux=flux,
-        dx=mx,
-        dy=my,
-        moments=np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2),
-        pixels=np.square(window).sum(axis=(1, 2)),
-        spread=(np.square(window) * dx**2).sum(axis=(1, 2)),
-    )
+    pixels, spread = np.square(window), np.square(window) * dx**2
+    moments = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
+    return mx, my, flux, pixels.sum(axis=(1, 2)), spread.sum(axis=(1, 2)), moments
 
 
 def describe_stars(
@@ -142,17 +126,17 @@ def describe_stars(
     x: FloatArray,
     y: FloatArray,
     noise: FloatArray,
-    sums: WindowSums,
+    sums: tuple[FloatArray, ...],
 ) -> StarDetections:
     """Detections from places and sums, the brightest first.
 
     `x`, `y` (N,): centroids; what lies outside the frame or has no flux is left out; `noise` (N,):
-    sigma of a pixel there; `sums`: under windows at those places.
+    sigma of a pixel there; `sums`: of `window_sums` at those places.
     """
-    values = np.maximum(np.linalg.eigvalsh(sums.moments), 0.3**2)
-    flux = sums.flux
-    variance = noise**2 * sums.spread / np.maximum(flux, 1e-30) ** 2
-    snr = flux / np.maximum(noise * np.sqrt(sums.pixels), 1e-30)
+    _, _, flux, pixels, spread, moments = sums
+    values = np.maximum(np.linalg.eigvalsh(moments), 0.3**2)
+    variance = noise**2 * spread / np.maximum(flux, 1e-30) ** 2
+    snr = flux / np.maximum(noise * np.sqrt(pixels), 1e-30)
     short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
     h, w = frame.light.shape
     keep = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)

@@ -14,8 +14,11 @@ from scipy.spatial import cKDTree
 from detectors.background import (
     Mesh,
     as_float_image,
+    blur_image,
+    compute_blurred_noise,
     estimate_lowest_mode,
     fill_holes,
+    find_local_maxima,
     mask_ignored_pixels,
     read_clipped_map,
     remove_stripes,
@@ -24,7 +27,6 @@ from detectors.background import (
     spread_about_zero,
 )
 from detectors.psf import USUAL, measure_width
-from detectors.scale_space import blur_image, compute_blurred_noise, find_local_maxima
 from detectors.star_peaks import MIN_TRAILS, measure_spot_moments, select_parallel_spots
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 

@@ -317,9 +317,25 @@ def fit_line(
     width of the filter that detected the segment. `least_snr`: target signal-to-noise ratio; a fit
     below 0.8 of it is abandoned.
     """
-    path, snr = align_ends(light, known, rough, sigma_px, max(3.0, 2.0 * sigma_px))
-    if snr < 0.8 * least_snr:
+    # Move both ends sideways to maximise the signal-to-noise ratio of the line between them
+    reach, step = max(3.0, 2.0 * sigma_px), 0.5 * sigma_px
+    strip = strip_along(light, known, rough, beyond_px=0.0, half_px=reach + 3.5 * sigma_px)
+    offs = np.arange(-reach, reach + 0.5 * step, step)
+    kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma_px) ** 2).astype(np.float32)
+    count = min(24, strip.u.size)
+    edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
+    signal = np.add.reduceat(strip.light @ kernels, edges, axis=0)
+    weight = np.add.reduceat(strip.known @ np.square(kernels), edges, axis=0)
+    t = (np.arange(count) + 0.5) / count
+    index = offs[:, None, None] * (1.0 - t) + offs[None, :, None] * t
+    index = np.clip(np.rint((index + reach) / step), 0, offs.size - 1).astype(np.intp)
+    rows = np.arange(count)
+    total, spread = signal[rows, index].sum(axis=-1), weight[rows, index].sum(axis=-1)
+    ratio = total / np.sqrt(np.maximum(spread, 1.0))
+    i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    if ratio[i, j] < 0.8 * least_snr:
         return None
+    path = rough.moved(float(offs[i]), float(offs[j]))
     sigma, prior = sigma_px, sigma_px
     errors = (0.0, 0.0, 0.0)
     for _ in range(5):
@@ -395,28 +411,6 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     longer = path.cut(-ends[0], path.length_px + ends[1])
     errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
     return measure_line(light, known, longer, line.sigma_px, errors) or line
-
-
-def align_ends(
-    light: FloatImage, known: FloatImage, path: Path, sigma: float, reach: float
-) -> tuple[Path, float]:
-    """Move both ends sideways to maximise the signal-to-noise ratio of the line between them."""
-    strip = strip_along(light, known, path, beyond_px=0.0, half_px=reach + 3.5 * sigma)
-    step = 0.5 * sigma
-    offs = np.arange(-reach, reach + 0.5 * step, step)
-    kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma) ** 2).astype(np.float32)
-    count = min(24, strip.u.size)
-    edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
-    signal = np.add.reduceat(strip.light @ kernels, edges, axis=0)
-    weight = np.add.reduceat(strip.known @ np.square(kernels), edges, axis=0)
-    t = (np.arange(count) + 0.5) / count
-    index = offs[:, None, None] * (1.0 - t) + offs[None, :, None] * t
-    index = np.clip(np.rint((index + reach) / step), 0, offs.size - 1).astype(np.intp)
-    rows = np.arange(count)
-    total, spread = signal[rows, index].sum(axis=-1), weight[rows, index].sum(axis=-1)
-    snr = total / np.sqrt(np.maximum(spread, 1.0))
-    i, j = np.unravel_index(int(np.argmax(snr)), snr.shape)
-    return path.moved(float(offs[i]), float(offs[j])), float(snr[i, j])
 
 
 def _solve_line_step(

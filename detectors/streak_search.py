@@ -13,7 +13,6 @@ from scipy.special import log_ndtr
 
 from detectors.background import select_ranks, smooth_boxes
 from detectors.psf import find_nearest_pixels
-from detectors.scale_space import blur_image
 from detectors.streak_frame import flatten_residual
 from detectors.streak_line import Line
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage
@@ -232,12 +231,6 @@ class Hunt:
     known: FloatImage  # (h, w): 1, or 0 where hidden
     texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
     bin_px: int = 1  # side of the squares of pixels added up to one
-
-    def candidates(self, least_snr: float) -> Segments:
-        """Segments that stand out of the noise."""
-        # One pixel counts no more than this in a candidate: stars are bright, not long
-        cut = np.clip(self.light, -4.0, 4.0)
-        return find_segments(blur_image(cut, SIGMA_PX), SIGMA_PX, least_snr)
 
     def hide(self, line: Line) -> None:
         """Take the band of a streak, in pixels of this frame, away."""

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.background import blur_image, compute_blurred_noise
 from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
-from detectors.scale_space import blur_image, compute_blurred_noise
 from detectors.streak_frame import (
     BLEED_PX,
     BRIGHT_SNR,
@@ -48,6 +48,7 @@ from detectors.streak_search import (
     Chance,
     Hunt,
     bin_pixels,
+    find_segments,
     log10_false_alarm,
     mask_streak_band,
     prepare_hunt,
@@ -148,7 +149,9 @@ class Radon:
         gone: list[Line] = []
         whole, hunt = hunt, replace(hunt, light=hunt.light.copy(), known=hunt.known.copy())
         # A segment of the transform has at least 0.75 of the SNR of the fitted streak
-        waiting = hunt.candidates(0.75 * least)
+        # One pixel counts no more than four: stars are bright, not long
+        cut = blur_image(np.clip(hunt.light, -4.0, 4.0), SIGMA_PX)
+        waiting = find_segments(cut, SIGMA_PX, 0.75 * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
             ends = [
@@ -437,29 +440,22 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     # what bleeds from it are no longer told apart
     cos, sin = line.path.along
     on_axis = min(abs(cos), abs(sin)) < np.sin(np.radians(1.5))
-    return not (on_axis and (bin_px > 1 or _bleeds(line, lights, strip.v, above.shape)))
-
-
-def _bleeds(line: Line, lights: FloatImage, v: FloatArray, shape: tuple[int, ...]) -> bool:
-    """Whether a line along an axis comes out of a star, or out of the border, or is the border.
-
-    A streak beside the border shows its own middle: light falls off to the outside, too.
-    """
-    path = line.path
-    h, w = shape
-    along_x = abs(path.along[0]) > abs(path.along[1])
+    if not on_axis or bin_px > 1:
+        return not on_axis
+    # It comes out of the border, or is the border. A streak beside it shows its own middle: light
+    # falls off to the outside, too
+    path, (h, w) = line.path, above.shape
     for x, y in ((path.x1, path.y1), (path.x2, path.y2)):
         ahead, beside = min(x, w - 1 - x), min(y, h - 1 - y)
-        if not along_x:
+        if abs(cos) <= abs(sin):
             ahead, beside = beside, ahead
         if ahead < 3.0 or beside < line.sigma_px:
-            return True
-    # A star is wider than what bleeds from it
-    width = FWHM_PER_SIGMA * line.sigma_px
-    beside = (np.abs(v) > width + 0.5) & (np.abs(v) < 2.0 * width + 2.0)
-    core = lights[:, beside].mean(axis=1)
+            return False
+    # It comes out of a star, which is wider than what bleeds from it
+    wings = (np.abs(strip.v) > width + 0.5) & (np.abs(strip.v) < 2.0 * width + 2.0)
+    core = lights[:, wings].mean(axis=1)
     # A star's wings stand beside the line in one place, a streak's own along all of it
-    return bool(core.max() > 8.0 + 4.0 * max(float(np.quantile(core, 0.25)), 0.0))
+    return bool(core.max() <= 8.0 + 4.0 * max(float(np.quantile(core, 0.25)), 0.0))
 
 
 def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:

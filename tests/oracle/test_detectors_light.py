@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.background import (
+    INNER_SIGMAS,
+    blur_image,
+    compute_noise_gain,
     estimate_diffuse_background,
+    make_octave,
     remove_stripes,
 )
 from detectors.falloff import fit_falloff, measure_aperture_light, measure_sky_boxes
@@ -23,12 +27,6 @@ from detectors.masks import (
     mask_hardware,
     mask_window_frames,
     smooth_light,
-)
-from detectors.scale_space import (
-    INNER_SIGMAS,
-    blur_image,
-    compute_noise_gain,
-    make_octave,
 )
 from tests.world.fields import Light, draw, spread_lights
 from tests.world.pictures import FLASH_RGB, add_blob, drawn_limb, night_ground
