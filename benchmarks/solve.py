@@ -23,8 +23,13 @@ from detectors.types import FloatArray, StarDetections
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.score.labels import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
-from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
-from regengine.sky.stars.star_fit import corner_tangent
+from regengine.sky.stars.solve import (
+    SolveOptions,
+    StarIndices,
+    StarSolution,
+    corner_tangent,
+    solve_stars,
+)
 
 RIGHT_SHARE = 0.01  # of the picture's diagonal: farther off anywhere is wrong
 GOAL_STARS = 12

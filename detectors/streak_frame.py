@@ -26,8 +26,13 @@ from detectors.background import (
     smooth_boxes,
     spread_about_zero,
 )
-from detectors.psf import USUAL, measure_width
-from detectors.star_peaks import MIN_TRAILS, measure_spot_moments, select_parallel_spots
+from detectors.psf import (
+    MIN_TRAILS,
+    USUAL,
+    measure_spot_moments,
+    measure_width,
+    select_parallel_spots,
+)
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 NOISE_BOX_PX = 48.0

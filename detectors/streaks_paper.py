@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels
 from detectors.stars_sift import find_keypoints
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, fit_line
-from detectors.streak_search import log10_false_alarm, prepare_hunt
+from detectors.streak_line import Line, fit_line, log10_false_alarm, prepare_hunt
 from detectors.streaks_radon import describe_lines, join_line, rough_lines
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 

@@ -29,32 +29,30 @@ from detectors.streak_frame import (
     subtract_level,
 )
 from detectors.streak_line import (
-    WIDEST_PX,
-    Line,
-    Path,
-    fit_line,
-    follow_line,
-    measure_line,
-    refit_line,
-    strip_along,
-    sum_across,
-)
-from detectors.streak_search import (
     BINS,
     CLEAR_SNR,
     LOG10_WHITE_LINES,
     MIN_SIDE_PX,
     TILE_PX,
+    WIDEST_PX,
     Chance,
     Hunt,
+    Line,
+    Path,
     bin_pixels,
     find_segments,
+    fit_line,
+    follow_line,
     log10_false_alarm,
     mask_streak_band,
+    measure_line,
     prepare_hunt,
+    refit_line,
     select_still_there,
     shuffle_tiles,
     snr_for,
+    strip_along,
+    sum_across,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections, StreakFlag
 

@@ -25,8 +25,7 @@ from detectors.limb import (
     mask_sky,
     nadir_vector,
 )
-from detectors.psf import PointSpread
-from detectors.star_peaks import find_turning_trails
+from detectors.psf import PointSpread, find_turning_trails
 from detectors.stars_matched import fit_stars
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 

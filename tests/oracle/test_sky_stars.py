@@ -45,24 +45,22 @@ from regengine.sky.stars.catalogue import (
 )
 from regengine.sky.stars.photo import read_wcs, write_wcs
 from regengine.sky.stars.solve import (
+    LensPrior,
     SolveOptions,
     StarField,
     StarIndices,
     StarSolution,
     VerifyParameters,
+    fit_camera,
+    is_plausible,
+    jacobian,
+    move_camera,
     solve_stars,
     verify,
     weigh_detections,
 )
 from regengine.sky.stars.star_counts import (
     fit_completeness,
-)
-from regengine.sky.stars.star_fit import (
-    LensPrior,
-    fit_camera,
-    is_plausible,
-    jacobian,
-    move_camera,
 )
 from regengine.store.result import Reason
 

@@ -53,8 +53,15 @@ from regengine.sky.stars.catalogue import (
     julian_year,
 )
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, load_sky
-from regengine.sky.stars.solve import SolveOptions, StarSolution, solve_stars
-from regengine.sky.stars.star_fit import StarPairs, jacobian, move_camera, pair_stars
+from regengine.sky.stars.solve import (
+    SolveOptions,
+    StarPairs,
+    StarSolution,
+    jacobian,
+    move_camera,
+    pair_stars,
+    solve_stars,
+)
 
 # Values from here on are clipped, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
