@@ -274,7 +274,6 @@ def fit_all_cells(
     camera = picture.image.stored_camera(refinement.camera, camera)
     residual, nothing = proofs[-1].residual_px, np.zeros(0)
     held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
-    score = min(proof.score for proof in proofs)
     fit = Fit(
         hypothesis=replace(hypothesis, ncc=proofs[-1].ncc),
         camera=refinement.camera,
@@ -304,7 +303,7 @@ def fit_all_cells(
             ncc=proofs[-1].ncc,
             runner_up_ncc=0.0,
             light_log10_odds=0.0,
-            patch_log10_odds=score,
+            patch_log10_odds=min(proof.score for proof in proofs),
             image_log10_odds=0.0,
             log10_views_tested=0.0,
             runner_up_log10_odds=0.0,

@@ -174,12 +174,8 @@ def register_on_streets(
 ) -> MapMatch | None:
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
-    Parameters
-    ----------
-    state : SearchState
-        Records the work as "streets". Its stop reason shows if the budget ended the search early.
-    known : Match, optional
-        A match of the lights: only this is refined. Without it the prior is searched.
+    `state` records the work as "streets"; its stop reason shows if the budget ended the search
+    early. `known`: a match of the lights, which alone is refined; without it the prior is searched.
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
@@ -411,27 +407,20 @@ def propose_on_streets(
                 break
             lon_deg = west + (col + 0.5) / drawn.shape[1] * (east - west)
             lat_deg = north - (row + 0.5) / drawn.shape[0] * (north - south)
-            alike = find_alike(positions_ecef_m, focals_px, stretch, lon_deg, lat_deg)
-            if alike is None:
-                continue
-            number, focal_px = alike
-            camera = aim(nominal, focal_px, positions_ecef_m[number], (lon_deg, lat_deg), roll)
-            if any(is_same_view(camera, other.camera, share) for other in found):
-                continue
-            # A nadir is believed where it was given, as far as it reaches
-            track, offset_km = places[number].track, places[number].offset_km
-            sigma_km = track.sigma_along_km
-            if abs(offset_km) <= 2.0 * sigma_km:
-                offset_km = 0.0
-            hypothesis = Hypothesis(
-                camera=camera,
-                prior=believe_camera(track, offset_km, sigma_km, nominal, lens),
-                track=track,
-                offset_km=offset_km,
-                source="streets",
-                ncc=ncc,
+            hypothesis = look_alike(
+                nominal,
+                places,
+                positions_ecef_m,
+                focals_px,
+                lens,
+                stretch,
+                (lon_deg, lat_deg),
+                roll,
             )
-            found.append(hypothesis)
+            if hypothesis is not None and not any(
+                is_same_view(hypothesis.camera, other.camera, share) for other in found
+            ):
+                found.append(replace(hypothesis, ncc=ncc))
         yield found
 
 
@@ -505,23 +494,12 @@ def choose_views(
         nearest = min((np.abs(stretch - one).max() for one in known_views), default=np.inf)
         if nearest > least_step:
             known_views.append(stretch)
-            camera = aim(nominal, float(focals_px[m]), positions_ecef_m[n], targets[t])
+            lens = replace(nominal, focal_px=float(focals_px[m]))
+            camera = look_at(lens, positions_ecef_m[n], targets[t], find_middle_px(nominal), 0.0)
             views.append((stretch, camera, targets[t]))
         if len(views) == MAX_VIEWS[reach]:
             break
     return (small, scale_m, side, views) if views else None
-
-
-def aim(
-    nominal: Camera,
-    focal_px: float,
-    position_ecef_m: FloatArray,
-    target: tuple[float, float] | FloatArray,
-    roll: float = 0.0,
-) -> Camera:
-    """Place a camera of a focal length so that its middle shows a target."""
-    middle_px = 0.5 * np.array([nominal.width_px - 1.0, nominal.height_px - 1.0])
-    return look_at(replace(nominal, focal_px=focal_px), position_ecef_m, target, middle_px, roll)
 
 
 def draw_city(streets: LightMap, scale_m: float, least_px: int) -> FloatImage | None:
@@ -620,7 +598,7 @@ def lay_on_ground(
     target_m = geodetic_to_ecef(*target)
     places = target_m + ground_e[..., None] * east_axis + ground_n[..., None] * north_axis
     at_x, at_y = camera.ecef_to_pixel(places)
-    middle_px = 0.5 * np.array([camera.width_px - 1.0, camera.height_px - 1.0])
+    middle_px = find_middle_px(camera)
     away = (at_x - middle_px[0]) + 1j * (at_y - middle_px[1])
     start_x, start_y = (middle_px + 0.5) * small.factor - 0.5
     for roll in rolls:
@@ -636,18 +614,23 @@ def lay_on_ground(
         yield even_picture(laid, shown, STREETS)[taken], shown[taken]
 
 
-def find_alike(
+def find_middle_px(camera: Camera) -> FloatArray:
+    """Pixel in the middle of a frame."""
+    return 0.5 * np.array([camera.width_px - 1.0, camera.height_px - 1.0])
+
+
+def look_alike(
+    nominal: Camera,
+    places: Sequence[Place],
     positions_ecef_m: FloatArray,
     focals_px: FloatArray,
+    lens: LensBelief,
     stretch: FloatArray,
-    lon_deg: float,
-    lat_deg: float,
-) -> tuple[int, float] | None:
-    """Number of the position, and focal length, with which a place has a stretch most nearly.
-
-    None if the place is not visible.
-    """
-    seen = see_ground(positions_ecef_m, lon_deg, lat_deg)
+    target: tuple[float, float],
+    roll: float,
+) -> Hypothesis | None:
+    """Propose the camera that sees a target with a stretch most nearly; None if none sees it."""
+    seen = see_ground(positions_ecef_m, *target)
     if not np.isfinite(seen).any():
         return None
     log_focals = np.log(focals_px)
@@ -656,7 +639,18 @@ def find_alike(
     )
     off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
     number = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
-    return number, float(np.exp(log_focal[number]))
+    camera = replace(nominal, focal_px=float(np.exp(log_focal[number])))
+    # A nadir is believed where it was given, as far as it reaches
+    track, offset_km = places[number].track, places[number].offset_km
+    if abs(offset_km) <= 2.0 * track.sigma_along_km:
+        offset_km = 0.0
+    return Hypothesis(
+        camera=look_at(camera, positions_ecef_m[number], target, find_middle_px(nominal), roll),
+        prior=believe_camera(track, offset_km, track.sigma_along_km, nominal, lens),
+        track=track,
+        offset_km=offset_km,
+        source="streets",
+    )
 
 
 def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:
