@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from regengine.errors import ConfigError
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
@@ -21,6 +21,7 @@ from regengine.options import (
     AnyPath,
     ClassifyOptions,
     DetectOptions,
+    Fields,
     Paths,
     Place,
     RegisterOptions,
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from regengine.sky.stars.photo import SolveJob
 
 Kind = Literal["lights", "lightning", "stars", "streaks"]
-Fields = ParamSpec("Fields")
 
 
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:

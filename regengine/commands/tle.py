@@ -117,16 +117,11 @@ def table(facts: dict[str, Any]) -> list[str]:
         if name == "at":
             lines += table(value)
             continue
-        many = value if isinstance(value, list) else []
-        lines.append(f"{name:<20}{len(many) if isinstance(value, list) else words(value)}")
-        lines += [f"{'':<20}{words(one)}" for one in many[:LISTED]]
+        told = [len(value), *value[:LISTED]] if isinstance(value, list) else [value]
+        for k, fact in enumerate(told):
+            if isinstance(fact, dict) and "reason" in fact:
+                fact = fact["reason"]
+            elif isinstance(fact, dict):
+                fact = ", ".join(f"{key} {one}" for key, one in fact.items())
+            lines.append(f"{'' if k else name:<20}{fact}")
     return lines
-
-
-def words(fact: Any) -> str:
-    """A fact in one line."""
-    if not isinstance(fact, dict):
-        return str(fact)
-    if "reason" in fact:
-        return str(fact["reason"])
-    return ", ".join(f"{name} {value}" for name, value in fact.items())

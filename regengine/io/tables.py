@@ -104,17 +104,8 @@ def read_csv(text: str, meaning: Callable[[str], str]) -> Iterator[tuple[int, li
     stand above it. Comments (``#``) below it are left out, and so are repeated headers, because
     pages of query results are often concatenated.
 
-    Parameters
-    ----------
-    text : str
-        The table.
-    meaning : callable
-        The name by which a heading is known; "" for an unknown one.
-
-    Raises
-    ------
-    csv.Error
-        It is not such a table, or a known column is given twice; the message names the line.
+    ``meaning`` is the name by which a heading is known, "" for an unknown one. Raises csv.Error,
+    which names the line, if it is not such a table, or a known column is given twice.
     """
     # Among which the header of a table is looked for
     above = list(islice(io.StringIO(text, newline=""), 100))

@@ -127,14 +127,14 @@ def is_reusable(stored: StoredFrame, settings: RunSettings, retry: Collection[st
     """Whether a stored result stands with these settings; see `list_reasons_to_redo`."""
     result = stored.result
     codes = [reason.code for reason in result.reasons]
-    made_with = RunSettings(parameters=stored.parameters, sha256=stored.parameters_sha256)
+    made_with = stored.parameters, stored.parameters_sha256
     return not list_reasons_to_redo(result.verdict, codes, made_with, settings, retry)
 
 
 def list_reasons_to_redo(
     verdict: str,
     codes: Collection[str],
-    made_with: RunSettings,
+    made_with: tuple[str, str],
     settings: RunSettings,
     retry: Collection[str] = (),
 ) -> tuple[str, ...]:
@@ -148,9 +148,10 @@ def list_reasons_to_redo(
         return (f"--retry {verdict}",)
     if verdict == "failed" and not COSTLY & set(codes):
         return ("failed in an earlier run",)
-    if made_with.sha256 == settings.sha256:
+    parameters, sha256 = made_with
+    if sha256 == settings.sha256:
         return ()
-    return describe_differences(made_with.parameters, settings.parameters)
+    return describe_differences(parameters, settings.parameters)
 
 
 @lru_cache(maxsize=64)  # keyed by settings of runs, not by photos
@@ -238,8 +239,7 @@ def compare_with_store(
             if found is None and not read_photos and not os.path.exists(path):
                 found = known.get(("moved", os.path.basename(path)))
             if found is not None:
-                sha256 = row["parameters_sha256"]
-                made_with = RunSettings(parameters=row["parameters"], sha256=sha256)
+                made_with = row["parameters"], row["parameters_sha256"]
                 codes = row["reasons"].split(",")
                 why = list_reasons_to_redo(row["verdict"], codes, made_with, settings, retry)
                 yield found, row["verdict"], why

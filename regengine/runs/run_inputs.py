@@ -111,12 +111,11 @@ def find_run_files(store: Path) -> RunFiles:
         return RunFiles()
     if not made:
         return RunFiles()
-    return replace(
-        made[0],
-        streets=tuple(dict.fromkeys(path for files in made for path in files.streets)),
-        day=tuple(dict.fromkeys(path for files in made for path in files.day)),
-        lost=tuple(dict.fromkeys(lost for files in made for lost in files.lost)),
-    )
+    of_all: dict[str, Any] = {
+        name: tuple(dict.fromkeys(one for files in made for one in getattr(files, name)))
+        for name in ("streets", "day", "lost")
+    }
+    return replace(made[0], **of_all)
 
 
 @lru_cache(maxsize=64)
