@@ -121,6 +121,7 @@ class RetryPolicy:
     """Limits of attempts, pauses and durations of requests."""
 
     attempts: int = 5  # per request
+    connect_attempts: int = 2  # if the host does not answer at all
     pause_s: float = 0.0  # from the start of one request to the next
     # Before the second attempt, doubled each time; multiplied by a random 1 - jitter to 1 + jitter
     # so that many clients do not return at once
@@ -171,9 +172,9 @@ class HttpClient:
                 return once()
             except HttpFailure as failure:
                 failure.tries = attempt
-                # A host that does not answer at all is asked twice
-                nobody = failure.kind == "nobody"
-                attempts = min(policy.attempts, 2) if nobody else policy.attempts
+                attempts = policy.attempts
+                if failure.kind == "nobody":
+                    attempts = min(attempts, policy.connect_attempts)
                 may_help = failure.passes and failure.wait_s <= policy.longest_wait_s
                 if not may_help or attempt >= attempts:
                     raise
