@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import read_clipped_map
-from detectors.frame import flag_lights
+from detectors.background import flag_lights, read_clipped_map
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightningDetections
 
 # Registered are frames with so many points in common; frames of other places have fewer than 15

@@ -15,6 +15,7 @@ from detectors.background import (
     BASE_SIGMA,
     INNER_SIGMAS,
     ROUNDING_SIGMA,
+    ClippedAreas,
     Mesh,
     Octave,
     as_float_image,
@@ -27,6 +28,7 @@ from detectors.background import (
     find_hot_pixels,
     find_local_maxima,
     fit_quadratic_peak,
+    flag_lights,
     lift_above_zero,
     make_octave,
     mask_ignored_pixels,
@@ -36,7 +38,6 @@ from detectors.background import (
     smooth_boxes,
     spread_about_zero,
 )
-from detectors.frame import ClippedAreas, flag_lights
 from detectors.psf import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, LightDetections
 

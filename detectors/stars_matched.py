@@ -13,8 +13,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from detectors.background import measure_diffuse_boxes, measure_prominence, remove_stripes
-from detectors.frame import StarFrame, StarMethod
+from detectors.background import (
+    StarFrame,
+    StarMethod,
+    measure_diffuse_boxes,
+    measure_prominence,
+    remove_stripes,
+)
 from detectors.psf import (
     FWHM_PER_SIGMA,
     HALF_MIDDLE_PX,
@@ -75,7 +80,7 @@ class Matched(StarMethod):
     name: ClassVar[str] = "matched"
 
     def find_in(self, frame: StarFrame) -> StarDetections:
-        """See `detectors.frame.StarMethod`."""
+        """See `detectors.background.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
         spots = measure_spots(seen)

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import estimate_diffuse_background, find_hot_pixels
-from detectors.frame import StarFrame, StarMethod
+from detectors.background import StarFrame, StarMethod, estimate_diffuse_background, find_hot_pixels
 from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels, mark_first_of_each
 from detectors.types import FloatArray, FloatImage, StarDetections
 
@@ -31,7 +30,7 @@ class Sift(StarMethod):
     name: ClassVar[str] = "sift"
 
     def find_in(self, frame: StarFrame) -> StarDetections:
-        """See `detectors.frame.StarMethod`."""
+        """See `detectors.background.StarMethod`."""
         sky = estimate_diffuse_background(frame.light, scale_px=64.0, mask=frame.ignored)
         above = np.where(frame.ignored, np.float32(0.0), frame.light - sky.level)
         above[find_hot_pixels(frame.light)] = 0.0

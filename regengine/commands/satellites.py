@@ -75,8 +75,12 @@ def main(
     from regengine.runs.remote import find_existing_photos
     from regengine.sky.detection import STREAKS
     from regengine.sky.drawing import picture_paths
-    from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
-    from regengine.sky.satellites.tracks import load_catalogue
+    from regengine.sky.satellites.photo import (
+        CSV_COLUMNS,
+        TERMINAL_HEADER,
+        SatelliteJob,
+        load_catalogue,
+    )
 
     logger = logging.getLogger("regengine")
     found = find_existing_photos(photos, exclude=[overlay])

@@ -34,18 +34,16 @@ from regengine.orbit import (
 )
 from regengine.sky.satellites.photo import (
     Errors,
+    Exposure,
     PredictedTracks,
+    SatelliteObserver,
     Streak,
+    are_hidden_by_earth,
     compute_expected_trail_px,
     end_density,
-    name_streaks,
-)
-from regengine.sky.satellites.tracks import (
-    Exposure,
-    SatelliteObserver,
-    are_hidden_by_earth,
     lines_of_sight,
     load_catalogue,
+    name_streaks,
     predict_tracks,
     sample_track,
     states,

@@ -20,7 +20,7 @@ from regengine.photo.image import read_linear_light
 from regengine.scene.classify import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
-from regengine.sky.satellites.tracks import SatelliteObserver, teme_to_icrs
+from regengine.sky.satellites.photo import SatelliteObserver, teme_to_icrs
 from regengine.studies.lightning import match, pulses
 from tests.world.program import run
 

@@ -97,9 +97,25 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     found = np.isin(catalogue.identifier[sought], list(identified))
     depth = fit_completeness(magnitude, found)
     limit = np.inf if depth is None else depth.limit_g
+    bins: list[Row] = []
+    if len(magnitude):  # per half magnitude, from the brightest bin with a star to the faintest
+        number = np.floor(magnitude / BIN_MAG).astype(int)
+        first = int(number.min())
+        there, seen = (np.bincount(part - first) for part in (number, number[found]))
+        seen = np.append(seen, np.zeros(len(there) - len(seen), int))
+        bins = [
+            {
+                "from_g": BIN_MAG * (first + k),
+                "to_g": BIN_MAG * (first + k + 1),
+                "expected": int(there[k]),
+                "found": int(seen[k]),
+                "completeness": round(seen[k] / there[k], 4) if there[k] else None,
+            }
+            for k in range(len(there))
+        ]
     return StarCounts(
         record=record,
-        bins=magnitude_bins(magnitude, found),
+        bins=bins,
         depth=depth,
         expected=int((magnitude <= limit).sum()),
         found=int((found & (magnitude <= limit)).sum()),
@@ -150,26 +166,6 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
         plateau=plateau,
         slope=slope,
     )
-
-
-def magnitude_bins(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> list[Row]:
-    """Counts per half magnitude, from the brightest bin with a star to the faintest."""
-    if len(magnitude_g) == 0:
-        return []
-    number = np.floor(magnitude_g / BIN_MAG).astype(int)
-    first = int(number.min())
-    expected, seen = (np.bincount(part - first) for part in (number, number[found]))
-    seen = np.append(seen, np.zeros(len(expected) - len(seen), int))
-    return [
-        {
-            "from_g": BIN_MAG * (first + k),
-            "to_g": BIN_MAG * (first + k + 1),
-            "expected": int(expected[k]),
-            "found": int(seen[k]),
-            "completeness": round(seen[k] / expected[k], 4) if expected[k] else None,
-        }
-        for k in range(len(expected))
-    ]
 
 
 def _natural(values: FloatArray) -> tuple[float, float, float]:
