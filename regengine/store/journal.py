@@ -26,8 +26,8 @@ from regengine.errors import FrameError, StoreError
 from regengine.io.decoding import open_regular
 from regengine.io.plain import format_count
 from regengine.store.file import DAMAGE, raise_as_damage
-from regengine.store.rows import Selection, StoredFrame, Table, Tables, missing, to_tables
-from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
+from regengine.store.rows import Selection, StoredFrame, Tables, missing, to_tables
+from regengine.store.schema import FORMAT_VERSION, GROUPS
 
 BEGINNING = b'{"format": "regengine journal", '
 LINE = re.compile(
@@ -174,24 +174,19 @@ def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
         if known is None or zlib.crc32(known[3]) != int(known[2]):
             raise ValueError("a line has changed")
         frames.append(json.loads(zlib.decompress(b64decode(known[3]))))
-    return {
-        group: _join_rows(columns, [frame[group] for frame in frames])
-        for group, columns in groups.items()
-    }
-
-
-def _join_rows(columns: Sequence[Column], tables: Sequence[dict[str, list[object]]]) -> Table:
-    n_rows = [len(table["frame_index"]) for table in tables]
-    joined: Table = {}
-    for column in columns:
-        blank = missing(column) if column.width == 1 else [missing(column)] * column.width
-        values: list[object] = []
-        for table, rows in zip(tables, n_rows, strict=True):
-            values += table.get(column.name, [blank] * rows)
-        if column.dtype == "text":
-            texts = [str(value).encode() for value in values]
-            joined[column.name] = np.array(texts, dtype="S" if any(texts) else "S1")
-        else:
-            shape = (len(values),) if column.width == 1 else (len(values), column.width)
-            joined[column.name] = np.array(values, dtype=column.dtype).reshape(shape)
+    joined: Tables = {}
+    for group, columns in groups.items():
+        tables = [frame[group] for frame in frames]
+        joined[group] = {}
+        for column in columns:
+            blank = missing(column) if column.width == 1 else [missing(column)] * column.width
+            values: list[object] = []
+            for table in tables:
+                values += table.get(column.name, [blank] * len(table["frame_index"]))
+            if column.dtype == "text":
+                texts = [str(value).encode() for value in values]
+                joined[group][column.name] = np.array(texts, dtype="S" if any(texts) else "S1")
+            else:
+                shape = (len(values),) if column.width == 1 else (len(values), column.width)
+                joined[group][column.name] = np.array(values, dtype=column.dtype).reshape(shape)
     return joined

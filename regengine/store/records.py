@@ -13,13 +13,13 @@ from regengine.store.result import (
     FrameResult,
     NadirInput,
     Reviewed,
-    SolvedCamera,
     decide_state,
 )
 
 Record = dict[str, Any]
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
 IMAGE_FIELDS = ("width_px", "height_px", "orientation", "camera_body", "focal_mm", "pixel_pitch_um")
+CAMERA_FIELDS = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
 FIT_FIELDS = (
     *("residual_px", "residual_m", "matched_lights", "held_out_residual_px"),
     *("log10_odds", "runner_up_log10_odds", "ncc", "runner_up_ncc"),
@@ -32,6 +32,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     Numbers are finite; missing values are None. With a person's decision, the verdict is the state
     that follows from it, and ``decision`` says who made it and when.
     """
+    solved = result.solved
     values = {
         "frame": result.frame,
         "path": result.path,
@@ -44,7 +45,16 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         "category_probability": result.category_probability,
         "time_utc": result.time_utc,
         "nadir": result.nadir and vars(result.nadir),
-        "camera": result.solved and _camera(result.solved),
+        "camera": None
+        if solved is None
+        else {
+            "model": "pinhole",
+            **{name: getattr(solved.camera, name) for name in CAMERA_FIELDS},
+            "along_track_offset_s": solved.along_track_offset_s,
+            "off_nadir_deg": solved.off_nadir_deg,
+            "mirrored": solved.camera.mirrored,
+            "pixel_aspect": solved.camera.pixel_aspect,
+        },
         "control_points": [
             {name: getattr(point, name) for name in POINT_FIELDS} for point in result.control_points
         ],
@@ -90,18 +100,6 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
 def record_line(result: FrameResult, review: Reviewed | None = None) -> str:
     """Make the record of one frame as one line of JSON, without the line break."""
     return json.dumps(record(result, review), allow_nan=False)
-
-
-def _camera(solved: SolvedCamera) -> Record:
-    names = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
-    return {
-        "model": "pinhole",
-        **{name: getattr(solved.camera, name) for name in names},
-        "along_track_offset_s": solved.along_track_offset_s,
-        "off_nadir_deg": solved.off_nadir_deg,
-        "mirrored": solved.camera.mirrored,
-        "pixel_aspect": solved.camera.pixel_aspect,
-    }
 
 
 VERDICT_WORDS = {
