@@ -82,9 +82,9 @@ def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any
     light map (``cloud_source`` is ``lights``) if possible; otherwise from the ``photo``, by day or
     moonlight.
     """
-    from regengine.photo.image import read_linear_light
+    from regengine.photo.image import read_display_rgb, read_linear_light
     from regengine.registration.prepare_photo import find_photo_lights
-    from regengine.scene.picture import photo_quality, read_for_quality, scene_picture
+    from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, scene_picture
 
     path = frame.photo
     if path is None:
@@ -92,7 +92,7 @@ def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any
     try:
         if compute_sha256(path) != frame.result.sha256:
             return {}
-        rgb = read_for_quality(path)
+        rgb, _ = read_display_rgb(path, QUALITY_SIDE_PX)
         hidden = None
         rejected = frame.review is not None and frame.review.decision == "rejected"
         camera = None if frame.verdict != "accepted" or rejected else frame.camera

@@ -130,8 +130,8 @@ def track_positions(
     clock_s, slide_s = np.broadcast_arrays(*map(np.atleast_1d, offsets_s))
     photo_days = days_since_j2000(time_utc) + clock_s / DAY_S
     position_km, _ = propagate_teme(element_set, photo_days + slide_s / DAY_S)
-    node_rate_rad_s = element_set.satrec().nodedot / 60.0
-    position_km = turn_about_pole(position_km, -node_rate_rad_s * slide_s)
+    node_turn_rad = element_set.satrec().nodedot / 60.0 * slide_s
+    position_km = turn_about_pole(position_km, -node_turn_rad)
     return teme_to_ecef(position_km, sidereal_angle_rad(photo_days)) * 1000.0
 
 

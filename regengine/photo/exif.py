@@ -124,12 +124,12 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
     )
 
 
-def _focal_length(value: object, told_by: str) -> tuple[float | None, str | None]:
+def _focal_length(value: object, source: str) -> tuple[float | None, str | None]:
     """Return a possible focal length, or a remark why the number is impossible."""
-    told_mm = _number(value)
-    if told_mm is None or FOCAL_RANGE_MM[0] <= told_mm <= FOCAL_RANGE_MM[1]:
-        return told_mm, None
-    return None, f"{told_by} {told_mm:.10g} mm is not a focal length"
+    focal_mm = _number(value)
+    if focal_mm is None or FOCAL_RANGE_MM[0] <= focal_mm <= FOCAL_RANGE_MM[1]:
+        return focal_mm, None
+    return None, f"{source} {focal_mm:.10g} mm is not a focal length"
 
 
 def _text(value: object) -> str:

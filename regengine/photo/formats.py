@@ -132,9 +132,16 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         width, height, headers = read_fits_headers(path, stream)
         file = PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
         return replace(file, exif=exif_of_fits(headers))
+    what = next((name for signature, name in _OTHER_SIGNATURES if start.startswith(signature)), "")
+    if not what and start[4:8] == b"ftyp":
+        what = "a HEIC photo" if start[8:12] in _HEIC_BRANDS else "a HEIC, AVIF or video file"
+    elif not what and b"\0" not in start and start.lstrip()[:1] == b"<":
+        what = "a web page or XML text"
+    elif not what and all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
+        what = "text"
     raise FrameError(
-        f"{path} is {_looks_like(start)}, which is not supported; give a JPEG, PNG, TIFF, WebP, "
-        "FITS or raw (NEF, DNG, CR2) file"
+        f"{path} is {what or 'of an unknown format'}, which is not supported; give a JPEG, PNG, "
+        "TIFF, WebP, FITS or raw (NEF, DNG, CR2) file"
     )
 
 
@@ -145,19 +152,6 @@ def check_pixels(pixels: Iterable[tuple[float, float]], width_px: int, height_px
             raise ConfigError(
                 f"pixel ({x:.1f}, {y:.1f}) is outside the photo of {width_px} x {height_px} pixels"
             )
-
-
-def _looks_like(start: bytes) -> str:
-    for signature, name in _OTHER_SIGNATURES:
-        if start.startswith(signature):
-            return name
-    if start[4:8] == b"ftyp":
-        return "a HEIC photo" if start[8:12] in _HEIC_BRANDS else "a HEIC, AVIF or video file"
-    if b"\0" not in start and start.lstrip()[:1] == b"<":
-        return "a web page or XML text"
-    if all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
-        return "text"
-    return "of an unknown format"
 
 
 def _pillow_header(

@@ -80,11 +80,11 @@ def open_picture(file: PhotoFile) -> BinaryIO:
 
     with stream:
         data = stream.read()
-    seen = []
+    decoded = []
     for bits in (b"\x55", b"\xaa"):
         with Image.open(io.BytesIO(data + 64 * bits + _END_OF_IMAGE), formats=["JPEG"]) as image:
-            seen.append(np.asarray(image))
-    return io.BytesIO(data + _END_OF_IMAGE if np.array_equal(seen[0], seen[1]) else data)
+            decoded.append(np.asarray(image))
+    return io.BytesIO(data + _END_OF_IMAGE if np.array_equal(decoded[0], decoded[1]) else data)
 
 
 def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:

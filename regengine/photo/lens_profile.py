@@ -220,7 +220,7 @@ def profile_lines(profile: LensProfile) -> list[str]:
     left_out = profile.held_out_px
     held_out = "" if left_out is None else f", {left_out:.3f} for held-out stars"
     origin = f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px"
-    told = [
+    rows = [
         ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
         ("principal point", f"{place} ({off[0]:+.2f}, {off[1]:+.2f} from the image centre)"),
         *((term, with_sigma(value, term, "+.6f")) for term, value in terms if term in profile.free),
@@ -231,13 +231,13 @@ def profile_lines(profile: LensProfile) -> list[str]:
         corner, sigma = profile.falloff.arrives(r), profile.falloff.sigma(r)
         where = "in the corners" if r > 0.9 else f"at {r:.2f} of the corner's radius"
         share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light {where}"
-        told.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
+        rows.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
     if (given := profile.exposure) is not None:
         words = (given.exposure_s, "{:g} s"), (given.aperture_f, "f/{:g}"), (given.iso, "ISO {:g}")
         settings = ", ".join(form.format(value) for value, form in words if value is not None)
         limit = f"G {given.limiting_mag:.2f} at a signal-to-noise ratio of 5"
-        told.append(("limit", f"{limit} ({settings})" if settings else limit))
-    told += [
+        rows.append(("limit", f"{limit} ({settings})" if settings else limit))
+    rows += [
         (
             one.channel,
             f"zero point {one.zero_point_mag:.3f} +- {one.zero_point_sigma:.3f}, colour term "
@@ -250,7 +250,7 @@ def profile_lines(profile: LensProfile) -> list[str]:
     made = f"{profile.made_at} by {profile.made_with}, {profile.catalogue} at {epoch}"
     return [
         f"{name}{nominal}: {profile.width_px} x {profile.height_px} px",
-        *(f"  {label:16s} {text}" for label, text in [*told, ("made", made)]),
+        *(f"  {label:16s} {text}" for label, text in [*rows, ("made", made)]),
     ]
 
 

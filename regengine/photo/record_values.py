@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from detectors.constants import SEMI_MAJOR_M
-from regengine.io.times import parse_date_and_time, parse_iso_time, to_utc
+from regengine.io.times import parse_iso_time, to_utc
 from regengine.photo.exif import parse_exif_time
-from regengine.photo.frame_ids import parse_query
 
 NAUTICAL_MILE_KM = 1.852
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
@@ -103,11 +102,6 @@ def parse_time(text: str) -> datetime | None:
     return parse_iso_time(f"{year}-{month:02}-{day:02}T{hour}:{minute}:{seconds}")
 
 
-def parse_day_and_clock(day: str, clock: str) -> datetime | None:
-    """Parse a date and a time of day as UTC; ``20120328`` and ``154641`` may lack leading zeros."""
-    return parse_date_and_time(day, clock) or parse_time(f"{day} {clock}")
-
-
 def parse_coordinates(text: str) -> tuple[float, float] | None:
     """Parse latitude and longitude in common notations."""
     text = text.strip()
@@ -126,14 +120,6 @@ def _parse_arc(parts: tuple[str, ...]) -> float:
     """Convert degrees, minutes, seconds and a letter to degrees; O is a Spanish west."""
     whole = int(parts[0]) + int(parts[1]) / 60.0 + float(parts[2]) / 3600.0
     return -whole if parts[3] in "SWO" else whole
-
-
-def parse_map_link(text: str) -> tuple[float, float] | None:
-    """Parse latitude and longitude in a link to the archive's map of a photo's nadir."""
-    if "MapCoordinate" not in text:
-        return None
-    asked = parse_query(text)
-    return parse_coordinates(",".join(asked.get(name, "") for name in ("lat", "lon")))
 
 
 def wrap_lon(lon_deg: float) -> float:

@@ -29,13 +29,14 @@ from regengine.io.tables import (
     unquote_name,
     utf16_codec,
 )
-from regengine.io.times import iso_utc
+from regengine.io.times import iso_utc, parse_date_and_time
 from regengine.photo.frame_ids import (
     archive_frame_id,
     compose_frame_id,
     find_frame_id,
     find_mission,
     frame_id_of,
+    parse_query,
     record_place,
 )
 from regengine.photo.record_values import (
@@ -45,11 +46,9 @@ from regengine.photo.record_values import (
     parse_aperture,
     parse_camera,
     parse_coordinates,
-    parse_day_and_clock,
     parse_exposure_s,
     parse_focal_mm,
     parse_iso,
-    parse_map_link,
     parse_number,
     parse_time,
     wrap_lon,
@@ -467,14 +466,13 @@ class _Row:
         """Return the time of the photo; without a time zone it is UTC."""
         text = f"{self.cell('time')}{self.cell('time_zone')}" if self.cell("time") else ""
         time = parse_time(text) if text else None
-        day, clock = self.cell("gmt_date"), self.cell("gmt_time")
+        day, hour = self.cell("gmt_date"), self.cell("hour")
+        clock = self.cell("gmt_time") or hour
         if time is None and day and clock:
             text = f"{day} {clock}"
-            time = parse_day_and_clock(day, clock)
-        elif time is None and day and (hour := self.cell("hour")):
-            text = f"{day} {hour}"
-            if not hour.isdecimal() or len(hour) > 4:  # 930 may be 9:30 as well as 0:09:30
-                time = parse_day_and_clock(day, hour)
+            # 930 as an hour may be 9:30 as well as 0:09:30
+            if self.cell("gmt_time") or not hour.isdecimal() or len(hour) > 4:
+                time = parse_date_and_time(day, clock) or parse_time(text)
         if time is None and text:
             unsure = ", or day and month are ambiguous" if "/" in text else ""
             self.problems.append(f"{clean_text(text)[:40]!r} is not a time{unsure}")
@@ -517,18 +515,20 @@ def interpret(
     mission
         Mission of photos for which a row has only the number.
     any_name
-        Whether a column ``frame_id``, ``frame`` or ``id`` contains names of any kind, see
-        `load_frame_records`.
+        Whether ``frame_id``, ``frame`` and ``id`` hold names of any kind: `load_frame_records`.
     """
     row = _Row(by_heading)
     frame_id = row.frame_id(mission, any_name=any_name)
     if frame_id is None:
         return None
     nadir = row.place("nadir_lat", "nadir_lon")
-    if nadir[0] is None and (link := row.cell("map_link")):
-        if (linked := parse_map_link(link)) is not None:
+    link = row.cell("map_link")
+    if nadir[0] is None and "MapCoordinate" in link:
+        asked = parse_query(link)
+        linked = parse_coordinates(f"{asked.get('lat', '')},{asked.get('lon', '')}")
+        if linked is not None:
             nadir = linked[0], wrap_lon(linked[1])
-        elif "MapCoordinate" in link:
+        else:
             row.problems.append(f"nadir {clean_text(link)[-40:]!r} is not a latitude and longitude")
     centre, shown = row.place("centre_lat", "centre_lon"), row.place("place_lat", "place_lon")
     if centre[0] is None and (text := row.cell("centre")):

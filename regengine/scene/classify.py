@@ -21,10 +21,11 @@ from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.image import read_display_rgb
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
-from regengine.scene.picture import photo_quality, read_for_quality, read_scene_picture
+from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, read_scene_picture
 from regengine.scene.result import Scene, SceneEphemeris, table_line
 from regengine.store.result import Answer, Reason
 
@@ -235,7 +236,8 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     )
     quality = None
     if inputs.quality:
-        quality = photo_quality(read_for_quality(frame.file), picture, answer.category)
+        rgb, _ = read_display_rgb(frame.file, QUALITY_SIDE_PX)
+        quality = photo_quality(rgb, picture, answer.category)
     by_name = dict(zip(feature_names(), features.tolist(), strict=True))
     return Scene(
         **vars(answer),

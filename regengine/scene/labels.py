@@ -21,16 +21,8 @@ SEPARATOR = ";"
 OTHER = "other"
 # The classes of the shipped model, in the order of tables
 USUAL_CLASSES = (
-    "cities",
-    "stars",
-    "aurora",
-    "inside",
-    "day",
-    "infrared",
-    "night_nocity",
-    "sunset_sunrise",
-    "moon",
-    OTHER,
+    *("cities", "stars", "aurora", "inside", "day", "infrared", "night_nocity"),
+    *("sunset_sunrise", "moon", OTHER),
 )
 # All simulated frames of a class count as at most this many groups: they must help where photos are
 # few and not outvote them where there are many

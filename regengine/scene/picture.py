@@ -166,8 +166,8 @@ LIGHT_BY_NIGHT, GREY_BY_NIGHT = 0.07, 0.30
 # Lamps make their surroundings uneven: standard deviation over mean, as displayed
 EVEN = 0.16
 LAMP_PX, SMOOTH_PX = 9, 5
-# Longer sides are reduced to limit memory; 45 megapixels have 8,256 px
-MAX_PX = 8_400
+# Of the picture whose quality is measured: 45 megapixels have 8,256 px; larger ones are reduced
+QUALITY_SIDE_PX = 8_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,14 +192,6 @@ class PhotoQuality:
             "clipped_share": round(self.clipped_share, 4),
             "black_share": round(self.black_share, 4),
         }
-
-
-def read_for_quality(photo: Path | PhotoFile) -> NDArray[np.uint8]:
-    """Read a photo as stored sRGB, (h, w, 3), at full resolution unless it is very large.
-
-    Raises FrameError if the file is not a readable image, or is damaged or truncated.
-    """
-    return read_display_rgb(photo, MAX_PX)[0]
 
 
 def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:

@@ -113,8 +113,8 @@ class CrossValidation:
         from sklearn.metrics import confusion_matrix
 
         every = range(len(self.samples.classes))
-        told = confusion_matrix(self.samples.primary, self.said(method), labels=every)
-        return np.asarray(told, np.intp)
+        counts = confusion_matrix(self.samples.primary, self.said(method), labels=every)
+        return np.asarray(counts, np.intp)
 
 
 def cross_validate(

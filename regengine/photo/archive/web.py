@@ -361,8 +361,23 @@ class ArchivePhotos:
             frame_id = archive_name(picture.name) or picture.stem
             if not picture.exists():
                 self._fetch_picture(picture, frame_id)
-            if not record_place(picture).exists():
-                self._fetch_record(picture, frame_id)
+            if record_place(picture).exists():
+                return
+            asked = urlencode(dict(zip(ID_PARTS, frame_id.split("-"), strict=True)))
+            address = f"{self._archive}{PAGE}?{asked}"
+            why = f"{parse_host(address)} has no record of it"
+            try:
+                page = None
+                if self._failed_in_a_row < GIVE_UP:
+                    page = self._web.fetch(address, PAGE_MB)
+                if page is not None and (row := read_page(page, frame_id, address)) is not None:
+                    write_whole(record_place(picture), format_csv([row]).encode())
+                    return
+            except (ArchiveError, OSError) as error:
+                self._failed_in_a_row += 1
+                why = str(error)
+        unknown = "time and place unknown, so it can be placed only by its lights"
+        logging.getLogger("regengine").warning("%s: %s (%s)", frame_id, unknown, why)
 
     def _fetch_picture(self, picture: Path, frame_id: str) -> None:
         host = parse_host(self._archive)
@@ -391,20 +406,3 @@ class ArchivePhotos:
             f"{frame_id} is not in the archive ({host} has no picture of it): check the name.",
             code="not_found",
         )
-
-    def _fetch_record(self, picture: Path, frame_id: str) -> None:
-        asked = urlencode(dict(zip(ID_PARTS, frame_id.split("-"), strict=True)))
-        address = f"{self._archive}{PAGE}?{asked}"
-        unknown = "time and place unknown, so it can be placed only by its lights"
-        why = f"{parse_host(address)} has no record of it"
-        try:
-            page = None
-            if self._failed_in_a_row < GIVE_UP:
-                page = self._web.fetch(address, PAGE_MB)
-            if page is not None and (row := read_page(page, frame_id, address)) is not None:
-                write_whole(record_place(picture), format_csv([row]).encode())
-                return
-        except (ArchiveError, OSError) as error:
-            self._failed_in_a_row += 1
-            why = str(error)
-        logging.getLogger("regengine").warning("%s: %s (%s)", frame_id, unknown, why)

@@ -135,9 +135,9 @@ def _shapes(
     width = np.sqrt(heights / np.maximum(curvature[rows, columns], heights / 30.0))
     # Windows around the peaks; border pixels are replicated
     reach = np.arange(-4, 5)
-    near = np.clip(rows[:, None] + reach, 0, detail.shape[0] - 1)
-    beside = np.clip(columns[:, None] + reach, 0, detail.shape[1] - 1)
-    window = detail[near[:, :, None], beside[:, None, :]]
+    down = np.clip(rows[:, None] + reach, 0, detail.shape[0] - 1)
+    across = np.clip(columns[:, None] + reach, 0, detail.shape[1] - 1)
+    window = detail[down[:, :, None], across[:, None, :]]
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
