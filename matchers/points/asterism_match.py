@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from detectors.types import BoolArray, FloatArray, IndexArray
+from detectors.types import BoolArray, Columns, FloatArray, IndexArray
 from matchers.points.asterisms import (
     AsterismIndex,
     azimuths,
@@ -62,7 +62,7 @@ class MatchParameters:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Rotations:
+class Rotations(Columns):
     """Rotations of a photo's points, with their matches and odds."""
 
     rotations: FloatArray  # (v, 3, 3): photo to reference
@@ -327,15 +327,10 @@ def rotate_as_voted(
     for mirror in (half, moved):
         rotations = rotations - 2.0 * (rotations @ mirror[..., None]) * mirror[:, None]
     odds, near, met = weigh(index, scaled @ np.swapaxes(rotations, 1, 2), centres, own, parameters)
-    order = np.argsort(-odds, kind="stable")[: parameters.fitted]
-    return Rotations(
-        rotations=rotations[order],
-        scales=scales[order],
-        own=own[order],
-        log10_odds=odds[order],
-        near=near[order],
-        met=met[order],
+    found = Rotations(
+        rotations=rotations, scales=scales, own=own, log10_odds=odds, near=near, met=met
     )
+    return found.select(np.argsort(-odds, kind="stable")[: parameters.fitted])
 
 
 def keep_distinct(

@@ -73,20 +73,12 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     accept = params.accept
     allowed_px = compute_allowed_error_px(fit.camera, fit.image)
     right_px = max(0.5 * allowed_px, LANDED_PX)
-    view, known = fit.view, fit.image.weight * fit.known
-    strict: list[PredictedPatches] = []
-    wide: list[PredictedPatches] = []
     # Side of the patches, and number of cells along the image, each with one patch. The mean of
     # such odds stays valid against chance (Vovk & Wang 2021, E-values: calibration, combination,
     # applications)
-    for size_px, along in ((31, 14), (25, 17), (21, 20)):
-        texture = measure_texture(view, known, size_px)
-        landings_px = LANDED_PX, right_px
-        by_landing = predict_patches(
-            fit.refinement, fit.image, view, texture, size_px, along, landings_px
-        )
-        strict.append(by_landing[0])
-        wide.append(by_landing[1])
+    sizes = ((31, 14), (25, 17), (21, 20))
+    predicted = (predict_patches(fit, *size, (LANDED_PX, right_px)) for size in sizes)
+    strict, wide = zip(*predicted, strict=True)
     # With the right camera these shares of patches land within a pixel; clouds and new lights spoil
     # the others
     odds = [weigh_landed(one, (0.3, 0.45, 0.6, 0.8)) for one in strict]
@@ -149,13 +141,7 @@ class PredictedPatches:
 
 
 def predict_patches(
-    refinement: Refinement,
-    image: LightImage,
-    view: FloatImage,
-    texture: FloatImage,
-    size_px: int,
-    along: int,
-    landings_px: Sequence[float],
+    fit: Fit, size_px: int, along: int, landings_px: Sequence[float]
 ) -> list[PredictedPatches]:
     """Match patches of one size, and predict the position of each by fits to the others.
 
@@ -165,14 +151,16 @@ def predict_patches(
     from the solution. So a patch must also be near the position that the solution predicts.
     """
     reaches_px = [math.ceil(REACH * landed_px) for landed_px in landings_px]
+    refinement, image = fit.refinement, fit.image
+    texture = measure_texture(fit.view, image.weight * fit.known, size_px)
     cells = count_cells(along, image.values.shape)
     centres = choose_patches(texture, size_px, cells, max(reaches_px))
-    surfaces = correlate_patches(image.values, view, centres, size_px, max(reaches_px))
+    surfaces = correlate_patches(image.values, fit.view, centres, size_px, max(reaches_px))
     # Patches that are found within the widest search radius come first and define the groups
     found = find_peaks(surfaces, centres, size_px, max(reaches_px))[1]
     order = np.concatenate([found, np.setdiff1d(np.arange(len(centres)), found)])
     groups = np.empty(len(centres), np.intp)
-    groups[order] = group_patches(view, centres[order], size_px)
+    groups[order] = group_patches(fit.view, centres[order], size_px)
     ground_ecef_m = refinement.camera.pixel_to_ecef(*centres.T)
     predicted = []
     for landed_px, reach_px in zip(landings_px, reaches_px, strict=True):

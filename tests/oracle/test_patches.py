@@ -450,13 +450,6 @@ def fit(request: pytest.FixtureRequest) -> Fit:
     return make_fit(request.param)
 
 
-def predict(fit: Fit, view: FloatImage, size_px: int, along: int) -> list:
-    texture = measure_texture(view, fit.image.weight * fit.known, size_px)
-    return fitting.predict_patches(
-        fit.refinement, fit.image, view, texture, size_px, along, LANDINGS_PX
-    )
-
-
 def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solution(
     fit: Fit,
 ) -> None:
@@ -465,9 +458,8 @@ def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solu
     texture = measure_texture(view, fit.image.weight * fit.known, 21)
     centres = choose_patches(texture, 21, (20, 13), 7)
     groups = group_patches(view, centres, 21)
-    for landed_px, reach_px, found in zip(
-        LANDINGS_PX, (4, 7), predict(fit, view, 21, 20), strict=True
-    ):
+    predicted = fitting.predict_patches(fit, 21, 20, LANDINGS_PX)
+    for landed_px, reach_px, found in zip(LANDINGS_PX, (4, 7), predicted, strict=True):
         surfaces = correlate_patches(fit.image.values, view, centres, 21, reach_px)
         matches, index = find_peaks(surfaces, centres, 21, reach_px)
         assert len(matches) > 20
