@@ -247,7 +247,22 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
         if near is None:
             small |= width < psf.sigma_px * limit
             continue
-        usual, scatter = _estimate_usual_width(width, found.star_snr, near)
+        # The usual width at the brightness of each star: with a non-linear response, bright stars
+        # are narrower than faint ones. The trend is the line through the medians of the fainter and
+        # of the brighter half of the stars nearby
+        bright = np.log(found.star_snr[near])
+        order = np.argsort(bright, axis=1)
+        bright = np.take_along_axis(bright, order, 1)
+        about = np.take_along_axis(width[near], order, 1)
+        half = near.shape[1] // 2
+        x1, x2 = np.median(bright[:, :half], axis=1), np.median(bright[:, -half:], axis=1)
+        y1, y2 = np.median(about[:, :half], axis=1), np.median(about[:, -half:], axis=1)
+        # The halves that give the trend differ by half in ln brightness or more
+        slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, 0.5)
+        own = np.log(np.maximum(found.star_snr, 1.0))
+        rest = about - slope[:, None] * (bright - own[:, None])
+        usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
+        scatter = (wider - usual) / NORMAL_QUARTILE  # of wider stars
         # Widths scatter with the position within the pixel, more so for sharp sources. A bright
         # star is not 3 sigma narrower than usual; a fainter source may be a hot pixel nearly as
         # wide as stars
@@ -256,29 +271,6 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
     bright = left & found.settled & (found.star_snr > 20.0)
     many = max(3, 0.06 * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
-
-
-def _estimate_usual_width(
-    width: FloatArray, snr: FloatArray, near: IndexArray
-) -> tuple[FloatArray, FloatArray]:
-    """Estimate the usual width at the brightness of each star, and the scatter of wider stars.
-
-    With a non-linear response, bright stars are narrower than faint ones. The trend is the line
-    through the medians of the fainter and of the brighter half of the stars `near`, (N, K).
-    """
-    bright = np.log(snr[near])
-    order = np.argsort(bright, axis=1)
-    bright = np.take_along_axis(bright, order, 1)
-    about = np.take_along_axis(width[near], order, 1)
-    half = near.shape[1] // 2
-    x1, x2 = np.median(bright[:, :half], axis=1), np.median(bright[:, -half:], axis=1)
-    y1, y2 = np.median(about[:, :half], axis=1), np.median(about[:, -half:], axis=1)
-    # The halves that give the trend differ by half in ln brightness or more
-    slope = np.minimum(y2 - y1, 0.0) / np.maximum(x2 - x1, 0.5)
-    own = np.log(np.maximum(snr, 1.0))
-    rest = about - slope[:, None] * (bright - own[:, None])
-    usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
-    return usual, (wider - usual) / NORMAL_QUARTILE
 
 
 @dataclass(frozen=True)

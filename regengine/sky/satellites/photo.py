@@ -1114,7 +1114,31 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
         MARGIN_SIGMAS * TAIL_FACTOR * usual_km / ORBITAL_SPEED_KM_S, 15.0
     )
     half_s = 0.5 * exposure.exposure_s + slack_s
-    rows = _select_near_picture(satellites, exposure, half_s, sigma_km[0])
+    # Satellites whose distance from the picture's cone they may cover in that time, in steps
+    count = int(np.clip(np.ceil(2.0 * half_s / 20.0), 1, 24))
+    step_s = 2.0 * half_s / count
+    seconds = -half_s + step_s * (np.arange(count) + 0.5)
+    days = exposure.days(seconds)
+    position, velocity = states(satellites.records, days)
+    observer = exposure.observer.position_km(days)
+    later = exposure.observer.position_km(exposure.days(seconds + 1.0))
+    sight = position - observer
+    range_km = np.linalg.norm(sight, axis=-1)
+    speed = np.linalg.norm(velocity - (later - observer), axis=-1)
+    reach_km = 0.5 * step_s * speed + MARGIN_SIGMAS * sigma_km[0][:, None]
+    # Direction of the picture's centre, and half angle of the cone that contains the picture
+    w, h = exposure.field.width_px, exposure.field.height_px
+    edges = np.meshgrid(np.linspace(-0.5, w - 0.5, 9), np.linspace(-0.5, h - 0.5, 9))
+    middle = exposure.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
+    radius = float(np.arccos(np.clip(exposure.field.to_sky(*edges) @ middle, -1.0, 1.0).min()))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = np.clip(sight @ (exposure.to_icrs.T @ middle) / range_km, -1.0, 1.0)
+        angle = np.arccos(cosine) - radius
+        angle -= exposure.exposure_s * float(np.linalg.norm(exposure.turning))
+        near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
+        # The observer itself, and vehicles docked to it
+        near &= range_km > 5.0
+    rows = np.flatnonzero(near.any(axis=1))
     # A low satellite moves by half a degree: straight to a thousandth of that
     steps = int(np.clip(np.ceil(2.0 * half_s / 0.4) + 1, MIN_STEPS, MAX_STEPS))
     seconds = np.linspace(-half_s, half_s, steps)
@@ -1172,34 +1196,3 @@ def sample_track(
     seconds = np.linspace(-half, half, steps)
     x, y = (np.interp(seconds, tracks.seconds, tracks.xy[row, :, k]) for k in range(2))
     return exposure.carried(x, y, -seconds)
-
-
-def _select_near_picture(
-    satellites: Satellites, exposure: Exposure, half_s: float, along_km: FloatArray
-) -> NDArray[np.intp]:
-    """Satellites whose distance from the picture's cone they may cover in that time."""
-    # Longer exposures have longer steps
-    count = int(np.clip(np.ceil(2.0 * half_s / 20.0), 1, 24))
-    step_s = 2.0 * half_s / count
-    seconds = -half_s + step_s * (np.arange(count) + 0.5)
-    days = exposure.days(seconds)
-    position, velocity = states(satellites.records, days)
-    observer = exposure.observer.position_km(days)
-    later = exposure.observer.position_km(exposure.days(seconds + 1.0))
-    sight = position - observer
-    range_km = np.linalg.norm(sight, axis=-1)
-    speed = np.linalg.norm(velocity - (later - observer), axis=-1)
-    reach_km = 0.5 * step_s * speed + MARGIN_SIGMAS * along_km[:, None]
-    # Direction of the picture's centre, and half angle of the cone that contains the picture
-    w, h = exposure.field.width_px, exposure.field.height_px
-    edges = np.meshgrid(np.linspace(-0.5, w - 0.5, 9), np.linspace(-0.5, h - 0.5, 9))
-    middle = exposure.field.to_sky((w - 1) / 2.0, (h - 1) / 2.0)
-    radius = float(np.arccos(np.clip(exposure.field.to_sky(*edges) @ middle, -1.0, 1.0).min()))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = np.clip(sight @ (exposure.to_icrs.T @ middle) / range_km, -1.0, 1.0)
-        angle = np.arccos(cosine) - radius
-        angle -= exposure.exposure_s * float(np.linalg.norm(exposure.turning))
-        near = (reach_km >= range_km) | (angle <= np.arcsin(np.minimum(reach_km / range_km, 1.0)))
-        # The observer itself, and vehicles docked to it
-        near &= range_km > 5.0
-    return np.flatnonzero(near.any(axis=1))
