@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 from collections import defaultdict
@@ -15,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from typer import Argument, Option
 
 from benchmarks.pages import tell
+from benchmarks.rows import read_csv
 from regengine.registration.overlay import overlay_path
 from regengine.score.registration import distance_m, right_within_km
 from regengine.store.read import iter_frames
@@ -23,15 +23,6 @@ from regengine.store.result import FrameResult
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "photos" / "truth.csv"
 TILE_PX = 480, 320
 COLUMNS = 3
-
-
-def read_truth() -> dict[str, list[dict[str, str]]]:
-    """Read the points of known position, by photo."""
-    points = defaultdict(list)
-    with TRUTH.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            points[row["frame"]].append(row)
-    return points
 
 
 def judge(result: FrameResult, points: list[dict[str, str]]) -> tuple[str, bool]:
@@ -96,7 +87,9 @@ def main(
         one["frame"]: one
         for one in map(json.loads, solved.read_text(encoding="utf-8").splitlines())
     }
-    truth = read_truth()
+    truth: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in read_csv(TRUTH):  # points of known position
+        truth[row["frame"]].append(row)
     wrong: list[str] = []
     lines: list[str] = []
     tiles: list[tuple[Path, str, FrameResult]] = []
