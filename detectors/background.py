@@ -13,14 +13,7 @@ from scipy.ndimage import map_coordinates, median_filter
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
-from detectors.types import (
-    BoolImage,
-    FloatArray,
-    FloatImage,
-    IndexArray,
-    PointFlag,
-    StarDetections,
-)
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, PointFlag, StarDetections
 
 SAMPLES_ACROSS_BOX = 48  # 2,300 samples per box: the median is accurate to 0.03 sigma
 MIN_SAMPLES = 0.1  # minimum share of valid samples; with fewer the box is a hole

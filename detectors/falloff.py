@@ -8,12 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.background import (
-    Mesh,
-    as_float_image,
-    estimate_lowest_mode,
-    mask_ignored_pixels,
-)
+from detectors.background import Mesh, as_float_image, estimate_lowest_mode, mask_ignored_pixels
 from detectors.psf import cut_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 

@@ -51,14 +51,7 @@ from detectors.psf import (
     stabilise_noise,
     sum_of_stamps,
 )
-from detectors.types import (
-    BoolImage,
-    Columns,
-    FloatArray,
-    FloatImage,
-    IndexArray,
-    StarDetections,
-)
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, StarDetections
 
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star

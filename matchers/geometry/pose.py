@@ -40,19 +40,12 @@ def point_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
 def off_nadir_attitude(
     position_ecef_m: ArrayLike, off_nadir_deg: float, azimuth_deg: float, roll_deg: float
 ) -> FloatArray:
-    """Compute the attitude, a rotation matrix (camera to ECEF), from look angles.
+    """Compute the attitude, a rotation matrix (camera to ECEF), from look angles, degrees.
 
-    Parameters
-    ----------
-    position_ecef_m : array_like, shape (3,)
-        Camera position, metres.
-    off_nadir_deg : float
-        Angle between boresight and nadir.
-    azimuth_deg : float
-        Azimuth of the boresight as seen from the nadir, clockwise from north.
-    roll_deg : float
-        Rotation of the camera about its boresight, positive from x to y (clockwise when viewed
-        from behind the camera). At 0 the image top points along the azimuth.
+    `off_nadir_deg`: angle between boresight and nadir; `azimuth_deg`: of the boresight as seen from
+    the nadir, clockwise from north; `roll_deg`: rotation of the camera about its boresight,
+    positive from x to y (clockwise when viewed from behind the camera). At 0 the image top points
+    along the azimuth.
     """
     from scipy.spatial.transform import Rotation
 
@@ -347,36 +340,14 @@ def fit_pose(
 ) -> PoseFit:
     """Fit a camera to points by Gauss-Newton with Cauchy weights, a prior and step halving.
 
-    Parameters
-    ----------
-    points2d : ndarray, shape (n, 2)
-        Pixels.
-    points3d : ndarray, shape (n, 3)
-        Ground points (ECEF, metres) at these pixels.
-    camera : Camera
-        Initial camera; also gives the parameters that are not free.
-    prior : PosePrior
-        Prior of the camera.
-    free : ndarray of bool, shape (10,)
-        Parameters of a pose step to fit, see `matchers.geometry.pose`.
-    covariance_px : ndarray, shape (n, 2, 2)
-        Covariance of the pixels.
-    counted : float or ndarray, shape (n,), optional
-        Weight of each point, less than 1 for points that are not independent.
-    outlier_sigmas : float
-        Scale of the Cauchy weight; infinite for no robust weighting.
-    converged : float
-        Maximum step at convergence, in units of the prior's sigmas.
+    `points2d` (n, 2): pixels; `points3d` (n, 3): ground points (ECEF, metres) at these pixels;
+    `camera`: initial, also gives the parameters that are not free; `free` (10,): parameters of a
+    pose step to fit, see `matchers.geometry.pose`; `covariance_px` (n, 2, 2): of the pixels;
+    `counted` (n,): weight of each point, less than 1 for points that are not independent;
+    `outlier_sigmas`: scale of the Cauchy weight, infinite for no robust weighting; `converged`:
+    maximum step at convergence, in units of the prior's sigmas.
 
-    Returns
-    -------
-    PoseFit
-        Camera, covariance, robust weights and residuals.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If points and prior do not determine all free parameters.
+    Raises numpy.linalg.LinAlgError if points and prior do not determine all free parameters.
 
     References
     ----------

@@ -218,21 +218,10 @@ def correlate_attitudes(
 ) -> FloatArray:
     """Correlate photo and map for many cameras at one position, with normalized contrast.
 
-    Parameters
-    ----------
-    photo : LightImage
-        A small light image without broad structure.
-    cameras : sequence of Camera
-        Cameras of that image, all at one position, with any focal lengths.
-    off_nadir_deg : float
-        Off-nadir angle up to which the map is drawn.
-    smooth_px, detail_px : float
-        Blur of the image, and the scale of the structure that is subtracted from it, pixels.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The maximum over all shifts; 0 where the map is dark.
+    Returns the maximum over all shifts, shape (n,); 0 where the map is dark. `photo`: a small light
+    image without broad structure; `cameras`: of that image, with any focal lengths;
+    `off_nadir_deg`: angle up to which the map is drawn; `smooth_px`, `detail_px`: blur of the
+    image, and the scale of the structure that is subtracted from it.
     """
     even = normalize_contrast(photo.values, detail_px, photo.weight)
     total = float(photo.weight.sum())

@@ -11,11 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regengine.photo.frame import Frame
-from regengine.registration.accept import (
-    choose_match,
-    is_proven,
-    place_probability,
-)
+from regengine.registration.accept import choose_match, is_proven, place_probability
 from regengine.registration.align import (
     align_hypothesis,
     is_same_view,

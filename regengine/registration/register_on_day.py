@@ -68,12 +68,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import (
-    NOMINAL_ALTITUDE_KM,
-    Hypothesis,
-    Place,
-    Prior,
-)
+from regengine.registration.types import NOMINAL_ALTITUDE_KM, Hypothesis, Place, Prior
 from regengine.store.result import FrameResult, Reason
 
 # Values without an origin are those of a prototype that registered 26 of 26 frames with land

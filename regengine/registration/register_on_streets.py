@@ -52,14 +52,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import (
-    Hypothesis,
-    Match,
-    Place,
-    Problem,
-    SearchState,
-    StopReason,
-)
+from regengine.registration.types import Hypothesis, Match, Place, Problem, SearchState, StopReason
 from regengine.store.result import FrameResult, Reason
 
 # Values without an origin are those of a prototype that registered 63 of 64 simulated frames

@@ -53,12 +53,7 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.fit import measure_pose_sigma_m
-from regengine.registration.parameters import (
-    LENS,
-    TRACKS,
-    WORK_BUDGETS,
-    AcceptParams,
-)
+from regengine.registration.parameters import LENS, TRACKS, WORK_BUDGETS, AcceptParams
 from regengine.registration.priors import is_dark, list_offsets
 from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km

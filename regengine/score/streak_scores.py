@@ -23,12 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from detectors.types import (
-    BoolArray,
-    FloatArray,
-    IndexArray,
-    StreakDetections,
-)
+from detectors.types import BoolArray, FloatArray, IndexArray, StreakDetections
 from regengine.errors import FrameError
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import read_display_rgb
