@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,9 +23,10 @@ from regengine.commands.options import (
     parse_verdicts,
     text_out,
 )
-from regengine.io.console import print_data, say
+from regengine.errors import ConfigError, FrameError
+from regengine.io.console import print_data, say, show_progress
 from regengine.io.plain import format_count
-from regengine.io.times import iso_utc
+from regengine.io.times import iso_utc, parse_iso_time
 
 if TYPE_CHECKING:
     from regengine.studies.tasking.plan import Plan
@@ -48,10 +49,7 @@ def build(
     out: Annotated[Path, typer.Option(help="File to write: .gpkg.", show_default=False)],
     pictures: Annotated[
         bool,
-        typer.Option(
-            "--pictures/--no-pictures",
-            help="Measure sharpness and clouds in the photos that exist.",
-        ),
+        typer.Option(help="Measure sharpness and clouds in the photos that exist."),
     ] = True,
     lights: Annotated[
         list[Path] | None,
@@ -68,12 +66,10 @@ def build(
               regengine catalogue build run.h5 --out archive.gpkg --lights earth.tif
               regengine catalogue build run.h5 --out archive.gpkg --no-pictures
     """
-    from regengine.errors import ConfigError
     from regengine.frames.catalogue import build as build_catalogue
     from regengine.frames.catalogue import count_frames
     from regengine.frames.quality import look
     from regengine.io.atomic import check_new_file
-    from regengine.io.console import show_progress
     from regengine.maps import open_light_map
 
     check_new_file(out, (".gpkg",), force=force)
@@ -129,7 +125,7 @@ def query(
     asked: Asked,
     place: Annotated[
         str | None,
-        typer.Option("--place", help="Only photos that show this town, or this place number."),
+        typer.Option(help="Only photos that show this town, or this place number."),
     ] = None,
     country: Annotated[str | None, typer.Option(help="Only places in this country.")] = None,
     month: Annotated[
@@ -166,7 +162,6 @@ def query(
     typed = dict(locals())
     from itertools import chain
 
-    from regengine.errors import ConfigError
     from regengine.frames import catalogue as frames
     from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
     from regengine.io.atomic import check_new_file
@@ -259,10 +254,8 @@ def package(
       regengine catalogue package archive.gpkg --place=-3.7,40.4 --radius-km 50 --out madrid
       regengine catalogue package archive.gpkg --where "place_id = 12 AND quality > 0.5" --out site
     """
-    from regengine.errors import ConfigError, FrameError
     from regengine.export import package as packing
     from regengine.frames.catalogue import Catalogue
-    from regengine.io.console import show_progress
     from regengine.maps.places import locate_place
 
     packing.check_package(out, force=force)
@@ -375,12 +368,8 @@ def tasking(
       regengine catalogue tasking archive.gpkg --out plan.csv
       regengine catalogue tasking --places sites.csv --tle iss.txt --days 3 --out plan.geojson
     """
-    from datetime import timedelta
-
-    from regengine.errors import ConfigError
     from regengine.io.atomic import check_new_file, replace_files
     from regengine.io.extras import need
-    from regengine.io.times import parse_iso_time
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets
     from regengine.studies.tasking import plan as planning
@@ -486,7 +475,6 @@ def stars(
       regengine catalogue stars solved.ndjson
       regengine catalogue stars solved.ndjson --table magnitudes --out counts.csv
     """
-    from regengine.errors import ConfigError
     from regengine.frames.catalogue import format_lines
     from regengine.io.atomic import check_new_file
     from regengine.io.html import escape_invisible

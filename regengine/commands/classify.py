@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.line_output import begin_lines, work_through
 from regengine.commands.options import with_options
+from regengine.io.console import say
 from regengine.options import ClassifyOptions, LineOptions
 
 if TYPE_CHECKING:
@@ -45,12 +47,10 @@ def main(
               regengine classify --fit unknown/ --sheet clusters.html --labels clusters.csv
     """
     begin_lines(run)
-    from dataclasses import replace
     from functools import partial
 
     from regengine import api
     from regengine.errors import ConfigError
-    from regengine.io.console import say
     from regengine.runs.remote import find_existing_photos
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import TABLE_HEADER, write_sheet
@@ -110,9 +110,7 @@ def main(
 def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -> None:
     """Print the clusters of photos; write their table and sheet."""
     from collections import Counter
-    from dataclasses import replace
 
-    from regengine.io.console import say
     from regengine.scene.result import propose_clusters, write_proposals, write_sheet
 
     proposals = propose_clusters(scenes, seed=seed)

@@ -27,7 +27,6 @@ def main(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format",
             metavar="NAME",
             help=f"Format: {', '.join(MODULES)}.  [by the ending of --out]",
         ),
@@ -50,7 +49,6 @@ def main(
     layers: Annotated[
         str | None,
         typer.Option(
-            "--layers",
             metavar="LIST",
             help="geojson, gpkg: footprints, nadirs, points, comma-separated.  [all]",
         ),
@@ -65,7 +63,6 @@ def main(
     dialect: Annotated[
         str | None,
         typer.Option(
-            "--dialect",
             metavar="NAME",
             help="sql: server, mysql (also MariaDB) or postgresql.",
             show_default=False,

@@ -13,7 +13,7 @@ import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
-from regengine.io.console import print_data, say
+from regengine.io.console import print_data, say, show_progress, show_progress_bar
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
@@ -153,7 +153,6 @@ def query(
     import os
 
     from regengine.io.atomic import cache_folder, check_new_file
-    from regengine.io.console import show_progress_bar
     from regengine.maps.places import parse_bounds
     from regengine.photo.archive import query as archive
     from regengine.photo.archive.web import ArchiveClient, archive_address
@@ -220,7 +219,6 @@ def download(
     Examples: regengine frames download ISS030-E-184140 --out photos
               regengine frames download iss030.csv --out photos --size small
     """
-    from regengine.io.console import show_progress
     from regengine.photo.archive import web as archive
 
     wanted = archive.list_given_frames(frames)

@@ -10,7 +10,7 @@ import typer
 
 from regengine.commands.options import Json, Quiet, StoreFile
 from regengine.io.console import print_data, say
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, make_printable, plain
 
 
 def main(
@@ -22,10 +22,7 @@ def main(
     ] = None,
     keep: Annotated[
         bool,
-        typer.Option(
-            "--keep/--no-keep",
-            help="Save the points as decisions beside the store, or only score them.",
-        ),
+        typer.Option(help="Save the points as decisions beside the store, or only score them."),
     ] = True,
     reviewer: Annotated[
         str | None, typer.Option(help="Who made the points.  [the user's name]")
@@ -43,7 +40,6 @@ def main(
 
     from regengine.errors import ConfigError
     from regengine.frames import importing
-    from regengine.io.plain import make_printable, plain
     from regengine.store.read import find_frames
     from regengine.store.reviews import Decisions, decisions_path, is_independent, reviewer_name
 

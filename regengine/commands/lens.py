@@ -11,7 +11,7 @@ import typer
 
 from detectors.constants import FOCAL_RANGE_MM
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Metadata, Quiet
-from regengine.io.console import print_data, say
+from regengine.io.console import configure_logging, print_data, say, show_progress
 from regengine.io.plain import format_count
 
 app = typer.Typer(
@@ -24,14 +24,10 @@ app = typer.Typer(
 @app.command(no_args_is_help=True)
 def fit(
     photos: Annotated[list[str], typer.Argument(help="Star photos of one camera with one lens.")],
-    out: Annotated[
-        Path, typer.Option(metavar="FILE", help="Profile (TOML) to write; replaced if it exists.")
-    ],
+    out: Annotated[Path, typer.Option(help="Profile (TOML) to write; replaced if it exists.")],
     solutions: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Output of regengine solve --json, instead of solving here."
-        ),
+        typer.Option(help="Output of regengine solve --json, instead of solving here."),
     ] = None,
     metadata: Metadata = None,
     camera: Annotated[str | None, typer.Option(help="Camera name, for photos without one.")] = None,
@@ -60,7 +56,6 @@ def fit(
     import logging
 
     from regengine.errors import FrameError
-    from regengine.io.console import configure_logging, show_progress
     from regengine.orbit.position import frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import save_profile

@@ -27,17 +27,12 @@ def main(
     store: common.StoreFile,
     flashes: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Flashes in the photos: output of regengine detect, or CSV: path,x,y.",
-        ),
+        typer.Option(help="Flashes in the photos: output of regengine detect, or CSV: path,x,y."),
     ] = None,
     glm: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Files of GLM L2 (netCDF), 20 s each.")
+        list[Path] | None, typer.Option(help="Files of GLM L2 (netCDF), 20 s each.")
     ] = None,
-    lis: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Files of ISS-LIS (netCDF).")
-    ] = None,
+    lis: Annotated[list[Path] | None, typer.Option(help="Files of ISS-LIS (netCDF).")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Table to write: .csv or .gpkg.  [CSV to standard output]")
     ] = None,

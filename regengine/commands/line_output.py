@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from regengine.commands import options as common
+from regengine.io.console import configure_logging, print_data, show_progress, stop_on_signals
 from regengine.io.plain import format_count
 from regengine.options import LineOptions
 
@@ -41,8 +42,6 @@ def print_answers(
     limit_s: float = LIMIT_S,
 ) -> None:
     """Print what is said of each photo, as soon as it is final and, with a file, safe."""
-    from regengine.io.console import print_data
-
     if header and not run.as_json:
         print_data(header)
 
@@ -75,7 +74,6 @@ def work_through(
     """
     import logging
 
-    from regengine.io.console import configure_logging, show_progress, stop_on_signals
     from regengine.runs.lines import LineFile, answer_photos, hash_line_parameters
     from regengine.runs.map_photos import TeamOptions
     from regengine.store.result import Answer, Reason
@@ -136,7 +134,6 @@ def work_through(
 def begin_lines(run: LineOptions) -> None:
     """Make ready for a run whose options are sound (ConfigError if they are not)."""
     from regengine.errors import ConfigError
-    from regengine.io.console import configure_logging
 
     out = None if run.out is None else Path(run.out)
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
+from regengine.errors import ConfigError
+from regengine.io.console import print_data, say, show_progress_bar
 from regengine.options import (
     AnyPath,
     Box,
@@ -162,8 +164,6 @@ LogJson = Annotated[bool, typer_option(OutputOptions, "log_json")]
 @contextmanager
 def text_out(out: Path, ending: str) -> Iterator[Path]:
     """The file to write text to; for ``-`` one whose text then goes to standard output."""
-    from regengine.io.console import print_data
-
     if out != STANDARD_OUTPUT:
         yield out
         return
@@ -188,8 +188,6 @@ def parse_time(text: str) -> datetime:
 
 def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
     """A lowest and a highest number, ``28,85``, or one that is both."""
-    from regengine.errors import ConfigError
-
     if text is None:
         return None
     try:
@@ -204,7 +202,6 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
 
 def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]:
     """Verdicts out of an option's text, which may be ``all``; exports have nothing rejected."""
-    from regengine.errors import ConfigError
     from regengine.frames.select import STATES, VERDICTS
 
     known = STATES if with_rejected else VERDICTS
@@ -218,8 +215,6 @@ def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]
 
 def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
     """Say which files of a run are not there any more, and were not named anew."""
-    from regengine.io.console import say
-
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
             say(sentence, err=True)
@@ -228,7 +223,6 @@ def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
 @contextmanager
 def listen(*, quiet: bool) -> Iterator[Listener]:
     """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
-    from regengine.io.console import say, show_progress_bar
     from regengine.maps.make import Listener
 
     with show_progress_bar(quiet=quiet) as progress:

@@ -10,7 +10,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.options import with_options
 from regengine.errors import EphemerisError
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, make_printable
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -120,7 +120,6 @@ def _tell(
     import shlex
 
     from regengine.io.console import VERDICTS
-    from regengine.io.plain import make_printable
 
     stored = summary.verdicts + summary.unsettled
     counts = [f"{stored[verdict]} {verdict}" for verdict in VERDICTS]

@@ -37,9 +37,7 @@ def main(
             help="Port to listen on; 0 takes the store's usual port, or any free one.",
         ),
     ] = 0,
-    browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")
-    ] = True,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     host: Annotated[
         str,
         typer.Option(

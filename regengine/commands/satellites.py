@@ -30,7 +30,7 @@ def main(
     ] = None,
     station_tle: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Element sets of the camera's satellite.  [the ISS]"),
+        typer.Option(help="Element sets of the camera's satellite.  [the ISS]"),
     ] = None,
     clock_sigma_s: Annotated[
         float, typer.Option(min=0.0, max=60.0, help="Uncertainty of the camera's clock, 1 sigma.")
@@ -41,7 +41,7 @@ def main(
     ] = "auto",
     wcs: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Header by regengine solve --wcs, for one photo."),
+        typer.Option(help="Header by regengine solve --wcs, for one photo."),
     ] = None,
     method: Annotated[
         str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,8 +64,6 @@ def get(
       regengine tle get
       regengine tle get --time 2012-03-28T15:46:41Z
     """
-    from datetime import UTC
-
     from regengine.maps.at_hand import keep_element_sets
     from regengine.orbit.position import describe_element_sets
     from regengine.orbit.tle import check_reach, fetch_latest, load_tle_file

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json, LogJson, Quiet
-from regengine.io.console import print_data, say
+from regengine.io.console import configure_logging, print_data, say, show_progress
 
 
 def main(
     labels: Annotated[Path, typer.Argument(help="CSV: path,label[,group]; one photo per row.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Model file to write, JSON.")],
+    out: Annotated[Path, typer.Option(help="Model file to write, JSON.")],
     seed: Annotated[
         int, typer.Option(help="Random seed of folds and fits; same seed, same model.")
     ] = 0,
@@ -34,7 +34,6 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.io.console import configure_logging, show_progress
     from regengine.scene.labels import deal_folds
     from regengine.scene.models import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model

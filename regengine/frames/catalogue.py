@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
+from pyproj import CRS, Transformer
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
@@ -44,7 +45,7 @@ from regengine.io.atomic import replace_files
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
-from regengine.maps.places import ABSURD, chord
+from regengine.maps.places import ABSURD, chord, place_index
 from regengine.store.read import Snapshot
 from regengine.store.records import degrees_text
 
@@ -270,8 +271,6 @@ def _describe_view(frame: ExportFrame) -> Row:
 
 def _arrange(base: sqlite3.Connection, changed: str) -> dict[str, int]:
     """Fill a new GeoPackage from the rows of ``raw``, by place and time; see `build`."""
-    from pyproj import CRS
-
     base.execute(KEPT)
     places = _make_places(base)
     base.execute(ARRANGED)
@@ -327,7 +326,6 @@ def _arrange(base: sqlite3.Connection, changed: str) -> dict[str, int]:
 def area_seen_km2(footprints: Iterator[bytes]) -> float:
     """Ground area covered by at least one of many footprints (WKB), in cells of 100 km²."""
     import shapely
-    from pyproj import Transformer
     from rasterio import Affine
     from rasterio.features import rasterize
 
@@ -692,8 +690,6 @@ def write_view(
 def list_showing(catalogue: Catalogue, name: str) -> list[str]:
     """Store and number of the frames whose footprint contains a town; empty for an unknown town."""
     import shapely
-
-    from regengine.maps.places import place_index
 
     found = place_index().search(name, 1)
     if not found:

@@ -15,6 +15,7 @@ import numpy as np
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, find_looked_at
 from regengine.frames.geometry import LonLat, Ring, View, make_footprints, view_geometry
+from regengine.maps.places import name_view, place_index
 from regengine.registration.control_points import ground_jacobian
 from regengine.store.file import photo_file
 from regengine.store.records import prior_nadir
@@ -56,8 +57,6 @@ class GroundBlock:
     @cached_property
     def towns(self) -> list[tuple[Town, Town, list[Town]]]:
         """The nearest cities of each nadir, image centre and control points, or `NO_TOWN`."""
-        from regengine.maps.places import place_index
-
         places = [
             (
                 _place(stance, "camera"),
@@ -193,8 +192,6 @@ class ExportFrame:
 
         The city may be a sea; the distance is that from `looked_at`.
         """
-        from regengine.maps.places import name_view
-
         if self.review is not None and (named := self.review.place) is not None:
             name, country, town = named["name"], named["country"], (named["lon"], named["lat"])
         elif (place := name_view(self.camera)) is not None:

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError, NoFrameError
+from regengine.errors import ConfigError, FrameError, NoFrameError
 from regengine.io.extras import need
 from regengine.io.plain import format_count
 
@@ -296,8 +296,6 @@ class Registration:
     def _repr_jpeg_(self) -> bytes | None:
         """Return the overlay for notebooks; None, which shows the text, if the photo is missing."""
         import io
-
-        from regengine.errors import FrameError
 
         stream = io.BytesIO()
         try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sgp4.api import WGS72, Satrec
+from sgp4.api import SGP4_ERRORS, WGS72, Satrec
 
 from detectors.constants import DAY_S, EARTH_GM_M3_S2
 from detectors.types import FloatArray
@@ -137,8 +137,6 @@ def track_positions(
 
 def propagate_teme(element_set: ElementSet, days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Compute TEME position (km) and velocity (km/s) at days since J2000, shape (n, 3) each."""
-    from sgp4.api import SGP4_ERRORS
-
     julian = np.full(len(days), J2000_JULIAN_DATE)
     error, position, velocity = element_set.satrec().sgp4_array(julian, days)
     if error.any():

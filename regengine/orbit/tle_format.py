@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from sgp4.api import Satrec
 
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
@@ -102,8 +103,6 @@ class ElementSet:
 
         Raises EphemerisError if SGP4 cannot use the lines.
         """
-        from sgp4.api import Satrec
-
         try:
             return Satrec.twoline2rv(self.line1[:LINE_LENGTH], self.line2[:LINE_LENGTH])
         except ValueError as error:
@@ -160,7 +159,6 @@ def _pairs_of_messages(
 ) -> tuple[list[ElementSet], list[SkippedSet]]:
     """Convert orbit mean-elements messages, with their lines or positions, to pairs of lines."""
     from sgp4 import omm
-    from sgp4.api import Satrec
     from sgp4.exporter import export_tle
 
     pairs: list[ElementSet] = []

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp as Band
+from rasterio.windows import Window
 
 from detectors.masks import mask_caption_strips
 from regengine.errors import FrameError
@@ -119,9 +122,6 @@ def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
 
 def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
-    import rasterio
-    from rasterio.windows import Window
-
     # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
     place = file.path.absolute()
     with open_gdal_session(), raise_as_frame_error(file.path):
@@ -181,13 +181,9 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
     A smaller depth is only assumed if the greatest sample is in the upper half of its range, which
     holds for nearly all photos of lights. A darker picture keeps its 16 bits.
     """
-    import rasterio
-    from rasterio.enums import ColorInterp
-    from rasterio.windows import Window
-
     with rasterio.open(path, driver=driver) as source:
         meanings = enumerate(source.colorinterp, start=1)
-        bands = [number for number, meaning in meanings if meaning != ColorInterp.alpha]
+        bands = [number for number, meaning in meanings if meaning != Band.alpha]
         greatest = 0
         for top in range(0, source.height, _STRIP_ROWS):
             rows = min(_STRIP_ROWS, source.height - top)
@@ -206,8 +202,6 @@ def _choose_bands(file: PhotoFile, source: DatasetReader) -> tuple[str, int, int
 
     Colours are "grey", "white is zero", "palette", "rgb" or "cmyk". Raises FrameError for others.
     """
-    from rasterio.enums import ColorInterp as Band
-
     meaning = source.colorinterp
     extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     # ExtraSamples 1 (TIFF 6.0): colours are premultiplied by alpha

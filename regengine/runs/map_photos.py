@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
@@ -243,8 +243,6 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _start(self) -> None:
-        from multiprocessing import resource_tracker
-
         from pebble import ProcessPool
 
         # Started now: otherwise it would unblock the signals that `_schedule` blocks

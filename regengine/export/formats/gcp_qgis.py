@@ -13,6 +13,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr  # used only for writing
 
 import numpy as np
+import rasterio
 
 from regengine.export.formats import (
     UNHOLDABLE_IN_XML,
@@ -42,7 +43,6 @@ def continuous_lon(frame: ExportFrame) -> list[float]:
 
 def _set_points(frame: ExportFrame, dataset: Any) -> None:
     """Add the frame's control points to a raster."""
-    import rasterio
     from rasterio.control import GroundControlPoint
 
     points = [
@@ -55,7 +55,6 @@ def _set_points(frame: ExportFrame, dataset: Any) -> None:
 def _write_gcp(
     frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], options: ExportOptions
 ) -> None:
-    import rasterio
     import rasterio.shutil
 
     place = partial(_set_points, frame)
@@ -185,8 +184,6 @@ def _write_points(
     paths[0].write_text(points_text(frame), encoding="utf-8")
     if len(paths) == 1:
         return
-    import rasterio
-
     _, virtual, project = paths
     with raise_write_failures(virtual, []):
         write_vrt(frame, virtual, partial(_set_points, frame))
@@ -234,7 +231,6 @@ def _draw_lights(light_map: Path, seen: tuple[float, ...]) -> str | None:
 
     None for a map that QGIS would not show beside the photo.
     """
-    import rasterio
     from rasterio.enums import ColorInterp
     from rasterio.windows import from_bounds
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
@@ -46,8 +47,6 @@ class MapTiles:
 
     def _tile(self, z: int, x: int, y: int) -> bytes:
         """Render one tile of the map."""
-        from PIL import Image
-
         if not (0 <= z <= MAX_ZOOM and 0 <= x < 2**z and 0 <= y < 2**z):
             raise LookupError(f"The map has no tile {z}/{x}/{y}.")
         tile = self._pixels((z, x, y))
@@ -119,8 +118,6 @@ class MapTiles:
 
     def _from_smaller(self, place: Place) -> Tile:
         """The mean of the four tiles of the next zoom level, where they have data."""
-        from PIL import Image
-
         z, x, y = place
         large = np.zeros((2 * TILE_PX, 2 * TILE_PX, 2), np.float32)
         for right in (0, 1):

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,8 +108,6 @@ def _read_file(path: Path) -> tuple[FileKey, PhotoFile]:
 
 
 def _encode_jpeg(picture: Picture) -> bytes:
-    import cv2
-
     # Lamps are small and coloured: no chroma subsampling
     options = [
         cv2.IMWRITE_JPEG_QUALITY,
@@ -139,8 +138,6 @@ def read_level(file: PhotoFile, z: int) -> dict[int, Picture]:
 
 def halve_picture(picture: Picture, times: int) -> Picture:
     """Halve a picture repeatedly; each pixel is the mean of four."""
-    import cv2
-
     for _ in range(times):
         height, width = picture.shape[:2]
         even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)

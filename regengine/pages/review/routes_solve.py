@@ -46,7 +46,7 @@ from regengine.pages.review.bodies import (
 )
 from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.routes_frames import FrameId, track, track_at
-from regengine.registration.points.solve_points import Free
+from regengine.registration.points.solve_points import Free, PositionPrior, solve
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
@@ -115,8 +115,6 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @lru_cache(maxsize=KEPT_FRAMES)
     def known(number: int) -> PositionPrior:
         """What is known of the position of a frame's camera."""
-        from regengine.registration.points.solve_points import PositionPrior
-
         result = context.result(number)
         nadir, nadirs = result.nadir, track(result.time_utc, context.tles)
         if not nadirs and nadir is not None:
@@ -133,8 +131,6 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """Fit a camera to points; returns it with the residual of each point."""
-        from regengine.registration.points.solve_points import solve
-
         start = check_sent(context.result(number), body.start, body.points)
         assert start is not None
         if any(point.off for point in body.points):
