@@ -141,10 +141,7 @@ def load_command(name: str) -> Any:
 
 
 def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[..., Any]:
-    """A command that leaves standard output to its results, whatever libraries print.
-
-    It refuses to write there what is no text.
-    """
+    """A command that leaves standard output to its results, and writes only text there."""
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:

@@ -53,10 +53,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
 
 
 def _read_carried(photo: Path) -> Iterator[tuple[str, FloatArray]]:
-    """Files with georeferencing of a photo, including the photo itself, and their positions.
-
-    The latter are pixels x, y, longitudes and latitudes, shape (4, n).
-    """
+    """Files that georeference a photo, and their x, y, longitudes and latitudes, (4, n)."""
     import rasterio
     from rasterio.errors import RasterioError
     from rasterio.transform import RPCTransformer

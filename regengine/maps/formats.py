@@ -415,10 +415,7 @@ def zeros_mean_no_data(dataset: rasterio.DatasetReader, band: int) -> bool:
 
 
 def _lonlat_grid(dataset: rasterio.DatasetReader, crs: CRS) -> PixelGrid:
-    """Make a north-up WGS84 grid with square pixels as fine as the dataset's, over all of it.
-
-    Of a map across the antimeridian the longitudes go on beyond 180 degrees.
-    """
+    """Make a WGS84 grid as fine as the dataset, beyond 180 degrees across the antimeridian."""
     x, y = dataset.transform * (0.5 * dataset.width, 0.5 * dataset.height)
     middle = warp_points(crs, "EPSG:4326", [x], [y])[0][0]
     around = f"+proj=longlat +datum=WGS84 +lon_wrap={middle if np.isfinite(middle) else 0.0}"

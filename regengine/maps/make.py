@@ -245,10 +245,7 @@ def _get_tiles(tiles: TileSet, out: Path, listener: Listener) -> None:
 def _get_streets(
     covered: Bounds, region: Bounds, url: str | None, out: Path, listener: Listener
 ) -> None:
-    """Download the smallest extract that covers a region, and draw the streets of a larger one.
-
-    An extract that is there is used without a download. Partial files are kept, and resumed.
-    """
+    """Get the smallest extract of a region, or resume it, and draw streets of a larger one."""
     extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
     folder = cache_folder() / "streets"
     path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', extract)}.osm.pbf"

@@ -227,11 +227,7 @@ def draw_streets(
 def _read_roads(
     path: Path, region: Bounds | None, out: Path
 ) -> Iterator[tuple[NDArray[np.object_], FloatArray, int, int]]:
-    """Read the lines of an extract in batches, in longitude and latitude, with their weights.
-
-    Each batch has the number of lines read, and of those skipped as broken. Raises LightMapError if
-    the file cannot be read, or has no coordinate system.
-    """
+    """Read lines of an extract in batches, in degrees: weights, numbers read and left as broken."""
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
     try:
@@ -391,10 +387,7 @@ def _check_pbf(path: Path) -> None:
 
 
 def _sample_roads(lines: NDArray[np.object_], weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Sample points along roads, (n, 2), and the weighted metres that each represents.
-
-    Points are at the centres of equal parts of each segment, at most ``SAMPLE_M`` long.
-    """
+    """Centres of equal parts of roads, at most `SAMPLE_M` long, (n, 2), and weighted metres."""
     xy, owner = shapely.get_coordinates(lines[weights > 0.0], return_index=True)
     weight = weights[weights > 0.0][owner[1:]]
     start, vector = xy[:-1], np.diff(xy, axis=0)

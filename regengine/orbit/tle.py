@@ -150,11 +150,7 @@ class TleSet:
     def _differences(
         self, witnesses: list[int], everyone: IndexArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Return along-track distance (km) and plane angle (degrees) of sets at others' epochs.
-
-        Rows are the propagated neighbours; columns are the sets with which they are compared at
-        their own epochs. Infinite where SGP4 fails.
-        """
+        """Along-track km and plane angle (degrees) of witnesses, by row, at the epochs of all."""
         records = {int(index): self[int(index)].satrec() for index in everyone}
         days = self.epoch_days[everyone]
         states = [

@@ -261,10 +261,7 @@ def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
 
 
 def _samples(path: Path, unit: FitsUnit, stream: BinaryIO) -> tuple[Header, NDArray[Any]]:
-    """Return a unit's header as that of a plain image, and its samples as stored.
-
-    Astropy receives only the bytes of a compressed unit: it neither reads nor decompresses others.
-    """
+    """Return a unit's header as that of a plain image, and its samples as stored."""
     if unit.data_bytes > MAX_SAMPLES * 8:
         raise make_damage_error(path, "its data are longer than its picture")
     stream.seek(unit.offset)

@@ -232,11 +232,7 @@ def _check_size(file: PhotoFile) -> PhotoFile:
 
 @contextmanager
 def _open_raw(path: Path) -> Iterator[Any]:
-    """Open a raw file with LibRaw; what LibRaw writes to standard error is damage of the file.
-
-    For a truncated file, LibRaw only prints "Unexpected end of file" and reports no error. The rest
-    of the picture is then uninitialised memory.
-    """
+    """Open a raw file with LibRaw, which of a truncated file only prints that it ends."""
     try:
         import rawpy
     except ImportError as error:

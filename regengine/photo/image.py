@@ -176,11 +176,7 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
 @lru_cache(maxsize=64)
 def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
-    """Return the bits that 16-bit samples use: those of A/D converters of 10, 12 or 14 bits.
-
-    A smaller depth is only assumed if the greatest sample is in the upper half of its range, which
-    holds for nearly all photos of lights. A darker picture keeps its 16 bits.
-    """
+    """Return the bits of 16-bit samples: fewer if the greatest is in their range's upper half."""
     with rasterio.open(path, driver=driver) as source:
         meanings = enumerate(source.colorinterp, start=1)
         bands = [number for number, meaning in meanings if meaning != Band.alpha]
@@ -198,10 +194,7 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
 
 
 def _choose_bands(file: PhotoFile, source: DatasetReader) -> tuple[str, int, int | None]:
-    """Return the colours of a GDAL image, the number of their bands, and the band of alpha if any.
-
-    Colours are "grey", "white is zero", "palette", "rgb" or "cmyk". Raises FrameError for others.
-    """
+    """Return the colours of a GDAL image, the number of bands, and that of alpha if any."""
     meaning = source.colorinterp
     extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)
     # ExtraSamples 1 (TIFF 6.0): colours are premultiplied by alpha
@@ -514,10 +507,7 @@ def _planes(
     for_display: bool = False,
     small: NDArray[np.uint8] | None = None,
 ) -> list[NDArray[Any]]:
-    """Return reduced planes that are computed from strips, and whether the strips are linear light.
-
-    The strips are those of ``small``, if given: the same picture at a fraction of its size.
-    """
+    """Return reduced planes, computed from strips of the photo or of a smaller picture of it."""
     if file.format == "raw":
         halved = reduction.factor <= 0.5 and not whole_mosaic
         # Halved: one pixel per block of the colour filter

@@ -402,11 +402,7 @@ _ALL_SPELLINGS = frozenset(chain.from_iterable(SPELLINGS.values()))
 
 
 def _meaning(heading: str) -> str:
-    """Return what a table may have only one column of; "" for a heading that is not known.
-
-    Tables of people often have several texts and times, of which the first spelling counts, and
-    joined tables of the archive's database have fields of the same name.
-    """
+    """Return what a table may have only one column of, the first spelling; "" if unknown."""
     bare = bare_heading(heading)
     if bare not in _ALL_SPELLINGS or _FIELD.fullmatch(heading.strip()):
         return heading.strip().lower() if bare in _ALL_SPELLINGS else ""

@@ -256,10 +256,7 @@ _function: Callable[[Any], Any]  # of this process, if it is a worker
 
 
 def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: int) -> None:
-    """Initialise a worker process; ``prepare`` is called in it.
-
-    The function is sent once and not with each job, because it may contain catalogues.
-    """
+    """Initialise a worker process with a function, which may contain catalogues: sent once."""
     global _function
     # A terminal and a scheduler signal all processes of a run; the main process decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -253,11 +253,7 @@ def merge_stores(
 def _choose(
     sources: Sequence[Snapshot], paths: Sequence[Path], *, keep_first: bool
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int]:
-    """Choose a frame of each photo, in the order of the new store.
-
-    Returns the number of its store, its number there and in the new store, and how many frames
-    there are in all stores.
-    """
+    """Choose a frame of each photo: its store, its number there and here; and count all frames."""
     keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
     for snapshot, path in zip(sources, paths, strict=True):
         with raise_as_damage(path):

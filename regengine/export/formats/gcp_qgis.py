@@ -227,10 +227,7 @@ def _write_points(
 
 
 def _draw_lights(light_map: Path, seen: tuple[float, ...]) -> str | None:
-    """Style of the light map: its palette, or grey, from dark to the brightest light in view.
-
-    None for a map that QGIS would not show beside the photo.
-    """
+    """Style of the light map, dark to the brightest light in view; None if QGIS cannot show it."""
     from rasterio.enums import ColorInterp
     from rasterio.windows import from_bounds
 

@@ -97,11 +97,7 @@ def name_item(path: str, number: int) -> str:
 
 
 def _name(text: str) -> str:
-    """Text with only the characters that RFC 3986 allows in a URL without escaping.
-
-    Programs find the same file whether or not they take a relative URL for a path. A suffix for
-    photos of equal names and an ending follow.
-    """
+    """Text with only the characters that RFC 3986 allows in a URL: it is a path, too."""
     return re.sub("[^A-Za-z0-9._-]+", "_", text)[:150].strip("._-")
 
 

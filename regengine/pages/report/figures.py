@@ -26,7 +26,6 @@ VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
 STATES = (*VERDICTS, "rejected")
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
-# Messages contain numbers and file names: for each code, at most this many are distinguished
 MAX_DEPENDENT = 200  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
@@ -313,11 +312,7 @@ def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
 
 
 def _spread(values: Sequence[float], unit: str = "") -> Row:
-    """Count, median, spread and extremes, with the unit in their names.
-
-    The spread is a standard deviation, estimated from the median absolute deviation; nan for one
-    photo.
-    """
+    """Count, median, robust standard deviation (nan for one photo) and extremes, with the unit."""
     median = float(np.median(values))
     off = float(np.median(np.abs(np.subtract(values, median))))
     return {

@@ -33,7 +33,7 @@ NO_MAP = {
     "streets": "this needs the street map of this photo: start the review with --streets",
     "day": "this needs a day map: start the review with --day",
 }
-# Limit of the specification of an online layer, and the required placeholders of its URL
+# URL of an online layer, without its required placeholders
 TILE_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(:[1-9][0-9]{0,4})?/\S+")
 
 

@@ -7,9 +7,9 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
+from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
@@ -95,17 +95,10 @@ class MapTiles:
             reproject(
                 source=own.astype(np.float32),
                 destination=values,
-                src_transform=Affine(
-                    window.step_deg,
-                    0.0,
-                    window.lon0_deg - half,
-                    0.0,
-                    -window.step_deg,
-                    window.lat0_deg + half,
+                src_transform=from_origin(
+                    window.lon0_deg - half, window.lat0_deg + half, window.step_deg, window.step_deg
                 ),
-                dst_transform=Affine(
-                    (right - left) / TILE_PX, 0.0, left, 0.0, (bottom - top) / TILE_PX, top
-                ),
+                dst_transform=from_bounds(left, bottom, right, top, TILE_PX, TILE_PX),
                 src_crs="EPSG:4326",
                 dst_crs="EPSG:3857",
                 src_nodata=np.nan,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Query, Response
@@ -44,12 +44,9 @@ from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
 from regengine.store.reviews import check_work
 
-if TYPE_CHECKING:
-    pass
-
-
 LonLat = tuple[float, float]
 MAX_COUNT = 8
+ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 
 
 def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[str, Any]:
@@ -61,7 +58,6 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
     (line,) = queue.lines([number])
     nadir, fit = prior_nadir(result), result.fit
     about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
-    about_nadir = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
     said = line | {
         "path": result.path,
         "sha256": result.sha256,
@@ -72,7 +68,7 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         "orientation": result.orientation,
         "focal_mm": result.focal_mm,
         "pixel_pitch_um": result.pixel_pitch_um,
-        "nadir": nadir and {name: getattr(nadir, name) for name in about_nadir},
+        "nadir": nadir and {name: getattr(nadir, name) for name in ABOUT_NADIR},
         "track": track(result.time_utc, context.tles),
         "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
         "camera": None if result.solved is None else camera_json(result.solved.camera),
@@ -168,8 +164,7 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
         work = heads[0].work
         accepted = heads[0].decision == "accepted" and work["camera"] is not None
         return CameraBody(**work["camera"]).camera() if accepted else None
-    placed = result.verdict in PLACED and result.solved is not None
-    return result.solved.camera if placed and result.solved is not None else None
+    return result.solved.camera if result.solved and result.verdict in PLACED else None
 
 
 def _station_m(result: FrameResult) -> FloatArray | None:

@@ -45,13 +45,12 @@ from regengine.pages.review.bodies import (
     points_json,
 )
 from regengine.pages.review.context import ReviewContext
-from regengine.pages.review.routes_frames import FrameId, track, track_at
-from regengine.registration.points.solve_points import Free, PositionPrior, solve
+from regengine.pages.review.routes_frames import ABOUT_NADIR, FrameId, track, track_at
+from regengine.registration.points.solve_points import Free, PointFit, PositionPrior, solve
 from regengine.store.result import MIN_POINTS, FrameResult
 
 if TYPE_CHECKING:
     from regengine.registration.points.compare_maps import PhotoBesideMap
-    from regengine.registration.points.solve_points import PointFit, PositionPrior
     from regengine.runs.run_inputs import RunInputs
 
 KEPT_FRAMES = 256
@@ -60,7 +59,6 @@ KEPT_FRAMES = 256
 OBLIQUE_DEG = 40.0
 AMISS_PX = 20.0
 MAX_COMPARED = 40  # points in one request: each takes a twentieth of a second
-ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 

@@ -421,10 +421,7 @@ def _middle_of(values: Values) -> tuple[float, float]:
 def _solve_step(
     weighted: Values, slope: Values, residual: Values, blocks: Blocks
 ) -> tuple[FloatArray, FloatArray]:
-    """Information on the parameters from blocks that err as one, and the step it asks for.
-
-    Both are 0 of a parameter on which no cell depends: it stays as it was known beforehand.
-    """
+    """Information on parameters by blocks that err as one, and its step; 0 where there is none."""
     normal = weighted @ slope.T
     told = np.diag(normal) != 0.0
     normal, weighted = normal[np.ix_(told, told)], weighted[told]

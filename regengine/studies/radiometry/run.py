@@ -409,7 +409,6 @@ def draw(found: Radiometry, title: str, path: Path) -> None:
     photo = np.where(compared.judged, gain.photo_nw(compared), np.nan)
     radiance = np.where(compared.judged, compared.radiance_nw, np.nan)
     high = max(float(np.nanquantile(radiance, 0.9999)), 10.0)
-    # Colours change from linear to logarithmic at this radiance
     norm = AsinhNorm(linear_width=KNEE_NW, vmin=0.0, vmax=high)
     west, south, east, north = found.cells.grid.bounds
     extent = (west, east, south, north)
