@@ -102,16 +102,14 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     pose_sigma_m = float("nan")
     if patch_log10_odds >= accept.tested_log10_odds:
         pose_sigma_m = measure_pose_sigma_m(fit, patch_log10_odds, accept)
-    is_stable = pose_sigma_m == 0.0
-    covers_frame = not has_empty_quarter
+    is_confirmed = pose_sigma_m == 0.0 and not has_empty_quarter
     return FitTest(
         residual_px=residual_px,
         log10_odds=log10_odds,
         is_distorted=is_distorted,
         patch_log10_odds=patch_log10_odds,
         pose_sigma_m=pose_sigma_m,
-        is_stable=is_stable,
-        is_confirmed=covers_frame and is_stable and log10_odds > accept.clear_log10_odds,
+        is_confirmed=is_confirmed and log10_odds > accept.clear_log10_odds,
     )
 
 
@@ -359,7 +357,9 @@ def choose_fit(fits: Sequence[TestedFit], better_log10_odds: float) -> TestedFit
     """Choose the fit with the best odds of held-out patches; among equal ones, a stable one."""
     most = max((test.patch_log10_odds for _, test in fits), default=0.0)
     good = [one for one in fits if one[1].patch_log10_odds >= most - better_log10_odds]
-    return max(good, key=lambda one: (one[1].is_stable, one[1].patch_log10_odds), default=None)
+    return max(
+        good, key=lambda one: (one[1].pose_sigma_m == 0.0, one[1].patch_log10_odds), default=None
+    )
 
 
 def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> bool:

@@ -145,8 +145,21 @@ def generate_from_regions(
     limb_share = 0.0
     if limb is not None:
         limb_share = yields["limb"]["right"]
-        for lens in list_limb_lenses(photo, yields):
-            nadir = limb.nadir_at_scale(lens.ratio / limb_ratio(photo))[None]
+        # Focal lengths: as used for the limb, by its curvature, and crops
+        factor = max(limb.shape) / max(photo.nominal.width_px, photo.nominal.height_px)
+        ratio = limb.focal_px / factor / photo.nominal.focal_px
+        sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
+        given, bent = yields["limb"]["given lens"], yields["limb"]["bent lens"]
+        crops = [(limb.focal_ratio, bent)]
+        crops += [(crop, (1.0 - given - bent) / 4.0) for crop in (1.25, 1.55, 0.8, 1.95)]
+        unsure = LensBelief(
+            ratio=ratio, sigma_log_focal=LENS.sigma_log_focal_unsure, is_cropped=True
+        )
+        for lens in (
+            LensBelief(ratio=ratio, share=given, sigma_log_focal=sigma),
+            *(replace(unsure, ratio=ratio * crop, share=share) for crop, share in crops),
+        ):
+            nadir = limb.nadir_at_scale(lens.ratio / ratio)[None]
             # Levels that are searched if the limb determines the tilt
             levels_km = [size for size in (2.6, 1.3) if size in sizes_km]
             views = tuple((level_km, nadir) for level_km in levels_km)
@@ -239,14 +252,6 @@ def list_nadirs(tilt_deg: float, count: int, band: str) -> FloatArray:
     return np.array([nadir_vector(tilt_deg, turn_deg) for turn_deg in turns_deg])
 
 
-def limb_ratio(photo: Photo) -> float:
-    """Ratio of the focal length used to find the limb to the nominal one."""
-    limb, nominal = photo.limb, photo.nominal
-    assert limb is not None
-    factor = max(limb.shape) / max(nominal.width_px, nominal.height_px)
-    return limb.focal_px / factor / nominal.focal_px
-
-
 def list_lens_beliefs(photo: Photo, yields: StageYields, steps: str) -> list[LensBelief]:
     """List the focal lengths worth trying: by themselves, or for asterisms a ladder around each."""
     may_be_cropped = photo.frame.may_be_cropped
@@ -286,21 +291,6 @@ def list_lens_beliefs(photo: Photo, yields: StageYields, steps: str) -> list[Len
             )
         )
     return beliefs
-
-
-def list_limb_lenses(photo: Photo, yields: StageYields) -> list[LensBelief]:
-    """List focal lengths for a photo with a limb: as used for it, by its curvature, crops."""
-    assert photo.limb is not None
-    ratio = limb_ratio(photo)
-    sigma = LENS.sigma_log_focal if photo.focal_known else LENS.sigma_log_focal_unsure
-    given, bent = yields["limb"]["given lens"], yields["limb"]["bent lens"]
-    crops = [(photo.limb.focal_ratio, bent)]
-    crops += [(crop, (1.0 - given - bent) / 4.0) for crop in (1.25, 1.55, 0.8, 1.95)]
-    unsure = LensBelief(ratio=ratio, sigma_log_focal=LENS.sigma_log_focal_unsure, is_cropped=True)
-    return [
-        LensBelief(ratio=ratio, share=given, sigma_log_focal=sigma),
-        *(replace(unsure, ratio=ratio * crop, share=share) for crop, share in crops),
-    ]
 
 
 def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stage]:

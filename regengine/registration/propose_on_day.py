@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -31,7 +31,7 @@ from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
-from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
 from matchers.geometry.footprint import Bounds
@@ -112,7 +112,7 @@ def find_features(picture: NDArray[np.uint8], counted: BoolArray | None, most: i
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Matches:
+class Matches(Columns):
     """Matched features of a photo and a map.
 
     here, there: Pixels of the photo and of the map, shape (n, 2).
@@ -124,13 +124,6 @@ class Matches:
     there: FloatArray
     turn_deg: FloatArray
     octaves: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.here)
-
-    def chosen(self, which: BoolArray | IndexArray) -> Matches:
-        """Select some of the matches."""
-        return Matches(**{name: column[which] for name, column in vars(self).items()})
 
     @property
     def n_places(self) -> int:
@@ -146,12 +139,6 @@ class Matches:
             for places in (self.here, self.there)
             for shift in (0.0, 1.0 / 3.0, 2.0 / 3.0)
         )
-
-    @classmethod
-    def together(cls, some: Iterable[Matches]) -> Matches:
-        """Concatenate matches, for example of several bands."""
-        parts = [vars(one) for one in some]
-        return cls(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def match_features(photo: Features, there: Features) -> Matches:
@@ -200,7 +187,7 @@ def gather_by_votes(
     """
     # Bins of votes: half width in octaves
     alike = np.abs(matches.octaves - np.log2(long_px / side_px)) < 0.8
-    matches, long_px = matches.chosen(alike), long_px[alike]
+    matches, long_px = matches.select(alike), long_px[alike]
     turn = np.radians(matches.turn_deg)
     x, y = ((middle - matches.here) * (long_px / side_px)[:, None]).T
     votes = matches.there + np.stack(
@@ -219,7 +206,7 @@ def gather_by_votes(
     for each in bins:
         _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
         for k in np.argsort(-n_votes, kind="stable")[:12]:
-            found.append(matches.chosen(np.flatnonzero(bin_of.ravel() == k)))
+            found.append(matches.select(np.flatnonzero(bin_of.ravel() == k)))
     found.sort(key=lambda one: -one.n_places)
     return [some for some in found[:12] if some.n_places >= MIN_MATCHES]
 
@@ -244,7 +231,7 @@ def find_agreements(matches: Matches) -> list[Matches]:
         affine = _find_affine(here, there, rng)
         if affine is not None:
             near = _measure_away(affine, here, there)[0] < AFFINE_PX
-            found.append((matches.chosen(k[near]).n_places, affine))
+            found.append((matches.select(k[near]).n_places, affine))
     found.sort(key=lambda one: -one[0])
     agreements: list[Matches] = []
     known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
@@ -262,7 +249,7 @@ def find_agreements(matches: Matches) -> list[Matches]:
         agreeing = gathered[np.flatnonzero(mask)]
         if agreeing.tobytes() not in known:
             known.add(agreeing.tobytes())
-            agreements.append(matches.chosen(agreeing))
+            agreements.append(matches.select(agreeing))
     agreements.sort(key=lambda one: -one.n_places)
     return agreements
 

@@ -366,9 +366,8 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
             features = make_features(reference, part_km / PHOTO_PX, part)
             there = features.within(part)
             levels: tuple[LightGrid, ...] = ()
-            matches = Matches.together(
-                match_features(*pair) for pair in zip(seen, there, strict=True)
-            )
+            pairs = zip(seen, there, strict=True)
+            matches = Matches.joined([match_features(*pair) for pair in pairs])
             for agreement in find_agreements(matches):
                 if agreement.n_places < MIN_PLACES:
                     break
@@ -487,10 +486,12 @@ def propose_by_votes(
     side_px, found = seen
     factor = side_px / max(stored.width_px, stored.height_px)
     # The nearest neighbour is searched in cells of the map
-    matches = Matches.together(
-        match_features(one, cell)
-        for cells in there.cells(300)
-        for one, cell in zip(found, cells, strict=True)
+    matches = Matches.joined(
+        [
+            match_features(one, cell)
+            for cells in there.cells(300)
+            for one, cell in zip(found, cells, strict=True)
+        ]
     )
     middle = factor * np.array([stored.width_px, stored.height_px]) / 2.0 - 0.5
     shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])

@@ -316,8 +316,7 @@ class FitTest:
         patches farther away clearly better.
     patch_log10_odds: As `log10_odds`, but at most 0 if the fit is distorted.
     pose_sigma_m: Uncertainty on the ground at the lights, from refits without some of them. 0 if it
-        is small enough, NaN if the patches do not confirm the fit.
-    is_stable: Whether this uncertainty is small enough.
+        is small enough (the fit is stable), NaN if the patches do not confirm the fit.
     is_confirmed: Whether the fit is stable and the patches confirm it all over the image.
     """
 
@@ -326,7 +325,6 @@ class FitTest:
     is_distorted: bool
     patch_log10_odds: float
     pose_sigma_m: float
-    is_stable: bool
     is_confirmed: bool
 
 

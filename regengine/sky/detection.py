@@ -32,7 +32,7 @@ from detectors.types import (
 from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.formats import PhotoFile, as_photo_file
-from regengine.photo.frame import read_frame
+from regengine.photo.frame import FULL_FRAME_MM, read_frame
 from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, mask_captions, read_linear_colours, read_linear_light
 from regengine.scene.classify import NIGHT_SKY
@@ -241,7 +241,6 @@ def convert_to_stored_pixels(found: D, factor: float, full_scale: float = 1.0) -
     return replace(found, **changed)
 
 
-FULL_FRAME_MM = 36.0
 NIGHT = ("cities", "night_nocity", *NIGHT_SKY)
 
 
@@ -253,9 +252,8 @@ def list_beside(photos: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
 
     def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
         parts = re.findall(r"\d+|\D+", photo.name.lower())
-        return str(photo.parent), [
-            (int(part), "") if part.isdecimal() else (-1, part) for part in parts
-        ]
+        named = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+        return str(photo.parent), named
 
     ordered, beside = sorted(photos, key=in_order), {}
     for k, photo in enumerate(ordered):
@@ -313,7 +311,7 @@ def why_not(file: PhotoFile, channels: int) -> Reason | None:
         )
     frame = read_frame(file.path)
     if frame.focal_px is not None:
-        equivalent_mm = FULL_FRAME_MM * frame.focal_px / max(file.width_px, file.height_px)
+        equivalent_mm = FULL_FRAME_MM[0] * frame.focal_px / max(file.width_px, file.height_px)
         # Clouds lit by lightning are five kilometres wide and more: with longer lenses, lamps and
         # streets under thin cloud have the same width in the picture
         if equivalent_mm > 150.0:
@@ -377,11 +375,8 @@ def mask_not_sky(picture: LinearLight) -> BoolImage:
 def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
     """Mask of everything except sky, and of black bars, whose straight edges resemble streaks."""
     hidden = mask_not_sky(picture)
-    if (
-        picture.full_scale == 1.0
-    ):  # black of FITS images has no fixed level, and their gaps are known
-        hidden = hidden | blank_parts(picture.light)
-    return hidden
+    # Black of FITS images has no fixed level, and their gaps are known
+    return hidden | blank_parts(picture.light) if picture.full_scale == 1.0 else hidden
 
 
 LIGHTS: DetectionKind[LightDetections] = DetectionKind(

@@ -431,12 +431,12 @@ def test_odds_of_patches_that_land_are_those_of_a_binomial() -> None:
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
     test = fitting.test_fit(fit, over_city.problem.params)
-    assert test.is_stable
+    assert test.pose_sigma_m == 0.0
     assert test.patch_log10_odds > ACCEPT.tested_log10_odds
     for allowed, differs in ((0.5, False), (3.0, True)):
         turn = allowed * compute_allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
         moved = replace(fit, camera=turn_camera(fit.camera, [0.0, turn, 0.0]))
-        other, best = (moved, replace(test, is_stable=False)), (fit, test)
+        other, best = (moved, replace(test, pose_sigma_m=1.0)), (fit, test)
         assert choose_fit([other, best], BETTER) is best
         assert contradicts(other, best, BETTER) is differs
 

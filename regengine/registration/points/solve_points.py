@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from detectors.constants import HEIGHT_RANGE_KM
-from detectors.types import BoolArray, FloatArray
+from detectors.types import BoolArray, Columns, FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
@@ -98,7 +98,7 @@ ATTITUDE_UNKNOWNS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PointPairs:
+class PointPairs(Columns):
     """Pixels and their ground positions.
 
     pixels: Pixels of the stored image, shape (n, 2).
@@ -109,13 +109,6 @@ class PointPairs:
     pixels: FloatArray
     ground_ecef_m: FloatArray
     sigma_px: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def chosen(self, kept: BoolArray) -> PointPairs:
-        """Select the pairs that are marked, shape (n,)."""
-        return PointPairs(**{name: column[kept] for name, column in vars(self).items()})
 
 
 def pair_points(camera: Camera, points: Sequence[ReviewedPoint]) -> PointPairs:
@@ -222,7 +215,7 @@ def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
     ground = np.isfinite(seen[:, 0])
     if not ground.any():
         return start
-    places = pairs.chosen(ground)
+    places = pairs.select(ground)
     way = _rotation(seen[ground], places.ground_ecef_m, places.sigma_px, np.eye(3))
     lon, lat, _ = ecef_to_geodetic(way @ start.position_ecef_m)
     height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
@@ -393,7 +386,7 @@ def disagreeing_points(start: Start, pairs: PointPairs, freed: Sequence[Freed]) 
         fewer[np.flatnonzero(kept)[worst]] = False
         # Difference to the decrease without any other point: odds of 20 to 1
         clear = bool(gain[worst] - gain[second] >= 6.0)
-        _, gain, excess = _fit_without_each(start, pairs.chosen(fewer), freed)
+        _, gain, excess = _fit_without_each(start, pairs.select(fewer), freed)
         # Two wrong points can be equally bad: then the second stands out after the first is removed
         undecided = not clear and bool(excess.max() < SUSPECT_CHI_SQUARE)
         if undecided:
@@ -563,7 +556,7 @@ def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> Poi
     bend the lens and move the camera instead.
     """
     doubts = disagreeing_points(start, pairs, freed)
-    trusted, unknowns = pairs.chosen(~doubts.suspect), len(list_columns(freed))
+    trusted, unknowns = pairs.select(~doubts.suspect), len(list_columns(freed))
     spare = 2 * len(trusted) - unknowns
     if spare >= 4:  # enough to estimate the precision of points
         growth = max(1.0, fit_pairs(start, trusted, freed).chi_square / spare) ** 0.5

@@ -378,14 +378,31 @@ class SatelliteJob:
                 code="no_exposure",
             )
         satellites = self.catalogue.at(frame.time_utc)
-        sky, sigma_px, trail_px = self._field(frame)
+        # Attitude of the picture, its one sigma, and the length of star trails (if solved)
+        sky: SkyProjection
+        trail_px: float | None = None
+        if self.wcs is not None:
+            sky = read_wcs(self.wcs, (frame.width_px, frame.height_px))
+            sigma_px = sky.rms_px
+        else:
+            solved = solve_photo(frame.path)
+            solution = solved.outcome
+            if not isinstance(solution, StarSolution):
+                raise FrameError(
+                    f"{frame.path}: its pointing is unknown, since its stars were not identified "
+                    f"({solution.code}): give a solved field with --wcs.",
+                    code="not_solved",
+                )
+            sky, trail = solution.camera, solved.stars.trail_px
+            sigma_px = 3.0 * solution.rms_px / math.sqrt(len(solution))
+            trail_px = 0.0 if trail is None else float(np.hypot(*trail))
         exposure = Exposure(
             field=sky,
             start_utc=frame.time_utc,
             exposure_s=exposure_s,
             observer=SatelliteObserver(element_set=self.station.best_for(frame.time_utc)),
             clock_sigma_s=self.clock_sigma_s,
-            attitude_sigma_px=sigma_px,
+            attitude_sigma_px=max(sigma_px, MIN_SIGMA_PX),
         )
         # Whether the camera rotated with its observer during the exposure. A header does not tell,
         # and few cameras aboard follow the stars; longer star trails than this indicate it
@@ -408,24 +425,6 @@ class SatelliteJob:
             streaks=streaks,
             namings=namings,
         )
-
-    def _field(self, frame: Frame) -> tuple[SkyProjection, float, float | None]:
-        """Attitude of the picture, its one sigma, and the length of star trails (if solved)."""
-        size = (frame.width_px, frame.height_px)
-        if self.wcs is not None:
-            found = read_wcs(self.wcs, size)
-            return found, max(found.rms_px, MIN_SIGMA_PX), None
-        solved = solve_photo(frame.path)
-        if not isinstance(solved.outcome, StarSolution):
-            raise FrameError(
-                f"{frame.path}: its pointing is unknown, since its stars were not identified "
-                f"({solved.outcome.code}): give a solved field with --wcs.",
-                code="not_solved",
-            )
-        solution = solved.outcome
-        trail = solved.stars.trail_px
-        sigma_px = max(3.0 * solution.rms_px / math.sqrt(len(solution)), MIN_SIGMA_PX)
-        return solution.camera, sigma_px, 0.0 if trail is None else float(np.hypot(*trail))
 
 
 def compute_expected_trail_px(exposure: Exposure) -> float:

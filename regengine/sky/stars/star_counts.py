@@ -217,14 +217,12 @@ def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
     return rows
 
 
-def magnitude_rows(counts: Sequence[StarCounts]) -> list[Row]:
-    """One row per half magnitude of each frame."""
-    return [{"frame": str(one.record["frame"]), **part} for one in counts for part in one.bins]
-
-
 TABLES: Mapping[str, Callable[[Sequence[StarCounts]], list[Row]]] = {
     "frames": frame_rows,
-    "magnitudes": magnitude_rows,
+    # One row per half magnitude of each frame
+    "magnitudes": lambda counts: [
+        {"frame": str(one.record["frame"]), **part} for one in counts for part in one.bins
+    ],
 }
 
 
