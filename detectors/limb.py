@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -427,8 +426,6 @@ def weigh_robustly(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
     return np.asarray(1.0 / (1.0 + away * away))
 
 
-Layer = Literal["airglow", "hard_edge"]
-
 # Allowed distance between the two edges of the pair, as a share of the nominal distance
 PAIR_LIMITS = (0.75, 1.4)
 
@@ -438,19 +435,19 @@ WORKING_PX = (400, 200)
 TRIALS_LOG10 = 4.5  # 135 x 360 cells of directions, of which fewer are independent
 
 
-def layer_of(
+def identify_edge(
     field: EdgeField, found: FoundArc, angles: tuple[float, float], chance: float
-) -> tuple[Layer, bool]:
-    """Identify which of the two edges an arc is, and whether the other edge was found, too."""
+) -> tuple[float, bool]:
+    """Identify which of the two edges an arc is, by its angle, and whether the other is found."""
     gap = angles[0] - angles[1]
     above, room_above = _find_other_edge(field, found, gap, chance)
     if above:
-        return "hard_edge", True
+        return angles[1], True
     below, _ = _find_other_edge(field, found, -gap, chance)
     if below:
-        return "airglow", True
+        return angles[0], True
     # If the airglow would be outside the image, the arc is probably the hard edge
-    return "airglow" if room_above else "hard_edge", False
+    return angles[0] if room_above else angles[1], False
 
 
 def _find_other_edge(
@@ -498,11 +495,10 @@ class Limb:
     # (2, 2): covariance of the nadir direction, square degrees: along the off-nadir angle, and
     # across it (roll times the sine of the off-nadir angle)
     covariance_deg2: FloatArray
-    layer: Layer  # edge that the nadir was fitted to
-    paired: bool  # whether both edges, 2.3 degrees apart, were found, so that the layer is certain
+    paired: bool  # whether both edges, 2.3 degrees apart, were found, so that which is certain
     shown: float  # share of the arc's length with an edge
     log10_odds: float  # against chance edges, corrected for the number of arcs tried
-    angle_deg: float  # angle between the nadir and the arc of `layer`
+    angle_deg: float  # angle between the nadir and the arc of the edge that it was fitted to
     hard_edge_deg: float  # angle between the nadir and the ground horizon, where the sky begins
     focal_px: float  # in pixels of the image: as given, or fitted to the curvature of the arc
     # Focal length implied by the curvature, relative to the one used
@@ -645,8 +641,7 @@ def _judge_candidate(
     """Make a limb from a candidate arc; None if it is not certainly a limb."""
     if not _is_certain(field, found, known_focal=known_focal):
         return None
-    layer, paired = layer_of(field, found, angles, chance)
-    angle = angles[0] if layer == "airglow" else angles[1]
+    angle, paired = identify_edge(field, found, angles, chance)
     azimuth = found.edges.azimuth_deg
     offset = np.full(azimuth.shape, found.angle_deg - angle)
     # The arc stays: seen from the new nadir it is so much farther or nearer
@@ -677,7 +672,6 @@ def _judge_candidate(
         off_nadir_deg=off_nadir,
         roll_deg=roll,
         covariance_deg2=np.asarray(covariance),
-        layer=layer,
         paired=paired,
         shown=settled.edges.shown,
         log10_odds=settled.edges.log10_odds - TRIALS_LOG10,

@@ -298,11 +298,11 @@ class StarTrail:
         return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
 
 
-def find_common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> StarTrail | None:
+def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
-    `blurred` (h, w): the frame in units of its noise, blurred; `unit`: sigma of the noise in that;
-    `blur_px`: sigma of the blur. None where most spots are points, or do not agree.
+    `blurred` (h, w): the frame in units of its noise, blurred by `SIGMA_PX`; `unit`: sigma of the
+    noise in that. None where most spots are points, or do not agree.
     """
     spots = _measure_spots(blurred, unit)
     if spots is None:
@@ -325,7 +325,7 @@ def find_common_star_trail(blurred: FloatImage, unit: float, blur_px: float) -> 
     # Angles are of half a turn: to its other side a bow has the other sign
     bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
     # The variance across a parabola is 4 / 45 of its squared bow
-    across = max(float(np.median(short[trails])) ** 2 - blur_px**2 - 4.0 / 45.0 * bow**2, 0.0)
+    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2 - 4.0 / 45.0 * bow**2, 0.0)
     return StarTrail(
         length_px=length,
         angle_rad=common,

@@ -185,7 +185,7 @@ def find_sky(frame: StreakFrame, bright: list[Line]) -> Sky:
     flat, _ = flatten_residual(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
     unit = compute_blurred_noise(SIGMA_PX)
-    trail = find_common_star_trail(blur_image(flat, SIGMA_PX), unit, SIGMA_PX)
+    trail = find_common_star_trail(blur_image(flat, SIGMA_PX), unit)
     if trail is not None:
         known, widths = (~hidden).astype(np.float32), []
         # The width of streaks fitted to the brightest trails

@@ -154,14 +154,9 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         refine = problem.params.refine
         template = image.resized(size_px, refine.smooth_px, refine.first_detail_px)
         template = template.unmirrored(stage.mirrored)
-        ncc = correlate_attitudes(
-            levels,
-            template,
-            [replace(template.camera(one), mirrored=False) for one in cameras],
-            MAX_OFF_NADIR_DEG,
-            smooth_px=refine.smooth_px,
-            detail_px=refine.first_detail_px,
-        )
+        seen = [replace(template.camera(one), mirrored=False) for one in cameras]
+        blur = refine.smooth_px, refine.first_detail_px
+        ncc = correlate_attitudes(levels, template, seen, *blur)
         best = [k for k in np.argsort(-ncc, kind="stable").tolist() if k > 0]
         cameras = [cameras[k] for k in [0, *best[: stage.n_aligned - 1]]]
     hypotheses = [make_hypothesis(problem, stage, place, one, kind) for one in cameras]
@@ -211,17 +206,14 @@ def correlate_attitudes(
     levels: Sequence[LightGrid],
     photo: LightImage,
     cameras: Sequence[Camera],
-    off_nadir_deg: float,
-    *,
     smooth_px: float,
     detail_px: float,
 ) -> FloatArray:
     """Correlate photo and map for many cameras at one position, with normalized contrast.
 
     Returns the maximum over all shifts, shape (n,); 0 where the map is dark. `photo`: a small light
-    image without broad structure; `cameras`: of that image, with any focal lengths;
-    `off_nadir_deg`: angle up to which the map is drawn; `smooth_px`, `detail_px`: blur of the
-    image, and the scale of the structure that is subtracted from it.
+    image without broad structure; `cameras`: of that image, with any focal lengths; `smooth_px`,
+    `detail_px`: blur of the image, and the scale of the structure that is subtracted from it.
     """
     even = normalize_contrast(photo.values, detail_px, photo.weight)
     total = float(photo.weight.sum())
@@ -236,7 +228,7 @@ def correlate_attitudes(
     # radian there, half of the side, the light without broad structure, and its blurred square
     views: dict[int, tuple[float, int, FloatImage, FloatImage]] = {}
     position = np.asarray(cameras[0].position_ecef_m)
-    axes, reach = point_at_nadir(position), 2.0 * np.tan(np.radians(off_nadir_deg) / 2.0)
+    axes, reach = point_at_nadir(position), 2.0 * np.tan(np.radians(MAX_OFF_NADIR_DEG) / 2.0)
     found = np.zeros(len(cameras))
     for number, camera in enumerate(cameras):
         # Cameras whose focal lengths agree to a third of an octave share a view of the map
