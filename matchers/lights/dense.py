@@ -91,9 +91,7 @@ def search(
         seen, ground = draw(levels, places, (side, side), LATTICE_PX)
         light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)
         # log10(1 + L): tiles with a lower maximum do not contain lights
-        if float(light.max()) <= 0.02:
-            continue
-        if float(ground.mean()) <= 0.02:
+        if float(light.max()) <= 0.02 or float(ground.mean()) <= 0.02:
             continue
         scores = correlate(
             detail(light, parameters.detail_px), None if whole else ground, templates, parameters

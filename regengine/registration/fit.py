@@ -415,7 +415,6 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         iterations=3,
         smooth_px=params.smooth_px,
         detail_px=params.detail_px,
-        supersample=1,
     )
     refinement = refine_on_patches(
         levels, image.values, image.weight, aligned.camera, prior, free, params

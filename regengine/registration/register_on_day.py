@@ -590,24 +590,10 @@ def register_on_day(
 ) -> FrameResult:
     """Register a daytime photo: find the position on Earth of each of its pixels.
 
-    Parameters
-    ----------
-    prior : Prior
-        Telephoto frames need its position. Its neighbours determine the attitude.
-    day_map : DayMap
-        Day maps of the Earth.
+    Telephoto frames need the position of the prior. Its neighbours determine the attitude. The
+    result contains a proposal ("accepted" or "review"), or "no_match" with the reason.
 
-    Returns
-    -------
-    FrameResult
-        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If a map cannot be read.
+    Raises FrameError if the photo cannot be read, LightMapError if a map cannot be.
     """
     params = params or RegisterParams()
     position, info = prior.position, day_map.info
