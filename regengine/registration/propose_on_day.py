@@ -63,7 +63,7 @@ AFFINE_PX = 6.0  # matches agree within this distance on the map
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Features:
+class Features(Columns):
     """Local features of an image.
 
     places: Positions in pixels, shape (n, 2).
@@ -75,9 +75,6 @@ class Features:
     sizes: FloatArray
     turns: FloatArray
     described: FloatImage
-
-    def __len__(self) -> int:
-        return len(self.places)
 
     def scaled(self, factor: float) -> Features:
         """Scale the features to the image resized by a factor."""
