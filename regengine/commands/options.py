@@ -202,7 +202,7 @@ def parse_range(option: str, text: str | None) -> tuple[float, float] | None:
 
 def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]:
     """Verdicts out of an option's text, which may be ``all``; exports have nothing rejected."""
-    from regengine.frames.select import STATES, VERDICTS
+    from regengine.store.result import STATES, VERDICTS
 
     known = STATES if with_rejected else VERDICTS
     verdicts = known if text == "all" else tuple(text.split(","))

@@ -34,13 +34,7 @@ from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, rings_bbox
 from regengine.frames.quality import quality_score
-from regengine.frames.select import (
-    STATES,
-    check_condition,
-    choose,
-    find_unknown_column,
-    guard_reading,
-)
+from regengine.frames.select import check_condition, choose, find_unknown_column, guard_reading
 from regengine.io.atomic import replace_files
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines, name_cell
@@ -48,6 +42,7 @@ from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD, chord, place_index
 from regengine.store.read import Snapshot
 from regengine.store.records import degrees_text
+from regengine.store.result import STATES
 
 FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2

@@ -228,10 +228,7 @@ POINT_COLUMNS = (
     ),
     column("lights", "points[#].lights"),
     column(
-        "origin",
-        "points[#].origin",
-        "source: engine, person, snap, search or confirmed",
-        "text",
+        "origin", "points[#].origin", "source: engine, person, snap, search or confirmed", "text"
     ),
 )
 

@@ -155,8 +155,6 @@ def read_frame_rows(
         ]
 
 
-VERDICTS = ("accepted", "review", "no_match", "failed")
-STATES = (*VERDICTS, "rejected")
 GROUND_FRAMES = 128  # footprints and cities are computed for this number of frames at once
 
 

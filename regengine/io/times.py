@@ -60,7 +60,12 @@ def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | No
         zone = parse_zone(found["zone"]) if found["zone"].strip() else UTC
         clock, leaps = _SIXTIETH_SECOND.subn(r"\g<1>59", found["clock"])
         time = datetime.fromisoformat(f"{found['day']}T{clock}").replace(tzinfo=zone)
-        return None if zone is None else (pass_leap_second(time) if leaps else to_utc(time))
+        if zone is None or not leaps:
+            return None if zone is None else to_utc(time)
+        # A leap second counts as the first second of the next day, and ends a month in UTC
+        after = to_utc(time) + timedelta(seconds=1)
+        is_first = (after.day, after.hour, after.minute, after.second) == (1, 0, 0, 0)
+        return after if is_first else None
     except (ValueError, OverflowError):
         return None
 
@@ -75,16 +80,6 @@ def parse_date_and_time(date: str, time: str) -> datetime | None:
     """Parse ``20120328`` and ``154641`` as UTC time (leading zeros may have been lost)."""
     time = time.zfill(6)
     return parse_iso_time(f"{date}T{time}") if f"{date}{time}".isdecimal() else None
-
-
-def pass_leap_second(before: datetime) -> datetime | None:
-    """Return a leap second, given as the second before it, as the first second of the next day.
-
-    None if no leap second is possible: they end a month in UTC, and 10:14:60 is not a time.
-    """
-    after = to_utc(before) + timedelta(seconds=1)
-    is_first = (after.day, after.hour, after.minute, after.second) == (1, 0, 0, 0)
-    return after if is_first else None
 
 
 def to_utc(time: datetime) -> datetime:

@@ -42,13 +42,7 @@ from regengine.maps.lights import KINDS, KindName
 from regengine.maps.opening import open_references
 from regengine.maps.places import locate_place
 from regengine.maps.reference import LightMap
-from regengine.maps.services import (
-    LAADS,
-    SERVICES,
-    Downloader,
-    TileSet,
-    fetch_vnp46,
-)
+from regengine.maps.services import LAADS, SERVICES, Downloader, TileSet, fetch_vnp46
 from regengine.maps.streets import DISK_SHARE, draw_streets
 
 # Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf

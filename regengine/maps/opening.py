@@ -184,14 +184,13 @@ def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[
     return lines
 
 
-def sample_values(
-    references: LightMap, blocks: int = 20, block_px: int = 256
-) -> tuple[NDArray[np.float32], int, bool]:
+def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]:
     """Sample the pixels with data, shape (n,) or (bands, n); also return the number of pixels.
 
     All pixels are read, or (third value True) a number of blocks per side, spread evenly.
     """
     (west, south, east, north), step = references.bounds, references.info.resolution_deg
+    blocks, block_px = 20, 256
     is_sampled = (east - west) * (north - south) > (blocks * block_px * step) ** 2
     wide, high = (
         min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)

@@ -391,12 +391,7 @@ def _check_file(
 
 
 def fetch_vnp46(
-    bounds: Bounds,
-    *,
-    product: str,
-    when: str,
-    archive: str,
-    progress: Progress,
+    bounds: Bounds, *, product: str, when: str, archive: str, progress: Progress
 ) -> Path:
     """Fetch the 10-degree tiles of a region into a folder of the cache; those there are kept.
 

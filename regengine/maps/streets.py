@@ -380,10 +380,7 @@ def _check_pbf(path: Path) -> None:
             length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))
             end = file.tell() + length
     if end != size or not size:
-        raise LightMapError(
-            f"{path} is damaged or truncated: get it again.",
-            code="damaged",
-        )
+        raise LightMapError(f"{path} is damaged or truncated: get it again.", code="damaged")
 
 
 def _sample_roads(lines: NDArray[np.object_], weights: FloatArray) -> tuple[FloatArray, FloatArray]:

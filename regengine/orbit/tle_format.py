@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from sgp4.api import Satrec
@@ -23,9 +23,6 @@ from regengine.io.plain import format_count
 from regengine.io.tables import decode_text, read_csv
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
-
-if TYPE_CHECKING:
-    from sgp4.api import Satrec
 
 LINE_LENGTH = 69
 # Fields of an orbit mean-elements message that SGP4 does not need, and that some catalogues omit

@@ -33,7 +33,6 @@ from regengine.photo.formats import (
 )
 
 if TYPE_CHECKING:
-    from rasterio import DatasetReader
     from scipy.sparse import csr_array
 
 # Of one strip or tile, which is decoded as a whole: it can be a picture of 45 megapixels in 16 bits
@@ -193,7 +192,7 @@ def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> in
     return bits
 
 
-def _choose_bands(file: PhotoFile, source: DatasetReader) -> tuple[str, int, int | None]:
+def _choose_bands(file: PhotoFile, source: rasterio.DatasetReader) -> tuple[str, int, int | None]:
     """Return the colours of a GDAL image, the number of bands, and that of alpha if any."""
     meaning = source.colorinterp
     extra = file.tiff_tags.get(TIFF_EXTRA_SAMPLES)

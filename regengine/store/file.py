@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,7 @@ def _has_hash(path: Path, sha256: str) -> bool:
     return False
 
 
-class StoreFile:
+class StoreFile(AbstractContextManager["StoreFile"]):
     """A store, or one part of it, open for reading.
 
     Only ``frame_index``, the ascending frame numbers, is kept in memory. Columns that an older
@@ -220,9 +220,6 @@ class StoreFile:
         except BaseException:
             self._file.close()
             raise
-
-    def __enter__(self) -> StoreFile:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from itertools import count
@@ -42,7 +43,7 @@ def is_there(store: Path) -> bool:
     return store.exists() or journal_path(store).exists()
 
 
-class Snapshot:
+class Snapshot(AbstractContextManager["Snapshot"]):
     """A store, or None if it does not exist yet, and its journal, both as of one moment.
 
     A frame of the journal replaces that of the store. ``store`` is open as long as the snapshot is.
@@ -66,9 +67,6 @@ class Snapshot:
             raise
         in_store = np.empty(0, np.int64) if self.store is None else self.store.frame_index
         self.frame_index: NDArray[np.int64] = np.union1d(in_store, self.journal.frame_index)
-
-    def __enter__(self) -> Snapshot:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -9,12 +9,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import format_count, make_printable, plain
-from regengine.store.result import (
-    FrameResult,
-    NadirInput,
-    Reviewed,
-    decide_state,
-)
+from regengine.store.result import FrameResult, NadirInput, Reviewed, decide_state
 
 Record = dict[str, Any]
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")

@@ -13,6 +13,8 @@ from matchers.geometry.camera import Camera
 from regengine.maps.lights import KindName
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
+VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
+STATES = (*VERDICTS, "rejected")
 
 # Classes of photos that are registered on day maps
 BY_DAY = ("day", "infrared")

@@ -243,12 +243,7 @@ PROVENANCE = (
     _column("lights", "text", "", "night-light map that was used"),
     _column("sources", "text", "", "source of each input value, a JSON object"),
     _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
-    _column(
-        "parameters_sha256",
-        "text",
-        "",
-        "SHA-256 of it without paths, hexadecimal",
-    ),
+    _column("parameters_sha256", "text", "", "SHA-256 of it without paths, hexadecimal"),
     _column(
         "search_pass",
         "uint8",

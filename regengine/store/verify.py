@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,7 +26,7 @@ from regengine.io.times import parse_iso_time
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
-from regengine.store.result import Verdict
+from regengine.store.result import VERDICTS
 from regengine.store.rows import Table, Tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
 
@@ -54,7 +54,7 @@ def is_time(text: str) -> bool:
 
 # Valid values of a column in any group: of texts, and of numbers that are not missing
 TEXTS: dict[str, Callable[[str], object]] = {
-    "verdict": lambda text: text in get_args(Verdict),
+    "verdict": lambda text: text in VERDICTS,
     "sha256": re.compile("([0-9a-fA-F]{64})?").fullmatch,
     "time_utc": is_time,
     "processed_utc": is_time,

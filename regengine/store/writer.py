@@ -11,7 +11,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,13 +25,7 @@ from regengine.io.times import utc_now
 from regengine.io.urls import command_line
 from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
 from regengine.store.journal import encode_frame, encode_head, journal_path
-from regengine.store.read import (
-    BLOCK_FRAMES,
-    Snapshot,
-    StoredFrames,
-    identity_keys,
-    is_there,
-)
+from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, identity_keys, is_there
 from regengine.store.rows import StoredFrame, Tables, join
 from regengine.store.schema import TEXT_COLUMNS, select
 from regengine.store.verify import FAR_APART, Problem, check_frames
@@ -78,7 +72,7 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-class StoreWriter:
+class StoreWriter(AbstractContextManager["StoreWriter"]):
     """Writes a store, from opening to the merge at the end of a ``with`` block; one at a time.
 
     While it is open, results go to the journal next to the store. At the end, the store is extended
@@ -113,9 +107,6 @@ class StoreWriter:
             raise
         except OSError as error:
             raise self._make_refusal(error) from error
-
-    def __enter__(self) -> StoreWriter:
-        return self
 
     def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         """Merge the journal and close the store; frames that were not flushed are dropped."""

@@ -19,11 +19,9 @@ from matchers.geometry.footprint import trace_visible_outline
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD
 from regengine.registration.priors import AGREE_S, find_agreeing
-from regengine.store.result import Choice, FrameResult, Reviewed, Verdict, decide_state
+from regengine.store.result import STATES, VERDICTS, Choice, FrameResult, Reviewed, decide_state
 from regengine.store.rows import Tables, first_of, reasons_of, values_of
 
-VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
-STATES = (*VERDICTS, "rejected")
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
 MAX_DEPENDENT = 200  # photos listed

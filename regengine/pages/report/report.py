@@ -19,7 +19,6 @@ from regengine.io.plain import plain, round_or_none
 from regengine.io.times import utc_now
 from regengine.maps.places import coastline
 from regengine.pages.report.figures import (
-    VERDICTS,
     Photos,
     camera_figures,
     decision_figures,
@@ -37,7 +36,7 @@ from regengine.registration.overlay import overlay_path
 from regengine.store.file import photo_file, raise_as_damage
 from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
-from regengine.store.result import FrameResult, Reviewed, decide_state
+from regengine.store.result import VERDICTS, FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
 from regengine.store.rows import join
 from regengine.store.schema import select
@@ -107,12 +106,7 @@ def report_page(
         if number in pictures:
             row["thumbnail"] = data_address(pictures[number])
         rows.append(row)
-    data = {
-        "figures": figures,
-        "frames": rows,
-        "coastline": coastline(),
-        "words": VERDICT_WORDS,
-    }
+    data = {"figures": figures, "frames": rows, "coastline": coastline(), "words": VERDICT_WORDS}
     content = files("regengine.pages.report").joinpath("report.html").read_text(encoding="utf-8")
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")
 

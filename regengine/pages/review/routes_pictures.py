@@ -93,9 +93,7 @@ def router(context: ReviewContext) -> APIRouter:
 
     @routes.get("/frames/{number}/preview.jpg", response_class=Response, responses=PHOTO)
     def preview(
-        request: Request,
-        number: int,
-        size: Annotated[int, Query(ge=64, le=2048)] = 1024,
+        request: Request, number: int, size: Annotated[int, Query(ge=64, le=2048)] = 1024
     ) -> Response:
         """The whole photo as stored, its longer side at most `size` pixels."""
         return photo_response(request, number, lambda path: pyramids.preview(path, size))

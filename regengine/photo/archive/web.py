@@ -33,16 +33,7 @@ from regengine.photo.frame_ids import (
 from regengine.photo.records import FrameRecord, format_csv, interpret, read_tables
 
 TOO_MUCH = (413, 504)  # a smaller question may be answered
-MANNERS = RetryPolicy(
-    pause_s=1.0,
-    attempts=5,
-    backoff_s=2.0,
-    jitter=0.5,
-    longest_wait_s=300.0,
-    idle_s=60.0,
-    total_s=1800.0,
-    passing=PASSING | {413},
-)
+MANNERS = RetryPolicy(pause_s=1.0, backoff_s=2.0, jitter=0.5, idle_s=60.0, passing=PASSING | {413})
 
 
 class RequestError(ArchiveError):

@@ -184,11 +184,7 @@ def find_peaks(offsets_s: FloatArray, likelihood: FloatArray) -> list[float]:
 
 
 def measure_residuals(
-    sightings: Sightings,
-    near: Neighbours,
-    pulses: Pulses,
-    offset_s: float,
-    slack_s: float,
+    sightings: Sightings, near: Neighbours, pulses: Pulses, offset_s: float, slack_s: float
 ) -> FloatArray:
     """East and north, km, from each flash to the nearest simultaneous pulse; NaN without one."""
     residual_km = np.full((len(sightings.start_s), 2), np.nan)

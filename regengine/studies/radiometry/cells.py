@@ -196,11 +196,7 @@ class PhotoCells:
 
 
 def average_photo_cells(
-    photo: PhotoLight,
-    stored: Camera,
-    points: tuple[ExportPoint, ...],
-    grid: MapGrid,
-    samples: int,
+    photo: PhotoLight, stored: Camera, points: tuple[ExportPoint, ...], grid: MapGrid, samples: int
 ) -> PhotoCells:
     """Area-weighted means of a photo's pixels over cells."""
     shape = (grid.height, grid.width)
