@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="Catalogue of regengine catalogue build.")]
 ENDINGS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json", ".txt": "table"}
 
-
 app = typer.Typer(
     help="Find frames of many stores by place, quality and date.\n\n"
     "Example: regengine catalogue build run1.h5 run2.h5 --out archive.gpkg",

@@ -103,10 +103,9 @@ def main(
         overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
         on_terminal=open_result_stream().isatty(),
     )
-    names = ("tle", "exposure_s", "station_tle", "clock_sigma_s", "wcs")
+    names = ("tle", "exposure_s", "station_tle", "clock_sigma_s", "mount", "wcs")
     settings = {name: given[name] for name in names} | {
         "time": job.time_utc,
-        "mount": mount,
         "method": None if job.detector is None else job.detector.name,
     }
     print_answers(

@@ -232,7 +232,6 @@ POINT_COLUMNS = (
     ),
 )
 
-
 OF_POINTS = POINT_COLUMNS[len(KEYS) :]
 
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 30.0
 VERDICTS = ("accepted", "review", "no_match", "failed")
 
-
 Advance = Callable[..., None]  # called after each photo with its outcome
 _results: list[TextIO] = []  # current result stream, the last in the list; `sys.stdout` if empty
 

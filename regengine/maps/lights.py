@@ -81,7 +81,6 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-
 Values = NDArray[np.float32]  # (rows, cols) or (bands, rows, cols)
 Mask = NDArray[np.bool_]  # (rows, cols)
 

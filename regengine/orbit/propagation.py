@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from detectors.constants import DAY_S, EARTH_GM_M3_S2
 from detectors.types import FloatArray
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from regengine.errors import EphemerisError
+from regengine.io.times import to_utc
 from regengine.orbit.rotation import (
     EARTH_RATE_RAD_S,
     J2000_JULIAN_DATE,
@@ -94,7 +95,7 @@ def position_from_elements(element_set: ElementSet, time_utc: datetime) -> Camer
     age_h = element_set.age_h(time_utc)
     along_km, cross_km, radial_km = orbit_sigma(age_h)
     return CameraPosition(
-        time_utc=_as_utc(time_utc),
+        time_utc=to_utc(time_utc),
         position_ecef_m=position,
         velocity_ecef_m_s=velocity,
         lon=float(lon),
@@ -175,7 +176,7 @@ def position_from_nadir(
     known = {"record": RECORD_SIGMA_KM, "centre": CENTRE_SIGMA_KM}
     along_km, cross_km, radial_km = sigma_km or known.get(source, NADIR_SIGMA_KM)
     return CameraPosition(
-        time_utc=None if time_utc is None else _as_utc(time_utc),
+        time_utc=None if time_utc is None else to_utc(time_utc),
         position_ecef_m=geodetic_to_ecef(lon, lat, altitude_km * 1000.0),
         velocity_ecef_m_s=None,
         lon=float((lon + 180.0) % 360.0 - 180.0),
@@ -186,10 +187,6 @@ def position_from_nadir(
         sigma_cross_km=cross_km,
         sigma_radial_km=radial_km,
     )
-
-
-def _as_utc(time: datetime) -> datetime:
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def drag_shift_km(element_set: ElementSet, time_utc: datetime) -> float:

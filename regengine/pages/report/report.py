@@ -42,8 +42,6 @@ from regengine.store.rows import join
 from regengine.store.schema import select
 
 LONGEST_SENTENCE = 300
-
-
 Listed = tuple[FrameResult, Reviewed | None]  # a photo on the page, and what a person decided
 
 

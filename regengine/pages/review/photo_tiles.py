@@ -69,8 +69,6 @@ class PhotoPyramids:
         size = max(1, round(file.width_px * scale)), max(1, round(file.height_px * scale))
         edges = file.width_px * 2.0 ** (z - top), file.height_px * 2.0 ** (z - top)
         if level.shape[1::-1] == edges != size:
-            import cv2
-
             # Three to ten times faster, and most photos' sides are multiples of 8
             level = np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_AREA), np.uint8)
         elif level.shape[1::-1] != size:

@@ -8,7 +8,7 @@ projects its centre, so that a pixel is weighted by the ground of the cell that 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -201,14 +201,8 @@ def average_photo_cells(
     """Area-weighted means of a photo's pixels over cells."""
     shape = (grid.height, grid.width)
     luminance, seen, saturated = (np.zeros(shape, np.float32) for _ in range(3))
-    fine = MapGrid(
-        grid.crs,
-        grid.west,
-        grid.north,
-        grid.resolution / samples,
-        grid.width * samples,
-        grid.height * samples,
-    )
+    width, height = grid.width * samples, grid.height * samples
+    fine = replace(grid, resolution=grid.resolution / samples, width=width, height=height)
     counts = photo.counts.astype(np.float32)
     for block in map_blocks(photo.camera, fine):
         if not block.seen.any():
