@@ -120,6 +120,8 @@ def test_option_beats_variable_beats_folder_beats_home_beats_default(
     assert setting(*show) == (40.0, "environment REGENGINE_REGISTER_MAX_SECONDS")
     assert setting(*show, "--max-seconds", "50") == (50.0, "option")
     assert "register --max-seconds" in run("config", "show", "register").out
+    of_one = map(json.loads, run("config", "show", "--json", "catalogue", "build").out.splitlines())
+    assert {one["command"] for one in of_one} == {"catalogue build"}
     (folder / "mine.toml").write_text("[register]\nworkers = 3\n")
     monkeypatch.setenv("REGENGINE_CONFIG", "mine.toml")
     monkeypatch.delenv("REGENGINE_REGISTER_MAX_SECONDS")

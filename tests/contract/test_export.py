@@ -265,6 +265,8 @@ def test_it_is_a_geopackage_whose_index_gdal_uses_and_keeps(store: Path, tmp_pat
     with closing(sqlite3.connect(out)) as base:
         assert base.execute("PRAGMA application_id").fetchone() == (0x47504B47,)
         assert base.execute("PRAGMA foreign_key_check").fetchall() == []
+        changed = base.execute("SELECT min(last_change) FROM gpkg_contents").fetchone()
+    assert changed[0] > "2014"  # of the latest registration
     layers = dict(pyogrio.list_layers(out))
     assert layers == {"footprints": "MultiPolygon", "nadirs": "Point", "points": "Point"}
     assert pyogrio.read_info(out, layer="footprints")["capabilities"]["fast_spatial_filter"]

@@ -167,6 +167,7 @@ VALUED = (
     ),
     coloured(200, 200, 200, 197),  # 200 - 1.3 * 2, cut to a whole number
     coloured(255, 120, 40, 151),  # 0.299 R + 0.587 G + 0.114 B, and no blue
+    coloured(6, 6, 6, 0),  # 3.4, less than 4
     coloured(60, 60, 90, 17),  # 63.42 - 1.3 * 32 - 0.4 * 15, which is no more than 4
     Map(
         name="tile with an offset", file="x.h31v05.h5", samples=level(10, np.uint16), nw=1.5,

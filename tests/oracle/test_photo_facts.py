@@ -352,10 +352,12 @@ def test_damaged_profiles_are_refused_in_one_sentence(
         ("NIKON D4", None, 50.0, (1500, 998), False),
         ("NIKON D3S", "85 mm f/1.4", 50.0, (1500, 998), False),
         ("NIKON D3S", None, 58.0, (1500, 998), False),
+        (None, None, 50.0, (1500, 998), False),
+        ("NIKON D3S", None, None, (1500, 998), False),
     ],
 )
 def test_photos_take_the_best_profile_of_their_camera_and_lens(
-    camera: str, lens: str | None, focal_mm: float, size: tuple[int, int], fits: bool
+    camera: str | None, lens: str | None, focal_mm: float | None, size: tuple[int, int], fits: bool
 ) -> None:
     better = replace(PROFILE, stars=PROFILE.stars + 1)
     about: dict[str, Any] = {"camera": camera, "lens": lens, "focal_mm": focal_mm}

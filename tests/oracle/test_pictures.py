@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import gzip
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine.errors import FrameError
+from regengine.io.decoding import capture_stderr
 from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import read_frame
 from regengine.photo.image import (
@@ -315,3 +317,10 @@ def test_raw_that_cannot_be_read_is_told(dng: Path, monkeypatch: pytest.MonkeyPa
         read_frame(dng)
     assert str(dng) in str(caught.value)
     assert caught.value.code == "raw_support_missing"
+
+
+def test_words_of_libraries_are_caught_and_later_ones_heard(capfd: Any) -> None:
+    with capture_stderr() as said:
+        os.write(2, b"within\n")
+    os.write(2, b"after\n")
+    assert (said, capfd.readouterr().err) == (["within"], "after\n")
