@@ -115,9 +115,16 @@ def draw(
 ) -> None:
     """Render a map pyramid into an image, with the covered share of each pixel.
 
-    `levels`: the map's pyramid, of which the first `count` levels are used; `valid`: mask of data
-    in the finest level, of size 0 if all pixels have data; `light`, `known` (h, w): output, which
-    must be 0 on entry. Others are as for `matchers.geometry.light_grid.draw`.
+    Parameters
+    ----------
+    levels : tuple of ndarray of float32
+        The map's pyramid; the first ``count`` levels are used.
+    valid : ndarray of bool
+        Mask of data in the finest level; of size 0 if all pixels have data.
+    light, known : ndarray of float32, shape (h, w)
+        Output; must be 0 on entry.
+
+    Others are as for `matchers.geometry.light_grid.draw`.
     """
     height, width = light.shape[0] * samples, light.shape[1] * samples
     map_height, map_width = levels[0].shape

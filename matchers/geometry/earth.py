@@ -19,9 +19,19 @@ from matchers.geometry.projection import meet_ellipsoid
 def geodetic_to_ecef(
     lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
 ) -> FloatArray:
-    """Convert geodetic WGS84 positions, degrees and metres, to ECEF positions (..., 3), metres.
+    """Convert geodetic positions to Earth-centred, Earth-fixed (ECEF) ones.
 
-    ECEF: Earth-centred, Earth-fixed; the height is above the ellipsoid.
+    Parameters
+    ----------
+    lon_deg, lat_deg : array_like, shape (...)
+        WGS84 geodetic longitude and latitude, degrees.
+    height_m : array_like, shape (...), optional
+        Height above the ellipsoid, metres.
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3)
+        ECEF position, metres.
     """
     lon, lat, height = np.broadcast_arrays(
         np.radians(np.asarray(lon_deg, float)),
@@ -72,8 +82,15 @@ def ecef_to_geodetic(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray
 def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Convert points *on* the ellipsoid to geodetic longitude and latitude, in closed form.
 
-    `position_ecef_m` (..., 3): of height 0; a height of 1 km causes an error of 1e-5 degrees.
-    Longitudes are in [-180, 180).
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (..., 3)
+        ECEF points of height 0 (a height of 1 km causes an error of 1e-5 degrees), metres.
+
+    Returns
+    -------
+    lon_deg, lat_deg : ndarray of float64, shape (...)
+        Longitude in [-180, 180), geodetic latitude.
     """
     x, y, z = np.moveaxis(np.asarray(position_ecef_m, float), -1, 0)
     across = (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)
@@ -84,11 +101,21 @@ def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArra
 def intersect_ellipsoid(
     origin_ecef_m: ArrayLike, direction: ArrayLike, height_m: float = 0.0
 ) -> FloatArray:
-    """Find the first intersections (ECEF, metres) of rays with the ellipsoid raised by a height.
+    """Find the first intersections of rays with the ellipsoid raised by a height.
 
-    NaN where a ray misses the Earth or points away from it. `origin_ecef_m` (3,) or (..., 3):
-    outside the ellipsoid; `direction` (..., 3): in ECEF, of any length; `height_m`: added to both
-    semi-axes (accurate to 0.2 % of the height).
+    Parameters
+    ----------
+    origin_ecef_m : array_like, shape (3,) or (..., 3)
+        Origins of the rays, metres, outside the ellipsoid.
+    direction : array_like, shape (..., 3)
+        Directions in ECEF, of any length.
+    height_m : float, optional
+        Added to both semi-axes (accurate to 0.2 % of the height).
+
+    Returns
+    -------
+    ndarray of float64, shape (..., 3)
+        ECEF points, metres; NaN where a ray misses the Earth or points away from it.
     """
     start, rays = np.asarray(origin_ecef_m, float), np.asarray(direction, float)
     start, rays = (np.moveaxis(vectors, -1, 0) for vectors in (start, rays))
@@ -107,10 +134,19 @@ def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
 
 
 def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatArray:
-    """Compute the incidence angle: between the local vertical and the line to the camera, degrees.
+    """Compute the incidence angle: between the local vertical and the line to the camera.
 
-    Above 90 the camera is below the point's horizon; NaN for NaN points. `ground_ecef_m` (..., 3):
-    points on the ellipsoid, metres.
+    Parameters
+    ----------
+    camera_ecef_m : array_like, shape (3,)
+        Camera position, metres.
+    ground_ecef_m : array_like, shape (..., 3)
+        Points on the ellipsoid, metres.
+
+    Returns
+    -------
+    ndarray of float64, shape (...)
+        Degrees; above 90 the camera is below the point's horizon; NaN for NaN points.
     """
     ground = np.asarray(ground_ecef_m, float)
     normal = ground / np.array([SEMI_MAJOR_M**2, SEMI_MAJOR_M**2, SEMI_MINOR_M**2])

@@ -104,12 +104,24 @@ EVERYWHERE = np.zeros((0, 0), bool)
 def render_known(
     levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
 ) -> tuple[FloatImage, FloatImage]:
-    """Render a map, finest level first, through a camera, with a mask of the pixels that it covers.
+    """Render the map through a camera, with a mask of the pixels that the map covers.
 
     For each pixel, the pyramid level is chosen by the short side of the pixel's footprint.
-    Supersampling, so many samples along each axis, covers the long side of a slanted footprint.
-    Returns the mean log radiance (h, w), 0 for the sky and outside the map, and a mask (h, w), 0
-    where the map has no data and outside the window, else 1, including the sky.
+    Supersampling covers the long side of a slanted footprint.
+
+    Parameters
+    ----------
+    levels : sequence of LightGrid
+        A map pyramid, finest first.
+    supersample : int
+        Samples per pixel along each axis.
+
+    Returns
+    -------
+    light : ndarray of float32, shape (h, w)
+        Mean log radiance, 0 for the sky and outside the map.
+    known : ndarray of float32, shape (h, w)
+        0 where the map has no data and outside the window, else 1, including the sky.
     """
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
@@ -130,10 +142,16 @@ def draw(
 ) -> tuple[FloatImage, FloatImage]:
     """Render a map pyramid into an image (h, w), with the covered share of each pixel.
 
-    `ground_ecef_m` (n_y, n_x, 3): ground points of every `step`-th sample, on a `lattice`; NaN for
-    the sky. `samples`: per pixel along each axis. `mean_side`: choose the pyramid level by the mean
-    side of a slanted footprint instead of the short one. The long side would blur towns into each
-    other; the short side would miss towns between samples.
+    Parameters
+    ----------
+    ground_ecef_m : ndarray of float64, shape (n_y, n_x, 3)
+        Ground points of every ``step``-th sample, on a `lattice`; NaN for the sky.
+    samples : int
+        Samples per pixel along each axis.
+    mean_side : bool
+        Choose the pyramid level by the mean side of a slanted footprint instead of the short one.
+        The long side would blur towns into each other; the short side would miss towns between
+        samples.
     """
     from matchers.geometry import compiled_view
 

@@ -40,12 +40,19 @@ def point_at_nadir(position_ecef_m: ArrayLike) -> FloatArray:
 def off_nadir_attitude(
     position_ecef_m: ArrayLike, off_nadir_deg: float, azimuth_deg: float, roll_deg: float
 ) -> FloatArray:
-    """Compute the attitude, a rotation matrix (camera to ECEF), from look angles, degrees.
+    """Compute the attitude, a rotation matrix (camera to ECEF), from look angles.
 
-    `off_nadir_deg`: angle between boresight and nadir; `azimuth_deg`: of the boresight as seen from
-    the nadir, clockwise from north; `roll_deg`: rotation of the camera about its boresight,
-    positive from x to y (clockwise when viewed from behind the camera). At 0 the image top points
-    along the azimuth.
+    Parameters
+    ----------
+    position_ecef_m : array_like, shape (3,)
+        Camera position, metres.
+    off_nadir_deg : float
+        Angle between boresight and nadir.
+    azimuth_deg : float
+        Azimuth of the boresight as seen from the nadir, clockwise from north.
+    roll_deg : float
+        Rotation of the camera about its boresight, positive from x to y (clockwise when viewed
+        from behind the camera). At 0 the image top points along the azimuth.
     """
     from scipy.spatial.transform import Rotation
 

@@ -33,7 +33,20 @@ def nan_unless(condition: Any, value: Any) -> Any:
 
 
 def distort(u: Any, v: Any, distortion: Any) -> Any:
-    """Distort ideal coordinates (tangents of angles) by OpenCV's k1, k2, p1, p2, k3."""
+    """Apply OpenCV's five-coefficient lens distortion to normalised coordinates.
+
+    Parameters
+    ----------
+    u, v : float or ndarray
+        Ideal coordinates (tangents of angles).
+    distortion : tuple
+        k1, k2, p1, p2, k3.
+
+    Returns
+    -------
+    u, v : float or ndarray
+        Distorted coordinates.
+    """
     k1, k2, p1, p2, k3 = distortion
     r2 = u * u + v * v
     radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
@@ -182,10 +195,16 @@ def moves_less(first: Any, second: Any, height: int, places: Any, most_px: float
 def fill_views(camera: Any, axes: Any, points: Any, pixels: Any, change: Any) -> None:
     """Compute pixels of points (ECEF, metres), and their derivatives by the pose parameters.
 
-    See `matchers.geometry.pose.differentiate_pixels`. `axes` (3, 3): those of
-    `matchers.geometry.pose.track_axes` in the camera frame; `pixels` (n, 2): output, NaN for points
-    behind the camera; `change` (n, 2, 10): output, which must be 0 on entry, and remains so for
-    points behind the camera.
+    See `matchers.geometry.pose.differentiate_pixels`.
+
+    Parameters
+    ----------
+    axes : ndarray of float64, shape (3, 3)
+        Axes of `matchers.geometry.pose.track_axes` in the camera frame.
+    pixels : ndarray of float64, shape (n, 2)
+        Output; NaN for points behind the camera.
+    change : ndarray of float64, shape (n, 2, 10)
+        Output; must be 0 on entry, and remains so for points behind the camera.
     """
     distortion = distortion_of(camera)[0]
     focal, focal_y = camera[FOCAL], camera[FOCAL] * camera[ASPECT]

@@ -43,13 +43,26 @@ def fill_best_matches(
 ) -> None:
     """Find the best correlation of each patch with nearby reference points, and the point.
 
-    `distance`, `places` (v, n, k): distance and index of the reference points nearest to each patch
-    under each of the `rotations` (v, 3, 3); `reach` (v, n): maximum distance, 0 to exclude a patch;
-    `frames` (m, 3, 3): local frames of the reference points; `right` (n, 3): direction of the right
-    side of each patch; `coefficients` (harmonics, m, c); `asked` (n, harmonics, 2, c): factors of
-    the coefficients for the real and the imaginary part of a cross-spectrum; `turns_rad`: angles to
-    try relative to that of the rotation. Outputs (v, n): `best`, correlations, which must be -1 on
-    entry, and `which` of the nearest points it is, 0 on entry.
+    Parameters
+    ----------
+    distance, places : ndarray, shape (v, n, k)
+        Distance and index of the reference points nearest to each patch under each rotation.
+    reach : ndarray of float64, shape (v, n)
+        Maximum distance; 0 to exclude a patch.
+    rotations : ndarray of float64, shape (v, 3, 3)
+    frames : ndarray of float64, shape (m, 3, 3)
+        Local frames of the reference points.
+    right : ndarray of float64, shape (n, 3)
+        Direction of the right side of each patch.
+    coefficients : ndarray of int8, shape (harmonics, m, c)
+    asked : ndarray of float32, shape (n, harmonics, 2, c)
+        Factors of the coefficients for the real and the imaginary part of a cross-spectrum.
+    turns_rad : ndarray of float64
+        Angles to try relative to that of the rotation.
+    best : ndarray of float64, shape (v, n)
+        Output: correlations; must be -1 on entry.
+    which : ndarray of int, shape (v, n)
+        Output: which of the nearest points it is; must be 0 on entry.
     """
     harmonics, _, width = coefficients.shape
     real, imaginary = np.empty(harmonics), np.empty(harmonics)
@@ -103,8 +116,13 @@ def fill_design(
 ) -> None:
     """Compute derivatives of an image by offset, gain and pose, and the same times the weight.
 
-    `motion` (n_y, n_x, 2, p): pixel motion per unit of each parameter, on a lattice from corner to
-    corner; `scale` (p,): units of the parameters; `design`, `weighted` (2 + p, h, w): output.
+    Parameters
+    ----------
+    motion : ndarray of float64, shape (n_y, n_x, 2, p)
+        Pixel motion per unit of each parameter, on a lattice from corner to corner.
+    scale : ndarray of float64, shape (p,)
+        Units of the parameters.
+    design, weighted : ndarray of float32, shape (2 + p, h, w)
     """
     height, width = view.shape
     nodes_y, nodes_x, _, parameters = motion.shape

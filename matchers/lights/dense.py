@@ -75,10 +75,19 @@ def search(
     directions: FloatArray,
     parameters: DenseParameters,
 ) -> Iterator[Camera]:
-    """Search candidate attitudes of a camera at a known position; the best first.
+    """Search candidate attitudes of a camera at a known position.
 
-    `photo`: camera of the *template* (its size and focal length), whose attitude is not used;
-    `directions` (n, 2): off-nadir angles and azimuths of the tiles, degrees.
+    Parameters
+    ----------
+    photo : Camera
+        Camera of the *template* (its size and focal length); its attitude is not used.
+    directions : ndarray of float64, shape (n, 2)
+        Off-nadir angles and azimuths of the tiles, degrees.
+
+    Yields
+    ------
+    Camera
+        Best first.
     """
     side = templates.fft_px
     axis = lattice(side) - (side - 1) / 2.0
@@ -121,9 +130,18 @@ def search(
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
     """Distribute directions evenly over a zone of the view sphere, inner ones first.
 
-    Returns off-nadir angles and azimuths, degrees, shape (n, 2), with at most `step_deg` between
-    rings and along rings. Each direction of the zone is within about half a step of one of them,
-    along and across the rings.
+    Parameters
+    ----------
+    step_deg : float
+        Maximum spacing between rings and along rings.
+    nearest_deg, farthest_deg : float
+        Range of off-nadir angles of the zone. Each direction in it is within about half a step,
+        along and across the rings, of a returned direction.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2)
+        Off-nadir angle and azimuth, degrees.
     """
     inner = nearest_deg if nearest_deg > 0.0 else 0.5 * step_deg
     count = max(0, math.ceil((farthest_deg - inner) / step_deg))
@@ -143,8 +161,16 @@ def choose_templates(
 ) -> TurnedTemplates:
     """Make rotated templates, and choose the size and spacing of tiles for a focal length.
 
-    `template`, `mask` (h, w): the photo's small light image and its mask, 1 for valid pixels;
-    `focal_px`: of that image.
+    Parameters
+    ----------
+    template, mask : ndarray of float32, shape (h, w)
+        The photo's small light image and its mask, 1 for valid pixels.
+    focal_px : float
+        Focal length of that image, pixels.
+
+    Returns
+    -------
+    TurnedTemplates
     """
     p, diagonal = parameters, float(np.hypot(*template.shape))
     # Consider stereographic projections about two axes an angle theta apart. At the photo's centre

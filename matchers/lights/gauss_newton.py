@@ -62,12 +62,24 @@ def align(
     detail_px: float = 0.0,
     supersample: int = 1,
 ) -> Alignment:
-    """Refine a camera on a small light image of the photo, (h, w), with the weight of its pixels.
+    """Refine a camera on a small light image.
 
-    Returns the camera with the highest correlation of all iterations, including the start. `prior`:
-    of position and focal length, for an image of that size; `smooth_px`: blur of the rendered
-    image; `detail_px`: scale above which structure is removed from the rendered image, the same as
-    for the photo; 0 to keep it.
+    Parameters
+    ----------
+    photo, weight : ndarray of float32, shape (h, w)
+        The photo's light image and the weight of its pixels.
+    prior : PosePrior
+        Prior of position and focal length, for an image of that size.
+    smooth_px : float
+        Blur of the rendered image.
+    detail_px : float
+        Scale above which structure is removed from the rendered image, the same as for the photo;
+        0 to keep it.
+
+    Returns
+    -------
+    Alignment
+        The camera with the highest correlation of all iterations, including the start.
     """
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None

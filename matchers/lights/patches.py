@@ -107,10 +107,18 @@ def correlate_patches(
 ) -> FloatImage:
     """Correlate patches of the rendered map with the photo around them (normalised correlation).
 
-    `view`: the map rendered through the camera of the photo's light image; `centres` (n, 2): of the
-    patches (x, y) in the view, at least `size_px // 2 + reach_px` inside. Returns the correlation
-    by displacement, shape (n, 2 reach_px + 1, 2 reach_px + 1), with zero displacement at the
-    centre; all 0 if either image is constant.
+    Parameters
+    ----------
+    photo, view : ndarray of float32, shape (h, w)
+        The photo's light image and the map rendered through the camera.
+    centres : ndarray of int, shape (n, 2)
+        Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2 reach_px + 1, 2 reach_px + 1)
+        Correlation by displacement, with zero displacement at the centre. All 0 if either image is
+        constant.
     """
     half, far = size_px // 2, size_px // 2 + reach_px
     surfaces = np.zeros((len(centres), 2 * reach_px + 1, 2 * reach_px + 1), np.float32)
@@ -127,9 +135,19 @@ def find_peaks(
 ) -> tuple[PatchMatches, IndexArray]:
     """Find peaks of correlation surfaces within a maximum displacement.
 
-    `surfaces` (n, k, k): see `correlate_patches`; only the centre of wider ones is used. Returns
-    matches with a peak of at least `MIN_NCC` inside the surface, concave in both directions, and
-    the indices of the matched patches.
+    Parameters
+    ----------
+    surfaces : ndarray, shape (n, k, k)
+        See `correlate_patches`; only the centre of wider surfaces is used.
+    centres : ndarray of int, shape (n, 2)
+        Patch centres in the view.
+
+    Returns
+    -------
+    matches : PatchMatches
+        Matches with a peak of at least `MIN_NCC` inside the surface, concave in both directions.
+    index : ndarray of int
+        Indices of the matched patches.
     """
     rim = surfaces.shape[1] // 2 - reach_px
     middle = surfaces[:, rim : rim + 2 * reach_px + 1, rim : rim + 2 * reach_px + 1]
@@ -159,9 +177,14 @@ def locate_peaks(
     of ``(1 - r^2)`` in ``samples`` independent samples. The surface has this noise divided by
     ``samples``, and the position has that times the inverse curvature.
 
-    Returns the indices (m,) of surfaces with a peak away from the border, concave in both
-    directions, its height, at most 0.999, its x and y, and the covariance of the position, (m, 2,
-    2).
+    Returns
+    -------
+    index : ndarray of int, shape (m,)
+        Surfaces with a peak away from the border, concave in both directions.
+    ncc, x, y : ndarray, shape (m,)
+        Height, at most 0.999, and position.
+    covariance : ndarray, shape (m, 2, 2)
+        Covariance of the position.
     """
     count, height, width = surfaces.shape
     index = np.arange(count)

@@ -37,7 +37,10 @@ class LightImage:
     ) -> LightImage:
         """Make an area-averaged and slightly blurred copy; never larger than this image.
 
-        With a `detail_px` above 0, broader structure is removed, see `detail`.
+        Parameters
+        ----------
+        detail_px : float
+            If above 0, broader structure is removed, see `detail`.
         """
         wanted = long_side_px, smooth_px, detail_px
         if wanted in self._resized:
@@ -112,13 +115,21 @@ def detail(
     weight: FloatImage | None = None,
     around: FloatImage | None = None,
 ) -> FloatImage:
-    """Remove the broad structure of a photo or rendered map, in log light (high-pass filter).
+    """Remove the broad structure of an image (high-pass filter).
 
     Bright blobs look alike; the streets and suburbs around them are distinctive.
 
-    `scale_px`: sigma of the Gaussian that is subtracted; `weight` (h, w): of the pixels; those of
-    weight 0 do not affect the mean (normalised convolution, Knutsson & Westin 1993); `around` (h,
-    w): `count_around` of that weight and scale, if already computed.
+    Parameters
+    ----------
+    image : ndarray of float32, shape (h, w)
+        Photo or rendered map, in log light.
+    scale_px : float
+        Sigma of the Gaussian that is subtracted.
+    weight : ndarray of float32, shape (h, w), optional
+        Weight of the pixels; pixels of weight 0 do not affect the mean (normalised convolution,
+        Knutsson & Westin 1993).
+    around : ndarray of float32, shape (h, w), optional
+        `count_around` of that weight and scale, if already computed.
     """
     if weight is None:
         return image - blur(image, scale_px)

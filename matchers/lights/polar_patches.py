@@ -124,11 +124,23 @@ def sample_rings(
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
 ) -> tuple[FloatImage, FloatImage]:
-    """Sample light in rings around points of an image, with weights of 0 or 1.
+    """Sample light in rings around points of an image.
 
-    Both have shape (n, rings, ANGLES), anticlockwise from the right. `picture` (h, w): log light,
-    where north, or the direction that represents it, is up; `weight` (h, w): 0 for pixels to
-    ignore; `stretch_x` (n,): horizontal over vertical scale of the image at each point.
+    Parameters
+    ----------
+    picture : ndarray of float32, shape (h, w)
+        Log light; north, or the direction that represents it, is up.
+    weight : ndarray of float32, shape (h, w), or None
+        0 for pixels to ignore.
+    x, y : array_like, shape (n,)
+        Points, pixels.
+    stretch_x : array_like, shape (n,), optional
+        Horizontal over vertical scale of the image at each point.
+
+    Returns
+    -------
+    values, weights : ndarray of float32, shape (n, rings, ANGLES)
+        Anticlockwise from the right; weights are 0 or 1.
     """
     at_x, at_y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     angles = 2.0 * np.pi * np.arange(ANGLES) / ANGLES

@@ -78,7 +78,12 @@ def find_light_peaks(
 ) -> LightPeaks:
     """Find subpixel local maxima of the difference of Gaussians of a log-light image.
 
-    `weight` (h, w): 0 for pixels to ignore; `scale_px`: sigma of the inner Gaussian.
+    Parameters
+    ----------
+    weight : ndarray of float32, shape (h, w), or None
+        0 for pixels to ignore.
+    scale_px : float
+        Sigma of the inner Gaussian.
     """
     outer_px = 2.5 * scale_px
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
@@ -124,8 +129,12 @@ def spread_shifts() -> FloatArray:
 def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray]:
     """Score matches of light peaks of photo and map, in the same pixel frame, against chance.
 
-    Returns the log10 odds of this camera, not corrected for the number of cameras tried, and the
-    indices of the photo's peaks that match.
+    Returns
+    -------
+    log10_odds : float
+        Odds of this camera against chance, not corrected for the number of cameras tried.
+    matched : ndarray of int
+        Indices of the photo's peaks that match.
     """
     if len(photo) == 0 or len(view) == 0:
         return 0.0, np.zeros(0, np.intp)
@@ -155,12 +164,21 @@ def image_log10_odds(
 ) -> float:
     """Compute log odds of the correlation of photo and view against wrong alignments.
 
-    They are log10 of 1 / (chance that one shift correlates as well); 0 if either image is empty.
     The reference is the extreme-value distribution (Gumbel) of the correlation at all shifts.
 
-    `photo`, `view` (h, w): photo and rendered map without broad structure, with normalised
-    contrast; `weight` (h, w): of the photo's pixels, 0 to 1; `nearest_px`: shifts up to this length
-    do not count as other alignments.
+    Parameters
+    ----------
+    photo, view : ndarray of float32, shape (h, w)
+        Photo and rendered map without broad structure, with normalised contrast.
+    weight : ndarray of float32, shape (h, w)
+        Weight of the photo's pixels, 0 to 1.
+    nearest_px : float
+        Shifts up to this length do not count as other alignments.
+
+    Returns
+    -------
+    float
+        log10 of 1 / (chance that one shift correlates as well); 0 if either image is empty.
     """
     surfaces = correlate_displaced(photo, view, weight)
     height, width = photo.shape

@@ -204,11 +204,24 @@ def match(
     photo_brightness: ArrayLike,
     parameters: MatchParameters,
 ) -> list[Attitude]:
-    """Find distinct attitudes of a photo's points, most probable first; none without like figures.
+    """Find attitudes of a photo's points, most probable first.
 
-    `photo_vectors` (n, 3): directions in the camera frame, z forward, of any length;
-    `photo_brightness` (n,): in any unit, larger is brighter. Raises ValueError if a vector is zero
-    or not finite.
+    Parameters
+    ----------
+    photo_vectors : array_like, shape (n, 3)
+        Directions in the camera frame, z forward, of any length.
+    photo_brightness : array_like, shape (n,)
+        In any unit; larger is brighter.
+
+    Returns
+    -------
+    list of Attitude
+        Distinct attitudes; empty if the photo and the reference do not have similar asterisms.
+
+    Raises
+    ------
+    ValueError
+        If a vector is zero or not finite.
     """
     vectors, brightness = unit(photo_vectors), np.asarray(photo_brightness, float)
     chosen = np.argsort(-brightness, kind="stable")[: parameters.brightest]

@@ -178,8 +178,21 @@ def build_index(
 ) -> AsterismIndex:
     """Index the asterisms of a reference: a star catalogue, or the light peaks around a camera.
 
-    `vectors` (n, 3): directions, of any non-zero length; `brightness` (n,): in any unit, larger is
-    brighter. Raises ValueError if the shapes do not match, or if a vector is zero or not finite.
+    Parameters
+    ----------
+    vectors : array_like, shape (n, 3)
+        Directions, of any non-zero length.
+    brightness : array_like, shape (n,)
+        In any unit; larger is brighter.
+
+    Returns
+    -------
+    AsterismIndex
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or if a vector is zero or not finite.
     """
     points = unit(vectors)
     bright = np.asarray(brightness, float)

@@ -172,7 +172,12 @@ def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
     Only lights of the rendered view that match a light of the photo are used. Starting with the
     brightest, each light is assigned to the nearest patch that contains it. The visibility is 0 if
     a patch has no light, one half for a light of the median contrast of the photo's lights, and
-    approaches 1 for brighter ones. Returns x, y (pixels of the rendered view) and visibility, (n,).
+    approaches 1 for brighter ones.
+
+    Returns
+    -------
+    x, y, visibility : ndarray, shape (n,)
+        Pixels of the rendered view, and the visibility of each point.
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))

@@ -305,9 +305,15 @@ def fit_with_lens_beliefs(
 
     "The alternative" is anywhere for a hypothesis of a full frame, and in the middle for a crop.
 
-    Returned are the best fit with its test, see `choose_fit`; whether another fit is equally
-    confirmed and has some patches elsewhere, so that neither can be trusted, since there is no
-    evidence which of them is right; and the number of fits that were made.
+    Returns
+    -------
+    best : tuple of Fit and FitTest, or None
+        See `choose_fit`.
+    is_ambiguous : bool
+        Whether another fit is equally confirmed and has some patches elsewhere. Then neither can be
+        trusted, since there is no evidence which of them is right.
+    n_fits : int
+        Number of fits that were made.
     """
     accept, prior = problem.params.accept, hypothesis.prior
     better_log10_odds = problem.params.refine.better_log10_odds
@@ -457,7 +463,21 @@ def refine_on_patches(
     The widest search radius is used first, and again at the end. A camera that mistakes lights for
     their neighbours is stable, and the correct matches of the other patches lie outside a narrow
     search radius. If a fit to the widest matches is clearly likelier, the iteration continues from
-    it. The initial camera is accurate to a few pixels. None if fewer than four patches match.
+    it.
+
+    Parameters
+    ----------
+    photo, weight : ndarray of float32, shape (h, w)
+        The photo's light image and the weight of its pixels.
+    camera : Camera
+        Initial camera, accurate to a few pixels.
+    prior : PosePrior
+        Prior of position, focal length and distortion.
+
+    Returns
+    -------
+    Refinement or None
+        None if fewer than four patches match.
     """
     cells = count_cells(params.cells, photo.shape)
 

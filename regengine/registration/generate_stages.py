@@ -253,7 +253,13 @@ def list_nadirs(tilt_deg: float, count: int, band: str) -> FloatArray:
 
 
 def list_lens_beliefs(photo: Photo, yields: StageYields, steps: str) -> list[LensBelief]:
-    """List the focal lengths worth trying: by themselves, or for asterisms a ladder around each."""
+    """List the focal lengths that are worth trying.
+
+    Parameters
+    ----------
+    steps : {"single", "ladder"}
+        Whether each is tried by itself, or asterisms with a ladder of focal lengths around each.
+    """
     may_be_cropped = photo.frame.may_be_cropped
     ladder = (1.0, 0.8, 1.25) if steps == "ladder" else (1.0,)  # covers 0.7 to 1.4 times
     shares = yields[f"lens_{steps}_{'crop' if may_be_cropped else 'whole'}"]

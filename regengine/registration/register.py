@@ -98,11 +98,29 @@ def register_frame(
 ) -> FrameResult:
     """Register a photo: find the position on Earth of each of its pixels.
 
-    Without a position in the prior the search is blind: only the lights determine the place. Of the
-    references, the map of night lights may have an index, and street maps are for telephoto frames.
-    The result contains a proposal ("accepted" or "review"), or "no_match" with the reason.
+    Parameters
+    ----------
+    frame : Frame
+        The photo and its metadata.
+    prior : Prior
+        What is known about its camera. Without a position the search is blind: only the lights
+        determine the place.
+    references : SearchReferences
+        The map of night lights and its index, and street maps for telephoto frames.
+    params : RegisterParams, optional
+        Parameters of the search; the defaults if not given.
 
-    Raises FrameError if the photo cannot be read, LightMapError if the map cannot be.
+    Returns
+    -------
+    FrameResult
+        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    LightMapError
+        If the map cannot be read.
     """
     problem, state, street_match = search_frame(frame, prior, references, params)
     if state is None:

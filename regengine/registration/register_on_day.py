@@ -590,10 +590,24 @@ def register_on_day(
 ) -> FrameResult:
     """Register a daytime photo: find the position on Earth of each of its pixels.
 
-    Telephoto frames need the position of the prior. Its neighbours determine the attitude. The
-    result contains a proposal ("accepted" or "review"), or "no_match" with the reason.
+    Parameters
+    ----------
+    prior : Prior
+        Telephoto frames need its position. Its neighbours determine the attitude.
+    day_map : DayMap
+        Day maps of the Earth.
 
-    Raises FrameError if the photo cannot be read, LightMapError if a map cannot be.
+    Returns
+    -------
+    FrameResult
+        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
+
+    Raises
+    ------
+    FrameError
+        If the photo cannot be read.
+    LightMapError
+        If a map cannot be read.
     """
     params = params or RegisterParams()
     position, info = prior.position, day_map.info

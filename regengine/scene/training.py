@@ -239,11 +239,26 @@ def measure_labelled(
         lambda n_photos: nullcontext(lambda: None)
     ),
 ) -> tuple[Samples, bool]:
-    """Measure the photos of a table of labels, see `read_scene_labels`; also whether these are all.
+    """Measure the photos of a table of labels, see `read_scene_labels`.
 
-    `progress` is called with the number of photos; its result is called after each photo. Raises
-    ConfigError if the table cannot be used, or its photos are too few, NoPhotoError if none of its
-    photos exists.
+    Parameters
+    ----------
+    labels
+        The table.
+    progress
+        Called with the number of photos; its result is called after each photo.
+
+    Returns
+    -------
+    tuple[Samples, bool]
+        The photos that can be read, and whether these are all of them.
+
+    Raises
+    ------
+    ConfigError
+        The table cannot be used, or its photos are too few.
+    NoPhotoError
+        None of its photos exists.
     """
     wanted = read_scene_labels(labels)
     check_photos_exist(labels, (label.path for label in wanted))

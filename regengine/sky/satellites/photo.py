@@ -512,7 +512,13 @@ def name_streaks(
     errors: Errors,
     size_px: tuple[int, int],
 ) -> list[Naming]:
-    """Compute the probabilities of all satellites for each streak of a frame of some size."""
+    """Compute the probabilities of all satellites for each streak of a frame.
+
+    Parameters
+    ----------
+    size_px : tuple of int
+        Width and height of the frame.
+    """
     clock_s, log_clock = np.zeros(1), np.zeros(1)
     if errors.clock_sigma_s > 0.0:
         # Range of clock errors, in sigmas.

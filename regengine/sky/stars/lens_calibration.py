@@ -88,12 +88,27 @@ def measure_photos(
     solutions: Mapping[str, dict[str, Any]] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[LensPhoto], int]:
-    """Measure star photos of one camera with one lens, and count those that cannot be read.
+    """Measure star photos of one camera with one lens.
 
-    An unreadable photo is logged as an error, an unsolved one as a warning. `records`, `options`:
-    metadata, see `read_frame`; `camera`, `lens`: names to use if the photos have none; `solutions`:
-    records of solved photos, see `read_solved`; without them the stars are solved; `advance`:
-    called after each photo.
+    An unreadable photo is logged as an error, an unsolved one as a warning.
+
+    Parameters
+    ----------
+    paths
+        The photos.
+    records, options
+        Metadata, see `read_frame`.
+    camera, lens
+        Names to use if the photos have none.
+    solutions
+        Records of solved photos, see `read_solved`; without them the stars are solved.
+    advance
+        Called after each photo.
+
+    Returns
+    -------
+    tuple[list[LensPhoto], int]
+        The measured photos, and the number of unreadable ones.
     """
     logger = logging.getLogger("regengine")
     measured: list[LensPhoto] = []
@@ -590,12 +605,24 @@ def fit_lens(
     """Fit one lens and the attitude of every frame to star positions.
 
     Gauss-Newton steps with Huber weights; a step is halved until it reduces the cost. The error
-    model is fitted to the residuals unless a fixed one is given, then outliers are rejected, except
-    where the stars `used` are given.
+    model is fitted to the residuals, then outliers are rejected.
 
-    `frames`: of equal size; the initial lens is the first frame's; `free`: lens parameters to fit;
-    if empty, only attitudes are fitted. Raises ValueError if there is no frame, sizes differ, a
-    frame has fewer than two stars, or all together have fewer than the lens has unknowns.
+    Parameters
+    ----------
+    frames : sequence of LensFrame
+        Images of equal size; the initial lens is the first frame's.
+    free : collection of str, optional
+        Lens parameters to fit; if empty, only attitudes are fitted.
+    error : ErrorModel, optional
+        A fixed error model.
+    used : sequence of ndarray of bool, optional
+        Stars to fit; no outliers are rejected then.
+
+    Raises
+    ------
+    ValueError
+        If there is no frame, sizes differ, a frame has fewer than two stars, or all together have
+        fewer than the lens has unknowns.
     """
     unknown = set(free) - set(LENS_PARAMETERS)
     if unknown:

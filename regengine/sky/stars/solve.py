@@ -98,9 +98,18 @@ def fit_camera(
 ) -> CameraFit:
     """Fit the most probable camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
 
-    `x`, `y` (k,): detections, pixels of the image as stored; `vectors_icrs` (k, 3): their stars;
-    `sigma_px`: error of a detection per axis; `prior`: around the lens of `centre`, by default that
-    of `start`.
+    Parameters
+    ----------
+    x, y : ndarray of float64, shape (k,)
+        Detections, pixels of the image as stored.
+    vectors_icrs : ndarray of float64, shape (k, 3)
+        Their stars.
+    sigma_px : float
+        Error of a detection per axis.
+    prior : LensPrior
+        Centred on the lens of `centre`.
+    centre : SkyCamera, optional
+        The prior lens; `start` by default.
     """
     believed = start if centre is None else centre
     sigma = prior_sigmas(believed, prior)
@@ -242,10 +251,16 @@ def pair_stars(
     tolerance_px: float,
     blend_px: float,
 ) -> StarPairs:
-    """Pair detections and stars that are mutual nearest neighbours, within a maximum distance.
+    """Pair detections and stars that are mutual nearest neighbours.
 
-    `blend_px`: stars with a neighbour within this distance, at most 2.5 magnitudes fainter, are
-    blended: the neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
+    Parameters
+    ----------
+    magnitudes : ndarray, shape (M,)
+    tolerance_px : float
+        Maximum distance of a pair.
+    blend_px : float
+        Stars with a neighbour within this distance, at most 2.5 magnitudes fainter, are blended:
+        the neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
     """
     near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
     if not len(near) or not len(x):
@@ -378,10 +393,20 @@ def propose(
     significance: FloatArray,
     stage: SearchStage,
 ) -> Iterator[Proposal]:
-    """Propose cameras of about one focal length for an image, the most probable first.
+    """Propose cameras of about one focal length for an image.
 
-    `lens`: image size, and the initial focal length and distortion; its attitude is not used; `x`,
-    `y` (n,): detections, the most significant first.
+    Parameters
+    ----------
+    lens : SkyCamera
+        Image size, and the initial focal length and distortion; its attitude is not used.
+    x, y : ndarray of float64, shape (n,)
+        Detections, the most significant first.
+    significance : ndarray of float64, shape (n,)
+
+    Yields
+    ------
+    Proposal
+        The most probable first.
     """
     index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
     chosen = np.arange(min(stage.brightest, len(x)))
@@ -479,9 +504,17 @@ def verify(
 ) -> Verified | None:
     """Fit a proposed camera to a growing number of stars, and compute its odds.
 
-    Returns the best of all rounds; None where too few stars match to fit a camera. `pairs` (k, 2):
-    matched detections and stars of the proposal; `own` (m,): detections of the asterism that
-    proposed it, which do not count.
+    Parameters
+    ----------
+    pairs : ndarray of int, shape (k, 2)
+        Matched detections and stars of the proposal.
+    own : ndarray of int, shape (m,)
+        Detections of the asterism that proposed it: they do not count.
+
+    Returns
+    -------
+    Verified or None
+        The best of all rounds; None where too few stars match to fit a camera.
     """
     vectors, depths = field.vectors_icrs, parameters.depths
     asked = min(len(field.x), parameters.detections)
@@ -547,9 +580,14 @@ def weigh_detections(
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that support the camera.
 
-    `star`, `places`, `variance_px2` (p,): stars in the image, the brightest first, their predicted
-    positions, (p, 2), and variances; `used` (k, 2): pairs that the fit used; `counts` (n,): which
-    of the brightest detections, which are all tested, count.
+    Parameters
+    ----------
+    star, places, variance_px2 : ndarray, shapes (p,), (p, 2), (p,)
+        Stars in the image, the brightest first, their predicted positions and variances.
+    used : ndarray of int, shape (k, 2)
+        Pairs that the fit used.
+    counts : ndarray of bool, shape (n,)
+        Which of the brightest detections, which are all tested, count.
     """
     if len(star) < MIN_PAIRS:
         return -np.inf, np.zeros((0, 2), np.intp)
