@@ -101,19 +101,21 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
 def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     from PIL import Image
 
-    with (
-        raise_as_frame_error(file.path),
-        open_picture(file) as stream,
-        Image.open(stream, formats=[file.format.upper()]) as image,
-    ):
-        check_unchanged(file, *image.size)
-        image.load()  # fails if data is missing, without grey filling
+    # Warnings are muted while decoding alone, not while a strip is in use
+    with raise_as_frame_error(file.path):
+        stream = open_picture(file)
+    with stream:
+        with raise_as_frame_error(file.path):
+            image = Image.open(stream, formats=[file.format.upper()])
+            check_unchanged(file, *image.size)
+            image.load()  # fails if data is missing, without grey filling
         for top in range(0, image.height, rows):
-            strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-            # Mode 1, L, LA, P, RGB, RGBA or CMYK
-            is_opaque = strip.mode not in ("LA", "RGBA") and "transparency" not in strip.info
-            mode = "L" if strip.mode in ("1", "L") else "RGB"
-            samples = np.asarray(strip.convert(mode if is_opaque else "RGBA"))
+            with raise_as_frame_error(file.path):
+                strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+                # Mode 1, L, LA, P, RGB, RGBA or CMYK
+                is_opaque = strip.mode not in ("LA", "RGBA") and "transparency" not in strip.info
+                mode = "L" if strip.mode in ("1", "L") else "RGB"
+                samples = np.asarray(strip.convert(mode if is_opaque else "RGBA"))
             if is_opaque:
                 yield Strip(samples=samples)
             else:
@@ -123,38 +125,41 @@ def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
     # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
     place = file.path.absolute()
-    with open_gdal_session(), raise_as_frame_error(file.path):
-        with capture_stderr():
+    with open_gdal_session():
+        with raise_as_frame_error(file.path), capture_stderr():
             source = rasterio.open(place, driver="PNG" if file.format == "png" else "GTiff")
         with source:
-            check_unchanged(file, source.width, source.height)
-            rows_there, columns = source.block_shapes[0]
-            # A block of a TIFF contains all bands unless they are stored one after the other
-            size = rows_there * columns * source.count * np.dtype(source.dtypes[0]).itemsize
-            if size > MAX_BLOCK_BYTES:
-                raise FrameError(
-                    f"{file.path} is stored in blocks of {columns} x {rows_there} pixels, "
-                    f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a "
-                    "PNG",
-                    code="too_large",
-                )
-            colours, n_colours, alpha = _choose_bands(file, source)
-            full_scale = int(np.iinfo(source.dtypes[0]).max)
-            stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
-            bits = 8 if colours == "palette" else int(stated)
-            if bits == 16 and colours != "white is zero":
-                found = place.stat()
-                with capture_stderr():
-                    bits = _count_bits_used(place, source.driver, found.st_mtime_ns, found.st_size)
-            palette = np.zeros((256, 3), np.uint8)
-            if colours == "palette":
-                for index, colour in source.colormap(1).items():
-                    palette[index] = colour[:3]
+            with raise_as_frame_error(file.path):
+                check_unchanged(file, source.width, source.height)
+                rows_there, columns = source.block_shapes[0]
+                # A block of a TIFF contains all bands unless they are stored one after the other
+                size = rows_there * columns * source.count * np.dtype(source.dtypes[0]).itemsize
+                if size > MAX_BLOCK_BYTES:
+                    raise FrameError(
+                        f"{file.path} is stored in blocks of {columns} x {rows_there} pixels, "
+                        f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or "
+                        "as a PNG",
+                        code="too_large",
+                    )
+                colours, n_colours, alpha = _choose_bands(file, source)
+                full_scale = int(np.iinfo(source.dtypes[0]).max)
+                stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
+                bits = 8 if colours == "palette" else int(stated)
+                if bits == 16 and colours != "white is zero":
+                    found = place.stat()
+                    with capture_stderr():
+                        bits = _count_bits_used(
+                            place, source.driver, found.st_mtime_ns, found.st_size
+                        )
+                palette = np.zeros((256, 3), np.uint8)
+                if colours == "palette":
+                    for index, colour in source.colormap(1).items():
+                        palette[index] = colour[:3]
             numbers = [*range(1, n_colours + 1), *([] if alpha is None else [alpha])]
             for top in range(0, source.height, rows):
                 window = Window(0, top, source.width, min(rows, source.height - top))
                 # libtiff reports offsets beyond the end of the file
-                with capture_stderr():
+                with raise_as_frame_error(file.path), capture_stderr():
                     bands = source.read(numbers, window=window)
                 if 2**bits - 1 != full_scale:  # such as 12 bits in 16; alpha may use all 16
                     scaled = bands.astype(np.uint32) * full_scale // (2**bits - 1)
@@ -175,7 +180,11 @@ def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
 
 @lru_cache(maxsize=64)
 def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
-    """Return the bits of 16-bit samples: fewer if the greatest is in their range's upper half."""
+    """Return the bits that 16-bit samples use: those of A/D converters of 10, 12 or 14 bits.
+
+    A smaller depth is only assumed if the greatest sample is in the upper half of its range, which
+    holds for nearly all photos of lights. A darker picture keeps its 16 bits.
+    """
     with rasterio.open(path, driver=driver) as source:
         meanings = enumerate(source.colorinterp, start=1)
         bands = [number for number, meaning in meanings if meaning != Band.alpha]

@@ -338,7 +338,7 @@ def exported_otherwise(store: Path, tmp_path: Path) -> Any:
     return told
 
 
-def headers_of_lenses(tmp_path: Path) -> Any:
+def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a frame takes from its header, a lens profile and options; tables of photos in words."""
     photo = tmp_path / "ISS030-E-184140.jpg"
     shutil.copy(skies.save(skies.dim_sky(200, 300), tmp_path / "a.png"), tmp_path / "b.png")
@@ -359,7 +359,8 @@ def headers_of_lenses(tmp_path: Path) -> Any:
     )
     early = [shutil.copy(tmp_path / "b.png", tmp_path / f"{name}.png") for name in EARLY]
     store = fsspec.filesystem("memory")
-    fsspec.register_implementation("gs", type(store), clobber=True)
+    monkeypatch.setattr(fsspec, "get_filesystem_class", lambda _: type(store))
+    monkeypatch.setattr(fsspec, "filesystem", lambda _, **_options: store)
     store.pipe("gs://a.png", (tmp_path / "a.png").read_bytes())
     preview = ("register", photo, "--dry-run", "--json", "--workers", 0)
     fetched = ("gs://a.png", "gs://b.png", "--workers", 0, "--lights", LIGHTS)
