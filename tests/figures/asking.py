@@ -378,21 +378,3 @@ def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         dark=("classify", tmp_path / "b.png", "--quality", "--workers", 0),
         seen=("detect", "stars", tmp_path / "b.png", photo, "--workers", 0),
     )
-
-
-def helps() -> Any:
-    """Commands and options by name: what a manual can rely on."""
-    import typer
-
-    from regengine.commands import app
-
-    found: dict[str, list[str]] = {}
-
-    def walk(command: Any, name: str) -> None:
-        options = [option for one in command.params for option in one.opts]
-        found[name] = [*sorted(options), *sorted(getattr(command, "commands", {}))]
-        for word, other in sorted(getattr(command, "commands", {}).items()):
-            walk(other, f"{name} {word}".strip())
-
-    walk(typer.main.get_command(app), "")
-    return json.loads(json.dumps(found))

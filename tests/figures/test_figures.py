@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.figures import asking, collecting, computed, exchanging, finding, placing, sky
+from tests.figures import asking, collecting, exchanging, finding, placing, sky
 from tests.figures.record import compare, read_recorded
 from tests.figures.summary import summarise
 
-MODULES = (asking, placing, finding, sky, collecting, exchanging, computed)
+MODULES = (asking, placing, finding, sky, collecting, exchanging)
 SECTIONS: dict[str, Callable[..., Any]] = {
     name: section
     for module in MODULES
