@@ -1,8 +1,8 @@
-"""What commands print and refuse, and what the archive's client and the review's server answer."""
+"""What commands print and refuse, what catalogues and reports say, what the review answers."""
 
 from __future__ import annotations
 
-import csv
+import json
 import re
 import shutil
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 
 from tests.figures.summary import (
     RUN,
-    block_means,
     read_lines,
     read_picture,
     read_records,
@@ -23,10 +22,9 @@ from tests.world import skies
 from tests.world.elements import Elements
 from tests.world.exports import export
 from tests.world.pages import copy_store, serve
-from tests.world.program import invoke
+from tests.world.program import invoke, run
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.samples import sample_store
-from tests.world.services import ArchiveService, TileService, night_picture
 
 EARLY = ("ISS005-E-1", "ISS027-E-1", "ISS028-E-1", "ISS029-E-1")  # before and after it was raised
 ANSWER = re.compile(r"seconds|made_at|url|path|file$|sha256|version$|_utc$|^token$|^job$")
@@ -52,85 +50,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in value]
     return RUN.sub("", value) if isinstance(value, str) else value
-
-
-def archive_asked(
-    archive: ArchiveService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
-) -> Any:
-    monkeypatch.setenv("JSC_PHOTOS_KEY", archive.KEY)
-    monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    archive.add_frame(1)
-    archive.add_frame(2, day="20140118", sun=5.0, focal="85", catalogued=True)
-    archive.add_frame(3, day="20140202", lon=179.9, focal="400")
-    archive.add_frame(4, lon=120.0, focal=None)
-    for number in range(2000, 2300, 7):
-        archive.add_frame(number, day=f"201401{5 + number % 20:02d}", lat=number / 100.0)
-    archive.add_picture("ISS990-E-101", night_picture())
-    archive.add_picture("ISS990-E-102", night_picture() * 2, size="small")
-    archive.most_rows = 20
-    query = ("frames", "query", "--mission", "iss990")
-    dated = ("--from", "2014-01-01", "--to", "2014-02-28")
-    fetch = ("frames", "download", "--out", "photos")
-    told = _ask_all(
-        night=(*query, "--sun-elevation", "night", *dated, "--json", "--tle", ELEMENTS),
-        lens=(*query, "--focal-mm", "50,85", "--bbox", "170,-60,-150,60", "--json"),
-        table=(*query, "--table", "frames", "--out", "found.csv"),
-        again=(*query, "--table", "frames", "--out", "found.csv", "--force"),
-        planned=(*query, *dated, "--sun-elevation", "-90,-6", "--dry-run"),
-        by_url=(*fetch, "https://eol.jsc.nasa.gov/SearchPhotos/photo.pl?mission=ISS990&roll=E"
-                "&frame=101", "iss990e102_lrg.jpg", "ISS006-370-12", "--force"),
-        fetched=(*fetch, "iss990e000101", "found.csv", "ISS990-E-9", "--json"),
-        small=(*fetch, "ISS990-E-102", "ISS990-E-101", "--size", "small"),
-        limited=(*fetch, "ISS990-E-101", "--force", "--max-gigabytes", 1e-6),
-        read=("frames", "read", "found.csv", "--json"),
-        named=("register", "ISS990-E-101", "ISS990-E-1", "--dry-run", "--json", "--workers", 0),
-        **{f"no {k}": (*query, *words) for k, words in enumerate((
-            ("--sun-elevation", "-9,-10"), ("--focal-mm", "85,50"), ("--bbox", "1,2,3"),
-            ("--from", "2014-01-02", "--to", "2014-01-01"), ("--table", "users")))},
-    )  # fmt: skip
-    archive.add_picture("ISS990-E-1", night_picture())
-    sought = ("--max-seconds", 1, "--effort", "quick", "--workers", 0, "--store", "run.h5")
-    words = ("ISS990-E-1", "ISS990-E-9", *sought, "--lights", LIGHTS)
-    placed = read_records(invoke("register", *words, "--json").stdout)
-    told["placed"] = [[one["frame"], one["verdict"], one["time_utc"]] for one in placed]
-    with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as file:
-        told["found"] = list(csv.DictReader(file))
-    told["asked"] = [request.query.get("query", "") for request in archive.requests]
-    told["waited"] = len(pauses)
-    return told
-
-
-def maps_fetched(
-    tiles: TileService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]
-) -> Any:
-    for name in ("DATA", "CACHE"):
-        monkeypatch.setenv(f"REGENGINE_{name}", str(tmp_path / name.lower()))
-    tiles.always["/7/47/68.png"] = 404
-    tiles.faults["/7/47/67.png"] = [500, "cut"]
-    region = ("--bbox", "11,42,12,43", "--level", 7, "--url", tiles.template)
-    data = tmp_path / "data"
-    told = _ask_all(
-        lights=("maps", "get", *region),
-        again=("maps", "get", *region),
-        day=("maps", "get", "--kind", "day", *region[:3], 5, *region[4:]),
-        from_disk=("maps", "get", "--from", LIGHTS, "--force", "--bbox", "-153,32,-150,35"),
-        info=("maps", "info", LIGHTS),
-        about_day=("maps", "info", "--kind", "day", data / "day" / "day.tif", "--json"),
-        index=("maps", "index", LIGHTS, "--out", tmp_path / "a.idx"),
-        no_url=("maps", "get", *region[:4], "--url", "http://127.0.0.1:1/{z}/{x}.png"),
-    )
-    import rasterio
-
-    for path in sorted(data.rglob("*.tif")):
-        with rasterio.open(path) as raster:
-            told[path.stem] = {
-                "means": block_means(raster.read(1, masked=True).filled(0)),
-                "tags": {key: RUN.sub("", value) for key, value in raster.tags().items()},
-                "place": list(raster.transform)[:6],
-            }
-    return told | {"asked": sorted(tiles.asked.items()), "waited": len(pauses)}
 
 
 def review_answered(store: Path, tmp_path: Path) -> Any:
@@ -192,91 +111,6 @@ def _text(answer: Any) -> Any:
         return answer.json()
     except ValueError:
         return answer.text.splitlines()
-
-
-def points_imported(store_copy: Path, tmp_path: Path) -> Any:
-    """Points as QGIS and others write them, some of them moved, scored and kept."""
-    out = tmp_path / "points.csv"
-    assert export(store_copy, "csv", out).code == 0
-    with out.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    frames = list(dict.fromkeys(row["frame"] for row in rows))[:3]
-    told: dict[str, Any] = {}
-    for k, frame in enumerate(frames):
-        own = [row for row in rows if row["frame"] == frame]
-        places = [
-            (float(row["lon"]), float(row["lat"]), float(row["x"]) + 2.0 * k * j, float(row["y"]))
-            for j, row in enumerate(own)
-        ]
-        qgis = tmp_path / f"{frame}.points"
-        lines = ["mapX,mapY,sourceX,sourceY,enable"]
-        lines += [f"{lon},{lat},{x + 0.5},{-y - 0.5},1" for lon, lat, x, y in places]
-        qgis.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        table = tmp_path / f"{frame}.csv"
-        lines = ["frame,x,y,lon,lat"]
-        lines += [f"{frame},{x + 1.5 * k},{y},{lon},{lat}" for lon, lat, x, y in places]
-        table.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        for path in (qgis, table):
-            words = ("import", store_copy, path, "--reviewer", "eva")
-            told[f"{k}{path.suffix}"] = _ask(*words, "--no-keep", "--json")
-            told[f"{k}{path.suffix} words"] = _ask(*words, "--frame", frame)
-    kept = tmp_path / "kept.csv"
-    told["exported"] = _ask("export", store_copy, "--out", kept, "--reviewed")
-    return told | {"kept": read_table(kept.read_text(encoding="utf-8")) if kept.exists() else {}}
-
-
-def scores(drawn: Path, satellites: Path, scenes: Path, store: Path, tmp_path: Path) -> Any:
-    """`bench` of each kind, on labels near what is found, and a few that nothing is at."""
-    told: dict[str, Any] = {}
-    for kind, photo, extra in (
-        ("lights", drawn / "night.png", ()),
-        ("stars", drawn / "stars.png", ()),
-        ("streaks", satellites / "station.png", ("--method", "radon")),
-    ):
-        said = invoke("detect", kind, photo, "--json", "--workers", 0, "--quiet")
-        found = read_records(said.stdout)[0][kind]
-        if kind == "streaks":
-            names = ("x1", "y1", "x2", "y2")
-            rows = [[one[n] + 2.0 for n in names] for one in found] + [[9, 9, 60, 80]]
-        else:
-            names = ("x", "y", "flux")
-            rows = [
-                [one["x"] + 0.4 * (k % 7), one["y"], one["flux"]] for k, one in enumerate(found)
-            ]
-            rows.append([20.0, 130.0, 4.0])
-        labels = tmp_path / f"{kind}.csv"
-        lines = [",".join(("path", *names)), *(f"{photo},{','.join(map(str, r))}" for r in rows)]
-        labels.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        words = ("bench", kind, labels, *extra)
-        told[kind] = _plain(read_records(invoke(*words, "--json", "--quiet").stdout))
-        if kind == "lights":
-            told["wide"] = _ask(*words, "--json", "--tolerance-px", 1.3, "--quiet")["out"]
-            table = _ask(*words, "--quiet")["out"]
-            told["table"] = [re.sub(r"\s+\S+\s*$", "", line) for line in table]
-    plot = ("--plot", tmp_path / "plot")
-    judged = invoke("bench", "scenes", scenes / "labels.csv", "--json", "--quiet", *plot)
-    told["pictures"] = sorted(path.name for path in (tmp_path / "plot").iterdir())
-    told["scenes"] = _plain(read_records(judged.stdout))
-    return told
-
-
-def registrations_scored(tmp_path: Path) -> Any:
-    """Control points of true cameras, some of them moved, against those cameras."""
-    from benchmarks.registration.truth import CAMERAS, read_reference_cameras
-
-    lines = ["photo,x,y,lon,lat,probability"]
-    for k, (photo, one) in enumerate(read_reference_cameras().items()):
-        if (camera := one.camera) is None:
-            continue
-        for across, down in ((0.1, 0.1), (0.9, 0.15), (0.85, 0.9), (0.1, 0.9)):
-            x, y = across * camera.width_px, down * camera.height_px
-            lon, lat = map(float, camera.pixel_to_lonlat(x, y))
-            if lat == lat:
-                lines.append(f"{photo},{x},{y},{lon + 0.02 * (k % 3)},{lat},{1.0 - 0.02 * k}")
-    answers = tmp_path / "answers.csv"
-    answers.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    words = ("bench", "registration", CAMERAS, answers)
-    return _ask_all(json=(*words, "--json"), table=words)
 
 
 def stores_told(store: Path, tmp_path: Path) -> Any:
@@ -377,3 +211,38 @@ def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         dark=("classify", tmp_path / "b.png", "--quality", "--workers", 0),
         seen=("detect", "stars", tmp_path / "b.png", photo, "--workers", 0),
     )
+
+
+def catalogue(store: Path, tmp_path: Path) -> Any:
+    shutil.copytree(store.parent, tmp_path / "run")
+    out = tmp_path / "c.gpkg"
+    said = run("catalogue", "build", tmp_path / "run" / "run.h5", "--out", out, "--quiet")
+    assert said.code == 0, said.err
+    form = ("--format", "json")
+    every = ("--verdict", "all", "--limit", 0)
+    asked: dict[str, tuple[object, ...]] = {
+        "frames": ("query", out, "SELECT * FROM frames ORDER BY frame_index"),
+        "places": ("query", out, "places", *every),
+        "best": ("query", out, "best", *every),
+        "coverage": ("query", out, "coverage"),
+        "by_month": ("query", out, "coverage", "--by", "month"),
+        "by_country": ("query", out, "coverage", "--by", "country"),
+        "changes": ("query", out, "changes", *every, "--least-days", 1),
+    }
+    answers = {name: run("catalogue", *words, *form) for name, words in asked.items()}
+    assert all(one.code == 0 for one in answers.values()), [x.err for x in answers.values()]
+    return {name: read_records(one.out) for name, one in answers.items()}
+
+
+def report(store: Path) -> Any:
+    said = run("report", store, "--json")
+    assert said.code == 0, said.err
+    shown = run("show", store, "--format", "csv")
+    frame = run("show", store, "ISS030-E-184145", "--json")
+    words = run("show", store, "ISS030-E-184145")
+    return {
+        "figures": json.loads(said.out),
+        "frames": read_table(shown.out),
+        "frame": read_records(frame.out),
+        "words": words.out.splitlines(),
+    }

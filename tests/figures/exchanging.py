@@ -1,4 +1,4 @@
-"""Files for other programs, and files of others: exports, imports, decoders, tiles."""
+"""Files for other programs: tables, cameras, and pictures of what was found."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
 import shapely
 
-from regengine import open_light_map
-from tests.figures.summary import block_means, read_picture, read_records, read_table
-from tests.world import skies
+from tests.figures.summary import read_picture, read_table
 from tests.world.program import run
 from tests.world.runs import LIGHTS
 
@@ -84,26 +80,6 @@ def exported_cameras(store: Path, tmp_path: Path) -> Any:
     return found
 
 
-def exported_pictures(store: Path, tmp_path: Path) -> Any:
-    found = {}
-    for name, words in (
-        ("degrees", ()),
-        ("mercator", ("--crs", "EPSG:3857", "--resolution", 500)),
-        ("coarse", ("--resolution", 0.02)),
-    ):
-        out = _export(store, tmp_path / name, "--format", "geotiff", *words)
-        for path in sorted(out.rglob("*.tif")):
-            with rasterio.open(path) as raster:
-                bands = np.moveaxis(raster.read(), 0, -1)
-                found[f"{name}_{path.stem}"] = {
-                    "means": block_means(bands),
-                    "transform": list(raster.transform)[:6],
-                    "crs": str(raster.crs),
-                    "size": list(bands.shape),
-                }
-    return found
-
-
 def overlays(store: Path, tmp_path: Path) -> Any:
     near_pole = ("--where", "ABS(centre_lat) > 80", "--verdict", "all")
     for folder, words in (("o", ("--lights", LIGHTS, *SOME[:2])), ("p", near_pole)):
@@ -113,51 +89,3 @@ def overlays(store: Path, tmp_path: Path) -> Any:
         f"{path.parent.name}{path.stem}": read_picture(path)
         for path in sorted(tmp_path.glob("[op]/*.png"))
     }
-
-
-def tiles_of_maps() -> Any:
-    import io
-
-    from regengine.pages.review.map_tiles import MapTiles
-
-    tiles = MapTiles(open_light_map([LIGHTS]))
-    found = {}
-    for z, x, y in ((3, 0, 3), (6, 5, 25), (8, 21, 102)):
-        found[f"{z}_{x}_{y}"] = read_picture(io.BytesIO(tiles.tile(z, x, y)))
-    return found
-
-
-def maps_built(tmp_path: Path) -> Any:
-    out = tmp_path / "part.tif"
-    box = ("--bbox", "-153,32,-150,35")
-    said = run("maps", "build", LIGHTS, "--out", out, *box, "--quiet")
-    assert said.code == 0, said.err
-    with rasterio.open(out) as raster:
-        built = {"means": block_means(raster.read(1)), "transform": list(raster.transform)}
-    info = [read_records(run("maps", "info", path, "--json").out) for path in (LIGHTS, out)]
-    index = np.frombuffer(next(tmp_path.glob("*.idx")).read_bytes(), np.uint8)
-    return {"built": built, "info": info, "index_bytes": index.size}
-
-
-def pictures_decoded(tmp_path: Path) -> Any:
-    from astropy.io import fits
-    from PIL import Image
-
-    light = skies.streaked()
-    counts = (1000.0 * light - 20.0).astype(np.float32)
-    counts[:30, 200:] = np.nan
-    fits.PrimaryHDU(counts).writeto(tmp_path / "a.fits")
-    scaled = fits.PrimaryHDU((6e4 * light).astype(np.int16))
-    scaled.header["BSCALE"], scaled.header["BZERO"] = 0.5, 32768
-    scaled.writeto(tmp_path / "b.fits")
-    deep = (65535 * np.clip(light, 0, 1)).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "c.png")
-    Image.fromarray(skies.stored(light)).save(tmp_path / "d.png")
-    Image.fromarray(np.dstack([skies.stored(light)] * 3)).save(tmp_path / "e.tif")
-    Image.fromarray(skies.stored(light)).quantize(40).save(tmp_path / "f.png")
-    found = {}
-    for path in sorted(tmp_path.iterdir()):
-        said = run("detect", "streaks", path, "--json", "--workers", 0, "--quiet")
-        assert said.code == 0, said.err
-        found[path.suffix[1:] + path.stem] = read_records(said.out)
-    return found
