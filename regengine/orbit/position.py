@@ -6,6 +6,7 @@ Also the heights of the station by mission and time, and what a file of element 
 from __future__ import annotations
 
 import logging
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,7 @@ from regengine.orbit.propagation import (
 )
 from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
+from regengine.photo.frame_ids import find_mission
 from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
@@ -48,6 +50,13 @@ FLOWN_KM = (
     (datetime(2011, 7, 1, tzinfo=UTC), (370.0, 450.0)),
     (datetime(2013, 1, 1, tzinfo=UTC), (390.0, 450.0)),
 )
+# Height above the ellipsoid, the mean of the packaged element sets of each year from 1999 on. The
+# station was raised during 2011. About the means of other years heights scatter by 6 to 14 km
+YEARLY_KM = (
+    *(391, 373, 390, 397, 391, 368, 359, 349, 344, 352, 355, 356, 377, 408),
+    *(420, 421, 409, 410, 411, 411, 419, 425, 426, 424, 423, 423, 424, 426),
+)
+FIRST_YEAR, RAISED_YEAR = 1999, 2011
 
 
 def mission_heights_km(mission: str) -> tuple[float, float]:
@@ -74,6 +83,23 @@ def flown_heights_km(time_utc: datetime | None) -> tuple[float, float]:
     return next(heights_km for since, heights_km in reversed(FLOWN_KM) if since <= time_utc)
 
 
+def expect_height_km(frame: Frame) -> tuple[float, float]:
+    """Return the height that the station probably had when a photo was taken, and its sigma.
+
+    By the year of the photo (`YEARLY_KM`), else by the mission of its frame id: the middle of the
+    range of `mission_heights_km`, and the standard deviation of an even distribution over it. With
+    neither it is today's height.
+    """
+    time_utc, mission = frame.time_utc, find_mission(frame.frame_id)
+    if time_utc is not None and doubt_time(time_utc) is None:
+        row = min(max(time_utc.year - FIRST_YEAR, 0), len(YEARLY_KM) - 1)
+        return float(YEARLY_KM[row]), 20.0 if time_utc.year == RAISED_YEAR else 10.0
+    if mission is None or int(mission.removeprefix("ISS")) == 0:
+        return 415.0, 15.0
+    low_km, high_km = mission_heights_km(mission)
+    return 0.5 * (low_km + high_km), (high_km - low_km) / math.sqrt(12.0)
+
+
 def doubt_time(time_utc: datetime) -> str | None:
     """Return why no photo from the station is possible at a time, as a clause; None if it is."""
     if time_utc < ISS_LAUNCH:
@@ -84,7 +110,6 @@ def doubt_time(time_utc: datetime) -> str | None:
     return None
 
 
-ASSUMED_ALTITUDE_SIGMA_KM = 20.0
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it. On some days they
 # drift along it by up to 180 km. 2 % lie hundreds of kilometres away: those contradict the orbit.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
@@ -143,16 +168,15 @@ def _place_above(
     orbit: CameraPosition | None,
 ) -> CameraPosition:
     """Return the position above a place, at the height of the frame, its orbit, or its time."""
-    time_utc, altitude_km = frame.time_utc, frame.altitude_km
+    altitude_km = frame.altitude_km
     if altitude_km is None and orbit is not None:
         altitude_km = orbit.altitude_km
     elif altitude_km is None:
-        # About 350 km until the station was raised in the summer of 2011, about 415 km since
-        raised_utc = datetime(2011, 7, 1, tzinfo=UTC)
-        early = time_utc is not None and doubt_time(time_utc) is None and time_utc < raised_utc
-        altitude_km = 350.0 if early else 415.0
-        sigma_km = (*sigma_km[:2], ASSUMED_ALTITUDE_SIGMA_KM)
-    return position_from_nadir(*place, altitude_km, source, time_utc=time_utc, sigma_km=sigma_km)
+        altitude_km, sigma_radial_km = expect_height_km(frame)
+        sigma_km = (*sigma_km[:2], sigma_radial_km)
+    return position_from_nadir(
+        *place, altitude_km, source, time_utc=frame.time_utc, sigma_km=sigma_km
+    )
 
 
 def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:

@@ -28,12 +28,13 @@ from matchers.geometry.camera import Camera
 from matchers.lights.photo_light import light_image
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
+from regengine.orbit.position import expect_height_km
 from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors import is_telephoto
-from regengine.registration.types import NOMINAL_ALTITUDE_KM, LightImages, Photo, Prior
+from regengine.registration.types import LightImages, Photo, Prior
 from regengine.store.result import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
@@ -68,7 +69,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     Raises FrameError if the photo cannot be read.
     """
     position, placed = prior.position, prior.placement
-    altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+    altitude_km = expect_height_km(frame)[0] if position is None else position.altitude_km
     nominal = make_nominal_camera(frame, placed)
     focal_known = frame.focal_mm is not None or placed is not None
     fine = side_px = fine_px(nominal, altitude_km)
@@ -149,7 +150,7 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
         focal_px=1e3 * focal_mm / pitch_um,
         principal_point=((frame.width_px - 1) / 2.0, (frame.height_px - 1) / 2.0),
         quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(SEMI_MAJOR_M + 1e3 * NOMINAL_ALTITUDE_KM, 0.0, 0.0),
+        position_ecef_m=(SEMI_MAJOR_M + 1e3 * expect_height_km(frame)[0], 0.0, 0.0),
     )
     lens = placed or (None if frame.profile is None else frame.profile.for_picture(*size))
     if lens is not None:

@@ -33,6 +33,7 @@ from matchers.lights.photo_light import LightImage
 from regengine.errors import LightMapError
 from regengine.maps.opening import DayMap
 from regengine.maps.reference import Reference
+from regengine.orbit.position import expect_height_km
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.formats import PhotoFile
@@ -68,7 +69,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import NOMINAL_ALTITUDE_KM, Hypothesis, Place, Prior
+from regengine.registration.types import Hypothesis, Place, Prior
 from regengine.store.result import FrameResult, Reason
 
 # Values without an origin are those of a prototype that registered 26 of 26 frames with land
@@ -619,7 +620,7 @@ def register_on_day(
         text = "day photos are placed with a known focal length: give it with --focal-mm"
         return refuse("unsuitable_lens", text)
     load_compiled()
-    altitude_km = NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+    altitude_km = expect_height_km(frame)[0] if position is None else position.altitude_km
     photo = read_day_photo(frame, altitude_km)
     long_km, is_tele = photo.long_km, photo.long_km < LONG_KM[0]
     if long_km > LONG_KM[1]:

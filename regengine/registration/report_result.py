@@ -23,9 +23,9 @@ from regengine.maps.at_hand import ELEMENT_SETS
 from regengine.maps.reference import LightMapInfo, Reference
 from regengine.orbit.position import (
     ANY_KM,
-    ASSUMED_ALTITUDE_SIGMA_KM,
     contradicts,
     doubt_time,
+    expect_height_km,
     flown_heights_km,
 )
 from regengine.orbit.propagation import (
@@ -651,7 +651,7 @@ def make_no_match_result(
             sigma_along_km=position.sigma_along_km,
             sigma_cross_km=position.sigma_cross_km,
         )
-        if position.sigma_radial_km == ASSUMED_ALTITUDE_SIGMA_KM:
+        if position.source != "tle" and position.sigma_radial_km == expect_height_km(frame)[1]:
             sources["altitude_km"] = "assumed"
     return FrameResult(
         frame=frame.frame_id,

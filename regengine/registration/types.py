@@ -25,7 +25,7 @@ from matchers.lights.patches import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LightPeaks
 from regengine.maps.reference import LightMap
-from regengine.orbit.position import ANY_KM
+from regengine.orbit.position import ANY_KM, expect_height_km
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors import LensBelief, Seen, Track
 from regengine.registration.windows import MapWindows
@@ -50,10 +50,6 @@ def keeps_sky_free(photo: Photo, camera: Camera) -> bool:
     ground = np.isfinite(camera.pixel_to_ecef(*photo.sky_px)[:, 0])
     return float(ground.mean()) <= 0.5
 
-
-# Altitude used if it is not known: the geometric mean of 330 and 430 km, the range of the ISS. In a
-# nadir view an error in altitude is only an error in scale
-NOMINAL_ALTITUDE_KM = 377.0
 
 # Which of the photo's two light images is compared with the map
 ImageKind = Literal["narrow", "clipped"]
@@ -162,9 +158,9 @@ class Problem:
 
     @property
     def altitude_km(self) -> float:
-        """Height of the camera above the ellipsoid; nominal if it is not known."""
+        """Height of the camera above the ellipsoid; that of its time if it is not known."""
         position = self.prior.position
-        return NOMINAL_ALTITUDE_KM if position is None else position.altitude_km
+        return expect_height_km(self.photo.frame)[0] if position is None else position.altitude_km
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from detectors.limb import (
     make_arc_rays,
     mask_sky,
     nadir_vector,
+    project_directions,
 )
 from detectors.psf import PointSpread, find_turning_trails
 from detectors.stars_matched import fit_stars
@@ -254,8 +255,9 @@ def test_another_focal_length_leaves_the_arc_where_it_is(arc, roll, scale):
     scaled = limb.nadir_at_scale(scale)
     assert np.linalg.norm(scaled) == pytest.approx(1.0)
     top = np.array(angle), np.array(0.0)
-    before, after = make_arc_rays(limb.nadir, *top), make_arc_rays(scaled, *top)
-    assert scale * after[:2] / after[2] == pytest.approx(before[:2] / before[2], abs=1e-6)
+    before = project_directions(make_arc_rays(limb.nadir, *top), 1.0, (0.0, 0.0))
+    after = project_directions(make_arc_rays(scaled, *top), scale, (0.0, 0.0))
+    assert after == pytest.approx(before, abs=1e-6)
     assert limb.nadir_at_scale(1.0) == pytest.approx(limb.nadir)
 
 
