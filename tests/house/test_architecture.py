@@ -204,7 +204,9 @@ MOST = {
     "loose modules": 3,
     "files": 226,
     "classes": 380,
-    "functions": 2711,
+    # turn_by_scale and _refit_focal stand for two copies of a formula, expect_height_km for three
+    # constants
+    "functions": 2714,
     "commands": 36,
     "options": 310,
 }
