@@ -115,15 +115,6 @@ def test_names_reach_record_and_store_whatever_they_are_made_of(photos: Path) ->
     assert all(line.isprintable() for line in table.splitlines())
 
 
-def test_other_settings_and_no_resume_replace_what_is_stored(photos: Path) -> None:
-    register("photos")
-    for more in (("--any-category",), ("--any-category", "--no-resume")):
-        said = register("photos", *more)
-        assert "from the store" not in said.err
-        assert column("frame") == NIGHTS
-    assert "3 from the store" in register("photos", "--any-category", "--workers", 1).err
-
-
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(photos: Path) -> None:
     register("photos/night 0.png")
     before = Path("run.h5").read_bytes()

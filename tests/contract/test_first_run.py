@@ -123,17 +123,6 @@ def test_a_photo_is_placed_without_an_option(photo: Path, within_km: float, sour
 
 
 @pytest.mark.slow
-def test_from_a_photo_to_an_export_in_an_empty_home_without_network(tmp_path: Path) -> None:
-    home = {"HOME": str(tmp_path), "REGENGINE_DATA": "", "XDG_DATA_HOME": ""} | offline(tmp_path)
-    said = start("register", OSAKA, "--store", "run.h5", cwd=tmp_path, environment=home)
-    assert said.code == 0, said.err
-    out = ("--format", "csv", "--out", "points.csv")
-    assert start("export", "run.h5", *out, cwd=tmp_path, environment=home).code == 0
-    assert len((tmp_path / "points.csv").read_text().splitlines()) == 5
-    assert not (tmp_path / "attempts").exists()
-
-
-@pytest.mark.slow
 def test_the_demonstration_judges_twelve_photos(tmp_path: Path) -> None:
     """As `make demo` does: nine cities right, one to check, two not placed; a sheet and a page."""
     arguments = ("register", PHOTOS, "--store", "demo.h5", "--overlay", "overlays")

@@ -13,16 +13,15 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from pyproj import Geod, Transformer
 
 import regengine
 from tests.conftest import ROOT
 from tests.world.program import run
+from tests.world.samples import camera_of
 from tests.world.shared import records_of
+from tests.world.towns import ecef, project
 
 Record = dict[str, Any]
-GEOD = Geod(ellps="WGS84")
 RUNS = ("simulated", pytest.param("demo_run", marks=pytest.mark.slow))
 
 
@@ -192,59 +191,26 @@ def test_covariances_are_those_of_the_sigmas_and_positive_definite(a_run: Path) 
 # The places of a record
 
 
-def ground_of(record: Record, x: Any, y: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Places that pixels show, by what docs/records.md says and OpenCV and PROJ work out."""
-    camera, image = record["camera"], record["image"]
-    pixels = np.stack(np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)), axis=-1)
-    if camera["mirrored"]:
-        pixels[..., 0] = image["width_px"] - 1 - pixels[..., 0]
-    focal, (cx, cy) = camera["focal_px"], camera["principal_point"]
-    matrix = np.array([[focal, 0.0, cx], [0.0, focal, cy], [0.0, 0.0, 1.0]])
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-12)
-    flat = cv2.undistortPoints(
-        pixels.reshape(-1, 1, 2),
-        matrix,
-        np.array(camera["distortion"]),
-        criteria=criteria,
-    ).reshape(-1, 2)  # fmt: skip
-    rays = np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
-    qx, qy, qz, qw = camera["quaternion"]
-    vector = np.array([qx, qy, qz])
-    turned = rays + 2.0 * np.cross(vector, np.cross(vector, rays) + qw * rays)
-    start, axes = (
-        np.array(camera["position_ecef_m"]),
-        np.array([6378137.0, 6378137.0, 6356752.3142]),
-    )
-    a, b = turned / axes, start / axes
-    half, square = (a * b).sum(axis=1), (a * a).sum(axis=1)
-    root = half**2 - square * ((b * b).sum() - 1.0)
-    along = (-half - np.sqrt(np.where(root > 0.0, root, np.nan))) / square
-    place = start + along[:, None] * turned
-    to_degrees = Transformer.from_crs("EPSG:4978", "EPSG:4979", always_xy=True)
-    lon, lat, _ = to_degrees.transform(*np.nan_to_num(place).T)
-    hidden = ~np.isfinite(along)
-    return np.where(hidden, np.nan, lon), np.where(hidden, np.nan, lat)
-
-
 def test_places_follow_from_the_record_alone(a_run: Path) -> None:
-    """By the documented model: as Python has it, and as the points and the footprint lie."""
+    """Projected by OpenCV and PROJ: places of pixels as Python has them, points and footprint."""
     store = regengine.open_store(a_run / "run.h5")
     for record in placed(a_run):
-        width, height = record["image"]["width_px"], record["image"]["height_px"]
-        x, y = np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 4))
-        lon, lat = ground_of(record, x.ravel(), y.ravel())
-        found = store[record["frame"]].camera.pixel_to_lonlat(x.ravel(), y.ravel())
-        assert (np.isfinite(found[0]) == np.isfinite(lon)).all()
+        size = {name: record["image"][name] for name in ("width_px", "height_px")}
+        told, mine = camera_of(record["camera"] | size), store[record["frame"]].camera
+        right, bottom = told.width_px - 1, told.height_px - 1
+        x, y = np.meshgrid(np.linspace(0, right, 5), np.linspace(0, bottom, 4))
+        pixels = np.stack([x.ravel(), y.ravel()], axis=1)
+        lon, lat = mine.pixel_to_lonlat(*pixels.T)
         seen = np.isfinite(lon)
-        assert GEOD.inv(lon[seen], lat[seen], found[0][seen], found[1][seen])[2].max() < 0.5
-        back = store[record["frame"]].camera.lonlat_to_pixel(lon[seen], lat[seen])
-        assert np.hypot(back[0] - x.ravel()[seen], back[1] - y.ravel()[seen]).max() < 1e-3
+        assert project(told, ecef(lon[seen], lat[seen])) == pytest.approx(pixels[seen], abs=1e-3)
+        back = np.stack(mine.lonlat_to_pixel(lon[seen], lat[seen]), axis=1)
+        assert back == pytest.approx(pixels[seen], abs=1e-3)
         for point in record["control_points"]:
-            there = ground_of(record, point["x"], point["y"])
-            away_m = GEOD.inv(point["lon"], point["lat"], there[0][0], there[1][0])[2]
-            assert away_m < 5.0 * point["sigma_m"]
-        corners = np.array([(0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1)])
+            (there,) = project(told, ecef([point["lon"]], [point["lat"]]))
+            off_px = np.hypot(*(there - [point["x"], point["y"]]))
+            assert off_px < 5.0 * point["sigma_px"]
+        corners = ((0, 0), (right, 0), (right, bottom), (0, bottom))
         for corner, place in zip(corners, record["footprint"], strict=True):
-            lon, lat = ground_of(record, *corner)
-            assert np.isfinite(lon[0]) == (place is not None)
-            assert place is None or GEOD.inv(lon[0], lat[0], *place)[2] < 0.5
+            assert (place is None) == np.isnan(mine.pixel_to_lonlat(*corner)[0])
+            if place is not None:
+                assert project(told, ecef(*place)[None])[0] == pytest.approx(corner, abs=0.05)

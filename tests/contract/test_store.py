@@ -71,15 +71,6 @@ def test_names_come_back_as_they_were_whatever_is_in_them(store: Path) -> None:
     assert list(names.camera_body) == bodies
 
 
-def test_the_python_object_is_what_was_stored(store: Path) -> None:
-    results = make_results()
-    for stored, made in zip(rg.open_store(store), results, strict=True):
-        assert (stored.verdict, stored.probability) == (made.verdict, made.probability)
-        assert stored.footprint == made.footprint
-        points = [(p.x, p.y, p.lon, p.lat, p.sigma_m) for p in made.control_points]
-        assert [(p.x, p.y, p.lon, p.lat, p.sigma_m) for p in stored.control_points] == points
-
-
 def test_show_finds_a_frame_by_each_of_its_names(store: Path) -> None:
     frames = frames_of(store, "frame", "sha256")
     names = {"iss030e184141": 1, "photos/broken 2.jpg": 22, frames.sha256[7][:10]: 7}

@@ -1,8 +1,7 @@
-"""What commands print and refuse, what catalogues and reports say, what the review answers."""
+"""What commands print and refuse, and what the review answers."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -22,7 +21,7 @@ from tests.world import skies
 from tests.world.elements import Elements
 from tests.world.exports import export
 from tests.world.pages import copy_store, serve
-from tests.world.program import invoke, run
+from tests.world.program import invoke
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.samples import sample_store
 
@@ -150,27 +149,6 @@ def stores_told(store: Path, tmp_path: Path) -> Any:
     return told
 
 
-def exported_otherwise(store: Path, tmp_path: Path) -> Any:
-    """The formats' other options and choices, by what they write."""
-    told: dict[str, Any] = {}
-    for name, words in {
-        "mysql.sql": ("--dialect", "mysql"),
-        "postgis.sql": ("--dialect", "postgresql", "--where", "frame_index < 9"),
-        "layers.geojson": ("--layers", "footprints,nadirs"),
-        "where.csv": ("--where", "probability > 0.6 AND off_nadir_deg < 30"),
-        "review.csv": ("--verdict", "review", "--table", "frames"),
-        "all.csv": ("--verdict", "all", "--table", "frames"),
-        "no.sql": ("--dialect", "oracle"),
-        "no.csv": ("--crs", "EPSG:3857"),
-    }.items():
-        out = tmp_path / name
-        told[f"{name} said"] = _ask("export", store, "--out", out, *words)
-        if out.is_file():
-            text = out.read_text(encoding="utf-8")
-            told[name] = read_table(text) if out.suffix == ".csv" else read_lines(text)
-    return told
-
-
 def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a frame takes from its header, a lens profile and options; tables of photos in words."""
     photo = tmp_path / "ISS030-E-184140.jpg"
@@ -211,38 +189,3 @@ def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         dark=("classify", tmp_path / "b.png", "--quality", "--workers", 0),
         seen=("detect", "stars", tmp_path / "b.png", photo, "--workers", 0),
     )
-
-
-def catalogue(store: Path, tmp_path: Path) -> Any:
-    shutil.copytree(store.parent, tmp_path / "run")
-    out = tmp_path / "c.gpkg"
-    said = run("catalogue", "build", tmp_path / "run" / "run.h5", "--out", out, "--quiet")
-    assert said.code == 0, said.err
-    form = ("--format", "json")
-    every = ("--verdict", "all", "--limit", 0)
-    asked: dict[str, tuple[object, ...]] = {
-        "frames": ("query", out, "SELECT * FROM frames ORDER BY frame_index"),
-        "places": ("query", out, "places", *every),
-        "best": ("query", out, "best", *every),
-        "coverage": ("query", out, "coverage"),
-        "by_month": ("query", out, "coverage", "--by", "month"),
-        "by_country": ("query", out, "coverage", "--by", "country"),
-        "changes": ("query", out, "changes", *every, "--least-days", 1),
-    }
-    answers = {name: run("catalogue", *words, *form) for name, words in asked.items()}
-    assert all(one.code == 0 for one in answers.values()), [x.err for x in answers.values()]
-    return {name: read_records(one.out) for name, one in answers.items()}
-
-
-def report(store: Path) -> Any:
-    said = run("report", store, "--json")
-    assert said.code == 0, said.err
-    shown = run("show", store, "--format", "csv")
-    frame = run("show", store, "ISS030-E-184145", "--json")
-    words = run("show", store, "ISS030-E-184145")
-    return {
-        "figures": json.loads(said.out),
-        "frames": read_table(shown.out),
-        "frame": read_records(frame.out),
-        "words": words.out.splitlines(),
-    }

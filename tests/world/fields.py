@@ -6,12 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 NOISE = 0.001
 STAR_PX = 1.15  # sigma of starlight: FWHM 2.7
 STAR_LEVEL = 0.02
 STREAK_PX, STREAK_LEVEL, STREAK_NOISE = 1.2, 0.05, 0.002
+
+
+def stored(light: ArrayLike) -> NDArray[np.uint8]:
+    """Linear light from 0 to 1 as pixels of 8 bits, by the curve of sRGB (IEC 61966-2-1)."""
+    light = np.clip(np.asarray(light, float), 0.0, 1.0)
+    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(255.0 * curved).astype(np.uint8)
 
 
 def spot(light, x: float, y: float, sigma: float, peak: float) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from tests.world.fields import spot, streak_light
+from tests.world.fields import spot, stored, streak_light
 from tests.world.shared import make_once
 
 DAY = Path(__file__).with_name("day.jpg")  # drawn: land, sea and cloud from above
@@ -34,13 +34,6 @@ LENS = {"focal_px": 1250.0, "principal_point": (452.0, 298.0), "k1": -0.04, "k2"
 WIDTH, HEIGHT = 900, 600
 NIGHT = datetime(2026, 10, 14, 20, tzinfo=UTC)  # when the photos of satellites begin
 EXPOSURE_S = 40.0
-
-
-def stored(light: ArrayLike) -> NDArray[np.uint8]:
-    """Linear light from 0 to 1 as pixels of 8 bits, by the curve of sRGB (IEC 61966-2-1)."""
-    light = np.clip(np.asarray(light, float), 0.0, 1.0)
-    curved = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(255.0 * curved).astype(np.uint8)
 
 
 def dim_sky(height: int, width: int, *, noise: float = 0.001, seed: int = 0) -> FloatArray:
@@ -106,7 +99,7 @@ def known_stars(faintest_g: float) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _draw_star_fields(folder: Path) -> None:
     """Two photos of the true sky through one lens, one of them also mirrored, and their truth."""
     from matchers.geometry.sky_camera import SkyCamera
-    from tests.world.sky import SkySettings, sky_frame
+    from tests.world.sky import sky_frame
 
     vectors, magnitude, colour = known_stars(9.0)
     truth = {}
@@ -121,8 +114,7 @@ def _draw_star_fields(folder: Path) -> None:
             distortion=(LENS["k1"], LENS["k2"], 0.0, 0.0, 0.0),
             quaternion_icrs=tuple(turn.as_quat()),
         )
-        settings = SkySettings(exposure_s=2.0)
-        frame = sky_frame(camera, vectors, magnitude, settings, rng, colours=colour)
+        frame = sky_frame(camera, vectors, magnitude, colour, rng)
         exif = Image.Exif()
         exif[0x0110] = "NIKON D3S"
         exif.get_ifd(0x8769).update({0x920A: 50.0, 0x829A: 2.0, 0x829D: 1.4, 0x8827: 6400})

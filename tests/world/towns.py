@@ -244,6 +244,3 @@ def angle_between_deg(a: Camera, b: Camera) -> float:
     """Angle of the rotation that carries one camera's attitude into the other's."""
     turn = Rotation.from_quat(a.quaternion).inv() * Rotation.from_quat(b.quaternion)
     return float(np.degrees(turn.magnitude()))
-
-
-BENT = (-0.08, 0.02, 0.001, -0.002, 0.003)
