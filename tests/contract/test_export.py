@@ -127,8 +127,8 @@ def test_what_cannot_be_written_is_told_and_left(
 def test_the_format_is_that_of_the_name_and_text_goes_to_standard_output(
     store: Path, tmp_path: Path
 ) -> None:
-    for name, out in (("csv", "a.csv"), ("geojson", "b.json"), ("sql", "c.sql")):
-        words = OPTIONS.get(name, ())
+    sql = (("sql", f"{one}.sql", "--dialect", one) for one in ("postgresql", "mysql"))
+    for name, out, *words in (("csv", "a.csv"), ("geojson", "b.json"), *sql):
         assert run("export", store, "-o", tmp_path / out, *words).code == 0
         printed = run("export", store, "--format", name, "--out", "-", *words)
         assert printed.code == 0, printed.err

@@ -1,7 +1,8 @@
-"""What commands print and refuse, and what the review answers."""
+"""What commands print, refuse and export, and what the review answers."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import fsspec
 import pytest
+import shapely
 
 from tests.figures.summary import (
     RUN,
@@ -21,10 +23,13 @@ from tests.world import skies
 from tests.world.elements import Elements
 from tests.world.exports import export
 from tests.world.pages import copy_store, serve
-from tests.world.program import invoke
+from tests.world.program import invoke, run
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.samples import sample_store
 
+NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
+NO_NUMBER = re.compile(r"[\w:.-]*/[\w./-]+|\b[0-9a-f]{32,}\b")
+SOME = ("--where", "frame_index IN (0, 5, 24)", "--verdict", "accepted,review")
 EARLY = ("ISS005-E-1", "ISS027-E-1", "ISS028-E-1", "ISS029-E-1")  # before and after it was raised
 ANSWER = re.compile(r"seconds|made_at|url|path|file$|sha256|version$|_utc$|^token$|^job$")
 
@@ -189,3 +194,58 @@ def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         dark=("classify", tmp_path / "b.png", "--quality", "--workers", 0),
         seen=("detect", "stars", tmp_path / "b.png", photo, "--workers", 0),
     )
+
+
+def _export(store: Path, out: Path, *words: object) -> Path:
+    said = run("export", store, "--out", out, *SOME, *words)
+    assert said.code == 0, said.err
+    return out
+
+
+def exported_tables(store: Path, tmp_path: Path) -> Any:
+    points = _export(store, tmp_path / "points.csv")
+    frames = _export(store, tmp_path / "frames.csv", "--table", "frames")
+    shapes = _export(store, tmp_path / "a.geojson")
+    sql = _export(store, tmp_path / "a.sql", "--format", "sql", "--dialect", "postgresql")
+    return {
+        "points": read_table(points.read_text(encoding="utf-8")),
+        "frames": read_table(frames.read_text(encoding="utf-8")),
+        "geojson": [
+            {"geometry": one["geometry"], **one["properties"]}
+            for one in json.loads(shapes.read_text(encoding="utf-8"))["features"]
+        ],
+        "gpkg": _read_layers(_export(store, tmp_path / "a.gpkg")),
+        "sql": _numbers(sql.read_text(encoding="utf-8")),
+    }
+
+
+def _read_layers(path: Path) -> dict[str, Any]:
+    import pyogrio
+
+    found = {}
+    for name, _ in pyogrio.list_layers(path):
+        table = pyogrio.read_dataframe(path, layer=name)
+        bounds = table.geometry.bounds.to_numpy()
+        plain = table.drop(columns="geometry").to_dict("list")
+        found[str(name)] = {
+            "bounds": bounds,
+            "area": shapely.area(table.geometry.to_numpy()),
+            **plain,
+        }
+    return found
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers of a text, but for those in paths and sums."""
+    return [float(word) for word in NUMBER.findall(NO_NUMBER.sub("", text))]
+
+
+def overlays(store: Path, tmp_path: Path) -> Any:
+    near_pole = ("--where", "ABS(centre_lat) > 80", "--verdict", "all")
+    for folder, words in (("o", ("--lights", LIGHTS, *SOME[:2])), ("p", near_pole)):
+        said = run("overlay", store, *words, "--out", tmp_path / folder, "--json")
+        assert said.code == 0, said.err
+    return {
+        f"{path.parent.name}{path.stem}": read_picture(path)
+        for path in sorted(tmp_path.glob("[op]/*.png"))
+    }

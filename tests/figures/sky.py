@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.figures.summary import read_lines, read_picture, read_records, read_table
+from tests.figures.summary import read_lines, read_picture, read_records
 from tests.world import skies
 from tests.world.program import run
 from tests.world.runs import SAMPLES
@@ -87,25 +87,6 @@ def scenes_classified(scenes: Path, drawn: Path) -> Any:
         "said": read_records(said.out),
         "features": read_records(features.out),
         "told": read_lines(words_of_it.out) + read_lines(words_of_it.err),
-    }
-
-
-def scenes_trained(scenes: Path, tmp_path: Path) -> Any:
-    model = tmp_path / "model.json"
-    said = run("train", scenes / "labels.csv", "--out", model, "--json")
-    assert said.code == 0, said.err
-    words = ("--model", model, "--json", "--workers", 0, "--quiet")
-    told = run("classify", scenes / "two", *words)
-    fitted = tmp_path / "clusters.csv"
-    sheet = ("--sheet", tmp_path / "sheet.html", "--labels", fitted)
-    clusters = run("classify", "--fit", scenes / "two", *sheet, "--workers", 0)
-    assert clusters.code == 0, clusters.err
-    return {
-        "scores": read_records(said.out),
-        "words": read_lines(said.err) + read_lines(clusters.err) + read_lines(clusters.out),
-        "model": json.loads(model.read_text(encoding="utf-8")),
-        "told": read_records(told.out),
-        "clusters": read_table(fitted.read_text(encoding="utf-8")),
     }
 
 

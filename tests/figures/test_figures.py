@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.figures import asking, exchanging, placing, sky
+from tests.figures import asking, placing, sky
 from tests.figures.record import compare, read_recorded
 from tests.figures.summary import summarise
 
-MODULES = (asking, placing, sky, exchanging)
+MODULES = (asking, placing, sky)
 SECTIONS: dict[str, Callable[..., Any]] = {
     name: section
     for module in MODULES
