@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +143,6 @@ class Settings:
             work_budget=self.max_work,
             max_seconds=usual.max_seconds * max(1.0, self.max_work / usual.work_budget),
             any_category=any_category,
-            clock=time.process_time,
             search=replace(usual.search, methods=self.methods),
         )
 

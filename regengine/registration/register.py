@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from detectors.cores import Ahead
 from regengine.photo.frame import Frame
 from regengine.registration.accept import choose_match, is_proven, place_probability
 from regengine.registration.align import (
@@ -35,7 +36,12 @@ from regengine.registration.propose_from_prior import (
     propose_from_placement,
     propose_from_stars,
 )
-from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
+from regengine.registration.propose_light import (
+    locate_window,
+    propose_asterisms,
+    propose_dense,
+    propose_light,
+)
 from regengine.registration.refine_on_map import MapMatch
 from regengine.registration.register_on_streets import (
     add_advice,
@@ -238,15 +244,27 @@ def try_stages(
     A camera is fitted as soon as its image odds exceed the number of views tested. At the end, the
     best remaining hypothesis is fitted regardless of its odds.
     """
-    params, passed_over = problem.params, []
-    for stage in stages:
+    params, passed_over, n_taken = problem.params, [], 0
+
+    def propose(number: int) -> tuple[list[Hypothesis], MapWindows]:
+        earlier = (one for one in stages[n_taken:number] if one.method in ("asterisms", "dense"))
+        windows = problem.windows.copy(locate_window(problem, one) for one in earlier)
+        stage = stages[number]
+        return PROPOSERS[stage.method](replace(problem, windows=windows), stage), windows
+
+    ahead = Ahead(propose, range(len(stages)))
+    for n_taken, stage in enumerate(stages):
         if params.clock() - started_s > params.max_seconds:
             state.stop_reason = StopReason.CPU_LIMIT
             break
         if state.work + stage.work > most_work:
             passed_over.append(stage)
             continue
-        found = PROPOSERS[stage.method](problem, stage)
+        # The first of them is likely to be the last
+        found, windows = ahead.take(n_taken, 1 if n_taken == 0 else 2)
+        if not problem.windows.follow(windows):  # earlier stages had other windows than foreseen
+            found, windows = propose(n_taken)
+            problem.windows.follow(windows)
         state.charge(stage.work, stage.method)
         state.n_views_tested += stage.region is None or stage.region.name != "earth"
         state.hypotheses = merge_hypotheses(state.hypotheses, found, params.search.same_view_share)
@@ -258,7 +276,9 @@ def try_stages(
             test_hypothesis(problem, state, best)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
+                ahead.stop()
                 return passed_over
+    ahead.stop()
     best = choose_untested(problem, state)
     if best is not None:
         test_hypothesis(problem, state, best)
@@ -281,11 +301,19 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     for kind, most in (("narrow", 8), ("clipped", 60)):
         leading += [one for one in state.hypotheses if one.image == kind][:most]
 
-    def align_once(one: Hypothesis, size_px: int, work: str) -> Hypothesis | None:
-        if (one, size_px) not in state.aligned:
-            state.charge(read_stage_yields()["work"][work], "comparison")
-            state.aligned[one, size_px] = align_hypothesis(problem, one, size_px)
-        return state.aligned[one, size_px]
+    def align_each(
+        wanted: list[Hypothesis], size_px: int, work: str, ahead: int | None
+    ) -> Iterator[Hypothesis | None]:
+        new = [one for one in wanted if (one, size_px) not in state.aligned]
+        aligned = Ahead(lambda one: align_hypothesis(problem, one, size_px), new)
+        try:
+            for one in wanted:
+                if one in new:
+                    state.charge(read_stage_yields()["work"][work], "comparison")
+                    state.aligned[one, size_px] = aligned.take(new.index(one), ahead)
+                yield state.aligned[one, size_px]
+        finally:
+            aligned.stop()
 
     def is_fitted(one: Hypothesis) -> bool:
         return any(
@@ -297,11 +325,10 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     def rank(one: Hypothesis) -> tuple[float, float]:
         return -one.image_log10_odds, -score_hypothesis(one)
 
-    halves = [align_once(one, size_px // 2, "comparison") for one in leading]
+    halves = align_each(leading, size_px // 2, "comparison", None)
     state.compared = sorted((one for one in halves if one is not None), key=rank)
     untested = []
-    for half in state.compared[: 4 + len(state.tested)]:
-        one = align_once(half, size_px, "finer comparison")
+    for one in align_each(state.compared[: 4 + len(state.tested)], size_px, "finer comparison", 1):
         if one is not None and not is_fitted(one):
             untested.append(one)
             if stands_out(problem, state, one):

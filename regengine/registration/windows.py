@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from copy import copy
+from threading import Lock
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE, SEMI_MAJOR_M
 from detectors.types import FloatArray
@@ -25,6 +27,10 @@ FARTHEST_DEG = 67.0
 
 
 Pyramid = tuple[LightGrid, ...]
+# Position (ECEF, metres), distance to the farthest ground and sample, kilometres
+WindowRequest = tuple[FloatArray, float, float]
+# How often the map's pixels were doubled, how far it reaches, around which longitude and latitude
+Window = tuple[int, float, float, float]
 
 
 def compute_ground_sample_km(camera: Camera) -> float:
@@ -94,31 +100,71 @@ class MapWindows:
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
     def __init__(self, light_map: LightMap) -> None:
-        self._map = light_map
-        # How often the map's pixels were doubled, how far, around where; and what was read
-        self._cached: list[tuple[int, float, tuple[float, float], Pyramid | None]] = []
+        self._map, self._finest_km = light_map, light_map.info.resolution_deg * KM_PER_DEGREE
+        # What was read, for this and its copies
+        self._read: dict[Window, Pyramid | None] = {}
+        self._reading = Lock()
+        self._kept: tuple[Window, ...] = ()
+        self._asked: list[tuple[WindowRequest, Window]] = []
 
-    def around(self, position_ecef_m: ArrayLike, reach_km: float, step_km: float) -> Pyramid | None:
+    def around(self, wanted: WindowRequest) -> Pyramid | None:
         """Read the map pyramid around the nadir of a position; None outside the map."""
+        octave, window = self._choose(wanted)
+        coarser, far_km, lon, lat = window
+        with self._reading:
+            if window not in self._read:
+                margin_km, step_km = far_km + self.margin_km, self._finest_km * 2.0**coarser
+                nadir = np.array([lon]), np.array([lat])
+                levels = find_window_around(self._map, *nadir, margin_km, step_km)
+                self._read[window] = levels
+            levels = self._read[window]
+        self._asked.append((wanted, window))
+        self._keep(window)
+        return None if levels is None else levels[octave - coarser :]
+
+    def copy(self, foreseen: Iterable[WindowRequest]) -> MapWindows:
+        """Copy them as they will be after some requests, for work ahead of these."""
+        ahead = copy(self)
+        ahead._asked = []
+        for wanted in foreseen:
+            ahead._keep(ahead._choose(wanted)[1])
+        return ahead
+
+    def follow(self, ahead: MapWindows) -> bool:
+        """Repeat the requests to a copy; return whether they give the same windows here.
+
+        Pixels of a window depend a little on where it was read, so results depend on the order.
+        """
+        for wanted, window in ahead._asked:
+            if self._choose(wanted)[1] != window:
+                return False
+            before = self._kept
+            self._keep(window)
+            if given_up := set(before) - set(self._kept):
+                with self._reading:
+                    for one in given_up:
+                        self._read.pop(one, None)
+        return True
+
+    def _choose(self, wanted: WindowRequest) -> tuple[int, Window]:
+        """The octave of a request, and the window that serves it."""
+        position_ecef_m, reach_km, step_km = wanted
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
         # Maps are read at their own pixels or those doubled: in between nothing is to be had
-        finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
-        octave = max(0, int(np.floor(np.log2(step_km / finest_km) + 1e-6)))
-        for cached in self._cached:
-            coarser, far_km, place, levels = cached
+        octave = max(0, int(np.floor(np.log2(step_km / self._finest_km) + 1e-6)))
+        for window in self._kept:
+            coarser, far_km, at_lon, at_lat = window
             serves = 0 <= octave - coarser <= self.max_octaves and reach_km <= far_km
-            if serves and great_circle_km(*place, lon, lat) <= self.margin_km:
-                break
-        else:
-            coarser, margin_km = octave, reach_km + self.margin_km
-            nadir, step_km = (np.array([lon]), np.array([lat])), finest_km * 2.0**octave
-            levels = find_window_around(self._map, *nadir, margin_km, step_km)
-            cached = octave, reach_km, (lon, lat), levels
-        kept = [cached, *(other for other in self._cached if other is not cached)]
-        kept = kept[: self.max_windows]
-        pixels = np.cumsum([sum(grid.values.size for grid in one[3] or ()) for one in kept])
-        self._cached = kept[: max(1, int((pixels <= self.max_pixels).sum()))]
-        return None if levels is None else levels[octave - coarser :]
+            if serves and great_circle_km(at_lon, at_lat, lon, lat) <= self.margin_km:
+                return octave, window
+        return octave, (octave, reach_km, lon, lat)
+
+    def _keep(self, window: Window) -> None:
+        """Put a window first, and give up the last ones if they are too many or too large."""
+        kept = (window, *(other for other in self._kept if other != window))[: self.max_windows]
+        read = (self._read.get(one) or () for one in kept)
+        pixels = np.cumsum([sum(grid.values.size for grid in levels) for levels in read])
+        self._kept = kept[: max(1, int((pixels <= self.max_pixels).sum()))]
 
 
 def compute_slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
