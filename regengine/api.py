@@ -64,6 +64,8 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         raise ConfigError(
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
         )
+    if options.fetch not in (None, "maps"):
+        raise ConfigError(f"--fetch {options.fetch!r} is unknown: give maps, or leave it out.")
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[effort])
     inputs = RunInputs(
         lights=choose_maps("lights", _paths(options.lights)),
@@ -202,13 +204,15 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     """
     from regengine.io.urls import Url, is_url
     from regengine.runs.pipeline import process_photo
-    from regengine.runs.remote import fetch_photo_path
+    from regengine.runs.remote import add_needed_maps, fetch_photo_path
 
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register needs a file; register_many downloads URLs.")
-    inputs = run_inputs((), options)
-    result = process_photo(fetch_photo_path(fspath(photo)), inputs)
+    inputs, path = run_inputs((), options), fetch_photo_path(fspath(photo))
+    if options.fetch:
+        inputs = add_needed_maps([path], inputs)
+    result = process_photo(path, inputs)
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
@@ -290,6 +294,7 @@ def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> Reg
         photos=found if options.shard is None else select_share(found, options.shard),
         inputs=run_inputs(found, options),
         store=store,
+        fetches_maps=options.fetch is not None,
         workers=options.workers,
         resume=options.resume,
         retry=options.retry,

@@ -205,6 +205,12 @@ class RegisterOptions(TimeOptions, MapOptions):
     mission: str | None = option(
         None, "For --blind: mission, such as ISS030, for the height of the orbit."
     )
+    fetch: str | None = option(
+        None,
+        "Before the search, get the streets or pictures by day that telephoto photos of known "
+        "places need, at most 2 GB.",
+        metavar="[maps]",
+    )
     overlay: AnyPath | None = option(None, _OVERLAY, metavar="DIR")
     params: RegisterParams | None = option(None)
 

@@ -50,7 +50,7 @@ def get(
         str | None,
         typer.Option(
             help="Tile service with {z}, {x}, {y} or {-y}, archive of the product, or list of "
-            "extracts of OpenStreetMap.  [NASA's, Geofabrik's]"
+            "extracts of OpenStreetMap.  [NASA's, EOX's, Geofabrik's]"
         ),
     ] = None,
     level: Annotated[
@@ -58,8 +58,8 @@ def get(
         typer.Option(
             min=0,
             max=22,
-            help="Zoom level of the tiles (NASA's: up to 8); each level down has a quarter of the "
-            "pixels.",
+            help="Zoom level of the tiles (up to 8; by day to 14, of Sentinel-2); each level down "
+            "has a quarter of the pixels.",
         ),
     ] = 8,
     force: Force = False,

@@ -7,6 +7,7 @@ repeated. Progress and messages go to a `Listener`.
 from __future__ import annotations
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,11 +43,12 @@ from regengine.maps.lights import KINDS, KindName
 from regengine.maps.opening import open_references
 from regengine.maps.places import locate_place
 from regengine.maps.reference import LightMap
-from regengine.maps.services import LAADS, SERVICES, Downloader, TileSet, fetch_vnp46
+from regengine.maps.services import LAADS, Downloader, TileSet, fetch_vnp46, find_service
 from regengine.maps.streets import DISK_SHARE, draw_streets
 
 # Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
+GEOFABRIK_VARIABLE = "REGENGINE_GEOFABRIK"  # a copy of the list
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
 
@@ -62,11 +64,15 @@ class Listener:
         in total (0: not known).
     message, warning : callable
         Called with a sentence.
+    admit : callable
+        Called with the bytes of a download before it begins (0: not known); may refuse it with a
+        LightMapError.
     """
 
     progress: Callable[[str, int, int], object] = lambda step, done, total: None
     message: Callable[[str], object] = lambda text: None
     warning: Callable[[str], object] = lambda text: None
+    admit: Callable[[float], object] = lambda size_bytes: None
 
     def begin(self, step: str) -> Progress:
         """Begin a step; return a callback to call with done and total."""
@@ -92,6 +98,7 @@ def get_map(
     url: str | None = None,
     level: int = 8,
     overwrite: bool = False,
+    reuse: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
     """Make a map in the data folder, of lights with its index; from a service, or from sources.
@@ -112,11 +119,11 @@ def get_map(
         VNP46A2, VNP46A3 or VNP46A4, and when: needs the token of EARTHDATA_TOKEN.
     url : str, optional
         Service of tiles, archive of the product, or list of extracts; NASA's or Geofabrik's, if not
-        given.
+        given, and by day beyond level 8 EOX's.
     level : int
         Zoom level of the tiles.
-    overwrite : bool
-        Whether what is there is made anew.
+    overwrite, reuse : bool
+        Whether what is there is made anew, or returned as it is.
 
     Raises
     ------
@@ -127,9 +134,11 @@ def get_map(
     """
     if kind != "lights" and (sources or product or date):
         raise ConfigError("--from, --product and --date are for --kind lights alone.")
-    region, covered, out = _choose_region(kind, place, bounds)
+    region, covered, out = _choose_region(kind, place, bounds, level)
     index = index_beside(out)
     if out.exists() and (kind != "lights" or index.exists()) and not overwrite:
+        if reuse:
+            return out
         there = "and its index exist: replace them" if kind == "lights" else "exists: replace it"
         raise ConfigError(f"{out} {there} with --force.")
     make_folder(out.parent)
@@ -151,7 +160,10 @@ def get_map(
                     build(kind, maps, out, region=part, progress=progress)
                 else:
                     tiles = TileSet(
-                        kind=kind, template=url or SERVICES[kind], level=level, bounds=region
+                        kind=kind,
+                        template=url or find_service(kind, level),
+                        level=level,
+                        bounds=region,
                     )
                     folder = tiles.folder
                     _get_tiles(tiles, out, listener)
@@ -164,7 +176,7 @@ def get_map(
 
 
 def _choose_region(
-    kind: KindName, place: str | None, bounds: Bounds | None
+    kind: KindName, place: str | None, bounds: Bounds | None, level: int
 ) -> tuple[Bounds, Bounds, Path]:
     """Choose the region of a map, the part of it that an extract must cover, and the file."""
     if (place is None) == (bounds is None) and (place is not None or kind != "lights"):
@@ -173,7 +185,7 @@ def _choose_region(
     covered = region
     if place is not None:
         name, lon, lat = locate_place(place)
-        name = name or f"{lon:g}_{lat:g}"
+        name = name or _name_place(lon, lat)
         # The map reaches twice the field of a lens of 180 mm; an extract covers at least 10 km
         norths = 60.0 / KM_PER_DEGREE, 10.0 / KM_PER_DEGREE
         region, covered = (
@@ -182,9 +194,15 @@ def _choose_region(
             for east in [north / math.cos(math.radians(lat))]
         )
     elif bounds is not None:
-        name = "_".join(f"{edge:g}" for edge in bounds)
+        name = f"{_name_place(*bounds[:2])}_{_name_place(*bounds[2:])}"
     stem = re.sub(r"[^\w.-]+", "-", name.partition(",")[0]).lower().strip("-")
-    return region, covered, data_folder() / kind / f"{stem if kind == 'streets' else kind}.tif"
+    file = {"streets": stem, "day": f"{stem}-{level}", "lights": "lights"}[kind]
+    return region, covered, data_folder() / kind / f"{file}.tif"
+
+
+def _name_place(lon: float, lat: float) -> str:
+    """Name a place by its degrees as in file names: 2.35e_48.86n."""
+    return f"{abs(lon):g}{'ew'[lon < 0.0]}_{abs(lat):g}{'ns'[lat < 0.0]}"
 
 
 @contextmanager
@@ -229,6 +247,7 @@ def _get_tiles(tiles: TileSet, out: Path, listener: Listener) -> None:
         f"there: about {fetched_bytes / 1e6:,.1f} MB to download into {tiles.folder}, "
         f"{made_bytes / 1e6:,.1f} MB for {made} in {out.parent}."
     )
+    listener.admit(fetched_bytes)
     for folder, wanted in ((tiles.folder, fetched_bytes), (out.parent, made_bytes)):
         check_free_space(folder, 1.5 * wanted, "the download or the map made from it")
     tiles.fetch(tiles.missing(), listener.begin("Fetching"))
@@ -240,7 +259,8 @@ def _get_streets(
     covered: Bounds, region: Bounds, url: str | None, out: Path, listener: Listener
 ) -> None:
     """Get the smallest extract of a region, or resume it, and draw streets of a larger one."""
-    extract, address = find_extract(covered, url or GEOFABRIK_INDEX)
+    url = url or os.environ.get(GEOFABRIK_VARIABLE) or GEOFABRIK_INDEX
+    extract, address = find_extract(covered, url)
     folder = cache_folder() / "streets"
     path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', extract)}.osm.pbf"
 
@@ -248,6 +268,7 @@ def _get_streets(
         known = f", {there / 1e6:,.1f} MB already there" if there else ""
         size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
         listener.message(f"{address}: {size}{known}, into {folder}.")
+        listener.admit(max(total - there, 0))
         needed = (1.0 + DISK_SHARE) * total - there
         check_free_space(folder, needed, f"{path.name} with the map built from it")
 

@@ -45,6 +45,14 @@ SERVICES: dict[str, str] = {
     "lights": GIBS.format("VIIRS_Black_Marble/default/2016-01-01") + "{z}/{y}/{x}.png",
     "day": GIBS.format("BlueMarble_NextGeneration/default") + "{z}/{y}/{x}.jpeg",
 }
+# Finer pictures by day: Sentinel-2 cloudless 2016, of 10 m a pixel at level 14; no key, CC BY 4.0
+SENTINEL = "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg"
+SENTINEL_VARIABLE = "REGENGINE_SENTINEL"  # a copy of it
+NASA_LEVEL, SENTINEL_LEVEL = 8, 14  # the finest of each
+CREDITS = {
+    "tiles.maps.eox.at": "Sentinel-2 cloudless (s2maps.eu) by EOX IT Services GmbH, contains "
+    "modified Copernicus Sentinel data 2016 & 2017, CC BY 4.0",
+}
 # NASA's LAADS archive lists the files of a product and day; each entry has the link that honours
 # the token
 LAADS = "https://ladsweb.modaps.eosdis.nasa.gov/api/v2/content/details/allData/5200"
@@ -180,6 +188,13 @@ class Downloader:
         )
 
 
+def find_service(kind: KindName, level: int) -> str:
+    """Return the template of a kind's tiles: NASA's, and by day beyond its finest level EOX's."""
+    if kind == "day" and level > NASA_LEVEL:
+        return os.environ.get(SENTINEL_VARIABLE) or SENTINEL
+    return SERVICES[kind]
+
+
 def may_have_token(url: str) -> bool:
     """Whether an address is one of NASA's Earthdata hosts, over https."""
     parts = urlsplit(url)
@@ -298,7 +313,8 @@ class TileSet:
         shown = {"KIND": "display", "SATURATION_CODE": str(limit)} if self.kind == "lights" else {}
         product = product_of_name(self.template) or host
         day = date_of_name(self.template)
-        return {"PRODUCT": product, "DATE": day, "CREDIT": host, "SOURCES": host, **shown}
+        credit = CREDITS.get(host, host)
+        return {"PRODUCT": product, "DATE": day, "CREDIT": credit, "SOURCES": host, **shown}
 
     def read_block(self, block: PixelGrid) -> NDArray[Any]:
         """Codes of a block: means over the smaller rows of the tiles, at least half of them there.

@@ -14,7 +14,13 @@ from scipy.spatial.transform import Rotation
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, incidence_deg, local_axes
+from matchers.geometry.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    great_circle_km,
+    incidence_deg,
+    local_axes,
+)
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid, make_pyramid
 from matchers.geometry.pose import (
@@ -356,6 +362,11 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
             for k in np.argsort(away_km, kind="stable").tolist()
             if fine[k] and flattest[k] <= MAX_INCIDENCE_DEG
         ]
+    if (shown := photo.frame.centre) is not None:
+        # Those nearest to a place in the picture first
+        middles = [((w + e) / 2.0, (s + n) / 2.0) for _, (w, s, e, n), _ in parts]
+        away = np.array([great_circle_km(*shown, *middle) for middle in middles])
+        parts = [parts[k] for k in np.argsort(away, kind="stable")]
     if not parts:
         raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
     width, height = photo.nominal.width_px, photo.nominal.height_px
@@ -678,7 +689,7 @@ def register_on_day(
                 "no available day map is fine enough or covers the place for a frame "
                 f"{long_km:.0f} km wide looking straight down: make one with pixels of at "
                 f"most {1e3 * long_km / MIN_MAP_PX:.0f} m with regengine maps build PICTURES… "
-                "--kind day"
+                "--kind day, or get it with register --fetch maps"
             )
         return refuse("outside_map", text)
     if match is None:

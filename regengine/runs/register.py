@@ -29,7 +29,7 @@ from regengine.photo.records import FrameRecords
 from regengine.registration.priors import NeighbourPrior
 from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
 from regengine.runs.plan import RunSettings, compare_with_store
-from regengine.runs.remote import provide_photos
+from regengine.runs.remote import add_needed_maps, provide_photos
 from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.runs.run_inputs import RunFiles, RunInputs
 from regengine.store.read import iter_frames
@@ -47,6 +47,7 @@ class RegisterRun:
     photos: Sequence[Path | Url]
     inputs: RunInputs  # common to all photos; results depend on nothing else
     store: Path  # results are added to an existing store
+    fetches_maps: bool = False  # those that photos need and that are not at hand, first
     workers: int = 1  # worker processes; 0 works in this process
     resume: bool = True  # reuse stored results of the same photo with the same settings
     retry: Collection[str] = ()  # verdicts that are not reused
@@ -90,6 +91,11 @@ class RegisterRun:
         Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
         if the workers or the cluster cannot do the work.
         """
+        if self.fetches_maps:
+            # Before any worker starts, and before the settings, which name the maps
+            inputs = add_needed_maps(self.photos, self.inputs, stop)
+            run = replace(self, inputs=inputs, fetches_maps=False)
+            return run.start(writer, report, stop=stop, advance=advance, prepare=prepare)
         settings, inputs = collect_settings(self.inputs), self.inputs
         self._read_stored(settings)
         # A time that the user gave for all photos does not determine their clock errors

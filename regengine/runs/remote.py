@@ -1,43 +1,55 @@
 """Find the photos that arguments name: paths, patterns, lists, URLs and ids of archive photos.
 
-Photos that are not on disk are downloaded, a few ahead of the search.
+Photos that are not on disk are downloaded, a few ahead of the search, and maps that they need
+before it.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from os.path import lexists
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from regengine.errors import ConfigError, FrameError
+from detectors.constants import KM_PER_DEGREE, SEMI_MAJOR_M
+from matchers.geometry.earth import great_circle_km
+from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError, StoreError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
-from regengine.maps.at_hand import identify_frame_to_fetch, locate_kept_photo
+from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.discover import find_photos, make_no_photo_error
+from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
 from regengine.photo.frame_ids import archive_name
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks
-from regengine.store.result import Reason
+from regengine.store.result import BY_DAY, Reason
 from regengine.store.rows import dict_rows
 from regengine.store.schema import select
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
+    from regengine.maps.lights import KindName
     from regengine.photo.archive.web import ArchivePhotos
+    from regengine.runs.run_inputs import RunInputs
 
 Item = TypeVar("Item")
 
 LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # number of simultaneous downloads
+# Maps reach 60 km: they are fetched for places that are known to about that, which is the default
+# of --radius-km, and once for all photos of places that are nearer
+MAX_AWAY_KM, SAME_PLACE_KM = CENTRE_RADIUS_KM, 30.0
+MAX_MAPS_GB = 2.0  # limit of a run
+MAP_NAMES = {"streets": "streets", "day": "pictures by day"}
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
@@ -264,3 +276,124 @@ def _fetch_photo(photo: Path | Url, place: Path, archive: ArchivePhotos | None) 
         text = f"{photo} cannot be downloaded to {place.parent} ({error.strerror})."
         return replace(task, failure=Reason(code="unreadable", text=text))
     return task
+
+
+def add_needed_maps(
+    photos: Iterable[Path | Url], inputs: RunInputs, stop: Callable[[], bool] = bool
+) -> RunInputs:
+    """Fetch the maps that photos need and that are not at hand; return the inputs with them.
+
+    They are made in the data folder, as `regengine.maps.make.get_map` does, at most `MAX_MAPS_GB`
+    in total. Photos of the archive are downloaded first; those given by URL are left out. What
+    cannot be fetched is logged in one sentence a place, and leaves the inputs as they are; with no
+    network nothing more is asked for. KeyboardInterrupt once ``stop`` is true.
+    """
+    from regengine.maps.make import Listener, get_map
+    from regengine.photo.archive.web import ArchivePhotos
+
+    logger, archive, total_bytes = logging.getLogger("regengine"), ArchivePhotos(), 0.0
+
+    def admit(size_bytes: float) -> None:
+        nonlocal total_bytes
+        if not 0.0 < total_bytes + size_bytes <= 1e9 * MAX_MAPS_GB:
+            size = f"has {size_bytes / 1e9:.1f} GB" if size_bytes else "has an unknown size"
+            raise LightMapError(f"it {size}, and a run fetches at most {MAX_MAPS_GB:g} GB of maps")
+        total_bytes += size_bytes
+
+    def check_stop(*_: object) -> None:
+        if stop():
+            raise KeyboardInterrupt
+
+    listener = Listener(
+        progress=check_stop, message=logger.info, warning=logger.warning, admit=admit
+    )
+    asked: list[tuple[KindName, tuple[float, float], int]] = []
+    for photo in photos:
+        check_stop()
+        try:
+            if isinstance(photo, Url):
+                continue
+            if identify_frame_to_fetch(photo) is not None:
+                archive.fetch(photo)
+            needed = find_needed_map(photo, inputs)
+        except (FrameError, EphemerisError):  # told when the photo is processed
+            continue
+        if needed is None:
+            continue
+        kind, (lon, lat), level = needed
+        if any(
+            (kind, level) == (other, its_level)
+            and great_circle_km(lon, lat, *place) < SAME_PLACE_KM
+            for other, place, its_level in asked
+        ):
+            continue
+        asked.append(needed)
+        logger.info("%s: %s are fetched around %.2f,%.2f", photo, MAP_NAMES[kind], lon, lat)
+        try:
+            made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
+        except (LightMapError, ConfigError, StoreError) as error:
+            logger.warning("%s: no %s were fetched: %s", photo, MAP_NAMES[kind], error)
+            if error.code == "offline":
+                break
+            continue
+        given, listed = getattr(inputs, kind), choose_maps(kind)
+        # In the order of a later run, which finds them in the data folder
+        paths = listed if {*given, made} <= {*listed} else (*given, made)
+        added: dict[str, Any] = {kind: paths}
+        inputs = replace(inputs, **added)
+    return inputs
+
+
+def find_needed_map(
+    path: Path, inputs: RunInputs
+) -> tuple[KindName, tuple[float, float], int] | None:
+    """Find what map a photo needs that is not at hand: its kind, place and zoom level.
+
+    That is the streets of a telephoto photo of a city, or pictures by day that resolve a telephoto
+    photo by day; None if its place or lens is not known. FrameError if the photo cannot be read,
+    EphemerisError if nothing is known of its position.
+    """
+    from regengine.maps.opening import day_map_of, street_maps_of
+    from regengine.maps.services import NASA_LEVEL, SENTINEL_LEVEL
+    from regengine.orbit.position import choose_position
+    from regengine.registration.prepare_photo import make_nominal_camera
+    from regengine.registration.priors import is_telephoto
+    from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
+    from regengine.scene.classify import assess_for_search
+
+    _, tles, records = inputs.open()
+    frame = read_frame(path, records=records, options=inputs.frame)
+    if frame.focal_mm is None or inputs.blind.mode == "always":
+        return None
+    position = choose_position(frame, tles)
+    if frame.centre is not None:
+        place, away_km = frame.centre, frame.radius_km
+    else:
+        place = position.lon, position.lat
+        away_km = max(position.sigma_along_km, position.sigma_cross_km)
+    if away_km > MAX_AWAY_KM:
+        return None
+    nominal, point = make_nominal_camera(frame), (*place, *place)
+    long_km = max(frame.width_px, frame.height_px) * position.altitude_km / nominal.focal_px
+    needs_streets = is_telephoto(nominal) and not any(
+        one.reaching(point) for one in street_maps_of(inputs.streets)
+    )
+    needs_day = long_km < LONG_KM[0] and not any(
+        one.grid.step_deg * KM_PER_DEGREE * MIN_MAP_PX <= long_km
+        for one, _ in day_map_of(inputs.day).reaching(point)
+    )
+    if not (needs_streets or needs_day):
+        return None
+    scene = assess_for_search(frame, position)
+    by_day = sum(scene.in_place.probabilities.get(name, 0.0) for name in BY_DAY)
+    if needs_day and by_day > 0.5:
+        # The finest level with pixels no smaller than those that the photo is compared with
+        parallel_km = 2.0 * math.pi * SEMI_MAJOR_M / 1e3 * math.cos(math.radians(place[1]))
+        level = math.floor(math.log2(parallel_km / 256.0 * PHOTO_PX / long_km))
+        return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL)
+    # As the search on streets is tried
+    least = inputs.register.search.min_cities_probability
+    is_sought = scene.skip_reason is None or inputs.register.any_category
+    if needs_streets and is_sought and scene.cities_probability >= least:
+        return "streets", place, NASA_LEVEL
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import shutil
@@ -15,7 +16,9 @@ from pyproj import Transformer
 
 import regengine as rg
 from tests.conftest import ROOT
+from tests.world import by_day, streets
 from tests.world.maps import STEP, made, radiance_at, write_geotiff
+from tests.world.osm import osm_pbf
 from tests.world.program import Said, run
 from tests.world.services import TileService
 
@@ -89,12 +92,93 @@ def test_a_region_by_day_is_fetched_and_built(tiles: TileService, data: Path) ->
     said = run(
         "maps", "get", "--kind", "day", "--url", url, "--bbox", "11,42,12,43", "--level", "5"
     )
-    assert (said.code, said.out) == (0, f"{data / 'day' / 'day.tif'}\n"), said.err
+    out = data / "day" / "11e_42n_12e_43n-5.tif"
+    assert (said.code, said.out) == (0, f"{out}\n"), said.err
     assert sorted(tiles.asked) == [f"/5/{31 - 11}/{x}.png" for x in (16, 17)]
-    with rasterio.open(data / "day" / "day.tif") as built:
+    with rasterio.open(out) as built:
         assert built.bounds == pytest.approx((11, 42, 12, 43), abs=0.05)
         shown = built.read(window=built.window(11.2, 42.2, 11.8, 42.8))
     assert (shown[3].min(), shown[:3].min(), shown[:3].max()) == (255, 90, 92)
+
+
+@pytest.fixture
+def telephoto(
+    tiles: TileService, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[object]:
+    """How to register two photos whose maps a server has: lamps of a city, and land by day."""
+    night = streets.take_photo(
+        tmp_path / "ISS001-E-1.jpg",
+        streets.take_aside(),
+        streets.Streets(density=streets.draw_city(1)),
+    )
+    day = by_day.take_far_photo(by_day.look_aside(), tmp_path / "ISS001-E-2.jpg")
+    table = tmp_path / "records.csv"
+    table.write_text(
+        "frame_id,centre_lat,centre_lon,radius_km,nadir_lat,nadir_lon,altitude_km,focal_mm\n"
+        "ISS001-E-1,45.17,5.16,20,45.1,5.2,400,968\n"
+        "ISS001-E-2,43.75,10.33,20,43.9,7.8,400,600\n"
+    )
+    tiles.files |= by_day.draw_tiles(11)
+    ring = [[4, 44], [6, 44], [6, 46], [4, 46], [4, 44]]
+    listed = {
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"id": "city", "urls": {"pbf": tiles.url("/city.osm.pbf")}},
+    }
+    tiles.files["/index.json"] = json.dumps({"features": [listed]}).encode()
+    monkeypatch.setenv("REGENGINE_GEOFABRIK", tiles.url("/index.json"))
+    monkeypatch.setenv("REGENGINE_SENTINEL", tiles.template)
+    return ["register", night, day, "--metadata", table, "--store", tmp_path / "run.h5", "--json"]
+
+
+@pytest.mark.slow
+def test_what_telephoto_photos_need_is_fetched_once_and_places_them(
+    telephoto: list[object], tiles: TileService, data: Path, tmp_path: Path
+) -> None:
+    """To 50 m by day and 20 m on streets; another run finds the maps, and the results."""
+    tiles.files["/city.osm.pbf"] = osm_pbf(streets.draw_ways(1))
+    said = run(*telephoto, "--fetch", "maps")
+    assert [one["verdict"] for one in said.records] == ["accepted", "accepted"], said.err
+    for one, truth in zip(said.records, (streets.take_aside(), by_day.look_aside()), strict=True):
+        for point in one["control_points"]:
+            x, y = truth.lonlat_to_pixel(point["lon"], point["lat"])
+            assert np.hypot(x - point["x"], y - point["y"]) < 2.0
+    assert made(data / "streets") + made(data / "day") == [
+        "5.16e_45.17n.tif",
+        "10.33e_43.75n-11.tif",
+    ]
+    assert "ISS001-E-1.jpg: streets are fetched around 5.16,45.17" in said.err
+    assert "city.osm.pbf: " in said.err
+    asked = tiles.asked.total()
+    again = run(*telephoto, "--fetch", "maps")
+    assert (again.records, "(2 from the store)" in again.err) == (said.records, True)
+    assert tiles.asked.total() == asked
+
+
+@pytest.mark.parametrize("lack", ["network", "room", "place"])
+def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
+    lack: str,
+    telephoto: list[object],
+    tiles: TileService,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    command, _, day, option, table, *rest = telephoto
+    sentence = {"network": "cannot be reached", "room": "at most 1e-06 GB of maps"}.get(lack, "")
+    if lack == "network":
+        tiles.close()
+    elif lack == "room":
+        monkeypatch.setattr("regengine.runs.remote.MAX_MAPS_GB", 1e-6)
+    else:
+        Path(str(table)).write_text("frame_id,focal_mm\nISS001-E-2,600\n")
+    said = run(command, day, option, table, *rest, "--fetch", "maps")
+    (record,) = said.records
+    code = 3 if lack == "place" else 0  # no photo could be tried
+    assert (said.code, record["verdict"]) == (code, "no_match")
+    assert said.err.count("no pictures by day were fetched: ") == (lack != "place")
+    assert sentence in said.err
+    assert made(data / "day") == []
+    if lack == "place":
+        assert not tiles.requests
 
 
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -133,3 +134,24 @@ def take_far_photo(truth: Camera, path: Path) -> Path:
     codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
     Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
     return path
+
+
+def draw_tiles(level: int) -> dict[str, bytes]:
+    """Tiles of the land that far photos show, in Web Mercator, by their path at a server."""
+    land, count, tiles = draw_earth(4), 2**level, {}
+    fine_rows, fine_cols = ROWS * FINE_DEG, COLS * FINE_DEG
+    edges = np.radians([NORTH, NORTH - fine_rows])
+    first, last = count * (0.5 - np.arctanh(np.sin(edges)) / (2.0 * np.pi))
+    for row in range(int(first), int(last) + 1):
+        height = np.pi * (1.0 - 2.0 * (row + (np.arange(256) + 0.5) / 256) / count)
+        down = np.floor((NORTH - np.degrees(np.arctan(np.sinh(height)))) / FINE_DEG).astype(int)
+        for col in range(*(int(count * (lon + 180) / 360) for lon in (WEST, WEST + fine_cols + 1))):
+            lon = 360.0 * (col + (np.arange(256) + 0.5) / 256) / count - 180.0
+            right = np.floor((lon - WEST) / FINE_DEG).astype(int)
+            known = ((down >= 0) & (down < ROWS))[:, None] & (right >= 0) & (right < COLS)
+            shown = land[np.clip(down, 0, ROWS - 1)][:, np.clip(right, 0, COLS - 1)]
+            alpha = np.where(known, 255, 0).astype(np.uint8)
+            out = io.BytesIO()
+            Image.fromarray(np.dstack([shown, alpha])).save(out, "PNG")
+            tiles[f"/{level}/{row}/{col}.png"] = out.getvalue()
+    return tiles

@@ -17,6 +17,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.light_grid import LightGrid, make_pyramid, render_known
 from matchers.geometry.pose import off_nadir_attitude, with_attitude
+from tests.world.osm import Way
 
 STEP_DEG = 1.0 / 9000.0
 WEST, NORTH, SIDE_PX = 5.0, 45.3, 2700  # 0.3 degrees: 24 by 33 km
@@ -87,14 +88,23 @@ def lay_streets(seed: int) -> Iterator[list[FloatArray]]:
 def write_streets(path: Path, seed: int) -> Path:
     """The same streets as an extract of OpenStreetMap."""
     features = []
-    for ends in lay_streets(seed):
-        line = [(WEST + STEP_DEG * (x + 0.5), NORTH - STEP_DEG * (y + 0.5)) for x, y in ends]
+    for line, tags in draw_ways(seed):
         shape = {"type": "LineString", "coordinates": line}
-        tags = {"highway": "residential"}
         features.append({"type": "Feature", "geometry": shape, "properties": tags})
     text = json.dumps({"type": "FeatureCollection", "features": features})
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def draw_ways(seed: int) -> list[Way]:
+    """The same streets as OpenStreetMap's own files have them."""
+    return [
+        (
+            [(WEST + STEP_DEG * (x + 0.5), NORTH - STEP_DEG * (y + 0.5)) for x, y in ends],
+            {"highway": "residential"},
+        )
+        for ends in lay_streets(seed)
+    ]
 
 
 def take_aside() -> Camera:
