@@ -31,14 +31,6 @@ def get(
     ] = None,
     kind: Kind = "lights",
     region: Bbox = None,
-    source: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--from",
-            help="Map or folder of maps of lights on disk, instead of a download; may be given "
-            "several times.",
-        ),
-    ] = None,
     product: Annotated[
         str | None,
         typer.Option(help="Download VNP46A2, A3 or A4 of the region; needs EARTHDATA_TOKEN."),
@@ -74,7 +66,6 @@ def get(
     \b
     Examples:
       regengine maps get
-      regengine maps get --from VNP46A4/
       regengine maps get --product VNP46A4 --date 2020 --bbox -12,34,32,60
       regengine maps get Paris --kind streets
       regengine maps get --kind day --bbox 5,43,8,46
@@ -83,18 +74,13 @@ def get(
     from regengine.maps.places import parse_bounds
 
     bounds = None if region is None else parse_bounds(region)
-    if source and url is not None:
-        raise ConfigError("--url is for downloads: leave it out with --from.")
-    if (product is None) != (date is None) or (product and (source or region is None)):
-        raise ConfigError(
-            "--product, --date and --bbox go together, without --from: for example VNP46A4 of 2020."
-        )
+    if (product is None) != (date is None) or (product and region is None):
+        raise ConfigError("--product, --date and --bbox go together: for example VNP46A4 of 2020.")
     with listen(quiet=quiet) as listener:
         out = get_map(
             kind,
             place,
             bounds=bounds,
-            sources=source or (),
             product=product or "",
             date=date or "",
             url=url,

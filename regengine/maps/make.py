@@ -48,7 +48,6 @@ from regengine.maps.streets import DISK_SHARE, draw_streets
 
 # Geofabrik's list of extracts, updated daily: outlines, and addresses of .osm.pbf
 GEOFABRIK_INDEX = "https://download.geofabrik.de/index-v1.json"
-GEOFABRIK_VARIABLE = "REGENGINE_GEOFABRIK"  # a copy of the list
 # Seen from the station: its orbit reaches 51.7 degrees, its horizon 20 beyond
 SEEN = (-180.0, -72.0, 180.0, 72.0)
 
@@ -65,8 +64,8 @@ class Listener:
     message, warning : callable
         Called with a sentence.
     admit : callable
-        Called with the bytes of a download before it begins (0: not known); may refuse it with a
-        LightMapError.
+        Called with the bytes of a download before it begins (inf: not known); may refuse it with
+        a LightMapError.
     """
 
     progress: Callable[[str, int, int], object] = lambda step, done, total: None
@@ -92,7 +91,6 @@ def get_map(
     place: str | None = None,
     *,
     bounds: Bounds | None = None,
-    sources: Sequence[Path] = (),
     product: str = "",
     date: str = "",
     url: str | None = None,
@@ -101,20 +99,18 @@ def get_map(
     reuse: bool = False,
     listener: Listener = NOBODY,
 ) -> Path:
-    """Make a map in the data folder, of lights with its index; from a service, or from sources.
+    """Make a map in the data folder, of lights with its index, from a service.
 
     Parameters
     ----------
     kind : str
-        "lights", from tiles, an archive or sources; "day", from tiles; "streets", from the smallest
-        public extract of OpenStreetMap that covers the place.
+        "lights", from tiles or an archive; "day", from tiles; "streets", from the smallest public
+        extract of OpenStreetMap that covers the place.
     place : str, optional
         A town, "TOWN, COUNTRY", or "LON,LAT"; the map reaches 60 km around it.
     bounds : tuple of float, optional
         West, south, east, north, degrees, instead. Without both lights are of all that is seen
         from the station.
-    sources : sequence of Path
-        Maps of lights, or folders of them: nothing is downloaded.
     product, date : str
         VNP46A2, VNP46A3 or VNP46A4, and when: needs the token of EARTHDATA_TOKEN.
     url : str, optional
@@ -130,10 +126,11 @@ def get_map(
     ConfigError
         It is there already, or what is asked for makes no sense.
     LightMapError
-        A server fails, a source is damaged, or the disk has too little room; what came is kept.
+        A server fails, what it sends is damaged, or the disk has too little room; what came is
+        kept.
     """
-    if kind != "lights" and (sources or product or date):
-        raise ConfigError("--from, --product and --date are for --kind lights alone.")
+    if kind != "lights" and (product or date):
+        raise ConfigError("--product and --date are for --kind lights alone.")
     region, covered, out = _choose_region(kind, place, bounds, level)
     index = index_beside(out)
     if out.exists() and (kind != "lights" or index.exists()) and not overwrite:
@@ -147,29 +144,20 @@ def get_map(
             if kind == "streets":
                 _get_streets(covered, region, url, out, listener)
             else:
-                folder = None
                 if product:
                     archive, progress = url or LAADS, listener.begin("Fetching")
                     folder = fetch_vnp46(
                         region, product=product, when=date, archive=archive, progress=progress
                     )
-                    sources = [folder]
-                if sources:
-                    part = None if place is None and bounds is None else region
-                    maps, progress = _open_maps(kind, sources, listener), listener.begin("Building")
-                    build(kind, maps, out, region=part, progress=progress)
+                    maps = _open_maps(kind, [folder], listener)
+                    build(kind, maps, out, region=region, progress=listener.begin("Building"))
                 else:
-                    tiles = TileSet(
-                        kind=kind,
-                        template=url or find_service(kind, level),
-                        level=level,
-                        bounds=region,
-                    )
+                    template = url or find_service(kind, level)
+                    tiles = TileSet(kind=kind, template=template, level=level, bounds=region)
                     folder = tiles.folder
                     _get_tiles(tiles, out, listener)
                 listener.message(f"{out}: {out.stat().st_size / 1e6:,.1f} MB")
-                if folder:
-                    listener.message(f"The files in {folder} are no longer needed.")
+                listener.message(f"The files in {folder} are no longer needed.")
         if kind == "lights" and (overwrite or not index.exists()):
             _index_if_lights(out, listener)
     return out
@@ -259,7 +247,7 @@ def _get_streets(
     covered: Bounds, region: Bounds, url: str | None, out: Path, listener: Listener
 ) -> None:
     """Get the smallest extract of a region, or resume it, and draw streets of a larger one."""
-    url = url or os.environ.get(GEOFABRIK_VARIABLE) or GEOFABRIK_INDEX
+    url = url or os.environ.get("REGENGINE_GEOFABRIK") or GEOFABRIK_INDEX
     extract, address = find_extract(covered, url)
     folder = cache_folder() / "streets"
     path = folder / f"{re.sub(r'[^A-Za-z0-9.-]+', '-', extract)}.osm.pbf"
@@ -268,7 +256,7 @@ def _get_streets(
         known = f", {there / 1e6:,.1f} MB already there" if there else ""
         size = f"{total / 1e6:,.1f} MB" if total else "of unknown size"
         listener.message(f"{address}: {size}{known}, into {folder}.")
-        listener.admit(max(total - there, 0))
+        listener.admit(total - there if total else math.inf)
         needed = (1.0 + DISK_SHARE) * total - there
         check_free_space(folder, needed, f"{path.name} with the map built from it")
 

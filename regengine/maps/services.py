@@ -47,7 +47,6 @@ SERVICES: dict[str, str] = {
 }
 # Finer pictures by day: Sentinel-2 cloudless 2016, of 10 m a pixel at level 14; no key, CC BY 4.0
 SENTINEL = "https://tiles.maps.eox.at/wmts/1.0.0/s2cloudless_3857/default/g/{z}/{y}/{x}.jpg"
-SENTINEL_VARIABLE = "REGENGINE_SENTINEL"  # a copy of it
 NASA_LEVEL, SENTINEL_LEVEL = 8, 14  # the finest of each
 CREDITS = {
     "tiles.maps.eox.at": "Sentinel-2 cloudless (s2maps.eu) by EOX IT Services GmbH, contains "
@@ -63,7 +62,7 @@ TOKEN_VARIABLE = "EARTHDATA_TOKEN"  # noqa: S105
 TOKEN_HOSTS = ("earthdata.nasa.gov", "earthdatacloud.nasa.gov", "eosdis.nasa.gov")
 # What serves without a network
 OWN_FILES: dict[KindName, str] = {
-    "lights": "your own map with regengine maps get --from MAP",
+    "lights": "your own map with regengine maps build MAP",
     "streets": "your own extract with regengine maps build ROADS --kind streets",
     "day": "your own picture with regengine maps build PICTURES --kind day",
 }
@@ -191,7 +190,7 @@ class Downloader:
 def find_service(kind: KindName, level: int) -> str:
     """Return the template of a kind's tiles: NASA's, and by day beyond its finest level EOX's."""
     if kind == "day" and level > NASA_LEVEL:
-        return os.environ.get(SENTINEL_VARIABLE) or SENTINEL
+        return os.environ.get("REGENGINE_SENTINEL") or SENTINEL
     return SERVICES[kind]
 
 

@@ -679,18 +679,15 @@ def register_on_day(
         )
         return refuse("no_ephemeris", text)
     if not is_on_map:
-        text = (
-            f"no available day map covers the place for a frame {long_km:.0f} km wide "
-            "looking straight down: regengine maps get --kind day --bbox W,S,E,N, or of finer "
-            "pictures maps build PICTURES… --kind day"
-        )
+        fine = pixels = ""
         if is_tele:
-            text = (
-                "no available day map is fine enough or covers the place for a frame "
-                f"{long_km:.0f} km wide looking straight down: make one with pixels of at "
-                f"most {1e3 * long_km / MIN_MAP_PX:.0f} m with regengine maps build PICTURES… "
-                "--kind day, or get it with register --fetch maps"
-            )
+            fine = "is fine enough or "
+            pixels = f", with pixels of at most {1e3 * long_km / MIN_MAP_PX:.0f} m,"
+        text = (
+            f"no available day map {fine}covers the place for a frame {long_km:.0f} km wide "
+            f"looking straight down: get one{pixels} with --fetch maps or regengine maps get PLACE "
+            "--kind day, or make one with regengine maps build PICTURES… --kind day"
+        )
         return refuse("outside_map", text)
     if match is None:
         assert position is not None

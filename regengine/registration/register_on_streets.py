@@ -280,18 +280,20 @@ def suits_streets(problem: Problem) -> bool:
 
 
 def list_near_streets(problem: Problem) -> list[LightMap]:
-    """List the street maps that may be visible from the given position."""
+    """List the street maps that may be visible from the given position, the likeliest first."""
     position = problem.prior.position
     if position is None:
         return []
-    maps = []
-    for streets in problem.references.streets:
+    nadir = position.lon, position.lat
+
+    def find_away_km(streets: LightMap, place: tuple[float, float]) -> float:
         west, south, east, north = streets.bounds
-        middle = 0.5 * (west + east), 0.5 * (south + north)
-        # The visible range, plus two minutes of clock error
-        if great_circle_km(position.lon, position.lat, *middle) <= 2500.0:
-            maps.append(streets)
-    return maps
+        return float(great_circle_km(*place, 0.5 * (west + east), 0.5 * (south + north)))
+
+    # The visible range, plus two minutes of clock error
+    near = [one for one in problem.references.streets if find_away_km(one, nadir) <= 2500.0]
+    shown = problem.photo.frame.centre or nadir
+    return sorted(near, key=lambda one: find_away_km(one, shown))
 
 
 def align_on_streets(
@@ -792,19 +794,14 @@ def advise_streets(problem: Problem) -> Reason | None:
     given = problem.prior.position
     near = problem.references.streets if given is None else list_near_streets(problem)
     tele = "a telephoto frame is placed on street maps if its"
-    if near and given is None:
-        known, give = ("", "") if focal_known else ("focal length and its ", "--focal-mm, and ")
-        text = (
-            f"street maps are available, and {tele} {known}region is known: give {give}--centre "
-            "or --nadir"
-        )
-    elif near and not focal_known:
-        text = (
-            f"street maps of its region are available, and {tele} focal length is known: give "
-            "--focal-mm"
-        )
-    elif near:
+    if near and given is not None and focal_known:
         return None
+    if near:
+        lacks = {"focal length": not focal_known, "region": given is None}
+        what = " and its ".join(name for name, lacking in lacks.items() if lacking)
+        give = {"focal length": "--focal-mm", "region": "--centre or --nadir"}
+        options = ", and ".join(give[name] for name, lacking in lacks.items() if lacking)
+        text = f"street maps are available, and {tele} {what} is known: give {options}"
     elif given is not None and not focal_known and frame.centre is not None:
         text = (
             "if the city at the given place fills the frame, night lights do not resolve it: give "

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from detectors.constants import KM_PER_DEGREE, SEMI_MAJOR_M
-from matchers.geometry.earth import great_circle_km
 from regengine.errors import ConfigError, EphemerisError, FrameError, LightMapError, StoreError
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_url, parse_scheme
@@ -45,11 +44,7 @@ Item = TypeVar("Item")
 
 LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # number of simultaneous downloads
-# Maps reach 60 km: they are fetched for places that are known to about that, which is the default
-# of --radius-km, and once for all photos of places that are nearer
-MAX_AWAY_KM, SAME_PLACE_KM = CENTRE_RADIUS_KM, 30.0
-MAX_MAPS_GB = 2.0  # limit of a run
-MAP_NAMES = {"streets": "streets", "day": "pictures by day"}
+MAX_MAPS_GB = 2.0  # limit of the maps that are fetched for a run
 
 
 def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> list[Path | Url]:
@@ -295,9 +290,12 @@ def add_needed_maps(
 
     def admit(size_bytes: float) -> None:
         nonlocal total_bytes
-        if not 0.0 < total_bytes + size_bytes <= 1e9 * MAX_MAPS_GB:
-            size = f"has {size_bytes / 1e9:.1f} GB" if size_bytes else "has an unknown size"
-            raise LightMapError(f"it {size}, and a run fetches at most {MAX_MAPS_GB:g} GB of maps")
+        if total_bytes + size_bytes > 1e9 * MAX_MAPS_GB:
+            size = "of unknown size" if math.isinf(size_bytes) else f"of {size_bytes / 1e9:.1f} GB"
+            raise LightMapError(
+                f"with this download {size} the run would fetch more than {MAX_MAPS_GB:g} GB: get "
+                "it with regengine maps get."
+            )
         total_bytes += size_bytes
 
     def check_stop(*_: object) -> None:
@@ -307,7 +305,7 @@ def add_needed_maps(
     listener = Listener(
         progress=check_stop, message=logger.info, warning=logger.warning, admit=admit
     )
-    asked: list[tuple[KindName, tuple[float, float], int]] = []
+    asked: set[tuple[object, ...]] = set()
     for photo in photos:
         check_stop()
         try:
@@ -321,18 +319,15 @@ def add_needed_maps(
         if needed is None:
             continue
         kind, (lon, lat), level = needed
-        if any(
-            (kind, level) == (other, its_level)
-            and great_circle_km(lon, lat, *place) < SAME_PLACE_KM
-            for other, place, its_level in asked
-        ):
+        # Where fetching failed, or found a map that ends beside the place, once a degree
+        if (key := (kind, round(lon), round(lat), level)) in asked:
             continue
-        asked.append(needed)
-        logger.info("%s: %s are fetched around %.2f,%.2f", photo, MAP_NAMES[kind], lon, lat)
+        asked.add(key)
+        logger.info("%s: fetching a map of %s around %.2f,%.2f", photo, kind, lon, lat)
         try:
             made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
         except (LightMapError, ConfigError, StoreError) as error:
-            logger.warning("%s: no %s were fetched: %s", photo, MAP_NAMES[kind], error)
+            logger.warning("%s: no map of %s was fetched: %s", photo, kind, error)
             if error.code == "offline":
                 break
             continue
@@ -371,7 +366,7 @@ def find_needed_map(
     else:
         place = position.lon, position.lat
         away_km = max(position.sigma_along_km, position.sigma_cross_km)
-    if away_km > MAX_AWAY_KM:
+    if away_km > CENTRE_RADIUS_KM:  # a map reaches 60 km
         return None
     nominal, point = make_nominal_camera(frame), (*place, *place)
     long_km = max(frame.width_px, frame.height_px) * position.altitude_km / nominal.focal_px

@@ -71,7 +71,6 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
     [
         (["--url", "ftp://x/{z}/{x}/{y}"], "not a valid address of map tiles"),
         (["--bbox", "0,50,9,40"], "WEST,SOUTH,EAST,NORTH"),
-        (["--from", SAMPLE, "--url", "https://x/{z}/{x}/{y}"], "leave it out with --from"),
         (["--product", "VNP46A4"], "go together"),
         ([*PRODUCT], "needs an Earthdata token"),
         ([*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"], "published by YYYY-MM-DD"),
@@ -102,55 +101,48 @@ def test_a_region_by_day_is_fetched_and_built(tiles: TileService, data: Path) ->
 
 
 @pytest.fixture
-def telephoto(
-    tiles: TileService, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[object]:
-    """How to register two photos whose maps a server has: lamps of a city, and land by day."""
-    night = streets.take_photo(
-        tmp_path / "ISS001-E-1.jpg",
-        streets.take_aside(),
-        streets.Streets(density=streets.draw_city(1)),
-    )
-    day = by_day.take_far_photo(by_day.look_aside(), tmp_path / "ISS001-E-2.jpg")
-    table = tmp_path / "records.csv"
+def telephoto(tiles: TileService, data: Path, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """How to register a telephoto photo by day, and what maps a server has."""
+    monkeypatch.setenv("REGENGINE_GEOFABRIK", tiles.url("/index.json"))
+    monkeypatch.setenv("REGENGINE_SENTINEL", tiles.template)
+    table, photo = data.with_name("records.csv"), data.with_name("ISS001-E-2.jpg")
     table.write_text(
         "frame_id,centre_lat,centre_lon,radius_km,nadir_lat,nadir_lon,altitude_km,focal_mm\n"
         "ISS001-E-1,45.17,5.16,20,45.1,5.2,400,968\n"
         "ISS001-E-2,43.75,10.33,20,43.9,7.8,400,600\n"
     )
-    tiles.files |= by_day.draw_tiles(11)
-    ring = [[4, 44], [6, 44], [6, 46], [4, 46], [4, 44]]
-    listed = {
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "properties": {"id": "city", "urls": {"pbf": tiles.url("/city.osm.pbf")}},
-    }
-    tiles.files["/index.json"] = json.dumps({"features": [listed]}).encode()
-    monkeypatch.setenv("REGENGINE_GEOFABRIK", tiles.url("/index.json"))
-    monkeypatch.setenv("REGENGINE_SENTINEL", tiles.template)
-    return ["register", night, day, "--metadata", table, "--store", tmp_path / "run.h5", "--json"]
+    by_day.take_far_photo(by_day.look_aside(), photo)
+    store = data.with_name("run.h5")
+    return ["register", photo, "--metadata", table, "--store", store, "--json", "--fetch", "maps"]
 
 
 @pytest.mark.slow
 def test_what_telephoto_photos_need_is_fetched_once_and_places_them(
-    telephoto: list[object], tiles: TileService, data: Path, tmp_path: Path
+    telephoto: list[object], tiles: TileService, data: Path
 ) -> None:
-    """To 50 m by day and 20 m on streets; another run finds the maps, and the results."""
+    """Lamps of a city and land by day, by two workers; the next run finds maps and results."""
+    night, city = data.with_name("ISS001-E-1.jpg"), streets.Streets(density=streets.draw_city(1))
+    streets.take_photo(night, streets.take_aside(), city)
+    tiles.files |= by_day.draw_tiles(11)
+    ring = [[4, 44], [6, 44], [6, 46], [4, 46], [4, 44]]
+    names = {"id": "city", "urls": {"pbf": tiles.url("/city.osm.pbf")}}
+    listed = {"geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": names}
+    tiles.files["/index.json"] = json.dumps({"features": [listed]}).encode()
     tiles.files["/city.osm.pbf"] = osm_pbf(streets.draw_ways(1))
-    said = run(*telephoto, "--fetch", "maps")
+    said = run(*telephoto, night, "--workers", 2)
     assert [one["verdict"] for one in said.records] == ["accepted", "accepted"], said.err
-    for one, truth in zip(said.records, (streets.take_aside(), by_day.look_aside()), strict=True):
+    truths = {"ISS001-E-1": streets.take_aside(), "ISS001-E-2": by_day.look_aside()}
+    for one in said.records:
         for point in one["control_points"]:
-            x, y = truth.lonlat_to_pixel(point["lon"], point["lat"])
+            x, y = truths[one["frame"]].lonlat_to_pixel(point["lon"], point["lat"])
             assert np.hypot(x - point["x"], y - point["y"]) < 2.0
-    assert made(data / "streets") + made(data / "day") == [
-        "5.16e_45.17n.tif",
-        "10.33e_43.75n-11.tif",
-    ]
-    assert "ISS001-E-1.jpg: streets are fetched around 5.16,45.17" in said.err
-    assert "city.osm.pbf: " in said.err
+    maps = sorted(str(path.relative_to(data)) for path in data.rglob("*.tif"))
+    assert maps == ["day/10.33e_43.75n-11.tif", "streets/5.16e_45.17n.tif"]
+    assert "ISS001-E-1.jpg: fetching a map of streets around 5.16,45.17" in said.err
+    assert re.search(r"/city\.osm\.pbf: [\d.]+ MB, into ", said.err)
     asked = tiles.asked.total()
-    again = run(*telephoto, "--fetch", "maps")
-    assert (again.records, "(2 from the store)" in again.err) == (said.records, True)
+    again = run(*telephoto, night)
+    assert "(2 from the store)" in again.err
     assert tiles.asked.total() == asked
 
 
@@ -162,33 +154,31 @@ def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
     data: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    command, _, day, option, table, *rest = telephoto
-    sentence = {"network": "cannot be reached", "room": "at most 1e-06 GB of maps"}.get(lack, "")
+    sentence = {"network": "cannot be reached", "room": "more than 1e-06 GB"}.get(lack, "")
     if lack == "network":
-        tiles.close()
+        monkeypatch.setenv("REGENGINE_SENTINEL", "http://127.0.0.1:1/{z}/{y}/{x}.png")
     elif lack == "room":
         monkeypatch.setattr("regengine.runs.remote.MAX_MAPS_GB", 1e-6)
     else:
-        Path(str(table)).write_text("frame_id,focal_mm\nISS001-E-2,600\n")
-    said = run(command, day, option, table, *rest, "--fetch", "maps")
+        data.with_name("records.csv").write_text("frame_id,focal_mm\nISS001-E-2,600\n")
+    said = run(*telephoto)
     (record,) = said.records
     code = 3 if lack == "place" else 0  # no photo could be tried
     assert (said.code, record["verdict"]) == (code, "no_match")
-    assert said.err.count("no pictures by day were fetched: ") == (lack != "place")
+    assert said.err.count("no map of day was fetched: ") == (lack != "place")
     assert sentence in said.err
-    assert made(data / "day") == []
-    if lack == "place":
-        assert not tiles.requests
+    assert made(data) == []
+    assert bool(tiles.requests) == (lack == "room")
 
 
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
-    said = run("maps", "get", "--from", SAMPLE, "--bbox", "-153,34,-151,35")
+    said = run("maps", "build", SAMPLE, "--bbox", "-153,34,-151,35")
     out = data / "lights" / "lights.tif"
-    assert (said.code, said.out) == (0, f"{out}\n")
+    assert (said.code, f"{out}: " in said.err) == (0, True)
     # "levels of 7.4, ... km, 1,234 lights at the finest, ..."
     assert re.search(r": levels of [\d., ]+ km, [\d,]+ lights at the finest, ", said.err)
     assert rg.open_light_map(out).info.bounds[0] == pytest.approx(-153.0, abs=0.02)
-    said = run("maps", "get", "--from", tmp_path / "gone.tif", "--force")
+    said = run("maps", "build", tmp_path / "gone.tif", "--force")
     assert said.code == 3
     assert "gone.tif does not exist" in said.err
     assert made(data) == ["lights.tif", "lights.tif.idx"]
@@ -201,7 +191,7 @@ def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Pat
     assert "made from lights.tif, not from the map of --lights" in said.err
     data.rename(tmp_path / "other")
     data.touch()
-    said = run("maps", "get", "--from", SAMPLE)
+    said = run("maps", "build", SAMPLE)
     assert (said.code, "REGENGINE_DATA" in said.err) == (2, True)
 
 

@@ -138,20 +138,21 @@ def take_far_photo(truth: Camera, path: Path) -> Path:
 
 def draw_tiles(level: int) -> dict[str, bytes]:
     """Tiles of the land that far photos show, in Web Mercator, by their path at a server."""
-    land, count, tiles = draw_earth(4), 2**level, {}
-    fine_rows, fine_cols = ROWS * FINE_DEG, COLS * FINE_DEG
-    edges = np.radians([NORTH, NORTH - fine_rows])
-    first, last = count * (0.5 - np.arctanh(np.sin(edges)) / (2.0 * np.pi))
-    for row in range(int(first), int(last) + 1):
-        height = np.pi * (1.0 - 2.0 * (row + (np.arange(256) + 0.5) / 256) / count)
-        down = np.floor((NORTH - np.degrees(np.arctan(np.sinh(height)))) / FINE_DEG).astype(int)
-        for col in range(*(int(count * (lon + 180) / 360) for lon in (WEST, WEST + fine_cols + 1))):
-            lon = 360.0 * (col + (np.arange(256) + 0.5) / 256) / count - 180.0
-            right = np.floor((lon - WEST) / FINE_DEG).astype(int)
-            known = ((down >= 0) & (down < ROWS))[:, None] & (right >= 0) & (right < COLS)
-            shown = land[np.clip(down, 0, ROWS - 1)][:, np.clip(right, 0, COLS - 1)]
-            alpha = np.where(known, 255, 0).astype(np.uint8)
-            out = io.BytesIO()
-            Image.fromarray(np.dstack([shown, alpha])).save(out, "PNG")
-            tiles[f"/{level}/{row}/{col}.png"] = out.getvalue()
+    land = np.dstack([draw_earth(4), np.full((ROWS, COLS), 255, np.uint8)])
+    count, tiles = 2**level, {}
+    south, east = NORTH - ROWS * FINE_DEG, WEST + COLS * FINE_DEG
+    top, bottom = (
+        int(count * (0.5 - np.arctanh(np.sin(np.radians(lat))) / (2.0 * np.pi)))
+        for lat in (NORTH, south)
+    )
+    left, right = (int(count * (lon + 180.0) / 360.0) for lon in (WEST, east))
+    inside = (np.arange(256) + 0.5) / 256
+    for y, x in np.ndindex(bottom + 1 - top, right + 1 - left):
+        lat = np.degrees(np.arctan(np.sinh(np.pi * (1.0 - 2.0 * (top + y + inside) / count))))
+        lon = 360.0 * (left + x + inside) / count - 180.0
+        at = np.meshgrid((lon - WEST) / FINE_DEG - 0.5, (NORTH - lat) / FINE_DEG - 0.5)
+        out = io.BytesIO()
+        shown = cv2.remap(land, *(each.astype(np.float32) for each in at), cv2.INTER_LINEAR)
+        Image.fromarray(shown).save(out, "PNG")
+        tiles[f"/{level}/{top + y}/{left + x}.png"] = out.getvalue()
     return tiles
