@@ -679,14 +679,16 @@ def register_on_day(
         )
         return refuse("no_ephemeris", text)
     if not is_on_map:
-        fine = pixels = ""
+        fine, get = "", "get one with regengine maps get --kind day --bbox W,S,E,N"
         if is_tele:
-            fine = "is fine enough or "
-            pixels = f", with pixels of at most {1e3 * long_km / MIN_MAP_PX:.0f} m,"
+            size_m = 1e3 * long_km / MIN_MAP_PX
+            fine, get = (
+                "is fine enough or ",
+                f"get pixels of at most {size_m:.0f} m with --fetch maps",
+            )
         text = (
             f"no available day map {fine}covers the place for a frame {long_km:.0f} km wide "
-            f"looking straight down: get one{pixels} with --fetch maps or regengine maps get PLACE "
-            "--kind day, or make one with regengine maps build PICTURES… --kind day"
+            f"looking straight down: {get}, or with regengine maps build PICTURES… --kind day"
         )
         return refuse("outside_map", text)
     if match is None:
