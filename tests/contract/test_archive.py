@@ -209,6 +209,10 @@ def test_pictures_come_whole_with_their_sums(archive: ArchiveService, fetch: Ask
     asked = len(archive.requests)
     said = fetch("ISS990-E-101")
     assert (said.code, said.records[0]["status"], len(archive.requests)) == (0, "present", asked)
+    archive.add_picture("ISS990-E-102", night_picture() * 2, size="small")
+    said = fetch("ISS990-E-102", FRAME, "--size", "small", "--force", "--max-gigabytes", 1e-6)
+    assert [one["bytes"] for one in said.records] == [2 * len(night_picture())]
+    assert "1e-06 GB fetched: raise the limit with --max-gigabytes" in said.err
 
 
 def test_pictures_that_were_changed_are_told_and_kept(fetch: Ask) -> None:

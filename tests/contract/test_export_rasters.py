@@ -238,24 +238,26 @@ def store_of_lamps(folder: Path, camera: Any, sigma_px: float = 0.6) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("camera", "crs"),
+    ("camera", "crs", "size"),
     [
-        (bent(136.9, 35.7, 45.0, mirrored=True), "EPSG:3857"),
-        (bent(179.9, -40.0, 30.0), "EPSG:4326"),
+        (bent(136.9, 35.7, 45.0, mirrored=True), "EPSG:3857", 250.0),
+        (bent(179.9, -40.0, 30.0), "EPSG:4326", None),
     ],
 )
 def test_lamps_lie_on_the_map_where_the_camera_sees_them(
-    camera: Any, crs: str, tmp_path: Path
+    camera: Any, crs: str, size: float | None, tmp_path: Path
 ) -> None:
     """Their centres on the map, taken back into the photo: within a fifth of a pixel."""
     store = store_of_lamps(tmp_path, camera)
-    export(store, "geotiff", tmp_path / "o", "--crs", crs)
+    words = ("--resolution", size) if size else ()
+    export(store, "geotiff", tmp_path / "o", "--crs", crs, *words)
     with rasterio.open(tmp_path / "o" / "lamps.sigma.tif") as dataset:
         sigma = dataset.read(1)
     with rasterio.open(tmp_path / "o" / "lamps.warped.tif") as dataset:
         assert dataset.crs.to_epsg() == int(crs.partition(":")[2])
         assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         light, transform = dataset.read(1).astype(float), dataset.transform
+        assert size is None or dataset.res == (size, size)
         assert np.array_equal(np.isfinite(sigma), dataset.dataset_mask() > 0)
     assert np.nanmin(sigma) > 50.0  # the map's own
     to_map = Transformer.from_crs("EPSG:4326", crs, always_xy=True)

@@ -151,7 +151,8 @@ def test_every_column_is_what_other_programs_compute(
     out = tmp_path / "plan.csv"
     words = ("--days", 2, "--passes", 99, "--max-off-nadir-deg", 60, "--max-sun-deg", 90)
     files = ("--tle", tle, "--places", sites, "--out", out)
-    assert run("catalogue", "tasking", *files, "--time", START.isoformat(), *words).code == 0
+    asked = ("catalogue", "tasking", *files, "--time", START.isoformat(), *words)
+    assert run(*asked).code == 0
     table = pd.read_csv(out, keep_default_na=False)
     assert len(table) >= 20
     assert {"left", "right"} == set(table["side"])
@@ -185,6 +186,10 @@ def test_every_column_is_what_other_programs_compute(
         age = time - ORBIT.epoch
         assert row["tle_epoch_utc"] == "2016-05-01T12:00:00.0Z"
         assert row["tle_age_h"] == pytest.approx(age / timedelta(hours=1), abs=0.006)
+    assert run(*asked, "--force", "--max-moon-deg", 0).code == 0
+    below = table["moon_elevation_deg"] <= 0.0
+    assert list(pd.read_csv(out)["time_utc"]) == list(table["time_utc"][below])
+    assert 0 < below.sum() < len(table)
 
 
 # The places that are wanted
