@@ -7,28 +7,18 @@ from typing import Annotated
 
 import typer
 
-from regengine.commands.options import (
-    DayMaps,
-    ElementSets,
-    Json,
-    LightMaps,
-    Metadata,
-    MovedPhotos,
-    StoreFile,
-    StreetMaps,
-    tell_lost,
-)
+from regengine.commands import options as common
 from regengine.io.console import print_data, say
 
 
 def main(
-    store: StoreFile,
-    photos: MovedPhotos = None,
-    lights: LightMaps = None,
-    streets: StreetMaps = None,
-    day: DayMaps = None,
-    tle: ElementSets = None,
-    metadata: Metadata = None,
+    store: common.StoreFile,
+    photos: common.MovedPhotos = None,
+    lights: common.LightMaps = None,
+    streets: common.StreetMaps = None,
+    day: common.DayMaps = None,
+    tle: common.ElementSets = None,
+    metadata: common.Metadata = None,
     port: Annotated[
         int,
         typer.Option(
@@ -58,7 +48,7 @@ def main(
             help="Online map tiles for the page; may be given several times.  [no internet access]",
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: common.Json = False,
 ) -> None:
     """Review proposals in the browser: accept, reject, correct.
 
@@ -78,7 +68,7 @@ def main(
 
     made_with = find_run_files(store)
     given = {"--lights": lights, "--streets": streets, "--day": day}
-    tell_lost(made_with, {**given, "--tle": tle, "--metadata": metadata})
+    common.tell_lost(made_with, {**given, "--tle": tle, "--metadata": metadata})
 
     def started(address: str) -> None:
         if as_json:

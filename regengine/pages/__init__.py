@@ -2,5 +2,5 @@
 
 In: a store, its photos, maps.
 Out: one HTML file; a server on this machine that keeps decisions.
-Start reading at `report.report`; `review.server`, then `review.app`.
+Start reading at `report.report`; `review.server`.
 """

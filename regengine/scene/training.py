@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from detectors.types import FloatArray
 from regengine.errors import ConfigError, FrameError
 from regengine.io.plain import format_count
+from regengine.scene import models
 from regengine.scene.features import feature_names, feature_versions, measure_features
 from regengine.scene.labels import (
     MIN_GROUPS,
@@ -27,21 +28,6 @@ from regengine.scene.labels import (
     deal_folds,
     read_scene_labels,
 )
-from regengine.scene.models import (
-    Calibration,
-    Classifier,
-    Gate,
-    SceneModel,
-    TrainingRecord,
-    fit_calibration,
-    fit_discriminant_axes,
-    fit_gate,
-    fit_gmm,
-    fit_kmeans,
-    fit_logistic,
-    most_probable,
-    name_clusters,
-)
 from regengine.scene.picture import read_scene_picture
 
 # Mixtures on principal axes, k-means on principal axes, mixtures on discriminant axes
@@ -51,19 +37,21 @@ METHODS = (*CLUSTERINGS, SUPERVISED)
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 
-def fit_methods(samples: Samples, *, seed: int) -> tuple[Gate, dict[str, Classifier]]:
+def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, models.Classifier]]:
     """Fit the gate, and one classifier of each kind in `METHODS`, by name, to training rows."""
     # Maximum number of simulated frames per class for clusters and gate, which do not support row
     # weights. With 72 instead of 24, they outnumbered the real photos, and macro-F1 of the mixtures
     # fell from 0.47 to 0.35.
     few = thin_samples(samples, 24)
-    gmm = fit_gmm(few.features, seed=seed)
-    turned = fit_discriminant_axes(few.features, few.primary)
-    return fit_gate(gmm, few, seed=seed), {
-        "gmm": name_clusters(gmm, few),
-        "kmeans": name_clusters(fit_kmeans(few.features, seed=seed), few),
-        "gmm_discriminant": name_clusters(fit_gmm(few.features, seed=seed, axes=turned), few),
-        SUPERVISED: fit_logistic(samples),
+    gmm = models.fit_gmm(few.features, seed=seed)
+    turned = models.fit_discriminant_axes(few.features, few.primary)
+    return models.fit_gate(gmm, few, seed=seed), {
+        "gmm": models.name_clusters(gmm, few),
+        "kmeans": models.name_clusters(models.fit_kmeans(few.features, seed=seed), few),
+        "gmm_discriminant": models.name_clusters(
+            models.fit_gmm(few.features, seed=seed, axes=turned), few
+        ),
+        SUPERVISED: models.fit_logistic(samples),
     }
 
 
@@ -84,12 +72,12 @@ class CrossValidation:
     explained: NDArray[np.bool_]  # shape (M,): by gates fitted without them
     probabilities: Mapping[str, FloatArray]  # for each method, shape (M, C)
     # For each method, fitted to the scores of all left-out photos
-    calibrations: Mapping[str, Calibration]
+    calibrations: Mapping[str, models.Calibration]
 
     def said(self, method: str) -> IndexArray:
         """Class that a method predicts for each photo, shape (M,)."""
         other = self.samples.classes.index(OTHER)
-        return most_probable(self.probabilities[method], self.explained, other)
+        return models.most_probable(self.probabilities[method], self.explained, other)
 
     def macro_f1(self, method: str, weights: FloatArray | None = None) -> float:
         """Mean F1 of the scored classes; frames have equal weights by default."""
@@ -141,9 +129,9 @@ def cross_validate(
     fold_of, explained = fold_of[real], explained[real]
     groups = samples.group_counts() + samples.simulated_counts()
 
-    def calibrate(score: FloatArray, kept: NDArray[np.bool_]) -> Calibration:
+    def calibrate(score: FloatArray, kept: NDArray[np.bool_]) -> models.Calibration:
         truth = tested.targets[kept], explained[kept], tested.weights[kept]
-        return fit_calibration(score[kept], *truth, groups, other)
+        return models.fit_calibration(score[kept], *truth, groups, other)
 
     probabilities, calibrations = {}, {}
     for name in METHODS:
@@ -198,7 +186,7 @@ def train_scene_model(
     source: str,
     seed: int,
     advance: Callable[[], None] = lambda: None,
-) -> tuple[SceneModel, CrossValidation]:
+) -> tuple[models.SceneModel, CrossValidation]:
     """Fit a model to all samples and cross-validate it by groups.
 
     Simulated frames and altered copies are used only in training. `source` describes the photos for
@@ -210,7 +198,7 @@ def train_scene_model(
     method = choose_method(validation)
     gate, classifiers = fit_methods(samples, seed=seed)
     versions = {name: version(name) for name in LIBRARIES}
-    record = TrainingRecord(
+    record = models.TrainingRecord(
         source=source,
         libraries={"python": platform.python_version(), **versions},
         photos=tuple(validation.samples.targets.sum(axis=0).tolist()),
@@ -220,7 +208,7 @@ def train_scene_model(
         scored=tuple(samples.classes[i] for i in choose_scored_classes(samples)),
         macro_f1={name: validation.macro_f1(name) for name in METHODS},
     )
-    model = SceneModel(
+    model = models.SceneModel(
         feature_names=feature_names(),
         feature_versions=feature_versions(),
         classes=samples.classes,

@@ -202,7 +202,7 @@ def test_a_photo_loads_nothing_that_few_photos_need() -> None:
 MOST = {
     "rooms": 15,
     "loose modules": 3,
-    "files": 227,
+    "files": 221,
     "classes": 382,
     # turn_by_scale and _refit_focal stand for two copies of a formula, expect_height_km for three
     # constants

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from playwright.sync_api import Browser, BrowserContext
 
-    from regengine.pages.review.app import Access
+    from regengine.pages.review.server import Access
 
 PORT = 8123
 WITH_MAP = ("--lights", LIGHTS)
@@ -91,8 +91,7 @@ class Client:
 @contextmanager
 def serve(store: Path, *, admitted: bool = True, **options: Any) -> Iterator[Client]:
     """Serve a store; the client has opened the printed address, if it is ``admitted``."""
-    from regengine.pages.review.app import Access, make_guarded_app
-    from regengine.pages.review.server import open_review
+    from regengine.pages.review.server import Access, make_guarded_app, open_review
 
     access = Access()
     with open_review(store, reviewer=options.pop("reviewer", "Ada"), **options) as context:

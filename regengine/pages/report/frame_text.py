@@ -14,18 +14,7 @@ from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
-from regengine.store.records import (
-    VERDICT_WORDS,
-    centre_text,
-    degrees_text,
-    evidence_text,
-    ground_text,
-    margin_of,
-    nadir_text,
-    prior_nadir,
-    probability_text,
-    probability_words,
-)
+from regengine.store import records
 from regengine.store.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
@@ -38,7 +27,7 @@ def frame_sheet(
 ) -> str:
     """A multi-line description of one frame, without a final line break, and so wide at most."""
     result = stored.result
-    lines = [f"{result.frame}  {VERDICT_WORDS[decide_state(result.verdict, review)]}"]
+    lines = [f"{result.frame}  {records.VERDICT_WORDS[decide_state(result.verdict, review)]}"]
     lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
     sections = {
         "decision": _decision(result, review),
@@ -64,7 +53,7 @@ def frame_sheet(
                 lines += ["", "hypotheses", head]
             lines += [
                 f"  {h.rank:4d}  {h.ncc:6.3f} {h.log10_odds:10.1f}  {h.solved.off_nadir_deg:8.1f}°"
-                f"  {ground_text(h.solved.camera)}"
+                f"  {records.ground_text(h.solved.camera)}"
                 for h in result.hypotheses
             ]
         lines += ["", title, *(f"  {name:<{NAME_WIDTH}}{value}" for name, value in rows)]
@@ -133,10 +122,10 @@ def _photo(result: FrameResult) -> Section:
 
 
 def _start(result: FrameResult) -> Section:
-    nadir = prior_nadir(result)
+    nadir = records.prior_nadir(result)
     if nadir is None:
         return []
-    place = f"{degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
+    place = f"{records.degrees_text(nadir.lon, nadir.lat, digits=3)}, {nadir.altitude_km:.1f} km"
     if dict(result.sources).get("altitude_km") == "assumed":
         place += " assumed"
     rows = [("prior nadir", f"{place} ({_source_words(nadir.source)})")]
@@ -153,10 +142,10 @@ def _solution(result: FrameResult) -> Section:
         return []
     solved, camera = result.solved, result.solved.camera
     rows = [
-        ("probability", probability_words(result) or "unknown"),
+        ("probability", records.probability_words(result) or "unknown"),
         ("shows", _name_place(result, None) or "unknown"),
-        ("centre", centre_text(result, digits=4).replace("sky", IN_THE_SKY)),
-        ("nadir", nadir_text(camera, digits=3)),
+        ("centre", records.centre_text(result, digits=4).replace("sky", IN_THE_SKY)),
+        ("nadir", records.nadir_text(camera, digits=3)),
         ("off-nadir", f"{solved.off_nadir_deg:.2f}°"),
         ("focal length", f"{camera.focal_px:.2f} px"),
         ("principal point", "({:.2f}, {:.2f}) px".format(*camera.principal_point)),
@@ -170,7 +159,9 @@ def _solution(result: FrameResult) -> Section:
     if camera.pixel_aspect is not None:
         rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:
-        corners = [degrees_text(*corner) if corner else "sky" for corner in result.footprint]
+        corners = [
+            records.degrees_text(*corner) if corner else "sky" for corner in result.footprint
+        ]
         rows.append(("corners", ", ".join(corners)))
     if result.footprint_diagonal_km is not None:
         rows.append(("footprint diagonal", f"{result.footprint_diagonal_km:.0f} km"))
@@ -314,16 +305,16 @@ def table_line(
     The margin is that of the correlation over the best alternative solution. A line is at most
     ``width`` long.
     """
-    solved, margin = result.solved, margin_of(result)
+    solved, margin = result.solved, records.margin_of(result)
     cells = [
         escape_terminal(result.frame),
         decide_state(result.verdict, review),
-        probability_text(result.probability),
+        records.probability_text(result.probability),
         escape_terminal(_name_place(result, review)),
-        centre_text(result),
+        records.centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
         "" if result.fit is None else result.reference_kind,
-        evidence_text(result),
+        records.evidence_text(result),
         "" if margin is None else f"{margin:.2f}",
         f"{result.seconds:.1f}",
     ]
@@ -367,7 +358,7 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
         proofs[-1].n_agreeing if proofs else None,
         proofs[-1].n_patches if proofs else None,
         None if fit is None else fit.ncc,
-        margin_of(result),
+        records.margin_of(result),
         None if fit is None else fit.residual_m,
         round(result.seconds, 3),
         ",".join(reason.code for reason in result.reasons),

@@ -1,47 +1,430 @@
-"""Compute the statistics of a store, and write the report page."""
+"""Compute the statistics of a store, and write the report page.
+
+Counts of results, reliability as far as the run itself can determine it, and processing times.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from matchers.geometry.footprint import centre_lonlat
+from detectors.constants import ORBITAL_SPEED_KM_S
+from matchers.geometry.footprint import centre_lonlat, trace_visible_outline
 from regengine.errors import FrameError
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import data_address, escape_invisible, link_to, render_page, thumbnail_jpeg
 from regengine.io.plain import plain, round_or_none
-from regengine.io.times import utc_now
-from regengine.maps.places import coastline
-from regengine.pages.report.figures import (
-    Photos,
-    camera_figures,
-    decision_figures,
-    fair_shares,
-    origin_figures,
-    outline_of,
-    place_figures,
-    reason_figures,
-    reliability_figures,
-    thin_items,
-    time_figures,
-    verdict_figures,
-)
+from regengine.io.times import iso_utc, parse_iso_time, utc_now
+from regengine.maps.places import ABSURD, coastline
 from regengine.registration.overlay import overlay_path
+from regengine.registration.priors import AGREE_S, find_agreeing
 from regengine.store.file import photo_file, raise_as_damage
 from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
-from regengine.store.result import VERDICTS, FrameResult, Reviewed, decide_state
+from regengine.store.result import STATES, VERDICTS, Choice, FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
-from regengine.store.rows import join
+from regengine.store.rows import Tables, first_of, join, reasons_of, values_of
 from regengine.store.schema import select
 
+CHOICES: tuple[str, ...] = get_args(Choice)
+UNKNOWN = "unknown"
+MAX_DEPENDENT = 200  # photos listed
+QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+PROPOSED = ("accepted", "review")
+
+Key = TypeVar("Key")
+
+
+class Photos:
+    """The photos of a store as columns, of its groups ``frames`` and ``provenance``.
+
+    ``verdicts`` are the states that follow from people's decisions, too; the column ``verdict`` is
+    the engine's, whose reliability is told.
+    """
+
+    def __init__(self, tables: Tables, reviews: Mapping[int, Reviewed] | None = None) -> None:
+        frames = tables["frames"]
+        self.tables = tables
+        self._columns = first_of(tables["provenance"], frames["frame_index"]) | frames
+        self.verdicts = [
+            decide_state(verdict, (reviews or {}).get(number))
+            for number, verdict in zip(
+                frames["frame_index"].tolist(), self.texts("verdict"), strict=True
+            )
+        ]
+        self.solved: NDArray[np.bool_] = ~np.isnan(self["focal_px"])
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._columns[name]
+
+    def texts(self, name: str, rows: Any = slice(None)) -> list[str]:
+        """A column of texts, or some rows of it."""
+        return values_of(self[name][rows])
+
+    def where(self, name: str, text: str) -> NDArray[np.bool_]:
+        """Which photos have a given text in a column."""
+        return np.asarray(self[name] == text.encode())
+
+
+def verdict_figures(photos: Photos) -> dict[str, Any]:
+    """Counts of all states, including zeros, also by category and camera."""
+    figures = {"photos": len(photos), "verdicts": verdict_counts(Counter(photos.verdicts))}
+    for name in ("category", "camera_body"):
+        texts = (text or UNKNOWN for text in photos.texts(name))
+        counts = count_by(zip(texts, photos.verdicts, strict=True))
+        figures[f"by_{name}"] = [{name: key} | counts[key] for key in _commonest(counts)]
+    return figures
+
+
+def reason_figures(photos: Photos) -> list[dict[str, Any]]:
+    """Reason codes with counts and most frequent messages, the most frequent code first."""
+    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True)
+    codes: Counter[tuple[str, str]] = Counter()
+    sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for (verdict, listed, texts), count in Counter(told).items():
+        # Each code once per photo
+        for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
+            codes[code, verdict] += count
+            # Messages contain numbers and file names: 200 of each code are distinguished
+            if text in sentences[code] or len(sentences[code]) < 200:
+                sentences[code][text] += count
+    counts = count_by(codes)
+    return [
+        {
+            "code": code,
+            **counts[code],
+            "sentences": [text for text, _ in sentences[code].most_common(3)],
+            "different_sentences": len(sentences[code]),
+        }
+        for code in _commonest(counts)
+    ]
+
+
+def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of all states in standard order."""
+    return {verdict: counts.get(verdict, 0) for verdict in STATES}
+
+
+def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
+    """Number of photos and verdicts per key, from pairs of key and verdict, or their counts."""
+    found: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    for (key, verdict), count in Counter(pairs).items():
+        found[key][verdict] = count
+    return {
+        key: {"photos": counts.total(), "verdicts": verdict_counts(counts)}
+        for key, counts in found.items()
+    }
+
+
+def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return sorted(counts, key=lambda key: (-counts[key]["photos"], key))[:200]
+
+
+def distribution(values: NDArray[Any]) -> dict[str, Any]:
+    """Count, mean and quantiles of the finite values; None without values."""
+    values = values[np.isfinite(values)].astype(float)
+    told = [None] * len(QUANTILES)
+    if len(values):
+        told = np.quantile(values, list(QUANTILES.values())).tolist()
+    return {
+        "count": len(values),
+        "mean": float(values.mean()) if len(values) else None,
+        **dict(zip(QUANTILES, told, strict=True)),
+    }
+
+
+def reliability_figures(photos: Photos) -> dict[str, Any]:
+    """Probabilities by verdict, expected number of correct ones, and fit residuals."""
+    probability, fitted = photos["probability"], photos["matched_lights"] >= 0
+    # The worst of the control points limits the use of the proposal
+    worst = np.full(len(photos), np.nan)
+    points, numbers = photos.tables["control_points"], photos["frame_index"]
+    places = np.searchsorted(numbers, points["frame_index"]).clip(max=len(numbers) - 1)
+    rows = numbers[places] == points["frame_index"]
+    np.fmax.at(worst, places[rows], points["sigma_m"][rows])
+    margin = photos["ncc"] - photos["runner_up_ncc"]
+    # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
+    # another camera
+    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
+    by_lights = fitted & np.array([kind not in ("streets", "day") for kind in kinds], bool)
+    every = np.ones(len(photos), bool)
+    spreads = {
+        "sigma_m": (worst, every),
+        "residual_m": (photos["residual_m"], fitted),
+        "residual_px": (photos["residual_px"], fitted),
+        "margin": (margin, by_lights),
+        "matched_lights": (photos["matched_lights"], by_lights),
+        "off_nadir_deg": (photos["off_nadir_deg"], photos.solved),
+    }
+    of = {verdict: photos.where("verdict", verdict) for verdict in VERDICTS}
+    known = {verdict: those & np.isfinite(probability) for verdict, those in of.items()}
+    accepted = probability[known["accepted"]]
+    return {
+        "accepted": len(accepted),
+        "expected_right": float(accepted.sum()),
+        "expected_wrong": len(accepted) - float(accepted.sum()),
+        "probability": {
+            verdict: distribution(probability[known[verdict]])
+            for verdict in sorted(VERDICTS)
+            if known[verdict].any()
+        },
+        "distributions": {
+            name: {verdict: distribution(values[of[verdict] & there]) for verdict in PROPOSED}
+            for name, (values, there) in spreads.items()
+        },
+    }
+
+
+def time_figures(photos: Photos) -> dict[str, Any]:
+    """Distribution of seconds, and span of the run."""
+    seconds = np.where(np.isfinite(photos["seconds"]), photos["seconds"], np.nan)
+    done = sorted(filter(None, map(parse_iso_time, photos.texts("processed_utc"))))
+    return {
+        "seconds": distribution(seconds),
+        "total_seconds": float(np.nansum(seconds)),
+        "first_utc": iso_utc(done[0], "seconds") if done else None,
+        "last_utc": iso_utc(done[-1], "seconds") if done else None,
+    }
+
+
+def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[str, Any]:
+    """Numbers of decisions by kind, and the first `MAX_DEPENDENT` photos without independence.
+
+    These were accepted with points that contain no information beyond their own camera.
+    """
+    choices: Counter[str] = Counter(one.decision for one in reviews.values())
+    dependent = [number for number, one in reviews.items() if not one.independent]
+    rows = np.searchsorted(photos["frame_index"], dependent[:MAX_DEPENDENT])
+    names = (photos.texts(name, rows) for name in ("frame", "path"))
+    return {
+        "photos": len(reviews),
+        "choices": {choice: choices.get(choice, 0) for choice in CHOICES},
+        "disputed": sum(one.disputed for one in reviews.values()),
+        "not_independent": {
+            "photos": len(dependent),
+            "shown": [
+                {"frame": frame, "path": path, "reviewer": reviews[number].reviewer}
+                for frame, path, number in zip(*names, dependent, strict=False)
+            ],
+        },
+    }
+
+
+def origin_figures(photos: Photos) -> dict[str, Any]:
+    """Versions, maps and position sources, the most frequent first; element set ages, hours."""
+
+    def counts(name: str) -> dict[str, int]:
+        return dict(Counter(photos.texts(name)).most_common(20))
+
+    sources = counts("nadir_source")
+    ages_h = photos["tle_age_h"][photos.where("nadir_source", "tle")]
+    return {
+        "engine_versions": counts("engine_version"),
+        "lights": counts("lights"),
+        "positions_from": {source or "none": count for source, count in sources.items()},
+        "tle_age_h": distribution(ages_h),
+    }
+
+
+Item = TypeVar("Item")
+
+
+def thin_items(items: Sequence[Item], most: int) -> Sequence[Item]:
+    """At most this many items, evenly distributed."""
+    if len(items) <= most:
+        return items
+    return [items[k * len(items) // most] for k in range(most)]
+
+
+def fair_shares(counts: Mapping[str, int], most: int) -> dict[str, int]:
+    """Number of items to show per kind: rare kinds completely, the rest in equal shares."""
+    shares: dict[str, int] = {}
+    left = most
+    for done, (name, count) in enumerate(sorted(counts.items(), key=lambda pair: pair[1])):
+        shares[name] = min(count, left // (len(counts) - done))
+        left -= shares[name]
+    return {name: shares[name] for name in counts}
+
+
+# Agreement is computed for at most this many, evenly distributed over the day
+MAX_COMPARED = 500
+
+Row = dict[str, Any]
+
+
+def camera_figures(photos: Photos) -> tuple[list[Row], list[Row]]:
+    """Clock and focal length statistics of accepted photos with positions from element sets.
+
+    Clocks are by camera body and day by its clock, ISO 8601, UTC. Their offset along the orbit is
+    the sum of two errors: the camera's clock, and the station's position in the element set. Fresh
+    element sets have errors of less than a second, so the clock error dominates; the medians of the
+    sets' one sigma and age are included. An offset is positive if the station was further along
+    than the photo's time implies, as with a clock that is slow. ``agree`` is the share of the
+    photos within five seconds of each other. Lenses, by body and nominal focal length, have the
+    ratio of solved to nominal focal length: crops are 1.2 to 2.
+    """
+    offset_s, pitch_um = photos["along_track_offset_s"], photos["pixel_pitch_um"]
+    teaching = (
+        photos.where("verdict", "accepted")
+        & photos.where("nadir_source", "tle")
+        & ~photos.where("camera_body", "")
+        & (photos["width_px"] >= 0)
+        & (photos["height_px"] >= 0)
+        & (pitch_um > 0.0)
+        & photos.solved
+        & np.isfinite(offset_s)
+    )
+    rows = np.flatnonzero(teaching)
+    sigma_s = photos["sigma_along_km"] / ORBITAL_SPEED_KM_S
+    facts = np.column_stack([offset_s, sigma_s, photos["tle_age_h"]])[rows].tolist()
+    nominal_mm = np.where(photos["focal_mm"] > 0.0, photos["focal_mm"], np.nan)
+    ratios = photos["focal_px"] * pitch_um / (1e3 * nominal_mm)
+    texts = (photos.texts(name, rows) for name in ("camera_body", "time_utc"))
+    offsets: defaultdict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    lenses: defaultdict[tuple[str, float], list[float]] = defaultdict(list)
+    for row, fact, body, time_utc in zip(rows.tolist(), facts, *texts, strict=True):
+        try:
+            day = datetime.fromisoformat(time_utc).date().isoformat()
+        except ValueError:  # missing, or not in this program's format
+            continue
+        offsets[body, day].append(fact)
+        if math.isfinite(ratios[row]):
+            lenses[body, float(nominal_mm[row])].append(float(ratios[row]))
+    clocks = []
+    for (body, day), told in sorted(offsets.items()):
+        offsets_s, sigmas_s, ages_h = zip(*told, strict=True)
+        compared = offsets_s[:: -(-len(offsets_s) // MAX_COMPARED)]
+        agreeing = find_agreeing(compared, AGREE_S)
+        clocks.append(
+            {"camera_body": body, "day": day}
+            | _spread(offsets_s, "_s")
+            | {
+                "agree": len(agreeing) / len(compared),
+                "tle_sigma_s": float(np.median(sigmas_s)),
+                "tle_age_h": float(np.median(ages_h)),
+            }
+        )
+    return clocks, [
+        {"camera_body": body, "focal_mm": focal_mm} | _spread(values)
+        for (body, focal_mm), values in sorted(lenses.items())
+    ]
+
+
+def _spread(values: Sequence[float], unit: str = "") -> Row:
+    """Count, median, robust standard deviation (nan for one photo) and extremes, with the unit."""
+    median = float(np.median(values))
+    off = float(np.median(np.abs(np.subtract(values, median))))
+    return {
+        "photos": len(values),
+        f"median{unit}": median,
+        # The standard deviation of normal values over their median absolute deviation is 1.4826
+        f"spread{unit}": 1.4826 * off if len(values) > 1 else float("nan"),
+        f"lowest{unit}": min(values),
+        f"highest{unit}": max(values),
+    }
+
+
+# Ground positions of photos: outlines of single photos, and counts on a grid
+
+CELL_DEG = 2
+AXES = ("lon", "lat")
+LonLat = tuple[float, float]
+
+
+def place_figures(photos: Photos) -> dict[str, Any]:
+    """Counts of placed photos by grid cell and verdict; cells by their south-western corners.
+
+    Cells are sorted from the west. ``nadirs`` counts photos of which only the nadir is known.
+    """
+    places = places_of(photos)
+    there = np.isfinite(places[:, 0])
+    corners = (places[there] // CELL_DEG).astype(int) * CELL_DEG
+    verdicts = np.array(photos.verdicts, dtype=object)[there]
+    cells = count_by(zip(map(tuple, corners.tolist()), verdicts, strict=True))
+    return {
+        "photos": len(corners),
+        "nadirs": int((np.isfinite(nadirs_of(photos)[:, 0]) & ~there).sum()),
+        "cell_deg": CELL_DEG,
+        "cells": [
+            {"lon": lon, "lat": lat, "verdicts": told["verdicts"]}
+            for (lon, lat), told in sorted(cells.items())
+        ],
+    }
+
+
+def places_of(photos: Photos) -> NDArray[np.float64]:
+    """Ground position of the image centre, or a corner if that is sky, of photos with a camera.
+
+    Rows of lon, lat; nan if unknown.
+    """
+    candidates = np.stack(
+        [
+            np.column_stack([photos[f"centre_{axis}"] for axis in AXES]),
+            *(
+                np.column_stack([photos[f"footprint_{axis}"][:, corner] for axis in AXES])
+                for corner in range(4)
+            ),
+        ]
+    )
+    known = np.isfinite(candidates).all(axis=2) & photos.solved
+    chosen = candidates[known.argmax(axis=0), np.arange(len(photos))]
+    return np.where(known.any(axis=0)[:, None], chosen, np.nan)
+
+
+def nadirs_of(photos: Photos) -> NDArray[np.float64]:
+    """Prior nadirs, which are no places of photos; rows of lon, lat; nan if unknown."""
+    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
+    nadir = np.column_stack([photos[f"nadir_{axis}"] for axis in AXES])
+    return np.where(prior[:, None], nadir, np.nan)
+
+
+def outline_of(result: FrameResult) -> list[LonLat]:
+    """Outline of the ground that a solved photo shows."""
+    if result.solved is None:
+        return []
+    corners = [corner for corner in result.footprint or () if corner is not None]
+    if len(corners) == 4:
+        return _run_on(corners)
+    camera = result.solved.camera
+    try:
+        with np.errstate(all="ignore"):
+            # Directions along each side of a photo in which the horizon is visible
+            x, y = trace_visible_outline(camera, 5)
+            if len(x) == 0:
+                return []
+            # The visible part of the Earth is convex in the image: sorted by angle about its
+            # centre, its edge is a ring
+            order = np.argsort(np.arctan2(y - y.mean(), x - x.mean()))
+            lon, lat = camera.pixel_to_lonlat(x[order], y[order])
+    except ABSURD:
+        return []
+    return _run_on(list(zip(lon.tolist(), lat.tolist(), strict=True)))
+
+
+def _run_on(ring: list[LonLat]) -> list[LonLat]:
+    ring = [place for place in ring if np.isfinite(place).all()]
+    first = ring[0][0] if ring else 0.0
+    around = [((lon - first + 180.0) % 360.0 - 180.0 + first, lat) for lon, lat in ring]
+    return [(round(lon, 2), round(lat, 2)) for lon, lat in around]
+
+
+# The page, and what is read for it
+
 LONGEST_SENTENCE = 300
+TOLD_OF_PHOTO = ("category", "camera_body", "focal_mm", "time_utc")
 Listed = tuple[FrameResult, Reviewed | None]  # a photo on the page, and what a person decided
 
 
@@ -66,10 +449,7 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
         "why": " ".join(reason.text for reason in result.reasons)[:LONGEST_SENTENCE],
-        "category": result.category,
-        "camera_body": result.camera_body,
-        "focal_mm": result.focal_mm,
-        "time_utc": result.time_utc,
+        **{name: getattr(result, name) for name in TOLD_OF_PHOTO},
         "sigma_m": round_or_none(max((p.sigma_m for p in result.control_points), default=None), 1),
         "residual_m": None if fit is None else round_or_none(fit.residual_m, 1),
         "margin": round_or_none(margin_of(result), 3),

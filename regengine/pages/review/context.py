@@ -82,15 +82,12 @@ class ReviewContext:
         return path
 
 
-def find_registered_photo(frames: ReviewFrames, number: int) -> tuple[Path, str]:
+def find_registered_photo(context: ReviewContext, number: int) -> tuple[Path, str]:
     """Path and hash of a frame's photo, unchanged since registration.
 
     HTTPException: 404 if it is missing, 409 if it has changed, 422 if it may not be opened.
     """
-    try:
-        result, path = frames.frame(number).result, frames.photo(number)
-    except KeyError:
-        raise HTTPException(404, f"The store has no frame {number}.") from None
+    result, path = context.result(number), context.frames.photo(number)
     if any(reason.code == DEADLY for reason in result.reasons):
         raise HTTPException(
             422, "The photo crashed a worker process, so it is not opened: its file may be damaged."

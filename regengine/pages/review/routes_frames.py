@@ -23,20 +23,7 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import TleSet
-from regengine.pages.review.bodies import (
-    MAX_POINTS,
-    PLACED,
-    Body,
-    CameraBody,
-    DecisionBody,
-    DraftBody,
-    PointBody,
-    agreeing_px,
-    camera_json,
-    check_sent,
-    decision_json,
-    points_json,
-)
+from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext, make_no_frame_error
 from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
@@ -46,6 +33,10 @@ from regengine.store.reviews import check_work
 
 LonLat = tuple[float, float]
 MAX_COUNT = 8
+ABOUT_PHOTO = (
+    *("category_probability", "width_px", "height_px", "orientation"),
+    *("focal_mm", "pixel_pitch_um"),
+)
 ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 
 
@@ -62,22 +53,17 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         "path": result.path,
         "sha256": result.sha256,
         "reason_texts": [reason.text for reason in result.reasons],
-        "category_probability": result.category_probability,
-        "width_px": result.width_px,
-        "height_px": result.height_px,
-        "orientation": result.orientation,
-        "focal_mm": result.focal_mm,
-        "pixel_pitch_um": result.pixel_pitch_um,
+        **{name: getattr(result, name) for name in ABOUT_PHOTO},
         "nadir": nadir and {name: getattr(nadir, name) for name in ABOUT_NADIR},
         "track": track(result.time_utc, context.tles),
         "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
-        "camera": None if result.solved is None else camera_json(result.solved.camera),
-        "points": points_json(result, origin="engine"),
-        "agreeing_px": None if result.solved is None else agreeing_px(result),
+        "camera": None if result.solved is None else bodies.camera_json(result.solved.camera),
+        "points": bodies.points_json(result, origin="engine"),
+        "agreeing_px": None if result.solved is None else bodies.agreeing_px(result),
         "hypotheses": [
             {
                 "rank": one.rank,
-                "camera": camera_json(one.solved.camera),
+                "camera": bodies.camera_json(one.solved.camera),
                 "ncc": one.ncc,
                 "log10_odds": one.log10_odds,
                 "centre": None
@@ -100,7 +86,7 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
     heads = context.decisions.heads(number, result.sha256)
     return plain(said, escape_invisible) | {
         "draft": context.decisions.draft(number, result.sha256, context.reviewer),
-        "decisions": [decision_json(head) for head in heads],
+        "decisions": [bodies.decision_json(head) for head in heads],
     }
 
 
@@ -154,7 +140,7 @@ def carry_neighbour(
         x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
         moved = replace(camera, position_ecef_m=(x, y, z))
         camera = with_attitude(moved, turn @ camera.matrix)
-    return camera_json(camera)
+    return bodies.camera_json(camera)
 
 
 def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
@@ -163,8 +149,8 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
     if heads:
         work = heads[0].work
         accepted = heads[0].decision == "accepted" and work["camera"] is not None
-        return CameraBody(**work["camera"]).camera() if accepted else None
-    return result.solved.camera if result.solved and result.verdict in PLACED else None
+        return bodies.CameraBody(**work["camera"]).camera() if accepted else None
+    return result.solved.camera if result.solved and result.verdict in bodies.PLACED else None
 
 
 def _station_m(result: FrameResult) -> FloatArray | None:
@@ -252,30 +238,30 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     def history(number: FrameId) -> list[dict[str, Any]]:
         sha256 = context.result(number).sha256
         found = context.decisions.history(number, sha256)
-        return [decision_json(each) for each in found]
+        return [bodies.decision_json(each) for each in found]
 
 
 def check_decidable(
-    context: ReviewContext, number: int, work: DraftBody | None = None
+    context: ReviewContext, number: int, work: bodies.DraftBody | None = None
 ) -> FrameResult:
     """The engine's result that a person decides on; 403 if nothing can be decided."""
     if context.readonly:
         raise HTTPException(403, "this review is for looking only: nothing can be decided.")
     result = context.result(number)
     if work is not None:
-        camera = check_sent(result, work.camera, work.points, work.given)
-    if isinstance(work, DecisionBody):
+        camera = bodies.check_sent(result, work.camera, work.points, work.given)
+    if isinstance(work, bodies.DecisionBody):
         # The camera of an unfinished draft may still look at the sky
         check_work((), camera, (result.width_px or 0, result.height_px or 0))
         work.check(result)
     return result
 
 
-class PointsBody(Body):
+class PointsBody(bodies.Body):
     """Control points, and the camera that they belong to."""
 
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
-    camera: CameraBody | None
+    points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=bodies.MAX_POINTS)]
+    camera: bodies.CameraBody | None
 
 
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
@@ -283,7 +269,7 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
     decisions, reviewer = context.decisions, context.reviewer
 
     @routes.put("/frames/{number}/draft")
-    def keep_draft(number: FrameId, draft: DraftBody) -> dict[str, str]:
+    def keep_draft(number: FrameId, draft: bodies.DraftBody) -> dict[str, str]:
         """Save unfinished work, which a reload restores."""
         about = check_decidable(context, number, draft)
         time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
@@ -296,7 +282,7 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
         decisions.drop_draft(number, reviewer)
 
     @routes.put("/frames/{number}/decision")
-    def decide(number: FrameId, body: DecisionBody) -> dict[str, Any]:
+    def decide(number: FrameId, body: bodies.DecisionBody) -> dict[str, Any]:
         """Add a decision; returns a conflict if the page had not seen the latest one."""
         about = check_decidable(context, number, body)
         saved, conflict = decisions.save(
@@ -312,8 +298,8 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
         return {
             "revision": saved.revision,
             "time_utc": saved.time_utc,
-            "conflict": None if conflict is None else decision_json(conflict),
-            "others": [decision_json(head) for head in heads if head.reviewer != reviewer],
+            "conflict": None if conflict is None else bodies.decision_json(conflict),
+            "others": [bodies.decision_json(head) for head in heads if head.reviewer != reviewer],
         }
 
     @routes.post("/frames/{number}/points")
@@ -324,7 +310,7 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
         from regengine.frames.frame import ExportFrame, ExportPoint, sigma_on_ground
 
         result = context.result(number)
-        camera = check_sent(result, body.camera, body.points)
+        camera = bodies.check_sent(result, body.camera, body.points)
         frame = ExportFrame(
             stored=context.frames.frame(number),
             store=context.store,

@@ -77,7 +77,7 @@ def router(context: ReviewContext) -> APIRouter:
         return MapTiles(context.maps[kind], kind)
 
     def photo_response(request: Request, number: int, make: Callable[[Path], bytes]) -> Response:
-        path, sha256 = find_registered_photo(context.frames, number)
+        path, sha256 = find_registered_photo(context, number)
         return make_cached_response(
             request,
             lambda: make(path),

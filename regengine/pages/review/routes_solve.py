@@ -34,16 +34,7 @@ from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
 from regengine.maps.lights import KindName
 from regengine.orbit.propagation import camera_position
-from regengine.pages.review.bodies import (
-    MAX_POINTS,
-    PLACED,
-    Body,
-    CameraBody,
-    PointBody,
-    camera_json,
-    check_sent,
-    points_json,
-)
+from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.routes_frames import ABOUT_NADIR, FrameId, track, track_at
 from regengine.registration.points.solve_points import Free, PointFit, PositionPrior, solve
@@ -63,40 +54,40 @@ JobName = Annotated[str, PathParameter(pattern="^[0-9a-f]{16}$")]
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
-class SolveBody(Body):
+class SolveBody(bodies.Body):
     """Points, and the camera that they correct; whether a person placed that camera."""
 
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_POINTS)]
-    start: CameraBody
+    points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=bodies.MAX_POINTS)]
+    start: bodies.CameraBody
     free: Free = "auto"
     placed: bool = False
 
 
-class SnapBody(Body):
+class SnapBody(bodies.Body):
     """A point, the camera of the view, and which side of the point moves."""
 
-    camera: CameraBody
-    point: PointBody
+    camera: bodies.CameraBody
+    point: bodies.PointBody
     moves: Literal["photo", "map"]
 
 
-class EvidenceBody(Body):
+class EvidenceBody(bodies.Body):
     """Points, and the camera of the view."""
 
-    camera: CameraBody
-    points: Annotated[list[PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
+    camera: bodies.CameraBody
+    points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
-class MarksBody(Body):
+class MarksBody(bodies.Body):
     """A camera whose predicted view is compared with the photo."""
 
-    camera: CameraBody
+    camera: bodies.CameraBody
 
 
-class SearchBody(Body):
+class SearchBody(bodies.Body):
     """Where to start the search, and its limit of processor time in seconds."""
 
-    camera: CameraBody
+    camera: bodies.CameraBody
     seconds: Annotated[float, Field(ge=1.0, le=120.0)] = 15.0
 
 
@@ -129,7 +120,7 @@ def _add_solution(routes: APIRouter, context: ReviewContext) -> None:
     @routes.post("/frames/{number}/solve")
     def solved(number: FrameId, body: SolveBody) -> dict[str, Any]:
         """Fit a camera to points; returns it with the residual of each point."""
-        start = check_sent(context.result(number), body.start, body.points)
+        start = bodies.check_sent(context.result(number), body.start, body.points)
         assert start is not None
         if any(point.off for point in body.points):
             raise ConfigError("points that are switched off take no part: leave them out.")
@@ -180,7 +171,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
     one_at_a_time = Lock()  # each takes a second and some hundred megabytes
 
     def read_compared(
-        number: int, body: CameraBody, points: Sequence[PointBody] = ()
+        number: int, body: bodies.CameraBody, points: Sequence[bodies.PointBody] = ()
     ) -> tuple[Camera, PhotoBesideMap]:
         """The camera that was sent, and the photo beside the map."""
         from regengine.registration.points.compare_maps import choose_side_px, read_beside_map
@@ -188,7 +179,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         result = context.result(number)
         kind, path = result.reference_kind, context.photo_path(number)
         reference = context.map_of_kind(kind)
-        camera = check_sent(result, body, points)
+        camera = bodies.check_sent(result, body, points)
         assert camera is not None
         side_px = choose_side_px(kind, camera, reference)
         key = path, path.stat().st_mtime_ns, kind, side_px
@@ -264,7 +255,7 @@ def _fit_json(fit: PointFit) -> dict[str, Any]:
         strict=True,
     )
     return {
-        "camera": camera_json(fit.camera),
+        "camera": bodies.camera_json(fit.camera),
         "points": [
             {
                 "dx_px": _in_sight_px(dx_px),
@@ -299,7 +290,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
         kind: KindName = "day" if result.reference_kind == "day" else "lights"
         context.map_of_kind(kind)
         path = context.photo_path(number)
-        rough = check_sent(result, body.camera)
+        rough = bodies.check_sent(result, body.camera)
         assert rough is not None
         register = replace(context.inputs.register, max_seconds=body.seconds)
         inputs = replace(context.inputs, register=register)
@@ -323,14 +314,16 @@ def _job_json(job: SearchJob) -> dict[str, Any]:
     result = job.future.result() if job.state == "done" else None
     found = None
     if result is not None:
-        placed = result.verdict in PLACED
+        placed = result.verdict in bodies.PLACED
         found = {
             "verdict": result.verdict,
             "probability": result.probability,
             "reasons": [reason.code for reason in result.reasons],
             "reason_texts": [reason.text for reason in result.reasons],
-            "camera": camera_json(result.solved.camera) if result.solved and placed else None,
-            "points": points_json(result, origin="search") if placed else [],
+            "camera": bodies.camera_json(result.solved.camera)
+            if result.solved and placed
+            else None,
+            "points": bodies.points_json(result, origin="search") if placed else [],
             "fit": None if result.fit is None else asdict(result.fit),
         }
     names = ("job", "state", "seconds", "message")

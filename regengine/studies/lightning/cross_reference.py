@@ -30,8 +30,7 @@ from regengine.io.tables import cell, decode_text, read_csv, unquote_name, write
 from regengine.io.times import parse_iso_time
 from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
-from regengine.studies.lightning.clock import Clock, find_clock, restore_fractions
-from regengine.studies.lightning.match import Sightings, match, measure, merge
+from regengine.studies.lightning import match
 from regengine.studies.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 
 
@@ -123,6 +122,11 @@ COLUMNS = {
     "pulse_lat": 5, "pulse_area_km2": 1, "pulse_flash": None, "clock_offset_s": 3,
     "clock_sigma_s": 3,
 }  # fmt: skip
+# What is told of a clock, and its decimals
+OF_CLOCK = {
+    "offset_s": 3, "sigma_s": 3, "margin": 2, "log10_chance": 2, "flashes": 0, "matched": 0,
+    "east_km": 2, "north_km": 2,
+}  # fmt: skip
 # Columns with the same names in matches
 MATCHED = (
     *("distance_km", "time_off_s", "chance", "east_km", "north_km"),
@@ -172,10 +176,12 @@ def cross_reference(
             f"{chosen.store}: none of the {format_count(len(flashes), 'flash', 'flashes')} is in "
             f"a placed frame{f' ({why})' if why else ''}: give flashes of placed photos."
         )
-    covered_s = merge(series.spans_s)
+    covered_s = match.merge(series.spans_s)
     reach_s = params.clock_window_s
     times_s = np.array([frame.time_s for frame in frames if frame.flashes])
-    if not np.any(measure(covered_s, times_s + reach_s) > measure(covered_s, times_s - reach_s)):
+    if not np.any(
+        match.measure(covered_s, times_s + reach_s) > match.measure(covered_s, times_s - reach_s)
+    ):
         raise LightningError(
             f"the files of {series.instrument} ({stamp(covered_s[0, 0], 'seconds')} to "
             f"{stamp(covered_s[-1, 1], 'seconds')}) do not cover the photos' time ("
@@ -262,25 +268,33 @@ def compare_lapse(
 ) -> dict[str, Any]:
     """Determine the clock offset of a time-lapse, match its flashes, and return plain values."""
     told_s = np.array([frame.time_s for frame in lapse])
-    begun_s, frame_sigma_s = restore_fractions(told_s, read_frame_numbers(lapse))
+    # Numbers at the end of file names, if they increase with time
+    runs = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
+    numbers = np.array([float(found[-1]) if found else np.nan for found in runs])
+    numbers = numbers if np.all(np.diff(numbers) > 0.0) else np.zeros(len(lapse))
+    begun_s, frame_sigma_s = match.restore_fractions(told_s, numbers)
     flashes = [(k, n, flash) for k, one in enumerate(lapse) for n, flash in enumerate(one.flashes)]
     which = np.array([k for k, _, _ in flashes])
     exposure_s = np.array([one.exposure_s or UNKNOWN_EXPOSURE_S for one in lapse])
     height_m = params.cloud_height_m
     place = np.array([lapse[k].camera.pixel_to_ecef(f.x, f.y, height_m) for k, _, f in flashes])
     on_cloud = np.isfinite(place).all(axis=1)  # others are in the sky
-    seen = Sightings(
+    seen = match.Sightings(
         start_s=begun_s[which], end_s=(begun_s + exposure_s)[which], position_ecef_m=place
     ).select(on_cloud)
 
     # The width of the timing jitter: for truncated seconds, half a second on either side
     slack_s = max(0.03, 1.75 * frame_sigma_s)
-    clock = find_clock(seen, begun_s, series.pulses, slack_s, params.clock_window_s, params.seed)
+    clock = match.find_clock(
+        seen, begun_s, series.pulses, slack_s, params.clock_window_s, params.seed
+    )
     offset_s, sigma_s = 0.0, params.clock_sigma_s
     if clock is not None:
         reach_s = params.clock_window_s
         first, last = seen.start_s - reach_s, seen.end_s + reach_s
-        share = np.mean((measure(covered_s, last) - measure(covered_s, first)) / (last - first))
+        share = np.mean(
+            (match.measure(covered_s, last) - match.measure(covered_s, first)) / (last - first)
+        )
         if share < 0.95:
             doubts.append(
                 f"{lapse[0].frame}: the files of {series.instrument} cover {100 * share:.0f} % of "
@@ -290,14 +304,14 @@ def compare_lapse(
         if clock.is_sure:
             offset_s, sigma_s = clock.offset_s, clock.sigma_s
     seen = replace(seen, start_s=seen.start_s + offset_s, end_s=seen.end_s + offset_s)
-    found = match(seen, series, 3.0 * float(np.hypot(sigma_s, frame_sigma_s)))
+    found = match.match(seen, series, 3.0 * float(np.hypot(sigma_s, frame_sigma_s)))
 
     lon, lat, _ = ecef_to_geodetic(seen.position_ecef_m)
     pulses = series.pulses
     pulse_lon, pulse_lat, _ = ecef_to_geodetic(pulses.position_ecef_m)
-    numbers = np.cumsum(on_cloud) - 1
     rows = []
-    for number, is_on_cloud, (k, n, flash) in zip(numbers, on_cloud, flashes, strict=True):
+    of_seen = np.cumsum(on_cloud) - 1
+    for number, is_on_cloud, (k, n, flash) in zip(of_seen, on_cloud, flashes, strict=True):
         row: dict[str, Any] = dict.fromkeys(COLUMNS) | {
             "frame": lapse[k].frame,
             "path": lapse[k].path,
@@ -344,14 +358,7 @@ def compare_lapse(
     }
 
 
-def read_frame_numbers(lapse: list[PlacedFrame]) -> FloatArray:
-    """Numbers at the end of file names, if they increase with time; otherwise zeros."""
-    digits = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
-    numbers = np.array([float(found[-1]) if found else np.nan for found in digits])
-    return numbers if np.all(np.diff(numbers) > 0.0) else np.zeros(len(lapse))
-
-
-def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
+def describe_clock(clock: match.Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
     """Description of a clock with a message, and a reason code if it is wrong."""
     said = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
     begun_utc = None
@@ -376,15 +383,7 @@ def describe_clock(clock: Clock, first: PlacedFrame, begun_s: float) -> dict[str
         "text": text,
         "is_sure": bool(clock.is_sure),
         "begun_utc": begun_utc,
-        "offset_s": round_or_none(clock.offset_s, 3),
-        "sigma_s": round_or_none(clock.sigma_s, 3),
-        "margin": round_or_none(clock.margin, 2),
-        "log10_chance": round_or_none(clock.log10_chance, 2),
-        "flashes": clock.flashes,
-        "matched": clock.matched,
-        "east_km": round_or_none(clock.east_km, 2),
-        "north_km": round_or_none(clock.north_km, 2),
-    }
+    } | {name: round_or_none(getattr(clock, name), digits) for name, digits in OF_CLOCK.items()}
 
 
 ENDINGS = (".csv", ".gpkg")
