@@ -11,33 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from detectors.background import (
-    BASE_SIGMA,
-    INNER_SIGMAS,
-    ROUNDING_SIGMA,
-    ClippedAreas,
-    Mesh,
-    Octave,
-    as_float_image,
-    blur_image,
-    compute_blurred_noise,
-    compute_noise_gain,
-    estimate_lowest_mode,
-    estimate_upper_spread,
-    fill_holes,
-    find_hot_pixels,
-    find_local_maxima,
-    fit_quadratic_peak,
-    flag_lights,
-    lift_above_zero,
-    make_octave,
-    mask_ignored_pixels,
-    measure_diffuse_boxes,
-    measure_prominence,
-    read_clipped_map,
-    smooth_boxes,
-    spread_about_zero,
-)
+from detectors import background
 from detectors.psf import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, LightDetections
 
@@ -58,7 +32,7 @@ class Peaks(Columns):
     sigma_px: FloatArray
 
 
-def find_peaks(around: Surroundings, left: Octave, min_snr: float) -> Peaks:
+def find_peaks(around: Surroundings, left: background.Octave, min_snr: float) -> Peaks:
     """Blobs of an octave: maxima in place and scale.
 
     `left`: what is left of the octave without the lights of finer ones.
@@ -67,10 +41,10 @@ def find_peaks(around: Surroundings, left: Octave, min_snr: float) -> Peaks:
     above = (left.responses[1], left.above)
     taken = np.zeros(whole.base.shape, bool)
     parts = []
-    for k, inner in enumerate(INNER_SIGMAS):
+    for k, inner in enumerate(background.INNER_SIGMAS):
         seen, rest = whole.responses[k], left.responses[k]
-        gain = compute_noise_gain(inner * step)
-        row, col = find_local_maxima(seen, min_snr * gain * float(around.boxes.min()))
+        gain = background.compute_noise_gain(inner * step)
+        row, col = background.find_local_maxima(seen, min_snr * gain * float(around.boxes.min()))
         # Inside a clipped area and at its rim, scales finer than a third of its half side see
         # nothing
         at = (row * step, col * step)
@@ -91,14 +65,14 @@ def find_peaks(around: Surroundings, left: Octave, min_snr: float) -> Peaks:
         # edges of hardware and smooth roads. Two peaks along a ridge differ from the ridge between
         # them by 3 sigma of noise, by chance
         needed = np.maximum(0.5 * seen[row, col], 3.0 * sigma)
-        kept = measure_prominence(seen, row, col, inner) >= needed
+        kept = background.measure_prominence(seen, row, col, inner) >= needed
         row, col = row[kept], col[kept]
         for i, j in NEAR:
             taken[row + i, col + j] = True
-        dx, dy = fit_quadratic_peak(seen, row, col)
+        dx, dy = background.fit_quadratic_peak(seen, row, col)
         # A Gaussian blob's response is greatest, over inner sigmas s, at s = sigma / sqrt 2; blobs
         # with sharper centres or near neighbours answer earlier: sigma is taken for s
-        width = np.full(row.size, np.hypot(inner, BASE_SIGMA))
+        width = np.full(row.size, np.hypot(inner, background.BASE_SIGMA))
         parts.append(Peaks(row=row, col=col, x=col + dx, y=row + dy, sigma_px=width))
     return Peaks.joined(parts)
 
@@ -112,18 +86,18 @@ class Surroundings:
     finest pixels would be: so it is measured anew in each octave, between the lights.
     """
 
-    whole: Octave
+    whole: background.Octave
     step: int  # pixels of the image along a pixel of the octave
     # level, ignored, (h, w), and areas: of the image
     level: FloatImage
     ignored: BoolImage
-    areas: ClippedAreas
+    areas: background.ClippedAreas
     boxes: FloatImage  # (rows, cols): one sigma of a pixel of the image, between the lights
     unlit: BoolImage  # (h, w): pixels of the octave between the lights
 
-    def of_coarser(self, octave: Octave, step: int, finer: Surroundings) -> Surroundings:
+    def of_coarser(self, octave: background.Octave, step: int, finer: Surroundings) -> Surroundings:
         """Those of a coarser octave; where lights leave no room, noise grows as in the finer."""
-        mesh = Mesh.with_boxes(octave.base.shape, *self.boxes.shape)
+        mesh = background.Mesh.with_boxes(octave.base.shape, *self.boxes.shape)
         room = self.unlit[::step, ::step].astype(np.uint8)
         unlit = cv2.erode(room, np.ones((5, 5), np.uint8)).astype(bool)
         growth = _mask_between_lights(mesh, octave, unlit, step) / self.boxes
@@ -131,12 +105,12 @@ class Surroundings:
         known = np.isfinite(growth)
         typical = np.median(growth[known]) if known.any() else np.median(before)
         growth = np.where(known, growth, np.maximum(before, typical)).astype(np.float32)
-        boxes = smooth_boxes(np.maximum(growth, np.float32(0.5))) * self.boxes
+        boxes = background.smooth_boxes(np.maximum(growth, np.float32(0.5))) * self.boxes
         return replace(self, whole=octave, step=step, boxes=boxes, unlit=unlit)
 
     def between_lights(self, row: IndexArray, col: IndexArray) -> FloatArray:
         """Noise at pixels of the octave as if no light were near."""
-        mesh = Mesh.with_boxes(self.whole.base.shape, *self.boxes.shape)
+        mesh = background.Mesh.with_boxes(self.whole.base.shape, *self.boxes.shape)
         return mesh.at(self.boxes, row, col)
 
     def noise_under_light(self, row: IndexArray, col: IndexArray) -> FloatArray:
@@ -163,22 +137,23 @@ class Surroundings:
         return mesh.at(boxes, row, col)
 
     @cached_property
-    def _clutter(self) -> tuple[Mesh, FloatImage]:
+    def _clutter(self) -> tuple[background.Mesh, FloatImage]:
         # About fifteen of the octave's largest blobs
-        mesh = Mesh.with_scale(self.whole.base.shape, 36.0)
+        mesh = background.Mesh.with_scale(self.whole.base.shape, 36.0)
         samples = mesh.samples(self.whole.responses[0], 18)
-        gain = np.float32(compute_noise_gain(INNER_SIGMAS[0] * self.step))
-        return mesh, fill_holes(estimate_upper_spread(samples)) / gain
+        gain = np.float32(background.compute_noise_gain(background.INNER_SIGMAS[0] * self.step))
+        return mesh, background.fill_holes(background.estimate_upper_spread(samples)) / gain
 
     @cached_property
     def scale_ratios(self) -> tuple[float, ...]:
         """Noise between the lights at each scale over that at the first, as multiples of white."""
         chosen = self.unlit.ravel()[::7]
         if np.count_nonzero(chosen) < 100:
-            return (1.0,) * len(INNER_SIGMAS)
+            return (1.0,) * len(background.INNER_SIGMAS)
         white = [
-            float(np.median(np.abs(response.ravel()[::7][chosen]))) / compute_noise_gain(inner)
-            for response, inner in zip(self.whole.responses, INNER_SIGMAS, strict=True)
+            float(np.median(np.abs(response.ravel()[::7][chosen])))
+            / background.compute_noise_gain(inner)
+            for response, inner in zip(self.whole.responses, background.INNER_SIGMAS, strict=True)
         ]
         return tuple(max(1.0, one / white[0]) if white[0] > 0.0 else 1.0 for one in white)
 
@@ -188,10 +163,12 @@ def _srgb_slope(light: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(2.4 / 1.055 * light ** (1.4 / 2.4), 1.0 / 12.92))
 
 
-def _mask_between_lights(mesh: Mesh, octave: Octave, unlit: BoolImage, step: int) -> FloatImage:
+def _mask_between_lights(
+    mesh: background.Mesh, octave: background.Octave, unlit: BoolImage, step: int
+) -> FloatImage:
     shown = np.where(unlit, octave.responses[0], np.float32(np.nan))
-    gain = compute_noise_gain(INNER_SIGMAS[0] * step)
-    return spread_about_zero(mesh.samples(shown)) / np.float32(gain)
+    gain = background.compute_noise_gain(background.INNER_SIGMAS[0] * step)
+    return background.spread_about_zero(mesh.samples(shown)) / np.float32(gain)
 
 
 HALF_STAMP_PX = 7
@@ -385,20 +362,20 @@ class Blobs:
         saturated: NDArray[np.generic] | None = None,
     ) -> LightDetections:
         """Find the lights of an image; see `detectors.types.Detector`."""
-        image = as_float_image(light)
-        ignored = mask_ignored_pixels(image, mask)
+        image = background.as_float_image(light)
+        ignored = background.mask_ignored_pixels(image, mask)
         # Such pixels count as clipped even without `saturated`
-        clipped = (image >= 0.97) | read_clipped_map(saturated, image)
+        clipped = (image >= 0.97) | background.read_clipped_map(saturated, image)
         clipped &= ~ignored
-        areas = ClippedAreas.of(clipped)
+        areas = background.ClippedAreas.of(clipped)
         # Clipped areas too large for a town: caption strips, lightning, the sunlit limb
         ignored |= areas.larger_than(2.0 * self.largest_radius_px)
         if ignored.all() or np.ptp(image[~ignored]) == 0.0:
             return LightDetections.empty()
-        image = lift_above_zero(image, ignored)
-        mesh, boxes, _ = measure_diffuse_boxes(image, 128.0, ignored)
+        image = background.lift_above_zero(image, ignored)
+        mesh, boxes, _ = background.measure_diffuse_boxes(image, 128.0, ignored)
         level = mesh.upsample(boxes)
-        image = np.where(find_hot_pixels(image) | ignored, level, image)
+        image = np.where(background.find_hot_pixels(image) | ignored, level, image)
         found = self._find_blobs(image, level, ignored, areas)
         h, w = ignored.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
@@ -427,7 +404,7 @@ class Blobs:
             radius_px=found.radius_px,
             # Errors are at least 0.02 px (simulated isolated lights at SNR > 200)
             covariance_px2=bound + 0.02**2 * np.eye(2),
-            flags=flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
+            flags=background.flag_lights(found.x, found.y, found.radius_px, ignored, clipped),
         )
 
     def _find_blobs(
@@ -435,26 +412,29 @@ class Blobs:
         image: FloatImage,
         level: FloatImage,
         ignored: BoolImage,
-        areas: ClippedAreas,
+        areas: background.ClippedAreas,
     ) -> MeasuredLights:
         """Find, fit and subtract peaks octave by octave."""
-        full = rest = blur_image(image - level, BASE_SIGMA)
+        full = rest = background.blur_image(image - level, background.BASE_SIGMA)
         around: Surroundings | None = None
         lights, step = [MeasuredLights.empty()], 1
         while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
             # Smaller octaves consist only of border
             if min(rest.shape) < 8:
                 break
-            whole = make_octave(full)
-            left = whole if rest is full else make_octave(rest)
+            whole = background.make_octave(full)
+            left = whole if rest is full else background.make_octave(rest)
             if around is None:
                 # Lit is what the blurred image shows: single noisy pixels do not make it, and so
                 # the noise left between the lights keeps both its sides
-                mesh = Mesh.with_scale(whole.base.shape, 128.0)
+                mesh = background.Mesh.with_scale(whole.base.shape, 128.0)
                 samples = mesh.samples(np.where(ignored, np.float32(np.nan), whole.outer))
-                middle, sigma = (smooth_boxes(one) for one in estimate_lowest_mode(samples, 0.0))
+                middle, sigma = (
+                    background.smooth_boxes(one)
+                    for one in background.estimate_lowest_mode(samples, 0.0)
+                )
                 unlit = (whole.outer <= mesh.upsample(middle + np.float32(3.0) * sigma)) & ~ignored
-                boxes = smooth_boxes(_mask_between_lights(mesh, whole, unlit, 1))
+                boxes = background.smooth_boxes(_mask_between_lights(mesh, whole, unlit, 1))
                 # Where a picture shows less noise than its own rounding makes, black is clipped and
                 # what is left are JPEG's blocks of a step or two (1 / 255 / 12.92 each): these are
                 # taken for the noise
@@ -465,7 +445,7 @@ class Blobs:
                     level=level,
                     ignored=ignored,
                     areas=areas,
-                    boxes=np.where(boxes < ROUNDING_SIGMA, step_noise, boxes),
+                    boxes=np.where(boxes < background.ROUNDING_SIGMA, step_noise, boxes),
                     unlit=unlit,
                 )
             else:
@@ -475,17 +455,19 @@ class Blobs:
                 rest = whole.halved if rest is full else left.halved
             else:
                 own = around.noise_under_light(peaks.row, peaks.col)
-                base_noise = own * (compute_blurred_noise(BASE_SIGMA) / step)
+                base_noise = own * (background.compute_blurred_noise(background.BASE_SIGMA) / step)
                 fitted = fit_blobs(rest, peaks.x, peaks.y, peaks.sigma_px, base_noise)
                 row, col = find_nearest_pixels(rest.shape, fitted.x, fitted.y)
                 centred = replace(fitted, x=fitted.x - col, y=fitted.y - row)
                 drawn = sum_of_stamps(rest.shape, row, col, _draw_blobs(centred))
                 # From sigma 1 to 2, which is 1 of the next octave
-                rest = np.ascontiguousarray(blur_image(rest - drawn, 3.0**0.5)[::2, ::2])
+                rest = np.ascontiguousarray(background.blur_image(rest - drawn, 3.0**0.5)[::2, ::2])
                 noise = around.between_lights(peaks.row, peaks.col)
                 # Without the octave's blur, and at least half a pixel wide: the pixel itself blurs
                 # by 0.3, a lens by at least 0.4. The peak counts where a fit failed
-                values, vectors = np.linalg.eigh(fitted.moments - BASE_SIGMA**2 * np.eye(2))
+                values, vectors = np.linalg.eigh(
+                    fitted.moments - background.BASE_SIGMA**2 * np.eye(2)
+                )
                 values = np.maximum(values, (0.5 / step) ** 2)
                 moments = np.einsum("nij,nj,nkj->nik", vectors, values, vectors)
                 lights.append(

@@ -11,21 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
-from detectors.background import (
-    Mesh,
-    as_float_image,
-    blur_image,
-    compute_blurred_noise,
-    estimate_lowest_mode,
-    fill_holes,
-    find_local_maxima,
-    mask_ignored_pixels,
-    read_clipped_map,
-    remove_stripes,
-    select_ranks,
-    smooth_boxes,
-    spread_about_zero,
-)
+from detectors import background
 from detectors.psf import (
     MIN_TRAILS,
     USUAL,
@@ -63,9 +49,9 @@ class StreakFrame:
         Raises ValueError if the image is not two-dimensional, or if the shape of mask or saturation
         differs from it.
         """
-        image = as_float_image(light)
-        ignored = mask_ignored_pixels(image, mask)
-        told = read_clipped_map(saturated, image)
+        image = background.as_float_image(light)
+        ignored = background.mask_ignored_pixels(image, mask)
+        told = background.read_clipped_map(saturated, image)
         if min(image.shape) < 16 or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -85,14 +71,16 @@ class StreakFrame:
         # Without the large-scale background, in units of the noise
         image = np.asarray(shifted, np.float32)
         hidden = ignored | clipped
-        mesh = Mesh.with_scale(image.shape, 32.0)
+        mesh = background.Mesh.with_scale(image.shape, 32.0)
         samples = mesh.samples(np.where(hidden, np.float32(np.nan), image), 16)
-        level = mesh.upsample(smooth_boxes(estimate_lowest_mode(samples, 1e-6)[0]))
+        level = mesh.upsample(
+            background.smooth_boxes(background.estimate_lowest_mode(samples, 1e-6)[0])
+        )
         above = image - level
         noise = estimate_pixel_noise(above, hidden)
         residual = np.asarray(above / noise, np.float32)
         residual[ignored] = 0.0
-        residual, defects = remove_stripes(residual)
+        residual, defects = background.remove_stripes(residual)
         ignored |= defects
         residual[ignored] = 0.0
         return cls(
@@ -112,16 +100,16 @@ def estimate_pixel_noise(above: FloatImage, hidden: BoolImage) -> FloatImage:
     kernel = np.outer([1.0, -2.0, 1.0], [1.0, -2.0, 1.0]).astype(np.float32) / 6.0
     rough = cv2.filter2D(above, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101)
     rough = np.where(hidden, np.float32(np.nan), np.abs(rough)).astype(np.float32)
-    mesh = Mesh.with_scale(above.shape, NOISE_BOX_PX)
+    mesh = background.Mesh.with_scale(above.shape, NOISE_BOX_PX)
     samples = mesh.samples(np.asarray(rough, np.float32), NOISE_SAMPLES)
     with np.errstate(all="ignore"):
         ordered = np.sort(samples, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
     # The 45th percentile of |x| for a normal x is 0.598 sigma. It is slightly below the median,
     # since stars and streaks only increase |x|
-    boxes = select_ranks(ordered, 0.45 * count) / 0.598
+    boxes = background.select_ranks(ordered, 0.45 * count) / 0.598
     boxes[count < 20] = np.nan
-    boxes = smooth_boxes(fill_holes(np.asarray(boxes, np.float32)))
+    boxes = background.smooth_boxes(background.fill_holes(np.asarray(boxes, np.float32)))
     least = max(0.2 * float(np.median(boxes)), 1e-3)
     return np.maximum(mesh.upsample(boxes), np.float32(least))
 
@@ -143,7 +131,7 @@ def flatten_residual(
     if roughly:
         return flat, texture
     flat[hidden] = 0.0
-    bright = blur_image(flat, 1.2) > 4.0 * compute_blurred_noise(1.2)
+    bright = background.blur_image(flat, 1.2) > 4.0 * background.compute_blurred_noise(1.2)
     dark = known & (cv2.dilate(bright.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
     flat, texture = _even_texture(subtract_level(residual, dark, FLAT_SIGMA_PX), hidden)
     if float(texture.max()) < 1.2:
@@ -178,14 +166,17 @@ def _even_texture(flat: FloatImage, hidden: BoolImage) -> tuple[FloatImage, Floa
     size = (-(-w // 2), -(-h // 2))
     seen = np.where(hidden, np.float32(0.0), flat)
     half = np.asarray(cv2.resize(seen, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = blur_image(half, 0.75)
+    blurred = background.blur_image(half, 0.75)
     lost = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.25
-    coarse = Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
+    coarse = background.Mesh.with_scale(half.shape, 0.5 * NOISE_BOX_PX)
     dark = np.where(lost | (blurred >= 0.0), np.float32(np.nan), blurred)
     # Averaging 2 x 2 pixels adds 1/4 px^2 to the variance of the blur
-    unit = np.float32(compute_blurred_noise(float(np.hypot(1.5, 0.5))))
-    boxes = smooth_boxes(spread_about_zero(coarse.samples(dark, NOISE_SAMPLES))) / unit
-    mesh = Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
+    unit = np.float32(background.compute_blurred_noise(float(np.hypot(1.5, 0.5))))
+    boxes = (
+        background.smooth_boxes(background.spread_about_zero(coarse.samples(dark, NOISE_SAMPLES)))
+        / unit
+    )
+    mesh = background.Mesh.with_boxes(flat.shape, coarse.rows, coarse.cols)
     texture = np.maximum(mesh.upsample(np.maximum(boxes, np.float32(1.0))), np.float32(1.0))
     return np.asarray(flat / texture, np.float32), np.asarray(texture)
 
@@ -399,10 +390,10 @@ def find_stars(
     `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
     nothing.
     """
-    blurred = blur_image(residual, SIGMA_PX)
-    unit = compute_blurred_noise(SIGMA_PX)
+    blurred = background.blur_image(residual, SIGMA_PX)
+    unit = background.compute_blurred_noise(SIGMA_PX)
     seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
-    row, col = find_local_maxima(seen, 4.5 * unit_seen)
+    row, col = background.find_local_maxima(seen, 4.5 * unit_seen)
     order = np.argsort(-seen[row, col], kind="stable")[:20_000]
     row, col = row[order], col[order]
     # Peaks whose light goes on in some direction more than in most: from the middle of a star it
@@ -446,7 +437,7 @@ def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
     row, col = row[order], col[order]
     first = np.unique(labels[row, col], return_index=True)[1]
     row, col = row[first], col[first]
-    light = blur_image(np.clip(residual, -50.0, 50.0), SIGMA_PX)
+    light = background.blur_image(np.clip(residual, -50.0, 50.0), SIGMA_PX)
     return _paint_discs(residual.shape, row, col, _measure_radii(light, row, col, None), None)
 
 

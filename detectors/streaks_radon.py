@@ -10,24 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors import streak_frame
 from detectors.background import blur_image, compute_blurred_noise
 from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
-from detectors.streak_frame import (
-    BLEED_PX,
-    BRIGHT_SNR,
-    FLAT_SIGMA_PX,
-    SIGMA_PX,
-    StarTrail,
-    StreakFrame,
-    find_clipped_streaks,
-    find_common_star_trail,
-    find_saturated_stars,
-    find_sharp_pixels,
-    find_stars,
-    flatten_residual,
-    mask_clipped_stars,
-    subtract_level,
-)
 from detectors.streak_line import (
     BINS,
     CLEAR_SNR,
@@ -77,7 +62,7 @@ class Radon:
         saturated: NDArray[np.generic] | None = None,
     ) -> StreakDetections:
         """Find the streaks of an image; see `detectors.types.Detector`."""
-        frame = StreakFrame.of(light, mask, saturated)
+        frame = streak_frame.StreakFrame.of(light, mask, saturated)
         if frame is None:
             return StreakDetections.empty()
         bright, tracks = find_bright_lines(frame)
@@ -148,8 +133,8 @@ class Radon:
         whole, hunt = hunt, replace(hunt, light=hunt.light.copy(), known=hunt.known.copy())
         # A segment of the transform has at least 0.75 of the SNR of the fitted streak
         # One pixel counts no more than four: stars are bright, not long
-        cut = blur_image(np.clip(hunt.light, -4.0, 4.0), SIGMA_PX)
-        waiting = find_segments(cut, SIGMA_PX, 0.75 * least)
+        cut = blur_image(np.clip(hunt.light, -4.0, 4.0), streak_frame.SIGMA_PX)
+        waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
             ends = [
@@ -172,32 +157,34 @@ class Radon:
         return lines, gone, hunt
 
 
-def find_sky(frame: StreakFrame, bright: list[Line]) -> Sky:
+def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
     """Find stars, cosmic rays and defects, with the bright lines found before masked."""
     taken = np.zeros(frame.ignored.shape, bool)
     for line in bright:
         taken |= mask_streak_band(taken.shape, line)
-    lost = frame.clipped & ~find_clipped_streaks(frame.clipped) & ~taken
-    hidden = frame.ignored | taken | mask_clipped_stars(frame.residual, lost)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * BLEED_PX + 1, 2 * BLEED_PX + 1))
+    lost = frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped) & ~taken
+    hidden = frame.ignored | taken | streak_frame.mask_clipped_stars(frame.residual, lost)
+    disc = cv2.getStructuringElement(
+        cv2.MORPH_ELLIPSE, (2 * streak_frame.BLEED_PX + 1, 2 * streak_frame.BLEED_PX + 1)
+    )
     hidden |= cv2.dilate(lost.astype(np.uint8), disc) > 0
-    hidden |= find_sharp_pixels(frame.residual)
-    flat, _ = flatten_residual(frame.residual, hidden, roughly=True)
+    hidden |= streak_frame.find_sharp_pixels(frame.residual)
+    flat, _ = streak_frame.flatten_residual(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
-    unit = compute_blurred_noise(SIGMA_PX)
-    trail = find_common_star_trail(blur_image(flat, SIGMA_PX), unit)
+    unit = compute_blurred_noise(streak_frame.SIGMA_PX)
+    trail = streak_frame.find_common_star_trail(blur_image(flat, streak_frame.SIGMA_PX), unit)
     if trail is not None:
         known, widths = (~hidden).astype(np.float32), []
         # The width of streaks fitted to the brightest trails
         for x, y, length, angle in trail.single[:24].tolist():
             dx, dy = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             rough = Path(x1=x - dx, y1=y - dy, x2=x + dx, y2=y + dy)
-            fitted = fit_line(flat, known, rough, SIGMA_PX, BRIGHT_SNR)
+            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, streak_frame.BRIGHT_SNR)
             if fitted is not None:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
             trail = replace(trail, sigma_px=float(np.median(widths)))
-    stars, sigma_px, told = find_stars(flat, hidden, trail)
+    stars, sigma_px, told = streak_frame.find_stars(flat, hidden, trail)
     return Sky(hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_told=told)
 
 
@@ -206,7 +193,7 @@ class Sky:
     """Masked pixels of a frame, and the width and trail of its stars."""
 
     hidden: BoolImage
-    trail: StarTrail | None
+    trail: streak_frame.StarTrail | None
     star_sigma_px: float
     star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
 
@@ -303,7 +290,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
         return False
     away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
     # Brighter lines near the border are excluded from the background level
-    if line.snr < 30.0 and away_px < 1.5 * FLAT_SIGMA_PX:
+    if line.snr < 30.0 and away_px < 1.5 * streak_frame.FLAT_SIGMA_PX:
         return False
     # Simulated streaks have 0.96 or more of the width of nearby stars, particle tracks behind a
     # colour filter array mostly 0.93 or less
@@ -340,7 +327,7 @@ def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArra
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
-def is_star_trail(line: Line, trail: StarTrail) -> bool:
+def is_star_trail(line: Line, trail: streak_frame.StarTrail) -> bool:
     """Whether a line, in pixels of the frame, matches the common star trail."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
@@ -456,7 +443,7 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     return bool(core.max() <= 8.0 + 4.0 * max(float(np.quantile(core, 0.25)), 0.0))
 
 
-def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:
+def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list[Line]]:
     """Find streaks that are obvious, and tracks of particles, too sharp for light.
 
     They are found before stars and clipped pixels are hidden, clipped or not.
@@ -511,7 +498,7 @@ def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:
     short = [line for line in lines if line.path.length_px < 160.0 * line.bin_px]
     if not short:
         return lines, []
-    sharp = find_sharp_pixels(frame.residual) & ~frame.clipped
+    sharp = streak_frame.find_sharp_pixels(frame.residual) & ~frame.clipped
     tracks = []
     for line in short:
         u = np.arange(0.0, line.path.length_px + 1.0)
@@ -529,7 +516,9 @@ def find_bright_lines(frame: StreakFrame) -> tuple[list[Line], list[Line]]:
     return [line for line in lines if not any(line is other for other in crowd)], tracks
 
 
-def measure_in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImage) -> list[Line]:
+def measure_in_own_light(
+    frame: streak_frame.StreakFrame, lines: list[Line], hidden: BoolImage
+) -> list[Line]:
     """Lines, the bright ones measured again above a level that neither they nor stars have raised.
 
     The median that shows them takes light from their profile, unevenly also beside them, where
@@ -540,7 +529,7 @@ def measure_in_own_light(frame: StreakFrame, lines: list[Line], hidden: BoolImag
     sizes = {line.bin_px for line in lines if np.isnan(line.log10_false_alarm)}
     if not sizes:
         return lines
-    light = subtract_level(frame.residual, ~hidden, FLAT_SIGMA_PX)
+    light = streak_frame.subtract_level(frame.residual, ~hidden, streak_frame.FLAT_SIGMA_PX)
     known = (~frame.ignored).astype(np.float32)
     frames = {
         size: (bin_pixels(light * known, size), bin_pixels(known, size) / np.float32(size))
@@ -662,17 +651,17 @@ def find_alike(
     return alike
 
 
-def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
+def are_spikes(frame: streak_frame.StreakFrame, lines: list[Line]) -> BoolImage:
     """Which lines are diffraction spikes of saturated stars, or what goes on from one, shape (n,).
 
     `lines`: in pixels of the frame.
     """
     spikes = np.zeros(len(lines), bool)
-    stars = find_saturated_stars(frame.clipped)
+    stars = streak_frame.find_saturated_stars(frame.clipped)
     if not len(stars) or not lines:
         return spikes
-    hidden = mask_clipped_stars(
-        frame.residual, frame.clipped & ~find_clipped_streaks(frame.clipped)
+    hidden = streak_frame.mask_clipped_stars(
+        frame.residual, frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped)
     )
     for _ in range(2):
         before = spikes.copy()
@@ -685,7 +674,9 @@ def are_spikes(frame: StreakFrame, lines: list[Line]) -> BoolImage:
     return spikes
 
 
-def is_spike(frame: StreakFrame, line: Line, stars: FloatArray, hidden: BoolImage) -> bool:
+def is_spike(
+    frame: streak_frame.StreakFrame, line: Line, stars: FloatArray, hidden: BoolImage
+) -> bool:
     """Whether a line is a diffraction spike: it points at the middle of a saturated star.
 
     It passes the middle as nearly as both are known. It begins within ten clipped radii of the
@@ -752,7 +743,7 @@ def _falls_off(signal: FloatArray, weight: FloatArray, away: FloatArray) -> bool
 
 
 def describe_lines(
-    frame: StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
+    frame: streak_frame.StreakFrame, lines: list[Line], log10_false_alarm: FloatArray
 ) -> StreakDetections:
     """The lines as detections, the surest first; spikes of saturated stars are none."""
     order = np.flatnonzero(~are_spikes(frame, lines))
@@ -789,15 +780,11 @@ def describe_lines(
         along = level * noise * np.sqrt(2.0 * np.pi) * line.sigma_px
         rows.append(
             {
-                "x1": path.x1,
-                "y1": path.y1,
-                "x2": path.x2,
-                "y2": path.y2,
+                **vars(path),
                 "snr": line.snr,
                 "width_px": FWHM_PER_SIGMA * line.sigma_px,
                 "flux": line.bin_px * float(along.sum()),
                 "log10_false_alarm": log10_chance,
-                "bow_px": path.bow_px,
                 "sigma_end_px": np.nan if first and second else end_sigma_px,
                 "sigma_line_px": line.line_sigma_px,
             }

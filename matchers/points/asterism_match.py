@@ -22,17 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from detectors.types import BoolArray, Columns, FloatArray, IndexArray
-from matchers.points.asterisms import (
-    AsterismIndex,
-    azimuths,
-    encode_every_order,
-    frames,
-    group_neighbours,
-    lengths,
-    scale_codes,
-    turns_about_z,
-    unit,
-)
+from matchers.points import asterisms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +64,7 @@ class Rotations(Columns):
     met: BoolArray  # (v, n): whether the photo point matches it
 
     def fit_again(
-        self, index: AsterismIndex, rays: FloatArray, parameters: MatchParameters
+        self, index: asterisms.AsterismIndex, rays: FloatArray, parameters: MatchParameters
     ) -> Rotations:
         """Refit the rotations to their matched points, and recompute the odds."""
         targets = index.vectors[self.near % len(index.vectors)]
@@ -104,7 +94,7 @@ class Rotations(Columns):
 
 
 def weigh(
-    index: AsterismIndex,
+    index: asterisms.AsterismIndex,
     placed: FloatArray,
     centres: FloatArray,
     own: BoolArray,
@@ -117,7 +107,9 @@ def weigh(
     density, where the density is that of reference points there. If several photo points match one
     reference point, only the nearest counts.
     """
-    sigma = parameters.sigma_rad + parameters.sigma_share * lengths(placed - centres[:, None])
+    sigma = parameters.sigma_rad + parameters.sigma_share * asterisms.lengths(
+        placed - centres[:, None]
+    )
     distance, near = index.point_tree.query(
         placed.reshape(-1, 3), distance_upper_bound=parameters.max_sigmas * float(sigma.max())
     )
@@ -140,7 +132,7 @@ def rescale_tangents(vectors: FloatArray, scale: FloatArray | float) -> FloatArr
     factors = np.ones((*np.shape(scale)[:-1], 3)) if np.ndim(scale) else np.ones(3)
     factors[..., :2] = scale
     stretched = vectors * factors
-    return np.asarray(stretched / lengths(stretched)[..., None])
+    return np.asarray(stretched / asterisms.lengths(stretched)[..., None])
 
 
 def fit_scales(
@@ -199,7 +191,7 @@ class Attitude:
 
 
 def match(
-    index: AsterismIndex,
+    index: asterisms.AsterismIndex,
     photo_vectors: ArrayLike,
     photo_brightness: ArrayLike,
     parameters: MatchParameters,
@@ -223,7 +215,7 @@ def match(
     ValueError
         If a vector is zero or not finite.
     """
-    vectors, brightness = unit(photo_vectors), np.asarray(photo_brightness, float)
+    vectors, brightness = asterisms.unit(photo_vectors), np.asarray(photo_brightness, float)
     chosen = np.argsort(-brightness, kind="stable")[: parameters.brightest]
     vectors = vectors[chosen]
     found: list[Attitude] = []
@@ -253,7 +245,7 @@ def match(
 
 
 def find_alike_asterisms(
-    index: AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
+    index: asterisms.AsterismIndex, rays: FloatArray, brightness: FloatArray, neighbours: int
 ) -> tuple[IndexArray, IndexArray, FloatArray, FloatArray]:
     """Match asterisms of the photo's unit vectors (n, 3) to similar ones of the reference.
 
@@ -264,23 +256,23 @@ def find_alike_asterisms(
     p = index.parameters
     slack = np.exp(p.log_size_tolerance)
     size_rad = (p.size_rad[0] / slack, p.size_rad[1] * slack)
-    members = group_neighbours(
+    members = asterisms.group_neighbours(
         rays, brightness, replace(p, neighbours=neighbours, size_rad=size_rad)
     )
-    photo = encode_every_order(rays, members, p.shape_tolerance).within(size_rad)
-    asked = cKDTree(scale_codes(photo.codes, p))
+    photo = asterisms.encode_every_order(rays, members, p.shape_tolerance).within(size_rad)
+    asked = cKDTree(asterisms.scale_codes(photo.codes, p))
     alike = asked.sparse_distance_matrix(index.code_tree, 1.0, output_type="ndarray")
     mine, its = alike["i"], alike["j"]
     return (
         photo.members[mine],
         index.figures.members[its],
-        index.azimuths_rad[its] - azimuths(rays, photo)[mine],
+        index.azimuths_rad[its] - asterisms.azimuths(rays, photo)[mine],
         index.figures.codes[its, -1] - photo.codes[mine, -1],
     )
 
 
 def rotate_as_voted(
-    index: AsterismIndex,
+    index: asterisms.AsterismIndex,
     rays: FloatArray,
     members: IndexArray,
     reference_members: IndexArray,
@@ -319,11 +311,11 @@ def rotate_as_voted(
     # The voted rotation maps the pair's photo point before scaling. Correct it by the smallest
     # rotation that undoes the shift due to the scale, as a product of two reflections
     centres, at = index.vectors[reference[first]], rays[photo[first]]
-    turned = frames(centres) @ turns_about_z(np.arctan2(sine, cosine))
-    rotations = turned @ np.swapaxes(frames(at), 1, 2)
+    turned = asterisms.frames(centres) @ asterisms.turns_about_z(np.arctan2(sine, cosine))
+    rotations = turned @ np.swapaxes(asterisms.frames(at), 1, 2)
     scaled = rescale_tangents(rays[None], scales[:, None, None])
     moved = scaled[np.arange(len(top)), photo[first]]
-    half = (moved + at) / lengths(moved + at)[:, None]
+    half = (moved + at) / asterisms.lengths(moved + at)[:, None]
     for mirror in (half, moved):
         rotations = rotations - 2.0 * (rotations @ mirror[..., None]) * mirror[:, None]
     odds, near, met = weigh(index, scaled @ np.swapaxes(rotations, 1, 2), centres, own, parameters)

@@ -10,19 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from regengine.commands import options as common
 from regengine.commands.lazy import STANDARD_OUTPUT
-from regengine.commands.options import (
-    EXIT_FRAMES_FAILED,
-    ElementSets,
-    Force,
-    Json,
-    Quiet,
-    Reviewed,
-    Verdicts,
-    Where,
-    parse_verdicts,
-    text_out,
-)
 from regengine.errors import ConfigError, FrameError
 from regengine.io.console import print_data, say, show_progress
 from regengine.io.plain import format_count
@@ -54,9 +43,9 @@ def build(
         list[Path] | None,
         typer.Option(help="Night-light maps, to estimate clouds from hidden lights."),
     ] = None,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Build a catalogue: one row per photo of all stores, by place and time.
 
@@ -138,14 +127,14 @@ def query(
         str | None,
         typer.Option(help="Verdicts to include, comma-separated, or all.  [accepted; places: all]"),
     ] = None,
-    reviewed: Reviewed = False,
-    where: Where = None,
+    reviewed: common.Reviewed = False,
+    where: common.Where = None,
     limit: Annotated[int, typer.Option(help="Maximum number of rows of a view; 0 for all.")] = 20,
     form: Form = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .csv or .ndjson.  [standard output]")
     ] = None,
-    force: Force = False,
+    force: common.Force = False,
 ) -> None:
     """List places, the best frame of each and month, what is covered, or pairs of dates; or run a
     query in SQLite's SQL. Other files are not accessible, and nothing is written.
@@ -181,7 +170,7 @@ def query(
         )
     if out is not None:
         check_new_file(out, (), force=force)
-    verdicts = parse_verdicts(verdict or usual, with_rejected=True)
+    verdicts = common.parse_verdicts(verdict or usual, with_rejected=True)
     if asked in VIEWS:
         sql, values = frames.write_view(
             asked, by, least_days=least_days, place=place, country=country, month=month, limit=limit
@@ -227,8 +216,8 @@ def package(
             min=0.1, max=5000.0, help="Instead: photos centred within this distance of it."
         ),
     ] = None,
-    verdict: Verdicts = "accepted",
-    where: Where = None,
+    verdict: common.Verdicts = "accepted",
+    where: common.Where = None,
     best: Annotated[
         int | None, typer.Option(min=1, help="Maximum number of photos, best quality first.")
     ] = None,
@@ -241,9 +230,9 @@ def package(
     link: Annotated[
         bool, typer.Option("--link", help="Link to the photos instead of copying them.")
     ] = False,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Pack the best photos of a place: originals, control points, cameras, calibration, checksums.
 
@@ -258,7 +247,7 @@ def package(
     from regengine.maps.places import locate_place
 
     packing.check_package(out, force=force)
-    verdicts = parse_verdicts(verdict)
+    verdicts = common.parse_verdicts(verdict)
     if place is None and (radius_km is not None or where is None):
         missing = "--radius-km needs a place" if radius_km is not None else "no photos are selected"
         raise ConfigError(f"{missing}: name one with --place, or give a condition with --where.")
@@ -296,7 +285,7 @@ def package(
             say(f"{name}: {why}", err=True)
         say(f"{out}: {len(packed):,} packed", err=True)
     if failed:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)
 
 
 @app.command(no_args_is_help=True)
@@ -308,7 +297,7 @@ def tasking(
         Path | None,
         typer.Argument(help="Catalogue of what exists; without it all places count as missing."),
     ] = None,
-    tle: ElementSets = None,
+    tle: common.ElementSets = None,
     places: Annotated[
         Path | None,
         typer.Option(help="List of places (CSV: name, lon, lat, priority) instead of cities."),
@@ -356,9 +345,9 @@ def tasking(
     passes: Annotated[
         int, typer.Option(min=1, help="Passes per place, smallest off-nadir angle first.")
     ] = 3,
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """List places without a good frame, with their next night passes.
 
@@ -412,7 +401,7 @@ def tasking(
         max_sigma_s=max_sigma_s,
         most=passes,
     )
-    with text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
+    with common.text_out(out, ".csv") as file, replace_files((file,)) as (temporary,):
         planning.write_plan(plan, temporary)
     _tell(plan, len(targets), out, as_json=as_json, quiet=quiet)
 
@@ -463,9 +452,9 @@ def stars(
         Literal["frames", "magnitudes"],
         typer.Option(help="One row per frame, or per frame and magnitude."),
     ] = "frames",
-    force: Force = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
+    force: common.Force = False,
+    as_json: common.Json = False,
+    quiet: common.Quiet = False,
 ) -> None:
     """Count the stars of solved frames against the catalogue, and rank the frames.
 
@@ -518,4 +507,4 @@ def stars(
         where = "" if out is None or not counts else f"{out}: "
         say(f"{where}{len(counts):,} of {format_count(len(records), 'solved frame')}", err=True)
     if failed or not records:
-        raise typer.Exit(EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_FRAMES_FAILED)

@@ -8,15 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regengine.commands.lazy import (
-    Settings,
-    defaults,
-    leaves,
-    load_command,
-    options,
-    read_settings,
-    settings_of,
-)
+from regengine.commands import lazy
 from regengine.commands.options import Json
 from regengine.errors import ConfigError
 from regengine.io.console import print_data, say
@@ -65,8 +57,8 @@ def show(
     names = tuple(root.command.commands)  # type: ignore[attr-defined]
     if command is not None and command not in names:
         raise ConfigError(f"{command} is not a command: choose from {', '.join(names)}.")
-    settings = read_settings(root.params.get("config"))
-    settings_of(settings, (), names)
+    settings = lazy.read_settings(root.params.get("config"))
+    lazy.settings_of(settings, (), names)
     rows = [
         setting
         for name in ([command] if command else names)
@@ -90,13 +82,13 @@ def show(
 
 
 def command_settings(
-    root: Any, settings: Settings, name: str, arguments: list[str]
+    root: Any, settings: lazy.Settings, name: str, arguments: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Settings of one command and its sub-commands: their values, and what set them."""
-    loaded = load_command(name)
-    root.default_map = {name: defaults(settings, loaded, (name,))}
+    loaded = lazy.load_command(name)
+    root.default_map = {name: lazy.defaults(settings, loaded, (name,))}
     chosen = tuple(arguments)
-    for path in leaves(loaded):
+    for path in lazy.leaves(loaded):
         names = tuple(str(step.name) for step in path)
         sub_commands = names[1:]
         if chosen and chosen[: len(sub_commands)] != sub_commands:
@@ -107,8 +99,8 @@ def command_settings(
         context = path[-1].make_context(
             names[-1], list(chosen[len(sub_commands) :]), parent=context, resilient_parsing=True
         )
-        known = options(path[-1])
-        of_files = settings_of(settings, names, known)
+        known = lazy.options(path[-1])
+        of_files = lazy.settings_of(settings, names, known)
         for option, parameter in known.items():
             source = getattr(context.get_parameter_source(parameter.name), "name", "")
             named = {"COMMANDLINE": "option"}

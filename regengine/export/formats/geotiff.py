@@ -19,23 +19,13 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import FrameError
+from regengine.export import warp
 from regengine.export.formats import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
     explain_no_camera,
     explain_no_points,
-)
-from regengine.export.warp import (
-    BLOCK,
-    MapBlock,
-    MapGrid,
-    draw_block,
-    find_photo,
-    map_blocks,
-    map_grid,
-    metadata,
-    spread,
 )
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
@@ -105,7 +95,7 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
 
 @contextmanager
 def cloud_optimised(
-    path: Path, grid: MapGrid, frame: ExportFrame, profile: dict[str, Any]
+    path: Path, grid: warp.MapGrid, frame: ExportFrame, profile: dict[str, Any]
 ) -> Iterator[Any]:
     """A raster to write block by block, converted to a cloud-optimised GeoTIFF at the end."""
     import rasterio
@@ -121,14 +111,14 @@ def cloud_optimised(
         "crs": rasterio.crs.CRS.from_user_input(grid.crs),
         "transform": Affine(grid.resolution, 0.0, grid.west, 0.0, -grid.resolution, grid.north),
         "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
+        "blockxsize": warp.BLOCK,
+        "blockysize": warp.BLOCK,
         "bigtiff": "if_safer",
         "interleave": "pixel",
     }
     with raise_write_failures(path, [draft]), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
         with rasterio.open(draft, "w", driver="GTiff", **profile) as raster:
-            raster.update_tags(**metadata(frame))
+            raster.update_tags(**warp.metadata(frame))
             yield raster
         rasterio.shutil.copy(
             draft,
@@ -137,7 +127,7 @@ def cloud_optimised(
             compress="DEFLATE",
             level=6,
             predictor="YES",
-            blocksize=BLOCK,
+            blocksize=warp.BLOCK,
             overview_resampling="AVERAGE",
             bigtiff="IF_SAFER",
         )
@@ -150,10 +140,10 @@ def _write(
 
     camera = frame.camera
     assert camera is not None
-    grid = map_grid(camera, options.crs, options.resolution)
+    grid = warp.map_grid(camera, options.crs, options.resolution)
 
-    def each_window(camera: Camera) -> Iterator[tuple[MapBlock, Window]]:
-        for block in map_blocks(camera, grid):
+    def each_window(camera: Camera) -> Iterator[tuple[warp.MapBlock, Window]]:
+        for block in warp.map_blocks(camera, grid):
             height, width = block.seen.shape
             yield block, Window(block.column, block.row, width, height)
 
@@ -162,7 +152,7 @@ def _write(
             reduced, photo = _read_photo(frame, camera, grid, options)
             with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
                 for block, window in each_window(reduced):
-                    raster.write(np.moveaxis(draw_block(block, photo), -1, 0), window=window)
+                    raster.write(np.moveaxis(warp.draw_block(block, photo), -1, 0), window=window)
                     raster.write_mask(block.seen, window=window)
         elif kind == "sigma":  # NaN without data
             known = estimate_ground_sigma(camera, frame.points)
@@ -171,7 +161,7 @@ def _write(
                 raster.set_band_description(1, "1 sigma per axis on the ground, metres")
                 raster.set_band_unit(1, "m")
                 for block, window in each_window(camera):
-                    raster.write(spread(grid, block, known), 1, window=window)
+                    raster.write(warp.spread(grid, block, known), 1, window=window)
         else:
             told = {"crs": grid.crs, "resolution": grid.resolution}
             told |= {"width_px": grid.width, "height_px": grid.height}
@@ -180,18 +170,18 @@ def _write(
 
 
 def _read_photo(
-    frame: ExportFrame, camera: Camera, grid: MapGrid, options: ExportOptions
+    frame: ExportFrame, camera: Camera, grid: warp.MapGrid, options: ExportOptions
 ) -> tuple[Camera, np.ndarray]:
     """The photo, reduced if the map is coarser, and its camera."""
     from regengine.photo.image import read_display_rgb
 
     longest = max(camera.width_px, camera.height_px)
     if options.resolution is not None:
-        coarser = grid.resolution / map_grid(camera, options.crs, None).resolution
+        coarser = grid.resolution / warp.map_grid(camera, options.crs, None).resolution
         if coarser >= 2.0:  # a reduced photo is warped
             longest = max(round(longest / coarser), 1)
     try:
-        rgb, factor = read_display_rgb(find_photo(frame), max_long_side_px=longest)
+        rgb, factor = read_display_rgb(warp.find_photo(frame), max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
     height, width = rgb.shape[:2]

@@ -17,18 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from regengine.export.formats import ExportOptions, FolderFormat, photo_name, photo_stem
-from regengine.frames.columns import (
-    COURTESY,
-    FIRST_MADE_UP,
-    GUIDELINES,
-    HOME,
-    POINTS,
-    UNIT,
-    archive_page,
-    frame_row,
-    geojson_geometry,
-    list_geojson,
-)
+from regengine.frames import columns
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, find_shortest_span, rings_bbox
 from regengine.io.html import escape_invisible, link_to
@@ -72,8 +61,8 @@ PREFIX = "regengine:"
 # Columns with their own fields in STAC
 TOLD_ELSEWHERE = ("path", "sha256", "time_utc", "width_px", "height_px")
 # The unit that maintains the archive of astronaut photography, and its terms of use
-PROVIDER = {"name": UNIT, "roles": ["producer", "licensor"], "url": HOME}
-LICENSE = {"rel": "license", "href": GUIDELINES, "type": HTML}
+PROVIDER = {"name": columns.UNIT, "roles": ["producer", "licensor"], "url": columns.HOME}
+LICENSE = {"rel": "license", "href": columns.GUIDELINES, "type": HTML}
 DESCRIPTION = (
     "Photographs taken at night from the International Space Station, placed on the map by their "
     "city lights with regengine. An item's geometry is the ground that its photo shows, up to 80 "
@@ -134,12 +123,12 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     told["proj:code"] = None  # photos have no coordinate reference system, but control points
     parents = ("root", "parent", "collection")
     links = [{"rel": rel, "href": f"./{COLLECTION}", "type": JSON} for rel in parents]
-    page = archive_page(result.frame)
-    if page is not None and int(result.frame[3:].partition("-")[0]) < FIRST_MADE_UP:
+    page = columns.archive_page(result.frame)
+    if page is not None and int(result.frame[3:].partition("-")[0]) < columns.FIRST_MADE_UP:
         told |= {"license": "other", "providers": [PROVIDER]}
-        told[f"{PREFIX}credit"] = f"{COURTESY}, {result.frame}"
+        told[f"{PREFIX}credit"] = f"{columns.COURTESY}, {result.frame}"
         links += [{"rel": "via", "href": page, "type": HTML}, LICENSE]
-    for key, value in plain(frame_row(frame), make_printable).items():
+    for key, value in plain(columns.frame_row(frame), make_printable).items():
         if value is not None and key not in TOLD_ELSEWHERE:
             told[PREFIX + key] = value
     assets = _list_assets(frame, folder, name)
@@ -153,7 +142,7 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
             if prefix in used
         ],
         "id": name,
-        "geometry": geojson_geometry(as_shape(frame.footprint)),
+        "geometry": columns.geojson_geometry(as_shape(frame.footprint)),
         **({} if box is None else {"bbox": box}),
         "properties": told,
         "links": links,
@@ -279,7 +268,7 @@ def _write(
 ) -> dict[str, Any]:
     item = make_item(frame, targets[0].parent, targets[0].name.removesuffix(ENDING))
     paths[0].write_text(_tell(item), encoding="ascii")
-    lines = ",\n".join(list_geojson(frame, [POINTS]))
+    lines = ",\n".join(columns.list_geojson(frame, [columns.POINTS]))
     points = f'{{"type": "FeatureCollection", "features": [\n{lines}\n]}}\n'
     paths[1].write_text(points, encoding="ascii")
     return item

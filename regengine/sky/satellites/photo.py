@@ -58,24 +58,8 @@ from regengine.orbit.tle import COST_OF_AGE_BEFORE, TleSet
 from regengine.orbit.tle_format import ElementSet, SkippedSet, check_pairs, read_pairs
 from regengine.orbit.uncertainty import orbit_sigma
 from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.sky import drawing
 from regengine.sky.detection import ENDS, STREAKS
-from regengine.sky.drawing import (
-    CYAN,
-    GREEN,
-    LABEL_RIGHT_PX,
-    LABEL_UP_PX,
-    RED,
-    SHADOW,
-    YELLOW,
-    PicturePaths,
-    brighten,
-    draw_label,
-    draw_legend,
-    draw_streak_outline,
-    draw_track,
-    picture_pixel,
-    write_picture,
-)
 from regengine.sky.stars.photo import HeaderField, read_wcs, solve_photo
 from regengine.sky.stars.solve import StarSolution
 from regengine.store.result import Answer
@@ -290,7 +274,7 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     at their end. Streaks are outlined: green with a probability of 0.9 and more, yellow with a
     lower one, red if no satellite of the catalogue explains them.
     """
-    picture, factor = brighten(photo.frame.path)
+    picture, factor = drawing.brighten(photo.frame.path)
     tracks, middle = photo.tracks, len(photo.tracks.seconds) // 2
     known = [photo.satellites.sets[number] for number in tracks.rows]
     names = [one.name or one.satellite for one in known]
@@ -301,33 +285,40 @@ def draw_satellites(photo: NamedPhoto, target: Path) -> None:
     ends = np.column_stack([streaks.x1, streaks.y1, streaks.x2, streaks.y2])
     for end, naming in zip(ends, photo.namings, strict=True):
         best = float(naming.probability[0]) if len(naming.probability) else 0.0
-        text, colour = "not in catalogue", RED
+        text, colour = "not in catalogue", drawing.RED
         if best >= NAMED_FROM:
             row = int(naming.candidates["row"][0])
             named.add(row)
             # Probability of an identification
-            text, colour = f"{names[row]}  P {best:.3f}", GREEN if best >= 0.9 else YELLOW
+            text, colour = (
+                f"{names[row]}  P {best:.3f}",
+                drawing.GREEN if best >= 0.9 else drawing.YELLOW,
+            )
         elif naming.unlisted < NAMED_FROM:
-            text, colour = "ambiguous", YELLOW
-        at, across = draw_streak_outline(picture, end, factor, colour, gap_px=NAMED_GAP_PX)
+            text, colour = "ambiguous", drawing.YELLOW
+        at, across = drawing.draw_streak_outline(picture, end, factor, colour, gap_px=NAMED_GAP_PX)
         # To the right of the rightmost outline, so that the label covers no light
         beside = across if across[0] > 0.0 else -across
         x, y = at + 1.5 * NAMED_GAP_PX / factor * beside
-        column, row = picture_pixel(x, y, factor)
+        column, row = drawing.picture_pixel(x, y, factor)
         lower = 14 if beside[1] >= 0.0 else 0
-        place = (column + LABEL_RIGHT_PX, row + lower - LABEL_UP_PX)
-        draw_label(picture, text, place, colour)
+        place = (column + drawing.LABEL_RIGHT_PX, row + lower - drawing.LABEL_UP_PX)
+        drawing.draw_label(picture, text, place, colour)
     order = np.argsort(np.where(lit, tracks.range_km[rows, middle], np.inf), kind="stable")
     for rank, k in enumerate(order):
         row = int(rows[k])
         # More labels would overlap
         show = rank < 40 and row not in named and lit[k]
         x, y = sample_track(tracks, row, photo.exposure)
-        colour = CYAN if lit[k] else SHADOW
-        draw_track(picture, x, y, factor, colour, names[row] if show else None)
-    tracks_of = {"sunlit track": CYAN, "track in shadow": SHADOW}
-    draw_legend(picture, tracks_of | {"named": GREEN, "ambiguous": YELLOW, "unexplained": RED})
-    write_picture(picture, target)
+        colour = drawing.CYAN if lit[k] else drawing.SHADOW
+        drawing.draw_track(picture, x, y, factor, colour, names[row] if show else None)
+    tracks_of = {"sunlit track": drawing.CYAN, "track in shadow": drawing.SHADOW}
+    drawing.draw_legend(
+        picture,
+        tracks_of
+        | {"named": drawing.GREEN, "ambiguous": drawing.YELLOW, "unexplained": drawing.RED},
+    )
+    drawing.write_picture(picture, target)
 
 
 MIN_SIGMA_PX = 0.3  # of the attitude, whatever the residuals of the stars
@@ -347,7 +338,7 @@ class SatelliteJob:
     mount: str = "auto"  # "stars", "still" or "auto"
     wcs: Path | None = None
     detector: StreakDetector | None = None  # for streaks; None: streaks are not detected
-    overlays: PicturePaths | None = None
+    overlays: drawing.PicturePaths | None = None
     on_terminal: bool = False  # format as terminal lines instead of CSV
 
     def __call__(self, path: Path) -> Answer:
