@@ -11,6 +11,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.io.console import configure_logging, print_data, say, show_progress
+from regengine.io.plain import plain
 from regengine.options import DetectOptions
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ def _score_scenes(
         validation = cross_validate(samples, seed=seed, advance=advance)
     report = scoring.evaluate_scenes(validation)
     if as_json:
-        print_data("\n".join(json.dumps(fact) for fact in scoring.report_facts(report)))
+        tables = {"methods": report.methods, "mistakes": report.mistakes}
+        facts = [{"table": name, **one} for name, rows in tables.items() for one in rows]
+        print_data("\n".join(json.dumps(plain(fact, str)) for fact in facts))
     else:
         say(*scoring.report_lines(samples, report))
     if plot is not None:

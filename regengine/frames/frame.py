@@ -205,12 +205,6 @@ class ExportFrame:
         return self.ground or (GroundBlock([self]), 0)
 
 
-def as_block(frames: Sequence[ExportFrame]) -> list[ExportFrame]:
-    """The same frames as one block, for which derived values are computed together."""
-    block = GroundBlock(frames)
-    return [replace(frame, ground=(block, number)) for number, frame in enumerate(frames)]
-
-
 def make_engine_frame(stored: StoredFrame, store: Path) -> ExportFrame:
     """A frame with the engine's result."""
     result = stored.result

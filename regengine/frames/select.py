@@ -18,7 +18,7 @@ from typing import Any
 
 from regengine.errors import ConfigError
 from regengine.frames.columns import FRAME_COLUMNS
-from regengine.frames.frame import ExportFrame, as_block, make_engine_frame, with_review
+from regengine.frames.frame import ExportFrame, GroundBlock, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
 from regengine.store.read import find_frames, iter_blocks, iter_frames
 from regengine.store.result import Reviewed
@@ -181,8 +181,9 @@ class Chosen:
             )
             for stored in iter_frames(self.store, self.numbers, hypotheses=False)
         )
-        while block := list(islice(frames, GROUND_FRAMES)):
-            yield from as_block(block)
+        while some := list(islice(frames, GROUND_FRAMES)):
+            block = GroundBlock(some)
+            yield from (replace(one, ground=(block, number)) for number, one in enumerate(some))
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each photo."""

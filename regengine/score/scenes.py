@@ -19,7 +19,6 @@ from regengine.photo.image import read_display_rgb
 from regengine.scene.labels import Samples
 from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
 from regengine.score.labels import table
-from regengine.store.records import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,13 +225,6 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         *["", f"## Mistakes of {best['method']}", ""],
         *table(["photo", "shows", "said", "P(said)", "P(true)", ""], mistakes),
     ]
-
-
-def report_facts(report: SceneReport) -> list[dict[str, Any]]:
-    """The report as JSON objects, each with its table's name; None for unknown values."""
-    facts = [{"table": "methods", **one} for one in report.methods]
-    facts += [{"table": "mistakes", **one} for one in report.mistakes]
-    return [plain(fact, str) for fact in facts]
 
 
 def _f(value: float) -> str:

@@ -12,9 +12,11 @@ from regengine.io.plain import format_count, make_printable, plain
 from regengine.store.result import FrameResult, NadirInput, Reviewed, decide_state
 
 Record = dict[str, Any]
+HEAD_FIELDS = ("frame", "path", "sha256", "verdict", "probability")
 POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
 IMAGE_FIELDS = ("width_px", "height_px", "orientation", "camera_body", "focal_mm", "pixel_pitch_um")
 CAMERA_FIELDS = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
+REVIEW_FIELDS = ("decision", "reviewer", "time_utc", "disputed")
 FIT_FIELDS = (
     *("residual_px", "residual_m", "matched_lights", "held_out_residual_px"),
     *("log10_odds", "runner_up_log10_odds", "ncc", "runner_up_ncc"),
@@ -29,11 +31,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     """
     solved = result.solved
     values = {
-        "frame": result.frame,
-        "path": result.path,
-        "sha256": result.sha256,
-        "verdict": result.verdict,
-        "probability": result.probability,
+        **{name: getattr(result, name) for name in HEAD_FIELDS},
         "reasons": [reason.code for reason in result.reasons],
         "reason_texts": [reason.text for reason in result.reasons],
         "category": result.category,
@@ -83,10 +81,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     if review is not None:
         values["verdict"] = decide_state(result.verdict, review)
         values["decision"] = {
-            "decision": review.decision,
-            "reviewer": review.reviewer,
-            "time_utc": review.time_utc,
-            "disputed": review.disputed,
+            **{name: getattr(review, name) for name in REVIEW_FIELDS},
             "engine_verdict": result.verdict,
         }
     return {key: plain(value, make_printable) for key, value in values.items()}

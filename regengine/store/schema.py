@@ -17,14 +17,6 @@ Kind = Literal[
     "text", "real", "whole", "flag", "moment", "day", "point", "polygons", "key", "loaded"
 ]
 Dtype = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
-KIND_OF_DTYPE: dict[str, Kind] = {
-    "text": "text",
-    "float64": "real",
-    "float32": "real",
-    "int64": "whole",
-    "int32": "whole",
-    "uint8": "whole",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,48 +47,45 @@ class Column(Field):
     since: int = 1
 
 
-def _column(
-    name: str, dtype: Dtype, units: str, description: str, width: int = 1, **more: Any
-) -> Column:
-    return Column(
-        name=name,
-        kind=more.pop("kind", KIND_OF_DTYPE[dtype]),
-        description=description,
-        dtype=dtype,
-        units=units,
-        width=width,
-        **more,
-    )
+def _text(name: str, description: str, **more: Any) -> Column:
+    return Column(name=name, kind="text", dtype="text", description=description, **more)
 
 
-def _declare_needed(name: str, units: str, description: str, width: int = 1, **more: Any) -> Column:
+def _real(name: str, description: str, units: str = "", width: int = 1, **more: Any) -> Column:
+    said: dict[str, Any] = {"description": description, "units": units, "width": width}
+    return Column(name=name, kind="real", dtype="float64", **said, **more)
+
+
+def _needed(name: str, description: str, units: str = "", width: int = 1, **more: Any) -> Column:
     """Return a column of real numbers that is required in every row."""
-    return _column(name, "float64", units, description, width, required=True, **more)
+    return _real(name, description, units, width, required=True, **more)
 
 
-FRAME_INDEX = _column(
-    "frame_index", "int64", "", "number of the frame within this store; joins all groups"
+def _whole(name: str, dtype: Dtype, description: str, units: str = "", **more: Any) -> Column:
+    said: dict[str, Any] = {"kind": "whole", "description": description, "units": units}
+    return Column(name=name, dtype=dtype, **said | more)
+
+
+FRAME_INDEX = _whole(
+    "frame_index", "int64", "number of the frame within this store; joins all groups"
 )
 
 
 def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
     return (
-        _column("focal_px", "float64", "px", focal),
-        _column("principal_point", "float64", "px", f"{of}optical axis (x, y)", 2),
-        _column("distortion", "float64", "", f"{of}OpenCV's k1, k2, p1, p2, k3", 5),
-        _column("quaternion", "float64", "", f"{of}[x, y, z, w], camera to ECEF", 4),
-        _column("position_ecef_m", "float64", "m", f"{of}position (x, y, z) in ECEF", 3),
-        _column(
+        _real("focal_px", focal, "px"),
+        _real("principal_point", f"{of}optical axis (x, y)", "px", 2),
+        _real("distortion", f"{of}OpenCV's k1, k2, p1, p2, k3", "", 5),
+        _real("quaternion", f"{of}[x, y, z, w], camera to ECEF", "", 4),
+        _real("position_ecef_m", f"{of}position (x, y, z) in ECEF", "m", 3),
+        _whole(
             "mirrored",
             "uint8",
-            "",
             "1 if x is replaced by width - 1 - x before projection",
             kind="flag",
         ),
-        _column(
+        _real(
             "pixel_aspect",
-            "float64",
-            "",
             "focal length down over across of a stretched image; NaN for square pixels",
             since=5,
         ),
@@ -106,161 +95,131 @@ def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
 CAMERA_FIELDS = tuple(column.name for column in _camera_columns(""))
 FRAMES = (
     FRAME_INDEX,
-    _column("frame", "text", "", "frame id, from the file name (ISS030-E-184140) or its stem"),
-    _column("path", "text", "", "path of the photo as given"),
-    _column("sha256", "text", "", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
-    _column("verdict", "text", "", "accepted, review, no_match or failed"),
-    _column("probability", "float64", "", "calibrated probability that the proposal is right"),
-    _column(
-        "probability_low",
-        "float64",
-        "",
-        "lower limit of the probability, by the calibration trials",
-        since=3,
-    ),
-    _column(
-        "probability_high",
-        "float64",
-        "",
-        "upper limit of the probability, by the calibration trials",
-        since=3,
-    ),
-    _column("reasons", "text", "", "codes of the reasons, separated by commas"),
-    _column("reason_texts", "text", "", "sentences of the reasons, one a line, in the same order"),
-    _column("category", "text", "", "class of the photo; empty if it was not classified"),
-    _column("category_probability", "float64", "", "probability of that class"),
-    _column("time_utc", "text", "", "time of the photo, ISO 8601, UTC; empty if unknown"),
-    _column("width_px", "int32", "px", "width of the image as stored; -1 if unreadable"),
-    _column("height_px", "int32", "px", "height of the image as stored; -1 if unreadable"),
-    _column("orientation", "uint8", "", "EXIF orientation 1 to 8; never applied to coordinates"),
-    _column("camera_body", "text", "", "camera model; empty if unknown"),
-    _column("focal_mm", "float64", "mm", "nominal focal length at the start of the search"),
-    _column("pixel_pitch_um", "float64", "um", "size of a pixel of this file on the sensor"),
-    _column(
-        "nadir_lon", "float64", "deg", "longitude of the prior nadir at the start of the search"
-    ),
-    _column("nadir_lat", "float64", "deg", "geodetic latitude of that nadir"),
-    _column("nadir_altitude_km", "float64", "km", "height of the camera above WGS84 there"),
-    _column(
-        "nadir_source", "text", "", "tle, option, record, centre or lights; empty without a nadir"
-    ),
-    _column("tle_age_h", "float64", "h", "time between the photo and the epoch of its element set"),
-    _column("sigma_along_km", "float64", "km", "1 sigma of the prior position along the track"),
-    _column("sigma_cross_km", "float64", "km", "1 sigma of the prior position across the track"),
+    _text("frame", "frame id, from the file name (ISS030-E-184140) or its stem"),
+    _text("path", "path of the photo as given"),
+    _text("sha256", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
+    _text("verdict", "accepted, review, no_match or failed"),
+    _real("probability", "calibrated probability that the proposal is right"),
+    _real("probability_low", "lower limit of the probability, by the calibration trials", since=3),
+    _real("probability_high", "upper limit of the probability, by the calibration trials", since=3),
+    _text("reasons", "codes of the reasons, separated by commas"),
+    _text("reason_texts", "sentences of the reasons, one a line, in the same order"),
+    _text("category", "class of the photo; empty if it was not classified"),
+    _real("category_probability", "probability of that class"),
+    _text("time_utc", "time of the photo, ISO 8601, UTC; empty if unknown"),
+    _whole("width_px", "int32", "width of the image as stored; -1 if unreadable", "px"),
+    _whole("height_px", "int32", "height of the image as stored; -1 if unreadable", "px"),
+    _whole("orientation", "uint8", "EXIF orientation 1 to 8; never applied to coordinates"),
+    _text("camera_body", "camera model; empty if unknown"),
+    _real("focal_mm", "nominal focal length at the start of the search", "mm"),
+    _real("pixel_pitch_um", "size of a pixel of this file on the sensor", "um"),
+    _real("nadir_lon", "longitude of the prior nadir at the start of the search", "deg"),
+    _real("nadir_lat", "geodetic latitude of that nadir", "deg"),
+    _real("nadir_altitude_km", "height of the camera above WGS84 there", "km"),
+    _text("nadir_source", "tle, option, record, centre or lights; empty without a nadir"),
+    _real("tle_age_h", "time between the photo and the epoch of its element set", "h"),
+    _real("sigma_along_km", "1 sigma of the prior position along the track", "km"),
+    _real("sigma_cross_km", "1 sigma of the prior position across the track", "km"),
     *_camera_columns("solved focal length; NaN without a solved camera", "solved camera: "),
-    _column("along_track_offset_s", "float64", "s", "solved shift along the orbit, late positive"),
-    _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
-    _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
-    _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
-    _column(
+    _real("along_track_offset_s", "solved shift along the orbit, late positive", "s"),
+    _real("off_nadir_deg", "angle of the optical axis from the nadir", "deg"),
+    _real("centre_lon", "longitude of the image centre; NaN if it is sky", "deg"),
+    _real("centre_lat", "geodetic latitude of the image centre", "deg"),
+    _text(
         "place",
-        "text",
-        "",
         "what the photo shows: the largest town in view near its centre, or the sea; empty if "
         "unknown",
         since=6,
     ),
-    _column("country", "text", "", "country of that town, or about the centre", since=6),
-    _column(
+    _text("country", "country of that town, or about the centre", since=6),
+    _real(
         "footprint_lon",
-        "float64",
-        "deg",
         "longitudes of the corners top-left, top-right, bottom-right, bottom-left; NaN for sky",
+        "deg",
         4,
     ),
-    _column("footprint_lat", "float64", "deg", "geodetic latitudes of the same corners", 4),
-    _column(
+    _real("footprint_lat", "geodetic latitudes of the same corners", "deg", 4),
+    _real(
         "footprint_diagonal_km",
-        "float64",
-        "km",
         "greatest geodesic within the visible ground of incidence up to 80 degrees",
+        "km",
     ),
-    _column("residual_px", "float64", "px", "root mean square residual of the fit, image"),
-    _column("residual_m", "float64", "m", "the same on the ground"),
-    _column(
-        "matched_lights", "int32", "", "number of lights that agree with the map; -1 without a fit"
-    ),
-    _column(
-        "held_out_residual_px",
-        "float64",
-        "px",
-        "residual of lights held out of the fit; NaN if too few",
-    ),
-    _column("log10_odds", "float64", "", "evidence for the proposal against chance"),
-    _column("runner_up_log10_odds", "float64", "", "evidence for the best distinct alternative"),
-    _column("ncc", "float64", "", "correlation of the photo with the map seen by the camera"),
-    _column("runner_up_ncc", "float64", "", "correlation of the best distinct alternative"),
+    _real("residual_px", "root mean square residual of the fit, image", "px"),
+    _real("residual_m", "the same on the ground", "m"),
+    _whole("matched_lights", "int32", "number of lights that agree with the map; -1 without a fit"),
+    _real("held_out_residual_px", "residual of lights held out of the fit; NaN if too few", "px"),
+    _real("log10_odds", "evidence for the proposal against chance"),
+    _real("runner_up_log10_odds", "evidence for the best distinct alternative"),
+    _real("ncc", "correlation of the photo with the map seen by the camera"),
+    _real("runner_up_ncc", "correlation of the best distinct alternative"),
 )
 
 CONTROL_POINTS = (
     FRAME_INDEX,
-    _column("point", "uint8", "", "number of the point within its frame, 0 to 3"),
-    _declare_needed("x", "px", "column, zero-based, integer at pixel centres, as stored"),
-    _declare_needed("y", "px", "row, zero-based, integer at pixel centres, as stored"),
-    _declare_needed("lon", "deg", "WGS84 longitude in [-180, 180)"),
-    _declare_needed("lat", "deg", "WGS84 geodetic latitude"),
-    _declare_needed("sigma_px", "px", "1 sigma per axis in the image"),
-    _declare_needed("sigma_m", "m", "1 sigma per axis on the ground"),
-    _declare_needed("covariance_px", "px2", "covariance in the image: xx, xy, yy", 3),
-    _declare_needed("covariance_m", "m2", "covariance on the ground: ee, en, nn", 3),
-    _column("lights", "int32", "", "lights that support the point"),
+    _whole("point", "uint8", "number of the point within its frame, 0 to 3"),
+    _needed("x", "column, zero-based, integer at pixel centres, as stored", "px"),
+    _needed("y", "row, zero-based, integer at pixel centres, as stored", "px"),
+    _needed("lon", "WGS84 longitude in [-180, 180)", "deg"),
+    _needed("lat", "WGS84 geodetic latitude", "deg"),
+    _needed("sigma_px", "1 sigma per axis in the image", "px"),
+    _needed("sigma_m", "1 sigma per axis on the ground", "m"),
+    _needed("covariance_px", "covariance in the image: xx, xy, yy", "px2", 3),
+    _needed("covariance_m", "covariance on the ground: ee, en, nn", "m2", 3),
+    _whole("lights", "int32", "lights that support the point"),
 )
 
 HYPOTHESES = (
     FRAME_INDEX,
-    _column("rank", "int32", "", "0 is the proposal, 1 the best distinct alternative, and so on"),
-    _column("ncc", "float64", "", "correlation of the photo with the map seen by this camera"),
-    _column("log10_odds", "float64", "", "evidence against chance"),
-    _column("centre_lon", "float64", "deg", "longitude of the image centre; NaN if it is sky"),
-    _column("centre_lat", "float64", "deg", "geodetic latitude of the image centre"),
-    _column("off_nadir_deg", "float64", "deg", "angle of the optical axis from the nadir"),
-    _column("along_track_offset_s", "float64", "s", "shift along the orbit, late positive"),
-    _column("width_px", "int32", "px", "width of the image that the camera describes"),
-    _column("height_px", "int32", "px", "height of the image that the camera describes"),
+    _whole("rank", "int32", "0 is the proposal, 1 the best distinct alternative, and so on"),
+    _real("ncc", "correlation of the photo with the map seen by this camera"),
+    _real("log10_odds", "evidence against chance"),
+    _real("centre_lon", "longitude of the image centre; NaN if it is sky", "deg"),
+    _real("centre_lat", "geodetic latitude of the image centre", "deg"),
+    _real("off_nadir_deg", "angle of the optical axis from the nadir", "deg"),
+    _real("along_track_offset_s", "shift along the orbit, late positive", "s"),
+    _whole("width_px", "int32", "width of the image that the camera describes", "px"),
+    _whole("height_px", "int32", "height of the image that the camera describes", "px"),
     *_camera_columns("focal length"),
 )
 
 # Measures of a detection method are NaN if the method does not compute them.
 DETECTIONS = (
     FRAME_INDEX,
-    _column("kind", "text", "", "what was detected: light"),
-    _declare_needed("x", "px", "column of the centroid, image as stored"),
-    _declare_needed("y", "px", "row of the centroid, image as stored"),
-    _column("contrast", "float64", "", "logarithmic contrast with the surroundings"),
-    _column("flux", "float64", "", "light above the background, summed over pixels"),
-    _column("snr", "float64", "", "signal-to-noise ratio of a matched filter"),
-    _column("radius_px", "float64", "px", "radius that holds half of the flux"),
-    _column("covariance_px", "float64", "px2", "covariance of the centroid: xx, xy, yy", 3),
-    _column("flags", "uint8", "", "sum of 1 saturated, 2 cut by the border, 4 blended"),
-    _column(
-        "matched", "uint8", "", "1 if the light agrees with the map under the proposal", kind="flag"
+    _text("kind", "what was detected: light"),
+    _needed("x", "column of the centroid, image as stored", "px"),
+    _needed("y", "row of the centroid, image as stored", "px"),
+    _real("contrast", "logarithmic contrast with the surroundings"),
+    _real("flux", "light above the background, summed over pixels"),
+    _real("snr", "signal-to-noise ratio of a matched filter"),
+    _real("radius_px", "radius that holds half of the flux", "px"),
+    _real("covariance_px", "covariance of the centroid: xx, xy, yy", "px2", 3),
+    _whole("flags", "uint8", "sum of 1 saturated, 2 cut by the border, 4 blended"),
+    _whole(
+        "matched", "uint8", "1 if the light agrees with the map under the proposal", kind="flag"
     ),
 )
 
 PROVENANCE = (
     FRAME_INDEX,
-    _column("engine_version", "text", "", "version of regengine that made the row"),
-    _column("lights", "text", "", "night-light map that was used"),
-    _column("sources", "text", "", "source of each input value, a JSON object"),
-    _column("parameters", "text", "", "settings that the result depends on, a JSON object"),
-    _column("parameters_sha256", "text", "", "SHA-256 of it without paths, hexadecimal"),
-    _column(
+    _text("engine_version", "version of regengine that made the row"),
+    _text("lights", "night-light map that was used"),
+    _text("sources", "source of each input value, a JSON object"),
+    _text("parameters", "settings that the result depends on, a JSON object"),
+    _text("parameters_sha256", "SHA-256 of it without paths, hexadecimal"),
+    _whole(
         "search_pass",
         "uint8",
-        "",
         "1 on its own, 3 again with the rest of the batch, 2 after another photo of its minute "
         "(older versions), 0 unknown",
         since=2,
     ),
-    _column(
+    _text(
         "hints_sha256",
-        "text",
-        "",
         "hash of the neighbours' results used in its last search; empty if none",
         since=2,
     ),
-    _column("processed_utc", "text", "", "when the frame was finished, ISO 8601", volatile=True),
-    _declare_needed("seconds", "s", "time spent on the frame", volatile=True),
+    _text("processed_utc", "when the frame was finished, ISO 8601", volatile=True),
+    _needed("seconds", "time spent on the frame", "s", volatile=True),
 )
 
 GROUPS: dict[str, tuple[Column, ...]] = {

@@ -319,7 +319,10 @@ def fit_gain(
         lit = over + under > 2.0 * np.arcsinh(4.0)
         if np.count_nonzero(lit) < MIN_LIT:
             raise LeftOutError("too few cells are lit in photo and map")
-        edge = _edges(comparison, knee)
+        # Effect of the registration error on each cell's residual
+        levels = np.zeros(usable.shape, np.float32)
+        levels[usable] = glog(radiance, knee)
+        edge = neighbour_step(levels, usable)[usable] * comparison.sigma_cells[usable]
         sigma = np.hypot(scatter, edge)
         biweight = np.maximum(1.0 - ((residual / sigma) / 4.685) ** 2, 0.0) ** 2
         trust = np.where(lit, biweight, 0.0) / sigma**2
@@ -335,10 +338,14 @@ def fit_gain(
             held[1, 1], middle_of[1] = HELD, possible
             _, step = _step(information, likeliest, held, middle_of - found)
         found = found + np.clip(step, -0.5, 0.5)
-        scatter = _measure_scatter((over - under)[lit], edge[lit])
+        # Without the effect of the registration error at edges
+        _, spread = measure_spread((over - under)[lit])
+        own_scatter = np.sqrt(max(spread**2 - float(np.median(edge[lit])) ** 2, 0.0))
+        scatter = float(np.clip(own_scatter, 0.1, 1.0))
         dark = ~lit & (radiance < MAP_NOISE_NW)
         if np.count_nonzero(dark) >= MIN_CELLS:
-            offset, offset_sigma = _middle_of((light - own * radiance)[dark])
+            offset, spread = measure_spread((light - own * radiance)[dark])
+            offset_sigma = 1.2533 * spread / float(np.count_nonzero(dark)) ** 0.5
         if np.abs(step).max() < 1e-4:
             break
     sigmas = np.sqrt(np.diag(covariance))
@@ -397,25 +404,10 @@ def _step(
     return covariance, covariance @ (information @ likeliest + sure @ to_mean)
 
 
-def _edges(comparison: Comparison, knee: Values) -> Values:
-    """Effect of the registration error on each cell's residual."""
-    usable = comparison.usable
-    levels = np.zeros(usable.shape, np.float32)
-    levels[usable] = glog(comparison.radiance_nw[usable], knee)
-    return np.asarray(neighbour_step(levels, usable)[usable] * comparison.sigma_cells[usable])
-
-
-def _measure_scatter(residual: Values, edge: Values) -> float:
-    """Robust scatter of residuals without the effect of the registration error at edges."""
-    spread = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
-    own = np.sqrt(max(spread**2 - float(np.median(edge)) ** 2, 0.0))
-    return float(np.clip(own, 0.1, 1.0))
-
-
-def _middle_of(values: Values) -> tuple[float, float]:
+def measure_spread(values: Values) -> tuple[float, float]:
+    """Median, and robust standard deviation about it."""
     middle = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
-    return middle, 1.2533 * spread / float(len(values)) ** 0.5
+    return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
 
 def _solve_step(
