@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -22,7 +21,6 @@ from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, journal_path
-from regengine.store.result import DetectedLights
 from regengine.store.rows import (
     Selection,
     StoredFrame,
@@ -33,7 +31,7 @@ from regengine.store.rows import (
     table_from_rows,
     values_of,
 )
-from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
+from regengine.store.schema import GROUPS, TEXT_COLUMNS, select
 
 BLOCK_FRAMES = 256  # with 60 lights each, 5 MB: with 1024 a merge uses 20 MB more and takes as long
 
@@ -246,28 +244,20 @@ class StoredFrames:
         """Register the byte offset of a frame's line in the journal."""
         self._snapshot.journal.offsets[frame_index] = offset
 
-    def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
-        """Return the frame of a number as flushed last; KeyError if there is none."""
+    def frame(self, frame_index: int) -> StoredFrame:
+        """Return the frame of a number as flushed last, without its detections; or KeyError."""
         snapshot = self._snapshot
         if frame_index in snapshot.journal.offsets:
-            tables = snapshot.journal.rows_of([frame_index], GROUPS if detections else OF_FRAMES)
+            tables = snapshot.journal.rows_of([frame_index], OF_FRAMES)
         else:
             row = int(np.searchsorted(self._frame_index, frame_index))
             if snapshot.store is None or row == len(self._frame_index):
                 raise KeyError(frame_index)
             tables = select_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
-            if detections:
-                only = {"detections": DETECTIONS}
-                tables |= snapshot.store.tables(frame_index, frame_index + 1, only)
-        frames = make_frames({group: tables[group] for group in OF_FRAMES}, self._path)
+        frames = make_frames(tables, self._path)
         if not frames:
             raise KeyError(frame_index)
-        if not detections:
-            return frames[0]
-        found = {name: tables["detections"][name] for name in ("x", "y", "contrast", "matched")}
-        return replace(
-            frames[0], result=replace(frames[0].result, detections=DetectedLights(**found))
-        )
+        return frames[0]
 
     def close(self) -> None:
         """Close the store."""
