@@ -59,7 +59,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
-    bbox, effort = options.bbox, options.effort
+    effort = options.effort
     if effort not in EFFORTS:
         raise ConfigError(
             f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
@@ -78,6 +78,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             options.nadir,
             options.lens,
             options.centre,
+            options.place,
             altitude_km=options.altitude_km,
             radius_km=options.radius_km,
             focal_mm=options.focal_mm,
@@ -96,7 +97,6 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         blind=parse_blind_options(
             options.blind,
             _path(options.index),
-            bbox if bbox is None or isinstance(bbox, str) else ",".join(map(repr, bbox)),
             options.mission,
         ),
     )
@@ -113,16 +113,20 @@ def _frame_options(
     nadir: Place | None,
     lens: Paths | None = None,
     centre: Place | None = None,
+    place: str | None = None,
     **camera: float | None,
 ) -> FrameOptions:
-    from regengine.maps.places import parse_lon_lat
+    from regengine.maps.places import parse_lon_lat, require_town
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import load_profiles
 
+    if place is not None:
+        require_town(place)
     return FrameOptions(
         time_utc=None if time is None else utc_time(time),
         nadir=None if nadir is None else parse_lon_lat(nadir, "--nadir"),
         centre=None if centre is None else parse_lon_lat(centre, "--centre"),
+        place=place,
         lenses=load_profiles(_paths(lens)),
         **camera,
     )
@@ -181,6 +185,8 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     centre, radius_km : optional
         A place, in the form of ``nadir``, that some part of the picture shows within this radius
         (default 100 km), if that is what is known.
+    place : str, optional
+        Instead of ``centre``, the name of a town, ``"Portland, Oregon"``; several are all tried.
     params : RegisterParams, optional
         All tunable parameters of the search (`regengine.registration.parameters`); their work
         budget replaces that of ``effort``.

@@ -43,7 +43,6 @@ AnyPath = str | PathLike[str]
 Paths = AnyPath | Collection[AnyPath]
 Time = datetime | str
 Place = tuple[float, float] | str
-Box = str | tuple[float, float, float, float]
 
 MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
 
@@ -149,9 +148,14 @@ class RegisterOptions(TimeOptions, MapOptions):
         "the time.",
         metavar="LON,LAT",
     )
+    place: str | None = option(
+        None,
+        "Instead of --centre, the name of a town, such as Kyoto or 'Portland, Oregon'.",
+        metavar="NAME",
+    )
     radius_km: float | None = option(
         None,
-        "Radius around --centre within which the photo shows some ground.  [100]",
+        "Radius around --centre or --place within which the photo shows some ground.  [100]",
         bounds=SEEN_RANGE_KM,
     )
     altitude_km: float | None = option(
@@ -199,9 +203,6 @@ class RegisterOptions(TimeOptions, MapOptions):
         metavar="[always|auto|never]",
     )
     index: AnyPath | None = option(None, "Index of the map, if it is not beside the map.")
-    bbox: Box | None = option(
-        None, "For --blind: only this region.", metavar="WEST,SOUTH,EAST,NORTH"
-    )
     mission: str | None = option(
         None, "For --blind: mission, such as ISS030, for the height of the orbit."
     )

@@ -2,7 +2,8 @@
 
 ``--real FOLDER`` alone registers every city photo of a folder of real data; ``--simulated`` hard
 simulated ones, drawn from seeds, by the hundred; ``--told nothing`` the same without time, orbit
-and nadir.
+and nadir, ``--told place`` with the name of the town that is shown, ``--told wrong`` with those of
+towns elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typer import Option
 
 from benchmarks.options import MaybeReal, Out, Seeds, Workers, seeds_of, some_of
 from benchmarks.pages import write_page
-from benchmarks.registration.cases import Settings
+from benchmarks.registration.cases import Settings, Told
 from benchmarks.trials.exposures import KINDS
 from regengine.errors import ConfigError
 from regengine.registration.parameters import RegisterParams, SearchParams
@@ -29,7 +30,7 @@ def main(
     real: MaybeReal = None,
     out: Out = None,
     overlays: Annotated[Path | None, Option(help="folder for a picture of each real photo")] = None,
-    told: Annotated[Literal["all", "nothing"], Option(help="of time, orbit, nadir")] = "all",
+    told: Annotated[Told, Option(help="of time, orbit, nadir; or a name alone")] = "all",
     lights: Annotated[Path | None, Option(help="built map to register on")] = None,
     index: Annotated[Path | None, Option(help="of the map, if not beside it")] = None,
     max_work: Annotated[
@@ -45,9 +46,6 @@ def main(
     only: Annotated[str, Option(help="cases whose name contains this")] = "",
     all_categories: Annotated[
         bool, Option("--all-categories", help="photos that show no night city, too")
-    ] = False,
-    no_variants: Annotated[
-        bool, Option("--no-variants", help="no turned and cropped copies")
     ] = False,
     simulated: Annotated[bool, Option("--simulated", help="hard ones, drawn from seeds")] = False,
     half: Annotated[Literal["train", "test"], Option(help="of the simulated world")] = "test",
@@ -77,7 +75,7 @@ def main(
     if not simulated and real is None:
         raise ConfigError("Say --real FOLDER or --simulated.")
     page = f"registration-{'simulated' if simulated else 'real'}"
-    page += "-told-nothing" if told == "nothing" else ""
+    page += "" if told == "all" else f"-told-{told}"
     if overlays is not None:
         overlays.mkdir(parents=True, exist_ok=True)
     if smoke:
@@ -108,7 +106,6 @@ def main(
             lines = real_page(
                 settings.with_index_named(),
                 only,
-                variants=not no_variants,
                 all_categories=all_categories,
                 workers=workers,
             )

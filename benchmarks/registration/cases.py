@@ -22,8 +22,12 @@ RECORDS = "photos/index.csv"
 WORLD = "world"
 
 
+# Of time and orbit; or nothing but the name of the town that is shown, or of towns elsewhere
+Told = Literal["all", "nothing", "place", "wrong"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class Known:
     """What a user tells of a photo without usable EXIF."""
 
     options: FrameOptions = field(default_factory=FrameOptions)
@@ -34,25 +38,25 @@ class Told:
 # The archive's record: 179 nautical miles above a sphere of the equator's radius, that is 343 km
 # above the ellipsoid at 47 degrees north.
 PORTLAND = FrameOptions(nadir=(-125.4, 46.9), altitude_km=343.0)
-TOLD = {
-    "spain_portugalpsp.jpg": Told(
+KNOWN = {
+    "spain_portugalpsp.jpg": Known(
         options=FrameOptions(nadir=(-8.9, 34.0), altitude_km=420.0, focal_mm=28.0)
     ),
-    "Portland_ISS016-E-25314.jpg": Told(options=PORTLAND, note="focal length not told"),
-    "Portland_ISS016-E-25314_edit_rot.jpg": Told(
+    "Portland_ISS016-E-25314.jpg": Known(options=PORTLAND, note="focal length not told"),
+    "Portland_ISS016-E-25314_edit_rot.jpg": Known(
         options=PORTLAND, note="focal length not told; turned, cropped"
     ),
-    "Paris_ISS043-E-93480.jpg": Told(
+    "Paris_ISS043-E-93480.jpg": Known(
         options=FrameOptions(nadir=(2.35, 48.86), focal_mm=400.0),
         clip=PARIS_CLIP,
         note="nadir taken at the city",
     ),
-    "japon.png": Told(
+    "japon.png": Known(
         options=FrameOptions(time_utc=datetime(2012, 1, 26, 16, 8, 20, tzinfo=UTC)),
         note="time of ISS030-E-82770, focal length not told; cropped",
     ),
-    "occupymars_E1_europe.jpg": Told(note="its EXIF time is that of an edit"),
-    "iss007e10807.jpg": Told(
+    "occupymars_E1_europe.jpg": Known(note="its EXIF time is that of an edit"),
+    "iss007e10807.jpg": Known(
         options=FrameOptions(time_utc=datetime(2003, 7, 21, 10, 17, 20, tzinfo=UTC), focal_mm=35.0),
         note="time and lens of the archive's record",
     ),
@@ -65,18 +69,17 @@ class Case:
 
     name: str  # unique; as printed.
     file: str  # the photo as the tables of the real data name it
-    photo: Path  # the file to register: the photo itself, or a variant of it
+    photo: Path  # the file to register
     category: str = CATEGORIES[0]  # what the photo shows, as the table of the photos has it
     lights: str = WORLD  # `WORLD`, or a map relative to the folder of real data
     options: FrameOptions = field(default_factory=FrameOptions)
     note: str = ""
-    variant: str = ""  # how the picture was changed; "" for the photo as it is.
     any_category: bool = False  # whether it is tried though it does not look like a city at night
 
     @property
     def plain(self) -> bool:
         """Whether this is the photo itself, told as well as can be."""
-        return not (self.variant or self.any_category)
+        return not self.any_category
 
 
 def list_photos(real: Path, *folders: str) -> list[dict[str, str]]:
@@ -102,7 +105,7 @@ def list_cases(real: Path, *, cities: bool = True) -> list[Case]:
         if (row["category"] in CATEGORIES) != cities:
             continue
         path = Path(row["path"])
-        told = TOLD.get(path.name, Told())
+        told = KNOWN.get(path.name, Known())
         case = Case(
             name=path.stem,
             file=row["file"],
@@ -128,7 +131,7 @@ class Settings:
     real: Path | None = None  # folder of the real data; the self-made world where None
     lights: Path | None = None  # map to register on
     half: Literal["train", "test"] = "test"  # of the simulated world
-    told: str = "all"  # or "nothing" of time and orbit
+    told: Told = "all"
     index: Path | None = None  # of the map, where it is not the one beside it
     index_words: str = ""  # which that is
     mirrored_index: Path = Path("mirrored.idx")  # of a large map in the mirror, made at need

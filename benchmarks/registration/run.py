@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -23,6 +22,7 @@ from benchmarks.registration.cases import (
     WORLD_MAP,
     Case,
     Settings,
+    Told,
     list_cases,
     list_photos,
 )
@@ -33,13 +33,14 @@ from benchmarks.registration.truth import (
     read_reference_cameras,
     score_columns,
 )
-from benchmarks.registration.variants import VARIANTS, variants_of
-from benchmarks.rows import Row, read_csv
+from benchmarks.rows import Row
 from benchmarks.trials.report import OUTCOME_OF, RIGHT_ACCEPTED, WRONG_ACCEPTED
+from matchers.geometry.earth import great_circle_km
 from regengine.errors import RegengineError
 from regengine.maps.build import build
 from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.maps.opening import light_map_of, open_references
+from regengine.maps.places import name_view, place_index
 from regengine.registration.overlay import write_overlay
 from regengine.registration.prepare_photo import load_compiled
 from regengine.runs.pipeline import process_photo
@@ -61,9 +62,12 @@ def inputs_for(case: Case, settings: Settings) -> RunInputs:
         register=settings.parameters(any_category=case.any_category),
         blind=BlindOptions(index=settings.index if world else None),
     )
-    if settings.told == "nothing":
+    if settings.told != "all":
         lens = replace(case.options, nadir=None, time_utc=None, altitude_km=None)
-        return replace(inputs, frame=lens, blind=replace(inputs.blind, mode="always"))
+        # A name does not change what a search of the whole Earth finds
+        modes: dict[str, Any] = {"nothing": "always", "wrong": "never"}
+        blind = replace(inputs.blind, mode=modes.get(settings.told, "auto"))
+        return replace(inputs, frame=lens, blind=blind)
     return replace(
         inputs,
         frame=case.options,
@@ -137,9 +141,8 @@ def truth_columns(case: Case, result: FrameResult) -> Row:
     if result.solved is None or reference is None or reference.camera is None:
         return {}
     camera, places = result.solved.camera, read_named_places().get(case.file)
-    truth = VARIANTS[case.variant].camera(reference.camera)
-    row = score_columns(camera, result.control_points, truth)
-    if places is None or case.variant:
+    row = score_columns(camera, result.control_points, reference.camera)
+    if places is None:
         return row
     x, y, lon, lat = places[["x", "y", "lon", "lat"]].to_numpy(float).T
     off_m = distance_m(*camera.pixel_to_lonlat(x, y), lon, lat)
@@ -151,11 +154,36 @@ def truth_columns(case: Case, result: FrameResult) -> Row:
     }
 
 
+FRESH = ("all", "nothing")  # those of which time and memory are measured
+ELSEWHERE = ("Lagos", "Jakarta", "Moscow", "Los Angeles", "Sydney", "São Paulo", "Delhi")
+
+
+def name_cases(cases: Iterable[Case], told: Told) -> Iterator[Case]:
+    """Cases of which the name of the town in view is told, or, one by one, those of far cities."""
+    index = place_index()
+    for case in cases:
+        reference = read_reference_cameras().get(case.file)
+        shown = name_view(reference.camera) if reference else None
+        names = [shown.name] if shown and shown.population else []
+        if told == "wrong":
+            far = [index.find_named(name)[0] for name in ELSEWHERE]
+            names = [
+                one.name
+                for one in far
+                if shown is None or great_circle_km(shown.lon, shown.lat, one.lon, one.lat) > 3000
+            ]
+        for name in names:
+            options = replace(case.options, place=name)
+            yield replace(case, name=f"{case.name}, {name}", options=options)
+
+
 def run_cases(cases: Iterable[Case], settings: Settings, workers: int) -> list[Row]:
     """Run some cases, in their order; what goes wrong in one costs this one only."""
     jobs = [(case, settings) for case in cases]
     done = {}
-    for (case, _), row in work_through(jobs, run_case, workers=workers, fresh=True):
+    for (case, _), row in work_through(
+        jobs, run_case, workers=workers, fresh=settings.told in FRESH
+    ):
         if isinstance(row, Lost):
             row = {"verdict": "failed", "problem": row.problem}
         told = {name: getattr(case, name) for name in ("name", "file", "note", "plain")}
@@ -163,18 +191,6 @@ def run_cases(cases: Iterable[Case], settings: Settings, workers: int) -> list[R
         seconds = (row.get(f"seconds_{of}", float("nan")) for of in ("cpu", "wall"))
         tell("{}: {}, {:.1f} s CPU, {:.1f} s".format(case.name, row["verdict"], *seconds))
     return [done[case.name] for case, _ in jobs]
-
-
-def city_cases(settings: Settings, folder: Path, only: str, *, variants: bool) -> Iterator[Case]:
-    """The cases to run, the variants of a photo after it."""
-    assert settings.real is not None
-    points = settings.real / "photos" / "reference_points.csv"
-    varied = {row["file"] for row in read_csv(points)} if points.is_file() else set()
-    for case in list_cases(settings.real):
-        if only.lower() in case.name.lower():
-            yield case
-        if variants and case.file in varied and case.plain:
-            yield from variants_of(case, folder, only)
 
 
 def other_rows(settings: Settings, rows: list[Row], only: str, workers: int) -> list[Row]:
@@ -195,16 +211,17 @@ def other_rows(settings: Settings, rows: list[Row], only: str, workers: int) -> 
     return others + run_cases(again, settings, workers)
 
 
-def real_page(
-    settings: Settings, only: str, *, variants: bool, all_categories: bool, workers: int
-) -> list[str]:
+def real_page(settings: Settings, only: str, *, all_categories: bool, workers: int) -> list[str]:
     """Register the real photographs; the whole page."""
-    with tempfile.TemporaryDirectory() as folder:
-        cases = city_cases(settings, Path(folder), only, variants=variants)
-        rows = run_cases(cases, settings, workers)
+    assert settings.real is not None
+    cases: Iterable[Case] = list_cases(settings.real)
+    cases = [case for case in cases if only.lower() in case.name.lower()]
+    if settings.told in ("place", "wrong"):
+        cases = name_cases(cases, settings.told)
+    rows = run_cases(cases, settings, workers)
     others = other_rows(settings, rows, only, workers) if all_categories else []
     heading = "Registration of real photographs"
-    heading += ", nothing told" if settings.told == "nothing" else ""
+    heading += "" if settings.told == "all" else f", told: {settings.told}"
     assert settings.lights is not None
     note = (
         f"Light map: {settings.lights.name}. Index: {settings.index_words}. Budget of a search: "

@@ -20,7 +20,6 @@ from regengine.errors import ConfigError
 from regengine.io.console import print_data, say, show_progress_bar
 from regengine.options import (
     AnyPath,
-    Box,
     DetectOptions,
     Options,
     OutputOptions,
@@ -42,7 +41,6 @@ TYPED: dict[Any, Any] = {
     AnyPath | None: Path | None,
     AnyTime | None: str | None,
     Place | None: str | None,
-    Box | None: str | None,
     Collection[str]: str | None,
 }
 

@@ -50,6 +50,7 @@ def main(
                   --store run.h5 --overlay overlays --workers 4
               regengine register night.jpg --nadir 136.9,35.7 --altitude-km 391 --lights lights.tif
               regengine register night.jpg --centre 2.35,48.86 --lights lights.tif
+              regengine register night.jpg --place "Portland, Oregon"
               regengine register --blind night.jpg --lights lights.tif
     """
     from dataclasses import replace

@@ -9,6 +9,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from itertools import islice
@@ -71,6 +72,12 @@ TOWNS = Path(str(files("regengine"))) / "data" / "towns.npz"
 
 
 MAP_PEOPLE = 15_000  # of towns that are named on maps, and as the nearest of a place
+# Of towns that texts name. Shorter names and these words mostly mean something else there: the
+# archive calls 481 night frames AURORA
+MENTIONED_PEOPLE, MENTIONED_LETTERS = 200_000, 4
+NO_MENTION = frozenset({"aurora", "central", "mobile", "nice", "orange", "reading"})
+# What may follow a large town's name, as in Frankfurt am Main
+_MORE = re.compile(r" (?:city|am|an|de|do|na|on|upon)\b.*")
 SAME_TOWN_KM = 10.0
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
@@ -118,13 +125,35 @@ class PlaceIndex:
 
         Its names are divided by tabs. One text is searched ten times faster than 300,000 names.
         """
+        text = "\n" + self._fold_names(len(self)) + "\n"
+        ends = [match.start() for match in re.finditer("\n", text)]
+        return text, np.array(ends[:-1])
+
+    def _fold_names(self, most: int) -> str:
+        """Fold all names of the largest towns."""
         with np.load(TOWNS) as columns:
             others = zlib.decompress(columns["others"].tobytes()).decode().split("\n")
         others += [""] * (len(self) - len(others))
-        names = map("\t".join, zip(self._names, others, strict=True))
-        text = "\n" + fold_letters("\n".join(names)) + "\n"
-        ends = [match.start() for match in re.finditer("\n", text)]
-        return text, np.array(ends[:-1])
+        names = zip(self._names[:most], others[:most], strict=True)
+        return fold_letters("\n".join(map("\t".join, names)))
+
+    @cached_property
+    def _large(self) -> dict[str, list[int]]:
+        """Names of the towns of `MENTIONED_PEOPLE`, folded: the towns of each, the largest first.
+
+        A name in another language counts where no town has it in English.
+        """
+        english: dict[str, list[int]] = {}
+        others: dict[str, list[int]] = {}
+        countries = set(map(fold_letters, self._countries))
+        many = int(np.count_nonzero(self.population >= MENTIONED_PEOPLE))
+        for number, line in enumerate(self._fold_names(many).split("\n")):
+            first, *more = (name.strip() for name in line.split("\t"))
+            english.setdefault(first, []).append(number)
+            for name in dict.fromkeys((_MORE.sub("", first), *more)):
+                if name not in countries and name != first:
+                    others.setdefault(name, []).append(number)
+        return others | english
 
     @cached_property
     def directions(self) -> NDArray[np.float64]:
@@ -231,14 +260,57 @@ class PlaceIndex:
             found |= dict.fromkeys(places.tolist())
             if not wanted and len(found) >= most:
                 break
-        numbers = [
-            number
-            for number in found
-            if not wanted
-            or fold_letters(self.codes[self.country[number]]) == wanted
-            or fold_letters(self[number].country).startswith(wanted)
-        ]
+        numbers = [number for number in found if self._lies_within(number, wanted)]
         return [self[number] for number in numbers[:most]]
+
+    def _lies_within(self, number: int, wanted: str) -> bool:
+        """Whether a town's country has this code, or its country or state a name that begins so."""
+        wanted = {"usa": "us", "uk": "gb"}.get(wanted, wanted)
+        place = self[number]
+        return fold_letters(self.codes[self.country[number]]) == wanted or any(
+            fold_letters(name).startswith(wanted) for name in (place.country, place.state) if name
+        )
+
+    def find_named(self, name: str) -> list[Place]:
+        """List the towns of a name in any language, those first that have it in English.
+
+        Each the largest first; case and accents are folded. Of large towns, "City", "am Main" and
+        the like may be missing. What stands behind commas begins the name of country or state, or
+        is the country's code. A country's name alone names a town only if the town has it, too.
+        """
+        sought, *within = (fold_letters(part).strip() for part in name[:MAX_LETTERS].split(","))
+        if len(sought) < 2 or "\n" in sought or "\t" in sought:
+            return []
+        text, starts = self._all_names
+        found = dict.fromkeys(self._large.get(sought, ()))
+        for mark in "\n\t":
+            hits = [m.start() for m in re.finditer(rf"{mark}{sought} ?(?=[\t\n])", text)]
+            numbers = np.searchsorted(starts, hits, side="right") - 1
+            found |= dict.fromkeys(numbers.tolist())
+        within = [one for one in within if one]
+        if not within and sought in map(fold_letters, self._countries):
+            within = [sought]
+            found = {n: None for n in found if fold_letters(self._names[n]) == sought}
+        return [self[n] for n in found if all(self._lies_within(n, one) for one in within)]
+
+    def find_mentioned(self, text: str) -> list[Place]:
+        """List the towns of `MENTIONED_PEOPLE` that a text names by whole words, as they come.
+
+        Towns of one name follow each other, the largest first. Of names that share words, the
+        longest counts.
+        """
+        words, found, start = fold_letters(text).split(), dict[int, None](), 0
+        while start < len(words):
+            length = 1
+            for end in range(min(start + 4, len(words)), start, -1):
+                name = " ".join(words[start:end])
+                if name in self._large:
+                    length = end - start
+                    if len(name) >= MENTIONED_LETTERS and name not in NO_MENTION:
+                        found |= dict.fromkeys(self._large[name])
+                    break
+            start += length
+        return [self[number] for number in found]
 
 
 def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -416,6 +488,24 @@ def parse_lon_lat(place: str | Sequence[float], option: str) -> tuple[float, flo
             "136.9,35.7."
         ) from None
     return lon, lat
+
+
+def require_town(name: str) -> None:
+    """Raise ConfigError, with similar names, if --place names no town."""
+    index = place_index()
+    if index.find_named(name):
+        return
+    first = name.partition(",")[0]
+    similar = index.find_named(first) or index.search(first)
+    if not similar:
+        towns = {fold_letters(index[k].name): index[k] for k in reversed(range(len(index) // 2))}
+        similar = [towns[one] for one in get_close_matches(fold_letters(first), towns)]
+    meant = "; ".join(dict.fromkeys(town.label for town in similar[:3]))
+    raise ConfigError(
+        f"--place {name!r} is not the name of a town of 5,000 people or more"
+        f"{f' (similar: {meant})' if meant else ''}: give 'NAME' or 'NAME, COUNTRY', or its "
+        "longitude and latitude with --centre."
+    )
 
 
 def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[str, float, float]:

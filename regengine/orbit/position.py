@@ -139,10 +139,12 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
         if frame.centre is not None:
             return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
         what = "the photo's time is unknown, so the TLE file cannot give the camera's position: "
-        what += "give --time, --nadir, --centre or --metadata"
+        what += "give --time, --nadir, --centre, --place or --metadata"
         if tles is None:
             what = "the position of the camera is unknown: give --tle, --nadir, "
-            what += "--centre or --metadata, or add element sets with regengine tle add FILE"
+            what += (
+                "--centre, --place or --metadata, or add element sets with regengine tle add FILE"
+            )
         raise EphemerisError(f"{frame.path}: {what}.")
     source = "option" if frame.sources.get("nadir") == "option" else "record"
     sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM

@@ -1,16 +1,17 @@
-"""Read EXIF and FITS headers of photos.
+"""Read EXIF and FITS headers of photos, and the place and captions that editors write (IPTC, XMP).
 
 No value is trusted: a damaged tag counts as missing.
 """
 
 from __future__ import annotations
 
+import html
 import math
 import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,6 +31,14 @@ _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x920A, 0xA405, 0xA434
 # 0x9010 is the editor's time zone: 78 of 161 examined station photos have "+02:00" there and an
 # original time in GMT, so neither is read.
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
+# Image description of EXIF; XMP and IPTC as tags of TIFF, and IPTC's resource in Photoshop's block
+_DESCRIPTION, _XMP, _IPTC, _PHOTOSHOP_IPTC = 0x010E, 0x02BC, 0x83BB, 0x0404
+# Names of texts in XMP, and IPTC's numbers of them (IIM 4.2, record 2)
+_PLACE_TEXTS = (
+    ("(?:photoshop|Iptc4xmpExt):City", 90),
+    ("(?:photoshop:Country|Iptc4xmpExt:CountryName)", 101),
+)
+_CAPTION_TEXTS = (("photoshop:Headline", 105), ("dc:title", 5), ("dc:description", 120))
 _TIME_FORM = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?P<fraction>\.\d{1,9})?"
     r"\s*(?P<half>[AP]M)?\s*(?P<zone>.*)",
@@ -45,6 +54,8 @@ class Exif:
 
     ``time_remark`` describes what is unreadable in its time. ``focal_remark`` states that no lens
     has the recorded focal length: 0 for a lens without a chip, or the overflow of a counter.
+    ``place`` is the city of IPTC or XMP with its country; ``caption`` has headline, title and
+    description.
     """
 
     time_utc: datetime | None = None
@@ -59,6 +70,8 @@ class Exif:
     aperture_f: float | None = None
     iso: float | None = None
     orientation: int = 1
+    place: str | None = None
+    caption: str | None = None
 
     @property
     def crop_factor(self) -> float | None:
@@ -89,12 +102,16 @@ def read_exif_of(stream: BinaryIO) -> Exif:
             if is_tiff:
                 exif = Image.Exif()
                 exif.load_from_fp(stream)
-                return interpret_exif(dict(exif), dict(exif.get_ifd(_EXIF_IFD)))
+                main = dict(exif)
+                told = interpret_exif(main, dict(exif.get_ifd(_EXIF_IFD)))
+                return add_texts(told, main, main.get(_XMP), main.get(_IPTC))
             with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
                 # Not image.getexif(): for PNG, Pillow's own method first decodes the whole picture,
                 # to find EXIF that may follow it
                 exif = Image.Image.getexif(image)
-                return interpret_exif(dict(exif), dict(exif.get_ifd(_EXIF_IFD)))
+                main, resources = dict(exif), image.info.get("photoshop") or {}
+                told = interpret_exif(main, dict(exif.get_ifd(_EXIF_IFD)))
+                return add_texts(told, main, image.info.get("xmp"), resources.get(_PHOTOSHOP_IPTC))
         except Exception:  # damaged EXIF makes the parser fail in many ways
             return Exif()
 
@@ -121,6 +138,33 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
         aperture_f=_positive(exposure.get(_F_NUMBER)),
         iso=iso,
         orientation=int(orientation) if orientation in range(1, 9) else 1,
+    )
+
+
+def add_texts(exif: Exif, main: Mapping[int, Any], xmp: object, iptc: object) -> Exif:
+    """Add place and caption to EXIF values: from XMP, else IPTC, as bytes, and the description."""
+    packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
+    block = iptc if isinstance(iptc, bytes) else b""
+    records: dict[int, str] = {}
+    for found in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
+        text, length = block[found.end() :], int.from_bytes(found[2])
+        if len(text) >= length:
+            records.setdefault(found[1][0], text[:length].decode("utf-8", "replace").strip())
+
+    def read(name: str, number: int) -> str:
+        # An attribute, or an element, which may hold a list with a text for each language
+        form = rf'{name}(?:\s*=\s*"([^"]*)"|>\s*+(?:<rdf:[^>]*>\s*+)*+([^<]*+)<)'
+        found = re.search(form, packet)
+        text = html.unescape(found[1] or found[2] or "").strip() if found else ""
+        return text or records.get(number, "")
+
+    city, country = (read(*text) for text in _PLACE_TEXTS)
+    captions = dict.fromkeys(read(*text) for text in _CAPTION_TEXTS)
+    captions[_text(main.get(_DESCRIPTION))] = None
+    return replace(
+        exif,
+        place=", ".join(filter(None, (city, country))) if city else None,
+        caption="; ".join(filter(None, captions)) or None,
     )
 
 

@@ -20,7 +20,7 @@ from regengine.io.times import to_utc
 from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
-from regengine.photo.record_values import wrap_lon
+from regengine.photo.record_values import clean_text, wrap_lon
 from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 FULL_FRAME_MM = (36.0, 24.0)  # assumed sensor if the body is unknown
@@ -159,8 +159,9 @@ class FrameOptions:
 
     ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
     ``nadir`` is (lon, lat) in degrees. Some part of the picture shows ground within ``radius_km``
-    of ``centre``, (lon, lat). ``altitude_km`` is above WGS84. ``lenses`` are calibrated lenses,
-    from which each photo uses its own. Impossible values raise ConfigError.
+    of ``centre``, (lon, lat), or of a town of the name ``place``. ``altitude_km`` is above WGS84.
+    ``lenses`` are calibrated lenses, from which each photo uses its own. Impossible values raise
+    ConfigError.
     """
 
     time_utc: datetime | None = None
@@ -168,6 +169,7 @@ class FrameOptions:
     pixel_pitch_um: float | None = None
     nadir: tuple[float, float] | None = None
     centre: tuple[float, float] | None = None
+    place: str | None = None
     radius_km: float | None = None
     altitude_km: float | None = None
     lenses: tuple[LensProfile, ...] = ()
@@ -196,8 +198,12 @@ class FrameOptions:
                     f"latitude, which is at most {MAX_LAT_DEG[name]:g} degrees north or south."
                 )
             object.__setattr__(self, name, (wrap_lon(lon), lat))
-        if self.radius_km is not None and self.centre is None:
-            raise ConfigError("--radius-km needs --centre: give both.")
+        if self.place is not None and self.centre is not None:
+            raise ConfigError(
+                "--place and --centre both say what the photo shows: give one of them."
+            )
+        if self.radius_km is not None and self.centre is None and self.place is None:
+            raise ConfigError("--radius-km needs --centre or --place: give one of them with it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +213,10 @@ class Frame:
     ``pixel_pitch_um`` is that of this file's pixels: sensor side over file side in a resized copy.
     ``sources`` is the source of each value: ``exif``, ``record``, ``option``, ``filename``,
     ``table`` or ``assumed``, with remarks in brackets. Some part of the picture shows ground within
-    ``radius_km`` of ``centre``. ``may_be_cropped`` is true if the aspect ratio of the file differs
-    from the sensor's. ``profile`` is the calibration of camera and lens, if one was given.
+    ``radius_km`` of ``centre``, or of a town of the name ``place``; ``mentions`` are texts that may
+    name towns, by their source, the likelier ones first. ``may_be_cropped`` is true if the aspect
+    ratio of the file differs from the sensor's. ``profile`` is the calibration of camera and lens,
+    if one was given.
     """
 
     file: PhotoFile
@@ -224,6 +232,8 @@ class Frame:
     iso: float | None = None
     nadir: tuple[float, float] | None = None
     centre: tuple[float, float] | None = None
+    place: str | None = None
+    mentions: dict[str, str] = field(default_factory=dict)
     radius_km: float = CENTRE_RADIUS_KM
     altitude_km: float | None = None
     sources: dict[str, str] = field(default_factory=dict)
@@ -303,7 +313,12 @@ def read_frame(
     pitch_um, may_be_cropped = _pixel_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
-    radius_km = options.radius_km if sources.get("centre") == "option" else record.radius_km
+    place = _first(
+        "place", sources, option=options.place, record=record.place or None, exif=exif.place
+    )
+    noted = "; ".join(filter(None, (record.features, record.caption)))
+    mentions = {"record": noted, "exif": clean_text(exif.caption or ""), "filename": path.stem}
+    radius_km = record.radius_km if sources.get("centre") == "record" else options.radius_km
     profile = choose_profile(
         options.lenses,
         camera=camera_body,
@@ -326,6 +341,8 @@ def read_frame(
         iso=_first("iso", sources, exif=exif.iso, record=record.iso),
         nadir=nadir,
         centre=centre,
+        place=place,
+        mentions=mentions,
         radius_km=radius_km or CENTRE_RADIUS_KM,
         altitude_km=_first(
             "altitude_km", sources, option=options.altitude_km, record=record.altitude_km

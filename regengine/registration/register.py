@@ -347,6 +347,7 @@ def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) ->
     # Number of boxes on the lit Earth: 10 million km2 in images of 64 pixels of 5 km, 60 rolls, 265
     # tilts, 8 scales, plain and mirrored
     boxes = 105_000.0 if hypothesis.is_blind else max(state.n_views_tested, 1.0)
+    boxes *= problem.prior.n_places
     return params.log10_attitudes + math.log10(boxes)
 
 

@@ -65,6 +65,7 @@ class Prior:
     altitude_range_km: Range of altitudes if no orbit determines the altitude.
     may_be_elsewhere: Whether the position may be entirely wrong, so that the whole Earth is
         searched last.
+    n_places: Number of named places of which the position is one; it counts as places tested.
     neighbours: Clock offset, lens and attitude from other frames of the batch.
     placement: The camera (of the stored image) that a person placed. Only its surroundings are
         searched.
@@ -78,6 +79,7 @@ class Prior:
     seen: Seen | None = None
     altitude_range_km: tuple[float, float] = ANY_KM
     may_be_elsewhere: bool = True
+    n_places: int = 1
     neighbours: NeighbourPrior | None = None
     placement: Camera | None = None
     read_stars: Callable[[Problem], StarAttitude | None] | None = None

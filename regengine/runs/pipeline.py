@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +15,15 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from detectors.cores import share_cores
+from matchers.geometry.earth import great_circle_km
 from regengine.errors import EphemerisError, LightMapError
 from regengine.maps.index.earth import load_earth_index
 from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
+from regengine.maps.places import Place, place_index
 from regengine.maps.reference import LightMap
-from regengine.orbit.position import choose_position
+from regengine.orbit.position import choose_position, sees
 from regengine.orbit.tle import TleSet
-from regengine.photo.frame import Frame, read_frame
+from regengine.photo.frame import CENTRE_RADIUS_KM, Frame, read_frame, with_remark
 from regengine.registration.priors import SOURCE, NeighbourPrior, Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
@@ -110,7 +114,10 @@ def _register(
     if futile is not None:
         result = result or make_no_match_result(frame, position, light_map.info, futile)
     elif result is None or result.verdict != "accepted":
-        result = _search_photo(frame, unknown or position, scene, light_map, inputs, hints)
+        search = partial(
+            _search_photo, scene=scene, light_map=light_map, inputs=inputs, hints=hints
+        )
+        result = search_named(frame, unknown or position, tles, search)
     reasons = result.reasons
     if result.verdict == "no_match":
         reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
@@ -122,6 +129,102 @@ def _register(
     )
 
 
+# Towns of a given name, and towns that texts mention, at which a photo is searched for
+MAX_NAMED, MAX_MENTIONED = 6, 3
+
+
+def search_named(
+    frame: Frame,
+    position: CameraPosition | EphemerisError | None,
+    tles: TleSet | None,
+    search: Callable[..., FrameResult],
+) -> FrameResult:
+    """Search for a photo with the towns that are named for it as hints of where it is.
+
+    With a position, the first town in view from there weighs the places along the orbit. Without
+    one, each town of the given name is tried as ``--centre`` is, then the whole Earth, then towns
+    that texts mention. The largest town of each gets the work budget, the others less, as the root
+    of their people. A name proves nothing: the towns count among the views tested. A photo that is
+    found by its lights alone and shows no town of the name is for review.
+    """
+    if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
+        return search(frame, position)
+    named = list_named_towns(frame)
+    if not isinstance(position, EphemerisError):
+        in_view = (town for town in named if sees(position, (town.lon, town.lat)))
+        town = next(in_view, None)
+        return search(
+            frame if town is None else show_town(frame, frame.sources["place"], town), position
+        )
+    results: list[FrameResult] = []
+
+    def is_found_at(towns: list[tuple[str, Place]]) -> bool:
+        for source, town in towns:
+            there = show_town(frame, source, town)
+            above = choose_position(there, tles)
+            share = math.sqrt(town.population / max(one.population for _, one in towns))
+            results.append(search(there, above, n_places=len(towns), share=share))
+            if results[-1].verdict == "accepted":
+                return True
+        return False
+
+    if is_found_at([(frame.sources["place"], town) for town in named]):
+        return results[-1]
+    results.insert(0, anywhere := search(frame, position))
+    if anywhere.verdict == "accepted":
+        return doubt_towns(anywhere, named, frame.radius_km)
+    if is_found_at(list_mentioned_towns(frame, named)):
+        return results[-1]
+    return max(results, key=lambda one: (one.verdict == "review", one.probability or 0.0))
+
+
+def list_named_towns(frame: Frame) -> list[Place]:
+    """List the towns of the name that is given for a frame, the likeliest first.
+
+    Tables and editors write regions and other words in the place of a town, so that only what would
+    be one in a caption is taken from them.
+    """
+    if frame.place is None:
+        return []
+    towns = place_index().find_named(frame.place)
+    if frame.sources["place"] != "option":
+        possible = place_index().find_mentioned(frame.place.partition(",")[0])
+        towns = [town for town in towns if town in possible]
+    return towns[:MAX_NAMED]
+
+
+def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:
+    """List towns that the texts of a frame mention, with the source, apart from those tried."""
+    given = {frame.sources.get("place", ""): frame.place or ""}
+    known, found = list(tried), list[tuple[str, Place]]()
+    for source, text in (*given.items(), *frame.mentions.items()):
+        for town in place_index().find_mentioned(text):
+            apart_km = [great_circle_km(town.lon, town.lat, one.lon, one.lat) for one in known]
+            if all(km > CENTRE_RADIUS_KM for km in apart_km):
+                known.append(town)
+                found.append((source, town))
+    return found[:MAX_MENTIONED]
+
+
+def show_town(frame: Frame, source: str, town: Place) -> Frame:
+    """Return a frame that is said to show a town, by a name from a source."""
+    sources = {**frame.sources, "place": with_remark(source, town.label)}
+    return replace(frame, centre=(town.lon, town.lat), sources=sources)
+
+
+def doubt_towns(result: FrameResult, named: list[Place], radius_km: float) -> FrameResult:
+    """Make an accepted result one for review if it shows none of the towns that were named."""
+    if not named or result.solved is None:
+        return result
+    for town in named:
+        if Seen(lon=town.lon, lat=town.lat, radius_km=radius_km).is_shown_by(result.solved.camera):
+            return result
+    text = f"the photo shows nothing within {radius_km:g} km of {named[0].label}"
+    text += ", nor of others of the name: check it" if len(named) > 1 else ": check the name"
+    doubt = Reason(code="centre_suspect", text=text)
+    return replace(result, verdict="review", reasons=(doubt, *result.reasons))
+
+
 def _search_photo(
     frame: Frame,
     position: CameraPosition | EphemerisError | None,
@@ -129,8 +232,14 @@ def _search_photo(
     light_map: LightMap,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
+    n_places: int = 0,
+    share: float = 1.0,
 ) -> FrameResult:
-    """Search for a photo at its position, or anywhere where it has none, or why it has none."""
+    """Search for a photo at its position, or anywhere where it has none, or why it has none.
+
+    ``n_places``: number of places that are tried one by one instead, of which the position is one.
+    ``share``: part of the work budget.
+    """
     blind = inputs.blind
     index = load_earth_index(blind, inputs.lights)
     if isinstance(position, EphemerisError):
@@ -146,12 +255,14 @@ def _search_photo(
             neighbours=hints,
             read_stars=read_stars_above if inputs.stars else None,
             altitude_range_km=blind.altitude_km,
-            may_be_elsewhere=blind.mode != "never",
+            may_be_elsewhere=blind.mode != "never" and not n_places,
+            n_places=max(n_places, 1),
             cities_probability=scene.cities_probability,
         )
         streets = street_maps_of(inputs.streets)
         references = SearchReferences(light_map=light_map, index=index, streets=streets)
-        result = register_frame(frame, prior, references, inputs.register)
+        params = replace(inputs.register, work_budget=share * inputs.register.work_budget)
+        result = register_frame(frame, prior, references, params)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}

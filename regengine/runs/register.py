@@ -281,6 +281,7 @@ def _preview(
         "pixel_pitch_um": frame.pixel_pitch_um,
         "sources": frame.sources,
         "nadir": nadir,
+        "place": None if frame.place is None else make_printable(frame.place),
         "would_register": stored is None,
     }
 
@@ -294,6 +295,8 @@ def _preview_text(facts: dict[str, Any]) -> str:
     if not facts["would_register"]:
         return f"{frame}  {facts['reason']}: {facts['reason_text']}"
     nadir, place = facts["nadir"], "position unknown: whole Earth searched"
+    if facts["place"] is not None:
+        place = f"position unknown: {facts['place']}, then whole Earth searched"
     if nadir is not None:
         place = f"nadir {degrees_text(nadir['lon'], nadir['lat'])} from {nadir['source']}"
     lens = "focal length unknown" if facts["focal_mm"] is None else f"{facts['focal_mm']:g} mm"

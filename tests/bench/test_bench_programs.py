@@ -23,7 +23,6 @@ from benchmarks.registration.truth import (
     read_reference_cameras,
     score_columns,
 )
-from benchmarks.registration.variants import VARIANTS
 from benchmarks.rows import Row, read_rows
 from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
@@ -112,18 +111,6 @@ def test_a_reference_camera_is_in_orbit_and_has_named_places_where_they_shine(fi
         if CITIES[twin].frame == CITIES[file].frame:
             apart = np.subtract(placed(twin).position_ecef_m, camera.position_ecef_m)
             assert np.linalg.norm(apart) < 15e3
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_the_camera_of_a_changed_picture_sees_what_the_picture_shows(name: str) -> None:
-    camera = replace(TRUTH, distortion=(-0.05, 0.0, 0.0, 0.0, 0.0), principal_point=(300.0, 220.0))
-    rows, cols = np.mgrid[: camera.height_px, : camera.width_px]
-    shown = VARIANTS[name].change(np.stack([cols, rows], axis=2).astype(np.uint16))
-    changed = VARIANTS[name].camera(camera)
-    assert (changed.height_px, changed.width_px) == shown.shape[:2]
-    for x, y in ((10, 20), (changed.width_px - 30, changed.height_px - 7)):
-        true = camera.pixel_to_lonlat(*shown[y, x].astype(float))
-        np.testing.assert_allclose(changed.pixel_to_lonlat(x, y), true, atol=1e-9)
 
 
 def moved(east_m: float, north_m: float) -> list:

@@ -377,6 +377,9 @@ OPTIONS: list[tuple[tuple[object, ...], str, list[str], list[str]]] = [
     # The orbit reaches 51.7 degrees, its horizon 73, and the photo shows ground within 100 km
     (DRY, "--nadir", ["-180,-55", "360,55"], ["-180.1,0", "360.1,0", "0,55.1", "0,-55.1"]),
     (DRY, "--centre", ["-180,-73.8", "360,73.8"], ["-180.1,0", "360.1,0", "0,74", "0,-90"]),
+    (DRY, "--place", ["ZURICH", "Zürich, CH", "Portland, Oregon", "Springfield", "Singapore"],
+     ["Zurichh", "Zürich, Oregon", "Lebanon", "a", ""]),
+    ((*DRY, "--place", "Zürich"), "--centre", [], ["8.5,47.4"]),
     (DRY, "--shard", ["1/1", "1/16", "16/16"], ["0/1", "17/16", "2/1"]),
     (("detect", "stars", "none.jpg"), "--max-side-px", ["64"], ["63"]),
     (("solve", "none.jpg"), "--fov-deg", ["1", "140"], ["0.99", "140.1"]),

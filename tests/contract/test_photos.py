@@ -173,11 +173,21 @@ def antimeridian(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], S
     return photo, {**given, "lights": write_shifted_map(folder, -28.0)}, camera
 
 
+def named_town(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], SimCamera]:
+    """Camera and map turned until the city lies at Tripoli, the second of its name."""
+    east_deg = 35.8 - CITY[0]
+    camera = moved(true_camera(simulated / "nadir.jpg"), east_deg)
+    photo = write_png(folder / "nadir.png", picture_of(simulated / "nadir.jpg"))
+    lights = write_city_map(folder / "lebanon.tif", east_deg=east_deg)
+    return photo, {"place": "TRÍPOLI", "focal_mm": 50.0, "lights": lights}, camera
+
+
 # A reason that it has, where its nadir is from, how far off at most, how often it is run
 COPIES = {
     "TIFF of 16 bit": (tiff_of_16_bit, None, "tle", 150.0, ()),
     "elements of days before": (stale_elements, None, "tle", MAP_PIXEL_M, pytest.mark.slow),
     "across the antimeridian": (antimeridian, None, "option", MAP_PIXEL_M, pytest.mark.slow),
+    "a town by its name": (named_town, None, "centre", MAP_PIXEL_M, pytest.mark.slow),
     "a clock that was never set": (
         as_png("nadir", time="1970-01-01T00:00:00Z", nadir=nadir_of, focal_mm=50.0),
         *("clock_suspect", "option", MAP_PIXEL_M, pytest.mark.nightly),
@@ -211,6 +221,8 @@ def test_the_same_exposure_is_the_same_place(
     if make is stale_elements:
         late_s = found.to_dict()["camera"]["along_track_offset_s"]
         assert late_s == pytest.approx(-300 / 7.66, abs=3.0)
+    if make is named_town:
+        assert found.to_dict()["sources"]["place"] == "option (Tripoli, Lebanon)"
     if make is antimeridian:
         corners = np.array(found.footprint)[:, 0]
         assert corners.min() < -170.0

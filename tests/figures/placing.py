@@ -66,7 +66,7 @@ def placed_real(tmp_path: Path) -> Any:
 
 
 def placed_blind(tmp_path: Path) -> Any:
-    words = ("--blind", "always", "--bbox", "-158,28,-146,38", "--effort", "quick")
+    words = ("--blind", "always", "--effort", "quick")
     return _register(tmp_path, _samples(103), *words)
 
 

@@ -24,6 +24,7 @@ from matchers.geometry.pose import turn_camera
 from matchers.lights.patches import Refits
 from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
+from regengine.maps.places import Place
 from regengine.orbit import CameraPosition, position_from_nadir
 from regengine.registration import fit as fitting
 from regengine.registration.accept import (
@@ -65,6 +66,7 @@ from regengine.registration.types import (
     SearchState,
     StopReason,
 )
+from regengine.runs.pipeline import doubt_towns
 from regengine.store.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
 
@@ -564,10 +566,17 @@ def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() ->
 
 def test_a_photo_that_does_not_show_the_place_given_says_so(over_city: Solved) -> None:
     point = over_city.result.control_points[0]
+    here = Place(name="Here", country="", lon=point.lon, lat=point.lat, population=0)
     for lon, codes in ((point.lon, []), (point.lon + 9.0, ["centre_suspect"])):
         prior = replace(over_city.problem.prior, seen=Seen(lon=lon, lat=point.lat, radius_km=20.0))
         result = report_result(replace(over_city.problem, prior=prior), over_city.state)
         assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)
+        # By the lights alone, and with a name in the place of a position
+        town = Place(name="Xanadu", country="", lon=lon, lat=point.lat, population=0)
+        doubted = doubt_towns(over_city.result, [town], 20.0)
+        assert [one.code for one in doubted.reasons] == codes
+        assert doubted.verdict == ("review" if codes else "accepted")
+        assert doubt_towns(over_city.result, [town, here], 20.0).verdict == "accepted"
 
 
 MADE = replace(

@@ -163,6 +163,45 @@ def test_options_come_before_exif_and_exif_before_the_record(tmp_path: Path) -> 
     assert told == ["record", "record", "record", "table"]
 
 
+XMP = b"""<x:xmpmeta><rdf:RDF><rdf:Description photoshop:City="Z&#xfc;rich">
+<photoshop:Country> Switzerland </photoshop:Country>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">At night</rdf:li></rdf:Alt></dc:title>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
+IPTC = b"".join(
+    b"\x1c\x02" + bytes([number]) + len(text).to_bytes(2) + text
+    for number, text in ((90, b"Basel"), (105, b"Over the Alps"), (120, "Z\u00fcrich".encode()))
+)
+HEADLINED = "Over the Alps; At night; Z\u00fcrich"
+# Bytes of XMP and of IPTC -> place and caption
+EDITED = {
+    "both": (XMP, IPTC, "Zürich, Switzerland", HEADLINED),
+    "IPTC": (b"", IPTC, "Basel", "Over the Alps; Zürich"),
+    "damaged": (XMP[:60], IPTC[:9], None, None),
+}
+
+
+@pytest.mark.parametrize("name", EDITED)
+@pytest.mark.parametrize("ending", ["jpg", "tif"])
+def test_place_and_captions_that_editors_write(tmp_path: Path, name: str, ending: str) -> None:
+    xmp, iptc, place, caption = EDITED[name]
+    path = tmp_path / f"x.{ending}"
+    if ending == "tif":
+        Image.new("RGB", (64, 64)).save(path, tiffinfo={700: xmp, 33723: iptc})
+    else:
+        # Photoshop's block of the application's thirteenth segment
+        block = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + len(iptc).to_bytes(4) + iptc
+        block += b"\0" * (len(iptc) % 2)
+        Image.new("RGB", (64, 64)).save(path, xmp=xmp)
+        data = path.read_bytes()
+        segment = b"\xff\xed" + (len(block) + 2).to_bytes(2) + block
+        path.write_bytes(data[:2] + segment + data[2:])
+    frame = read_frame(path)
+    assert (frame.place, frame.sources.get("place")) == (place, "exif" if place else None)
+    assert frame.mentions == {"record": "", "exif": caption or "", "filename": "x"}
+    told = replace(RECORD, frame_id="x", place="Bern")
+    assert read_frame(path, records=FrameRecords(by_id={"x": told})).place == "Bern"
+
+
 def test_35_mm_equivalent_stands_in_for_the_focal_length(tmp_path: Path) -> None:
     frame = read_frame(photo(tmp_path, {FOCAL_35: 24}, size=(600, 400)), records=RECORDS)
     assert (frame.focal_mm, frame.sources["focal_mm"]) == (24.0, "exif (35 mm equivalent)")

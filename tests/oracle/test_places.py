@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regengine.errors import EphemerisError
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps import at_hand as data
 from regengine.maps.at_hand import choose_element_sets, choose_maps
@@ -20,9 +21,14 @@ from regengine.maps.places import (
     name_view,
     place_index,
 )
+from regengine.orbit import position_from_nadir
 from regengine.orbit.tle import load_element_sets, load_tle_file
+from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.runs.pipeline import search_named
+from regengine.store.result import FrameResult
 from tests.world.maps import write_geotiff
-from tests.world.results import nadir_camera
+from tests.world.results import nadir_camera, nothing_found, proposal
+from tests.world.simulated import write_png
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +83,93 @@ def test_places_are_found_by_name(places: PlaceIndex, typed: str, name: str, cou
     assert len(found) <= 3
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "n_towns"),
+    [
+        ("tripoli", ["Tripoli, Libya", "Tripoli, Lebanon", "Trípoli, Greece"], 3),
+        ("TRÍPOLI, leb", ["Tripoli, Lebanon"], 1),
+        ("new york, US", ["New York City, United States"], 1),  # without its City
+        ("Frankfurt, DE", ["Frankfurt am Main, Germany"], None),
+        ("Zaragoza", ["Zaragoza, Spain"], None),  # as a larger one is called elsewhere: Tijuana
+        ("Portland, Oregon", ["Portland, Oregon, United States"], 1),
+        ("København", ["Copenhagen, Denmark"], 1),
+        ("Singapore", ["Singapore, Singapore"], 1),
+        ("Lebanon", [], 0),  # nine towns in the United States; who says so means the country
+        ("Lebanon, Ohio", ["Lebanon, Ohio, United States"], 1),
+        ("Tripo", [], 0),
+    ],
+)
+def test_towns_of_a_name(
+    places: PlaceIndex, name: str, first: list[str], n_towns: int | None
+) -> None:
+    found = places.find_named(name)
+    assert [one.label for one in found[: len(first)]] == first
+    assert n_towns in (None, len(found))
+    assert len(set(found)) == len(found)
+
+
+# Captions as the archive, agencies and file names have them
+TEXTS = {
+    "SEATTLE-TACOMA AREA AT NIGHT, SOFT": ["Seattle", "Tacoma"],
+    "iss030e188140_New-York_city by night": ["New York City"],
+    "GULF OF MEXICO, AURORA AUSTRALIS": [],  # a country, and a light
+    "Valencia": ["Valencia", "Valencia"],  # of Venezuela and of Spain
+    "Nice view of Pisa, Fes": [],  # a word, too small a town, too short a name
+    "Parisian lights; xTokyo": [],
+}
+
+
+def test_towns_that_texts_mention(places: PlaceIndex) -> None:
+    found = {text: places.find_mentioned(text) for text in TEXTS}
+    assert {text: [one.name for one in towns] for text, towns in found.items()} == TEXTS
+    assert [one.country for one in found["Valencia"]] == ["Venezuela", "Spain"]
+
+
+EARTH = "the whole Earth"
+# Name, file, where the camera is known to be, at which search it is accepted -> where it is sought
+SOUGHT: list[tuple[str | None, str, tuple[float, float] | None, int, list[str]]] = [
+    ("Tripoli, leb", "a", None, 1, ["option (Tripoli, Lebanon)"]),
+    ("Tripoli, leb", "a", None, 2, ["option (Tripoli, Lebanon)", EARTH]),
+    (None, "Kyoto_and_Osaka", None, 9, [EARTH, "filename (Kyoto, Japan)"]),  # Osaka is near it
+    (None, "Kyoto", None, 1, [EARTH]),
+    ("Tripoli", "Kyoto", (60.0, 30.0), 9, ["option (Tripoli, Lebanon)"]),  # Libya is out of sight
+    ("Tripoli", "Kyoto", (-120.0, 30.0), 9, ["option"]),
+]
+
+
+@pytest.mark.parametrize(("name", "stem", "above", "accepted_at", "sought"), SOUGHT)
+def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
+    tmp_path: Path,
+    name: str | None,
+    stem: str,
+    above: tuple[float, float] | None,
+    accepted_at: int,
+    sought: list[str],
+) -> None:
+    frame = read_frame(
+        write_png(tmp_path / f"{stem}.png", np.zeros((64, 64, 3), np.uint8)),
+        options=FrameOptions(place=name),
+    )
+    found: list[str] = []
+
+    def search(frame: Frame, position: Any, **more: Any) -> FrameResult:
+        found.append(EARTH if position is unknown else frame.sources["place"])
+        assert frame.centre is None or more.get("n_places", 1) == 1
+        return proposal("a") if len(found) == accepted_at else nothing_found("a")
+
+    unknown = EphemerisError("no time")
+    position = position_from_nadir(*above, 400.0, "option") if above else unknown
+    result = search_named(frame, position, None, search)
+    assert found == sought
+    assert (result.verdict == "no_match") == (accepted_at == 9)
+
+
 @given(st.text(max_size=200))
 def test_anything_may_be_typed(places: PlaceIndex, typed: str) -> None:
     assert len(places.search(typed, 5)) <= 5
+    assert all(one.population >= 200_000 for one in places.find_mentioned(typed))
     for nothing in ("", "x", "\n\t", ".*", ", france", "\0" * 9):
-        assert places.search(nothing) == []
+        assert places.search(nothing) == places.find_named(nothing) == []
 
 
 @pytest.mark.parametrize(

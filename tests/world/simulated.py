@@ -215,10 +215,16 @@ def city_map() -> RadianceMap:
     )
 
 
-def write_city_map(path: Path, change: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray) -> Path:
-    """The map of the city, north up, its radiance changed."""
+def write_city_map(
+    path: Path,
+    change: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+    *,
+    east_deg: float = 0.0,
+) -> Path:
+    """The map of the city, north up, its radiance changed, so much farther east."""
     given = city_map()
-    write_geotiff(path, replace(given, radiance=np.ascontiguousarray(change(given.radiance))))
+    radiance = np.ascontiguousarray(change(given.radiance))
+    write_geotiff(path, replace(given, radiance=radiance, west=given.west + east_deg))
     return path
 
 

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray
-from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.footprint import Bounds
 from matchers.lights.polar_patches import (
     HARMONICS,
@@ -36,7 +36,6 @@ from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.maps.formats import read_content_sha256
 from regengine.maps.opening import light_map_of
-from regengine.maps.places import parse_bounds
 from regengine.maps.reference import LightMap
 from regengine.orbit.position import ANY_KM, mission_heights_km
 
@@ -50,32 +49,26 @@ class BlindOptions:
     mode: "always" for all photos; "auto" for those without a nadir and without a time with an
         element set; "never".
     index: File of the index; None for the one next to the map, or one computed in memory.
-    bounds: West, south, east, north of the lights that are searched, degrees; None for all.
     altitude_km: Range of the camera's altitude.
     """
 
     mode: Mode = "auto"
     index: Path | None = None
-    bounds: Bounds | None = None
     altitude_km: tuple[float, float] = ANY_KM
 
 
-def parse_blind_options(
-    mode: str, index: Path | None, bbox: str | None, mission: str | None
-) -> BlindOptions:
+def parse_blind_options(mode: str, index: Path | None, mission: str | None) -> BlindOptions:
     """Parse the options from the texts of the command line.
 
     Raises ConfigError if an option makes no sense.
     """
     if mode not in get_args(Mode):
         raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")
-    for option, value in (("--bbox", bbox), ("--mission", mission)):
-        if mode == "never" and value is not None:
-            raise ConfigError(f"{option} needs --blind always or auto.")
+    if mode == "never" and mission is not None:
+        raise ConfigError("--mission needs --blind always or auto.")
     return BlindOptions(
         mode=cast(Mode, mode),
         index=index,
-        bounds=None if bbox is None else parse_bounds(bbox),
         altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
     )
 
@@ -118,7 +111,7 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
             logging.getLogger("regengine").warning("%s It is ignored.", error)
     if whole is None:
         whole = index_in_memory(light_map_of(maps))
-    return whole if whole is None or options.bounds is None else whole.within(options.bounds)
+    return whole
 
 
 # Pixel sizes of the levels: from the field of an 85 mm lens at nadir to whole regions under the
@@ -183,16 +176,6 @@ class EarthIndex:
         return self.where(
             lambda vectors: np.isfinite(tree.query(vectors, distance_upper_bound=reach_rad)[0])
         )
-
-    def within(self, bounds: Bounds) -> EarthIndex:
-        """Select the peaks within west, south, east, north (degrees)."""
-        west, south, east, north = bounds
-
-        def inside(vectors: FloatArray) -> BoolArray:
-            lon, lat = surface_to_lonlat(vectors)
-            return ((lon - west) % 360.0 <= east - west) & (lat >= south) & (lat <= north)
-
-        return self.where(inside)
 
 
 def build_earth_index(

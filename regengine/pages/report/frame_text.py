@@ -118,6 +118,8 @@ def _photo(result: FrameResult) -> Section:
         ("focal length", told("focal_mm", _number(result.focal_mm, "mm"))),
         ("pixel pitch", told("pixel_pitch_um", _number(result.pixel_pitch_um, "µm"))),
     ]
+    if "place" in sources:
+        rows.append(("named town", _source_words(sources["place"])))
     return rows
 
 
