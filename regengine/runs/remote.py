@@ -323,11 +323,11 @@ def add_needed_maps(
         if (key := (kind, round(lon), round(lat), level)) in asked:
             continue
         asked.add(key)
-        logger.info("%s: fetching a map of %s around %.2f,%.2f", photo, kind, lon, lat)
+        logger.info("%s: fetching a %s map around %.2f,%.2f", photo, kind, lon, lat)
         try:
             made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
         except (LightMapError, ConfigError, StoreError) as error:
-            logger.warning("%s: no map of %s was fetched: %s", photo, kind, error)
+            logger.warning("%s: no %s map was fetched: %s", photo, kind, error)
             if error.code == "offline":
                 break
             continue

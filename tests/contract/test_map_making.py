@@ -138,7 +138,7 @@ def test_what_telephoto_photos_need_is_fetched_once_and_places_them(
             assert np.hypot(x - point["x"], y - point["y"]) < 2.0
     maps = sorted(str(path.relative_to(data)) for path in data.rglob("*.tif"))
     assert maps == ["day/10.33e_43.75n-11.tif", "streets/5.16e_45.17n.tif"]
-    assert "ISS001-E-1.jpg: fetching a map of streets around 5.16,45.17" in said.err
+    assert "ISS001-E-1.jpg: fetching a streets map around 5.16,45.17" in said.err
     assert re.search(r"/city\.osm\.pbf: [\d.]+ MB, into ", said.err)
     asked = tiles.asked.total()
     again = run(*telephoto, night)
@@ -165,7 +165,7 @@ def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
     (record,) = said.records
     code = 3 if lack == "place" else 0  # no photo could be tried
     assert (said.code, record["verdict"]) == (code, "no_match")
-    assert said.err.count("no map of day was fetched: ") == (lack != "place")
+    assert said.err.count("no day map was fetched: ") == (lack != "place")
     assert sentence in said.err
     assert made(data) == []
     assert bool(tiles.requests) == (lack == "room")
