@@ -139,7 +139,6 @@ def test_what_cannot_be_read_is_told_and_costs_its_own_score_alone(six: Path) ->
     assert run("bench", "lights", six, "--method", "magic").code == 2
 
 
-@pytest.mark.slow
 def test_scenes_are_scored_by_the_labels_that_could_be_read(scenes: Path, tmp_path: Path) -> None:
     """Six of land by day and six of lamps in the dark, told apart by every kind of model."""
     figures = tmp_path / "figures"
@@ -207,9 +206,12 @@ def test_right_wrong_and_claims_of_what_shows_nothing(three: Path) -> None:
     """Splits by mission add up."""
     facts = facts_of(three)
     assert facts.keys() == {"all", "development", "test"}
-    for name in ("photos", "judged", "placeable", "right", "wrong"):
-        assert facts["all"][name] == facts["development"][name] + facts["test"][name]
-    whole = facts["all"]
+    names, whole = ("photos", "judged", "placeable", "right", "wrong"), facts["all"]
+    for name in names:
+        assert whole[name] == facts["development"][name] + facts["test"][name]
+    lines = run("bench", "registration", CAMERAS, three).out.splitlines()
+    shown = [line.replace("|", " ").split()[: 1 + len(names)] for line in lines]
+    assert ["all", *(str(whole[name]) for name in names)] in shown
     assert (whole["right"], whole["wrong"]) == (1, 2)
     assert whole["placeable"] == 34
     assert whole["error_m"] < 1.0

@@ -186,8 +186,9 @@ def test_every_column_is_what_other_programs_compute(
         age = time - ORBIT.epoch
         assert row["tle_epoch_utc"] == "2016-05-01T12:00:00.0Z"
         assert row["tle_age_h"] == pytest.approx(age / timedelta(hours=1), abs=0.006)
-    assert run(*asked, "--force", "--max-moon-deg", 0).code == 0
+    (told,) = run(*asked, "--force", "--max-moon-deg", 0, "--json").records
     below = table["moon_elevation_deg"] <= 0.0
+    assert (told["passes"], told["without_any_frame"]) == (below.sum(), len(SITES))
     assert list(pd.read_csv(out)["time_utc"]) == list(table["time_utc"][below])
     assert 0 < below.sum() < len(table)
 
