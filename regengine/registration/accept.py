@@ -72,14 +72,12 @@ def decide(
 def is_proven(match: Match | None, params: AcceptParams) -> bool:
     """Whether the evidence is so strong that the search can stop.
 
-    A certain place is not sufficient: the fit must be tested as well. A camera whose attitude comes
-    from stars does not improve further, so its fit need not be tested.
+    A certain place is not sufficient: the fit must be tested as well.
     """
     if match is None:
         return False
-    tested = match.hypothesis.n_stars > 0 or is_tested(match.evidence, params)
     least = find_least_accepted(params, match.hypothesis.is_blind)
-    return tested and place_probability(match.evidence) >= least
+    return is_tested(match.evidence, params) and place_probability(match.evidence) >= least
 
 
 def choose_match(new: Match, known: Match | None, share: float, params: AcceptParams) -> Match:

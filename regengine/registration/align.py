@@ -63,6 +63,8 @@ def merge_hypotheses(
         clipped = a.image == b.image == "clipped"
         if clipped and abs(a.offset_km - b.offset_km) > 100.0:
             return False
+        if a.n_stars != b.n_stars:  # with and without the attitude of stars
+            return False
         return is_same_view(a.camera, b.camera, share)
 
     result = list(known)

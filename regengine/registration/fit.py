@@ -306,6 +306,7 @@ def fit_with_lens_beliefs(
     ====  ===============  ================  ==================================================
 
     "The alternative" is anywhere for a hypothesis of a full frame, and in the middle for a crop.
+    A lens that stars determine is not doubted: there is only fit 1.
 
     Returns
     -------
@@ -347,6 +348,8 @@ def fit_with_lens_beliefs(
             fits.append(tested)
         best = choose_fit(fits, better_log10_odds)
         n_fits += 1
+        if hypothesis.n_stars:
+            break
         if n_fits == 1 and best is not None and best[1].is_confirmed:
             pulled = abs(best[0].refinement.prior.departure(best[0].camera)[FOCAL])
             # A lens is not confirmed if the lights pull its focal length away by more sigmas

@@ -60,7 +60,9 @@ def generate_stages(problem: Problem) -> list[Stage]:
         stages += generate_from_regions(problem, regions, yields)
         if problem.references.index is None or any(one.name != "earth" for one in regions):
             stages += generate_from_places(problem, yields)
-        if problem.photo.limb is not None and prior.read_stars is not None and not problem.is_blind:
+        photo = problem.photo
+        has_sky = photo.limb is not None and photo.doubted_focal_px is None
+        if has_sky and prior.read_stars is not None and not problem.is_blind:
             chance, work = yields["success stars"]["all"], yields["work"]["stars"]
             given = LensBelief(ratio=1.0)
             stages.append(Stage(method="stars", chance=chance, work=work, lens=given, n_aligned=48))

@@ -153,10 +153,12 @@ class LensParams:
     # Focal length of frames without EXIF: the lens of four in ten of the archive's night frames
     usual_focal_mm: float = 85.0
     # Standard deviations of the natural logarithm of the focal length. Given: zooming and focusing
-    # change it by 2-3 %. Unsure: half a step between the lenses tried. Any: unknown; a crop to a
-    # third makes it three times as long
+    # change it by 2-3 %. Unsure: half a step between the lenses tried. Crop: edited frames, whose
+    # focal length stars find within two sigmas. Any: unknown; a crop to a third makes it three
+    # times as long
     sigma_log_focal: float = 0.03
     sigma_log_focal_unsure: float = 0.12
+    sigma_log_focal_crop: float = 0.3
     sigma_log_focal_any: float = 1.0
     # Optical axis of a crop: in half a frame the axis is a quarter of the full frame off the middle
     sigma_principal_share: float = 0.2

@@ -133,6 +133,9 @@ def locate_placed(placed: Camera, frame: Frame, tles: TleSet | None) -> CameraPo
 
 
 STEP_KM = 30.0  # spacing of places: a few pixels of the aligned image
+# Skies that were solved have 31 detections and more; skies without stars of long exposures have
+# fewer
+MIN_DETECTIONS = 25
 
 
 def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
@@ -197,14 +200,15 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     picture = read_linear_light(frame.file, max_long_side_px=2000)
     mask = ~mask_sky(limb, picture.light.shape, margin_deg=-raised_deg)
     stars = detect_in_picture(picture, STARS.detector(), mask=mask)
-    focal_px, sigma_log_focal = stored.focal_px, LENS.sigma_log_focal
+    if len(stars) < MIN_DETECTIONS:
+        return None
+    focal_px = stored.focal_px
     if not photo.focal_known:  # use the focal length from the curvature of the limb
         scale = max(stored.width_px, stored.height_px) / max(limb.shape)
         focal_px = limb.focal_px * limb.focal_ratio * scale
-        sigma_log_focal = math.hypot(limb.focal_ratio_sigma, LENS.sigma_log_focal)
     options = SolveOptions(
         focal_px=focal_px,
-        log_focal_sigma=sigma_log_focal,
+        log_focal_sigma=LENS.sigma_log_focal_crop,
         focal_only=True,
         distortion=stored.distortion,
         principal_point=stored.principal_point,

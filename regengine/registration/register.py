@@ -296,10 +296,10 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     """
     params, refine = problem.params.search, problem.params.refine
     size_px = refine.compared_px
-    leading: list[Hypothesis] = []
+    leading = [one for one in state.hypotheses if one.n_stars][:8]
     # More of the clipped images, which resemble each other
     for kind, most in (("narrow", 8), ("clipped", 60)):
-        leading += [one for one in state.hypotheses if one.image == kind][:most]
+        leading += [one for one in state.hypotheses if one.image == kind and not one.n_stars][:most]
 
     def align_each(
         wanted: list[Hypothesis], size_px: int, work: str, ahead: int | None
@@ -317,13 +317,16 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
 
     def is_fitted(one: Hypothesis) -> bool:
         return any(
-            is_same_view(one.camera, known.camera, params.same_view_share)
+            one.n_stars == known.n_stars
+            and is_same_view(one.camera, known.camera, params.same_view_share)
             and one.image_log10_odds < known.image_log10_odds + refine.better_log10_odds
             for known in state.tested
         )
 
     def rank(one: Hypothesis) -> tuple[float, float]:
-        return -one.image_log10_odds, -score_hypothesis(one)
+        # Others were the best of many attitudes
+        ahead = params.log10_attitudes if one.n_stars else 0.0
+        return -one.image_log10_odds - ahead, -score_hypothesis(one)
 
     halves = align_each(leading, size_px // 2, "comparison", None)
     state.compared = sorted((one for one in halves if one is not None), key=rank)

@@ -15,8 +15,10 @@ from sklearn.metrics import roc_auc_score
 import regengine as rg
 from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir, track_positions
 from regengine.photo.image import read_linear_light
+from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.scene.classify import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
@@ -27,6 +29,33 @@ from tests.world.program import run
 pytestmark = pytest.mark.real
 
 ALTITUDE_KM = 410.0
+
+
+STARRY = (  # edited copies; the first two are crops, and the second shows few lights
+    ("cities_oblique/iss059e060484.jpg", "2019-05-10T07:23:03", 28.0),
+    ("night_nocity/iss043e197862.jpg", "2015-05-15T22:47:22", 24.0),
+    ("cities_oblique/iss031e151873.jpg", "2012-06-25T06:09:41", 28.0),
+    ("cities_oblique/iss065e394522.jpg", "2021-09-09T22:42:31", 28.0),
+)
+
+
+@pytest.mark.parametrize(("name", "time", "focal_mm"), STARRY)
+def test_stars_alone_place_a_photo_at_its_date_only(real_data, name, time, focal_mm):
+    """By another date the sky is right as well, and the ground below it is another."""
+    search = SearchParams(methods=("stars",))
+    params = RegisterParams(any_category=True, search=search)
+    for days in (0, -9, -3, -1, 1, 4):
+        told = datetime.fromisoformat(time).replace(tzinfo=UTC) + timedelta(days=days)
+        found = rg.register(
+            real_data / "photos" / name, time=told, focal_mm=focal_mm, params=params, blind="never"
+        )
+        assert (found.verdict == "accepted") == (days == 0), days
+        if days == 0:
+            nadir = found.result.nadir
+            lon, lat, _ = ecef_to_geodetic(found.camera.position_ecef_m)
+            # Clocks of these frames are right to 30 s
+            assert great_circle_km(lon, lat, nadir.lon, nadir.lat) < 230.0
+            assert dict(found.result.sources)["attitude"].endswith("stars")
 
 
 # Off-nadir angles found for two of them by registration on a light map, within its 1 degree
