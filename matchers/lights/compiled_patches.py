@@ -1,8 +1,8 @@
-"""Compiled loops over light: a photo's patches against a reference, derivatives by the pose."""
+"""Compiled loops over light: patches against a reference, derivatives, lights by azimuth."""
 
 from __future__ import annotations
 
-from math import atan2, cos, sin
+from math import atan2, cos, pi, sin, sqrt
 from typing import Any
 
 import numpy as np
@@ -166,3 +166,58 @@ def fill_design(
                     design[k + 2, i, j] = change
                     weighted[k + 2, i, j] = weight[i, j] * change
                 start = end
+
+
+@compile_for(
+    types.void(array(f8, 2), array(f8, 1), array(f8, 3), array(f8, 1), array(f8, 1), f4[:, :, ::1])
+)
+def add_lights(
+    vectors: Any, light: Any, axes: Any, cosines: Any, per_light: Any, panoramas: Any
+) -> None:
+    """Add lights to panoramas: azimuth, clockwise from north, by rows of distance.
+
+    Parameters
+    ----------
+    vectors : ndarray of float64, shape (n, 3)
+        Unit vectors from the Earth's centre to the lights, in ascending order of z.
+    light : ndarray of float64, shape (n,)
+    axes : ndarray of float64, shape (k, 3, 3)
+        East, north and up at each place, as rows.
+    cosines : ndarray of float64, shape (rows + 1,)
+        Cosines of the angles at the Earth's centre between the rows, descending.
+    per_light : ndarray of float64, shape (rows,)
+        What a row has of a light.
+    panoramas : ndarray of float32, shape (k, rows, azimuths)
+        Changed in place. A light is shared by the two azimuths that it lies between.
+    """
+    azimuths = panoramas.shape[2]
+    nearest, farthest = cosines[0], cosines[-1]
+    away = sqrt(1.0 - farthest * farthest)
+    for k in range(len(axes)):
+        east, north, up = axes[k, 0], axes[k, 1], axes[k, 2]
+        level = sqrt(up[0] * up[0] + up[1] * up[1])
+        # The lowest and highest z of directions so far from up
+        low = up[2] * farthest - level * away if up[2] > -farthest else -1.0
+        high = up[2] * farthest + level * away if up[2] < farthest else 1.0
+        first, last = np.searchsorted(vectors[:, 2], low), np.searchsorted(vectors[:, 2], high)
+        for i in range(first, last):
+            x, y, z = vectors[i, 0], vectors[i, 1], vectors[i, 2]
+            cosine = x * up[0] + y * up[1] + z * up[2]
+            if cosine <= farthest or cosine >= nearest:
+                continue
+            below, above = 0, len(cosines) - 1
+            while above - below > 1:
+                middle = (below + above) // 2
+                if cosine > cosines[middle]:
+                    above = middle
+                else:
+                    below = middle
+            turn = atan2(
+                x * east[0] + y * east[1] + z * east[2],
+                x * north[0] + y * north[1] + z * north[2],
+            )
+            column = turn / (2.0 * pi) * azimuths - 0.5
+            whole = int(np.floor(column))
+            part, amount = column - whole, light[i] * per_light[below]
+            panoramas[k, below, whole % azimuths] += (1.0 - part) * amount
+            panoramas[k, below, (whole + 1) % azimuths] += part * amount

@@ -61,6 +61,20 @@ def generate_stages(problem: Problem) -> list[Stage]:
         if problem.references.index is None or any(one.name != "earth" for one in regions):
             stages += generate_from_places(problem, yields)
         photo = problem.photo
+        if photo.limb is not None and prior.seen is not None and regions:
+            sure = LENS.sigma_log_focal, LENS.sigma_log_focal_unsure
+            lens = LensBelief(ratio=1.0, sigma_log_focal=sure[not photo.focal_known])
+            stages.append(
+                Stage(
+                    method="horizon",
+                    chance=yields["limb"]["right"] * yields["success horizon"]["place"],
+                    work=yields["work"]["horizon"],
+                    lens=lens,
+                    # The lights determine the camera: neither clock nor place needs to be right
+                    region=replace(regions[0], name="earth", places=()),
+                    n_aligned=20,
+                )
+            )
         has_sky = photo.limb is not None and photo.doubted_focal_px is None
         if has_sky and prior.read_stars is not None and not problem.is_blind:
             chance, work = yields["success stars"]["all"], yields["work"]["stars"]

@@ -137,7 +137,7 @@ def read_shipped_calibration() -> Calibration:
 
 
 Method = Literal[
-    "light", "asterisms", "dense", "stars", "neighbours", "placement", "streets", "day"
+    "light", "horizon", "asterisms", "dense", "stars", "neighbours", "placement", "streets", "day"
 ]
 Effort = Literal["quick", "normal", "thorough"]
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
@@ -202,7 +202,7 @@ class SearchParams:
     """Selection of the hypotheses that are tried and of those that are fitted."""
 
     # Methods that may propose; fewer for ablations
-    methods: tuple[str, ...] = ("light", "asterisms", "dense", "stars")
+    methods: tuple[str, ...] = ("light", "horizon", "asterisms", "dense", "stars")
     # Spacing of places along a track, and the largest negative log-prior of a place that is tried
     place_step_km: float = 150.0
     max_neg_log_prior: float = 9.0

@@ -36,6 +36,7 @@ from regengine.registration.propose_from_prior import (
     propose_from_placement,
     propose_from_stars,
 )
+from regengine.registration.propose_horizon import propose_horizon
 from regengine.registration.propose_light import (
     locate_window,
     propose_asterisms,
@@ -91,6 +92,7 @@ def pose_problem(
 
 PROPOSERS: dict[Method, Callable[[Problem, Stage], list[Hypothesis]]] = {
     "light": propose_light,
+    "horizon": propose_horizon,
     "asterisms": propose_asterisms,
     "dense": propose_dense,
     "stars": propose_from_stars,

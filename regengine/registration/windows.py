@@ -72,7 +72,8 @@ def find_window_around(
     margin_lon = margin_km / KM_PER_DEGREE / shrink
     west, east = float(lon.min()) - margin_lon, float(lon.max()) + margin_lon
     if east - west > 360.0:
-        west, east = float(middle) - 180.0, float(middle) + 180.0
+        west = round(float(middle), 6) - 180.0
+        east = west + 360.0
     resolution = max(finest_deg, step_km / KM_PER_DEGREE)
     map_west, map_south, map_east, map_north = light_map.info.bounds
     if map_east - map_west <= REGIONAL_DEG:
