@@ -10,17 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
-from detectors.background import (
-    RING,
-    Mesh,
-    blur_image,
-    estimate_lowest_mode,
-    estimate_upper_spread,
-    fill_holes,
-    find_local_maxima,
-    make_gaussian_kernel,
-    smooth_boxes,
-)
+from detectors import background
 from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
 
 
@@ -429,7 +419,7 @@ class Filtered:
     """A matched-filtered frame and its noise."""
 
     response: FloatImage  # (h, w): filter response, in units of the image
-    mesh: Mesh  # boxes over the frame
+    mesh: background.Mesh  # boxes over the frame
     boxes: FloatImage  # (rows, cols): sigma of the response between stars, by box
     gain: float  # sigma of the response to unit white noise per pixel
 
@@ -462,14 +452,18 @@ def filter_frame(
     response, gain = filter_answer(image, psf)
     known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
     length = psf.trail_length_px
-    mesh = Mesh.with_scale(image.shape, 64.0 + TRAILS_A_BOX * length)
+    mesh = background.Mesh.with_scale(image.shape, 64.0 + TRAILS_A_BOX * length)
     samples = mesh.samples(known, SAMPLES_ACROSS)
-    spread = smooth_boxes(estimate_lowest_mode(samples, least_noise * gain)[1])
+    spread = background.smooth_boxes(
+        background.estimate_lowest_mode(samples, least_noise * gain)[1]
+    )
     # Noise that is clipped at black, or processed, has a longer upper tail than its dark side
     # implies
-    tail = smooth_boxes(estimate_upper_spread(samples, (0.9, 0.95, 0.98)))
-    fine = Mesh.with_scale(image.shape, 32.0 + TRAILS_A_BOX * length)
-    clutter = fill_holes(estimate_upper_spread(fine.samples(known, SAMPLES_ACROSS)))
+    tail = background.smooth_boxes(background.estimate_upper_spread(samples, (0.9, 0.95, 0.98)))
+    fine = background.Mesh.with_scale(image.shape, 32.0 + TRAILS_A_BOX * length)
+    clutter = background.fill_holes(
+        background.estimate_upper_spread(fine.samples(known, SAMPLES_ACROSS))
+    )
     long_tailed = np.float32(0.85) * tail
     if not black_clipped:
         # Larger tails are due to stars, as in the Milky Way
@@ -497,12 +491,12 @@ def find_peaks(
     response, least = seen.response, min_snr * float(seen.boxes.min())
     row, col = _find_above(response, least)
     if 8 * row.size > response.size:
-        row, col = find_local_maxima(response, least)
+        row, col = background.find_local_maxima(response, least)
     else:  # the same, faster if few exceed the limit
         h, w = response.shape
         inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
         row, col = row[inside], col[inside]
-        for i, j in RING:
+        for i, j in background.RING:
             keep = response[row, col] >= response[row + i, col + j]
             row, col = row[keep], col[keep]
     keep = allowed[row, col]
@@ -527,8 +521,8 @@ def _find_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexA
 def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
     """Compute the filter response, and its sigma for unit white noise."""
     if psf.trail_length_px == 0.0:
-        matched = blur_image(image, psf.sigma_px)
-        kernel = make_gaussian_kernel(psf.sigma_px)
+        matched = background.blur_image(image, psf.sigma_px)
+        kernel = background.make_gaussian_kernel(psf.sigma_px)
     else:
         drawn = psf.draw(np.zeros(1), np.zeros(1), psf.half_stamp_px)[0]
         kernel = drawn / drawn.sum()
@@ -538,7 +532,7 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
     # This width of the local background loses 3 % of the signal-to-noise ratio and follows airglow,
     # haze and the Milky Way
     around = 4.0 * float(np.hypot(psf.sigma_px, psf.trail_length_px / 12.0**0.5))
-    wide = make_gaussian_kernel(around)
+    wide = background.make_gaussian_kernel(around)
     inner = (wide.shape[0] - kernel.shape[0]) // 2
     difference = -wide
     difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
@@ -547,12 +541,12 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
     h, w = image.shape
     size = (-(-w // 2), -(-h // 2))
     half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
-    blurred = blur_image(half, 0.5 * around)
+    blurred = background.blur_image(half, 0.5 * around)
     usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
     if usual > 0.0:
         # clipped, to avoid dark rings around stars
         faint = np.minimum(half, blurred + np.float32(4.0 * usual))
-        blurred = blur_image(faint, 0.5 * around)
+        blurred = background.blur_image(faint, 0.5 * around)
     level = np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
     return np.asarray(matched - level), gain
 

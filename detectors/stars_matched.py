@@ -13,13 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from detectors.background import (
-    StarFrame,
-    StarMethod,
-    measure_diffuse_boxes,
-    measure_prominence,
-    remove_stripes,
-)
+from detectors import background
 from detectors.psf import (
     FWHM_PER_SIGMA,
     HALF_MIDDLE_PX,
@@ -59,7 +53,7 @@ MIN_FRAGMENTS = 8  # of a streak
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matched(StarMethod):
+class Matched(background.StarMethod):
     """Matched-filter star detector; ``docs/methods/stars.md`` gives the equations.
 
     The point spread function, including any trail, is measured on the stars of the frame. The
@@ -72,7 +66,7 @@ class Matched(StarMethod):
     max_stars: int = 5000  # number of brightest peaks to measure
     name: ClassVar[str] = "matched"
 
-    def find_in(self, frame: StarFrame) -> StarDetections:
+    def find_in(self, frame: background.StarFrame) -> StarDetections:
         """See `detectors.background.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
@@ -145,7 +139,7 @@ def leave_out_ridges(
         keep = mark_first_of_each(places, 1.0)
         return row[keep], col[keep]
     height = seen.response[row, col]
-    rise = measure_prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
+    rise = background.measure_prominence(seen.response, row, col, 2.0**0.5 * psf.sigma_px)
     keep = rise >= 0.4 * height
     return row[keep], col[keep]
 
@@ -270,18 +264,18 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
 class StarField:
     """A frame with the large-scale background subtracted, and its noise model."""
 
-    frame: StarFrame
+    frame: background.StarFrame
     stable: FloatImage  # variance-stabilised light above the background
     stable_level: FloatImage
     least_noise: float
 
     @classmethod
-    def of(cls, frame: StarFrame, background_scale_px: float) -> StarField:
+    def of(cls, frame: background.StarFrame, background_scale_px: float) -> StarField:
         """Subtract the background, estimated in boxes of the given size."""
         stable = stabilise_noise(frame.light)
         mask = frame.ignored if frame.ignored.any() else None
         # 256 samples per box: the level is accurate to 0.08 sigma, and each fit has its own
-        mesh, boxes, _ = measure_diffuse_boxes(stable, background_scale_px, mask, 16)
+        mesh, boxes, _ = background.measure_diffuse_boxes(stable, background_scale_px, mask, 16)
         level = mesh.upsample(boxes)
         # Quantisation noise, from the smallest step between some values of the darker pixels
         every = max(1, (frame.ignored.size - np.count_nonzero(frame.ignored)) // 20_000)
@@ -293,7 +287,7 @@ class StarField:
         above = cv2.subtract(stable, level)
         above[frame.ignored] = 0.0
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
-        flat, defects = remove_stripes(np.asarray(above / np.float32(noise)))
+        flat, defects = background.remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
         level += above - flat  # row and column patterns belong to the background
         above = flat

@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from regengine.errors import ConfigError, FrameError
-from regengine.io.decoding import (
-    MAX_PIXELS,
-    capture_stderr,
-    explain_library_error,
-    make_damage_error,
-    make_size_error,
-    open_regular,
-    raise_as_frame_error,
-)
+from regengine.io import decoding
 from regengine.io.extras import make_missing_error
 from regengine.photo.exif import Exif, exif_of_fits, read_exif_of
 from regengine.photo.fits import is_fits, read_fits_headers
@@ -89,7 +81,7 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
     decode.
     """
     path = Path(path)
-    with open_regular(path) as stream:
+    with decoding.open_regular(path) as stream:
         file = _check_size(_read_header(path, stream))
         exif = file.exif if file.format == "fits" else read_exif_of(stream)
         sha256 = ""
@@ -111,7 +103,7 @@ def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
 
 def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
     """Read format and size of an open file."""
-    with raise_as_frame_error(path):
+    with decoding.raise_as_frame_error(path):
         start = stream.read(64)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
@@ -160,7 +152,10 @@ def _pillow_header(
     from PIL import Image
 
     stream.seek(0)
-    with raise_as_frame_error(path), Image.open(stream, formats=[image_format.upper()]) as image:
+    with (
+        decoding.raise_as_frame_error(path),
+        Image.open(stream, formats=[image_format.upper()]) as image,
+    ):
         width, height = image.size
         progressive = bool(image.info.get("progressive"))
     file = PhotoFile(path=path, format=image_format, width_px=width, height_px=height)
@@ -170,7 +165,7 @@ def _pillow_header(
 def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
     if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
         return _raw_header(path)
-    with raise_as_frame_error(path):
+    with decoding.raise_as_frame_error(path):
         # Read the tags of the first directory of a TIFF or BigTIFF
         from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -188,7 +183,7 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)
         if TIFF_WIDTH not in tags or TIFF_HEIGHT not in tags:
-            raise make_damage_error(path, "its TIFF directory names no image size")
+            raise decoding.make_damage_error(path, "its TIFF directory names no image size")
         bits = tags.get(TIFF_BITS, 1)
         return PhotoFile(
             path=path,
@@ -209,12 +204,12 @@ def _raw_header(path: Path) -> PhotoFile:
 
 def _check_size(file: PhotoFile) -> PhotoFile:
     width, height = file.width_px, file.height_px
-    limit = {"raw": MAX_RAW_PIXELS}.get(file.format, MAX_PIXELS)
+    limit = {"raw": MAX_RAW_PIXELS}.get(file.format, decoding.MAX_PIXELS)
     # These are decoded as a whole; a progressive JPEG takes two bytes per coefficient
     if file.progressive or file.format in ("webp", "avif"):
         limit = 90_000_000
     if width * height > limit:
-        raise make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
+        raise decoding.make_size_error(file.path, f"{width} x {height} pixels, ", limit_px=limit)
     if max(width, height) > MAX_SIDE_PX:
         raise FrameError(
             f"{file.path} claims {width} x {height} pixels, and the limit is {MAX_SIDE_PX} a "
@@ -239,11 +234,11 @@ def _open_raw(path: Path) -> Iterator[Any]:
         raise FrameError(
             str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
-    with raise_as_frame_error(path):
-        with capture_stderr() as said, rawpy.imread(str(path)) as raw:
+    with decoding.raise_as_frame_error(path):
+        with decoding.capture_stderr() as said, rawpy.imread(str(path)) as raw:
             yield raw
         if text := " ".join(said).replace(str(path), "").strip():
-            raise make_damage_error(path, explain_library_error(text))
+            raise decoding.make_damage_error(path, decoding.explain_library_error(text))
 
 
 def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDArray[np.uint16]:
@@ -258,5 +253,5 @@ def decode_raw(path: Path, *, half_size: bool, for_display: bool = False) -> NDA
             **({} if for_display else {"gamma": (1.0, 1.0)}),
         )
     if picture.ndim != 3 or picture.shape[2] != 3:
-        raise make_damage_error(path, "its sensor has no red, green and blue")
+        raise decoding.make_damage_error(path, "its sensor has no red, green and blue")
     return picture

@@ -39,13 +39,7 @@ from regengine.scene.classify import NIGHT_SKY
 from regengine.scene.features import measure_features
 from regengine.scene.models import load_scene_model
 from regengine.scene.picture import read_scene_picture
-from regengine.sky.drawing import (
-    PicturePaths,
-    draw_lightning,
-    draw_lights,
-    draw_stars,
-    draw_streaks,
-)
+from regengine.sky import drawing
 from regengine.store.result import Answer, Reason
 
 Record = dict[str, Any]
@@ -109,7 +103,7 @@ class DetectionKind(Generic[D]):
         *,
         max_long_side_px: int | None = None,
         sky_only: bool = True,
-        overlays: PicturePaths | None = None,
+        overlays: drawing.PicturePaths | None = None,
         **more: Any,
     ) -> PhotoDetections[D]:
         """Read a photo (JPEG, PNG, TIFF, FITS or raw) and run the detection.
@@ -384,21 +378,21 @@ LIGHTS: DetectionKind[LightDetections] = DetectionKind(
     best_method="blobs",  # of `python -m benchmarks detectors lights`
     long_side_px=LONG_SIDE_PX["lights"],
     values=PLACE | {"radius_px": ".3f"} | SIGMAS,
-    draw=draw_lights,
+    draw=drawing.draw_lights,
 )
 LIGHTNING = LightningKind(
     kind=types.LIGHTNING,
     best_method="excess",
     long_side_px=LONG_SIDE_PX["lightning"],
     values=PLACE | {"fwhm_px": ".3f", "blueness": ".3f"} | SIGMAS | dict.fromkeys(BOX, ".1f"),
-    draw=draw_lightning,
+    draw=drawing.draw_lightning,
 )
 STARS: DetectionKind[StarDetections] = DetectionKind(
     kind=types.STARS,
     best_method="matched",  # of `python -m benchmarks detectors stars`
     long_side_px=LONG_SIDE_PX["stars"],
     values=PLACE | {"fwhm_px": ".3f", "ellipticity": ".3f"} | SIGMAS,
-    draw=draw_stars,
+    draw=drawing.draw_stars,
     hidden=mask_not_sky,
     whole_mosaic=True,
 )
@@ -409,7 +403,7 @@ STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     values=ENDS
     | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "length_px": ".1f"}
     | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
-    draw=draw_streaks,
+    draw=drawing.draw_streaks,
     hidden=mask_not_sky_or_blank,
 )
 SOUGHT: dict[str, DetectionKind[Any]] = {

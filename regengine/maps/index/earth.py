@@ -20,14 +20,7 @@ from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.footprint import Bounds
-from matchers.lights.polar_patches import (
-    HARMONICS,
-    RINGS_PX,
-    PatchTable,
-    build_table,
-    harmonics,
-    sample_rings,
-)
+from matchers.lights import polar_patches
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
 from regengine.errors import ConfigError, LightMapError
@@ -137,7 +130,7 @@ class LightLevel:
 
     vectors: FloatArray
     contrast: FloatArray
-    patches: PatchTable
+    patches: polar_patches.PatchTable
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -228,7 +221,7 @@ def build_level(
 ) -> LightLevel:
     """Detect the light peaks of a map, resampled to square pixels of a given size."""
     peaks = [np.zeros((0, 3))]  # longitude, latitude, contrast
-    rings = [np.zeros((0, len(RINGS_PX), HARMONICS), np.complex64)]
+    rings = [np.zeros((0, len(polar_patches.RINGS_PX), polar_patches.HARMONICS), np.complex64)]
     wanted = list_pieces(light_map.info.bounds)
     margin_deg = 40.0 * size_km / KM_PER_DEGREE  # radius of the widest ring and its blur
     rim_deg = SAME_PX * size_km / KM_PER_DEGREE
@@ -266,7 +259,9 @@ def build_level(
             peaks.append(np.stack([lon, lat, found.contrast[inside]], axis=1))
             if len(x):
                 wide = shrink / np.cos(np.radians(lat))
-                rings.append(harmonics(*sample_rings(picture, None, x, y, wide)))
+                rings.append(
+                    polar_patches.harmonics(*polar_patches.sample_rings(picture, None, x, y, wide))
+                )
         progress(done, len(wanted))
     lon, lat, contrast = np.concatenate(peaks).T
     vectors = unit(geodetic_to_ecef(lon, lat, np.zeros(len(lon))))
@@ -279,7 +274,7 @@ def build_level(
     return LightLevel(
         vectors=vectors[kept],
         contrast=contrast[kept],
-        patches=build_table(np.concatenate(rings)[kept]),
+        patches=polar_patches.build_table(np.concatenate(rings)[kept]),
     )
 
 
@@ -374,7 +369,7 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
                 levels[float(group.attrs["pixel_km"])] = LightLevel(
                     vectors=np.array(arrays["vectors"], float),
                     contrast=np.array(map_array(path, group["brightness"]), float),
-                    patches=PatchTable(
+                    patches=polar_patches.PatchTable(
                         coefficients=arrays["patches"],
                         weights=np.array(map_array(path, group["patch_weights"])),
                     ),

@@ -19,18 +19,8 @@ from regengine.io.times import parse_iso_time
 from regengine.orbit.tle import ISS_LAUNCH
 from regengine.photo.formats import check_pixels
 from regengine.registration.points.solve_points import SUSPECT_CHI_SQUARE
+from regengine.store import reviews
 from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint
-from regengine.store.reviews import (
-    CONFIRMED,
-    FOLLOWS_PX,
-    Choice,
-    Decision,
-    check_camera,
-    check_focal_length,
-    independent_pixels,
-    is_independent,
-    off_camera_px,
-)
 
 MAX_POINTS = 1000
 # A camera farther away, or a lens with a longer focal length, is not a photograph from orbit
@@ -190,7 +180,7 @@ class DecisionBody(DraftBody):
     """A person's work and decision."""
 
     base: Annotated[int, Field(ge=0, lt=2**63)]
-    decision: Choice
+    decision: reviews.Choice
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
     def check(self, result: FrameResult) -> None:
@@ -209,12 +199,12 @@ class DecisionBody(DraftBody):
         points = [point.model_dump() for point in self.points if not point.off]
         if camera is None or not self._is_found(result, camera, points):
             pairs = {_pair(point) for point in points_json(result, origin="engine")}
-            measured = [p for p in points if p["origin"] in CONFIRMED and _pair(p) in pairs]
+            measured = [p for p in points if p["origin"] in reviews.CONFIRMED and _pair(p) in pairs]
             moved = [
                 p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs
             ]
             held = moved + [point | {"origin": "confirmed"} for point in measured]
-            confirmed = set() if camera is None else independent_pixels(held, camera)[0]
+            confirmed = set() if camera is None else reviews.independent_pixels(held, camera)[0]
             if camera is None or len(confirmed) < MIN_POINTS:
                 raise ConfigError(
                     "accepting needs a camera and four confirmed points, or an unchanged proposal "
@@ -223,7 +213,8 @@ class DecisionBody(DraftBody):
                 )
             if measured and result.solved is not None:
                 off_px = np.append(
-                    off_camera_px(moved, result.solved.camera), off_camera_px(measured, camera)
+                    reviews.off_camera_px(moved, result.solved.camera),
+                    reviews.off_camera_px(measured, camera),
                 )
                 if not (off_px <= agreeing_px(result)).all():
                     raise ConfigError(
@@ -232,7 +223,7 @@ class DecisionBody(DraftBody):
                     )
         # Points that count lie nearer to where the camera has their place
         most_px = 0.05 * max(camera.width_px, camera.height_px)
-        off_px = off_camera_px([point.model_dump() for point in self.points], camera)
+        off_px = reviews.off_camera_px([point.model_dump() for point in self.points], camera)
         for number, (point, off) in enumerate(zip(self.points, off_px.tolist(), strict=True), 1):
             if not (point.off or off <= most_px):
                 away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
@@ -258,7 +249,7 @@ class DecisionBody(DraftBody):
         measured = points_json(result, origin="engine") if self.camera == proposed[0] else ()
         pairs = {_pair(point) for point in measured}
         others = [point for point in points if _pair(point) not in pairs]
-        return bool((off_camera_px(others, camera) < FOLLOWS_PX).all())
+        return bool((reviews.off_camera_px(others, camera) < reviews.FOLLOWS_PX).all())
 
 
 def check_sent(
@@ -275,11 +266,11 @@ def check_sent(
     size_px = result.width_px or 0, result.height_px or 0
     check_pixels(((point.x, point.y) for point in points), *size_px)
     if given is not None and given.focal_px is not None:
-        check_focal_length(given.focal_px, size_px)
+        reviews.check_focal_length(given.focal_px, size_px)
     if camera is None:
         return None
     sent = camera.camera()
-    check_camera(sent, size_px)
+    reviews.check_camera(sent, size_px)
     return sent
 
 
@@ -319,8 +310,12 @@ def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
     ]
 
 
-def decision_json(decision: Decision) -> dict[str, Any]:
+def decision_json(decision: reviews.Decision) -> dict[str, Any]:
     """JSON of a decision."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
     said = {name: getattr(decision, name) for name in names}
-    return said | decision.work | {"independent": is_independent(decision.decision, decision.work)}
+    return (
+        said
+        | decision.work
+        | {"independent": reviews.is_independent(decision.decision, decision.work)}
+    )

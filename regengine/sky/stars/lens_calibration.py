@@ -35,17 +35,12 @@ from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.errors import ConfigError, FrameError
 from regengine.io.plain import format_count
 from regengine.io.times import utc_now
+from regengine.photo import lens_profile
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
-from regengine.photo.lens_profile import (
-    SUN_COLOUR,
-    ChannelPhotometry,
-    Exposure,
-    Falloff,
-    LensProfile,
-)
 from regengine.photo.records import FrameRecords
 from regengine.sky.detection import STARS
+from regengine.sky.stars import solve
 from regengine.sky.stars.catalogue import (
     FILE_EPOCH_YEAR,
     StarCatalogue,
@@ -53,15 +48,6 @@ from regengine.sky.stars.catalogue import (
     julian_year,
 )
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, load_sky
-from regengine.sky.stars.solve import (
-    SolveOptions,
-    StarPairs,
-    StarSolution,
-    jacobian,
-    move_camera,
-    pair_stars,
-    solve_stars,
-)
 
 # Values from here on are clipped, as in `regengine.photo.image.CLIPPED_FROM`, after the sRGB curve
 CLIPPED_LIGHT = 0.97
@@ -121,9 +107,11 @@ def measure_photos(
             stars = STARS.in_photo(frame.file).found
             size, where = (frame.width_px, frame.height_px), None
             if solutions is None:  # solved blindly, with only the focal length from EXIF as a prior
-                known = SolveOptions(focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-                solved = solve_stars(stars, *size, *load_sky(), known)
-                if isinstance(solved, StarSolution):
+                known = solve.SolveOptions(
+                    focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA
+                )
+                solved = solve.solve_stars(stars, *size, *load_sky(), known)
+                if isinstance(solved, solve.StarSolution):
                     where = solved.camera
                 else:
                     logger.warning("%s: %s", path, solved.text)
@@ -246,7 +234,7 @@ STEPS = 30
 class Calibration:
     """A lens profile and the fit that it is based on."""
 
-    profile: LensProfile
+    profile: lens_profile.LensProfile
     fit: LensFit  # its cameras have the photos' attitudes
     falloff_refused: str  # why the profile has no falloff; empty if it has one
 
@@ -279,7 +267,7 @@ def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> Calibrat
     if bright:  # and uniform enough
         found = fit_falloff(bright, [lens.principal_point] * len(bright))
         a1, a2, a3 = found.coefficients.tolist()
-        falloff = Falloff(
+        falloff = lens_profile.Falloff(
             coefficients=(a1, a2, a3),
             covariance=tuple(tuple(row) for row in found.covariance.tolist()),
             frames=len(bright),
@@ -289,7 +277,7 @@ def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> Calibrat
     if refused:
         falloff = None
     exposure, channels = _light_of_stars(photos, pairs, catalogue, lens, falloff)
-    profile = LensProfile(
+    profile = lens_profile.LensProfile(
         camera=frame.camera_body,
         lens=frame.lens,
         focal_mm=frame.focal_mm,
@@ -322,7 +310,7 @@ def _pair_stars(
     catalogue: StarCatalogue,
     tolerance_px: float,
     most: int,
-) -> StarPairs:
+) -> solve.StarPairs:
     """Match detections with isolated stars of consistent brightness.
 
     `sky`, shape (N, 3): apparent directions of the catalogue's stars.
@@ -331,7 +319,7 @@ def _pair_stars(
     # Colours and falloff change the order of brightness
     seen = np.nonzero(camera.sees(*camera.project(sky)))[0][: 2 * most]
     last = int(seen[-1]) + 1 if seen.size else 0
-    pairs = pair_stars(
+    pairs = solve.pair_stars(
         camera,
         stars.x[:most],
         stars.y[:most],
@@ -352,7 +340,7 @@ def _pair_stars(
 
 
 def _lens_frames(
-    views: Sequence[tuple[LensPhoto, SkyCamera, FloatArray]], pairs: Sequence[StarPairs]
+    views: Sequence[tuple[LensPhoto, SkyCamera, FloatArray]], pairs: Sequence[solve.StarPairs]
 ) -> list[LensFrame]:
     frames = []
     for (photo, camera, sky), pair in zip(views, pairs, strict=True):
@@ -377,11 +365,11 @@ def _lens_frames(
 
 def _light_of_stars(
     photos: Sequence[LensPhoto],
-    pairs: Sequence[StarPairs],
+    pairs: Sequence[solve.StarPairs],
     catalogue: StarCatalogue,
     lens: SkyCamera,
-    falloff: Falloff | None,
-) -> tuple[Exposure | None, tuple[ChannelPhotometry, ...]]:
+    falloff: lens_profile.Falloff | None,
+) -> tuple[lens_profile.Exposure | None, tuple[lens_profile.ChannelPhotometry, ...]]:
     """Zero points from the photos with the first photo's aperture and sensitivity."""
     first = photos[0].frame
     alike = [
@@ -422,7 +410,7 @@ def _light_of_stars(
     )
     if limit is None or not channels:
         return None, ()
-    exposure = Exposure(
+    exposure = lens_profile.Exposure(
         exposure_s=first.exposure_s,
         aperture_f=first.aperture_f,
         iso=first.iso,
@@ -438,7 +426,7 @@ def fit_channel(
     colour: FloatArray,
     flux: FloatArray,
     sigma: FloatArray,
-) -> ChannelPhotometry | None:
+) -> lens_profile.ChannelPhotometry | None:
     """Fit zero point and colour term of a channel.
 
     A robust straight line (Tukey's weights) of G + 2.5 log10(flux) over the colour. Stars without a
@@ -466,7 +454,7 @@ def fit_channel(
     noise = MAG_PER_RATIO * sigma[used] / flux[used]
     columns = np.ones((value.size, 1))
     if with_colour:
-        columns = np.column_stack([columns, -(colour[used] - SUN_COLOUR)])
+        columns = np.column_stack([columns, -(colour[used] - lens_profile.SUN_COLOUR)])
     solution: FloatArray = np.zeros(columns.shape[1])
     solution[0] = np.median(value)
     for _ in range(STEPS):
@@ -488,7 +476,7 @@ def fit_channel(
         if done:
             break
     slope = (float(solution[1]), float(np.sqrt(covariance[1, 1]))) if with_colour else (0.0, 0.0)
-    return ChannelPhotometry(
+    return lens_profile.ChannelPhotometry(
         channel=channel,
         zero_point_mag=float(solution[0]),
         zero_point_sigma=float(np.sqrt(covariance[0, 0])),
@@ -648,7 +636,7 @@ def fit_lens(
             moves = np.zeros((len(frames), 3 + len(LENS_PARAMETERS)))
             moves[:, [3 + c for c in columns]] = share * step[:n]
             moves[:, :3] = share * step[n:].reshape(-1, 3)
-            tried = [move_camera(c, move) for c, move in zip(cameras, moves, strict=True)]
+            tried = [solve.move_camera(c, move) for c, move in zip(cameras, moves, strict=True)]
             after = solve_normal_equations(frames, tried, columns, kept, model)
             if after[2] <= cost * (1.0 + 1e-9):
                 cameras, share, (step, inverse, cost, tails) = tried, 1.0, after
@@ -728,7 +716,7 @@ def solve_normal_equations(
         pulls.append((share * distance) ** 2 / 2.0)
         shares.append(share)
         bends.append((share + ~far) / 2.0)  # across the direction of the residual, and along it
-        slopes = jacobian(camera, frame.directions_icrs[good])
+        slopes = solve.jacobian(camera, frame.directions_icrs[good])
         slopes = slopes[:, [*(3 + c for c in columns), 0, 1, 2]]
         weighed = slopes.T * np.repeat(share / variance, 2)
         place = np.r_[:size, size + 3 * k : size + 3 * k + 3]
