@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -19,10 +20,20 @@ from numpy.typing import NDArray
 from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import make_printable
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.store import rows
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, journal_path
-from regengine.store.schema import GROUPS, TEXT_COLUMNS, select
+from regengine.store.result import DetectedLights
+from regengine.store.rows import (
+    Selection,
+    StoredFrame,
+    Tables,
+    from_tables,
+    join,
+    select_frames,
+    table_from_rows,
+    values_of,
+)
+from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
 
 BLOCK_FRAMES = 256  # with 60 lights each, 5 MB: with 1024 a merge uses 20 MB more and takes as long
 
@@ -66,9 +77,7 @@ class Snapshot(AbstractContextManager["Snapshot"]):
         if self.store is not None:
             self.store.close()
 
-    def blocks(
-        self, *, groups: rows.Selection = GROUPS, frames: int = BLOCK_FRAMES
-    ) -> Iterator[rows.Tables]:
+    def blocks(self, *, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES) -> Iterator[Tables]:
         """Yield all frames in blocks; texts are bytes of a fixed length.
 
         ``groups`` are the columns to read and must include ``frames``.
@@ -77,13 +86,13 @@ class Snapshot(AbstractContextManager["Snapshot"]):
             block = self.frame_index[start : start + frames]
             yield self.tables(int(block[0]), int(block[-1]) + 1, groups)
 
-    def tables(self, first: int, beyond: int, groups: rows.Selection = GROUPS) -> rows.Tables:
+    def tables(self, first: int, beyond: int, groups: Selection = GROUPS) -> Tables:
         """Return rows of the frames ``first <= frame_index < beyond``; texts are bytes."""
         newer = self.journal.numbers_within(first, beyond)
         if self.store is None:
             return self.journal.rows_of(newer, groups)
         stored = self.store.tables(first, beyond, groups)
-        return rows.join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
+        return join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
 
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Return the length in bytes that every text of a column fits into, by group and column."""
@@ -108,8 +117,8 @@ OF_FRAMES = {group: columns for group, columns in GROUPS.items() if group != "de
 
 
 def iter_blocks(
-    path: Path, groups: rows.Selection = GROUPS, frames: int = BLOCK_FRAMES
-) -> Iterator[rows.Tables]:
+    path: Path, groups: Selection = GROUPS, frames: int = BLOCK_FRAMES
+) -> Iterator[Tables]:
     """Yield `Snapshot.blocks` of a store that a run may be writing."""
     with Snapshot(path) as snapshot:
         yield from snapshot.blocks(groups=groups, frames=frames)
@@ -117,7 +126,7 @@ def iter_blocks(
 
 def iter_frames(
     path: Path, numbers: Iterable[int] | None = None, *, hypotheses: bool = True
-) -> Iterator[rows.StoredFrame]:
+) -> Iterator[StoredFrame]:
     """Yield the frames of a store and of its journal, in the order of their numbers.
 
     With ``numbers``, only those of the frames that exist; little more is read. Without their
@@ -126,10 +135,10 @@ def iter_frames(
     Raises StoreError if neither store nor journal exists, or one of them cannot be read.
     """
     groups = OF_FRAMES
-    none: rows.Tables = {}
+    none: Tables = {}
     if not hypotheses:
         groups = {group: columns for group, columns in OF_FRAMES.items() if group != "hypotheses"}
-        none = {"hypotheses": rows.table_from_rows(GROUPS["hypotheses"], [])}
+        none = {"hypotheses": table_from_rows(GROUPS["hypotheses"], [])}
     with Snapshot(path) as snapshot:
         index = snapshot.frame_index
         chosen = index
@@ -139,25 +148,25 @@ def iter_frames(
         for block in np.split(chosen, np.searchsorted(chosen, index[CHUNK_ROWS::CHUNK_ROWS])):
             if len(block):
                 tables = snapshot.tables(int(block[0]), int(block[-1]) + 1, groups)
-                yield from make_frames(none | rows.select_frames(tables, block), path)
+                yield from make_frames(none | select_frames(tables, block), path)
 
 
-def make_frames(tables: rows.Tables, path: Path) -> list[rows.StoredFrame]:
+def make_frames(tables: Tables, path: Path) -> list[StoredFrame]:
     """Build frames from tables read from a file; StoreError if the rows are inconsistent."""
     with raise_as_damage(path):
-        return rows.from_tables(tables)
+        return from_tables(tables)
 
 
-def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> rows.Tables:
+def read_tables(path: Path, groups: Collection[str] = tuple(GROUPS)) -> Tables:
     """Return all rows of groups of a store and of its journal, texts as `str`."""
     joined_by = {"frames": tuple(one for one in GROUPS["frames"] if one.name == "frame_index")}
     columns = joined_by | {group: GROUPS[group] for group in groups}
     with Snapshot(path) as snapshot, raise_as_damage(path):
-        tables = rows.join(list(snapshot.blocks(groups=columns)), columns)
+        tables = join(list(snapshot.blocks(groups=columns)), columns)
         for table in tables.values():
             for name, values in table.items():
                 if values.dtype.kind == "S":
-                    table[name] = np.array(rows.values_of(values), dtype=object)
+                    table[name] = np.array(values_of(values), dtype=object)
         return tables
 
 
@@ -224,7 +233,7 @@ class StoredFrames:
         yield from np.setdiff1d(np.arange(above), used, assume_unique=True).tolist()
         yield from count(above)
 
-    def find(self, path: str, sha256: str) -> rows.StoredFrame | None:
+    def find(self, path: str, sha256: str) -> StoredFrame | None:
         """Return the stored frame of a photo; of several with one identity, the last."""
         for known in dict.fromkeys((sha256, "")):  # or as stored while it was unreadable
             key = identity_key(path, known)
@@ -237,28 +246,34 @@ class StoredFrames:
         """Register the byte offset of a frame's line in the journal."""
         self._snapshot.journal.offsets[frame_index] = offset
 
-    def frame(self, frame_index: int) -> rows.StoredFrame:
-        """Return the frame of a number as flushed last, without its detections; or KeyError."""
+    def frame(self, frame_index: int, *, detections: bool = False) -> StoredFrame:
+        """Return the frame of a number as flushed last; KeyError if there is none."""
         snapshot = self._snapshot
         if frame_index in snapshot.journal.offsets:
-            tables = snapshot.journal.rows_of([frame_index], OF_FRAMES)
+            tables = snapshot.journal.rows_of([frame_index], GROUPS if detections else OF_FRAMES)
         else:
             row = int(np.searchsorted(self._frame_index, frame_index))
             if snapshot.store is None or row == len(self._frame_index):
                 raise KeyError(frame_index)
-            tables = rows.select_frames(
-                self._block(row // LOOK_BACK_FRAMES), np.array([frame_index])
-            )
-        frames = make_frames(tables, self._path)
+            tables = select_frames(self._block(row // LOOK_BACK_FRAMES), np.array([frame_index]))
+            if detections:
+                only = {"detections": DETECTIONS}
+                tables |= snapshot.store.tables(frame_index, frame_index + 1, only)
+        frames = make_frames({group: tables[group] for group in OF_FRAMES}, self._path)
         if not frames:
             raise KeyError(frame_index)
-        return frames[0]
+        if not detections:
+            return frames[0]
+        found = {name: tables["detections"][name] for name in ("x", "y", "contrast", "matched")}
+        return replace(
+            frames[0], result=replace(frames[0].result, detections=DetectedLights(**found))
+        )
 
     def close(self) -> None:
         """Close the store."""
         self._snapshot.close()
 
-    def _read_block(self, block: int) -> rows.Tables:
+    def _read_block(self, block: int) -> Tables:
         held = self._frame_index[block * LOOK_BACK_FRAMES : (block + 1) * LOOK_BACK_FRAMES]
         return self._snapshot.tables(int(held[0]), int(held[-1]) + 1, OF_FRAMES)
 
@@ -268,7 +283,7 @@ class StoredFrames:
 READ_FRAMES = 65536
 
 
-def find_frames(path: Path, name: str) -> list[rows.StoredFrame]:
+def find_frames(path: Path, name: str) -> list[StoredFrame]:
     """Return the frames with a name, without reading the others.
 
     A name is a frame id in any spelling, else a file name or path, else at least six digits of the
