@@ -447,8 +447,11 @@ def weigh_robustly(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
     return np.asarray(1.0 / (1.0 + away * away))
 
 
-# Allowed distance between the two edges of the pair, as a share of the nominal distance
-PAIR_LIMITS = (0.75, 1.4)
+# Allowed distance between the two edges of the pair, as a share of the nominal distance: if the arc
+# is certain by its curvature, and if only the pair tells it from other arcs
+PAIR_LIMITS, CLOSE_PAIR_LIMITS = (0.75, 1.4), (0.88, 1.14)
+# Log-odds of both edges, and of the second, that stand for a curvature that is not measured
+MIN_PAIR_LOG10_ODDS, MIN_SECOND_LOG10_ODDS = 24.0, 2.0
 
 # Long sides to try in turn. At the first, the 10 km of the airglow are 1.4 px for a 28 mm lens; the
 # second averages the noise of short exposures
@@ -458,37 +461,46 @@ TRIALS_LOG10 = 4.5  # 135 x 360 cells of directions, of which fewer are independ
 
 def identify_edge(
     field: EdgeField, found: FoundArc, angles: tuple[float, float], chance: float
-) -> tuple[float, bool]:
-    """Identify which of the two edges an arc is, by its angle, and whether the other is found."""
+) -> tuple[float, bool, float]:
+    """Identify which of the two edges an arc is, by its angle, and whether the other is found.
+
+    Also gives the log-odds for the other edge where it must lie.
+    """
     gap = angles[0] - angles[1]
-    above, room_above = _find_other_edge(field, found, gap, chance)
+    above, odds, room_above = _find_other_edge(field, found, gap, chance)
     if above:
-        return angles[1], True
-    below, _ = _find_other_edge(field, found, -gap, chance)
+        return angles[1], True, odds
+    below, odds, _ = _find_other_edge(field, found, -gap, chance)
     if below:
-        return angles[0], True
+        return angles[0], True, odds
     # If the airglow would be outside the image, the arc is probably the hard edge
-    return angles[0] if room_above else angles[1], False
+    return angles[0] if room_above else angles[1], False, 0.0
 
 
 def _find_other_edge(
     field: EdgeField, found: FoundArc, gap_deg: float, chance: float
-) -> tuple[bool, bool]:
-    """Whether an edge exists near a given distance from an arc, and whether that is in view."""
+) -> tuple[bool, float, bool]:
+    """Whether an edge exists near a given distance from an arc, its odds, and if that is in view.
+
+    The log-odds are those at `CLOSE_PAIR_LIMITS` of the distance.
+    """
     pixel = pixel_deg(found.focal_px)
     far = (PAIR_LIMITS[1] + 0.7) * abs(gap_deg)
     step = max(0.5 * pixel, far / 80.0)
     strip = unroll(field, found.focal_px, found.nadir, found.angle_deg, far, step)
     if strip is None:
-        return False, False
+        return False, 0.0, False
     share = strip.offset_deg / gap_deg
     asked = (share > PAIR_LIMITS[0]) & (share < PAIR_LIMITS[1]) & strip.inside.any(axis=1)
     if not asked.any():
-        return False, False
-    odds = [
-        find_edges_along(strip, step / pixel, chance, float(offset)).log10_odds
-        for offset in strip.offset_deg[asked]
-    ]
+        return False, 0.0, False
+    odds = np.array(
+        [
+            find_edges_along(strip, step / pixel, chance, float(offset)).log10_odds
+            for offset in strip.offset_deg[asked]
+        ]
+    )
+    close = (share[asked] > CLOSE_PAIR_LIMITS[0]) & (share[asked] < CLOSE_PAIR_LIMITS[1])
     # Averaging along the arc reveals an edge that is lost in the noise at single positions
     count = np.maximum(strip.inside.sum(axis=1), 1)
     mean = strip.signed.sum(axis=1) / count
@@ -496,10 +508,10 @@ def _find_other_edge(
     around = (share > PAIR_LIMITS[0] - 0.3) & (share < PAIR_LIMITS[1] + 0.7) & (count > 8)
     peak = int(np.argmax(np.where(asked, mean, -np.inf)))
     rise = mean[peak] - float(np.median(mean[around])) if around.any() else 0.0
-    seen = max(odds) > 5.0
+    seen = odds.max() > 5.0
     seen |= rise > max(0.2, 5.0 * spread[peak])
     in_view = strip.inside[asked].mean() > 0.5
-    return bool(seen), bool(in_view)
+    return bool(seen), float(odds[close].max(initial=0.0)), bool(in_view)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -658,9 +670,14 @@ def _judge_candidate(
     known_focal: bool,
 ) -> Limb | None:
     """Make a limb from a candidate arc; None if it is not certainly a limb."""
-    if not _is_certain(field, found, known_focal=known_focal):
+    certain = _is_certain(field, found, known_focal=known_focal)
+    if not certain and not (known_focal and _may_be_short_limb(found)):
         return None
-    angle, paired = identify_edge(field, found, angles, chance)
+    angle, paired, other_odds = identify_edge(field, found, angles, chance)
+    both_odds = found.edges.log10_odds - TRIALS_LOG10 + other_odds
+    is_pair = both_odds > MIN_PAIR_LOG10_ODDS and other_odds > MIN_SECOND_LOG10_ODDS
+    if not certain and not is_pair:
+        return None
     azimuth = found.edges.azimuth_deg
     offset = np.full(azimuth.shape, found.angle_deg - angle)
     # The arc stays: seen from the new nadir it is so much farther or nearer
@@ -669,7 +686,10 @@ def _judge_candidate(
     if settled is not None and not known_focal:
         # The curvature that belongs to a focal length is that of one of the edges
         settled = _refit_focal(field, settled, angle, chance)
-    if settled is None or not _is_certain(field, settled, known_focal=known_focal):
+    if settled is None:
+        return None
+    certain = certain and _is_certain(field, settled, known_focal=known_focal)
+    if not certain and not (known_focal and is_pair and _may_be_short_limb(settled)):
         return None
     curvature, curvature_sigma = measure_curvature_ratio(settled)
     ratio = 1.0 / curvature
@@ -724,3 +744,14 @@ def _is_certain(field: EdgeField, found: FoundArc, *, known_focal: bool) -> bool
     rough_px = 1.2 * max(field.gx.shape) / WORKING_PX[0]
     rough = measure_scatter_deg(found) > rough_px * pixel_deg(found.focal_px)
     return low < ratio < high and sigma < (0.08 if rough else 0.22)
+
+
+def _may_be_short_limb(found: FoundArc) -> bool:
+    """Whether an arc too short to measure its curvature may be a limb, if its pair is found too.
+
+    The ground must be on the side of the image's centre: edges of the airglow look alike from both.
+    """
+    ratio, sigma = measure_curvature_ratio(found)
+    likely = found.edges.log10_odds - TRIALS_LOG10 > 9.0 and found.edges.shown > 0.7
+    below = compute_pointing(found.nadir)[0] < found.angle_deg
+    return likely and below and abs(ratio - 1.0) < 2.0 * sigma

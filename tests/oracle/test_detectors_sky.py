@@ -223,6 +223,16 @@ def test_cities_straight_edges_and_arcs_bent_the_wrong_way_are_no_limb():
         assert find_limb(light, focal_px=320.0, altitude_km=ALTITUDE_KM) is None
 
 
+def test_an_arc_in_a_corner_is_a_limb_if_both_its_edges_are_where_they_must_be():
+    """It is too short for its curvature: the distance of the edges tells it from others."""
+    seen = {"off_nadir_deg": 60.0, "roll_deg": 40.0, "focal_px": 900.0, "ground": 0.02}
+    light, alone = drawn_limb(**seen), drawn_limb(**seen, airglow=0.0)
+    limb = find_limb(light, focal_px=900.0, altitude_km=ALTITUDE_KM)
+    assert limb.paired
+    assert angle_between(limb.nadir, nadir_vector(60.0, 40.0)) < 0.6
+    assert find_limb(alone, focal_px=900.0, altitude_km=ALTITUDE_KM) is None
+
+
 def test_horizon_dip_of_the_station():
     # Dip of the horizon = arccos(R / (R + h)); 90 degrees less the angle at the nadir
     dip = np.degrees(np.arccos(6371.0 / (6371.0 + 415.0)))
