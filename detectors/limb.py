@@ -451,7 +451,7 @@ def weigh_robustly(offset_deg: FloatArray, scale_deg: float) -> FloatArray:
 # is certain by its curvature, and if only the pair tells it from other arcs
 PAIR_LIMITS, CLOSE_PAIR_LIMITS = (0.75, 1.4), (0.88, 1.14)
 # Log-odds of both edges, and of the second, that stand for a curvature that is not measured
-MIN_PAIR_LOG10_ODDS, MIN_SECOND_LOG10_ODDS = 24.0, 2.0
+MIN_PAIR_LOG10_ODDS, MIN_SECOND_LOG10_ODDS = 24.0, 8.0
 
 # Long sides to try in turn. At the first, the 10 km of the airglow are 1.4 px for a 28 mm lens; the
 # second averages the noise of short exposures
