@@ -238,7 +238,7 @@ class Track:
 
     The functions take offsets along the track in kilometres, a number or an array of shape (n,).
 
-    position: ECEF position, metres, shape (3,).
+    position: ECEF positions, metres, shape (3,) or (n, 3).
     velocity: Direction of motion over the ground, ECEF, shape (3,).
     sigma_along_km: Standard deviation of the offset around 0, without its long tail.
     belief: Prior of the offset, and its range.
@@ -255,7 +255,7 @@ class Track:
         attitude from the stars must be rotated with it.
     """
 
-    position: Callable[[float], FloatArray]
+    position: Callable[[ArrayLike], FloatArray]
     velocity: Callable[[float], FloatArray]
     sigma_along_km: float
     belief: OffsetBelief
@@ -395,7 +395,7 @@ def make_tle_track(
         return float(np.hypot(position.sigma_cross_km, turned_km))
 
     return Track(
-        position=lambda offset_km: places(np.array([offset_km]))[0],
+        position=lambda km: places(np.ravel(km)).reshape(*np.shape(km), 3),
         velocity=lambda offset_km: np.diff(places(offset_km + np.array([-1.0, 1.0])), axis=0)[0],
         sigma_along_km=float(np.hypot(clock_km, slide_km)),
         belief=belief,
@@ -416,9 +416,11 @@ def make_nadir_track(position: CameraPosition, ascending: bool) -> Track:
     radius_m = float(np.linalg.norm(position.position_ecef_m))
     nadir = position.lon, position.lat, position.altitude_km
 
-    def at(offset_km: float) -> FloatArray:
-        on_ground_km = np.array([offset_km * SEMI_MAJOR_M / radius_m])
-        return nadir_track_positions(*nadir, on_ground_km, ascending)[0]
+    def at(offset_km: ArrayLike) -> FloatArray:
+        on_ground_km = np.ravel(offset_km) * SEMI_MAJOR_M / radius_m
+        return nadir_track_positions(*nadir, on_ground_km, ascending).reshape(
+            *np.shape(offset_km), 3
+        )
 
     return Track(
         position=at,
@@ -470,8 +472,7 @@ def expect_seen(track: Track, seen: Seen) -> Track:
         each = np.asarray(offsets_km, float)
         if not len(each):
             return each
-        places = np.array([track.position(float(km)) for km in each])
-        return np.asarray(track.place_neg_log_prior(each) + seen.weigh(places))
+        return np.asarray(track.place_neg_log_prior(each) + seen.weigh(track.position(each)))
 
     return replace(track, place_neg_log_prior=weigh)
 

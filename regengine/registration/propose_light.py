@@ -69,9 +69,6 @@ from regengine.registration.types import (
     keeps_sky_free,
 )
 from regengine.registration.windows import (
-    FARTHEST_DEG,
-    MIN_SAMPLE_KM,
-    WindowRequest,
     compute_ground_reach_km,
     compute_slant_range_km,
 )
@@ -82,27 +79,6 @@ MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
 MAX_INCIDENCE_DEG = 82.0
 
 
-def locate_window(problem: Problem, stage: Stage) -> WindowRequest:
-    """The window of the map that a stage at a place needs."""
-    place, nominal = stage.place, problem.photo.nominal
-    assert place is not None
-    lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
-    field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
-    sample_km = field_km / choose_template_px(problem, stage.lens)
-    step_km, reach_deg = sample_km / 1.5, FARTHEST_DEG
-    if stage.method == "dense":
-        # Tiles around boresights at the edge of the zone extend 12 degrees beyond it
-        farthest_deg = min(stage.off_nadir_deg[1], 65.0 if is_telephoto(lens) else 70.0)
-        reach_deg = min(farthest_deg + (12.0 if farthest_deg < 60.0 else 0.0), FARTHEST_DEG)
-        if is_telephoto(lens):
-            # Distant ground has a coarser sample, and windows of whole cities are slow to read
-            nearest_rad = math.radians(stage.off_nadir_deg[0])
-            nearest_km = compute_slant_range_km(problem.altitude_km, math.cos(nearest_rad))
-            step_km = sample_km * nearest_km / problem.altitude_km / 1.2
-    reach_km = compute_ground_reach_km(problem.altitude_km, reach_deg)
-    return place.position_ecef_m, reach_km, max(step_km, MIN_SAMPLE_KM)
-
-
 def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """Propose attitudes of a camera at a place by asterisms of light peaks, and align the best.
 
@@ -110,6 +86,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """
     photo, place = problem.photo, stage.place
     assert place is not None
+    assert problem.windows is not None
     x, y, z = place.position_ecef_m.tolist()
     lens = replace(
         photo.nominal,
@@ -167,7 +144,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
     # The best few of them by correlation
     size_px = choose_template_px(problem, stage.lens)
-    levels = problem.windows.around(locate_window(problem, stage))
+    levels = problem.windows.around(place.position_ecef_m, field_km / size_px / 1.5)
     if levels is None:
         return []
     if len(cameras) > stage.n_aligned:
@@ -434,15 +411,25 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     """
     place, nominal = stage.place, problem.photo.nominal
     assert place is not None
+    assert problem.windows is not None
     x, y, z = place.position_ecef_m.tolist()
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio, position_ecef_m=(x, y, z))
     clipped = is_telephoto(lens)
     kind: ImageKind = "clipped" if clipped else "narrow"
     size_px = choose_template_px(problem, stage.lens)
-    params, (nearest_deg, farthest_deg) = DenseParameters(), stage.off_nadir_deg
+    nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
+    params = DenseParameters()
     farthest_deg = min(farthest_deg, 65.0 if clipped else 70.0)  # that: the horizon of the ISS
-    levels = problem.windows.around(locate_window(problem, stage))
+    sample_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px) / size_px
+    step_km = sample_km / 1.5
+    if clipped:
+        # Distant ground has a coarser sample, and windows of whole cities are slow to read
+        nearest_km = compute_slant_range_km(
+            problem.altitude_km, math.cos(math.radians(nearest_deg))
+        )
+        step_km = sample_km * nearest_km / problem.altitude_km / 1.2
+    levels = problem.windows.around(place.position_ecef_m, step_km)
     if levels is None:
         return []
     image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)

@@ -37,12 +37,7 @@ from regengine.registration.propose_from_prior import (
     propose_from_stars,
 )
 from regengine.registration.propose_horizon import propose_horizon
-from regengine.registration.propose_light import (
-    locate_window,
-    propose_asterisms,
-    propose_dense,
-    propose_light,
-)
+from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
 from regengine.registration.refine_on_map import MapMatch
 from regengine.registration.register_on_streets import (
     add_advice,
@@ -74,7 +69,9 @@ def pose_problem(
 ) -> Problem:
     """Make the problem of a photo; a photo that is skipped needs no tracks."""
     tracks: tuple[Track, ...] = ()  # those along which the camera may have been
+    windows = None
     if photo.skip_reason is None and prior.position is not None:
+        windows = MapWindows(references.light_map, prior.position)
         lit_dex = measure_lit_ground(references.light_map)
         tracks = make_tracks(prior.position, params.clock_window_s, lit_dex)
         seen = prior.seen
@@ -86,7 +83,7 @@ def pose_problem(
         references=references,
         params=params,
         tracks=tracks,
-        windows=MapWindows(references.light_map),
+        windows=windows,
     )
 
 
@@ -217,7 +214,7 @@ def search(problem: Problem, started_s: float, state: SearchState | None = None)
             doubted_focal_px=photo.nominal.focal_px,
         )
         if doubted.skip_reason is None:
-            problem = pose_problem(doubted, problem.prior, problem.references, params)
+            problem = replace(problem, photo=doubted)
             state.hypotheses, state.aligned, state.tested = [], {}, []
             again = generate_stages(problem)
             stages += try_stages(problem, again, state, most_work, started_s)
@@ -246,16 +243,9 @@ def try_stages(
     A camera is fitted as soon as its image odds exceed the number of views tested. At the end, the
     best remaining hypothesis is fitted regardless of its odds.
     """
-    params, passed_over, n_taken = problem.params, [], 0
-
-    def propose(number: int) -> tuple[list[Hypothesis], MapWindows]:
-        earlier = (one for one in stages[n_taken:number] if one.method in ("asterisms", "dense"))
-        windows = problem.windows.copy(locate_window(problem, one) for one in earlier)
-        stage = stages[number]
-        return PROPOSERS[stage.method](replace(problem, windows=windows), stage), windows
-
-    ahead = Ahead(propose, range(len(stages)))
-    for n_taken, stage in enumerate(stages):
+    params, passed_over = problem.params, []
+    ahead = Ahead(lambda stage: PROPOSERS[stage.method](problem, stage), stages)
+    for number, stage in enumerate(stages):
         if params.clock() - started_s > params.max_seconds:
             state.stop_reason = StopReason.CPU_LIMIT
             break
@@ -263,10 +253,7 @@ def try_stages(
             passed_over.append(stage)
             continue
         # The first of them is likely to be the last
-        found, windows = ahead.take(n_taken, 1 if n_taken == 0 else 2)
-        if not problem.windows.follow(windows):  # earlier stages had other windows than foreseen
-            found, windows = propose(n_taken)
-            problem.windows.follow(windows)
+        found = ahead.take(number, 1 if number == 0 else 2)
         state.charge(stage.work, stage.method)
         state.n_views_tested += stage.region is None or stage.region.name != "earth"
         state.hypotheses = merge_hypotheses(state.hypotheses, found, params.search.same_view_share)

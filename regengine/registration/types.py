@@ -143,7 +143,7 @@ class Problem:
     """A photo to be registered: everything that stays constant during its search.
 
     tracks: Tracks along which the camera may have been; empty if it may have been anywhere.
-    windows: Cache of the map windows that were read.
+    windows: Cache of the map windows around places on the tracks; None if there are none.
     """
 
     photo: Photo
@@ -151,7 +151,7 @@ class Problem:
     references: SearchReferences
     params: RegisterParams
     tracks: tuple[Track, ...]
-    windows: MapWindows
+    windows: MapWindows | None
 
     @property
     def is_blind(self) -> bool:

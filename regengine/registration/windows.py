@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from copy import copy
 from threading import Lock
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
 from regengine.errors import LightMapError
 from regengine.maps.reference import LightMap
+from regengine.orbit.propagation import CameraPosition
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
 # Window pixels are never smaller than map pixels
@@ -27,10 +27,6 @@ FARTHEST_DEG = 67.0
 
 
 Pyramid = tuple[LightGrid, ...]
-# Position (ECEF, metres), distance to the farthest ground and sample, kilometres
-WindowRequest = tuple[FloatArray, float, float]
-# How often the map's pixels were doubled, how far it reaches, around which longitude and latitude
-Window = tuple[int, float, float, float]
 
 
 def compute_ground_sample_km(camera: Camera) -> float:
@@ -93,79 +89,49 @@ def find_window_around(
 
 
 class MapWindows:
-    """Map pyramids around neighbouring places, kept while they serve."""
+    """Map pyramids around places, kept while there is room.
 
-    margin_km = 300.0  # a window serves places this far from where it was read
-    max_octaves = 2  # and one that is finer by so many octaves, by what its pyramid has left
-    max_windows = 24
+    Each lies around a cell of a grid of places and depends on what is asked for alone, neither on
+    the order of requests nor on what is kept. The likeliest place is in the middle of its cell.
+    """
+
+    cell_km = 400.0
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
-    def __init__(self, light_map: LightMap) -> None:
-        self._map, self._finest_km = light_map, light_map.info.resolution_deg * KM_PER_DEGREE
-        # What was read, for this and its copies
-        self._read: dict[Window, Pyramid | None] = {}
+    def __init__(self, light_map: LightMap, likeliest: CameraPosition) -> None:
+        self._map, self._likeliest = light_map, likeliest
+        reach_km = compute_ground_reach_km(likeliest.altitude_km, FARTHEST_DEG)
+        self._margin_km = reach_km + 0.75 * self.cell_km  # to the corners of the cell
+        # By octave, and row and column of the cell; the last used at the end
+        self._kept: dict[tuple[int, int, int], Pyramid | None] = {}
         self._reading = Lock()
-        self._kept: tuple[Window, ...] = ()
-        self._asked: list[tuple[WindowRequest, Window]] = []
 
-    def around(self, wanted: WindowRequest) -> Pyramid | None:
+    def around(self, position_ecef_m: ArrayLike, step_km: float) -> Pyramid | None:
         """Read the map pyramid around the nadir of a position; None outside the map."""
-        octave, window = self._choose(wanted)
-        coarser, far_km, lon, lat = window
-        with self._reading:
-            if window not in self._read:
-                margin_km, step_km = far_km + self.margin_km, self._finest_km * 2.0**coarser
-                nadir = np.array([lon]), np.array([lat])
-                levels = find_window_around(self._map, *nadir, margin_km, step_km)
-                self._read[window] = levels
-            levels = self._read[window]
-        self._asked.append((wanted, window))
-        self._keep(window)
-        return None if levels is None else levels[octave - coarser :]
-
-    def copy(self, foreseen: Iterable[WindowRequest]) -> MapWindows:
-        """Copy them as they will be after some requests, for work ahead of these."""
-        ahead = copy(self)
-        ahead._asked = []
-        for wanted in foreseen:
-            ahead._keep(ahead._choose(wanted)[1])
-        return ahead
-
-    def follow(self, ahead: MapWindows) -> bool:
-        """Repeat the requests to a copy; return whether they give the same windows here.
-
-        Pixels of a window depend a little on where it was read, so results depend on the order.
-        """
-        for wanted, window in ahead._asked:
-            if self._choose(wanted)[1] != window:
-                return False
-            before = self._kept
-            self._keep(window)
-            if given_up := set(before) - set(self._kept):
-                with self._reading:
-                    for one in given_up:
-                        self._read.pop(one, None)
-        return True
-
-    def _choose(self, wanted: WindowRequest) -> tuple[int, Window]:
-        """The octave of a request, and the window that serves it."""
-        position_ecef_m, reach_km, step_km = wanted
         lon, lat, _ = (float(value) for value in ecef_to_geodetic(position_ecef_m))
-        # Maps are read at their own pixels or those doubled: in between nothing is to be had
-        octave = max(0, int(np.floor(np.log2(step_km / self._finest_km) + 1e-6)))
-        for window in self._kept:
-            coarser, far_km, at_lon, at_lat = window
-            serves = 0 <= octave - coarser <= self.max_octaves and reach_km <= far_km
-            if serves and great_circle_km(at_lon, at_lat, lon, lat) <= self.margin_km:
-                return octave, window
-        return octave, (octave, reach_km, lon, lat)
-
-    def _keep(self, window: Window) -> None:
-        """Put a window first, and give up the last ones if they are too many or too large."""
-        kept = (window, *(other for other in self._kept if other != window))[: self.max_windows]
-        read = (self._read.get(one) or () for one in kept)
-        pixels = np.cumsum([sum(grid.values.size for grid in levels) for levels in read])
-        self._kept = kept[: max(1, int((pixels <= self.max_pixels).sum()))]
+        cell_deg = self.cell_km / KM_PER_DEGREE
+        row = round((lat - self._likeliest.lat) / cell_deg)
+        middle_lat = self._likeliest.lat + row * cell_deg
+        columns = max(1, round(360.0 / cell_deg * math.cos(math.radians(middle_lat))))
+        column = round((lon - self._likeliest.lon) / 360.0 * columns) % columns
+        middle_lon = self._likeliest.lon + 360.0 / columns * column
+        # Maps are read at their own pixels or those doubled: in between nothing is to be had. Every
+        # second octave is read, and the next one is in its pyramid
+        finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
+        octave = max(0, int(np.floor(np.log2(max(step_km, MIN_SAMPLE_KM) / finest_km) + 1e-6)))
+        window = octave // 2, row, column
+        with self._reading:
+            if window in self._kept:
+                levels = self._kept.pop(window)
+            else:
+                middle = np.array([middle_lon]), np.array([middle_lat])
+                read_km = finest_km * 4.0 ** window[0]
+                levels = find_window_around(self._map, *middle, self._margin_km, read_km)
+            self._kept[window] = levels
+            pixels = [sum(grid.values.size for grid in one or ()) for one in self._kept.values()]
+            while sum(pixels) > self.max_pixels and len(pixels) > 1:
+                del self._kept[next(iter(self._kept))], pixels[0]
+        return levels and (levels[octave % 2 :] or levels)
 
 
 def compute_slant_range_km(altitude_km: float, off_nadir_cosine: float) -> float:
