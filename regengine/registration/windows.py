@@ -19,8 +19,6 @@ from regengine.maps.reference import LightMap
 from regengine.orbit.propagation import CameraPosition
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
-# Window pixels are never smaller than map pixels
-MIN_SAMPLE_KM = 1.2 * MAP_STEP_DEG * KM_PER_DEGREE
 REGIONAL_DEG = 120.0  # a map wider than this is not cut
 # Ground seen from farther off nadir (1,300 km away) is at the limb, without structure
 FARTHEST_DEG = 67.0
@@ -117,8 +115,8 @@ class MapWindows:
         middle_lon = self._likeliest.lon + 360.0 / columns * column
         # Maps are read at their own pixels or those doubled: in between nothing is to be had. Every
         # second octave is read, and the next one is in its pyramid
-        finest_km = self._map.info.resolution_deg * KM_PER_DEGREE
-        octave = max(0, int(np.floor(np.log2(max(step_km, MIN_SAMPLE_KM) / finest_km) + 1e-6)))
+        finest_km = max(self._map.info.resolution_deg, MAP_STEP_DEG) * KM_PER_DEGREE
+        octave = max(0, math.floor(math.log2(step_km / finest_km) + 1e-6))
         window = octave // 2, row, column
         with self._reading:
             if window in self._kept:
