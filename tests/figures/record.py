@@ -104,7 +104,11 @@ def collect(sections: Sequence[str] = ()) -> Sections:
 def write(path: Path, figures: Sections, tolerances: Sections) -> None:
     """Write figures, a line a key, and the tolerances of those that are there."""
     kept = {
-        section: {key: limit for key, limit in limits.items() if key in figures[section]}
+        section: {
+            key: limit
+            for key, limit in limits.items()
+            if key in figures[section] or limit is LEFT_OUT
+        }
         for section, limits in sorted(tolerances.items())
         if section in figures
     }
