@@ -33,11 +33,13 @@ from regengine.orbit import (
     turn_about_pole,
 )
 from regengine.sky.satellites.photo import (
-    Errors,
+    TAIL_ACROSS,
+    TAIL_FACTOR,
+    TAIL_SHARE,
     Exposure,
-    PredictedTracks,
     SatelliteObserver,
     Streak,
+    Tracks,
     are_hidden_by_earth,
     compute_expected_trail_px,
     end_density,
@@ -227,9 +229,6 @@ def test_a_companion_on_the_orbit_stands_still_in_a_camera_that_is_held_still(tm
 SIZE = (2000, 1500)
 EXPOSURE_S = 6.0
 SECONDS = np.linspace(-14.0, 14.0, 71)
-ERRORS = Errors(
-    exposure_s=EXPOSURE_S, clock_sigma_s=0.0, attitude_px=0.5, wide_share=0.1, wide=(6.0, 3.0)
-)
 CORE = np.array([8.0, 2.0])  # pixels along and across the track, one sigma
 
 
@@ -241,16 +240,16 @@ def made_up_tracks(count, rng):
     speed = rng.uniform(10.0, 90.0, count)
     xy = through[:, None] + SECONDS[:, None] * (speed[:, None] * along)[:, None]
     across = np.stack([-along[:, 1], along[:, 0]], -1)
-    per_sigma = np.stack([CORE[0] * along, CORE[1] * across], -1)[:, None]
-    return xy, np.broadcast_to(per_sigma, (count, len(SECONDS), 2, 2)), along, speed, across
+    per_sigma = np.stack([CORE[0] * along, CORE[1] * across, 0.0 * across], -1)[:, None]
+    return xy, np.broadcast_to(per_sigma, (count, len(SECONDS), 2, 3)), along, speed, across
 
 
 def drawn(k, tracks, clock_s, rng, *, ahead_s=0.0):
     """The streak that one satellite draws: ends, and which of them lies beyond the border."""
     xy, _, along, speed, across = tracks
-    grown = np.where(rng.random() < ERRORS.wide_share, ERRORS.wide, 1.0) * CORE
+    grown = np.where(rng.random() < TAIL_SHARE, (TAIL_FACTOR, TAIL_ACROSS), 1.0) * CORE
     off = rng.normal(0.0, grown[0]) * along[k] + rng.normal(0.0, grown[1]) * across[k]
-    off = off + rng.normal(0.0, ERRORS.attitude_px, 2)
+    off = off + rng.normal(0.0, 0.5, 2)
     middle = xy[k, len(SECONDS) // 2] + off
     times = np.array([-0.5, 0.5]) * EXPOSURE_S + clock_s + ahead_s
     ends = middle + times[:, None] * speed[k] * along[k]
@@ -281,8 +280,11 @@ def measured(ends):
 def name(streaks, tracks, clock_sigma_s):
     xy, per_sigma, *_ = tracks
     seen = np.full(xy.shape[:2], 0.5)
-    predicted = PredictedTracks(xy=xy, per_sigma=per_sigma, seconds=SECONDS, seen=seen)
-    return name_streaks(streaks, predicted, replace(ERRORS, clock_sigma_s=clock_sigma_s), SIZE)
+    predicted = Tracks(rows=np.arange(len(xy)), seconds=SECONDS, xy=xy, per_sigma=per_sigma,
+                       range_km=seen, height_km=seen, sunlit=seen)  # fmt: skip
+    field = replace(camera(overhead()), width_px=SIZE[0], height_px=SIZE[1])
+    exposure = exposed(field, exposure_s=EXPOSURE_S, clock_sigma_s=clock_sigma_s)
+    return name_streaks(streaks, predicted, seen, exposure)
 
 
 def best_of(naming):

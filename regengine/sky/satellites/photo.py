@@ -120,31 +120,14 @@ def predict_and_name(
 ) -> tuple[Tracks, list[Naming]]:
     """Predict all tracks in a picture and identify its streaks."""
     tracks = predict_tracks(satellites, exposure)
-    kinds = tracks.per_sigma.shape[-1]
     # Probability that each satellite is bright enough at each time, shape (n, T)
     names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
     debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
     usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
     usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
     lit = np.nan_to_num(tracks.sunlit)
-    namings = name_streaks(
-        streaks,
-        PredictedTracks(
-            xy=tracks.xy,
-            per_sigma=tracks.per_sigma,
-            seconds=tracks.seconds,
-            seen=np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW),
-        ),
-        Errors(
-            exposure_s=exposure.exposure_s,
-            clock_sigma_s=exposure.clock_sigma_s,
-            attitude_px=exposure.attitude_sigma_px,
-            wide_share=TAIL_SHARE,
-            wide=(TAIL_FACTOR, TAIL_ACROSS, TAIL_ACROSS, *(1.0,) * (kinds - 3)),
-        ),
-        (exposure.field.width_px, exposure.field.height_px),
-    )
-    return tracks, namings
+    seen = np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
+    return tracks, name_streaks(streaks, tracks, seen, exposure)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -449,31 +432,6 @@ class Streak:
     sigma_line_px: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Errors:
-    """Errors common to all predictions.
-
-    ``wide`` contains factors on the K errors of a track for the ``wide_share`` of satellites whose
-    orbits have changed; ``clock_sigma_s`` is for the camera's clock.
-    """
-
-    exposure_s: float
-    clock_sigma_s: float
-    attitude_px: float
-    wide_share: float
-    wide: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class PredictedTracks:
-    """Predicted positions of n satellites in the picture at mid-exposure."""
-
-    xy: FloatArray  # (n, T, 2): pixels
-    per_sigma: FloatArray  # (n, T, 2, K): shift by one sigma of each error
-    seconds: FloatArray  # (T,): from mid-exposure
-    seen: FloatArray  # (n, T): probability that each satellite is bright enough at each time
-
-
 # A track that may have drawn a streak: its index; seconds by which the satellite is ahead of its
 # prediction, the mean of the ends with a time (NaN without any); mean distance to the right of the
 # track; angle from the track's direction to the streak's; time of the track at the streak's middle
@@ -498,29 +456,23 @@ class Naming:
 
 
 def name_streaks(
-    streaks: Sequence[Streak],
-    tracks: PredictedTracks,
-    errors: Errors,
-    size_px: tuple[int, int],
+    streaks: Sequence[Streak], tracks: Tracks, seen: FloatArray, exposure: Exposure
 ) -> list[Naming]:
     """Compute the probabilities of all satellites for each streak of a frame.
 
-    Parameters
-    ----------
-    size_px : tuple of int
-        Width and height of the frame.
+    `seen`, shape (n, T): probability that each satellite is bright enough at each time.
     """
     clock_s, log_clock = np.zeros(1), np.zeros(1)
-    if errors.clock_sigma_s > 0.0:
+    if exposure.clock_sigma_s > 0.0:
         # Range of clock errors, in sigmas.
         reach = 4.5
         # Step of the clock error: 150 m of a low orbit, a quarter of the accuracy of element sets.
-        step = min(0.02 / errors.clock_sigma_s, 0.3)
+        step = min(0.02 / exposure.clock_sigma_s, 0.3)
         # Maximum number of steps: limits the memory for clocks with errors of minutes.
         count = min(int(np.ceil(2.0 * reach / step)), 6001) | 1
         sigmas = np.linspace(-reach, reach, count)
-        clock_s, log_clock = sigmas * errors.clock_sigma_s, -0.5 * sigmas**2
-    seen, seconds = tracks.seen, tracks.seconds
+        clock_s, log_clock = sigmas * exposure.clock_sigma_s, -0.5 * sigmas**2
+    seconds, size_px = tracks.seconds, (exposure.field.width_px, exposure.field.height_px)
     followed_s = float(seconds[-1] - seconds[0])
     expected = float(seen[:, seen.shape[1] // 2].sum()) if len(seen) else 0.0
     # Objects in no catalogue: meteors, aircraft, false streaks, per frame; and satellites (secret,
@@ -528,7 +480,7 @@ def name_streaks(
     log_rate = np.log(0.1 + 0.15 * expected)
     found, weighed, totals = [], [], []
     for streak in streaks:
-        candidates, log_density, log_companion = weigh_tracks(streak, tracks, clock_s, errors)
+        candidates, log_density, log_companion = weigh_tracks(streak, tracks, clock_s, exposure)
         step_at = np.abs(seconds[None, :] - candidates["seconds"][:, None]).argmin(axis=1)
         log_seen = np.log(np.maximum(seen[candidates["row"], step_at], 1e-12))
         log_density = log_seen[:, None] + log_density
@@ -595,10 +547,7 @@ def one_streak_each(shares: FloatArray) -> FloatArray:
 
 
 def weigh_tracks(
-    streak: Streak,
-    tracks: PredictedTracks,
-    clock_s: FloatArray,
-    errors: Errors,
+    streak: Streak, tracks: Tracks, clock_s: FloatArray, exposure: Exposure
 ) -> tuple[NDArray[Any], FloatArray, FloatArray]:
     """Likelihoods of a streak for the tracks near it, for G clock errors, positive if late.
 
@@ -607,9 +556,11 @@ def weigh_tracks(
     log density of another satellite on the same track, per second in which it may pass, (m,).
     """
     parts = []
-    every, half_s = np.arange(len(tracks.xy)), 0.5 * errors.exposure_s
-    attitude = np.broadcast_to(errors.attitude_px * np.eye(2), (len(every), 2, 2))
-    wide = np.array([*errors.wide, 1.0, 1.0])
+    every, half_s = np.arange(len(tracks.xy)), 0.5 * exposure.exposure_s
+    attitude = np.broadcast_to(exposure.attitude_sigma_px * np.eye(2), (len(every), 2, 2))
+    # Factors on the K errors of a track, for satellites whose orbits have changed, and the attitude
+    wide = np.ones(tracks.per_sigma.shape[-1] + 2)
+    wide[:3] = TAIL_FACTOR, TAIL_ACROSS, TAIL_ACROSS
     for onward in (1, -1):  # the first end drawn first, or last
         places, cut = streak.ends[(1 - onward) // 2][::onward], np.array(streak.cut)[::onward]
         # For each track: times at start and end minus those of the exposure, and distances from the
@@ -636,7 +587,7 @@ def weigh_tracks(
         beside_sigma = np.sqrt(np.einsum("nii->ni", loose)[:, 2:])
         # Tracks farther from a streak than this, in sigmas of the wide errors, are ignored.
         near = (np.abs(values[:, 2:]) < 7.0 * beside_sigma).all(axis=1)
-        near &= values[:, 1] - values[:, 0] > -errors.exposure_s
+        near &= values[:, 1] - values[:, 0] > -exposure.exposure_s
         core, loose, values, speeds = (a[near] for a in (core, loose, values, speeds))
         terms, companion = [], np.zeros(len(values))
         # Share of ends within the border where the satellite dimmed. The others are those of the
@@ -646,13 +597,13 @@ def weigh_tracks(
             weight = float(np.where(kept, true_end, 1.0 - true_end).prod())
             if weight == 0.0:
                 continue
-            numbers = values, speeds, kept, cut, errors.exposure_s, clock_s
+            numbers = values, speeds, kept, cut, exposure.exposure_s, clock_s
             density, passed = end_density(core, *numbers)
-            terms.append(np.log((1.0 - errors.wide_share) * weight) + density)
+            terms.append(np.log((1.0 - TAIL_SHARE) * weight) + density)
             if (kept != cut).all():
                 companion = passed
             density, _ = end_density(loose, *numbers)
-            terms.append(np.log(errors.wide_share * weight) + density)
+            terms.append(np.log(TAIL_SHARE * weight) + density)
         passed_s, _, _, (along, right), _ = meet(
             tracks.xy[near], tracks.seconds, places.mean(axis=0)
         )
