@@ -429,7 +429,7 @@ class Filtered:
 
     def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
         """Find rows, columns and signal-to-noise ratio of the pixels above a given ratio."""
-        row, col = _find_above(self.response, snr * float(self.boxes.min()))
+        row, col = np.nonzero(self.response > np.float32(snr * float(self.boxes.min())))
         ratio = self.response[row, col] / self.noise_at(row, col)
         keep = ratio > snr
         return row[keep], col[keep], ratio[keep]
@@ -489,16 +489,7 @@ def find_peaks(
     `row`, `col` (N,).
     """
     response, least = seen.response, min_snr * float(seen.boxes.min())
-    row, col = _find_above(response, least)
-    if 8 * row.size > response.size:
-        row, col = background.find_local_maxima(response, least)
-    else:  # the same, faster if few exceed the limit
-        h, w = response.shape
-        inside = (row > 0) & (row < h - 1) & (col > 0) & (col < w - 1)
-        row, col = row[inside], col[inside]
-        for i, j in background.RING:
-            keep = response[row, col] >= response[row + i, col + j]
-            row, col = row[keep], col[keep]
+    row, col = background.find_local_maxima(response, least)
     keep = allowed[row, col]
     row, col = row[keep], col[keep]
     noise = seen.noise_at(row, col)
@@ -510,12 +501,6 @@ def find_peaks(
     order = np.argsort(-snr, kind="stable")
     order = order[snr[order] > min_snr]
     return row[order], col[order]
-
-
-def _find_above(image: FloatImage, threshold: float) -> tuple[IndexArray, IndexArray]:
-    """Find rows and columns of pixels above a threshold."""
-    row, col = np.divmod(np.flatnonzero(image > np.float32(threshold)), image.shape[1])
-    return row, col
 
 
 def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
@@ -752,17 +737,19 @@ def select_parallel_spots(
     return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
 
 
-def measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
+def measure_spots(
+    rows: IndexArray, cols: IndexArray, strength: FloatArray, shape: tuple[int, ...]
+) -> tuple[FloatArray, ...] | None:
     """Measure centre, long and short sigma, and angle of bright spots, by second moments.
 
-    `seen`: the frame under the filter of point-like stars. None if there are few.
+    `rows`, `cols`, `strength` (N,): pixels above `SPOT_SNR` under the filter of point-like stars,
+    and their signal-to-noise ratio; `shape` (h, w): of the frame. None if there are few.
     """
-    rows, cols, strength = seen.above(SPOT_SNR)
     if rows.size < MIN_TRAILS * MIN_PIXELS:
         return None
     # Spots are connected at half the pixels: four times as fast, and a dark pixel parts no trail
     half_rows, half_cols = rows // 2, cols // 2
-    h, w = seen.response.shape
+    h, w = shape
     lit = np.zeros((-(-h // 2), -(-w // 2)), np.uint8)
     lit[half_rows, half_cols] = 1
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
@@ -773,6 +760,8 @@ def measure_spots(seen: Filtered) -> tuple[FloatArray, ...] | None:
     good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= MIN_PIXELS)
     good &= sides < 2.0 * LONGEST_TRAIL_PX
     good[0] = False
+    if not good.any():
+        return None
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
     places = (cols.astype(float), rows.astype(float))
@@ -794,7 +783,7 @@ def measure_spot_moments(
         sums = np.bincount(label, weight * values, minlength=good.size)
         return np.asarray(sums[good], float)
 
-    mass = total(np.ones(label.size))
+    mass = np.maximum(total(np.ones(label.size)), 1e-9)
     x, y = total(across) / mass, total(down) / mass
     xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
     xy = total(across * down) / mass - x * y

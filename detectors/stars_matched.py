@@ -21,6 +21,7 @@ from detectors.psf import (
     MAX_STARS,
     NARROWEST_SIGMA_PX,
     NORMAL_QUARTILE,
+    SPOT_SNR,
     TOE_LIGHT,
     USUAL,
     WIDEST_SIGMA_PX,
@@ -70,7 +71,7 @@ class Matched(background.StarMethod):
         """See `detectors.background.StarMethod`."""
         field = StarField.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
-        spots = measure_spots(seen)
+        spots = measure_spots(*seen.above(SPOT_SNR), frame.light.shape)
         trail = None
         if spots is not None:
             turning = find_turning_trails(spots, frame.light.shape)
@@ -684,26 +685,16 @@ class _State:
         flux = column(np.maximum(self.flux, 1e-12))
         light = drawn * flux
         weight = shown / compute_pixel_variance(light, self.variance, self.gain, MISMATCH_IN_FIT)
-        count, pixels = len(stamps), (2 * half + 1) ** 2
-        slopes = np.stack([drawn, by_x, by_y, np.ones_like(drawn)], axis=1).reshape(
-            count, 4, pixels
-        )
-        slopes[:, 1:3] *= flux.reshape(count, 1, 1)
-        weighted = slopes * weight.reshape(count, 1, pixels)
-        rest = (stamps - light - column(self.level)).reshape(count, pixels, 1)
-        normal = (weighted @ slopes.transpose(0, 2, 1)).astype(np.float64)
-        scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
-        normal /= scale[:, :, None] * scale[:, None, :]
-        normal += 1e-6 * np.eye(4)
-        inverse = np.linalg.inv(normal) / (scale[:, :, None] * scale[:, None, :])
-        step = (inverse @ (weighted @ rest).astype(np.float64))[:, :, 0]
+        slopes = [drawn, flux * by_x, flux * by_y, np.ones_like(drawn)]
+        rest = stamps - light - column(self.level)
+        step, covariance, _ = _solve_linear(rest, weight, slopes)
         self.flux = self.flux + step[:, 0]
         moved = np.clip(step[:, 1:3], -0.7, 0.7)
         (x, y), (most_x, most_y) = self.start, self.leash
         self.dx = np.clip(self.dx + moved[:, 0], x - most_x, x + most_x)
         self.dy = np.clip(self.dy + moved[:, 1], y - most_y, y + most_y)
         self.level = self.level + step[:, 3]
-        self.covariance = inverse[:, 1:3, 1:3]
+        self.covariance = covariance[:, 1:3, 1:3]
 
     def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
         """Measure the stars; positions are relative to the stamp centres.

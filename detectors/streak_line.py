@@ -126,11 +126,8 @@ class Line:
     sigma_px: float  # width across: sigma of a Gaussian
     snr: float  # relative to the scatter of parallel lines next to it, at least white noise
     scatter: float  # that scatter, in units of white noise
-    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the position
-    # across at the ends, and of ln `sigma_px`
-    bow_sigma_px: float
-    line_sigma_px: float
-    sigma_width: float
+    # Standard deviations of the bow, of the position across at the ends, and of ln `sigma_px`
+    errors: tuple[float, float, float]
     end_sigma_px: tuple[float, float]  # standard deviations of both ends along the line
     # u, signal, weight, (n,): distance along the line, filter sum and its variance, at steps of one
     # pixel, including steps beyond the ends
@@ -146,8 +143,7 @@ class Line:
             self,
             path=self.path.scaled(factor),
             sigma_px=factor * self.sigma_px,
-            bow_sigma_px=factor * self.bow_sigma_px,
-            line_sigma_px=factor * self.line_sigma_px,
+            errors=(factor * self.errors[0], factor * self.errors[1], self.errors[2]),
             end_sigma_px=(factor * self.end_sigma_px[0], factor * self.end_sigma_px[1]),
             u=factor * self.u,
             bin_px=round(factor * self.bin_px),
@@ -277,9 +273,7 @@ def measure_line(
         sigma_px=sigma,
         snr=snr / scatter,
         scatter=scatter,
-        bow_sigma_px=errors[0],
-        line_sigma_px=errors[1],
-        sigma_width=errors[2],
+        errors=errors,
         end_sigma_px=(error1, error2),
         u=strip.u - u1,
         signal=signal,
@@ -372,7 +366,7 @@ def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     `light`, `known` (h, w): as for `fit_line`.
     """
     path, sigma = line.path, line.sigma_px
-    errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
+    errors = line.errors
     for _ in range(5):
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
         width = sigma
@@ -415,8 +409,7 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
     if not any(ends):
         return line
     longer = path.cut(-ends[0], path.length_px + ends[1])
-    errors = (line.bow_sigma_px, line.line_sigma_px, line.sigma_width)
-    return measure_line(light, known, longer, line.sigma_px, errors) or line
+    return measure_line(light, known, longer, line.sigma_px, line.errors) or line
 
 
 def _solve_line_step(
@@ -520,14 +513,13 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
 
 @dataclass(frozen=True, kw_only=True)
 class Segments(Columns):
-    """Straight pieces of streaks, the strongest first, with their filters' widths; shapes (N,)."""
+    """Straight pieces of streaks, the strongest first; shapes (N,)."""
 
     x1: FloatArray
     y1: FloatArray
     x2: FloatArray
     y2: FloatArray
     snr: FloatArray
-    sigma_px: FloatArray
 
 
 def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
@@ -557,9 +549,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
                 x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
             if quadrant >= 2:
                 x1, y1, x2, y2 = y1, x1, y2, x2
-            sigmas = np.full(snr.size, sigma_px)
-            some = Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr, sigma_px=sigmas)
-            parts.append(_keep_strongest_alike(some))
+            parts.append(_keep_strongest_alike(Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr)))
     return _keep_strongest_alike(Segments.joined(parts))
 
 

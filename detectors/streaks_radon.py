@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import ClassVar
 
 import cv2
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors import streak_frame
 from detectors.background import blur_image, compute_blurred_noise
-from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
+from detectors.psf import BRIGHT_SNR, FWHM_PER_SIGMA, find_nearest_pixels
 from detectors.streak_line import (
     BINS,
     CLEAR_SNR,
@@ -115,9 +114,7 @@ class Radon:
             mixed = shuffle_tiles(hunt)
             least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
             passed, refused, _ = self._lines(mixed, sky, least)
-            chains = [
-                line for line in refused if find_rejection(line, sky, mixed) is Rejection.STAR_CHAIN
-            ]
+            chains = [line for line in refused if find_rejection(line, sky, mixed) == "star chain"]
             passed, chains = ([x.scaled(hunt.bin_px) for x in some] for some in (passed, chains))
             chance = Chance.of(passed, chains, least, pixels)
         lines = [
@@ -137,15 +134,12 @@ class Radon:
         waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
-            ends = [
-                (float(waiting.x1[0]), float(waiting.y1[0])),
-                (float(waiting.x2[0]), float(waiting.y2[0])),
-            ]
-            (x1, y1), (x2, y2) = sorted(ends)
-            rough, sigma = Path(x1=x1, y1=y1, x2=x2, y2=y2), float(waiting.sigma_px[0])
-            waiting = waiting.select(np.arange(len(waiting)) > 0)
+            x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
+            (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
+            rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
+            waiting = waiting.select(slice(1, None))
             tries += 1
-            line = fit_line(hunt.light, hunt.known, rough, sigma, least)
+            line = fit_line(hunt.light, hunt.known, rough, streak_frame.SIGMA_PX, least)
             if line is None or line.snr < least:
                 continue
             is_streak = find_rejection(line, sky, hunt) is None
@@ -179,7 +173,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
         for x, y, length, angle in trail.single[:24].tolist():
             dx, dy = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             rough = Path(x1=x - dx, y1=y - dy, x2=x + dx, y2=y + dy)
-            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, streak_frame.BRIGHT_SNR)
+            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, BRIGHT_SNR)
             if fitted is not None:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
@@ -198,31 +192,18 @@ class Sky:
     star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
 
 
-class Rejection(StrEnum):
-    """Reason to reject a line as a streak."""
-
-    SHORT = "short"
-    UNBINNED = "seen without binning"
-    STAR_TRAIL = "star trail"
-    BORDER = "border or row"
-    COSMIC_RAY = "cosmic ray"
-    STAR_CHAIN = "star chain"
-    CLOUD = "cloud"
-    WIDE = "wide"
-
-
-def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
+def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
     shortest = 15.0 if line.snr < 15.0 else 10.0
     if length < max(20.0, shortest * full.sigma_px):
-        return Rejection.SHORT
+        return "short"
     # Narrower lines are detected without binning
     if hunt.bin_px > 1 and line.sigma_px < 0.9:
-        return Rejection.UNBINNED
+        return "seen without binning"
     if sky.trail is not None and is_star_trail(full, sky.trail):
-        return Rejection.STAR_TRAIL
+        return "star trail"
     # Along the sensor border, or faint and along a row or column
     away = measure_border_distances_px(full, sky.hidden.shape)
     # Row and column offsets of a sensor are not fully removed. Where the frame darkens towards its
@@ -233,9 +214,9 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     read_out = is_long_row and drift < 1.5 and full.snr < 20.0
     # Within 1.5 sigma of the border; the profile then falls to a third inside the frame
     if np.median(away) < 1.5 * full.sigma_px or read_out:
-        return Rejection.BORDER
+        return "border or row"
     if is_narrow(full, sky):
-        return Rejection.COSMIC_RAY
+        return "cosmic ray"
     # The fraction of the line's squared SNR that its brightest few points explain
     star_sigma_px = sky.star_sigma_px / hunt.bin_px
     inside = line.inside
@@ -254,23 +235,23 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> Rejection | None:
     # In a uniform line of 30 px at 10 sigma three points explain 0.92 in 1 of 100 cases, and less
     # in longer lines. In a row of blended stars they explain more
     if explained / max(even, 1e-6) > 0.92:
-        return Rejection.STAR_CHAIN
+        return "star chain"
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
     texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
     cloudy = texture > 1.1
     # Short wide streaks are found without binning; wisps of cloud only with binning
     wisp = hunt.bin_px > 1 and length < 30.0 * full.sigma_px
     if wisp or (cloudy and line.snr < 8.0):
-        return Rejection.CLOUD
+        return "cloud"
     # Faint wide lines are star crowds and nebulae
     if line.snr < 10.0 and full.sigma_px > 1.7 * sky.star_sigma_px:
-        return Rejection.WIDE
+        return "wide"
     # Width relative to a star: clouds are wider. Nearby objects (meteors, aircraft) are out of
     # focus, and two lamps side by side are even wider
     widest = 1.8 if cloudy else 2.2
     if full.sigma_px > widest * max(sky.star_sigma_px, 0.85) + 0.5:
         long = length > 24.0 * full.sigma_px and line.sigma_px < 0.95 * WIDEST_PX
-        return None if long and line.snr > 12.0 and not cloudy else Rejection.WIDE
+        return None if long and line.snr > 12.0 and not cloudy else "wide"
     return None
 
 
@@ -294,7 +275,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
         return False
     # Simulated streaks have 0.96 or more of the width of nearby stars, particle tracks behind a
     # colour filter array mostly 0.93 or less
-    return float(np.log(ratio)) + line.sigma_width < np.log(0.95)
+    return float(np.log(ratio)) + line.errors[2] < np.log(0.95)
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
@@ -338,9 +319,9 @@ def is_star_trail(line: Line, trail: streak_frame.StarTrail) -> bool:
     # Several faint star trails in a row look like one longer trail
     if line.snr < 25.0:
         longest = 12.0 * trail_px + 100.0
-    # Short lines have uncertain directions, and parts of a bent trail differ in direction from it
+    # Short lines have uncertain directions
     unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
-    unsure += np.arctan2(4.0 * trail.bow_px, trail.length_px) + trail.turned_rad
+    unsure += trail.turned_rad
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 
@@ -769,7 +750,7 @@ def describe_lines(
         first, second = (near < 2.5) & (ahead < -0.5)
         flag |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
         flag |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
-        if abs(path.bow_px) > max(4.0 * line.bow_sigma_px, 1.0):
+        if abs(path.bow_px) > max(4.0 * line.errors[0], 1.0):
             flag |= StreakFlag.CURVED
         flags.append(int(flag))
         end_sigma_px = float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
@@ -786,7 +767,7 @@ def describe_lines(
                 "flux": line.bin_px * float(along.sum()),
                 "log10_false_alarm": log10_chance,
                 "sigma_end_px": np.nan if first and second else end_sigma_px,
-                "sigma_line_px": line.line_sigma_px,
+                "sigma_line_px": line.errors[1],
             }
         )
     columns = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
@@ -806,7 +787,6 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
         u1, u2 = min(0.0, reach[0]), max(long.path.length_px, reach[1])
         first = long if u1 == 0.0 else short
         last = long if u2 == long.path.length_px else short
-        errors = (long.bow_sigma_px, long.line_sigma_px, long.sigma_width)
         sigmas = (max(first.end_sigma_px), max(last.end_sigma_px))
         path = long.path
         if u1 < 0.0 or u2 > path.length_px:  # carried on to the ends of both
@@ -819,7 +799,7 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
             x1, y1 = ends[0][1:] if u1 < 0.0 else (cut.x1, cut.y1)
             x2, y2 = ends[1][1:] if u2 > path.length_px else (cut.x2, cut.y2)
             path = Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=cut.bow_px)
-        both = measure_line(hunt.light, hunt.known, path, long.sigma_px, errors, sigmas)
+        both = measure_line(hunt.light, hunt.known, path, long.sigma_px, long.errors, sigmas)
         if both is not None:
             # As sure as its clearest part
             lines[index] = replace(both, snr=float(np.maximum(both.snr, long.snr)))

@@ -218,7 +218,7 @@ def test_a_damaged_record_of_stars_fails_alone_and_names_run_nothing(solved, tmp
     first = dict(solved[0].records[0])
     path, out = tmp_path / "solved.ndjson", tmp_path / "stars.csv"
     hostile = first | {"frame": "=cmd|' /C calc'!A0", "path": "../=a\n🌃.jpg"}
-    bad = [{"width_px": "wide"}, {"matches": [{"id": "x"}]}, {"matches": None}, {"fov_x_deg": 1e9}]
+    bad = [{"width_px": "wide"}, {"matches": [{"id": "x"}]}, {"matches": None}, {"focal_px": 1e9}]
     lines = [hostile, {"frame": "city", "solved": False, "reason": "no_match"}]
     lines += [first | {"frame": f"bad{k}"} | change for k, change in enumerate(bad)]
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")

@@ -329,7 +329,7 @@ def test_the_clock_of_one_streak_names_the_others():
         tracks[0][k] = tracks[0][0] - 2.0 * k * tracks[3][0] * tracks[2][0]
         for part in tracks[1:]:
             part[k] = part[0]
-    tracks[1] = np.where(np.arange(2) == 0, 0.1, 1.0) * tracks[1]
+    tracks[1] = np.where(np.arange(3) == 0, 0.1, 1.0) * tracks[1]
     train = drawn(2, tracks, 2.1, rng)
     alone = name([train], tracks, 2.0)[0]
     together = name([train, drawn(5, tracks, 2.1, rng)], tracks, 2.0)

@@ -406,60 +406,51 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def camera_of_record(record: dict[str, Any], width_px: int, height_px: int) -> SkyCamera:
+def camera_of_record(
+    record: dict[str, Any], width_px: int | None = None, height_px: int | None = None
+) -> SkyCamera:
     """Camera of a record of `read_solved`, for an image of this size as stored.
 
-    Its focal length follows from the record's field of view. Where the record has no principal
-    point, the image centre is taken. The record may be of a smaller or larger copy.
+    The image may be a smaller or larger copy of that of the record, whose size is taken if none is
+    given.
 
-    Raises ConfigError if attitude, field of view or distortion are not plausible numbers, or the
-    record is of an image with another aspect ratio.
+    Raises ConfigError if attitude, lens or size are missing or not plausible, or the record is of
+    an image with another aspect ratio.
     """
     whose = f"The record of {record.get('frame')}"
-    own_px = record.get("width_px", width_px), record.get("height_px", height_px)
     try:
-        own_width, own_height = _numbers(list(own_px), 2)
-        scale = max(width_px, height_px) / max(own_width, own_height)
-        off_px = max(abs(own_width * scale - width_px), abs(own_height * scale - height_px))
-    except (ValueError, TypeError, OverflowError, ZeroDivisionError):
-        scale, off_px = math.nan, math.inf
-    if not (scale > 0.0 and off_px <= max(scale, 1.0)):
+        sides = [record["width_px"], record["height_px"], record["focal_px"]]
+        own_width, own_height, focal_px = _numbers(sides, 3)
+        px, py = _numbers(record["principal_point"], 2)
+        k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
+        qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ConfigError(f"{whose} lacks its attitude, lens or size: {_REMEDY}.") from error
+    # Beyond this distortion, or an axis ten image sizes away, it is not a lens but a damaged file
+    may_be = min(own_width, own_height) >= 1.0 and max(own_width, own_height) < 100_000.0
+    may_be = may_be and max(map(abs, (k1, k2, p1, p2, k3))) < 1e3
+    may_be = may_be and max(abs(px), abs(py)) < 10.0 * max(own_width, own_height)
+    may_be = may_be and 1e-3 < 0.5 * own_width / max(focal_px, 1e-9) < 11.5
+    may_be = may_be and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0
+    if not may_be:
+        raise ConfigError(f"{whose} has an impossible attitude, lens or size: {_REMEDY}.")
+    width_px, height_px = width_px or int(own_width), height_px or int(own_height)
+    scale = max(width_px, height_px) / max(own_width, own_height)
+    off_px = max(abs(own_width * scale - width_px), abs(own_height * scale - height_px))
+    if off_px > max(scale, 1.0):
         raise ConfigError(
-            f"{whose} is for a picture of {own_px[0]} x {own_px[1]} px, and the photo has "
+            f"{whose} is for a picture of {own_width:.0f} x {own_height:.0f} px, and the photo has "
             f"{width_px} x {height_px}: {_REMEDY}."
         )
-    try:
-        qx, qy, qz, qw = _numbers(record["quaternion_icrs"], 4)
-        k1, k2, p1, p2, k3 = _numbers(record["distortion"], 5)
-        (field_deg,) = _numbers([record["fov_x_deg"]], 1)
-        middle = [(own_width - 1) / 2.0, (own_height - 1) / 2.0]
-        axis = np.array(_numbers(record.get("principal_point", middle), 2))
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise ConfigError(
-            f"{whose} lacks its attitude, field of view or distortion: {_REMEDY}."
-        ) from error
-    px, py = ((axis + 0.5) * scale - 0.5).tolist()
-    # Beyond this distortion, or an axis ten image sizes away, it is not a lens but a damaged file
-    may_be = max(map(abs, (k1, k2, p1, p2, k3))) < 1e3
-    may_be = may_be and max(abs(px), abs(py)) < 10.0 * max(width_px, height_px)
-    may_be = may_be and 0.1 < field_deg < 170.0 and 0.5 < math.hypot(qx, qy, qz, qw) < 2.0
-    if not may_be:
-        raise ConfigError(f"{whose} has an impossible attitude, field of view or lens: {_REMEDY}.")
-    camera = SkyCamera(
+    return SkyCamera(
         width_px=width_px,
         height_px=height_px,
-        focal_px=0.5 * width_px / math.tan(math.radians(0.5 * field_deg)),
-        principal_point=(px, py),
+        focal_px=focal_px * scale,
+        principal_point=((px + 0.5) * scale - 0.5, (py + 0.5) * scale - 0.5),
         distortion=(k1, k2, p1, p2, k3),
         quaternion_icrs=(qx, qy, qz, qw),
         mirrored=bool(record.get("mirrored", False)),
     )
-    for _ in range(30):  # distortion changes the field slightly
-        ratio = camera.fov_x_deg / field_deg
-        camera = replace(camera, focal_px=camera.focal_px * ratio)
-        if abs(ratio - 1.0) < 1e-9:
-            break
-    return camera
 
 
 def _numbers(values: Any, count: int) -> list[float]:

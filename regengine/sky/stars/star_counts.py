@@ -80,19 +80,14 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     """
     frame = record["frame"]
     matches = record.get("matches")
-    size = (record.get("width_px"), record.get("height_px"))
-    # Pixels of one side
-    if not isinstance(matches, list) or not all(
-        isinstance(side, int) and 0 < side < 100_000 for side in size
-    ):
+    if not isinstance(matches, list):
         raise ConfigError(f"The record of {frame} has no list of stars: {_REMEDY}.")
     try:
         identified = {int(one["id"]) for one in matches}
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         text = f"The stars listed in the record of {frame} are invalid: {_REMEDY}."
         raise ConfigError(text) from error
-    camera = camera_of_record(record, *size)  # type: ignore[arg-type]
-    sought = camera.find_in_view(catalogue.vectors)[0][:LOOKED_FOR]
+    sought = camera_of_record(record).find_in_view(catalogue.vectors)[0][:LOOKED_FOR]
     magnitude = catalogue.magnitude_g[sought]
     found = np.isin(catalogue.identifier[sought], list(identified))
     depth = fit_completeness(magnitude, found)
