@@ -126,8 +126,11 @@ class Line:
     sigma_px: float  # width across: sigma of a Gaussian
     snr: float  # relative to the scatter of parallel lines next to it, at least white noise
     scatter: float  # that scatter, in units of white noise
-    # Standard deviations of the bow, of the position across at the ends, and of ln `sigma_px`
-    errors: tuple[float, float, float]
+    # bow_sigma_px, line_sigma_px, sigma_width: standard deviations of the bow, of the position
+    # across at the ends, and of ln `sigma_px`
+    bow_sigma_px: float
+    line_sigma_px: float
+    sigma_width: float
     end_sigma_px: tuple[float, float]  # standard deviations of both ends along the line
     # u, signal, weight, (n,): distance along the line, filter sum and its variance, at steps of one
     # pixel, including steps beyond the ends
@@ -143,11 +146,17 @@ class Line:
             self,
             path=self.path.scaled(factor),
             sigma_px=factor * self.sigma_px,
-            errors=(factor * self.errors[0], factor * self.errors[1], self.errors[2]),
+            bow_sigma_px=factor * self.bow_sigma_px,
+            line_sigma_px=factor * self.line_sigma_px,
             end_sigma_px=(factor * self.end_sigma_px[0], factor * self.end_sigma_px[1]),
             u=factor * self.u,
             bin_px=round(factor * self.bin_px),
         )
+
+    @property
+    def errors(self) -> tuple[float, float, float]:
+        """Standard deviations of bow, position across and ln width, as for `measure_line`."""
+        return self.bow_sigma_px, self.line_sigma_px, self.sigma_width
 
     @property
     def inside(self) -> BoolImage:
@@ -273,7 +282,9 @@ def measure_line(
         sigma_px=sigma,
         snr=snr / scatter,
         scatter=scatter,
-        errors=errors,
+        bow_sigma_px=errors[0],
+        line_sigma_px=errors[1],
+        sigma_width=errors[2],
         end_sigma_px=(error1, error2),
         u=strip.u - u1,
         signal=signal,

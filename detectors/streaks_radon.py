@@ -275,7 +275,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
         return False
     # Simulated streaks have 0.96 or more of the width of nearby stars, particle tracks behind a
     # colour filter array mostly 0.93 or less
-    return float(np.log(ratio)) + line.errors[2] < np.log(0.95)
+    return float(np.log(ratio)) + line.sigma_width < np.log(0.95)
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
@@ -750,7 +750,7 @@ def describe_lines(
         first, second = (near < 2.5) & (ahead < -0.5)
         flag |= StreakFlag.FIRST_END_OUTSIDE if first else StreakFlag(0)
         flag |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
-        if abs(path.bow_px) > max(4.0 * line.errors[0], 1.0):
+        if abs(path.bow_px) > max(4.0 * line.bow_sigma_px, 1.0):
             flag |= StreakFlag.CURVED
         flags.append(int(flag))
         end_sigma_px = float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
@@ -767,7 +767,7 @@ def describe_lines(
                 "flux": line.bin_px * float(along.sum()),
                 "log10_false_alarm": log10_chance,
                 "sigma_end_px": np.nan if first and second else end_sigma_px,
-                "sigma_line_px": line.errors[1],
+                "sigma_line_px": line.line_sigma_px,
             }
         )
     columns = {name: np.array([row[name] for row in rows], float) for name in rows[0]}

@@ -17,12 +17,13 @@ from detectors.limb import find_limb, mask_sky
 from detectors.masks import blank_parts, mask_window_frames
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.orbit import days_since_j2000, load_tle_file, position_from_nadir, track_positions
+from regengine.orbit.propagation import propagate_teme
 from regengine.photo.image import read_linear_light
 from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.scene.classify import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
-from regengine.sky.satellites.photo import SatelliteObserver, teme_to_icrs
+from regengine.sky.satellites.photo import compute_station_sigma_km, teme_to_icrs
 from regengine.studies.lightning import match, pulses
 from tests.world.program import run
 
@@ -124,11 +125,11 @@ def test_the_station_is_where_others_have_it(real_data):
     time = datetime.fromisoformat(str(header["DATE-OBS"])).replace(tzinfo=UTC)
     days = days_since_j2000(time)
     tles = load_tle_file(real_data / "orbit" / "iss_tles.txt")
-    station = SatelliteObserver(element_set=tles.best_for(time))
+    station = tles.best_for(time)
     to_icrs = teme_to_icrs(time)
     there = np.array([float(header[f"POS{axis}"]) for axis in "XYZ"])
-    apart = there - to_icrs @ station.position_km(np.array([days]))[0]
-    along, across, up = station.uncertainty_km(days) @ to_icrs.T
+    apart = there - to_icrs @ propagate_teme(station, np.array([days]))[0][0]
+    along, across, up = compute_station_sigma_km(station, time) @ to_icrs.T
     # The set is eight days younger than the frame: along the track it leads astray, not across
     assert abs(apart @ along) / (along @ along) < 2.0
     assert abs(apart @ across) / np.linalg.norm(across) < 2.0

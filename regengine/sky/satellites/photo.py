@@ -145,6 +145,8 @@ class NamedPhoto:
 def record_of(photo: NamedPhoto) -> dict[str, Any]:
     """JSON-serialisable record of a photo: tracks, the nearest first; streaks with candidates."""
     exposure, satellites, tracks = photo.exposure, photo.satellites, photo.tracks
+    station = exposure.station
+    nadir = position_from_elements(station, exposure.middle_utc)
     middle = len(tracks.seconds) // 2
     inside = np.flatnonzero(touch_picture(tracks, exposure))
     crossing = []
@@ -190,7 +192,15 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
         "time_utc": iso_utc(exposure.start_utc),
         "exposure_s": exposure.exposure_s,
         "clock_sigma_s": exposure.clock_sigma_s,
-        "observer": exposure.observer.describe(exposure.middle_days),
+        "observer": {
+            "kind": "station",
+            "norad": station.satellite,
+            "name": station.name,
+            "lat": round(nadir.lat, 4),
+            "lon": round(nadir.lon, 4),
+            "altitude_km": round(nadir.altitude_km, 2),
+            "tle_age_h": round(station.age_h(exposure.middle_utc), 2),
+        },
         "mount": "still" if exposure.held_still else "stars",
         "catalogue": {
             "satellites": len(satellites),
@@ -374,7 +384,7 @@ class SatelliteJob:
             field=sky,
             start_utc=frame.time_utc,
             exposure_s=exposure_s,
-            observer=SatelliteObserver(element_set=self.station.best_for(frame.time_utc)),
+            station=self.station.best_for(frame.time_utc),
             clock_sigma_s=self.clock_sigma_s,
             attitude_sigma_px=max(sigma_px, MIN_SIGMA_PX),
         )
@@ -834,39 +844,6 @@ EARTH_KM = SEMI_MAJOR_M / 1000.0
 TO_SPHERE = np.array([1.0, 1.0, 1.0 / (1.0 - FLATTENING)])
 
 
-@dataclass(frozen=True, kw_only=True)
-class SatelliteObserver:
-    """A satellite with a camera, such as the ISS, from one of its element sets.
-
-    Positions are in SGP4's axes (TEME), kilometres.
-    """
-
-    element_set: ElementSet
-
-    def position_km(self, days: FloatArray) -> FloatArray:
-        """Positions from SGP4."""
-        return propagate_teme(self.element_set, np.asarray(days, float))[0]
-
-    def uncertainty_km(self, days: float) -> FloatArray:
-        """Along, across and above its orbit, from the age of the set."""
-        along, across, up = orbit_axes(*propagate_teme(self.element_set, np.array([days])))
-        along_km, cross_km, radial_km = orbit_sigma(self.element_set.age_h(utc_of(days)))
-        return np.concatenate([along_km * along, cross_km * across, radial_km * up])
-
-    def describe(self, days: float) -> dict[str, object]:
-        """Nadir and height above WGS84, and the age of the set."""
-        where = position_from_elements(self.element_set, utc_of(days))
-        return {
-            "kind": "station",
-            "norad": self.element_set.satellite,
-            "name": self.element_set.name,
-            "lat": round(where.lat, 4),
-            "lon": round(where.lon, 4),
-            "altitude_km": round(where.altitude_km, 2),
-            "tle_age_h": round(self.element_set.age_h(utc_of(days)), 2),
-        }
-
-
 SkyProjection = SkyCamera | HeaderField  # a picture among the stars
 
 
@@ -877,7 +854,7 @@ class Exposure:
     field: SkyProjection  # attitude at mid-exposure, fitted to catalogued stars
     start_utc: datetime  # start of the exposure
     exposure_s: float  # its duration
-    observer: SatelliteObserver
+    station: ElementSet  # of the satellite with the camera, such as the ISS
     clock_sigma_s: float = 1.0  # one sigma of the start
     attitude_sigma_px: float = 0.5  # one sigma of the field's position, per axis
     # True: the camera rotates with its observer, and stars trail; False: the stars are fixed
@@ -911,9 +888,7 @@ class Exposure:
         if not self.held_still:
             return np.zeros(3)
         # One rotation per orbit: the Station keeps its attitude relative to the nadir
-        (position,), (velocity,) = propagate_teme(
-            self.observer.element_set, np.array([self.middle_days])
-        )
+        (position,), (velocity,) = propagate_teme(self.station, np.array([self.middle_days]))
         return np.asarray(self.to_icrs @ (np.cross(position, velocity) / (position @ position)))
 
     def pixels(self, sight_km: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -942,6 +917,13 @@ def orbit_axes(
     across = np.cross(position, velocity)
     across /= np.linalg.norm(across, axis=-1, keepdims=True)
     return np.cross(across, up), across, up
+
+
+def compute_station_sigma_km(station: ElementSet, time_utc: datetime) -> FloatArray:
+    """One sigma along, across and above a station's orbit, three vectors in SGP4's axes."""
+    days = np.array([days_since_j2000(time_utc)])
+    axes = np.concatenate(orbit_axes(*propagate_teme(station, days)))
+    return np.asarray(orbit_sigma(station.age_h(time_utc)))[:, None] * axes
 
 
 def states(records: Sequence[Satrec], days: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -1061,8 +1043,8 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     seconds = -half_s + step_s * (np.arange(count) + 0.5)
     days = exposure.days(seconds)
     position, velocity = states(satellites.records, days)
-    observer = exposure.observer.position_km(days)
-    later = exposure.observer.position_km(exposure.days(seconds + 1.0))
+    observer, _ = propagate_teme(exposure.station, days)
+    later, _ = propagate_teme(exposure.station, exposure.days(seconds + 1.0))
     sight = position - observer
     range_km = np.linalg.norm(sight, axis=-1)
     speed = np.linalg.norm(velocity - (later - observer), axis=-1)
@@ -1085,7 +1067,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     seconds = np.linspace(-half_s, half_s, steps)
     records = [satellites.records[row] for row in rows]
     position, velocity = states(records, exposure.days(seconds))
-    observer = exposure.observer.position_km(exposure.days(seconds))
+    observer, _ = propagate_teme(exposure.station, exposure.days(seconds))
     sight = lines_of_sight(position, velocity, observer)
     x, y = exposure.pixels(sight)
     gone = are_hidden_by_earth(position, observer[None])
@@ -1101,7 +1083,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
         one[rows][:, None, None] * axis
         for one, axis in zip(sigma_km, orbit_axes(position, velocity), strict=True)
     ]
-    offsets += [-other for other in exposure.observer.uncertainty_km(exposure.middle_days)]
+    offsets += [-one for one in compute_station_sigma_km(exposure.station, exposure.middle_utc)]
     moved = [np.stack(exposure.pixels(sight + offset), axis=-1) - xy for offset in offsets]
     angle = sidereal_angle_rad(exposure.middle_days)  # turns Earth-fixed axes to SGP4's
     return Tracks(
