@@ -22,7 +22,6 @@ NORMAL_Q75 = 0.6745  # q75 of a normal distribution, in sigma
 # One dark step of 8-bit sRGB, 1 / 255 / 12.92, over sqrt(12). Clipped blacks have less apparent
 # noise than actual noise; smaller values cannot be distinguished from rounding
 ROUNDING_SIGMA = 1.0 / 255.0 / 12.92 / 12.0**0.5
-RING = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 # The level of a row or column is the median over pieces of their mean clipped light (1.25 times the
 # sigma of a mean). It is insensitive to stars and to 8-bit quantisation
 STRIPE_PX = 128

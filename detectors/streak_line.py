@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from detectors.background import select_ranks, smooth_boxes
 from detectors.psf import find_nearest_pixels
@@ -785,9 +784,7 @@ def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
 
 def snr_for(log10_expected: float, pixels: int) -> float:
     """Find the SNR at which white noise gives a certain expected number of streaks in a frame."""
-    return float(
-        brentq(lambda snr: float(log10_false_alarm(snr, pixels)) - log10_expected, 0.0, 40.0)
-    )
+    return float(-ndtri_exp((log10_expected - np.log10(150.0 * pixels)) * np.log(10.0)))
 
 
 @dataclass(frozen=True, kw_only=True)

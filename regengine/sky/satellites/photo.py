@@ -115,21 +115,6 @@ def measure_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]
     return measured
 
 
-def predict_and_name(
-    satellites: Satellites, exposure: Exposure, streaks: Sequence[Streak] = ()
-) -> tuple[Tracks, list[Naming]]:
-    """Predict all tracks in a picture and identify its streaks."""
-    tracks = predict_tracks(satellites, exposure)
-    # Probability that each satellite is bright enough at each time, shape (n, T)
-    names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
-    debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
-    usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
-    usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
-    lit = np.nan_to_num(tracks.sunlit)
-    seen = np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
-    return tracks, name_streaks(streaks, tracks, seen, exposure)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NamedPhoto:
     """A photo, its exposure, and the satellites in it."""
@@ -400,14 +385,22 @@ class SatelliteJob:
             if self.detector is None
             else STREAKS.in_photo(frame.file, self.detector).found
         )
-        tracks, namings = predict_and_name(satellites, exposure, measure_streaks(streaks, exposure))
+        tracks = predict_tracks(satellites, exposure)
+        # Probability that each satellite is bright enough at each time, shape (n, T)
+        names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
+        debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
+        usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
+        usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
+        lit = np.nan_to_num(tracks.sunlit)
+        seen = np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
+        measured = measure_streaks(streaks, exposure)
         return NamedPhoto(
             frame=frame,
             exposure=exposure,
             satellites=satellites,
             tracks=tracks,
             streaks=streaks,
-            namings=namings,
+            namings=name_streaks(measured, tracks, seen, exposure),
         )
 
 
