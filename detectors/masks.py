@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from detectors.types import BoolImage, FloatArray, FloatImage
 
@@ -202,19 +203,13 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
         cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 11)
     # Parallel neighbouring edges in groups, of which those of three or more are filled
     long_side_px = float(max(small.shape))
-    groups: list[list[int]] = []
-    for index in range(len(segments)):
-        near = [
-            g
-            for g in groups
-            if any(are_neighbours(segments[index], segments[k], long_side_px) for k in g)
-        ]
-        groups = [g for g in groups if g not in near]
-        groups.append([index, *(k for g in near for k in g)])
-    for group in groups:
-        if len(group) < 3:
-            continue
-        corners = segments[group].reshape(-1, 2).astype(np.float32)
+    beside = [
+        [k < i and are_neighbours(one, segments[k], long_side_px) for k in range(len(segments))]
+        for i, one in enumerate(segments)
+    ]
+    group = connected_components(np.array(beside, bool).reshape((len(segments),) * 2), False)[1]
+    for number in np.flatnonzero(np.bincount(group) >= 3):
+        corners = segments[group == number].reshape(-1, 2).astype(np.float32)
         cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
     if not mask.any():
         return np.zeros(light.shape, bool)

@@ -334,30 +334,21 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
     `lines`: in pixels of the frame.
     """
     paths = [line.path for line in lines]
-    trains, trails = are_in_trains(paths), np.zeros(len(paths), bool)
+    trains, trails = np.array(are_in_trains(paths), bool), np.zeros(len(paths), bool)
+    length = np.array([path.length_px for path in paths])
     # Parallel to two neighbours of similar length; their direction may vary over the frame, as
     # around a celestial pole
-    for k, (path, train) in enumerate(zip(paths, trains, strict=True)):
+    for k, path in enumerate(paths):
         alike = find_alike(path, paths, TRAIL_DEG, 1.8)
         beside = sum(away < 350.0 and off > 8.0 for away, off in alike)
-        trails[k] = beside >= 2 and path.length_px < 80.0 and not train
+        trails[k] = beside >= 2 and length[k] < 80.0 and not trains[k]
+    kept = np.ones(len(paths), bool)
     if np.count_nonzero(trails) >= 5:
-        longest = 5.0 * float(
-            np.median([line.path.length_px for line, one in zip(lines, trails, strict=True) if one])
-        )
-        kept = [
-            (line, train)
-            for line, trail, train in zip(lines, trails, trains, strict=True)
-            if not trail and line.path.length_px > longest
-        ]
-        lines, trains = [line for line, _ in kept], [train for _, train in kept]
-    short = [
-        line.path.length_px < 60.0 and line.snr < 30.0 and not train
-        for line, train in zip(lines, trains, strict=True)
-    ]
-    if sum(short) < 4:
-        return lines
-    return [line for line, one in zip(lines, short, strict=True) if not one]
+        kept = ~trails & (length > 5.0 * float(np.median(length[trails])))
+    short = kept & (length < 60.0) & (np.array([line.snr for line in lines]) < 30.0) & ~trains
+    if np.count_nonzero(short) >= 4:
+        kept &= ~short
+    return [line for line, keep in zip(lines, kept, strict=True) if keep]
 
 
 # Obviously bright streaks: areas far above the noise that are long, straight and even
