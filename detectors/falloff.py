@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import block_diag
 
 from detectors.background import Mesh, as_float_image, estimate_lowest_mode, mask_ignored_pixels
 from detectors.psf import cut_stamps
@@ -136,14 +137,10 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
     r2 = np.concatenate([r for r, _, _ in parts]) ** 2
     powers = np.stack([r2, r2**2, r2**3], axis=1)
     seen = np.concatenate([level for _, _, level in parts])
-    own = parts[0][1].shape[1]
-    slopes = np.zeros((seen.size, own * len(parts)))
-    sky = np.zeros(own * len(parts))
-    start = 0
-    for k, (r, columns, level) in enumerate(parts):
-        slopes[start : start + r.size, own * k : own * (k + 1)] = columns
-        sky[own * k] = np.exp(np.median(level))
-        start += r.size
+    slopes = block_diag(*(columns for _, columns, _ in parts))
+    sky = np.zeros((len(parts), parts[0][1].shape[1]))
+    sky[:, 0] = [np.exp(np.median(level)) for _, _, level in parts]
+    sky = sky.ravel()
     coefficients, weight = np.zeros(3), np.ones(seen.size)
     scatter, inverse = 0.0, np.zeros((3, 3))
     for _ in range(12):

@@ -697,10 +697,7 @@ class Hunt:
 
 def prepare_hunt(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     """The frame without large structure, in squares of so many pixels."""
-    light, known = residual, (~hidden).astype(np.float32)
-    if bin_px > 1:
-        light = bin_pixels(np.where(hidden, np.float32(0.0), residual), bin_px)
-        known = bin_pixels(known, bin_px) / np.float32(bin_px)
+    light, known = bin_known(residual, (~hidden).astype(np.float32), bin_px)
     unseen = known < 0.5
     flat, texture = flatten_residual(light, unseen)
     cut = np.clip(flat, -15.0, 15.0)
@@ -712,11 +709,19 @@ def prepare_hunt(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
     )
 
 
-def bin_pixels(image: FloatImage, size: int) -> FloatImage:
-    """Squares of pixels added up, over their side: white noise keeps its sigma."""
-    h, w = (side // size for side in image.shape)
-    mean = cv2.resize(image[: h * size, : w * size], (w, h), interpolation=cv2.INTER_AREA)
-    return np.asarray(mean * np.float32(size), np.float32)
+def bin_known(light: FloatImage, known: FloatImage, size: int) -> tuple[FloatImage, FloatImage]:
+    """Squares of known pixels added up, over their side, so that white noise keeps its sigma.
+
+    Also gives the share of each square that is known.
+    """
+    if size == 1:
+        return light, known
+    h, w = (side // size for side in light.shape)
+    added, share = (
+        cv2.resize(image[: h * size, : w * size], (w, h), interpolation=cv2.INTER_AREA)
+        for image in (light * known, known)
+    )
+    return np.asarray(added * np.float32(size), np.float32), np.asarray(share, np.float32)
 
 
 def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
@@ -805,25 +810,21 @@ class Chance:
 
         `chains`: lines rejected as star chains; a share of such chains passes in other cases.
         """
-        counts, excess = [], []
-        for is_long in (False, True):
-            passed, refused = (
-                [
-                    one.snr - least_snr
-                    for one in some
-                    if (one.path.length_px >= SHORT_PX) == is_long and one.snr > least_snr
-                ]
-                for some in (lines, chains)
-            )
-            # A share of star chains passes; it is used even if all of them were rejected
-            counts.append(len(passed) + 0.3 * len(refused))
-            total = PRIOR_LINES * PRIOR_EXCESS + float(np.sum(passed + refused))
-            excess.append(total / (PRIOR_LINES + len(passed) + len(refused)))
+        counts, excess = [0.0, 0.0], [PRIOR_LINES * PRIOR_EXCESS] * 2
+        seen = [PRIOR_LINES, PRIOR_LINES]
+        # A share of star chains passes; it is used even if all of them were rejected
+        for some, share in ((lines, 1.0), (chains, 0.3)):
+            for one in some:
+                if one.snr > least_snr:
+                    which = int(one.path.length_px >= SHORT_PX)
+                    counts[which] += share
+                    excess[which] += one.snr - least_snr
+                    seen[which] += 1.0
         return cls(
             pixels=pixels,
             least_snr=least_snr,
             counts=(counts[0], counts[1]),
-            excess=(excess[0], excess[1]),
+            excess=(excess[0] / seen[0], excess[1] / seen[1]),
         )
 
     def log10_expected(self, line: Line) -> float:

@@ -23,7 +23,7 @@ from detectors.streak_line import (
     Hunt,
     Line,
     Path,
-    bin_pixels,
+    bin_known,
     find_segments,
     fit_line,
     follow_line,
@@ -430,12 +430,7 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
     free = ~frame.ignored
     coarsest = max([s for s in BRIGHT_BINS if min(frame.residual.shape) >= s * MIN_SIDE_PX] or [1])
     for size in (s for s in BRIGHT_BINS if s <= coarsest):
-        light, known = frame.residual, free.astype(np.float32)
-        if size > 1:
-            light, known = (
-                bin_pixels(light * known, size),
-                bin_pixels(known, size) / np.float32(size),
-            )
+        light, known = bin_known(frame.residual, free.astype(np.float32), size)
         # Median of the pixels about each; in steps that grow with the light
         coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
         # A median forgets what is narrower than half of it
@@ -503,12 +498,7 @@ def measure_in_own_light(
         return lines
     light = streak_frame.subtract_level(frame.residual, ~hidden, streak_frame.FLAT_SIGMA_PX)
     known = (~frame.ignored).astype(np.float32)
-    frames = {
-        size: (bin_pixels(light * known, size), bin_pixels(known, size) / np.float32(size))
-        if size > 1
-        else (light, known)
-        for size in sizes
-    }
+    frames = {size: bin_known(light, known, size) for size in sizes}
     measures = []
     for line in lines:
         if np.isnan(line.log10_false_alarm):
