@@ -138,9 +138,8 @@ def _fit(parts: Sequence[_SkyColumns]) -> tuple[FloatArray, FloatArray, float]:
     powers = np.stack([r2, r2**2, r2**3], axis=1)
     seen = np.concatenate([level for _, _, level in parts])
     slopes = block_diag(*(columns for _, columns, _ in parts))
-    sky = np.zeros((len(parts), parts[0][1].shape[1]))
-    sky[:, 0] = [np.exp(np.median(level)) for _, _, level in parts]
-    sky = sky.ravel()
+    sky = np.zeros(slopes.shape[1])
+    sky[:: parts[0][1].shape[1]] = [np.exp(np.median(level)) for _, _, level in parts]
     coefficients, weight = np.zeros(3), np.ones(seen.size)
     scatter, inverse = 0.0, np.zeros((3, 3))
     for _ in range(12):

@@ -738,7 +738,10 @@ def select_parallel_spots(
 
 
 def measure_spots(
-    rows: IndexArray, cols: IndexArray, strength: FloatArray, shape: tuple[int, ...]
+    rows: IndexArray,
+    cols: IndexArray,
+    strength: FloatArray | FloatImage,
+    shape: tuple[int, ...],
 ) -> tuple[FloatArray, ...] | None:
     """Measure centre, long and short sigma, and angle of bright spots, by second moments.
 
