@@ -122,6 +122,12 @@ def intersect_ellipsoid(
     return np.stack(meet_ellipsoid(start, rays, height_m), axis=-1)
 
 
+def to_xyz(vector: ArrayLike) -> tuple[float, float, float]:
+    """Return the components of a vector, shape (3,), as plain numbers."""
+    x, y, z = np.asarray(vector, float).tolist()
+    return x, y, z
+
+
 def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
     """Compute east, north and up unit vectors (ECEF) as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)

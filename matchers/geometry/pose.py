@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes, to_xyz
 
 PARAMETERS = 10
 ROTATION = slice(0, 3)
@@ -105,8 +105,7 @@ def look_at(
     """Place a camera so that a ground target is at a given pixel, with north up before the roll."""
     from scipy.spatial.transform import Rotation
 
-    x, y, z = np.asarray(position_ecef_m, float).tolist()
-    ahead = geodetic_to_ecef(*target) - np.array([x, y, z])
+    ahead = geodetic_to_ecef(*target) - np.asarray(position_ecef_m)
     ahead /= np.linalg.norm(ahead)
     north = local_axes(*map(float, target))[1]
     down = north @ ahead * ahead - north
@@ -118,7 +117,8 @@ def look_at(
     axis = np.array([-ray[1], ray[0], 0.0]) / max(sine, 1e-12)
     aside = Rotation.from_rotvec(axis * np.arcsin(sine)).as_matrix()  # from the axis to the pixel
     turn = Rotation.from_rotvec([0.0, 0.0, roll_rad]).as_matrix()
-    return with_attitude(replace(lens, position_ecef_m=(x, y, z)), axes @ turn @ aside.T)
+    there = replace(lens, position_ecef_m=to_xyz(position_ecef_m))
+    return with_attitude(there, axes @ turn @ aside.T)
 
 
 def mirror_pose(camera: Camera) -> Camera | None:
@@ -141,8 +141,8 @@ def mirror_pose(camera: Camera) -> Camera | None:
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_m)[:2])
     up = local_axes(lon, lat)[2]
     mirror = np.eye(3) - 2.0 * np.outer(up, up)  # reflection in the ground plane
-    x, y, z = (ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)).tolist()
-    moved = replace(camera, position_ecef_m=(x, y, z))
+    there_m = ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)
+    moved = replace(camera, position_ecef_m=to_xyz(there_m))
     return with_attitude(moved, mirror @ camera.matrix @ np.diag([1.0, 1.0, -1.0]))
 
 

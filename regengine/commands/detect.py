@@ -8,7 +8,7 @@ import typer
 
 from detectors.constants import LONG_SIDE_PX
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, print_answers
+from regengine.commands.line_output import begin_lines, work_through
 from regengine.commands.options import with_options
 from regengine.options import DetectOptions, LineOptions
 
@@ -61,7 +61,7 @@ def main(
     side_px = options.max_side_px or LONG_SIDE_PX[kind]
     settings = {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame}
     beside: dict[str, Any] = {"neighbours": list_beside(found)} if neighbours else {}
-    print_answers(
+    code = work_through(
         run,
         found,
         partial(
@@ -77,3 +77,5 @@ def main(
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )
+    if code:
+        raise typer.Exit(code)

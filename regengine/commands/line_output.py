@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from regengine.commands import options as common
 from regengine.io.console import configure_logging, print_data, show_progress, stop_on_signals
 from regengine.io.plain import format_count
@@ -17,8 +15,6 @@ from regengine.options import LineOptions
 
 if TYPE_CHECKING:
     from regengine.store.result import Answer
-
-LIMIT_S = 600.0  # a photo that takes longer is given up
 
 # Of files that other programs open as something else than lines of JSON
 OTHER_ENDINGS = frozenset(
@@ -30,32 +26,6 @@ OTHER_ENDINGS = frozenset(
 )
 
 
-def print_answers(
-    run: LineOptions,
-    photos: Sequence[Path],
-    function: Callable[[Path], Answer],
-    command: str,
-    settings: Mapping[str, Any],
-    *,
-    header: str,
-    doing: str,
-    limit_s: float = LIMIT_S,
-) -> None:
-    """Print what is said of each photo, as soon as it is final and, with a file, safe."""
-    if header and not run.as_json:
-        print_data(header)
-
-    def tell(answer: Answer) -> None:
-        if text := answer.line if run.as_json else answer.text:
-            print_data(text)
-
-    code = work_through(
-        run, photos, function, command, settings, tell=tell, doing=doing, limit_s=limit_s
-    )
-    if code:
-        raise typer.Exit(code)
-
-
 def work_through(
     run: LineOptions,
     photos: Sequence[Path],
@@ -63,14 +33,16 @@ def work_through(
     command: str,
     settings: Mapping[str, Any],
     *,
-    tell: Callable[[Answer], None],
+    header: str = "",
+    tell: Callable[[Answer], None] | None = None,
     doing: str,
-    limit_s: float = LIMIT_S,
+    limit_s: float = 600.0,
 ) -> int:
     """Go through photos; errors and progress go to standard error. Gives the exit code.
 
-    ``settings`` is what lines depend on, beside the photo; one that takes longer than ``limit_s``
-    is given up.
+    What is said of each photo is printed, below a ``header`` unless it is JSON, or told as
+    ``tell`` does, as soon as it is final and, with a file, safe. ``settings`` is what lines depend
+    on, beside the photo; one that takes longer than ``limit_s`` is given up.
     """
     import logging
 
@@ -85,6 +57,14 @@ def work_through(
         memory_mb=run.max_memory_mb,
         prepare=partial(configure_logging, quiet=run.quiet, as_json=run.log_json),
     )
+    if header and not run.as_json:
+        print_data(header)
+
+    def print_answer(answer: Answer) -> None:
+        if text := answer.line if run.as_json else answer.text:
+            print_data(text)
+
+    tell = tell or print_answer
     failed = taken = done = 0
     try:
         with (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, print_answers
+from regengine.commands.line_output import begin_lines, work_through
 from regengine.commands.options import with_options
 from regengine.options import LineOptions
 
@@ -108,7 +108,7 @@ def main(
         "time": job.time_utc,
         "method": None if job.detector is None else job.detector.name,
     }
-    print_answers(
+    code = work_through(
         run,
         found,
         job,
@@ -117,3 +117,5 @@ def main(
         header=TERMINAL_HEADER if job.on_terminal else ",".join(CSV_COLUMNS),
         doing="naming",
     )
+    if code:
+        raise typer.Exit(code)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, print_answers
+from regengine.commands.line_output import begin_lines, work_through
 from regengine.commands.options import with_options
 from regengine.options import LineOptions, SolveOptions
 
@@ -44,13 +44,14 @@ def main(
     job = api.solve_job(found, options)
     settings = {**vars(options), "method": job.detector.name, "matches": matches}
     del settings["wcs"], settings["overlay"]
-    print_answers(
+    code = work_through(
         run,
         found,
         partial(job.answer, matches=matches),
         "solve",
         settings,
-        header="",
         doing="solving",
         limit_s=60.0 + 10.0 * options.max_seconds,
     )
+    if code:
+        raise typer.Exit(code)

@@ -10,8 +10,8 @@ import math
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -139,7 +139,16 @@ def get_map(
         there = "and its index exist: replace them" if kind == "lights" else "exists: replace it"
         raise ConfigError(f"{out} {there} with --force.")
     make_folder(out.parent)
-    with _make_alone(out, listener):
+    is_busy = False
+
+    def tell_busy() -> None:
+        nonlocal is_busy
+        is_busy = True
+        listener.message(f"Another run is making {out}: waiting for it.")
+
+    with raise_as_store_error(out), hold_lock(out, tell_busy):
+        if is_busy and out.exists():
+            listener.message(f"{out} was made by that run; replace it with --force.")
         if overwrite or not out.exists():
             if kind == "streets":
                 _get_streets(covered, region, url, out, listener)
@@ -191,22 +200,6 @@ def _choose_region(
 def _name_place(lon: float, lat: float) -> str:
     """Name a place by its degrees as in file names: 2.35e_48.86n."""
     return f"{abs(lon):g}{'ew'[lon < 0.0]}_{abs(lat):g}{'ns'[lat < 0.0]}"
-
-
-@contextmanager
-def _make_alone(out: Path, listener: Listener) -> Iterator[None]:
-    """Lock a file that is made; if another run is making it, report this and wait."""
-    is_busy = False
-
-    def tell_busy() -> None:
-        nonlocal is_busy
-        is_busy = True
-        listener.message(f"Another run is making {out}: waiting for it.")
-
-    with raise_as_store_error(out), hold_lock(out, tell_busy):
-        if is_busy and out.exists():
-            listener.message(f"{out} was made by that run; replace it with --force.")
-        yield
 
 
 def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> LightMap:

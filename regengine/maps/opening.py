@@ -198,11 +198,8 @@ def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]
     found, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
-            try:
-                grid = references.window(lon, lat, lon + wide, lat + high, step)
-            except LightMapError as error:
-                if error.code != "outside_map":
-                    raise
+            grid = references.find_window(lon, lat, lon + wide, lat + high, step)
+            if grid is None:
                 total += round(wide * high / step**2)
                 continue
             valid = np.ones(grid.values.shape[-2:], bool) if grid.valid is None else grid.valid

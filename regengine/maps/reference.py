@@ -443,6 +443,15 @@ class LightMap(tuple[Reference, ...]):
             description=join("; ", (one.description for one in self)),
         )
 
+    def find_window(self, *region: float) -> LightGrid | None:
+        """Read a region as `window` does; None where no reference has data."""
+        try:
+            return self.window(*region)
+        except LightMapError as error:
+            if error.code != "outside_map":
+                raise
+            return None
+
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:

@@ -32,7 +32,7 @@ from detectors.constants import (
 )
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
+from matchers.geometry.earth import ecef_to_geodetic, great_circle_km, to_xyz
 from matchers.geometry.pose import PosePrior, move_on_orbit
 from regengine.maps.reference import LightMap
 from regengine.orbit.propagation import (
@@ -275,12 +275,10 @@ def believe_camera(
     track: Track, offset_km: float, spread_km: float, nominal: Camera, lens: LensBelief
 ) -> PosePrior:
     """Make the pose prior of a camera at a place on a track with one lens (of the stored image)."""
-    x, y, z = track.position(offset_km).tolist()
-    vx, vy, vz = track.velocity(offset_km).tolist()
     longest = max(nominal.width_px, nominal.height_px)
     return PosePrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef=(vx, vy, vz),
+        position_ecef_m=to_xyz(track.position(offset_km)),
+        velocity_ecef=to_xyz(track.velocity(offset_km)),
         focal_px=nominal.focal_px * lens.ratio,
         sigma_along_m=1e3 * min(spread_km, track.sigma_along_km),
         sigma_across_m=1e3 * track.sigma_across_km(offset_km),

@@ -27,7 +27,7 @@ from detectors.limb import (
 )
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic
+from matchers.geometry.earth import ecef_to_geodetic, to_xyz
 from matchers.geometry.pose import turn_along_track, turn_camera, with_attitude
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import EphemerisError
@@ -95,8 +95,7 @@ def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
     """
     position, velocity = place.position_ecef_m, place.track.velocity(place.offset_km)
     turn = turn_along_track(neighbour.camera.position_ecef_m, position, velocity)
-    x, y, z = position.tolist()
-    moved = replace(neighbour.camera, position_ecef_m=(x, y, z))
+    moved = replace(neighbour.camera, position_ecef_m=to_xyz(position))
     return with_attitude(moved, turn @ neighbour.camera.matrix)
 
 
@@ -233,9 +232,8 @@ def list_star_places(
 
     def look_down(track: Track, offset_km: float) -> tuple[Camera, FloatArray, float]:
         """The camera at a place, the Earth's centre in its frame, and degrees from the limb's."""
-        x, y, z = track.position(offset_km).tolist()
         turned = turn_by_clock(rotation, track.clock_at(offset_km))
-        camera = place_over_earth(attitude, turned, (x, y, z))
+        camera = place_over_earth(attitude, turned, to_xyz(track.position(offset_km)))
         position = np.asarray(camera.position_ecef_m)
         down = np.asarray(camera.matrix.T @ (-position / np.linalg.norm(position)))
         off_rad = np.arctan2(np.linalg.norm(np.cross(nadir, down)), nadir @ down)

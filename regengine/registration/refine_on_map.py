@@ -301,19 +301,10 @@ def fit_all_cells(
         camera=camera,
         evidence=Evidence(
             ncc=proofs[-1].ncc,
-            runner_up_ncc=0.0,
-            light_log10_odds=0.0,
             patch_log10_odds=min(proof.score for proof in proofs),
-            image_log10_odds=0.0,
-            log10_views_tested=0.0,
-            runner_up_log10_odds=0.0,
-            n_lights=0,
-            n_matched_lights=0,
             residual_px=refinement.rms_px,
             held_out_residual_px=held_out_px,
         ),
-        rivals=(),
-        pose_sigma_m=0.0,
         proofs=proofs,
     )
 

@@ -20,6 +20,7 @@ from matchers.geometry.earth import (
     great_circle_km,
     incidence_deg,
     local_axes,
+    to_xyz,
 )
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LightGrid, make_pyramid
@@ -233,11 +234,9 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PoseP
     else:
         ahead = position.velocity_ecef_m_s + np.cross([0.0, 0.0, EARTH_RATE_RAD_S], at)
     corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
-    x, y, z = at.tolist()
-    vx, vy, vz = ahead.tolist()
     prior = PosePrior(
-        position_ecef_m=(x, y, z),
-        velocity_ecef=(vx, vy, vz),
+        position_ecef_m=to_xyz(at),
+        velocity_ecef=to_xyz(ahead),
         focal_px=nominal.focal_px,
         sigma_along_m=sigma_along_m,
         sigma_across_m=sigma_across_m,
@@ -346,9 +345,7 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map:
-        bounds: list[Bounds] = []
-        for seen_part in _select_seen_parts(reference.grid.bounds, position):
-            bounds += _cut_parts(seen_part, frame_km, position)
+        bounds = list(_cut_parts(reference.grid.bounds, frame_km, position))
         if not bounds:
             continue
         corners = np.array(bounds)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
@@ -405,8 +402,8 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
                 )
 
 
-def _select_seen_parts(bounds: Bounds, position: CameraPosition) -> Iterator[Bounds]:
-    """Cut the part of a map within the maximum incidence angle, on either side of 180°."""
+def _cut_parts(bounds: Bounds, frame_km: float, position: CameraPosition) -> Iterator[Bounds]:
+    """Cut a map within the maximum incidence angle into parts that overlap by a frame."""
     west, south, east, north = bounds
     flattest = np.radians(MAX_INCIDENCE_DEG)
     distance_m = float(np.linalg.norm(position.position_ecef_m))
@@ -420,30 +417,23 @@ def _select_seen_parts(bounds: Bounds, position: CameraPosition) -> Iterator[Bou
     first = int(np.floor((west - position.lon - reach_lon) / 360.0))
     last = int(np.ceil((east - position.lon + reach_lon) / 360.0))
     for turn in range(first, last + 1):
-        lon = position.lon + 360.0 * turn
+        lon = position.lon + 360.0 * turn  # on either side of 180 degrees
         left, right = max(west, lon - reach_lon), min(east, lon + reach_lon)
-        if left < right and low < high:
-            yield left, low, right, high
-
-
-def _cut_parts(bounds: Bounds, frame_km: float, position: CameraPosition) -> list[Bounds]:
-    """Parts of a map that overlap by a frame."""
-    west, south, east, north = bounds
-    lon, lat = 0.5 * (west + east), 0.5 * (south + north)
-    at = np.asarray(position.position_ecef_m, float)
-    middle_km = float(np.linalg.norm(geodetic_to_ecef(lon, lat) - at)) / 1e3
-    there_deg = frame_km * max(middle_km / position.altitude_km, 1.0) / KM_PER_DEGREE
-    edges = []
-    for low, high, frame_deg in (
-        (west, east, there_deg / float(np.cos(np.radians(lat)))),
-        (south, north, there_deg),
-    ):
-        room = max(high - low - frame_deg, 0.0)
-        # The side of a part is this multiple of the frame's
-        count = 1 + int(room / frame_deg / (5.0 - 1.0))
-        begin = low + room * np.arange(count) / count
-        edges.append([(one, one + room / count + min(frame_deg, high - low)) for one in begin])
-    return [(w, s, e, n) for w, e in edges[0] for s, n in edges[1]]
+        if left >= right or low >= high:
+            continue
+        lon, lat = 0.5 * (left + right), 0.5 * (low + high)
+        middle_m = geodetic_to_ecef(lon, lat) - np.asarray(position.position_ecef_m, float)
+        away_km = float(np.linalg.norm(middle_m)) / 1e3
+        there_deg = frame_km * max(away_km / position.altitude_km, 1.0) / KM_PER_DEGREE
+        across_deg = there_deg / float(np.cos(np.radians(lat)))
+        edges = []
+        for begin, end, frame_deg in ((left, right, across_deg), (low, high, there_deg)):
+            room = max(end - begin - frame_deg, 0.0)
+            # The side of a part is this multiple of the frame's
+            count = 1 + int(room / frame_deg / (5.0 - 1.0))
+            firsts, side = begin + room * np.arange(count) / count, min(frame_deg, end - begin)
+            edges.append([(one, one + room / count + side) for one in firsts])
+        yield from ((w, s, e, n) for w, e in edges[0] for s, n in edges[1])
 
 
 def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Iterator[DayView]:
@@ -464,11 +454,7 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
             x, y = camera.pixel_to_lonlat(*middle)
             bounds = _box_around(float(x), float(y), photo.long_km)
             step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
-            try:
-                grid = day_map.window(*bounds, step_deg)
-            except LightMapError as error:
-                if error.code != "outside_map":
-                    raise
+            if (grid := day_map.find_window(*bounds, step_deg)) is None:
                 continue
             yield DayView(
                 photo=photo,

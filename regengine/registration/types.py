@@ -330,6 +330,8 @@ class FitTest:
 class Evidence:
     """Quantities that determine the probability; odds are base-10 logarithms against chance.
 
+    Those of lights and of the whole image are 0 for a match on streets or a day map.
+
     ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
     light_log10_odds: Odds that the light peaks of photo and map coincide.
     patch_log10_odds: Odds that held-out patches match where the fit predicts them; at most 0 for a
@@ -345,14 +347,14 @@ class Evidence:
     """
 
     ncc: float
-    runner_up_ncc: float
-    light_log10_odds: float
+    runner_up_ncc: float = 0.0
+    light_log10_odds: float = 0.0
     patch_log10_odds: float
-    image_log10_odds: float
-    log10_views_tested: float
-    runner_up_log10_odds: float
-    n_lights: int
-    n_matched_lights: int
+    image_log10_odds: float = 0.0
+    log10_views_tested: float = 0.0
+    runner_up_log10_odds: float = 0.0
+    n_lights: int = 0
+    n_matched_lights: int = 0
     residual_px: float
     held_out_residual_px: float
 
@@ -379,8 +381,8 @@ class Match:
     fit: Fit
     camera: Camera
     evidence: Evidence
-    rivals: tuple[Hypothesis, ...]
-    pose_sigma_m: float
+    rivals: tuple[Hypothesis, ...] = ()
+    pose_sigma_m: float = 0.0
 
     @property
     def hypothesis(self) -> Hypothesis:

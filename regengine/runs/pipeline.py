@@ -149,7 +149,13 @@ def search_named(
     """
     if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
         return search(frame, position)
-    named = list_named_towns(frame)
+    named = [] if frame.place is None else place_index().find_named(frame.place)
+    if frame.place is not None and frame.sources["place"] != "option":
+        # Tables and editors write regions and other words in the place of a town, so that only what
+        # would be one in a caption is taken from them
+        possible = place_index().find_mentioned(frame.place.partition(",")[0])
+        named = [town for town in named if town in possible]
+    named = named[:MAX_NAMED]
     if not isinstance(position, EphemerisError):
         in_view = (town for town in named if sees(position, (town.lon, town.lat)))
         town = next(in_view, None)
@@ -176,21 +182,6 @@ def search_named(
     if is_found_at(list_mentioned_towns(frame, named)):
         return results[-1]
     return max(results, key=lambda one: (one.verdict == "review", one.probability or 0.0))
-
-
-def list_named_towns(frame: Frame) -> list[Place]:
-    """List the towns of the name that is given for a frame, the likeliest first.
-
-    Tables and editors write regions and other words in the place of a town, so that only what would
-    be one in a caption is taken from them.
-    """
-    if frame.place is None:
-        return []
-    towns = place_index().find_named(frame.place)
-    if frame.sources["place"] != "option":
-        possible = place_index().find_mentioned(frame.place.partition(",")[0])
-        towns = [town for town in towns if town in possible]
-    return towns[:MAX_NAMED]
 
 
 def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:

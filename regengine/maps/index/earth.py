@@ -23,7 +23,7 @@ from matchers.geometry.footprint import Bounds
 from matchers.lights import polar_patches
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
@@ -103,7 +103,10 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
                 raise
             logging.getLogger("regengine").warning("%s It is ignored.", error)
     if whole is None:
-        whole = index_in_memory(light_map_of(maps))
+        light_map = light_map_of(maps)
+        if len(list_pieces(light_map.info.bounds)) <= 60:  # 0.05 s each, at each scale
+            make = partial(build_level, light_map)
+            whole = EarthIndex(list_level_sizes(light_map), make)
     return whole
 
 
@@ -204,16 +207,6 @@ def _level_work(size_km: float) -> int:
     return round(1000.0 * (0.45 + size_km**-2))
 
 
-def index_in_memory(light_map: LightMap) -> EarthIndex | None:
-    """Make the index of a regional map in memory; each level is computed on first access.
-
-    Returns None for maps so large that this would take minutes.
-    """
-    if len(list_pieces(light_map.info.bounds)) > 60:  # 0.05 s each, at each scale
-        return None
-    return EarthIndex(list_level_sizes(light_map), partial(build_level, light_map))
-
-
 def build_level(
     light_map: LightMap,
     size_km: float,
@@ -231,14 +224,8 @@ def build_level(
         shrink = float(np.cos(np.radians(south + 0.5 * STRIP_DEG)))
         margin_lon = margin_deg / shrink
         low, high = max(south - margin_deg, -89.0), min(north + margin_deg, 89.0)
-        try:
-            grid = light_map.window(
-                west - margin_lon, low, east + margin_lon, high, size_km / KM_PER_DEGREE
-            )
-        except LightMapError as error:
-            if error.code != "outside_map":
-                raise
-            grid = None
+        around = west - margin_lon, low, east + margin_lon, high
+        grid = light_map.find_window(*around, size_km / KM_PER_DEGREE)
         if grid is not None and float(grid.values.max()) >= LIGHTS.min_contrast:
             height, width = grid.values.shape
             step_km = grid.step_deg * KM_PER_DEGREE

@@ -13,7 +13,6 @@ from rasterio.transform import from_bounds, from_origin
 from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
-from regengine.errors import LightMapError
 from regengine.io.gdal import open_gdal_session
 from regengine.maps.reference import LightMap
 from regengine.maps.services import row_lat_deg
@@ -78,11 +77,8 @@ class MapTiles:
         # The whole world with a margin would overlap itself
         margin = min(MARGIN_PX * step, 0.5 * (360.0 - (east - west)))
         around = west - margin, south - MARGIN_PX * step, east + margin, north + MARGIN_PX * step
-        try:
-            window = self._map.window(*around, step)
-        except LightMapError as error:
-            if error.code != "outside_map":
-                raise
+        window = self._map.find_window(*around, step)
+        if window is None:
             return np.zeros((TILE_PX, TILE_PX, 2), np.uint8)
         own = (
             window.values if window.valid is None else np.where(window.valid, window.values, np.nan)

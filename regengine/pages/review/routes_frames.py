@@ -15,7 +15,7 @@ from pydantic import Field
 from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat, to_xyz
 from matchers.geometry.pose import turn_along_track, with_attitude
 from regengine.errors import EphemerisError
 from regengine.io.html import escape_invisible
@@ -137,9 +137,8 @@ def carry_neighbour(
     if before is not None and after is not None and np.linalg.norm(after - before) >= 1000.0:
         flight = after - before if seconds < 0.0 else before - after
         turn = turn_along_track(before, after, flight)
-        x, y, z = (turn @ np.asarray(camera.position_ecef_m)).tolist()
-        moved = replace(camera, position_ecef_m=(x, y, z))
-        camera = with_attitude(moved, turn @ camera.matrix)
+        moved_m = to_xyz(turn @ np.asarray(camera.position_ecef_m))
+        camera = with_attitude(replace(camera, position_ecef_m=moved_m), turn @ camera.matrix)
     return bodies.camera_json(camera)
 
 

@@ -108,29 +108,24 @@ ARCHIVE = "https://eol.jsc.nasa.gov"
 def archive_address(path: str) -> str:
     """Return the address of a page of the archive, or of its copy in REGENGINE_ARCHIVE.
 
-    Raises ConfigError if the address is invalid.
+    Raises ConfigError for an address that must not receive a key: only https or this machine.
     """
     archive = (os.environ.get(ARCHIVE_VARIABLE) or ARCHIVE).rstrip("/")
-    check_address(archive, ARCHIVE_VARIABLE)
-    return archive + path
-
-
-def check_address(url: str, named: str) -> None:
-    """Raise ConfigError for an address that must not receive a key: only https or this machine."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(archive)
         host = parts.hostname or ""
         parts.port  # noqa: B018  a port that is none raises
     except ValueError:
-        raise ConfigError(f"{named} is not a valid address: write https://HOST/PATH.") from None
-    if parts.scheme == "https" and host and not parts.query and not parts.username:
-        return
-    if parts.scheme == "http" and is_loopback(host):
-        return
-    raise ConfigError(
-        f"{named} {parts.scheme}://{host}: write https://HOST/PATH; any other address would "
-        "expose the key."
-    )
+        raise ConfigError(
+            f"{ARCHIVE_VARIABLE} is not a valid address: write https://HOST/PATH."
+        ) from None
+    is_safe = parts.scheme == "https" and host and not parts.query and not parts.username
+    if not is_safe and not (parts.scheme == "http" and is_loopback(host)):
+        raise ConfigError(
+            f"{ARCHIVE_VARIABLE} {parts.scheme}://{host}: write https://HOST/PATH; any other "
+            "address would expose the key."
+        )
+    return archive + path
 
 
 PICTURES = "/DatabaseImages/ESC"

@@ -20,6 +20,7 @@ from matchers.geometry.earth import (
     incidence_deg,
     local_axes,
     surface_to_lonlat,
+    to_xyz,
 )
 from matchers.geometry.footprint import WGS84
 from matchers.geometry.pose import (
@@ -136,10 +137,9 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
         along_m = across_m = 60e3
         lon, lat, _ = ecef_to_geodetic(start.position_ecef_m)
         flight_ecef = local_axes(float(lon), float(lat))[0]
-    x, y, z = flight_ecef.tolist()
     return PosePrior(
         position_ecef_m=start.position_ecef_m,
-        velocity_ecef=(x, y, z),
+        velocity_ecef=to_xyz(flight_ecef),
         focal_px=start.focal_px,
         sigma_along_m=along_m,
         sigma_across_m=across_m,
@@ -219,9 +219,8 @@ def carry_to_places(start: Camera, pairs: PointPairs) -> Camera:
     way = _rotation(seen[ground], places.ground_ecef_m, places.sigma_px, np.eye(3))
     lon, lat, _ = ecef_to_geodetic(way @ start.position_ecef_m)
     height_m = float(ecef_to_geodetic(start.position_ecef_m)[2])
-    x, y, z = geodetic_to_ecef(lon, lat, height_m).tolist()
-    carried = with_attitude(start, way @ start.matrix)
-    return replace(carried, position_ecef_m=(x, y, z))
+    there = replace(start, position_ecef_m=to_xyz(geodetic_to_ecef(lon, lat, height_m)))
+    return with_attitude(there, way @ start.matrix)
 
 
 def _rotation(of: FloatArray, to: FloatArray, sigma: FloatArray, about: FloatArray) -> FloatArray:
@@ -337,8 +336,7 @@ def find_best_starts(
         taken = np.array([start.camera.position_ecef_m for start in found]).reshape(-1, 3)
         if (np.linalg.norm(taken - position, axis=1) < 120e3).any():
             continue
-        x, y, z = position.tolist()
-        there = replace(like, position_ecef_m=(x, y, z))
+        there = replace(like, position_ecef_m=to_xyz(position))
         belief = make_rough_prior(there, None if flight_ecef is None else flight_ecef[numbers[k]])
         there = replace(there, focal_px=float(like.focal_px * zoom[k]))
         found.append(Start(camera=turn_to_places(there, pairs), belief=belief))
