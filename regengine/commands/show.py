@@ -12,10 +12,7 @@ from regengine.commands import options as common
 from regengine.io.console import output_width, print_data, say
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from regengine.store.rows import StoredFrame
+    from collections.abc import Callable
 
 
 def main(
@@ -52,7 +49,11 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.errors import ConfigError
+    from regengine.io.tables import csv_lines
+    from regengine.pages.report import frame_text
     from regengine.store.read import find_frames, iter_frames
+    from regengine.store.records import record_line
+    from regengine.store.reviews import read_reviews
 
     if as_json and format not in (None, "json"):
         raise ConfigError(f"--json and --format {format} name two formats: give one.")
@@ -75,36 +76,23 @@ def main(
         frames = iter_frames(store, chosen.numbers)
     else:
         frames = iter_frames(store)
+    reviews, width = read_reviews(store), output_width()
     if frame is not None and told_as == "table":
-        from regengine.pages.report.frame_text import frame_sheet
-        from regengine.store.reviews import read_reviews
-
-        reviews, width = read_reviews(store), output_width()
-        sheets = (frame_sheet(one, reviews.get(one.frame_index), width) for one in frames)
+        sheets = (
+            frame_text.frame_sheet(one, reviews.get(one.frame_index), width) for one in frames
+        )
         say(*"\n\n".join(sheets).split("\n"))
         return
-    _print_lines(store, frames, told_as, order)
-
-
-def _print_lines(
-    store: Path, frames: Iterator[StoredFrame], told_as: str, order: Sequence[int] | None
-) -> None:
-    """Print a line of each frame; in another order than the store's only once all were read."""
-    from regengine.io.tables import csv_lines
-    from regengine.pages.report.frame_text import CSV_COLUMNS, csv_row, table_header, table_line
-    from regengine.store.records import record_line
-    from regengine.store.reviews import read_reviews
-
-    reviews, width = read_reviews(store), output_width()
     forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
-        "table": (partial(table_line, width=width), table_header(width), say),
-        "csv": (csv_row, next(csv_lines([CSV_COLUMNS])), print_data),
+        "table": (partial(frame_text.table_line, width=width), frame_text.table_header(width), say),
+        "csv": (frame_text.csv_row, next(csv_lines([frame_text.CSV_COLUMNS])), print_data),
         "json": (record_line, "", print_data),
     }
     line_of, header, print_line = forms[told_as]
     first = next(frames, None)  # a store that cannot be read has no header
     if header:
         print_line(header)
+    # In another order than the store's only once all were read
     lines = (
         (stored.frame_index, line_of(stored.result, reviews.get(stored.frame_index)))
         for stored in chain([] if first is None else [first], frames)

@@ -353,14 +353,15 @@ def place_figures(photos: Photos) -> dict[str, Any]:
     there = np.isfinite(places[:, 0])
     corners = (places[there] // CELL_DEG).astype(int) * CELL_DEG
     verdicts = np.array(photos.verdicts, dtype=object)[there]
+    told = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
     cells = count_by(zip(map(tuple, corners.tolist()), verdicts, strict=True))
     return {
         "photos": len(corners),
-        "nadirs": int((np.isfinite(nadirs_of(photos)[:, 0]) & ~there).sum()),
+        "nadirs": int((told & np.isfinite(photos["nadir_lon"]) & ~there).sum()),
         "cell_deg": CELL_DEG,
         "cells": [
-            {"lon": lon, "lat": lat, "verdicts": told["verdicts"]}
-            for (lon, lat), told in sorted(cells.items())
+            {"lon": lon, "lat": lat, "verdicts": counts["verdicts"]}
+            for (lon, lat), counts in sorted(cells.items())
         ],
     }
 
@@ -382,13 +383,6 @@ def places_of(photos: Photos) -> NDArray[np.float64]:
     known = np.isfinite(candidates).all(axis=2) & photos.solved
     chosen = candidates[known.argmax(axis=0), np.arange(len(photos))]
     return np.where(known.any(axis=0)[:, None], chosen, np.nan)
-
-
-def nadirs_of(photos: Photos) -> NDArray[np.float64]:
-    """Prior nadirs, which are no places of photos; rows of lon, lat; nan if unknown."""
-    prior = ~(photos.where("nadir_source", "") | photos.where("nadir_source", "lights"))
-    nadir = np.column_stack([photos[f"nadir_{axis}"] for axis in AXES])
-    return np.where(prior[:, None], nadir, np.nan)
 
 
 def outline_of(result: FrameResult) -> list[LonLat]:
