@@ -103,10 +103,7 @@ def load_earth_index(options: BlindOptions, maps: tuple[Path, ...]) -> EarthInde
                 raise
             logging.getLogger("regengine").warning("%s It is ignored.", error)
     if whole is None:
-        light_map = light_map_of(maps)
-        if len(list_pieces(light_map.info.bounds)) <= 60:  # 0.05 s each, at each scale
-            make = partial(build_level, light_map)
-            whole = EarthIndex(list_level_sizes(light_map), make)
+        whole = index_in_memory(light_map_of(maps))
     return whole
 
 
@@ -205,6 +202,16 @@ def list_level_sizes(light_map: LightMap) -> tuple[float, ...]:
 def _level_work(size_km: float) -> int:
     """Estimate the relative cost of a level, from its number of pieces and of their pixels."""
     return round(1000.0 * (0.45 + size_km**-2))
+
+
+def index_in_memory(light_map: LightMap) -> EarthIndex | None:
+    """Make the index of a regional map in memory; each level is computed on first access.
+
+    Returns None for maps so large that this would take minutes.
+    """
+    if len(list_pieces(light_map.info.bounds)) > 60:  # 0.05 s each, at each scale
+        return None
+    return EarthIndex(list_level_sizes(light_map), partial(build_level, light_map))
 
 
 def build_level(
