@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -115,7 +114,12 @@ def _register(
         result = result or make_no_match_result(frame, position, light_map.info, futile)
     elif result is None or result.verdict != "accepted":
         search = partial(
-            _search_photo, scene=scene, light_map=light_map, inputs=inputs, hints=hints
+            _search_photo,
+            scene=scene,
+            light_map=light_map,
+            inputs=inputs,
+            hints=hints,
+            read_stars=make_star_reader() if inputs.stars else None,
         )
         result = search_named(frame, unknown or position, tles, search)
     reasons = result.reasons
@@ -143,9 +147,9 @@ def search_named(
 
     With a position, the first town in view from there weighs the places along the orbit. Without
     one, each town of the given name is tried as ``--centre`` is, then the whole Earth, then towns
-    that texts mention. The largest town of each gets the work budget, the others less, as the root
-    of their people. A name proves nothing: the towns count among the views tested. A photo that is
-    found by its lights alone and shows no town of the name is for review.
+    that texts mention. Towns of a name share the work budget by the roots of their people. A name
+    proves nothing: the towns count among the views tested. A photo that is found by its lights
+    alone and shows no town of the name is for review.
     """
     if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
         return search(frame, position)
@@ -165,11 +169,11 @@ def search_named(
     results: list[FrameResult] = []
 
     def is_found_at(towns: list[tuple[str, Place]]) -> bool:
-        for source, town in towns:
+        roots = np.sqrt([town.population for _, town in towns])
+        for (source, town), share in zip(towns, roots / roots.sum(), strict=True):
             there = show_town(frame, source, town)
             above = choose_position(there, tles)
-            share = math.sqrt(town.population / max(one.population for _, one in towns))
-            results.append(search(there, above, n_places=len(towns), share=share))
+            results.append(search(there, above, n_places=len(towns), share=float(share)))
             if results[-1].verdict == "accepted":
                 return True
         return False
@@ -223,6 +227,7 @@ def _search_photo(
     light_map: LightMap,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
+    read_stars: Callable[[Problem], StarAttitude | None] | None,
     n_places: int = 0,
     share: float = 1.0,
 ) -> FrameResult:
@@ -244,7 +249,7 @@ def _search_photo(
             position=position,
             seen=Seen.of(frame),
             neighbours=hints,
-            read_stars=read_stars_above if inputs.stars else None,
+            read_stars=read_stars,
             altitude_range_km=blind.altitude_km,
             may_be_elsewhere=blind.mode != "never" and not n_places,
             n_places=max(n_places, 1),
@@ -265,16 +270,26 @@ def _search_photo(
     return make_no_match_result(frame, position, light_map.info, reason)
 
 
-def read_stars_above(problem: Problem) -> StarAttitude | None:
-    """What the stars above a limb tell; a missing catalogue is told once, and costs no photo."""
+def make_star_reader() -> Callable[[Problem], StarAttitude | None]:
+    """Make what reads the stars above the limb of one photo, once for all places that are tried.
+
+    A missing catalogue is told once, and costs no photo.
+    """
     from regengine.registration.propose_from_prior import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
-    try:
-        return read_sky(problem)
-    except CatalogueError as error:
-        _warn_once(f"stars above the limb are not used: {error}")
-        return None
+    attitudes: list[StarAttitude | None] = []
+
+    def read_stars(problem: Problem) -> StarAttitude | None:
+        if not attitudes:
+            try:
+                attitudes.append(read_sky(problem))
+            except CatalogueError as error:
+                _warn_once(f"stars above the limb are not used: {error}")
+                attitudes.append(None)
+        return attitudes[0]
+
+    return read_stars
 
 
 @lru_cache(maxsize=8)
