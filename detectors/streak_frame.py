@@ -13,12 +13,9 @@ from scipy.spatial import cKDTree
 
 from detectors import background
 from detectors.psf import (
-    LONGEST_TRAIL_PX,
-    SPOT_SNR,
+    MIN_TRAILS,
     USUAL,
-    PointSpread,
     measure_spot_moments,
-    measure_spots,
     measure_width,
     select_parallel_spots,
 )
@@ -220,14 +217,24 @@ def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
     """
     count, labels = cv2.connectedComponents(lit.astype(np.uint8))
     rows, cols = np.nonzero(lit)
-    label = np.asarray(labels[rows, cols], np.intp)
+    label = labels[rows, cols]
     size = np.bincount(label, minlength=count)
-    places, ones = (cols.astype(float), rows.astype(float)), np.ones(label.size)
-    x, y, long, short, angle = measure_spot_moments(label, ones, places, np.ones(count, bool))
-    long, short = (np.sqrt(12.0 * sigma**2 + 1.0) for sigma in (long, short))
-    return np.asarray(labels), size, x, y, long, short, angle
+
+    def mean(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(label, values, count) / np.maximum(size, 1), float)
+
+    x, y = cols.astype(float), rows.astype(float)
+    mx, my = mean(x), mean(y)
+    x, y = x - mx[label], y - my[label]
+    xx, yy, xy = mean(x * x), mean(y * y), mean(x * y)
+    middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
+    long = np.sqrt(12.0 * (middle + apart) + 1.0)
+    short = np.sqrt(12.0 * np.maximum(middle - apart, 0.0) + 1.0)
+    return np.asarray(labels), size, mx, my, long, short, 0.5 * np.arctan2(2.0 * xy, xx - yy)
 
 
+SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
+LONGEST_PX = 80.0
 NEIGHBOURS = 5  # the sky turns: trails of one place are alike
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
@@ -242,6 +249,7 @@ class StarTrail:
     length_px: float
     angle_rad: float
     sigma_px: float = 1.2
+    bow_px: float = 0.0  # of a shaken hand
     # (N, 4): x, y, length and angle of single trails, the brightest first
     single: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
 
@@ -262,15 +270,23 @@ class StarTrail:
         alike = float(np.abs(np.exp(2j * self.single[:, 3]).mean()))
         return 0.5 * float(np.sqrt(-2.0 * np.log(np.clip(alike, 1e-3, 1.0))))
 
-    def filtered(self, residual: FloatImage) -> tuple[FloatImage, float]:
-        """A frame under the filter of such trails, and the sigma of white noise in that."""
-        cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
-        trail_px = (float(self.length_px * cos), float(self.length_px * sin))
-        psf = PointSpread(sigma_px=SIGMA_PX, wings=0.0, trail_px=trail_px)
-        kernel = psf.draw(np.zeros(1), np.zeros(1), psf.half_stamp_px)[0]
-        kernel = kernel / kernel.sum()
-        answer = cv2.filter2D(residual, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
-        return np.asarray(answer), float(np.sqrt(np.square(kernel).sum()))
+    def filtered(self, blurred: FloatImage, sigma_px: float) -> tuple[FloatImage, float]:
+        """A blurred frame summed along the trail, and the sigma of white noise in that."""
+        half = int(np.ceil(0.5 * self.length_px)) + 2
+        steps = np.linspace(-0.5, 0.5, int(np.ceil(2.0 * self.length_px)) + 1) * self.length_px
+        kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+        x, y = half + steps * np.cos(self.angle_rad), half + steps * np.sin(self.angle_rad)
+        for dx in (0, 1):
+            for dy in (0, 1):
+                left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+                weight = np.abs(1 - dx - (x - left)) * np.abs(1 - dy - (y - top))
+                np.add.at(kernel, (top + dy, left + dx), weight)
+        kernel /= kernel.sum()
+        answer = cv2.filter2D(blurred, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
+        size = 4 * int(np.ceil(sigma_px)) + 1
+        wide = cv2.copyMakeBorder(kernel, size, size, size, size, cv2.BORDER_CONSTANT)
+        drawn = cv2.GaussianBlur(wide, (0, 0), sigma_px)
+        return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
 
 
 def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
@@ -279,12 +295,14 @@ def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None
     `blurred` (h, w): the frame in units of its noise, blurred by `SIGMA_PX`; `unit`: sigma of the
     noise in that. None where most spots are points, or do not agree.
     """
-    rows, cols = np.nonzero(blurred > SPOT_SNR * unit)
-    spots = measure_spots(rows, cols, blurred[rows, cols] / unit, blurred.shape)
-    found = None if spots is None else select_parallel_spots(*spots[2:])
-    if spots is None or found is None or not found[0].any():
+    spots = _measure_spots(blurred, unit)
+    if spots is None:
         return None
-    (x, y, long, short, angle), (trails, common) = spots, found
+    x, y, long, short, angle, bend = spots
+    found = select_parallel_spots(long, short, angle)
+    if found is None or not found[0].any():
+        return None
+    trails, common = found
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
     common += float(np.median(off[trails]))
     beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
@@ -293,15 +311,59 @@ def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None
         return None
     lengths = np.sqrt(12.0 * (long**2 - short**2))
     length = float(np.median(lengths[trails]))
-    if length > LONGEST_TRAIL_PX:
+    if length > LONGEST_PX:
         return None
-    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2, 0.0)
+    # Angles are of half a turn: to its other side a bow has the other sign
+    bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
+    # The variance across a parabola is 4 / 45 of its squared bow
+    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2 - 4.0 / 45.0 * bow**2, 0.0)
     return StarTrail(
         length_px=length,
         angle_rad=common,
         sigma_px=float(np.sqrt(max(1.45 * across, 0.72))),  # the blur has widened them
+        bow_px=abs(bow),
         single=np.column_stack([x, y, lengths, angle])[trails],
     )
+
+
+def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
+    """Centre, long and short sigma, angle and bend of bright spots; None where there are few."""
+    lit = (blurred > SPOT_SNR * unit).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
+    rows, cols = np.nonzero(lit)
+    if count <= MIN_TRAILS or rows.size == 0:
+        return None
+    label = np.asarray(labels[rows, cols], np.intp)
+    strength = blurred[rows, cols] / unit
+    brightest = np.zeros(count, np.float32)
+    np.maximum.at(brightest, label, strength)
+    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= 6)
+    good &= sides < 1.5 * LONGEST_PX
+    good[0] = False
+    if not good.any():
+        return None
+    # Equal say along the trail: a star's light as far as it stands clearly above the noise
+    weight = np.minimum(strength, 2.0 * SPOT_SNR)
+    places = (cols.astype(float), rows.astype(float))
+    x, y, long, _, angle = measure_spot_moments(label, weight, places, good)
+    # By their own light for the width: equal say would count the wings as much as the core
+    short = measure_spot_moments(label, strength, places, good)[3]
+    # Curvature of each spot about its long axis
+    index = np.where(good, np.cumsum(good) - 1, -1)[label]
+    inside = index >= 0
+    index, light = index[inside], np.asarray(weight[inside], float)
+    dx, dy = places[0][inside] - x[index], places[1][inside] - y[index]
+    cos, sin = np.cos(angle[index]), np.sin(angle[index])
+    u, v = dx * cos + dy * sin, dy * cos - dx * sin
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(index, light * values, int(good.sum())), float)
+
+    spread = total(u**4) - total(u**2) ** 2 / total(np.ones(u.size))
+    bend = total(u**2 * v) / np.maximum(spread, 1e-6)
+    order = np.argsort(-brightest[good], kind="stable")
+    return x[order], y[order], long[order], short[order], angle[order], bend[order]
 
 
 def find_sharp_pixels(residual: FloatImage) -> BoolImage:
@@ -330,7 +392,7 @@ def find_stars(
     """
     blurred = background.blur_image(residual, SIGMA_PX)
     unit = background.compute_blurred_noise(SIGMA_PX)
-    seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(residual)
+    seen, unit_seen = (blurred, unit) if trail is None else trail.filtered(blurred, SIGMA_PX)
     row, col = background.find_local_maxima(seen, 4.5 * unit_seen)
     order = np.argsort(-seen[row, col], kind="stable")[:20_000]
     row, col = row[order], col[order]

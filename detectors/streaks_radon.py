@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from detectors import streak_frame
 from detectors.background import blur_image, compute_blurred_noise
-from detectors.psf import BRIGHT_SNR, FWHM_PER_SIGMA, find_nearest_pixels
+from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
 from detectors.streak_line import (
     BINS,
     CLEAR_SNR,
@@ -173,7 +173,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
         for x, y, length, angle in trail.single[:24].tolist():
             dx, dy = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             rough = Path(x1=x - dx, y1=y - dy, x2=x + dx, y2=y + dy)
-            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, BRIGHT_SNR)
+            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, streak_frame.BRIGHT_SNR)
             if fitted is not None:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
