@@ -70,25 +70,9 @@ class Sift(StarMethod):
         for _ in range(3):
             dx, dy, *_ = window_sums(above, x, y, radius)
             x, y = x + np.clip(dx, -1.0, 1.0), y + np.clip(dy, -1.0, 1.0)
-        _, _, flux, pixels, spread, moments = window_sums(above, x, y, radius)
-        snr = flux / np.maximum(noise * np.sqrt(pixels), 1e-30)
-        seen = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)
-        order = np.flatnonzero(seen)[np.argsort(-flux[seen], kind="stable")]
-        x, y, flux, snr = x[order], y[order], flux[order], snr[order]
-        short, long = np.sqrt(np.maximum(np.linalg.eigvalsh(moments[order]), 0.3**2)).T
-        fwhm = FWHM_PER_SIGMA * np.sqrt(short * long)
-        variance = (noise**2 * spread)[order] / flux**2
-        stars = StarDetections(
-            x=x,
-            y=y,
-            flux=flux,
-            snr=snr,
-            fwhm_px=fwhm,
-            ellipticity=1.0 - short / long,
-            covariance_px2=(variance + 0.02**2)[:, None, None] * np.eye(2),
-            flags=frame.flags(x, y, fwhm),
-        )
-        stars = stars.select(~frame.ignored[find_nearest_pixels((h, w), x, y)])
+        sums = window_sums(above, x, y, radius)
+        stars = describe_stars(frame, x, y, noise, sums)
+        stars = stars.select(~frame.ignored[find_nearest_pixels(above.shape, stars.x, stars.y)])
         # Bright, round and compact enough for a star, once each
         good = (stars.snr >= 5.0) & (stars.ellipticity < 0.6) & (stars.fwhm_px > 1.0)
         once = mark_first_of_each(np.column_stack([stars.x, stars.y]), ONE_STAR_PX)
@@ -134,6 +118,39 @@ def window_sums(
     pixels, spread = np.square(window), np.square(window) * dx**2
     moments = np.stack([xx, xy, xy, yy], axis=-1).reshape(-1, 2, 2)
     return mx, my, flux, pixels.sum(axis=(1, 2)), spread.sum(axis=(1, 2)), moments
+
+
+def describe_stars(
+    frame: StarFrame,
+    x: FloatArray,
+    y: FloatArray,
+    noise: FloatArray,
+    sums: tuple[FloatArray, ...],
+) -> StarDetections:
+    """Detections from places and sums, the brightest first.
+
+    `x`, `y` (N,): centroids; what lies outside the frame or has no flux is left out; `noise` (N,):
+    sigma of a pixel there; `sums`: of `window_sums` at those places.
+    """
+    _, _, flux, pixels, spread, moments = sums
+    values = np.maximum(np.linalg.eigvalsh(moments), 0.3**2)
+    variance = noise**2 * spread / np.maximum(flux, 1e-30) ** 2
+    snr = flux / np.maximum(noise * np.sqrt(pixels), 1e-30)
+    short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
+    h, w = frame.light.shape
+    keep = (x >= 0) & (x <= w - 1) & (y >= 0) & (y <= h - 1) & (flux > 0.0) & (snr > 0.0)
+    order = np.flatnonzero(keep)[np.argsort(-flux[keep], kind="stable")]
+    fwhm = FWHM_PER_SIGMA * np.sqrt(short * long)
+    return StarDetections(
+        x=x[order],
+        y=y[order],
+        flux=flux[order],
+        snr=snr[order],
+        fwhm_px=fwhm[order],
+        ellipticity=(1.0 - short / long)[order],
+        covariance_px2=(variance + 0.02**2)[order, None, None] * np.eye(2),
+        flags=frame.flags(x[order], y[order], fwhm[order]),
+    )
 
 
 DETECTORS = (Sift(),)

@@ -38,6 +38,9 @@ class Streets:
         rows, cols = self.density.shape
         return self.west, NORTH - rows * STEP_DEG, self.west + cols * STEP_DEG, NORTH
 
+    def find_window(self, *region: float) -> LightGrid:
+        return self.window(*region)
+
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
