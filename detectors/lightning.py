@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import siegelslopes
 
 from detectors.background import flag_lights, read_clipped_map
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightningDetections
@@ -79,13 +80,14 @@ def lay_over(
     fitted = valid & ~ignored
     if not fitted.any():
         return None
-    # In the gain and offset of the frame's channels, by their quantiles
+    # In the gain and offset of the frame's channels, by their quantiles. Flashes of one frame alone
+    # change the uppermost: repeated medians (Siegel 1982) do not follow them
     shares = np.linspace(0.02, 0.98, 49)
     for channel in range(3):
         theirs = np.quantile(laid[..., channel][fitted], shares)
         if np.ptp(theirs) > 0.0:
             ours = np.quantile(levels[..., channel][fitted], shares)
-            slope, offset = np.polyfit(theirs, ours, 1)
+            slope, offset = siegelslopes(ours, theirs)
             laid[..., channel] = slope * laid[..., channel] + offset
     return laid, valid, still
 
