@@ -29,7 +29,7 @@ from detectors.limb import (
 )
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, local_axes
+from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
@@ -363,12 +363,12 @@ def aim_camera(
     right = np.cos(turn) * east - np.sin(turn) * north
     lat_deg = float(np.degrees(np.arcsin(up[2])))
     lon_deg = float(np.degrees(np.arctan2(up[1], up[0])))
-    x, y, z = geodetic_to_ecef(lon_deg, lat_deg, 1e3 * problem.altitude_km).tolist()
+    at_m = geodetic_to_ecef(lon_deg, lat_deg, 1e3 * problem.altitude_km)
     longest = max(nominal.width_px, nominal.height_px)
     camera = replace(
         nominal,
         focal_px=limb.focal_px * factor * longest / max(limb.shape),
-        position_ecef_m=(x, y, z),
+        position_ecef_m=to_xyz(at_m),
     )
     there = np.stack([-up, ahead, right], axis=1)
     return with_attitude(camera, there @ np.stack([nadir, -lean, across]))

@@ -28,7 +28,12 @@ from scipy.spatial.transform import Rotation
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, intersect_ellipsoid, surface_to_lonlat
+from matchers.geometry.earth import (
+    geodetic_to_ecef,
+    intersect_ellipsoid,
+    surface_to_lonlat,
+    to_xyz,
+)
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import point_at_nadir, with_attitude
 from matchers.lights import dense
@@ -87,11 +92,10 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     photo, place = problem.photo, stage.place
     assert place is not None
     assert problem.windows is not None
-    x, y, z = place.position_ecef_m.tolist()
     lens = replace(
         photo.nominal,
         focal_px=photo.nominal.focal_px * stage.lens.ratio,
-        position_ecef_m=(x, y, z),
+        position_ecef_m=to_xyz(place.position_ecef_m),
         mirrored=stage.mirrored,
     )
     kind: ImageKind = "clipped" if is_telephoto(lens) else "narrow"
@@ -378,11 +382,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
             found.prior, sigma_along_m=along_m, sigma_across_m=across_m, sigma_up_m=up_m
         )
         return replace(found, is_blind=True, prior=prior)
-    apart_m = np.linalg.norm(
-        np.array([place.position_ecef_m for place in region.places])
-        - np.asarray(camera.position_ecef_m),
-        axis=1,
-    )
+    apart_m = np.linalg.norm(region.positions_ecef_m - np.asarray(camera.position_ecef_m), axis=1)
     nearest = int(apart_m.argmin())
     # Position error caused by tilts and altitudes between those tried
     if apart_m[nearest] > 250_000.0:
@@ -412,8 +412,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     place, nominal = stage.place, problem.photo.nominal
     assert place is not None
     assert problem.windows is not None
-    x, y, z = place.position_ecef_m.tolist()
-    lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio, position_ecef_m=(x, y, z))
+    there_m, focal_px = to_xyz(place.position_ecef_m), nominal.focal_px * stage.lens.ratio
+    lens = replace(nominal, focal_px=focal_px, position_ecef_m=there_m)
     clipped = is_telephoto(lens)
     kind: ImageKind = "clipped" if clipped else "narrow"
     size_px = choose_template_px(problem, stage.lens)

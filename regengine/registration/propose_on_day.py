@@ -44,7 +44,7 @@ from regengine.io.gdal import raise_read_failures
 from regengine.maps.at_hand import FOLDER
 from regengine.maps.opening import SEA, DayMap
 from regengine.maps.reference import Reference
-from regengine.registration.refine_on_map import MapPicture, even_picture
+from regengine.registration.refine_on_map import CellParams, MapPicture, even_picture
 
 # Values are those of a prototype that was tuned on 11 telephoto frames and found 16 of 21 others.
 # Of maps: local contrast of grey and red is equalized (CLAHE), then the strongest features above a
@@ -500,6 +500,30 @@ def _ground_around(
     return geodetic_to_ecef(lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0))))
 
 
+def draw_nadir_map(
+    levels: Sequence[LightGrid],
+    position_ecef_m: FloatArray,
+    ahead_ecef: FloatArray,
+    sample_km: float,
+    half_width_km: float,
+    params: CellParams,
+) -> tuple[FloatImage, FloatArray]:
+    """Draw a map around the nadir of a position, and normalize its contrast.
+
+    Also returns its axes: unit vectors to the right, backwards and to the zenith, shape (3, 3).
+    """
+    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
+    up = local_axes(float(lon), float(lat))[2]
+    ahead = ahead_ecef - (ahead_ecef @ up) * up
+    ahead = ahead / np.linalg.norm(ahead)
+    axes = np.stack([np.cross(ahead, up), -ahead, up])
+    side = 2 * round(half_width_km / sample_km)
+    step = 2 * LATTICE_PX
+    ground = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
+    values, known = draw(levels, ground, (side, side), step, mean_side=True)
+    return even_picture(values, np.asarray(known > 0.99, np.float32), params), axes
+
+
 def propose_dense_on_day(
     picture: MapPicture,
     nominal: Camera,
@@ -514,18 +538,11 @@ def propose_dense_on_day(
     The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean,
     with the map drawn around the nadir, ahead at its top.
     """
-    lon, lat, height_m = ecef_to_geodetic(position_ecef_m)
-    up = local_axes(float(lon), float(lat))[2]
-    ahead = ahead_ecef - (ahead_ecef @ up) * up
-    ahead = ahead / np.linalg.norm(ahead)
-    axes = np.stack([np.cross(ahead, up), -ahead, up])
-    n_side, step = 2 * round(half_width_km / sample_km), 2 * LATTICE_PX
-    grid = np.meshgrid(*2 * (lattice(n_side, step),))
-    ground = _ground_around(axes, sample_km, n_side, *grid)
-    values, known = draw(levels, ground, (n_side, n_side), step, mean_side=True)
-    drawn = even_picture(values, np.asarray(known > 0.99, np.float32), picture.params)
+    drawn, axes = draw_nadir_map(
+        levels, position_ecef_m, ahead_ecef, sample_km, half_width_km, picture.params
+    )
     camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
-    altitude_km = float(height_m) / 1e3
+    altitude_km = float(ecef_to_geodetic(position_ecef_m)[2]) / 1e3
     half = int(np.hypot(*evened.shape) / 2.0)
     side = 2 * half + 1
     right, down = np.meshgrid(*2 * ((np.arange(side) - half) * sample_km,))
@@ -579,7 +596,7 @@ def propose_dense_on_day(
         met.append((yaw, i, j))
         # The camera looks at this pixel of the map, rotated clockwise from its top
         cosine, sine = np.cos(yaw), np.sin(yaw)
-        aside, back, _ = axes
+        aside, back, up = axes
         level = np.stack([cosine * aside + sine * back, cosine * back - sine * aside, -up], axis=-1)
         at = np.array(j + half, float), np.array(i + half, float)
         sight = _ground_around(axes, sample_km, len(drawn), *at) - position_ecef_m

@@ -51,7 +51,14 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import Hypothesis, Match, Problem, SearchState, StopReason
+from regengine.registration.types import (
+    Hypothesis,
+    Match,
+    Place,
+    Problem,
+    SearchState,
+    StopReason,
+)
 from regengine.store.result import FrameResult, Reason
 
 # Values without an origin are those of a prototype that registered 63 of 64 simulated frames
@@ -352,23 +359,9 @@ def propose_on_streets(
     Views that are tried are added to a list, and not tried again.
     """
     nominal, is_fine, search = problem.photo.nominal, reach == "fine", problem.params.search
-    # All places cost four times as much as likely ones, so they are tried only if those give no
-    # match. The same applies to the other focal lengths of a possible crop
-    limit = search.max_neg_log_prior if reach == "far" else search.near_neg_log_prior
-    places, positions = [], []
-    for neg_log_prior, place in list_places(problem, 50.0, search.max_track_neg_log_prior):
-        if neg_log_prior >= limit:
-            continue
-        track, offset = place.track, place.offset_km
-        across_m = 1e3 * track.sigma_across_km(offset)
-        # At a spread of so much across a track (one sigma) its sides are tried, too
-        for aside in (0.0, -1.0, 1.0) if across_m > 1e3 * 20.0 else (0.0,):
-            at, ahead = track.position(offset), track.velocity(offset)
-            positions.append(move_on_orbit(at, ahead, 0.0, aside * across_m, 0.0))
-            places.append(place)
+    places, positions_ecef_m = list_positions(problem, is_far=reach == "far")
     if not places:
         return
-    positions_ecef_m = np.array(positions)
     may_be_cropped = problem.photo.frame.may_be_cropped
     unsure = reach == "far" and may_be_cropped
     sigma = LENS.sigma_log_focal_unsure if unsure else LENS.sigma_log_focal
@@ -394,32 +387,6 @@ def propose_on_streets(
     most_work = (3.0 if is_fine else 2.0) * problem.params.work_budget
     west, south, east, north = streets.bounds
 
-    def look_alike(
-        stretch: FloatArray, target: tuple[float, float], roll: float
-    ) -> Hypothesis | None:
-        """Propose the camera that sees a target with a stretch most nearly; None if none does."""
-        seen = see_ground(positions_ecef_m, *target)
-        if not np.isfinite(seen).any():
-            return None
-        log_focals = np.log(focals_px)
-        log_focal = np.clip(
-            stretch[:2].mean() - seen[:, :2].mean(axis=1), log_focals.min(), log_focals.max()
-        )
-        off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
-        number = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
-        camera = replace(nominal, focal_px=float(np.exp(log_focal[number])))
-        # A nadir is believed where it was given, as far as it reaches
-        track, offset_km = places[number].track, places[number].offset_km
-        if abs(offset_km) <= 2.0 * track.sigma_along_km:
-            offset_km = 0.0
-        return Hypothesis(
-            camera=look_at(camera, positions_ecef_m[number], target, find_middle_px(nominal), roll),
-            prior=believe_camera(track, offset_km, track.sigma_along_km, nominal, lens),
-            track=track,
-            offset_km=offset_km,
-            source="streets",
-        )
-
     for stretch, camera, target in views:
         if state.work_of.get("streets", 0.0) + work > most_work:
             state.stop_reason = StopReason.WORK_BUDGET
@@ -438,13 +405,38 @@ def propose_on_streets(
                 break
             lon_deg = west + (col + 0.5) / drawn.shape[1] * (east - west)
             lat_deg = north - (row + 0.5) / drawn.shape[0] * (north - south)
-            hypothesis = look_alike(stretch, (lon_deg, lat_deg), roll)
+            at = lon_deg, lat_deg
+            hypothesis = look_alike(
+                nominal, places, positions_ecef_m, focals_px, lens, stretch, at, roll
+            )
             if hypothesis is not None and not any(
                 is_same_view(hypothesis.camera, other.camera, search.same_view_share)
                 for other in found
             ):
                 found.append(replace(hypothesis, ncc=ncc))
         yield found
+
+
+def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[Place], FloatArray]:
+    """List positions (n, 3) of the camera at likely places, or at all, and the place of each.
+
+    All places cost four times as much, so they are tried only if the likely ones give no match. The
+    same applies to the other focal lengths of a possible crop.
+    """
+    search = problem.params.search
+    limit = search.max_neg_log_prior if is_far else search.near_neg_log_prior
+    places, positions = [], []
+    for neg_log_prior, place in list_places(problem, 50.0, search.max_track_neg_log_prior):
+        if neg_log_prior >= limit:
+            continue
+        track, offset = place.track, place.offset_km
+        across_m = 1e3 * track.sigma_across_km(offset)
+        # At a spread of so much across a track (one sigma) its sides are tried, too
+        for side in (0.0, -1.0, 1.0) if across_m > 1e3 * 20.0 else (0.0,):
+            at, ahead = track.position(offset), track.velocity(offset)
+            positions.append(move_on_orbit(at, ahead, 0.0, side * across_m, 0.0))
+            places.append(place)
+    return places, np.array(positions)
 
 
 def choose_views(
@@ -618,6 +610,40 @@ def lay_on_ground(
 def find_middle_px(camera: Camera) -> FloatArray:
     """Pixel in the middle of a frame."""
     return 0.5 * np.array([camera.width_px - 1.0, camera.height_px - 1.0])
+
+
+def look_alike(
+    nominal: Camera,
+    places: Sequence[Place],
+    positions_ecef_m: FloatArray,
+    focals_px: FloatArray,
+    lens: LensBelief,
+    stretch: FloatArray,
+    target: tuple[float, float],
+    roll: float,
+) -> Hypothesis | None:
+    """Propose the camera that sees a target with a stretch most nearly; None if none sees it."""
+    seen = see_ground(positions_ecef_m, *target)
+    if not np.isfinite(seen).any():
+        return None
+    log_focals = np.log(focals_px)
+    log_focal = np.clip(
+        stretch[:2].mean() - seen[:, :2].mean(axis=1), log_focals.min(), log_focals.max()
+    )
+    off = seen + np.stack([log_focal, log_focal, 0.0 * log_focal], axis=1) - stretch
+    number = int(np.nanargmin(np.nan_to_num(np.abs(off).max(axis=1), nan=np.inf)))
+    camera = replace(nominal, focal_px=float(np.exp(log_focal[number])))
+    # A nadir is believed where it was given, as far as it reaches
+    track, offset_km = places[number].track, places[number].offset_km
+    if abs(offset_km) <= 2.0 * track.sigma_along_km:
+        offset_km = 0.0
+    return Hypothesis(
+        camera=look_at(camera, positions_ecef_m[number], target, find_middle_px(nominal), roll),
+        prior=believe_camera(track, offset_km, track.sigma_along_km, nominal, lens),
+        track=track,
+        offset_km=offset_km,
+        source="streets",
+    )
 
 
 def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> FloatArray:

@@ -198,6 +198,11 @@ class Region:
     share: float
     index: EarthIndex
 
+    @cached_property
+    def positions_ecef_m(self) -> FloatArray:
+        """Positions of the places, ECEF in metres, shape (n, 3)."""
+        return np.array([place.position_ecef_m for place in self.places])
+
 
 Views = tuple[tuple[float, FloatArray], ...]
 
