@@ -31,7 +31,7 @@ RUN = re.compile(
     r"(?:[\w.:-]*/)+|\b(?:\d+\.\d+|in \d+) s\b|\b[0-9a-f]{32,}\b|127\.0\.0\.1:\d+"
     r"|20(?:2[6-9]|3\d)-\d\d-\d\d"
 )
-PROGRESS = re.compile(r"photos/(?:s|min)\b|%, .* left$")
+PROGRESS = re.compile(r"photos/(?:s|min)\b|, \S.* left(?:$|;)")
 LONGEST_TEXT = 300
 NO_NUMBER = (None, "None", "nan")  # among numbers
 # What differs from run to run, or from machine to machine
