@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,13 +22,10 @@ from regengine.io.decoding import capture_stderr
 CACHE_BYTES = 128 * 1024**2
 
 
-_muting = threading.RLock()  # filters of warnings are those of all threads
-
-
 @contextmanager
 def open_gdal_session() -> Iterator[None]:
     """Provide a GDAL environment for reading or writing."""
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), _muting, warnings.catch_warnings():
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         # rasterio 1.4 multiplies transforms in a way that affine 3.1 deprecates.
         warnings.simplefilter("ignore", PendingDeprecationWarning)

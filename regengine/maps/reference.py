@@ -198,14 +198,13 @@ class Reference:
         if self.warp or rows * cols > MAX_KEPT_PIXELS:
             return self.read_level(row, col, rows, cols, factor)
         side, version = SQUARE_PX, self.version
-        with _reading:
-            squares = [
-                [
-                    _read_square(self, version, factor, i, j)
-                    for j in range(col // side, (col + cols - 1) // side + 1)
-                ]
-                for i in range(row // side, (row + rows - 1) // side + 1)
+        squares = [
+            [
+                _read_square(self, version, factor, i, j)
+                for j in range(col // side, (col + cols - 1) // side + 1)
             ]
+            for i in range(row // side, (row + rows - 1) // side + 1)
+        ]
         values, valid = (np.block([[one[k] for one in line] for line in squares]) for k in (0, 1))
         top, left = row % side, col % side
         here = np.s_[..., top : top + rows, left : left + cols]
@@ -361,9 +360,6 @@ def _open_dataset(
             nodata=reference.nodata,
             **opacity,
         )
-
-
-_reading = threading.Lock()  # of threads that need the same square, one reads it
 
 
 # Cache size for all references: 130 MB of lights

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import bdtr
 
-from detectors.cores import Ahead, map_ahead
 from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
@@ -78,8 +77,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     # such odds stays valid against chance (Vovk & Wang 2021, E-values: calibration, combination,
     # applications)
     sizes = ((31, 14), (25, 17), (21, 20))
-    landings_px = LANDED_PX, right_px
-    predicted = map_ahead(lambda size: predict_patches(fit, *size, landings_px), sizes)
+    predicted = (predict_patches(fit, *size, (LANDED_PX, right_px)) for size in sizes)
     strict, wide = zip(*predicted, strict=True)
     # With the right camera these shares of patches land within a pixel; clouds and new lights spoil
     # the others
@@ -329,23 +327,19 @@ def fit_with_lens_beliefs(
         (prior.sigma_log_focal, other_px),
         (LENS.sigma_log_focal_any, 0.0),
     )
-
-    def fit_belief(number: int) -> TestedFit | None:
+    fits: list[TestedFit] = []
+    best, n_fits = None, 0
+    for sigma_log_focal, sigma_principal_px in beliefs:
         start: Hypothesis | None = hypothesis
-        if number > 0:
-            log_focal, principal_px = beliefs[number]
-            other = replace(prior, sigma_log_focal=log_focal, sigma_principal_px=principal_px)
+        if n_fits > 0:
+            other = replace(
+                prior, sigma_log_focal=sigma_log_focal, sigma_principal_px=sigma_principal_px
+            )
             freed = replace(hypothesis, prior=other, is_other_lens=True)
             start = align_hypothesis(problem, freed, problem.params.refine.compared_px)
         fit = None if start is None else fit_hypothesis(problem, start)
-        return None if fit is None else (fit, test_fit(fit, problem.params))
-
-    fits: list[TestedFit] = []
-    best, n_fits, tried = None, 0, Ahead(fit_belief, range(len(beliefs)))
-    for number in range(len(beliefs)):
-        tested = tried.take(number, min(number, 2))
-        if tested is not None:
-            fits.append(tested)
+        if fit is not None:
+            fits.append((fit, test_fit(fit, problem.params)))
         best = choose_fit(fits, better_log10_odds)
         n_fits += 1
         if hypothesis.n_stars:
@@ -362,7 +356,6 @@ def fit_with_lens_beliefs(
             odds += max(best[1].patch_log10_odds, 0.0) - problem.params.search.log10_attitudes
             if odds < accept.clear_log10_odds:
                 break
-    tried.stop()
     is_ambiguous = best is not None and any(
         contradicts(other, best, better_log10_odds) for other in fits
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -18,7 +19,6 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from detectors.cores import cpu_seconds
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 
@@ -287,15 +287,15 @@ class RegisterParams:
     any_category : bool
         Whether frames that do not look like night cities are tried, too.
     clock : callable
-        Returns the seconds that are compared with ``max_seconds``. The default counts the CPU time
-        that one core would take, so that results on a busy machine and on an idle one are the same.
+        Returns the seconds that are compared with ``max_seconds``. The default counts CPU time of
+        this thread, so that results on a busy machine and on an idle one are the same.
     """
 
     clock_window_s: float | None = None
     work_budget: float = WORK_BUDGETS["normal"]
     max_seconds: float = 240.0
     any_category: bool = False
-    clock: Callable[[], float] = cpu_seconds
+    clock: Callable[[], float] = time.thread_time
     search: SearchParams = field(default_factory=SearchParams)
     refine: RefineParams = field(default_factory=RefineParams)
     accept: AcceptParams = field(default_factory=AcceptParams)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
-from detectors.cores import Ahead
 from regengine.photo.frame import Frame
 from regengine.registration.accept import choose_match, is_proven, place_probability
 from regengine.registration.align import (
@@ -244,16 +243,14 @@ def try_stages(
     best remaining hypothesis is fitted regardless of its odds.
     """
     params, passed_over = problem.params, []
-    ahead = Ahead(lambda stage: PROPOSERS[stage.method](problem, stage), stages)
-    for number, stage in enumerate(stages):
+    for stage in stages:
         if params.clock() - started_s > params.max_seconds:
             state.stop_reason = StopReason.CPU_LIMIT
             break
         if state.work + stage.work > most_work:
             passed_over.append(stage)
             continue
-        # The first of them is likely to be the last
-        found = ahead.take(number, 1 if number == 0 else 2)
+        found = PROPOSERS[stage.method](problem, stage)
         state.charge(stage.work, stage.method)
         state.n_views_tested += stage.region is None or stage.region.name != "earth"
         state.hypotheses = merge_hypotheses(state.hypotheses, found, params.search.same_view_share)
@@ -265,9 +262,7 @@ def try_stages(
             test_hypothesis(problem, state, best)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
-                ahead.stop()
                 return passed_over
-    ahead.stop()
     best = choose_untested(problem, state)
     if best is not None:
         test_hypothesis(problem, state, best)
@@ -290,19 +285,11 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     for kind, most in (("narrow", 8), ("clipped", 60)):
         leading += [one for one in state.hypotheses if one.image == kind and not one.n_stars][:most]
 
-    def align_each(
-        wanted: list[Hypothesis], size_px: int, work: str, ahead: int | None
-    ) -> Iterator[Hypothesis | None]:
-        new = [one for one in wanted if (one, size_px) not in state.aligned]
-        aligned = Ahead(lambda one: align_hypothesis(problem, one, size_px), new)
-        try:
-            for one in wanted:
-                if one in new:
-                    state.charge(read_stage_yields()["work"][work], "comparison")
-                    state.aligned[one, size_px] = aligned.take(new.index(one), ahead)
-                yield state.aligned[one, size_px]
-        finally:
-            aligned.stop()
+    def align_once(one: Hypothesis, size_px: int, work: str) -> Hypothesis | None:
+        if (one, size_px) not in state.aligned:
+            state.charge(read_stage_yields()["work"][work], "comparison")
+            state.aligned[one, size_px] = align_hypothesis(problem, one, size_px)
+        return state.aligned[one, size_px]
 
     def is_fitted(one: Hypothesis) -> bool:
         return any(
@@ -317,10 +304,11 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
         ahead = params.log10_attitudes if one.n_stars else 0.0
         return -one.image_log10_odds - ahead, -score_hypothesis(one)
 
-    halves = align_each(leading, size_px // 2, "comparison", None)
+    halves = [align_once(one, size_px // 2, "comparison") for one in leading]
     state.compared = sorted((one for one in halves if one is not None), key=rank)
     untested = []
-    for one in align_each(state.compared[: 4 + len(state.tested)], size_px, "finer comparison", 1):
+    for half in state.compared[: 4 + len(state.tested)]:
+        one = align_once(half, size_px, "finer comparison")
         if one is not None and not is_fitted(one):
             untested.append(one)
             if stands_out(problem, state, one):

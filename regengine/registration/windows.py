@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from threading import Lock
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -102,7 +101,6 @@ class MapWindows:
         self._margin_km = reach_km + 0.75 * self.cell_km  # to the corners of the cell
         # By octave, and row and column of the cell; the last used at the end
         self._kept: dict[tuple[int, int, int], Pyramid | None] = {}
-        self._reading = Lock()
 
     def around(self, position_ecef_m: ArrayLike, step_km: float) -> Pyramid | None:
         """Read the map pyramid around the nadir of a position; None outside the map."""
@@ -118,17 +116,16 @@ class MapWindows:
         finest_km = max(self._map.info.resolution_deg, MAP_STEP_DEG) * KM_PER_DEGREE
         octave = max(0, math.floor(math.log2(step_km / finest_km) + 1e-6))
         window = octave // 2, row, column
-        with self._reading:
-            if window in self._kept:
-                levels = self._kept.pop(window)
-            else:
-                middle = np.array([middle_lon]), np.array([middle_lat])
-                read_km = finest_km * 4.0 ** window[0]
-                levels = find_window_around(self._map, *middle, self._margin_km, read_km)
-            self._kept[window] = levels
-            pixels = [sum(grid.values.size for grid in one or ()) for one in self._kept.values()]
-            while sum(pixels) > self.max_pixels and len(pixels) > 1:
-                del self._kept[next(iter(self._kept))], pixels[0]
+        if window in self._kept:
+            levels = self._kept.pop(window)
+        else:
+            middle = np.array([middle_lon]), np.array([middle_lat])
+            read_km = finest_km * 4.0 ** window[0]
+            levels = find_window_around(self._map, *middle, self._margin_km, read_km)
+        self._kept[window] = levels
+        pixels = [sum(grid.values.size for grid in one or ()) for one in self._kept.values()]
+        while sum(pixels) > self.max_pixels and len(pixels) > 1:
+            del self._kept[next(iter(self._kept))], pixels[0]
         return levels and (levels[octave % 2 :] or levels)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from detectors.cores import share_cores
 from matchers.geometry.earth import great_circle_km
 from regengine.errors import EphemerisError, LightMapError
 from regengine.maps.index.earth import load_earth_index
@@ -57,7 +56,7 @@ def process_photo(
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
     # With more threads sums of linear algebra end in other digits
-    with threadpool_limits(limits=1, user_api="blas"), share_cores():
+    with threadpool_limits(limits=1, user_api="blas"):
         frame = read_frame(path, records=records, options=inputs.frame)
         result = _register(frame, tles, light_map, inputs, hints)
     if result.control_points and result.reference_kind == "lights":
@@ -297,7 +296,6 @@ def _warn_once(text: str) -> None:
     logging.getLogger("regengine").warning("%s", text)
 
 
-@share_cores()
 def register_from(
     path: Path, placed: Camera, inputs: RunInputs, kind: KindName = "lights"
 ) -> FrameResult:

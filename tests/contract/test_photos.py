@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -238,25 +237,6 @@ def test_lights_alone_place_a_photo(tmp_path: Path) -> None:
     found = regengine.register(photo, lights=LIGHTS, blind="always")
     is_placed(found, sample_camera(name))
     assert found.nadir.source == "lights"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("hours", [0, 5])
-def test_more_cores_find_the_same(simulated: Path, hours: int) -> None:
-    """Placed at once, and after a search along another orbit; byte for byte."""
-    threads, found = cv2.getNumThreads(), []
-    time = EXPOSURES["slanted"].time_utc + timedelta(hours=hours)
-    for cores in (1, 8):
-        cv2.setNumThreads(cores)
-        placed = regengine.register(
-            simulated / "slanted.jpg", lights=LIGHTS, tle=ELEMENTS, time=time, effort="quick"
-        )
-        found.append(placed.to_dict())
-        assert found[-1]["engine"].pop("seconds") > 0.0
-        assert cv2.getNumThreads() == cores
-    cv2.setNumThreads(threads)
-    assert found[0] == found[1]
-    assert found[0]["verdict"] == "accepted"
 
 
 def test_seconds_that_are_allowed_are_a_brake_and_told(simulated: Path) -> None:
