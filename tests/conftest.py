@@ -28,8 +28,8 @@ pytest_plugins = (
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGER = {"slow", "real", "browser", "server", "nightly"}  # markers of what `make test` leaves out
-# Six seconds of its own, and what a process loads at its first registration, on a slow busy machine
-MAX_QUICK_CPU_S = 6.0 + 14.0
+# Six seconds of its own, and what a process loads at its first registration, on a busy machine
+MAX_QUICK_CPU_S = 6.0 + 9.0
 # What this user keeps of maps and element sets is no part of a test, and none may be put there
 os.environ["REGENGINE_DATA"] = str(Path(os.devnull) / "none")
 # Set for the processes of parallel tests, whose output is no terminal

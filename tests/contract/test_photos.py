@@ -78,13 +78,16 @@ def known(name: str) -> dict[str, Any]:
 # ---- as they were taken
 
 
+@pytest.fixture
+def taken(name: str, request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.getfixturevalue("simulated" if name in USUAL else "rare")
+    return folder
+
+
 @pytest.mark.parametrize(
     "name", [*USUAL, *(pytest.param(name, marks=pytest.mark.slow) for name in RARE)]
 )
-def test_a_photo_is_placed_to_a_part_of_a_map_pixel(
-    request: pytest.FixtureRequest, name: str
-) -> None:
-    taken: Path = request.getfixturevalue("simulated" if name in USUAL else "rare")
+def test_a_photo_is_placed_to_a_part_of_a_map_pixel(taken: Path, name: str) -> None:
     found = regengine.open_store(taken / "run.h5")[name]
     is_placed(found, true_camera(taken / f"{name}.jpg"), median_m=0.6 * MAP_PIXEL_M)
     assert found.camera.mirrored == EXPOSURES[name].mirrored

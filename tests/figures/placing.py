@@ -45,7 +45,7 @@ def _samples(*numbers: int) -> list[Path]:
 
 
 def placed_by_time(tmp_path: Path) -> Any:
-    return _register(tmp_path, _samples(101, 103), "--tle", ELEMENTS)
+    return _register(tmp_path, _samples(101), "--tle", ELEMENTS)
 
 
 def placed_with_neighbours(tmp_path: Path) -> Any:
