@@ -147,8 +147,8 @@ def search_named(
     With a position, the first town in view from there weighs the places along the orbit. Without
     one, each town of the given name is tried as ``--centre`` is, then the whole Earth, then towns
     that texts mention. Towns of a name share the work budget by the roots of their people. A name
-    proves nothing: the towns count among the views tested. A photo that is found by its lights
-    alone and shows no town of the name is for review.
+    proves nothing: the towns count among the views tested. A photo that is found elsewhere and
+    shows no town of the name is for review.
     """
     if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
         return search(frame, position)
@@ -183,7 +183,7 @@ def search_named(
     if anywhere.verdict == "accepted":
         return doubt_towns(anywhere, named, frame.radius_km)
     if is_found_at(list_mentioned_towns(frame, named)):
-        return results[-1]
+        return doubt_towns(results[-1], named, frame.radius_km)
     return max(results, key=lambda one: (one.verdict == "review", one.probability or 0.0))
 
 
