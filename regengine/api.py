@@ -337,6 +337,10 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.models import load_scene_model
 
+    count_stars = None
+    if options.solve:  # a second each at most, with the detection
+        sky = solve_job([], SolveOptions(max_seconds=0.4))
+        count_stars = replace(sky, max_long_side_px=700).count_stars
     inputs = ClassifyInputs(
         model=_path(options.model),
         tle=choose_element_sets(_path(options.tle)),
@@ -345,6 +349,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
         features=options.features,
         quality=options.quality,
         thumbnails=options.thumbnails,
+        count_stars=count_stars,
     )
     # Errors are raised before the first photo
     load_scene_model(inputs.model)

@@ -260,6 +260,7 @@ class ClassifyOptions(TimeOptions):
         False, "Also measure sharpness, cloud fraction and exposure.", "--quality"
     )
     features: bool = option(False, "Print the features that the classification uses.", "--features")
+    solve: bool = option(False, "Identify the stars of photos that may show some.", "--solve")
     thumbnails: bool = option(False)
 
 

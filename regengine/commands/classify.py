@@ -76,7 +76,7 @@ def main(
         thumbnails=sheet is not None,
     )
     inputs = api.classify_inputs(asked)
-    names = ("model", "metadata", "features", "quality")
+    names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}
     scenes: list[Scene] = []

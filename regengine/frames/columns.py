@@ -195,6 +195,12 @@ FRAME_COLUMNS = (
     # Points have a column ``lights`` with a number: in GeoJSON, equal names have equal types
     column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
     column("engine_version", "result.engine_version", "version of regengine", "text"),
+    column(
+        "category_from",
+        "result.category_from",
+        "what the category follows from: features, nadir, stars, lights or ground",
+        "text",
+    ),
 )
 
 POINT_COLUMNS = (

@@ -27,7 +27,13 @@ from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
 from regengine.registration.types import Prior, SearchReferences
 from regengine.runs.run_inputs import RunInputs
-from regengine.scene.classify import SceneForSearch, assess_for_search, explain_by_class
+from regengine.scene.classify import (
+    STARS_LIKELY,
+    SceneForSearch,
+    assess_for_search,
+    explain_by_class,
+    settle_by_evidence,
+)
 from regengine.store.result import BY_DAY, FrameResult, Reason
 
 if TYPE_CHECKING:
@@ -97,6 +103,7 @@ def _register(
     # Before the index is read, which takes longer
     futile = None if inputs.register.any_category else scene.skip_reason
     shown, result = scene.in_place, None
+    attitudes: list[StarAttitude | None] = []  # that the stars tell, once they were read
     if (
         inputs.day
         # A photo that may be by day with such a probability is tried on a day map, which takes
@@ -118,18 +125,36 @@ def _register(
             light_map=light_map,
             inputs=inputs,
             hints=hints,
-            read_stars=make_star_reader() if inputs.stars else None,
+            read_stars=make_star_reader(attitudes) if inputs.stars else None,
         )
         result = search_named(frame, unknown or position, tles, search)
     reasons = result.reasons
     if result.verdict == "no_match":
         reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
+    told, follows = shown, shown.category_from
+    has_stars = any(attitude is not None for attitude in attitudes)
+    evidence = find_evidence(result, has_stars and shown.probabilities["stars"] >= STARS_LIKELY)
+    if evidence is not None:
+        told = settle_by_evidence(shown, evidence)
+        by_features = f"features: {shown.category} {shown.probabilities[shown.category]:.2f}"
+        follows = with_remark(evidence, by_features)
     return replace(
         result,
-        category=shown.category,
-        category_probability=shown.probabilities[shown.category],
+        category=told.category,
+        category_probability=told.probabilities[told.category],
+        sources=tuple(sorted({**dict(result.sources), "category": follows}.items())),
         reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
+
+
+def find_evidence(result: FrameResult, has_stars: bool) -> str | None:
+    """Find what settles the category of a photo better than its features; None if nothing does.
+
+    Where it was placed counts before stars above its limb. A proposal for review proves nothing.
+    """
+    if result.verdict == "accepted":
+        return "ground" if result.reference_kind == "day" else "lights"
+    return "stars" if has_stars and result.verdict == "no_match" else None
 
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
@@ -269,15 +294,16 @@ def _search_photo(
     return make_no_match_result(frame, position, light_map.info, reason)
 
 
-def make_star_reader() -> Callable[[Problem], StarAttitude | None]:
+def make_star_reader(
+    attitudes: list[StarAttitude | None],
+) -> Callable[[Problem], StarAttitude | None]:
     """Make what reads the stars above the limb of one photo, once for all places that are tried.
 
-    A missing catalogue is told once, and costs no photo.
+    The attitude, or None without one, is added to the list. A missing catalogue is told once, and
+    costs no photo.
     """
     from regengine.registration.propose_from_prior import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
-
-    attitudes: list[StarAttitude | None] = []
 
     def read_stars(problem: Problem) -> StarAttitude | None:
         if not attitudes:

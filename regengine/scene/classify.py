@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
 from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, read_scene_picture
 from regengine.scene.result import Scene, SceneEphemeris, table_line
-from regengine.store.result import Answer, Reason
+from regengine.store.result import BY_DAY, Answer, Reason
 
 # Cameras of the school computers (Astro Pi), by their EXIF names: with their short exposures they
 # record no lamps, stars or aurora. One of two has no infrared filter. The model assumes this of
@@ -82,19 +82,20 @@ def apply_context(
     the clock may be wrong: the ephemeris is then not used.
     """
     ephemeris = contradiction = None
-    probabilities = scale_odds(answer.probabilities, camera_factors(camera_body))
+    probabilities = seen = scale_odds(answer.probabilities, camera_factors(camera_body))
     if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
         ephemeris = scene_ephemeris(position)
     if ephemeris is not None:
         contradiction = disagreement(ephemeris, probabilities)
         if contradiction is None:
             probabilities = scale_odds(probabilities, prior(ephemeris))
-    category = answer.category
+    answer = replace(answer, probabilities=probabilities)
     if answer.explained:
-        category = max(probabilities, key=lambda name: probabilities[name])
-    also = also_shown(probabilities, category)
-    moved = replace(answer, category=category, probabilities=probabilities, also=also)
-    return moved, ephemeris, contradiction
+        by_picture, category = (max(each, key=each.__getitem__) for each in (seen, probabilities))
+        follows = "features" if category == by_picture else "nadir"
+        answer = replace(answer, category=category, category_from=follows)
+    answer = replace(answer, also=also_shown(probabilities, answer.category))
+    return answer, ephemeris, contradiction
 
 
 def camera_factors(camera: str | None) -> Mapping[str, float]:
@@ -186,6 +187,26 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     )
 
 
+# Classes that evidence leaves, the usual one first: what is accepted on lights shows cities, on a
+# day map ground by day; stars stand beside other lights of the sky
+SETTLED: Mapping[str, tuple[str, ...]] = {
+    "lights": ("cities",),
+    "ground": BY_DAY,
+    "stars": ("stars", "aurora", "moon", "sunset_sunrise"),
+}
+# Identified stars count, and are looked for, where the features leave stars this likely: a third of
+# the photos of cities, a quarter of other nights and half of the aurorae show stars as well
+STARS_LIKELY = 0.05
+
+
+def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
+    """Decide a category by evidence, one of `SETTLED`; the probabilities remain the features'."""
+    left = SETTLED[evidence]
+    category = answer.category if answer.category in left else left[0]
+    also = also_shown(answer.probabilities, category)
+    return replace(answer, category=category, category_from=evidence, also=also)
+
+
 # Classes without ground at night. The Moon is not among them: the model was trained only on
 # simulated Moons, and takes one dim night frame in a hundred for a Moon
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
@@ -217,6 +238,8 @@ class ClassifyInputs:
     features: bool = False
     quality: bool = False
     thumbnails: bool = False
+    # Number of stars that are identified in a photo; asked where stars are likely
+    count_stars: Callable[[Path], int] | None = None
 
 
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
@@ -234,6 +257,10 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     answer, ephemeris, contradiction = apply_context(
         model.answer(features), frame.camera_body, position
     )
+    if inputs.count_stars is not None and answer.category not in SETTLED["stars"]:
+        is_likely = answer.probabilities.get("stars", 0.0) >= STARS_LIKELY
+        if is_likely and inputs.count_stars(path):
+            answer = settle_by_evidence(answer, "stars")
     quality = None
     if inputs.quality:
         rgb, _ = read_display_rgb(frame.file, QUALITY_SIDE_PX)

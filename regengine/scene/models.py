@@ -478,6 +478,9 @@ class SceneAnswer:
     also: tuple[str, ...]  # other classes of at least `ALSO_PROBABILITY`, the most probable first
     # False if the photo is unlike all training photos; its category is then `OTHER`
     explained: bool
+    # What the category follows from: "features" of the picture, the Sun or the Moon at the "nadir",
+    # or identified "stars"
+    category_from: str = "features"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,6 +73,7 @@ class Scene(SceneAnswer):
             "ephemeris": None if self.ephemeris is None else self.ephemeris.record(),
             "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
             "disagreement": self.disagreement,
+            "category_from": self.category_from,
         }
         if self.quality is not None:
             record |= self.quality.record()

@@ -77,6 +77,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
             for one in result.hypotheses
         ],
         "sources": dict(result.sources),
+        "category_from": result.category_from,
     }
     if review is not None:
         values["verdict"] = decide_state(result.verdict, review)

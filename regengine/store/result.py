@@ -232,6 +232,11 @@ class FrameResult:
     shows: tuple[str, str] | None = field(default=None, compare=False, repr=False)
 
     @property
+    def category_from(self) -> str | None:
+        """What the category follows from, see `regengine.runs.pipeline.decide_category`."""
+        return dict(self.sources).get("category", "").split(" ")[0] or None
+
+    @property
     def reference_kind(self) -> KindName:
         """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
         named = dict(self.sources).get("reference", "lights").split(",")[0]

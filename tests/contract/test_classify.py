@@ -32,10 +32,11 @@ def test_a_record_a_photo_with_the_documented_keys(scenes):
     names = sorted(path.stem for path in (scenes / "kinds").iterdir())
     assert [one["frame"] for one in said.records] == names
     for one in said.records:
-        assert list(one)[:9] == [
+        assert list(one)[:10] == [
             *("frame", "path", "category", "probabilities", "also", "unlike_training"),
-            *("ephemeris", "no_ephemeris", "disagreement"),
+            *("ephemeris", "no_ephemeris", "disagreement", "category_from"),
         ]
+        assert one["category_from"] == "features"
         assert set(one["probabilities"]) == CLASSES
         assert one["category"] == max(one["probabilities"], key=one["probabilities"].__getitem__)
         assert 0.0 <= one["sharpness"] <= 1.0

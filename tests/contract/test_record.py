@@ -152,7 +152,13 @@ def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
             low, high = record["probability_low"], record["probability_high"]
             assert 0.0 <= low <= record["probability"] <= high <= 1.0
             assert 0.0 < record["probability"] < 1.0
+            if record["verdict"] == "accepted":
+                assert (record["category"], record["category_from"]) == ("cities", "lights")
+                assert re.fullmatch(
+                    r"lights \(features: \w+ [01].\d\d\)", record["sources"]["category"]
+                )
         else:
+            assert record["category_from"] in ("features", "nadir", "stars")
             assert record["control_points"] == []
             assert record["camera"] is record["fit"] is record["footprint"] is None
         assert (record["verdict"] != "accepted") <= bool(record["reasons"])

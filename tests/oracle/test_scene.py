@@ -37,6 +37,7 @@ from regengine.scene.classify import (
     prior,
     scale_odds,
     scene_ephemeris,
+    settle_by_evidence,
 )
 from regengine.scene.features import FAMILIES, feature_names
 from regengine.scene.labels import Samples, deal_folds, join_samples
@@ -178,6 +179,23 @@ def answer(*, explained=True, **probabilities):
         also=(),
         explained=explained,
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "evidence", "category", "also"),
+    [
+        (answer(night_nocity=0.6, stars=0.1), "stars", "stars", ("night_nocity",)),
+        (answer(aurora=0.7, stars=0.35), "stars", "aurora", ("stars",)),
+        (answer(night_nocity=0.6, cities=0.4), "lights", "cities", ("night_nocity",)),
+        (answer(night_nocity=0.6, day=0.1), "ground", "day", ("night_nocity",)),
+        (answer(infrared=0.6, day=0.35), "ground", "infrared", ("day",)),
+    ],
+)
+def test_evidence_decides_and_the_features_stay_beside_it(seen, evidence, category, also):
+    settled = settle_by_evidence(seen, evidence)
+    assert (settled.category, settled.category_from) == (category, evidence)
+    assert settled.probabilities == seen.probabilities
+    assert settled.also == also
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _photo(result: FrameResult) -> Section:
         size = f"{result.width_px} x {result.height_px} px, EXIF orientation {result.orientation}"
         rows.append(("size", size))
     if result.category is not None:
-        rows.append(("category", result.category))
+        rows.append(("category", told("category", result.category)))
     rows += [
         ("time", told("time", result.time_utc or "unknown")),
         ("camera", told("camera_body", result.camera_body or "unknown")),

@@ -240,12 +240,13 @@ def solve_photo(
     detector: StarDetector | None = None,
     frame_options: FrameOptions | None = None,
     options: SolveOptions | None = None,
+    max_long_side_px: int | None = None,
 ) -> SolvedPhoto:
-    """Detect the stars of a photo and identify them."""
+    """Detect the stars of a photo and identify them; a larger one may be reduced to a long side."""
     catalogue, indices = load_sky()
     started = time.perf_counter()
     frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = STARS.in_photo(frame.file, detector).found
+    stars = STARS.in_photo(frame.file, detector, max_long_side_px=max_long_side_px).found
     options = options or SolveOptions()
     size = frame.width_px, frame.height_px
     lens = None if frame.profile is None else frame.profile.for_picture(*size)
@@ -276,6 +277,7 @@ class SolveJob:
     # Files to write for each photo
     headers: PicturePaths | None = None
     overlays: PicturePaths | None = None
+    max_long_side_px: int | None = None  # larger photos are reduced to this first
 
     def __call__(self, path: Path) -> SolvedPhoto:
         """Solve a photo and write its files.
@@ -289,7 +291,11 @@ class SolveJob:
             # Typical accuracy of a field of view given by a user
             options = replace(options, focal_px=focal_px, log_focal_sigma=0.1)
         solved = solve_photo(
-            path, detector=self.detector, frame_options=self.frame_options, options=options
+            path,
+            detector=self.detector,
+            frame_options=self.frame_options,
+            options=options,
+            max_long_side_px=self.max_long_side_px,
         )
         solution = solved.outcome
         if isinstance(solution, StarSolution):
@@ -299,6 +305,11 @@ class SolveJob:
                 target = self.overlays.of(path)
                 draw_solution(path, solved.stars, solution, load_sky()[0], target)
         return solved
+
+    def count_stars(self, path: Path) -> int:
+        """Number of identified stars of a photo; 0 if it is not solved."""
+        outcome = self(path).outcome
+        return len(outcome) if isinstance(outcome, StarSolution) else 0
 
     def answer(self, path: Path, *, matches: bool) -> Answer:
         """Output of ``regengine solve`` for a photo."""
