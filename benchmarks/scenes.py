@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -21,17 +22,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer import Option
 
-from benchmarks.options import Out, Real, some_of
+from benchmarks.options import Out, Real
 from benchmarks.pages import add_date, share, title_lines, write_page
 from benchmarks.registration.cases import list_photos
-from benchmarks.simulate.moon import draw_moon
 from benchmarks.simulate.render import through_jpeg
 from benchmarks.trials.draw import draw_trial
-from benchmarks.trials.exposures import Kind
 from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
 from regengine.scene.features import feature_names, measure_features
-from regengine.scene.labels import USUAL_CLASSES, Samples, SceneLabel, join_samples
+from regengine.scene.labels import (
+    USUAL_CLASSES,
+    Samples,
+    SceneLabel,
+    join_samples,
+    read_scene_labels,
+)
 from regengine.scene.models import write_scene_model
 from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
 from regengine.scene.training import measure_photos, train_scene_model
@@ -62,8 +67,7 @@ NOTE = (
 def main(
     *,
     real: Real,
-    simulated: Annotated[int, Option(help="simulated frames of each kind")] = 24,
-    kinds: Annotated[str, Option(metavar="A,B", help="kinds simulated")] = "moon,stars",
+    simulated: Annotated[int, Option(help="simulated frames of stars")] = 24,
     copies: Annotated[int, Option(help="changed copies of each photo by day")] = 4,
     seed: int = 0,
     model: Annotated[
@@ -78,8 +82,7 @@ def main(
     if mistakes and mistakes.resolve().is_relative_to(PROJECT):
         raise ConfigError("--mistakes must lie outside the project: photos are not published.")
     labels = real_labels(real)
-    drawn = some_of(kinds, KINDS, "--kinds")
-    made = simulated_samples(drawn, simulated, seed), changed_copies(labels, copies, seed)
+    made = simulated_samples(simulated, seed), changed_copies(labels, copies, seed)
     samples = join_samples([measure_photos(labels), *made])
     trained, validation = train_scene_model(samples, source=source(samples), seed=seed)
     report = evaluate_scenes(validation)
@@ -141,10 +144,13 @@ TOWNS_TOO = (
 BY_DAY = "day/photos"
 # Changed copies are made of what is no light in the dark: cut or dimmed, a city may be gone
 UNCHANGED = ("cities", "stars", "aurora")
+# Photographs of Windows on Earth by path in the real data's `woe`, labelled by eye, those within an
+# hour of each other one group
+SEEN = Path(__file__).with_name("scene_labels.csv")
 
 
 def real_labels(real: Path) -> list[SceneLabel]:
-    """What the real photographs show, by their indices; second classes by the indices' notes."""
+    """What the real photographs show, by their indices and by eye; second classes by the notes."""
     found = []
     for row in list_photos(real, "photos", "photos2"):
         shown = [row["category"], *re.findall(r"\balso (\w+)", row.get("note") or "")]
@@ -153,7 +159,11 @@ def real_labels(real: Path) -> list[SceneLabel]:
         labels = tuple(name for name in names if name in USUAL_CLASSES)
         found.append(label_of(row, labels))
     by_day = list_photos(real, BY_DAY)
-    return found + [label_of(row, (DAY,)) for row in by_day if row["band"] == "visible"]
+    found += [label_of(row, (DAY,)) for row in by_day if row["band"] == "visible"]
+    seen = read_scene_labels(SEEN)
+    return found + [
+        replace(one, path=real / "woe" / one.path.relative_to(SEEN.parent)) for one in seen
+    ]
 
 
 def label_of(row: dict[str, str], labels: tuple[str, ...]) -> SceneLabel:
@@ -164,34 +174,20 @@ def label_of(row: dict[str, str], labels: tuple[str, ...]) -> SceneLabel:
     return SceneLabel(path=Path(row["path"]), labels=labels, group=group)
 
 
-# Classes that can be drawn, with the number that stands for each in a seed: the Moon, and what
-# trials of registrations show
-KINDS = {"cities": 0, "aurora": 1, "night_nocity": 2, "stars": 3, "moon": 7}
-TRIALS: dict[str, Kind] = {"cities": "city", "night_nocity": "dark", "stars": "stars"}
-
-
-def draw(kind: str, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Draw a frame of a class."""
-    if kind == "moon":
-        return draw_moon(rng)
+def draw_stars(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw a frame of stars over the limb, as of the trials of registrations."""
     while True:
         with suppress(RuntimeError):  # no such place was found
-            seed = int(rng.integers(2**31))
-            trial = draw_trial(seed, make_source("train"), TRIALS.get(kind, "aurora"))
+            trial = draw_trial(int(rng.integers(2**31)), make_source("train"), "stars")
             return np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
 
 
-def simulated_samples(kinds: Sequence[str], count: int, seed: int) -> Samples:
-    """Features of simulated frames, each a group of its own."""
-
-    def features(kind: str, number: int) -> NDArray[np.float64]:
-        rng = np.random.default_rng([seed, KINDS[kind], number])
-        return measure_features(scene_picture(draw(kind, rng)))
-
-    drawn = [(kind, number) for kind in kinds for number in range(count)]
-    names = [f"simulated-{kind}-{seed}-{number}" for kind, number in drawn]
-    labels = [(kind,) for kind, _ in drawn]
-    return samples_of([features(*one) for one in drawn], labels, names, names)
+def simulated_samples(count: int, seed: int) -> Samples:
+    """Features of simulated frames of stars, each a group of its own."""
+    drawn = [draw_stars(np.random.default_rng([seed, 3, number])) for number in range(count)]
+    names = [f"simulated-stars-{seed}-{number}" for number in range(count)]
+    rows = [measure_features(scene_picture(rgb)) for rgb in drawn]
+    return samples_of(rows, [("stars",)] * count, names, names)
 
 
 def samples_of(
@@ -254,10 +250,8 @@ def source(samples: Samples) -> str:
     """What the shipped model says that it was trained on."""
     real = ~samples.simulated
     groups = {g for g, is_real in zip(samples.groups, real, strict=True) if is_real}
-    drawn = np.flatnonzero(samples.simulated & ~samples.copies)
-    kinds = sorted({samples.labels[i][0] for i in drawn})
     return (
         f"{int(real.sum())} public photographs, most from the International Space Station, in "
         f"{len(groups)} groups, {int(samples.copies.sum())} changed copies of them, and "
-        f"{len(drawn)} simulated frames" + (f" ({', '.join(kinds)})" if kinds else "")
+        f"{int(samples.simulated_counts().sum())} simulated frames (stars)"
     )

@@ -202,13 +202,13 @@ def _draw_satellites(folder: Path) -> None:
 
 def _draw_scenes(folder: Path) -> None:
     """Frames of a day and of two skies; six of land and six of lamps in the dark, labelled."""
-    from benchmarks.scenes import draw
+    from benchmarks.scenes import draw_stars
 
     (folder / "kinds").mkdir()
     shutil.copy(DAY, folder / "kinds" / "day_0.jpg")
     # Of seeds that none of the shipped model's training was drawn with
     for number, seed in enumerate((987_655, 7), 1):
-        image = draw("stars", np.random.default_rng(seed))
+        image = draw_stars(np.random.default_rng(seed))
         Image.fromarray(image).save(folder / "kinds" / f"stars_{number}.png")
     (folder / "two").mkdir()
     rows = ["path,label,group"]
