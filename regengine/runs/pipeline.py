@@ -28,10 +28,10 @@ from regengine.registration.report_result import doubt_time_told, make_no_match_
 from regengine.registration.types import Prior, SearchReferences
 from regengine.runs.run_inputs import RunInputs
 from regengine.scene.classify import (
-    STARS_LIKELY,
     SceneForSearch,
     assess_for_search,
     explain_by_class,
+    may_be_stars,
     settle_by_evidence,
 )
 from regengine.store.result import BY_DAY, FrameResult, Reason
@@ -133,7 +133,7 @@ def _register(
         reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
     told, follows = shown, shown.category_from
     has_stars = any(attitude is not None for attitude in attitudes)
-    evidence = find_evidence(result, has_stars and shown.probabilities["stars"] >= STARS_LIKELY)
+    evidence = find_evidence(result, has_stars and may_be_stars(shown))
     if evidence is not None:
         told = settle_by_evidence(shown, evidence)
         by_features = f"features: {shown.category} {shown.probabilities[shown.category]:.2f}"

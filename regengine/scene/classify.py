@@ -188,15 +188,22 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
 
 
 # Classes that evidence leaves, the usual one first: what is accepted on lights shows cities, on a
-# day map ground by day; stars stand beside other lights of the sky
+# day map ground by day
 SETTLED: Mapping[str, tuple[str, ...]] = {
     "lights": ("cities",),
     "ground": BY_DAY,
-    "stars": ("stars", "aurora", "moon", "sunset_sunrise"),
+    "stars": ("stars",),
 }
-# Identified stars count, and are looked for, where the features leave stars this likely: a third of
-# the photos of cities, a quarter of other nights and half of the aurorae show stars as well
-STARS_LIKELY = 0.05
+
+
+def may_be_stars(answer: SceneAnswer) -> bool:
+    """Whether identified stars would decide the category of a photo.
+
+    They do where the features leave stars likely and show no other lights, beside which stars may
+    stand: a third of the photos of cities and half of the aurorae are solved as well.
+    """
+    has_lights = answer.category in ("cities", "sunset_sunrise", *NIGHT_SKY)
+    return not has_lights and answer.probabilities.get("stars", 0.0) >= 0.05
 
 
 def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
@@ -207,14 +214,12 @@ def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
     return replace(answer, category=category, category_from=evidence, also=also)
 
 
-# Classes without ground at night. The Moon is not among them: the model was trained only on
-# simulated Moons, and takes one dim night frame in a hundred for a Moon
+# Classes without ground at night. Sky is not among them: of 18 photos of aurorae, stars or sunrise
+# that show cities as well, it would exclude 8
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
 # The same holds for known other content: spacecraft, hardware, empty windows. Content outside the
 # model's gate may be anything
 KNOWN_OTHER = "something else"
-# A picture that certainly shows only the sky has no ground either: of 150 drawn photos of cities
-# (training half) none had this probability; two had 0.95 and 0.96 for stars
 NIGHT_SKY = ("aurora", "moon", "stars")
 # What to try with photos of other classes than cities
 ADVICE = dict.fromkeys(
@@ -257,10 +262,8 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     answer, ephemeris, contradiction = apply_context(
         model.answer(features), frame.camera_body, position
     )
-    if inputs.count_stars is not None and answer.category not in SETTLED["stars"]:
-        is_likely = answer.probabilities.get("stars", 0.0) >= STARS_LIKELY
-        if is_likely and inputs.count_stars(path):
-            answer = settle_by_evidence(answer, "stars")
+    if inputs.count_stars is not None and may_be_stars(answer) and inputs.count_stars(path):
+        answer = settle_by_evidence(answer, "stars")
     quality = None
     if inputs.quality:
         rgb, _ = read_display_rgb(frame.file, QUALITY_SIDE_PX)
@@ -340,16 +343,13 @@ def combine_for_search(
 def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | None:
     """Reason not to search a photo for city lights; None where it must be searched.
 
-    Night frames are searched unless they certainly show only the sky: city lights under moonlit
-    cloud are hard to see at the size used for classification. If the photo was taken at ``night``,
-    cities may be visible behind hardware.
+    Night frames are searched: city lights under moonlit cloud or an aurora are hard to see at the
+    size used for classification. If the photo was taken at ``night``, cities may be visible behind
+    hardware.
     """
     found = {name: answer.probabilities.get(name, 0.0) for name in NO_NIGHT_GROUND}
     if answer.explained and not night:
         found[KNOWN_OTHER] = answer.probabilities.get(OTHER, 0.0)
-    sky = {name: answer.probabilities.get(name, 0.0) for name in NIGHT_SKY}
-    if max(sky.values()) >= 0.97:
-        found |= sky
     # The sum of the probabilities of unregistrable classes was 0.56 at most in 349 registrable
     # frames of the simulated benchmark's training half, without "something else", by the first
     # model that shipped; with it, 0.07 at most in 68 further frames by the present model No photo
@@ -362,9 +362,6 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
         f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
         "cities at night; to try it anyway, use --any-category"
     )
-    # By day, the pipeline tells of day maps
-    if likeliest in NIGHT_SKY:
-        text += f"; {ADVICE[likeliest]}"
     return Reason(code="not_a_night_city_frame", text=text)
 
 

@@ -34,6 +34,7 @@ from regengine.scene.classify import (
     disagreement,
     find_skip_reason,
     light_class,
+    may_be_stars,
     prior,
     scale_odds,
     scene_ephemeris,
@@ -185,7 +186,6 @@ def answer(*, explained=True, **probabilities):
     ("seen", "evidence", "category", "also"),
     [
         (answer(night_nocity=0.6, stars=0.1), "stars", "stars", ("night_nocity",)),
-        (answer(aurora=0.7, stars=0.35), "stars", "aurora", ("stars",)),
         (answer(night_nocity=0.6, cities=0.4), "lights", "cities", ("night_nocity",)),
         (answer(night_nocity=0.6, day=0.1), "ground", "day", ("night_nocity",)),
         (answer(infrared=0.6, day=0.35), "ground", "infrared", ("day",)),
@@ -196,6 +196,13 @@ def test_evidence_decides_and_the_features_stay_beside_it(seen, evidence, catego
     assert (settled.category, settled.category_from) == (category, evidence)
     assert settled.probabilities == seen.probabilities
     assert settled.also == also
+
+
+def test_stars_decide_where_the_features_leave_them_and_no_other_lights():
+    assert may_be_stars(answer(night_nocity=0.6, stars=0.05))
+    assert not may_be_stars(answer(night_nocity=0.6, stars=0.04))
+    for lights in ("cities", "aurora", "sunset_sunrise"):
+        assert not may_be_stars(answer(**{lights: 0.6, "stars": 0.4}))
 
 
 @pytest.mark.parametrize(
@@ -209,9 +216,7 @@ def test_evidence_decides_and_the_features_stay_beside_it(seen, evidence, catego
         (answer(sunset_sunrise=0.9, cities=0.1), False, None),  # cities beside it
         (answer(other=0.9, cities=0.01), True, None),  # towns behind hardware
         (answer(inside=0.9, cities=0.01), True, "classified as inside"),
-        (answer(aurora=0.96, cities=0.01), True, None),
-        (answer(aurora=0.97, cities=0.01), True, "classified as aurora (probability 0.97)"),
-        (answer(moon=0.98, cities=0.01), False, "classified as moon"),
+        (answer(aurora=0.98, cities=0.01), False, None),  # towns below it
     ],
 )
 def test_what_shows_no_night_ground_is_not_searched(seen, night, says):
