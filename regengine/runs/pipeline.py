@@ -131,9 +131,12 @@ def _register(
     reasons = result.reasons
     if result.verdict == "no_match":
         reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
-    told, follows = shown, shown.category_from
-    has_stars = any(attitude is not None for attitude in attitudes)
-    evidence = find_evidence(result, has_stars and may_be_stars(shown))
+    told, evidence = shown, None
+    if result.verdict == "accepted":
+        evidence = "ground" if result.reference_kind == "day" else "lights"
+    elif result.verdict == "no_match" and any(attitudes) and may_be_stars(shown):
+        evidence = "stars"
+    follows = shown.category_from
     if evidence is not None:
         told = settle_by_evidence(shown, evidence)
         by_features = f"features: {shown.category} {shown.probabilities[shown.category]:.2f}"
@@ -145,16 +148,6 @@ def _register(
         sources=tuple(sorted({**dict(result.sources), "category": follows}.items())),
         reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
-
-
-def find_evidence(result: FrameResult, has_stars: bool) -> str | None:
-    """Find what settles the category of a photo better than its features; None if nothing does.
-
-    Where it was placed counts before stars above its limb. A proposal for review proves nothing.
-    """
-    if result.verdict == "accepted":
-        return "ground" if result.reference_kind == "day" else "lights"
-    return "stars" if has_stars and result.verdict == "no_match" else None
 
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for

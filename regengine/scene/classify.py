@@ -187,15 +187,6 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     )
 
 
-# Classes that evidence leaves, the usual one first: what is accepted on lights shows cities, on a
-# day map ground by day
-SETTLED: Mapping[str, tuple[str, ...]] = {
-    "lights": ("cities",),
-    "ground": BY_DAY,
-    "stars": ("stars",),
-}
-
-
 def may_be_stars(answer: SceneAnswer) -> bool:
     """Whether identified stars would decide the category of a photo.
 
@@ -207,9 +198,13 @@ def may_be_stars(answer: SceneAnswer) -> bool:
 
 
 def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
-    """Decide a category by evidence, one of `SETTLED`; the probabilities remain the features'."""
-    left = SETTLED[evidence]
-    category = answer.category if answer.category in left else left[0]
+    """Decide a category by evidence: "lights", "ground" by day or "stars".
+
+    The probabilities remain those by the features, which tell infrared from day.
+    """
+    category = {"lights": "cities", "ground": "day", "stars": "stars"}[evidence]
+    if evidence == "ground" and answer.category in BY_DAY:
+        category = answer.category
     also = also_shown(answer.probabilities, category)
     return replace(answer, category=category, category_from=evidence, also=also)
 

@@ -39,10 +39,8 @@ LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, models.Classifier]]:
     """Fit the gate, and one classifier of each kind in `METHODS`, by name, to training rows."""
-    # Maximum number of simulated frames per class for clusters and gate, which do not support row
-    # weights. With 72 instead of 24, they outnumbered the real photos, and macro-F1 of the mixtures
-    # fell from 0.47 to 0.35.
-    few = thin_samples(samples, 24)
+    # Clusters and gate do not support row weights: copies would outnumber the photos
+    few = samples.subset(~samples.copies)
     gmm = models.fit_gmm(few.features, seed=seed)
     turned = models.fit_discriminant_axes(few.features, few.primary)
     return models.fit_gate(gmm, few, seed=seed), {
@@ -53,15 +51,6 @@ def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, 
         ),
         SUPERVISED: models.fit_logistic(samples),
     }
-
-
-def thin_samples(samples: Samples, most: int) -> Samples:
-    """All original photos and the first simulated frames of each class, without altered copies."""
-    alone = samples.simulated & ~samples.copies
-    first = np.zeros(len(samples), bool)
-    for kind in range(len(samples.classes)):
-        first[np.flatnonzero(alone & (samples.primary == kind))[:most]] = True
-    return samples.subset(~samples.simulated | first)
 
 
 @dataclass(frozen=True, kw_only=True)

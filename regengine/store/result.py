@@ -233,7 +233,7 @@ class FrameResult:
 
     @property
     def category_from(self) -> str | None:
-        """What the category follows from, see `regengine.runs.pipeline.decide_category`."""
+        """What the category follows from: features, nadir, stars, lights or ground."""
         return dict(self.sources).get("category", "").split(" ")[0] or None
 
     @property

@@ -14,9 +14,6 @@ from sklearn.metrics import brier_score_loss
 from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
 from matchers.geometry.footprint import diagonal_km
 from regengine.errors import ConfigError, FrameError
-from regengine.scene import training
-from regengine.scene.features import feature_names
-from regengine.scene.labels import Samples
 from regengine.score.detections import (
     DetectionScore,
     match_flashes,
@@ -254,18 +251,6 @@ def test_calibration_is_that_of_sklearn_and_counts_votes() -> None:
     assert voted.brier == pytest.approx((0.01 + 0.81) / 2)
     boaster = score_calibration(np.array([0.95, 0.95, 0.05, 1.0]), np.array([1, 0, 0, 1], bool))
     assert boaster.expected_error == pytest.approx((3 * abs(2.9 / 3 - 2 / 3) + 0.05) / 4)
-
-
-def test_many_simulated_frames_are_thinned_class_by_class() -> None:
-    samples = Samples(
-        features=np.zeros((12, len(feature_names()))),
-        labels=(("day",), ("inside",)) * 6,
-        groups=tuple(str(n) for n in range(12)),
-        simulated=np.arange(12) >= 4,
-        names=tuple(f"folder/{n}.jpg" for n in range(12)),
-    )
-    kept = [samples.names.index(name) for name in training.thin_samples(samples, 2).names]
-    assert kept == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 # Registrations
