@@ -210,7 +210,7 @@ MOST = {
     # A map that a photo needs is found and fetched by add_needed_maps and find_needed_map, with two
     # limits; find_service and _name_place stand for two constants and two texts
     # Twelve read and try the names of towns: of PlaceIndex, of the file's texts, and of the search
-    # Three tell what a category follows from, and count_stars asks the solver: for thin_samples, and
+    # Three tell what a category follows from, and count_stars asks the solver: for thin_samples and
     # a rule for sky
     "functions": 2746,
     "commands": 36,
