@@ -58,7 +58,7 @@ def main(
     ] = "EPSG:4326",
     resolution: Annotated[
         float | None,
-        typer.Option(help="geotiff: pixel size in units of --crs.  [that of the photo]"),
+        typer.Option(help="geotiff, kmz: pixel size in units of --crs.  [that of the photo]"),
     ] = None,
     dialect: Annotated[
         str | None,

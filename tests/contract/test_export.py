@@ -75,7 +75,7 @@ def limb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Any format --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*FILES, "gcp", "geotiff", "qgis", "rpc", "stac"])
+@pytest.mark.parametrize("name", [*FILES, "gcp", "geotiff", "kmz", "qgis", "rpc", "stac"])
 def test_what_exists_is_kept_unless_forced_and_equal_exports_have_equal_bytes(
     name: str, limb: Path, tmp_path: Path
 ) -> None:

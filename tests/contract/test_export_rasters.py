@@ -13,6 +13,7 @@ from xml.etree import ElementTree  # of what was just written
 
 import numpy as np
 import pandas as pd
+import pyogrio
 import pytest
 import rasterio
 from PIL import Image
@@ -260,6 +261,29 @@ def test_lamps_lie_on_the_map_where_the_camera_sees_them(
         assert size is None or dataset.res == (size, size)
         assert np.array_equal(np.isfinite(sigma), dataset.dataset_mask() > 0)
     assert np.nanmin(sigma) > 50.0  # the map's own
+    check_lamps(light, transform, crs, camera)
+
+
+@pytest.mark.parametrize("lon", [136.9, 179.9])
+def test_a_kmz_has_the_photo_its_footprint_and_its_points(lon: float, tmp_path: Path) -> None:
+    camera = bent(lon, 35.7, 45.0)
+    store = store_of_lamps(tmp_path, camera)
+    export(store, "kmz", tmp_path / "o", "--resolution", 0.0025)
+    with rasterio.open(tmp_path / "o" / "lamps.kmz") as dataset:  # as GDAL and QGIS read it
+        assert dataset.crs.to_epsg() == 4326
+        assert dataset.res == pytest.approx((0.0025, 0.0025))
+        check_lamps(dataset.read(1).astype(float), dataset.transform, "EPSG:4326", camera)
+        assert (dataset.read(1)[dataset.read(4) == 0] == 0).all()
+    with warnings.catch_warnings(action="ignore"):
+        marks = pyogrio.read_dataframe(tmp_path / "o" / "lamps.kmz").set_index("Name").geometry
+    assert marks["footprint"].contains(marks["point 1":"point 5"]).all()
+    for lamp, place in zip(LAMPS, marks["point 1":"point 5"], strict=True):
+        assert camera.lonlat_to_pixel(place.x, place.y) == pytest.approx(lamp, abs=0.01)
+    said = export(store, "kmz", tmp_path / "p", "--crs", "EPSG:3857", code=2).err
+    assert "EPSG:4326" in said
+
+
+def check_lamps(light: Any, transform: Any, crs: str, camera: Any) -> None:
     to_map = Transformer.from_crs("EPSG:4326", crs, always_xy=True)
     found, number = ndimage.label(light > 80)
     assert number == len(LAMPS)

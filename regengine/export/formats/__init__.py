@@ -184,6 +184,7 @@ MODULES = {
     "geojson": "vector",
     "geotiff": "geotiff",
     "gpkg": "vector",
+    "kmz": "kmz",
     "parquet": "vector",
     "qgis": "gcp_qgis",
     "rpc": "rpc",
@@ -216,7 +217,7 @@ ALSO_CALLED = {
 INSTEAD = {
     **dict.fromkeys(("shapefile", "shp", "esri shapefile"), "use gpkg, which every GIS reads"),
     **dict.fromkeys(("excel", "xlsx", "ods"), "use csv, which spreadsheets open"),
-    **dict.fromkeys(("kml", "kmz"), "use geojson, which Google Earth opens"),
+    "kml": "use kmz, which has the picture, too",
     "rpb": "use rpc with --files rpb",
     "fits": "use regengine solve --wcs for sky coordinates",
     **dict.fromkeys(("mysql", "mariadb"), "use sql with --dialect mysql"),

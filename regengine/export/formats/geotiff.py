@@ -149,7 +149,7 @@ def _write(
 
     for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
         if kind == "warped":  # in colour; a mask excludes pixels without data
-            reduced, photo = _read_photo(frame, camera, grid, options)
+            reduced, photo = read_photo(frame, camera, grid, options)
             with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
                 for block, window in each_window(reduced):
                     raster.write(np.moveaxis(warp.draw_block(block, photo), -1, 0), window=window)
@@ -169,7 +169,7 @@ def _write(
             path.write_text(frame_record(frame, map=told), encoding="utf-8")
 
 
-def _read_photo(
+def read_photo(
     frame: ExportFrame, camera: Camera, grid: warp.MapGrid, options: ExportOptions
 ) -> tuple[Camera, np.ndarray]:
     """The photo, reduced if the map is coarser, and its camera."""
