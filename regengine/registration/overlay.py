@@ -22,6 +22,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
     geodetic_to_ecef,
+    great_circle_km,
     incidence_deg,
     surface_to_lonlat,
 )
@@ -52,6 +53,7 @@ POINT: Colour = (90, 255, 90)
 CONTOURS: tuple[Colour, ...] = ((0, 110, 200), (0, 200, 255), (255, 0, 230))
 STREET: Colour = (0, 150, 255)
 BACKGROUND: Colour = (24, 26, 30)
+LETTERING = cv2.FONT_HERSHEY_SIMPLEX
 VERDICT_COLOURS: dict[str, Colour] = {
     "accepted": (90, 255, 90),
     "review": (255, 200, 60),
@@ -137,6 +139,8 @@ def draw_overlay(
     if result.solved is not None:
         camera = result.solved.camera.scaled(factor, width, height)
         points, main, views, labels = result.control_points, photo.copy(), [], []
+        points_px = np.array([(point.x, point.y) for point in points], float).reshape(-1, 2)
+        scale_box = None
         region = find_visible_region(camera)
         if region is not None:
             if grid is not None:
@@ -161,12 +165,13 @@ def draw_overlay(
             draw_coast(main, camera, region)
             labels = draw_graticule(main, camera, region)
             labels = [*draw_towns(main, camera, region), *labels]
+            scale_box = draw_scale(main, camera, (points_px + 0.5) * factor - 0.5)
         texts = [
             f"{k}  {degrees_text(point.lon, point.lat, digits=3)}\n"
             f"±{point.sigma_px:.1f} px, ±{point.sigma_m / 1000:.2f} km"
             for k, point in enumerate(points, start=1)
         ]
-        blocks = [(draw_points(main, points, factor, texts, labels), 0, 0)]
+        blocks = [(draw_points(main, points, factor, texts, labels, scale_box), 0, 0)]
         gap = 4
         size = (width - gap) // 2, (height - gap) // 2
         first, last = ((width + gap, 0), (width + gap, height - size[1]))
@@ -336,6 +341,61 @@ def draw_ground_line(
         cv2.polylines(picture, [points], False, colour, 1, cv2.LINE_AA, shift=4)
 
 
+def draw_scale(
+    picture: Picture, camera: Camera, points_px: FloatArray
+) -> tuple[slice, slice] | None:
+    """Draw a scale bar and an arrow to the north, in place; rows and columns that they take.
+
+    Both are true for the ground that is nearest to the middle of the picture. They stand in the
+    corner that is farthest from the points, shape (n, 2).
+    """
+    middle = np.array([0.5 * (camera.width_px - 1), 0.5 * (camera.height_px - 1)])
+    shares = np.stack(np.meshgrid(*2 * (np.linspace(-0.9, 0.9, 19),)), axis=-1).reshape(-1, 2)
+    places = middle * (1.0 + shares[np.argsort(np.linalg.norm(shares, axis=1), kind="stable")])
+    slant = incidence_deg(camera.position_ecef_m, camera.pixel_to_ecef(*places.T))
+    seen = np.flatnonzero(slant <= MAX_INCIDENCE_DEG)  # NaN of the sky is not
+    if not seen.size:
+        return None
+    x, y = places[seen[0]]
+    aside_px = 0.01 * camera.width_px
+    lon, lat = camera.pixel_to_lonlat(x + aside_px * np.array([-1.0, 0.0, 1.0]), np.full(3, y))
+    km_per_px = float(great_circle_km(lon[0], lat[0], lon[2], lat[2])) / (2.0 * aside_px)
+    step_deg = 5.0 * km_per_px / KM_PER_DEGREE
+    north = np.array(camera.lonlat_to_pixel(lon[1], min(lat[1] + step_deg, 90.0))) - (x, y)
+    north /= np.linalg.norm(north)
+    most_km = 0.15 * camera.width_px * km_per_px
+    if not np.isfinite([most_km, *north]).all():  # there is sky, or a pole
+        return None
+    decade = 10.0 ** math.floor(math.log10(most_km))
+    length_km = max(one * decade for one in (1.0, 2.0, 5.0) if one * decade <= most_km)
+    bar_px, height = length_km / km_per_px, 60
+    width = round(max(bar_px, 60.0)) + 90
+    corners = list(product((0, camera.width_px - width), (0, camera.height_px - height)))
+    box = np.array([width, height])
+    gaps = [
+        np.linalg.norm(np.maximum(np.abs(points_px - corner - box / 2) - box / 2, 0.0), axis=1)
+        for corner in np.array(corners)
+    ]
+    left, top = max(zip(corners, gaps, strict=True), key=lambda one: one[1].min(initial=np.inf))[0]
+    hub = np.array([left + 35.0, top + 30.0])
+    tail, tip = np.rint([hub - 18.0 * north, hub + 14.0 * north]).astype(int).tolist()
+    tick_x, tick_y = (
+        left + 72.0 + np.array([0.0, 0.0, bar_px, bar_px]),
+        top + np.array([34, 40, 40, 34]),
+    )
+    ends = np.stack([tick_x, tick_y], axis=-1)
+    at_n = np.rint(hub + 23.0 * north + (-5.0, 5.0)).astype(int).tolist()
+    for colour, thick in (((0, 0, 0), 4), (WHITE, 1)):
+        cv2.arrowedLine(picture, tail, tip, colour, thick, cv2.LINE_AA, tipLength=0.4)
+        cv2.polylines(picture, [to_fixed_point(ends)], False, colour, thick, cv2.LINE_AA, shift=4)
+        for text, at in (("N", at_n), (f"{length_km:g} km", (left + 72, top + 26))):
+            cv2.putText(picture, text, at, LETTERING, 0.45, colour, thick, cv2.LINE_AA)
+    rows, columns = (
+        slice(max(at, 0), max(at, 0) + size) for at, size in ((top, height), (left, width))
+    )
+    return rows, columns
+
+
 def draw_towns(picture: Picture, camera: Camera, region: Region) -> list[Label]:
     """Mark the largest towns in sight, in place; their names, none beside a larger one's."""
     west, south, east, north, _ = region
@@ -366,15 +426,18 @@ def draw_points(
     scale: float,
     texts: Sequence[str],
     labels: Sequence[Label],
+    taken: tuple[slice, slice] | None = None,
 ) -> Picture:
     """The picture with control points, a text to each, and other labels beside them.
 
     A point is a cross, and a circle of three sigma that is no smaller than the gap in the middle of
     the cross: their lights stay seen. ``scale``: of the picture to the image as stored. Texts stand
-    on dark boxes; those that must be written choose first. No box covers another, a cross, or the
-    picture's edge.
+    on dark boxes; those that must be written choose first. No box covers another, a cross, what is
+    taken (rows and columns), or the picture's edge.
     """
     picture, free = picture.copy(), np.ones(picture.shape[:2], bool)
+    if taken is not None:
+        free[taken] = False
     labels = list(labels)
     gap_px, arm_px = 8.0, 15.0
     axes = ((1, 0), (0, 1), (-1, 0), (0, -1))

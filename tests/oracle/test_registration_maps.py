@@ -33,6 +33,7 @@ from regengine.registration import windows
 from regengine.registration.overlay import (
     draw_coast,
     draw_graticule,
+    draw_scale,
     find_visible_region,
     render_map,
 )
@@ -235,3 +236,18 @@ def test_every_drawn_pixel_shows_the_coast_or_a_round_degree(
         assert len(drawn) > 100
         away, _ = KDTree(there[np.isfinite(there).all(axis=1)]).query(drawn)
         assert away.max() < 1.6
+
+
+def test_the_scale_bar_is_as_long_as_it_says_and_the_arrow_points_north() -> None:
+    """Straight down from 391.2 km with a focal length of 1,506.1 px, 20 km are 77 px."""
+    picture = np.zeros((426, 640, 3), np.uint8)
+    points = np.array([[5.0, 5.0], [630.0, 420.0], [600.0, 10.0]])
+    rows, columns = draw_scale(picture, nadir_camera(), points) or (slice(0), slice(0))
+    assert (rows.start, rows.stop, columns.start) == (366, 426, 0)  # the corner without a point
+    bar = np.flatnonzero(picture[406, 60:, 0] > 200)
+    assert np.ptp(bar) == pytest.approx(20.0 / 391.2 * 1506.1, abs=1.5)
+    arrow = picture[rows, :60, 0] > 200
+    assert set(np.flatnonzero(arrow.any(axis=0))) <= set(range(26, 45))
+    assert arrow[:14].any()  # its letter is above
+    assert np.flatnonzero(arrow[14:].any(axis=1)).size >= 30
+    assert draw_scale(picture, nadir_camera(tilt_deg=150.0), points) is None
