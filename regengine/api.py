@@ -338,7 +338,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     from regengine.scene.models import load_scene_model
 
     count_stars = None
-    if options.solve:  # a second each at most, with the detection
+    if options.solve:  # about a second each, with the detection
         sky = solve_job([], SolveOptions(max_seconds=0.4))
         count_stars = replace(sky, max_long_side_px=700).count_stars
     inputs = ClassifyInputs(
