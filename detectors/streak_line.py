@@ -111,8 +111,9 @@ def strip_along(
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
-    x, y = path.at(u[:, None], v[None, :])
-    at = x.astype(np.float32), y.astype(np.float32)
+    (cos, sin), (x, y) = path.along, path.at(u, 0.0)
+    across = np.stack([-sin * v, cos * v])
+    at = (np.add.outer(x, across[0]).astype(np.float32), np.add.outer(y, across[1]).astype(np.float32))
     seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
     return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
@@ -438,22 +439,25 @@ def _solve_line_step(
     edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
     light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
     level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
-    sizes = np.diff(np.append(edges, signal.size))
-    level = np.asarray(np.repeat(level, sizes), float)
+    level = np.repeat(level, np.diff(np.append(edges, signal.size)))
     bent = path.length_px > 60.0
     t = np.linspace(-1.0, 1.0, strip.u.size)
-    basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
-    shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
-    model = level[:, None] * shape
-    slope = model * (strip.v / sigma**2)
-    # The derivative by ln width, orthogonal to a change of the amplitude
-    widening = model * ((strip.v / sigma) ** 2 - 0.5)
-    columns = [(slope * b[:, None]).ravel() for b in basis] + [widening.ravel()]
-    jacobian = np.stack(columns, axis=1)
-    known = strip.known.ravel().astype(float)
-    rest = (strip.light - model * strip.known).ravel()
-    normal = (jacobian * known[:, None]).T @ jacobian
-    right = jacobian.T @ rest
+    # Derivatives by the moves of the path and by ln width, orthogonal to a change of the amplitude:
+    # each is a factor along the path times one across, so the sums across come first
+    along = level * np.stack([np.ones_like(t), t, 1.0 - t**2][: 3 if bent else 2])
+    across = strip.v / sigma
+    shape = np.exp(-0.5 * across**2)
+    slope, widening = shape * across / sigma, shape * (across**2 - 0.5)
+    products = np.stack([slope**2, slope * widening, widening**2], axis=1)
+    pairs = strip.known @ products
+    shapes = np.stack([slope, widening], axis=1)
+    rest = strip.light @ shapes - level[:, None] * (strip.known @ (shape[:, None] * shapes))
+    moves = len(along)
+    normal = np.empty((moves + 1, moves + 1))
+    normal[:moves, :moves] = (along * pairs[:, 0]) @ along.T
+    normal[:moves, moves] = normal[moves, :moves] = along @ (level * pairs[:, 1])
+    normal[moves, moves] = level**2 @ pairs[:, 2]
+    right = np.append(along @ rest[:, 0], level @ rest[:, 1])
     if bent:
         # One sigma of the bow, as a fraction of the length
         stiff = 1.0 / (0.01 * path.length_px) ** 2
@@ -530,6 +534,11 @@ class Segments(Columns):
     x2: FloatArray
     y2: FloatArray
     snr: FloatArray
+
+    @property
+    def ends(self) -> FloatArray:
+        """x1, y1, x2, y2 of each, shape (N, 4)."""
+        return np.stack([self.x1, self.y1, self.x2, self.y2], axis=1)
 
 
 def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
@@ -754,12 +763,10 @@ def _mask_band_in_window(
     return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
-def select_still_there(hunt: Hunt, some: Segments) -> BoolImage:
-    """Candidates of which 0.6 of 48 places are not lost to a streak that was taken away."""
-    t = (np.arange(48) + 0.5) / 48
-    x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
-    y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
-    return np.asarray(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > 0.6)
+def is_still_there(hunt: Hunt, path: Path) -> bool:
+    """Whether 0.6 of 48 places of a candidate are not lost to streaks that were taken away."""
+    x, y = path.at(path.length_px * (np.arange(48) + 0.5) / 48, 0.0)
+    return bool(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean() > 0.6)
 
 
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since

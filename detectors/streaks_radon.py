@@ -27,12 +27,12 @@ from detectors.streak_line import (
     find_segments,
     fit_line,
     follow_line,
+    is_still_there,
     log10_false_alarm,
     mask_streak_band,
     measure_line,
     prepare_hunt,
     refit_line,
-    select_still_there,
     shuffle_tiles,
     snr_for,
     strip_along,
@@ -133,11 +133,13 @@ class Radon:
         cut = blur_image(np.clip(hunt.light, -4.0, 4.0), streak_frame.SIGMA_PX)
         waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
         tries = 0
-        while len(waiting) and tries < self.max_tries:
-            x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
+        for x1, y1, x2, y2 in waiting.ends.tolist():
+            if tries == self.max_tries:
+                break
             (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
             rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
-            waiting = waiting.select(slice(1, None))
+            if gone and not is_still_there(hunt, rough):
+                continue
             tries += 1
             line = fit_line(hunt.light, hunt.known, rough, streak_frame.SIGMA_PX, least)
             if line is None or line.snr < least:
@@ -147,7 +149,6 @@ class Radon:
                 lines.append(line)
             gone.append(line)
             hunt.hide(line)
-            waiting = waiting.select(select_still_there(hunt, waiting))
         return lines, gone, hunt
 
 
