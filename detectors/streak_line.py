@@ -551,8 +551,6 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     `sigma_px`: of that Gaussian.
     """
     parts = [Segments.empty()]
-    # Memory that is used again and again: fresh pages cost more than the sums in them
-    room = [np.empty(2 * blurred.size, np.float32) for _ in range(2)]
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -563,7 +561,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
         for sums in compute_partial_transforms(image, most):
             if len(sums) < min(8, most):
                 continue
-            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr, room)
+            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr)
             if quadrant % 2:
                 x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
             if quadrant >= 2:
@@ -572,36 +570,29 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     return _keep_strongest_alike(Segments.joined(parts))
 
 
-def _find_hits(
-    sums: FloatImage, sigma_px: float, min_snr: float, room: list[FloatImage]
-) -> tuple[FloatArray, ...]:
+def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(sums, sigma_px)
-    rows = len(sums)
+    rows, width = len(sums), sums.shape[2]
     slope = np.arange(rows) / max(rows - 1, 1)
     found: list[tuple[FloatArray, ...]] = []
-    for tiles, total in _stack_tiles(sums, room):
-        unit = compute_line_sigma(tiles * rows, slope, sigma_px)
+    for count in (1,) if sums.shape[1] < 2 else (2, 3):
+        unit = compute_line_sigma(count * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
-        hit = np.flatnonzero(total > least[:, None, None])
-        if hit.size == 0:
+        s, b, x, total = _stack_tiles(sums, count, least)
+        if total.size == 0:
             continue
-        s, b, x = np.unravel_index(hit, total.shape)
-        flat = total.ravel()
-        # Neighbours of the same slope: the ends of a row have others, which does no harm
-        peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
-        s, b, x = s[peak], b[peak], x[peak]
         # The least calm part of the way counts
-        last = x + np.rint((tiles - 1) * slope[s] * rows).astype(np.intp)
-        last = np.minimum(last, spread.shape[1] - 1)
-        around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
-        snr = total[s, b, x] / (unit[s] * around)
+        last = x + np.rint((count - 1) * slope[s] * rows).astype(np.intp)
+        last = np.minimum(last, width - 1)
+        around = np.maximum(spread[b, x], spread[b + count - 1, last])
+        snr = total / (unit[s] * around)
         some = snr > min_snr
         s, b, x, snr = s[some], b[some], x[some], snr[some]
         if snr.size > MAX_HITS:
             best = np.argpartition(-snr, MAX_HITS)[:MAX_HITS]
             s, b, x, snr = s[best], b[best], x[best], snr[best]
-        length = tiles * rows - 1
+        length = count * rows - 1
         x1, y1 = x.astype(float), (b * rows).astype(float)
         found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
     if not found:
@@ -609,32 +600,38 @@ def _find_hits(
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _stack_tiles(sums: FloatImage, room: list[FloatImage]) -> Iterator[tuple[int, FloatImage]]:
-    """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
+def _stack_tiles(
+    sums: FloatImage, count: int, least: FloatImage
+) -> tuple[IndexArray, IndexArray, IndexArray, FloatImage]:
+    """Sums of so many tiles, one after the other along a line, where they exceed a threshold.
+
+    `sums` (rows, tiles, w): a level; `least` (rows,): of each slope. Gives slope, tile, column and
+    sum of what is no less than its neighbours to the left and right, each of shape (N,).
+    """
     rows, tiles, width = sums.shape
-    if tiles < 2:
-        yield 1, sums
-        return
-    shapes = (rows, tiles - 1, width), (rows, max(tiles - 2, 0), width)
-    for index, shape in enumerate(shapes):
-        if room[index].size < int(np.prod(shape)):
-            room[index] = np.empty(int(np.prod(shape)), np.float32)
-    double, triple = (
-        memory[: int(np.prod(shape))].reshape(shape)
-        for memory, shape in zip(room, shapes, strict=True)
-    )
+    starts, found = max(tiles - count + 1, 0), []
+    # Memory that is used again and again: fresh pages cost more than the sums in them
+    room = np.empty(starts * width, np.float32)
     for s in range(rows):
-        one = min(width, round(s * rows / max(rows - 1, 1)))
-        two = min(width, round(2 * s * rows / max(rows - 1, 1)))
-        np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
-        double[s, :, width - one :] = 0.0
-        if tiles > 2:
-            last = sums[s, 2:, two:]
-            np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
-            triple[s, :, width - two :] = 0.0
-    yield 2, double
-    if tiles > 2:
-        yield 3, triple
+        shifts = [min(width, round(k * s * rows / max(rows - 1, 1))) for k in range(count)]
+        cut = width - shifts[-1]
+        total = room[: starts * cut].reshape(starts, cut)
+        np.copyto(total, sums[s, :starts, :cut])
+        for k, shift in enumerate(shifts[1:], 1):
+            total += sums[s, k : k + starts, shift : shift + cut]
+        if total.size == 0 or not total.max() > least[s]:
+            continue
+        flat = total.ravel()
+        hit = np.flatnonzero(flat > least[s])
+        # The ends of a row have neighbours in others, which does no harm
+        beside = np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
+        hit = hit[flat[hit] >= beside]
+        found.append((np.full(hit.size, s), *np.divmod(hit, cut), flat[hit]))
+    if not found:
+        none = np.zeros(0, np.intp)
+        return none, none, none, np.zeros(0, np.float32)
+    s, b, x, total = (np.concatenate(column) for column in zip(*found, strict=True))
+    return s, b, x, total
 
 
 def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
@@ -654,7 +651,7 @@ def _spread(sums: FloatImage, sigma_px: float) -> FloatImage:
     rows, tiles, width = sums.shape
     slopes = np.unique(np.linspace(0, rows - 1, 8).astype(int))
     unit = compute_line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
-    some = sums[slopes][:, :, ::6] / unit.astype(np.float32)[:, None, None]
+    some = sums[:, :, ::6][slopes] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
     down = -(-tiles // group)
@@ -763,10 +760,11 @@ def _mask_band_in_window(
     return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
-def is_still_there(hunt: Hunt, path: Path) -> bool:
+def is_still_there(known: FloatImage, path: Path) -> bool:
     """Whether 0.6 of 48 places of a candidate are not lost to streaks that were taken away."""
-    x, y = path.at(path.length_px * (np.arange(48) + 0.5) / 48, 0.0)
-    return bool(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean() > 0.6)
+    t = (np.arange(48) + 0.5) / 48
+    x, y = path.x1 + (path.x2 - path.x1) * t, path.y1 + (path.y2 - path.y1) * t
+    return bool(known[find_nearest_pixels(known.shape, x, y)].mean() > 0.6)
 
 
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
