@@ -599,10 +599,10 @@ def find_turning_trails(
 
     def misfit(unknowns: FloatArray) -> tuple[FloatArray, FloatArray]:
         """How far each trail lies off, in tolerances, and its ends in the order that fits."""
-        fitted = design @ unknowns
-        sign = np.where((fitted * trail).sum(axis=1) < 0.0, -1.0, 1.0)
-        ends = sign[:, None] * trail
-        return np.hypot(*(fitted - ends).T) / tolerance_px, ends
+        fitted = np.einsum("nik,...k->...ni", design, unknowns)
+        sign = np.where((fitted * trail).sum(axis=-1) < 0.0, -1.0, 1.0)
+        ends = sign[..., None] * trail
+        return np.hypot(*np.moveaxis(fitted - ends, -1, 0)) / tolerance_px, ends
 
     def refine(unknowns: FloatArray, n_unknowns: int) -> tuple[FloatArray, FloatArray]:
         """Least squares for the first unknowns on the trails that agree; the misfits of all."""
@@ -617,13 +617,12 @@ def find_turning_trails(
         return unknowns, off
 
     rng = np.random.default_rng(0)
-    starts = []
-    for _ in range(400):
-        pair = rng.choice(x.size, 2, replace=False)
-        for sign in (1.0, -1.0):
-            ends = trail[pair] * np.array([[1.0], [sign]])
-            starts.append(np.linalg.lstsq(design[pair].reshape(4, 3), ends.ravel(), rcond=None)[0])
-    best = min(starts, key=lambda one: np.minimum(misfit(one)[0], 1.0).sum())
+    pairs = np.stack([rng.choice(x.size, 2, replace=False) for _ in range(400)])
+    solved = np.linalg.pinv(design[pairs].reshape(400, 4, 3))
+    signs = np.array([[[1.0], [1.0]], [[1.0], [-1.0]]])
+    ends = trail[pairs][:, None] * signs
+    starts = np.einsum("pkj,psj->psk", solved, ends.reshape(400, 2, 4)).reshape(800, 3)
+    best = starts[np.argmin(np.minimum(misfit(starts)[0], 1.0).sum(axis=1))]
     turned, off = refine(best, 3)
     agreed = off < 1.0
     if np.count_nonzero(agreed) < max(MIN_TRAILS, MIN_SHARE * n_long):
@@ -631,7 +630,8 @@ def find_turning_trails(
     # A trail at the border differs by 3 px and more from that in the middle
     if abs(turned[2]) * np.hypot(*middle) < 3.0:
         return None
-    straight = min((np.append(one, 0.0) for one in trail), key=lambda one: misfit(one)[0].sum())
+    each = np.column_stack([trail, np.zeros(x.size)])
+    straight = each[np.argmin(misfit(each)[0].sum(axis=1))]
     parallel_off = refine(straight, 2)[1]
     left, left_parallel = (np.square(np.minimum(one, 1.0)).sum() for one in (off, parallel_off))
     # By chance an F ratio of 1 and 50 degrees of freedom exceeds 30 once in a million

@@ -635,9 +635,8 @@ def fit_stars(
         gain=gain,
     )
     # Matched-filter flux at the initial positions
-    drawn = state.draw_unit_stars()
-    power = (np.square(drawn) * shown).sum(axis=(1, 2))
-    seen = (stamps * drawn * shown).sum(axis=(1, 2))
+    power = (np.square(state.drawn) * shown).sum(axis=(1, 2))
+    seen = (stamps * state.drawn * shown).sum(axis=(1, 2))
     state.flux = np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
     others = np.zeros_like(stamps)
     # Each subtracts neighbours as fitted in the previous round
@@ -670,13 +669,14 @@ class _State:
     gain: FloatArray  # variance that light adds, per unit of it
     covariance: FloatArray | None = None
 
-    def draw_unit_stars(self) -> FloatImage:
-        """Render each star with unit flux into its stamp."""
+    @cached_property
+    def drawn(self) -> FloatImage:
+        """Each star with unit flux in its stamp."""
         return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
 
     def light(self) -> FloatImage:
         """Render each star with its fitted flux into its stamp."""
-        return np.asarray(self.draw_unit_stars() * column(np.maximum(self.flux, 0.0)))
+        return np.asarray(self.drawn * column(np.maximum(self.flux, 0.0)))
 
     def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
         """Make one Gauss-Newton step for flux, position and level."""
@@ -694,6 +694,7 @@ class _State:
         self.dx = np.clip(self.dx + moved[:, 0], x - most_x, x + most_x)
         self.dy = np.clip(self.dy + moved[:, 1], y - most_y, y + most_y)
         self.level = self.level + step[:, 3]
+        self.__dict__.pop("drawn", None)  # it was of the places before
         self.covariance = covariance[:, 1:3, 1:3]
 
     def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
@@ -702,7 +703,7 @@ class _State:
         Shape statistics are computed on the light of each star without its neighbours.
         """
         alone = stamps - column(self.level)
-        drawn = self.draw_unit_stars()
+        drawn = self.drawn
         flux = np.maximum(self.flux, 0.0)
         light = drawn * column(flux)
         allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
@@ -899,11 +900,11 @@ def fit_pairs(
         return stars
     # Two stars in each stamp from several initial flux shares, of which the best is taken
     stretch = _measure_stretch(stars.select(index))
-    tried = [
-        _fit_jointly(stamps, _start(stamps, stretch, psf, share), psf) for share in (0.3, 0.5, 0.7)
-    ]
-    best, every = np.argmin([fit[2] for fit in tried], axis=0), np.arange(index.size)
-    p, covariance, chi2_of_two = (np.stack(part)[best, every] for part in zip(*tried, strict=True))
+    count = index.size
+    start = np.concatenate([_start(stamps, stretch, psf, share) for share in (0.3, 0.5, 0.7)])
+    tried = _fit_jointly(stamps.select(np.tile(np.arange(count), 3)), start, psf)
+    best = np.argmin(tried[2].reshape(3, count), axis=0) * count + np.arange(count)
+    p, covariance, chi2_of_two = (part[best] for part in tried)
     apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
     faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
     # Chi-square decreases by 30 or more from one star to two, with three more parameters
