@@ -254,8 +254,10 @@ def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
         count = rows // STRIPE_PX
         if count == 0 or cols < 9:
             continue
-        cut = np.clip(turned[: count * STRIPE_PX], -3.0, 3.0)
-        pieces = cut.reshape(count, STRIPE_PX, cols).mean(axis=1)
+        # Clipped as it lies in memory: a turned picture is slow to walk through
+        cut = np.clip(residual, -3.0, 3.0)
+        cut = (cut if turned is residual else cut.T)[: count * STRIPE_PX]
+        pieces = np.stack([part.mean(axis=0) for part in np.split(cut, count)])
         pieces -= median_filter(pieces, size=(1, 9), mode="nearest")
         scatter = max(float(np.median(np.abs(pieces))) / NORMAL_Q75, STRIPE_PX**-0.5)
         beside = np.pad(pieces, ((0, 0), (1, 1)))
@@ -266,7 +268,8 @@ def remove_stripes(residual: FloatImage) -> tuple[FloatImage, BoolImage]:
         level = np.median(pieces, axis=0)
         least = 3.0 * 1.2533 / (count * STRIPE_PX) ** 0.5
         level[(np.abs(level) < least) | (count < 3)] = 0.0
-        turned -= level.astype(np.float32)
+        if level.any():
+            turned -= level.astype(np.float32)
         for piece, col in np.argwhere(sharp).tolist():
             last = rows if piece == count - 1 else (piece + 1) * STRIPE_PX
             marks[piece * STRIPE_PX : last, col] = True
@@ -309,7 +312,7 @@ def lift_above_zero(image: FloatImage, ignored: BoolImage) -> FloatImage:
     Detectors model shot noise relative to zero light, and cameras do not record negative light. In
     an image with negative pixels the true zero is unknown, and detections must not depend on it.
     """
-    known = image[~ignored]
+    known = image[~ignored] if ignored.any() else image.ravel()
     if known.size == 0 or known.min() >= 0.0:
         return image
     step = np.abs(image[:, 1:] - image[:, :-1])[~(ignored[:, 1:] | ignored[:, :-1])]

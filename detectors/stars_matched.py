@@ -205,6 +205,23 @@ def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
     return np.sqrt(np.maximum(seen, 1e-6))
 
 
+def find_unlike_stars(found: FittedStars, psf: PointSpread) -> BoolImage:
+    """Find sources that are narrower or wider than stars and fitted worse than the frame's stars.
+
+    Neither tells enough: noise makes faint stars narrow, and neighbours make fits bad. Narrow ones
+    are warm pixels and particle tracks that demosaicing has widened, wide ones parts of galaxies.
+    """
+    if len(found) < 8:
+        return np.zeros(len(found), bool)
+    thin, long = measure_relative_widths(found, psf).T
+    worse = found.misfit / np.median(found.misfit)
+    # In 51 simulated frames these hold for 129 and 56 of 452 false stars, for 4 of 3,718 stars with
+    # a brightest pixel of 10 sigma and for 60 of 8,000 fainter ones
+    narrow = (thin < 0.8) & (worse > 1.8)
+    wide = (np.sqrt(thin * long) > 1.3) & (worse > 1.4)
+    return np.asarray(narrow | wide)
+
+
 def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
     """Find particle tracks (cosmic rays) that demosaicing has widened to a few pixels.
 
@@ -290,7 +307,8 @@ class StarField:
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
         flat, defects = background.remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
-        level += above - flat  # row and column patterns belong to the background
+        above -= flat
+        level += above  # row and column patterns belong to the background
         above = flat
         if defects.any():  # hot and dead columns
             frame = replace(frame, ignored=frame.ignored | defects)
@@ -529,9 +547,8 @@ class StarField:
         h, w = self.above.shape
         inside = (found.x >= 0) & (found.x <= w - 1) & (found.y >= 0) & (found.y <= h - 1)
         found = found.select(inside & (found.flux > 0.0) & (found.star_snr >= min_snr))
-        shaped = (
-            found.settled & ~find_sharp_ones(found, psf, self.above.shape) & (found.misfit < 4.0)
-        )
+        shaped = found.settled & (found.misfit < 4.0)
+        shaped &= ~find_sharp_ones(found, psf, self.above.shape) & ~find_unlike_stars(found, psf)
         found = found.select(shaped | self._are_clipped_stars(found, psf))
         found = found.select(np.argsort(-found.flux, kind="stable"))
         places = np.column_stack([found.x, found.y])
