@@ -573,65 +573,57 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
 def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(sums, sigma_px)
-    rows, width = len(sums), sums.shape[2]
+    rows, tiles, width = sums.shape
     slope = np.arange(rows) / max(rows - 1, 1)
+    counts = range(min(tiles, 2), min(tiles, 3) + 1)
+    units = {count: compute_line_sigma(count * rows, slope, sigma_px) for count in counts}
+    least = {count: min_snr * float(spread.min()) * units[count] for count in counts}
     found: list[tuple[FloatArray, ...]] = []
-    for count in (1,) if sums.shape[1] < 2 else (2, 3):
-        unit = compute_line_sigma(count * rows, slope, sigma_px)
-        least = (min_snr * float(spread.min()) * unit).astype(np.float32)
-        s, b, x, total = _stack_tiles(sums, count, least)
-        if total.size == 0:
-            continue
-        # The least calm part of the way counts
-        last = x + np.rint((count - 1) * slope[s] * rows).astype(np.intp)
-        last = np.minimum(last, width - 1)
-        around = np.maximum(spread[b, x], spread[b + count - 1, last])
-        snr = total / (unit[s] * around)
-        some = snr > min_snr
-        s, b, x, snr = s[some], b[some], x[some], snr[some]
-        if snr.size > MAX_HITS:
-            best = np.argpartition(-snr, MAX_HITS)[:MAX_HITS]
-            s, b, x, snr = s[best], b[best], x[best], snr[best]
-        length = count * rows - 1
-        x1, y1 = x.astype(float), (b * rows).astype(float)
-        found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
+    # Memory that is used again and again: fresh pages cost more than the sums in them
+    room = np.empty((2, tiles * width), np.float32)
+    for s in range(rows):
+        for count, total in _stack_tiles(sums, s, room):
+            if not total.max(initial=0.0) > least[count][s]:
+                continue
+            flat = total.ravel()
+            hit = np.flatnonzero(flat > least[count][s])
+            # Neighbours of the same slope: the ends of a row have others, which does no harm
+            beside = np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
+            hit = hit[flat[hit] >= beside]
+            b, x = np.divmod(hit, total.shape[1])
+            # The least calm part of the way counts
+            last = np.minimum(x + round((count - 1) * slope[s] * rows), width - 1)
+            around = np.maximum(spread[b, x], spread[b + count - 1, last])
+            snr = flat[hit] / (units[count][s] * around)
+            some = snr > min_snr
+            length = count * rows - 1
+            x1, y1 = x[some].astype(float), (b[some] * rows).astype(float)
+            found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr[some].astype(float)))
     if not found:
         return (np.zeros(0),) * 5
-    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
+    hits = np.concatenate(found, axis=1)
+    if hits.shape[1] > MAX_HITS:
+        hits = hits[:, np.argpartition(-hits[4], MAX_HITS)[:MAX_HITS]]
+    return tuple(hits)
 
 
-def _stack_tiles(
-    sums: FloatImage, count: int, least: FloatImage
-) -> tuple[IndexArray, IndexArray, IndexArray, FloatImage]:
-    """Sums of so many tiles, one after the other along a line, where they exceed a threshold.
+def _stack_tiles(sums: FloatImage, s: int, room: FloatImage) -> Iterator[tuple[int, FloatImage]]:
+    """Sums of two and of three tiles that follow each other along lines of one slope.
 
-    `sums` (rows, tiles, w): a level; `least` (rows,): of each slope. Gives slope, tile, column and
-    sum of what is no less than its neighbours to the left and right, each of shape (N,).
+    `room`: memory for them. Gives the number of tiles, and sums of the shape (tiles, w) or less.
     """
     rows, tiles, width = sums.shape
-    starts, found = max(tiles - count + 1, 0), []
-    # Memory that is used again and again: fresh pages cost more than the sums in them
-    room = np.empty(starts * width, np.float32)
-    for s in range(rows):
-        shifts = [min(width, round(k * s * rows / max(rows - 1, 1))) for k in range(count)]
-        cut = width - shifts[-1]
-        total = room[: starts * cut].reshape(starts, cut)
-        np.copyto(total, sums[s, :starts, :cut])
-        for k, shift in enumerate(shifts[1:], 1):
-            total += sums[s, k : k + starts, shift : shift + cut]
-        if total.size == 0 or not total.max() > least[s]:
-            continue
-        flat = total.ravel()
-        hit = np.flatnonzero(flat > least[s])
-        # The ends of a row have neighbours in others, which does no harm
-        beside = np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
-        hit = hit[flat[hit] >= beside]
-        found.append((np.full(hit.size, s), *np.divmod(hit, cut), flat[hit]))
-    if not found:
-        none = np.zeros(0, np.intp)
-        return none, none, none, np.zeros(0, np.float32)
-    s, b, x, total = (np.concatenate(column) for column in zip(*found, strict=True))
-    return s, b, x, total
+    if tiles < 2:
+        yield 1, sums[s]
+        return
+    one, two = (min(width, round(k * s * rows / max(rows - 1, 1))) for k in (1, 2))
+    double = room[0, : (tiles - 1) * (width - one)].reshape(tiles - 1, width - one)
+    np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double)
+    yield 2, double
+    if tiles > 2:
+        triple = room[1, : (tiles - 2) * (width - two)].reshape(tiles - 2, width - two)
+        np.add(double[:-1, : width - two], sums[s, 2:, two:], out=triple)
+        yield 3, triple
 
 
 def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
