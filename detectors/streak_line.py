@@ -551,6 +551,8 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     `sigma_px`: of that Gaussian.
     """
     parts = [Segments.empty()]
+    # Memory that is used again and again: fresh pages cost more than the sums in them
+    room = np.empty((2, blurred.size), np.float32)
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -561,7 +563,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
         for sums in compute_partial_transforms(image, most):
             if len(sums) < min(8, most):
                 continue
-            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr)
+            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr, room)
             if quadrant % 2:
                 x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
             if quadrant >= 2:
@@ -570,7 +572,9 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     return _keep_strongest_alike(Segments.joined(parts))
 
 
-def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[FloatArray, ...]:
+def _find_hits(
+    sums: FloatImage, sigma_px: float, min_snr: float, room: FloatImage
+) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(sums, sigma_px)
     rows, tiles, width = sums.shape
@@ -579,8 +583,6 @@ def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[Float
     units = {count: compute_line_sigma(count * rows, slope, sigma_px) for count in counts}
     least = {count: min_snr * float(spread.min()) * units[count] for count in counts}
     found: list[tuple[FloatArray, ...]] = []
-    # Memory that is used again and again: fresh pages cost more than the sums in them
-    room = np.empty((2, tiles * width), np.float32)
     for s in range(rows):
         for count, total in _stack_tiles(sums, s, room):
             if not total.max(initial=0.0) > least[count][s]:
