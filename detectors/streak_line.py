@@ -113,7 +113,7 @@ def strip_along(
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
     (cos, sin), (x, y) = path.along, path.at(u, 0.0)
     across = np.stack([-sin * v, cos * v])
-    at = (np.add.outer(x, across[0]).astype(np.float32), np.add.outer(y, across[1]).astype(np.float32))
+    at = [np.add.outer(*sides).astype(np.float32) for sides in zip((x, y), across, strict=True)]
     seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
     return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
