@@ -308,8 +308,7 @@ class StarField:
         noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
         flat, defects = background.remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
-        above -= flat
-        level += above  # row and column patterns belong to the background
+        level += above - flat  # row and column patterns belong to the background
         above = flat
         if defects.any():  # hot and dead columns
             frame = replace(frame, ignored=frame.ignored | defects)

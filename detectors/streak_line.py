@@ -113,8 +113,12 @@ def strip_along(
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
     (cos, sin), (x, y) = path.along, path.at(u, 0.0)
     across = np.stack([-sin * v, cos * v])
-    at = [np.add.outer(*sides).astype(np.float32) for sides in zip((x, y), across, strict=True)]
-    seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
+    at_x, at_y = (
+        np.asarray(np.add.outer(*sides), np.float32) for sides in ((x, across[0]), (y, across[1]))
+    )
+    seen = (
+        cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known)
+    )
     return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
 
@@ -534,11 +538,6 @@ class Segments(Columns):
     x2: FloatArray
     y2: FloatArray
     snr: FloatArray
-
-    @property
-    def ends(self) -> FloatArray:
-        """x1, y1, x2, y2 of each, shape (N, 4)."""
-        return np.stack([self.x1, self.y1, self.x2, self.y2], axis=1)
 
 
 def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
