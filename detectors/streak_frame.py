@@ -249,6 +249,7 @@ class StarTrail:
     length_px: float
     angle_rad: float
     sigma_px: float = 1.2
+    bow_px: float = 0.0  # of a shaken hand
     # (N, 4): x, y, length and angle of single trails, the brightest first
     single: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
 
@@ -297,7 +298,7 @@ def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None
     spots = _measure_spots(blurred, unit)
     if spots is None:
         return None
-    x, y, long, short, angle = spots
+    x, y, long, short, angle, bend = spots
     found = select_parallel_spots(long, short, angle)
     if found is None or not found[0].any():
         return None
@@ -312,17 +313,21 @@ def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None
     length = float(np.median(lengths[trails]))
     if length > LONGEST_PX:
         return None
-    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2, 0.0)
+    # Angles are of half a turn: to its other side a bow has the other sign
+    bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
+    # The variance across a parabola is 4 / 45 of its squared bow
+    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2 - 4.0 / 45.0 * bow**2, 0.0)
     return StarTrail(
         length_px=length,
         angle_rad=common,
         sigma_px=float(np.sqrt(max(1.45 * across, 0.72))),  # the blur has widened them
+        bow_px=abs(bow),
         single=np.column_stack([x, y, lengths, angle])[trails],
     )
 
 
 def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
-    """Centre, long and short sigma and angle of bright spots; None where there are few."""
+    """Centre, long and short sigma, angle and bend of bright spots; None where there are few."""
     lit = (blurred > SPOT_SNR * unit).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
     rows, cols = np.nonzero(lit)
@@ -344,8 +349,21 @@ def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] |
     x, y, long, _, angle = measure_spot_moments(label, weight, places, good)
     # By their own light for the width: equal say would count the wings as much as the core
     short = measure_spot_moments(label, strength, places, good)[3]
+    # Curvature of each spot about its long axis
+    index = np.where(good, np.cumsum(good) - 1, -1)[label]
+    inside = index >= 0
+    index, light = index[inside], np.asarray(weight[inside], float)
+    dx, dy = places[0][inside] - x[index], places[1][inside] - y[index]
+    cos, sin = np.cos(angle[index]), np.sin(angle[index])
+    u, v = dx * cos + dy * sin, dy * cos - dx * sin
+
+    def total(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(index, light * values, int(good.sum())), float)
+
+    spread = total(u**4) - total(u**2) ** 2 / total(np.ones(u.size))
+    bend = total(u**2 * v) / np.maximum(spread, 1e-6)
     order = np.argsort(-brightest[good], kind="stable")
-    return x[order], y[order], long[order], short[order], angle[order]
+    return x[order], y[order], long[order], short[order], angle[order], bend[order]
 
 
 def find_sharp_pixels(residual: FloatImage) -> BoolImage:

@@ -199,8 +199,12 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
     full = line.scaled(hunt.bin_px)
     length = full.path.length_px
-    if length < max(20.0, 10.0 * full.sigma_px):
+    shortest = 15.0 if line.snr < 15.0 else 10.0
+    if length < max(20.0, shortest * full.sigma_px):
         return "short"
+    # Narrower lines are detected without binning
+    if hunt.bin_px > 1 and line.sigma_px < 0.9:
+        return "seen without binning"
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return "star trail"
     # Along the sensor border, or faint and along a row or column
@@ -261,13 +265,19 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     """Whether a line, in pixels of the frame, is narrower than the point spread function.
 
     Such lines are particle tracks and sensor columns, possibly widened by demosaicing. The stricter
-    limit applies to short lines only, since the PSF varies over the frame and along a long line.
+    limit applies to short lines only, since the PSF varies over the frame and along a long line. It
+    does not apply to faint lines along the border, where background subtraction removes twice as
+    much of the line's wings.
     """
     ratio = line.sigma_px / sky.star_sigma_px
     # Cosmic rays are narrower than stars, clouds are wider
     if ratio < 0.7:
         return True
     if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_told:
+        return False
+    away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
+    # Brighter lines near the border are excluded from the background level
+    if line.snr < 30.0 and away_px < 1.5 * streak_frame.FLAT_SIGMA_PX:
         return False
     # Simulated streaks have 0.96 or more of the width of nearby stars, particle tracks behind a
     # colour filter array mostly 0.93 or less
@@ -383,7 +393,7 @@ def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: i
     dark = np.maximum(left, right) < SIDE_DARK * np.minimum(middle, usual)
     if float(np.median(np.maximum(left, right))) > SIDE_DARK * usual:
         return False
-    if float((dark & (middle > 0.25 * usual)).mean()) < 0.85:
+    if float((dark & (middle > 0.25 * usual)).mean()) < (0.95 if short else 0.85):
         return False
     low, high = np.quantile(middle, (0.2, 0.8))
     # The fifth percentile of twenty over the eightieth
