@@ -41,6 +41,16 @@ def main(
     readonly: Annotated[
         bool, typer.Option("--readonly", help="Show the page without saving decisions.")
     ] = False,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Open on a sheet of many proposals together.")
+    ] = False,
+    checks: Annotated[
+        bool,
+        typer.Option(
+            "--checks/--no-checks",
+            help="Show one photo of thirty on sheets with a wrong camera, as a check.",
+        ),
+    ] = True,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,6 +66,7 @@ def main(
 
     \b
     Examples: regengine review run.h5
+              regengine review run.h5 --sheet
               regengine review run.h5 --lights lights.tif --tle iss.txt --reviewer Ada
     """
     from regengine.io.extras import need
@@ -87,5 +98,7 @@ def main(
         reviewer=reviewer,
         readonly=readonly,
         layers=layer or (),
+        sheet=sheet,
+        checks=checks,
     ) as context:
         serve(context, started, host=host, port=port, browser=browser)

@@ -98,12 +98,13 @@ INSERT INTO gpkg_extensions SELECT name, NULL, 'gpkg_metadata',
 # Of a polygon in longitudes and latitudes, before its well-known binary, without an envelope
 GEOMETRY_HEADER = b"GP\x00\x01" + (4326).to_bytes(4, "little")
 
-# Duplicates of a photo: a person's latest decision takes precedence, then the engine's highest
-# probability
+# Duplicates of a photo: a person's latest decision takes precedence, then a glance, then the
+# engine's highest probability
 KEPT = """
 CREATE TEMP TABLE kept AS SELECT number, copies FROM (
     SELECT number, count(*) OVER (PARTITION BY photo) AS copies,
-        row_number() OVER (PARTITION BY photo ORDER BY decision IS NULL, reviewed_utc DESC,
+        row_number() OVER (PARTITION BY photo
+            ORDER BY decision IS NULL, decision = 'glanced', reviewed_utc DESC,
             CASE verdict WHEN 'accepted' THEN 0 WHEN 'review' THEN 1 WHEN 'no_match' THEN 2
                 ELSE 3 END,
             probability DESC, number DESC) AS rank

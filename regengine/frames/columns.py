@@ -95,7 +95,12 @@ KEYS = (
     ),
     column("probability", "result.probability"),
     column("time_utc", "result.time_utc"),
-    column("decision", "review.decision", "the reviewer's: accepted, rejected or unsure", "text"),
+    column(
+        "decision",
+        "review.decision",
+        "the reviewer's: accepted, glanced, rejected or unsure",
+        "text",
+    ),
     column("reviewer", "review.reviewer", "reviewer who decided last", "text"),
 )
 

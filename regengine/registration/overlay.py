@@ -29,6 +29,7 @@ from matchers.geometry.earth import (
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
+from regengine.maps.lights import KindName
 from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import PhotoFile
@@ -115,14 +116,21 @@ def make_overlay(
     zoom = max(1, round(1000 / max(rgb.shape[:2])))
     if zoom > 1:
         rgb = np.asarray(cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
-    region = None if result.solved is None else find_visible_region(result.solved.camera)
     grid = None
-    if light_map is not None and region is not None:
-        try:
-            grid = light_map.window(*region)
-        except LightMapError:  # the map holds nothing there
-            grid = None
+    if light_map is not None and result.solved is not None:
+        grid = read_visible_map(light_map, result.solved.camera)
     return draw_overlay(result, rgb, factor * zoom, grid)
+
+
+def read_visible_map(
+    light_map: LightMap, camera: Camera, most_pixels: float = 12e6
+) -> LightGrid | None:
+    """Read the map of what a camera sees, see `find_visible_region`; None without data."""
+    region = find_visible_region(camera, most_pixels)
+    try:
+        return None if region is None else light_map.window(*region)
+    except LightMapError:  # the map holds nothing there
+        return None
 
 
 def draw_overlay(
@@ -145,21 +153,8 @@ def draw_overlay(
         if region is not None:
             if grid is not None:
                 rendered = render_map(camera, grid)
-                if result.reference_kind == "streets":
-                    draw_streets(main, rendered)
-                else:
-                    # Ground by day has structure everywhere: its larger shapes are enough
-                    draw_contours(main, rendered, 6.0 if result.reference_kind == "day" else 1.2)
-                # The rendered map as a picture that looks like a night photo; sky in dark blue
-                lit = rendered[rendered > LIT]
-                white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
-                steps = 4095.0  # of the table of colours
-                colours = 255.0 * (np.arange(steps + 1.0)[:, None] / steps) ** np.array(
-                    [1.0, 1.25, 2.0]
-                )
-                level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)
-                tinted = np.rint(colours).astype(np.uint8)[np.rint(steps * level).astype(np.intp)]
-                tinted[np.isnan(rendered)] = (16, 22, 40)
+                draw_marks(main, rendered, result.reference_kind)
+                tinted = tint_map(rendered)
                 draw_coast(tinted, camera, region)
                 views = [(photo, "photo"), (tinted, "map through the solved camera")]
             draw_coast(main, camera, region)
@@ -216,10 +211,10 @@ def write_header(result: FrameResult, width: int) -> Picture:
     return np.array(image)
 
 
-def find_visible_region(camera: Camera) -> Region | None:
+def find_visible_region(camera: Camera, most_pixels: float = 12e6) -> Region | None:
     """West, south, east, north of the ground that an image shows, and its finest pixel, degrees.
 
-    The pixel is larger where a map of so many would take more than 48 MB; None for the sky.
+    The pixel is larger where there would be more than ``most_pixels``; None for the sky.
     """
     sides = (np.linspace(0, side - 1, 33) for side in (camera.width_px, camera.height_px))
     x, y = np.meshgrid(*sides)
@@ -236,7 +231,7 @@ def find_visible_region(camera: Camera) -> Region | None:
     margin = max(2.0 * step_deg, 0.02 * max(east - west, north - south))
     west, east = max(west - margin, middle - 180.0), min(east + margin, middle + 180.0)
     south, north = max(south - margin, -90.0), min(north + margin, 90.0)
-    coarsest = math.sqrt((east - west) * (north - south) / 12e6)
+    coarsest = math.sqrt((east - west) * (north - south) / most_pixels)
     return float(west), float(south), float(east), float(north), max(step_deg, coarsest)
 
 
@@ -264,6 +259,27 @@ def brighten(rgb: Picture) -> Picture:
     scaled = np.clip((np.arange(256.0) - black) / max(white - black, 16.0), 0.0, 1.0)
     lookup = np.rint(255.0 * scaled**0.7).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, lookup), dtype=np.uint8)
+
+
+def tint_map(rendered: FloatImage) -> Picture:
+    """The rendered map as a picture that looks like a night photo; sky in dark blue."""
+    lit = rendered[rendered > LIT]
+    white = float(np.percentile(lit, 99.0)) if lit.size else 1.0
+    steps = 4095.0  # of the table of colours
+    colours = 255.0 * (np.arange(steps + 1.0)[:, None] / steps) ** np.array([1.0, 1.25, 2.0])
+    level = np.clip(np.nan_to_num(rendered) / white, 0.0, 1.0)
+    tinted = np.rint(colours).astype(np.uint8)[np.rint(steps * level).astype(np.intp)]
+    tinted[np.isnan(rendered)] = (16, 22, 40)
+    return tinted
+
+
+def draw_marks(picture: Picture, rendered: FloatImage, kind: KindName) -> None:
+    """Draw what stands out in a map of a kind, in place."""
+    if kind == "streets":
+        draw_streets(picture, rendered)
+    else:
+        # Ground by day has structure everywhere: its larger shapes are enough
+        draw_contours(picture, rendered, 6.0 if kind == "day" else 1.2)
 
 
 def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float) -> None:

@@ -260,12 +260,18 @@ class FrameResult:
         return self.verdict == "review" and (self.probability or 0.0) > probability
 
 
-Choice = Literal["accepted", "rejected", "unsure"]  # of a person
+# Of a person: "glanced" at on a sheet of many, weaker than "accepted", for which a person had the
+# photo alone in view
+Choice = Literal["accepted", "glanced", "rejected", "unsure"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reviewed:
-    """The decision that counts for a frame: the latest of all reviewers."""
+    """The decision that counts for a frame: the latest of all reviewers.
+
+    A glance counts only where there is no other decision, and as long as the engine's proposal is
+    the one that was seen.
+    """
 
     frame_index: int
     decision: Choice
@@ -286,12 +292,14 @@ class Reviewed:
 
 
 def decide_state(verdict: str, review: Reviewed | None) -> str:
-    """The one state of a frame: the engine's verdict until somebody decides.
+    """The one state of a frame: the engine's verdict until somebody decides; a glance leaves it.
 
     Then it is ``accepted`` or ``rejected``; what a person could not say of is no more than
     ``review``.
     """
-    if review is None or (review.decision == "unsure" and verdict != "accepted"):
+    if review is None or review.decision == "glanced":
+        return verdict
+    if review.decision == "unsure" and verdict != "accepted":
         return verdict
     return "review" if review.decision == "unsure" else review.decision
 

@@ -43,7 +43,7 @@ from regengine.store.schema import select
 Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
 
 APPLICATION_ID = 0x52454752  # "REGR"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Another process writes for milliseconds; on a slow disk, possibly for seconds
 BUSY_S = 10.0
 LONGEST_NAME = 80  # characters of a reviewer's name
@@ -59,18 +59,22 @@ STATE = select(
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
 )
 
+# A file of format 1, which knew no glances, is copied into the tables of this one
+EARLIER = "ALTER TABLE decisions RENAME TO earlier;"
+COPY = "INSERT INTO decisions SELECT * FROM earlier; DROP TABLE earlier;"
 # Decisions are added and never changed: triggers reject everything else
-SCHEMA = f"""
+SCHEMA = """
 BEGIN IMMEDIATE;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT_VERSION};
+{earlier}
+PRAGMA application_id = {application};
+PRAGMA user_version = {version};
 CREATE TABLE IF NOT EXISTS decisions (
     revision INTEGER PRIMARY KEY AUTOINCREMENT,
     frame_index INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     reviewer TEXT NOT NULL,
     time_utc TEXT NOT NULL,
-    decision TEXT NOT NULL CHECK (decision IN ('accepted', 'rejected', 'unsure')),
+    decision TEXT NOT NULL CHECK (decision IN ('accepted', 'glanced', 'rejected', 'unsure')),
     base INTEGER NOT NULL,
     seconds REAL,
     verdict TEXT NOT NULL,
@@ -78,6 +82,7 @@ CREATE TABLE IF NOT EXISTS decisions (
     proposal_sha256 TEXT NOT NULL,
     work TEXT NOT NULL
 );
+{copy}
 CREATE INDEX IF NOT EXISTS decisions_of_frame ON decisions (frame_index, reviewer, revision);
 CREATE TRIGGER IF NOT EXISTS decisions_stay BEFORE UPDATE ON decisions
     BEGIN SELECT RAISE(ABORT, 'decisions are not changed'); END;
@@ -159,9 +164,9 @@ class Decisions:
             if not readonly:
                 connection = _connect(f"{address}?mode=rwc", path)
                 # What the page received as saved is on the disk, even after a power failure
-                connection.executescript(
-                    f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; {SCHEMA}"
-                )
+                connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                connection.executescript(_schema(EARLIER, COPY) if version == 1 else _schema())
             elif there:
                 try:
                     connection = _connect(f"{address}?mode=ro", path)
@@ -173,7 +178,7 @@ class Decisions:
                     connection = _connect(f"{address}?mode=ro&immutable=1", path)
             else:
                 connection = _connect(":memory:", path)
-                connection.executescript(SCHEMA)
+                connection.executescript(_schema())
         except sqlite3.Error as error:
             if _is_locked(error):
                 raise _in_use(path) from error
@@ -214,7 +219,7 @@ class Decisions:
             "sha256": result.sha256,
             "verdict": result.verdict,
             "probability": result.probability,
-            "proposal_sha256": _proposal_sha256(points),
+            "proposal_sha256": proposal_sha256(points),
             "reviewer": reviewer,
             "decision": decision,
             "base": base,
@@ -282,11 +287,13 @@ class Decisions:
     def since(self, revision: int) -> list[dict[str, Any]]:
         """Return the decisions after a revision, oldest first; fast for many decisions.
 
-        Of their work there are the ``tags``, a JSON list; ``independent``: see `is_independent`.
+        Of their work there are the ``tags``, a JSON list, and whether it was done on a ``sheet``;
+        ``independent``: see `is_independent`.
         """
         with self._use() as connection:
             rows = connection.execute(
-                "SELECT revision, frame_index, sha256, reviewer, decision, "
+                "SELECT revision, frame_index, sha256, reviewer, decision, proposal_sha256, "
+                "json_extract(work, '$.sheet') IS NOT NULL AS sheet, "
                 "coalesce(json_extract(work, '$.tags'), '[]') AS tags, "
                 # Few decisions have such points, and only their work is read
                 "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
@@ -328,6 +335,12 @@ class Decisions:
                     if write
                     else f"{self._path} cannot be read ({error})."
                 ) from error
+
+
+def _schema(earlier: str = "", copy: str = "") -> str:
+    return SCHEMA.format(
+        earlier=earlier, copy=copy, application=APPLICATION_ID, version=FORMAT_VERSION
+    )
 
 
 def _decision(row: sqlite3.Row) -> Decision:
@@ -441,9 +454,15 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
         for row in np.flatnonzero(np.isin(numbers, [number for number, _ in heads])).tolist():
             judged = int(numbers[row]), frames["sha256"][row].decode()
             if judged in heads:
-                proposal = _proposal_sha256(places[first[row] : beyond[row]].tolist())
+                proposal = proposal_sha256(places[first[row] : beyond[row]].tolist())
                 size_px = int(frames["width_px"][row]), int(frames["height_px"][row])
-                found[judged[0]] = _make_reviewed(heads[judged], proposal, size_px)
+                counting = [
+                    head
+                    for head in heads[judged]
+                    if head.decision != "glanced" or head.proposal_sha256 == proposal
+                ]
+                if counting:
+                    found[judged[0]] = _make_reviewed(counting, proposal, size_px)
     return found
 
 
@@ -549,14 +568,17 @@ def _camera_of(work: Work) -> Camera | None:
     return Camera(**values)
 
 
-def _proposal_sha256(points: Iterable[Sequence[float]]) -> str:
+def proposal_sha256(points: Iterable[Sequence[float]]) -> str:
+    """Return the hash of a proposal: of its control points' x, y, lon and lat."""
     text = json.dumps([[float(value) for value in point] for point in points])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
-    counts = heads[0]
+    counts = next((head for head in heads if head.decision != "glanced"), heads[0])
     work = counts.work
+    # A glance agrees with an acceptance
+    choices = {head.decision.replace("glanced", "accepted") for head in heads}
     return Reviewed(
         frame_index=counts.frame_index,
         decision=counts.decision,
@@ -572,7 +594,7 @@ def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int
         tags=tuple(work["tags"]),
         quality=work["quality"],
         place=work["place"],
-        disputed=len({head.decision for head in heads}) > 1,
+        disputed=len(choices) > 1,
         stale=counts.proposal_sha256 != proposal,
         independent=is_independent(counts.decision, work),
         size_px=size_px,

@@ -200,7 +200,7 @@ def test_nothing_is_lost_by_slow_answers_a_dead_server_or_other_tabs(
     page.reload()
     with late(page, rf"/api/frames/{there}$"):
         page.wait_for_selector(f"#photo[data-drawn='{here}']")
-        for key in "sac":
+        for key in "-ac":
             hand.press(key)
         page.keyboard.type("of the next")
     page.wait_for_selector(f"#photo[data-drawn='{there}']")
@@ -213,7 +213,7 @@ def test_nothing_is_lost_by_slow_answers_a_dead_server_or_other_tabs(
         hand.press("c")
         page.keyboard.type("a long exposure")
         hand.press("Escape")
-        for key, frame_id in (("b", here), ("s", there)):
+        for key, frame_id in (("b", here), ("-", there)):
             hand.press(key)
             page.wait_for_selector(f"#photo[data-drawn='{frame_id}']")
     hand.wait_until_kept()
@@ -308,6 +308,71 @@ def test_photo_and_map_lie_alike_go_in_step(hand: ReviewHand) -> None:
     x, y = (float(word) for word in hand.drawn_view("#photo").split()[:2])
     seen = hand.at_place(*look(COPIES["seen"], x - 0.5, -y - 0.5))
     assert math.dist(seen, middle_of(hand, "#map")) < 8.0
+
+
+ON_SHEET = [*[("ISS990-E-000104", f"right {k}") for k in range(22)],
+            ("ISS990-E-000103", "one of two"), ("ISS990-E-000103", "two of two")]  # fmt: skip
+
+
+def test_a_sheet_is_looked_through_by_keys(tmp_path: Path, desk: BrowserContext) -> None:
+    store = sample_store(tmp_path / "store", ON_SHEET)
+    with ReviewProcess(store, *WITH_MAP, "--reviewer", "Ada", "--sheet", "--no-checks") as server:
+        hand = ReviewHand(desk.new_page(), server.address)
+        page, press = hand.page, hand.press
+        page.set_viewport_size({"width": 1600, "height": 1300})
+        hand.go_to()
+        # It stands there at once; each photo has a name, and says what it was placed as
+        sheet = page.locator("#sheet")
+        expect(sheet.locator(".accept")).to_be_enabled()
+        expect(sheet).to_match_aria_snapshot("""
+            - dialog /Sheet. 0 wrong and 0 doubtful of 20 photos, 24 undecided/:
+              - heading [level=2]
+              - button "Wrong"
+              - button "Doubtful"
+              - button "Take back"
+              - button "Open"
+              - button "All others are right"
+              - button "Close"
+              - status
+              - paragraph: /where its camera has them/
+              - list:
+                - listitem:
+                  - button /one of two review 31 % .* \\d+° off nadir/
+        """)
+        for name in ("one of two", "two of two"):
+            tile = sheet.get_by_role("button", name=name)
+            while name not in (page.locator(":focus").text_content() or ""):
+                press("ArrowRight")
+            press("x")
+            expect(tile).to_have_accessible_name(re.compile("wrong$"))
+        # A slip is taken back; held, a key shows the map in the photo's place
+        press("ArrowDown")
+        press("?")
+        expect(page.locator(":focus")).to_have_accessible_name(re.compile("doubtful$"))
+        press("z")
+        expect(page.locator(":focus")).not_to_have_accessible_name(re.compile("doubtful$"))
+        seen = page.locator(":focus img.map")
+        expect(seen).to_be_hidden()
+        page.keyboard.down("f")
+        expect(seen).to_be_visible()
+        page.keyboard.up("f")
+        # One is opened, and the sheet is as it was
+        name = (page.locator(":focus .name").text_content()) or ""
+        press("Enter")
+        expect(page.locator("#panel h2")).to_have_text(name)
+        press("s")
+        expect(page.locator("#sheet-title")).to_contain_text("2 wrong and 0 doubtful of 20")
+        press("a")
+        expect(sheet.get_by_role("status")).to_contain_text("18 glanced at, 2 wrong, 0 doubtful")
+        # The next sheet has the others; what was marked comes first in the queue
+        expect(page.locator("#sheet-title")).to_contain_text("of 4 photos, 4 undecided")
+        press("Escape")
+        first = page.locator("#rows .row")
+        for at in (0, 1):
+            expect(first.nth(at)).to_contain_text("of two")
+            expect(first.nth(at)).to_contain_text("looks wrong")
+        assert hand.problems == []
+        page.close()
 
 
 WRONG_DRAG, NOTHING, AFTER = range(3)

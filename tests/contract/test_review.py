@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import httpx
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from tests.world.hand import camera_error_km
 from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, copy_store, serve
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS
-from tests.world.samples import camera_of, true_json, truth_of
+from tests.world.samples import camera_of, sample_store, true_json, truth_of
 from tests.world.tables import by_name
 
 WRONG, RIGHT = 2, 3  # samples by number: turned away, and proposed as it is
@@ -77,6 +78,7 @@ class Refused:
 
 
 UNSURE = WORK | {"decision": "unsure", "base": 0}
+LOOKED = {"wrong": [], "doubtful": [], "seconds": 9.0}
 POINT = {"x": 1, "y": 1, "lon": 0, "lat": 9, "sigma_px": None, "origin": "person"}
 DECIDE, DRAFT = "PUT /api/frames/0/decision", "PUT /api/frames/0/draft"
 FOREIGN: tuple[tuple[dict[str, str], int], ...] = (
@@ -90,7 +92,7 @@ FOREIGN: tuple[tuple[dict[str, str], int], ...] = (
 )
 PATHS = (
     "/../app.py", "/%2e%2e/%2e%2e/context.py", "/..%5c..%5cpyproject.toml", "/%2fetc%2fpasswd",
-    "/api/frames/0/photo/0/0/..%2f..%2fphoto.jpg",
+    "/api/frames/0/..%2f..%2fphoto.jpg",
 )  # fmt: skip
 NONSENSE: dict[str, Any] = {
     "latitude": {"points": [POINT | {"lat": 91}]},
@@ -120,7 +122,14 @@ REFUSED = (
               body=body | {"points": [POINT | {"x": x, "y": y}]})
       for name, (x, y) in OUTSIDE.items() for ask, body in ((DRAFT, WORK), (DECIDE, UNSURE))),
     *(Refused(name=path, ask=f"GET /api/{path}", status=404, of="samples")
-      for path in ("frames/99", f"frames/{RIGHT}/photo/-1/0/0.jpg", "maps/lights/3/8/0.png")),
+      for path in ("frames/99", "frames/99/photo.jpg", "maps/lights/3/8/0.png")),
+    *(Refused(name=f"{decision} for one frame", ask=DECIDE, status=422,
+              body=UNSURE | {"decision": decision}) for decision in ("glanced", "confirmed")),
+    *(Refused(name=f"{ask} of a sheet that is none", ask=ask, status=404, of="samples", body=body)
+      for ask, body in (("GET /api/sheets/0a/0/map.jpg", None), ("POST /api/sheets/0a", LOOKED))),
+    Refused(name="a sheet of thousands", ask="POST /api/sheets?count=5000", status=422),
+    Refused(name="a sheet for lookers", ask="POST /api/sheets/0a", body=LOOKED, status=403,
+            of="readonly"),
     Refused(name="box", ask="GET /api/frames?bbox=0,9,0,8", status=422, says="west"),
     Refused(name="search without a map", ask="POST /api/frames/8/search", status=422,
             body={"camera": true_json(OF_RIGHT)}, says="night-light map"),
@@ -336,6 +345,92 @@ def exported(store: Path) -> list[str]:
     words = ("--format", "csv", "--out", out, "--reviewed", "--force")
     assert run("export", store, *words).code == 0
     return [line.split(",")[1] for line in out.read_text(encoding="utf-8").splitlines()[1:]]
+
+
+def test_a_sheet_is_glanced_at_which_is_no_confirmation(
+    sample_client: Client, sample_review: Path
+) -> None:
+    client = sample_client
+    sheet = client.post("sheets?count=12", None).json()
+    assert {tile["verdict"] for tile in sheet["tiles"]} == {"accepted", "review"}
+    frames = [tile["frame"] for tile in sheet["tiles"]]
+    assert (sheet["left"], sorted(frames)) == (4, [0, WRONG, RIGHT, 5])
+    assert is_refused(client.post(f"sheets/{sheet['sheet']}", LOOKED), 422, "4 pictures")
+    assert is_refused(client.ask("GET", f"/api/sheets/{sheet['sheet']}/4/photo.jpg"), 404)
+    for layer in ("photo", "map"):
+        answer = client.ask("GET", f"/api/sheets/{sheet['sheet']}/0/{layer}.jpg")
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            assert (picture.format, max(picture.size)) == ("JPEG", 480)
+    again, answer = client.look_through(12, [frames.index(WRONG)], [frames.index(5)])
+    assert [tile["frame"] for tile in again["tiles"]] == frames
+    assert answer["kept"] == {"glanced": 2, "rejected": 1, "unsure": 1}
+    # What was marked comes first in the queue, and is still to be decided
+    rows = client.told("frames?status=open")["frames"]
+    assert [(row["id"], row["decision"], row["marked"]) for row in rows[:2]] == [
+        (5, None, "unsure"), (WRONG, None, "rejected")
+    ]  # fmt: skip
+    assert client.told("frames?status=sheet")["total"] == 0
+    (kept,) = client.told("frames/0/history")
+    assert (kept["decision"], kept["reviewer"], kept["sheet"]) == ("glanced", "Ada", again["sheet"])
+    # A glance is none of the accepted, changes no verdict, and gives way to a decision
+    assert exported(sample_review) == []
+    assert client.accept(RIGHT).status_code == 200
+    with serve(sample_review, lights=[LIGHTS], reviewer="Bo") as other:
+        assert other.decide(0, "rejected").status_code == 200
+        rows = {row["id"]: row for row in other.told("frames?status=done")["frames"]}
+    assert [(row["decision"], row["disputed"]) for _, row in sorted(rows.items())] == [
+        ("rejected", True), (None, False), ("accepted", False), (None, False)
+    ]  # fmt: skip
+    shown = {one["frame"]: one for one in run("show", sample_review, "--json").records}
+    said = {name: one["decision"]["decision"] for name, one in shown.items() if "decision" in one}
+    assert sorted(said.values()) == ["accepted", "rejected", "rejected", "unsure"]
+    assert len(exported(sample_review)) == 4
+
+
+def test_wrong_cameras_are_among_thirty_and_nothing_is_kept_of_them(tmp_path: Path) -> None:
+    copies = [(OF_RIGHT, f"copy {number}") for number in range(34)]
+    store = sample_store(tmp_path / "store", copies)
+    with serve(store, lights=[LIGHTS]) as client:
+        sheet, answer = client.look_through(30)
+        (missed,) = answer["missed"]
+        assert answer["checks"] == {"found": 0, "shown": 1}
+        assert (answer["kept"]["glanced"], answer["hidden"]) == (29, 0.0)
+        assert len({frozenset(tile) for tile in sheet["tiles"]}) == 1
+        frame = sheet["tiles"][missed]["frame"]
+        assert frame not in [row["id"] for row in client.told("frames?status=done")["frames"]]
+        assert client.told(f"frames/{frame}/history") == []
+    with serve(store, lights=[LIGHTS], checks=False) as client:
+        assert client.look_through(30)[1]["checks"] == {"found": 0, "shown": 0}
+
+
+def test_decisions_of_an_earlier_format_stay_and_a_glance_ends_with_its_proposal(
+    sample_review: Path, samples: Path
+) -> None:
+    file = Path(f"{sample_review}.review.sqlite")
+    with serve(sample_review, lights=[LIGHTS]) as client:
+        client.accept(RIGHT)
+        before = client.told(f"frames/{RIGHT}/history")
+    with closing(sqlite3.connect(file)) as earlier:
+        (made,) = earlier.execute(
+            "SELECT sql FROM sqlite_schema WHERE name = 'decisions'"
+        ).fetchone()
+        earlier.executescript(
+            "ALTER TABLE decisions RENAME TO now; "
+            + made.replace("'glanced', ", "")
+            + "; INSERT INTO decisions SELECT * FROM now; DROP TABLE now; PRAGMA user_version = 1;"
+        )
+    with serve(sample_review, lights=[LIGHTS]) as client:
+        assert client.told(f"frames/{RIGHT}/history") == before
+        assert client.look_through(12)[1]["kept"]["glanced"] == 3
+    decided = [one for one in run("show", sample_review, "--json").records if "decision" in one]
+    assert len(decided) == 4
+    # Another proposal of the same photo was seen by nobody
+    with h5py.File(sample_review, "r+") as changed:
+        changed["control_points/x"][...] += 1.0
+    decided = [one for one in run("show", sample_review, "--json").records if "decision" in one]
+    assert [one["decision"]["decision"] for one in decided] == ["accepted"]
+    with serve(sample_review, lights=[LIGHTS]) as client:
+        assert client.told("frames?status=sheet")["total"] == 3
 
 
 def turned_away(told: dict[str, Any], by_px: float) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def review_worked_out(tmp_path: Path) -> Any:
             body = {"camera": camera, "points": moved}
             for path in ("evidence", "marks", "points"):
                 found[f"{path} {frame}"] = _text(client.post(f"frames/{frame}/{path}", body))
-        for path in ("frames/1/photo/0/0/0.jpg", "frames/1/preview.jpg", "maps/lights/6/5/25.png"):
+        for path in ("frames/1/photo.jpg", "frames/1/preview.jpg", "maps/lights/6/5/25.png"):
             import io
 
             found[path] = read_picture(io.BytesIO(client.ask("GET", f"/api/{path}").content))

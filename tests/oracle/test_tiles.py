@@ -21,11 +21,9 @@ from regengine.maps.build import plan_grid, write_reference
 from regengine.maps.reference import PixelGrid
 from regengine.maps.services import TileSet
 from regengine.pages.review.map_tiles import MapTiles
-from regengine.pages.review.photo_tiles import PhotoPyramids, level_size, max_zoom, read_level
-from regengine.photo.formats import read_photo_file
+from regengine.pages.review.routes_pictures import encode_photo, read_photo
 from tests.world.maps import blob
 
-TILE_PX = 512
 WIDTH, HEIGHT = 1901, 1255  # odd, and no multiple of anything
 SPOTS = [(200.0, 150.0), (1500.0, 640.25)]
 SUFFIX = pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
@@ -68,40 +66,31 @@ def centre(grey: NDArray[np.float64], x: float, y: float, reach: float) -> tuple
 
 
 @SUFFIX
-def test_lights_lie_on_every_level_where_the_formula_says(
+def test_lights_of_reduced_photos_lie_where_the_formula_says(
     tmp_path: Path, photo: NDArray[np.uint8], suffix: str
 ) -> None:
-    header = read_photo_file(saved(tmp_path, photo, suffix))
-    top = max_zoom(WIDTH, HEIGHT)
-    assert top == 2
-    for z in range(top + 1):
-        factor = 2 ** (top - z)
-        level = read_level(header, z)[z]
-        assert level.shape[1::-1] == level_size(header, z)
-        assert level_size(header, z) == (-(-WIDTH // factor), -(-HEIGHT // factor))
+    path = saved(tmp_path, photo, suffix)
+    for long_side_px in (WIDTH, 951, 640, 237):
+        small = read_photo(path, long_side_px)
+        across, down = small.shape[1] / WIDTH, small.shape[0] / HEIGHT
+        assert across == pytest.approx(long_side_px / WIDTH, rel=0.01)
         for x, y in SPOTS:
-            there = (x + 0.5) / factor - 0.5, (y + 0.5) / factor - 0.5
-            found = centre(level[..., 0].astype(float), *there, 50 / factor)
+            there = (x + 0.5) * across - 0.5, (y + 0.5) * down - 0.5
+            found = centre(small[..., 0].astype(float), *there, 50 * across)
             assert found == pytest.approx(there, abs=0.06)
 
 
-def test_tiles_put_together_are_the_photo(tmp_path: Path) -> None:
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    waves = 127.0 + 60.0 * np.sin(0.17 * x + 1e-5 * x * y) + 60.0 * np.sin(0.11 * y)
-    photo = np.rint(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=-1)).astype(np.uint8)
-    path, pyramids = saved(tmp_path, photo, ".png"), PhotoPyramids()
-    rows = [
-        np.concatenate([opened(pyramids.tile(path, 2, x, y)) for x in range(4)], axis=1)
-        for y in range(3)
-    ]
-    whole = np.concatenate(rows)
-    assert whole.shape == (3 * TILE_PX, 4 * TILE_PX, 3)
-    assert np.abs(whole[:HEIGHT, :WIDTH] - photo).mean() < 2.0  # 6 where it is a pixel off
-    for outside in ((-1, 0, 0), (3, 0, 0), (2, 4, 0), (2, 0, 3), (2, -1, 0)):
-        with pytest.raises(LookupError, match="no tile"):
-            pyramids.tile(path, *outside)
-    beyond = whole[:HEIGHT, WIDTH + 20 :]  # the edge, repeated
-    assert np.abs(beyond - whole[:HEIGHT, WIDTH - 1 : WIDTH]).mean() < 3.0
+@SUFFIX
+def test_the_whole_photo_is_sent_as_it_is_stored(
+    tmp_path: Path, photo: NDArray[np.uint8], suffix: str
+) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a browser would turn it
+    path = saved(tmp_path, photo, suffix, exif=turned)
+    sent = encode_photo(path)
+    with Image.open(io.BytesIO(sent)) as image:
+        assert (image.size, dict(image.getexif())) == ((WIDTH, HEIGHT), {})
+    assert np.abs(opened(sent) - photo).mean() < 2.0  # 6 where it is a pixel off
 
 
 # Maps --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import asyncio
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,20 @@ class Client:
         """A decision; what is not told of the work is empty."""
         body = WORK | {"decision": decision, "base": 0, "seconds": 1.5} | work
         return self.ask("PUT", f"/api/frames/{frame}/decision", json=body)
+
+    def look_through(
+        self, count: int, wrong: Sequence[int] = (), doubtful: Sequence[int] = ()
+    ) -> Any:
+        """Begin a sheet, look at all its photos, mark some of them: the sheet, and the answer."""
+        sheet = self.post(f"sheets?count={count}", None).json()
+        for tile in range(len(sheet["tiles"])):
+            answer = self.ask("GET", f"/api/sheets/{sheet['sheet']}/{tile}/photo.jpg")
+            assert answer.status_code == 200, answer.text
+        said = {"wrong": list(wrong), "doubtful": list(doubtful), "seconds": 60.0}
+        answer = self.post(f"sheets/{sheet['sheet']}", said)
+        assert answer.status_code == 200, answer.text
+        assert self.post(f"sheets/{sheet['sheet']}", said).json() == answer.json()
+        return sheet, answer.json()
 
     def accept(self, frame: int, **work: Any) -> httpx.Response:
         """Accept a frame as the engine proposed it."""

@@ -180,7 +180,7 @@ class DecisionBody(DraftBody):
     """A person's work and decision."""
 
     base: Annotated[int, Field(ge=0, lt=2**63)]
-    decision: reviews.Choice
+    decision: Literal["accepted", "rejected", "unsure"]  # not "glanced": that is of a sheet
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
     def check(self, result: FrameResult) -> None:

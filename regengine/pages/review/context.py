@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Executor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from starlette.exceptions import HTTPException
 
 from regengine.errors import ConfigError, shorten_to_line
 from regengine.io.checksums import compute_sha256_once
-from regengine.pages.review.photo_tiles import PhotoPyramids
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
@@ -48,10 +48,12 @@ class ReviewContext:
     maps: Mapping[KindName, LightMap]
     tles: TleSet | None
     search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
+    drawing: Executor  # of the pictures of sheets
     reviewer: str  # name under which decisions are saved
     readonly: bool = False
+    sheet: bool = False  # whether the page opens on a sheet
+    checks: bool = True  # whether some photos of a sheet are shown with a wrong camera
     layers: tuple[dict[str, str], ...] = ()  # that the page may show, see `parse_layers`
-    pyramids: PhotoPyramids = field(default_factory=PhotoPyramids)
 
     @cached_property
     def inputs(self) -> RunInputs:

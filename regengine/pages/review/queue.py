@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from regengine.maps.places import name_view
 from regengine.store.file import photo_file
 from regengine.store.journal import journal_path
 from regengine.store.read import OF_FRAMES, Snapshot, make_frames
-from regengine.store.reviews import Decisions
+from regengine.store.reviews import Decisions, proposal_sha256
 from regengine.store.rows import StoredFrame, join, values_of
 from regengine.store.schema import select
 
@@ -41,6 +41,9 @@ OF_QUEUE = select(
     ),
     *(f"control_points/{name}" for name in ("lon", "lat", "sigma_m")),
 )
+OF_PROPOSALS = select(
+    "frames/sha256", *(f"control_points/{name}" for name in ("x", "y", "lon", "lat"))
+)
 # Review order: proposals that need review; those that may be used without review; frames without a
 # proposal; unreadable files
 VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
@@ -48,7 +51,7 @@ VERDICT_ORDER = ("review", "accepted", "no_match", "failed")
 # elsewhere. Equivalent ones are ordered by the evidence behind them
 READS_ALIKE = 0.005
 
-Status = Literal["open", "done", "disputed", "dependent", "second", "all"]
+Status = Literal["open", "sheet", "done", "disputed", "dependent", "second", "all"]
 Texts = Annotated[list[str], Field(max_length=64)]
 # Prefix of an ISO 8601 time, UTC
 Date = Annotated[str, Field(pattern=r"^(\d{4}(-\d{2}(-\d{2}(T[\d:.]{0,15}Z?)?)?)?)?$")]
@@ -62,10 +65,10 @@ CREATE TABLE frames (
     frame_index INTEGER PRIMARY KEY, by_doubt, by_time, by_name, verdict, category, time_utc,
     camera_body, orientation, probability, log10_odds, log10_lead, sigma_m, centre_lon, centre_lat,
     shown_lon, shown_lat, nadir_lon, nadir_lat, sha256, reasons, frame, place, searched,
-    decision, independent, reviewers, disputed, revision
+    decision, sheet, independent, reviewers, disputed, counts
 );
 CREATE TABLE heads (
-    frame_index, sha256, reviewer, revision, decision, tags, independent,
+    frame_index, sha256, reviewer, revision, decision, sheet, tags, independent,
     PRIMARY KEY (frame_index, sha256, reviewer)
 );
 CREATE INDEX doubt ON frames (by_doubt);
@@ -74,18 +77,23 @@ CREATE INDEX name ON frames (by_name);
 """
 ADD_HEAD = """
 INSERT OR REPLACE INTO heads VALUES
-    (:frame_index, :sha256, :reviewer, :revision, :decision, :tags, :independent)
+    (:frame_index, :sha256, :reviewer, :revision, :decision, :sheet, :tags, :independent)
 """
-# SQLite takes decision and independent from the row of the maximum
+# SQLite takes decision, sheet and independent from the row of the maximum: of the latest decision,
+# or of a glance if there is no other
 JUDGE = """
-UPDATE frames SET (decision, independent, reviewers, disputed, revision) = (
-    SELECT decision, independent, count(*), count(DISTINCT decision) > 1, max(revision)
+UPDATE frames SET (decision, sheet, independent, reviewers, disputed, counts) = (
+    SELECT decision, sheet, independent, count(*),
+        count(DISTINCT replace(decision, 'glanced', 'accepted')) > 1,
+        max((decision != 'glanced') << 48 | revision)
     FROM heads WHERE heads.frame_index = frames.frame_index AND heads.sha256 = frames.sha256
 ) WHERE frame_index = :frame_index
 """
 # Conditions of the review status, and of the other filters by their field
+MARKED = "coalesce(sheet AND decision != 'glanced', FALSE)"  # as wrong or doubtful, on a sheet
 STATUSES = {
-    "open": "decision IS NULL",
+    "open": f"(decision IS NULL OR {MARKED})",
+    "sheet": "decision IS NULL AND verdict IN ('accepted', 'review')",
     "done": "decision IS NOT NULL",
     "disputed": "disputed",
     "dependent": "NOT independent",
@@ -210,9 +218,11 @@ class ReviewFrames:
     def __init__(self, store: Path, photos: Path | None = None) -> None:
         self._store, self._photos = store, photos
         self._lock = RLock()
+        self.turn = Lock()  # of who uses ``base``
         self._kept: OrderedDict[int, StoredFrame] = OrderedDict()
         self._snapshot: Snapshot | None = None
         self._looked_s = 0.0
+        self._points: dict[str, Any] | None = None  # of all proposals, once glances are read
         self.base: sqlite3.Connection
         self._open()
 
@@ -231,6 +241,21 @@ class ReviewFrames:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(number)
             return self._kept[number]
+
+    def proposal(self, number: int) -> str:
+        """Hash of a frame's proposal; see `regengine.store.reviews.proposal_sha256`."""
+        with self._lock:
+            if self._points is None and self._snapshot is not None:
+                blocks = [*self._snapshot.blocks(groups=OF_PROPOSALS, frames=READ_FRAMES)]
+                tables = blocks or [self._snapshot.tables(0, 0, OF_PROPOSALS)]
+                self._points = join(tables, OF_PROPOSALS)["control_points"]
+            points = self._points
+            assert points is not None
+            first, beyond = (
+                np.searchsorted(points["frame_index"], number, side) for side in ("left", "right")
+            )
+            columns = [points[name][first:beyond] for name in ("x", "y", "lon", "lat")]
+            return proposal_sha256(np.stack(columns, axis=-1).tolist())
 
     def photo(self, number: int) -> Path | None:
         """Path of the photo, if it still exists; see `regengine.store.file.photo_file`.
@@ -269,6 +294,7 @@ class ReviewFrames:
         self.close()
         self._snapshot, self._signature, self._looked_s = snapshot, signature, time.monotonic()
         self._kept.clear()
+        self._points = None
         self.base = base
 
 
@@ -317,9 +343,9 @@ class QueueFilter(BaseModel):
     bbox: Annotated[str, Field(max_length=100), AfterValidator(_box)] = ""
     # In the frame id, the path, or the name of the town or country, case-insensitive
     text: Annotated[str, Field(max_length=200)] = ""
-    # "open": nobody decided; "done": somebody did; "disputed": people differ; "dependent": accepted
-    # with points that contain no information beyond their camera; "second": others decided, the
-    # reviewer has not yet
+    # "open": nobody decided, or it was marked on a sheet; "sheet": proposals that nobody decided;
+    # "done": somebody did; "disputed": people differ; "dependent": accepted with points that
+    # contain no information beyond their camera; "second": others decided, the reviewer has not yet
     status: Status = "all"
     tag: Annotated[str, Field(max_length=100)] = ""
     sort: Literal["doubt", "time", "name"] = "doubt"
@@ -340,7 +366,12 @@ class Queue:
         """Read what was added to the store and to the decisions since."""
         self._frames.refresh()
         ((last,),) = self.ask("coalesce(max(revision), 0) FROM heads")
-        added = self._decisions.since(last)
+        added = [
+            one
+            for one in self._decisions.since(last)
+            if one["decision"] != "glanced"
+            or self._frames.proposal(one["frame_index"]) == one["proposal_sha256"]
+        ]
         for change in (ADD_HEAD, JUDGE):
             self._frames.base.executemany(change, added)
         return self
@@ -360,7 +391,8 @@ class Queue:
         ((n_passing, decided),) = self.ask(
             f"count(*), count(decision) FROM frames WHERE {passing}", **said
         )
-        chosen = f"{passing} AND {STATUSES[wanted.status]} ORDER BY by_{wanted.sort}"
+        first = f"{MARKED} DESC, " if wanted.sort == "doubt" else ""
+        chosen = f"{passing} AND {STATUSES[wanted.status]} ORDER BY {first}by_{wanted.sort}"
         # As text, which takes a tenth of the time of 100,000 rows
         numbers = f"(SELECT frame_index FROM frames WHERE {chosen})"  # noqa: S608
         ((text,),) = self.ask(f"json_group_array(frame_index) FROM {numbers}", **said)
@@ -377,7 +409,8 @@ class Queue:
 
     def lines(self, numbers: Sequence[int]) -> list[Line]:
         """Entries of the page's frame list."""
-        these = "* FROM frames WHERE frame_index IN (SELECT value FROM json_each(:numbers))"
+        chosen = "frame_index IN (SELECT value FROM json_each(:numbers))"
+        these = f"*, {MARKED} AS marked FROM frames WHERE {chosen}"
         rows = {row["frame_index"]: row for row in self.ask(these, numbers=json.dumps(numbers))}
         return [self._line(rows[number]) for number in numbers]
 
@@ -400,7 +433,9 @@ class Queue:
             "place": place,
             "orientation": row["orientation"],
             "version": row["sha256"][:VERSION_DIGITS],
-            "decision": row["decision"],
+            # What was marked on a sheet is still to be decided
+            "decision": None if row["marked"] else row["decision"],
+            "marked": row["decision"] if row["marked"] else None,
             "reviewers": row["reviewers"] or 0,
             "disputed": bool(row["disputed"]),
             "independent": row["independent"] != 0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
-from threading import Lock
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from regengine.orbit.propagation import camera_position, track_positions
 from regengine.orbit.tle import TleSet
 from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext, make_no_frame_error
-from regengine.pages.review.photo_tiles import TILE_PX, max_zoom
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
@@ -80,8 +78,6 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         "proofs": [asdict(proof) for proof in result.patch_proofs],
         "margin": margin_of(result),
         "photo": context.frames.photo(number) is not None,
-        "max_zoom": max_zoom(result.width_px or 1, result.height_px or 1),
-        "tile_px": TILE_PX,
     }
     heads = context.decisions.heads(number, result.sha256)
     return plain(said, escape_invisible) | {
@@ -172,7 +168,7 @@ def router(context: ReviewContext) -> APIRouter:
 
 def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     now = Queue(context.frames, context.decisions, context.reviewer)
-    one_at_a_time = Lock()
+    one_at_a_time = context.frames.turn
     engine_version = version("regengine")  # reads a file
 
     @routes.get("/session")
@@ -188,6 +184,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
             "frames": len(context.frames),
             "reviewer": context.reviewer,
             "readonly": context.readonly,
+            "sheet": context.sheet,
             "version": engine_version,
             "orbits": context.tles is not None,
             "maps": maps,

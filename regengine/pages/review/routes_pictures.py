@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Annotated, Any
 
+import cv2
+import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import ConfigError
@@ -17,6 +20,9 @@ from regengine.maps.lights import KindName
 from regengine.maps.places import Place, outlines, place_index
 from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.queue import VERSION_DIGITS, edges_of
+from regengine.photo.formats import read_photo_file
+from regengine.photo.image import open_picture, read_display_rgb, read_small_jpeg
+from regengine.sky.drawing import Picture
 
 if TYPE_CHECKING:
     from regengine.pages.review.map_tiles import MapTiles
@@ -58,12 +64,60 @@ JSON = "application/json"
 LINES = describe_response(JSON, "lists of lines by kind, encoded polylines of lon and lat")
 MAX_PLACES = 500
 MAX_LETTERS = 100
+MAX_SIDE_PX = 16_384  # of a picture that browsers show
+DECODING = BoundedSemaphore(2)  # a photo takes up to 7 bytes a pixel while it is decoded
+
+
+def read_photo(path: Path, long_side_px: int) -> Picture:
+    """Read a photo's display colours as stored, its longer side at most that many pixels."""
+    from PIL import Image
+
+    file = read_photo_file(path)
+    with DECODING:
+        small = read_small_jpeg(file, long_side_px)
+        if small is None:
+            small, factor = read_display_rgb(file, 2 * long_side_px)
+        else:
+            factor = 1.0 / round(file.width_px / small.shape[1])
+    scale = min(1.0, long_side_px / max(file.width_px, file.height_px))
+    size = max(1, round(file.width_px * scale)), max(1, round(file.height_px * scale))
+    # The last pixels of what was read may extend beyond the photo, or end before its edge
+    small = np.pad(small, ((0, 1), (0, 1), (0, 0)), "edge")
+    edges = (0.0, 0.0, file.width_px * factor, file.height_px * factor)
+    return np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC, box=edges))
+
+
+def encode_photo(path: Path) -> bytes:
+    """Encode a photo in all its pixels as stored: a JPEG is passed on as it is."""
+    file = read_photo_file(path)
+    if file.format != "jpeg" or max(file.width_px, file.height_px) > MAX_SIDE_PX:
+        return encode_jpeg(read_photo(path, MAX_SIDE_PX))
+    with open_picture(file) as stream:
+        jpeg = stream.read()
+    # Without its EXIF segments, by which a browser would turn the picture
+    kept, at = [jpeg[:2]], 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        if jpeg[at + 1] != 0xE1:
+            kept.append(jpeg[at:end])
+        at = end
+    return b"".join([*kept, jpeg[at:]])
+
+
+def encode_jpeg(picture: Picture) -> bytes:
+    """Encode a picture; lamps are small and coloured, so the colours keep all pixels."""
+    options = [
+        cv2.IMWRITE_JPEG_QUALITY,
+        90,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+    ]
+    return bytes(cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), options)[1])
 
 
 def router(context: ReviewContext) -> APIRouter:
     """Routes of photos, of the maps, and of places."""
     routes = APIRouter(prefix="/api")
-    pyramids = context.pyramids
     states = {
         kind: [(path.absolute(), path.stat().st_mtime_ns) for path in one.info.paths]
         for kind, one in context.maps.items()
@@ -86,17 +140,17 @@ def router(context: ReviewContext) -> APIRouter:
             version=sha256[:VERSION_DIGITS],
         )
 
-    @routes.get("/frames/{number}/photo/{z}/{x}/{y}.jpg", response_class=Response, responses=PHOTO)
-    def photo_tile(request: Request, number: int, z: int, x: int, y: int) -> Response:
-        """A tile of 512 pixels of a photo as stored; see the frame's `max_zoom`."""
-        return photo_response(request, number, lambda path: pyramids.tile(path, z, x, y))
+    @routes.get("/frames/{number}/photo.jpg", response_class=Response, responses=PHOTO)
+    def photo(request: Request, number: int) -> Response:
+        """The photo as stored, in all its pixels; its EXIF orientation is not applied."""
+        return photo_response(request, number, encode_photo)
 
     @routes.get("/frames/{number}/preview.jpg", response_class=Response, responses=PHOTO)
     def preview(
         request: Request, number: int, size: Annotated[int, Query(ge=64, le=2048)] = 1024
     ) -> Response:
         """The whole photo as stored, its longer side at most `size` pixels."""
-        return photo_response(request, number, lambda path: pyramids.preview(path, size))
+        return photo_response(request, number, lambda path: encode_jpeg(read_photo(path, size)))
 
     @routes.get("/maps/{kind}/{z}/{x}/{y}.png", response_class=Response, responses=MAP)
     def map_tile(request: Request, kind: KindName, z: int, x: int, y: int) -> Response:

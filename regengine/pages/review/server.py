@@ -15,6 +15,7 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
@@ -32,7 +33,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regengine.errors import ConfigError, RegengineError, StoreError
-from regengine.pages.review import routes_frames, routes_pictures, routes_solve
+from regengine.pages.review import routes_frames, routes_pictures, routes_solve, sheets
 from regengine.pages.review.context import Problem, ReviewContext, make_problem, parse_layers
 from regengine.pages.review.queue import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
-PARTS = (routes_frames, routes_pictures, routes_solve)
+PARTS = (routes_frames, routes_pictures, routes_solve, sheets)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }
@@ -329,12 +330,15 @@ def open_review(
     reviewer: str | None = None,
     readonly: bool = False,
     layers: Sequence[str] = (),
+    sheet: bool = False,
+    checks: bool = True,
 ) -> Iterator[ReviewContext]:
     """Open the data of a review.
 
     Photos that have moved are searched for in the folder ``photos``, too. ``tle`` and ``metadata``
     are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
     this machine. ``layers`` are online layers, see `regengine.pages.review.context.parse_layers`.
+    ``sheet`` opens the page on a sheet; without ``checks``, all its cameras are the engine's.
     StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
     """
     from regengine.maps.opening import open_day_map, open_references
@@ -364,14 +368,21 @@ def open_review(
             if paths
         }
         with closing(Decisions(decisions_path(store), readonly=readonly)) as decisions:
-            yield ReviewContext(
-                store=store,
-                frames=frames,
-                decisions=decisions,
-                maps=maps,
-                tles=tles,
-                search_inputs=search_inputs,
-                reviewer=name,
-                readonly=readonly,
-                layers=allowed,
-            )
+            drawing = ThreadPoolExecutor(2)
+            try:
+                yield ReviewContext(
+                    store=store,
+                    frames=frames,
+                    decisions=decisions,
+                    maps=maps,
+                    tles=tles,
+                    search_inputs=search_inputs,
+                    reviewer=name,
+                    readonly=readonly,
+                    layers=allowed,
+                    sheet=sheet,
+                    checks=checks,
+                    drawing=drawing,
+                )
+            finally:
+                drawing.shutdown(cancel_futures=True)

@@ -28,6 +28,7 @@ import { showOpinion, type Opinion } from "./work/second_opinion";
 import { SearchRun } from "./work/search_run";
 import { remember, remembered } from "./work/settings";
 import { lonLat } from "./work/text";
+import { createSheet } from "./work/sheet";
 import { showSteps } from "./work/steps_box";
 import { topBar } from "./work/top_bar";
 
@@ -103,13 +104,19 @@ function begin(session: Session): void {
   const jump = placeBox({
     id: "find",
     label: "Go to",
-    placeholder: "Town, or 35.68, 139.77",
+    placeholder: "Town or lat, lon",
     coordinates: true,
     chosen: (place) => {
       if (place !== null) review.goTo(place);
     },
   });
 
+  const sheet = createSheet({
+    readonly: session.readonly,
+    filter: () => review.queue.filter,
+    open: (frame) => wait(review.open(frame)),
+    ended: () => wait(review.setFilter(review.queue.filter)),
+  });
   const keyboard: Keyboard = new Keyboard(
     reviewActions({
       review,
@@ -121,6 +128,7 @@ function begin(session: Session): void {
         filters.focusText();
       },
       help: () => showHelp(keyboard),
+      sheet: () => wait(sheet.show()),
     }),
   );
   keyboard.letters = remembered("keys", { letters: true }).letters;
@@ -261,6 +269,7 @@ function begin(session: Session): void {
   refresh();
   wait(
     review.begin(address.frame).then(async () => {
+      if (session.sheet) await sheet.show();
       list.showPictures();
       const facets = await api.facets();
       filters.setFacets(facets);

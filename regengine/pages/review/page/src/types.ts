@@ -20,7 +20,7 @@ export interface Camera {
 }
 
 export type Verdict = "accepted" | "review" | "no_match" | "failed";
-export type Choice = "accepted" | "rejected" | "unsure";
+export type Choice = "accepted" | "glanced" | "rejected" | "unsure";
 /** How far one is: of the frames that a filter asks for, whoever decided them. */
 export interface Progress {
   all: number;
@@ -65,7 +65,8 @@ export interface Session {
   frames: number;
   reviewer: string;
   readonly: boolean;
-  /** Whether others' decisions stay hidden until this reviewer has decided. */
+  /** Whether the page opens on a sheet. */
+  sheet: boolean;
   /** The maps at hand: without the one that placed a photo it has no base map, snap, search. */
   maps: Partial<Record<MapKind, { name: string; attribution: string }>>;
   /** Whether there are element sets: a time tells the nadir. */
@@ -102,6 +103,8 @@ export interface QueueRow {
   /** Of its least precise control point. */
   sigma_m: number | null;
   decision: Choice | null;
+  /** What a sheet said of it, which is still to be decided. */
+  marked: "rejected" | "unsure" | null;
   reviewers: number;
   disputed: boolean;
   /** False: it was accepted for points that tell nothing beyond their camera. */
@@ -114,6 +117,36 @@ export interface Neighbour extends QueueRow {
   seconds: number;
   /** Carried along the orbit to where the frame was taken. */
   camera: Camera | null;
+}
+
+/** POST /api/sheets?filter&count=24; pictures: GET /api/sheets/{sheet}/{tile}/{photo or map}.jpg */
+export interface Sheet {
+  sheet: string;
+  /** How many undecided proposals pass the filter. */
+  left: number;
+  /** Whether some tiles are shown with a wrong camera. */
+  checks: boolean;
+  tiles: SheetTile[];
+}
+
+export interface SheetTile {
+  frame: number;
+  name: string;
+  place: string | null;
+  off_nadir_deg: number;
+  verdict: Verdict;
+  probability: number | null;
+}
+
+/** POST /api/sheets/{sheet}: tiles that are wrong or doubtful -> LookedAt */
+export interface LookedAt {
+  kept: Record<"glanced" | "rejected" | "unsure", number>;
+  /** Tiles with a wrong camera that were taken for right. */
+  missed: number[];
+  left_alone: number;
+  checks: { found: number; shown: number };
+  /** How many wrong ones a sheet hides on average, as far as checks tell. */
+  hidden: number | null;
 }
 
 /** GET /api/facets: how many frames have each value, over the whole store */
@@ -206,11 +239,6 @@ export interface Frame extends QueueRow {
   proofs: { n_agreeing: number; n_patches: number; sample_m: number; log10_chance: number }[];
   /** Where the photo's file can be read by the server. */
   photo: boolean;
-  /** Tiles at the right and lower edge are whole, too: cut them at the photo's extent. Pictures
-   *  whose address has ?v= and the first 16 digits of sha256 are kept by the browser for ever.
-   *  Levels of the photo's tiles: 0 to max_zoom; level z is the photo times 2^(z - max_zoom). */
-  max_zoom: number;
-  tile_px: number;
   draft: Draft | null;
   /** Heads of all reviewers, newest first. */
   decisions: Decision[];

@@ -26,7 +26,7 @@ import { placesIn, style as placeStyle } from "./place_names";
 import type { LayerName, LayerState } from "../view_types";
 import type { Stage } from "./stage";
 import { textScale } from "./point_layer";
-import { drawTriangles, typicalScale } from "./warp";
+import { drawTriangles, drawnSource, typicalScale, type Target } from "./warp";
 
 const MOST_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the photo over the map
 const MOST_TILES = 20; // of outlines; where more are in sight, the world's lines do
@@ -58,7 +58,7 @@ export function createDrawnMap(stage: Stage) {
   let mosaic: ReturnType<typeof createMapMosaic> | null = null;
   let drawnKind: MapKind | null = null;
 
-  const draw = (context: CanvasRenderingContext2D, extent: Extent, scale: number) => {
+  const draw = ({ context, extent, scale }: Target) => {
     if (!camera || !mosaic) return;
     mesh ??= meshOf(camera);
     if (mesh.length === 0) return;
@@ -78,19 +78,6 @@ export function createDrawnMap(stage: Stage) {
   };
   const mapLayer = new ImageLayer<ImageCanvas>({ className: "view-drawn", zIndex: 10, visible: false });
   let source: ImageCanvas | null = null;
-  const mapSource = (width_px: number, height_px: number) =>
-    new ImageCanvas({
-      projection: pixelProjection(width_px, height_px),
-      ratio: 1.25,
-      canvasFunction: (extent: Extent, resolution, pixelRatio, [width, height]) => {
-        const canvas = document.createElement("canvas");
-        canvas.width = Math.round(width!);
-        canvas.height = Math.round(height!);
-        draw(canvas.getContext("2d")!, extent, pixelRatio / resolution);
-        return canvas;
-      },
-    });
-
   const drawnLines = new VectorSource<Feature>();
   const names = new VectorSource<Feature>();
   const lineLayer = new VectorLayer({
@@ -180,7 +167,7 @@ export function createDrawnMap(stage: Stage) {
     setPhoto(width_px: number, height_px: number, kind: MapKind | null): void {
       if (kind !== drawnKind) mosaic = kind && createMapMosaic(kind, () => source?.changed());
       drawnKind = kind;
-      source = mapSource(width_px, height_px);
+      source = drawnSource(pixelProjection(width_px, height_px), draw);
       mapLayer.setSource(source);
       [lines, places, asked] = [[], [], ""];
     },

@@ -1,20 +1,18 @@
-// The layer of the photo in its own view: the preview, and tiles where it is too coarse.
+// The layer of the photo in its own view: the preview, and the photo at full size where that is too coarse.
 
 import type { Coordinate } from "ol/coordinate";
 import type { FrameState } from "ol/Map";
 import Layer from "ol/layer/Layer";
 import type { Frame } from "../types";
 import { element } from "../work/dom";
-import { createTileTextures, detailTiles, type TileTextures } from "./detail";
-import type { Part } from "./mesh";
 import { pixelToPlane } from "./pixel_plane";
+import { sharper, type Sharper } from "./previews";
 
 interface Photo {
-  frame: Frame;
   preview: ImageBitmap;
+  whole: Sharper;
   width_px: number;
   height_px: number;
-  tiles: TileTextures;
 }
 
 export class PhotoLayer extends Layer {
@@ -31,11 +29,7 @@ export class PhotoLayer extends Layer {
     const { width_px, height_px } = frame;
     this.told?.();
     this.told = null;
-    this.photo = null;
-    if (preview && width_px && height_px) {
-      const tiles = createTileTextures(frame, () => this.redraw());
-      this.photo = { frame, preview, width_px, height_px, tiles };
-    }
+    this.photo = preview && width_px && height_px ? { preview, whole: sharper(frame, () => this.redraw()), width_px, height_px } : null;
     this.redraw();
     return this.photo ? new Promise((drawn) => (this.told = drawn)) : Promise.resolve();
   }
@@ -62,7 +56,7 @@ export class PhotoLayer extends Layer {
     return this.box;
   }
 
-  /** Draw anew, and ask for the tiles that are missing. */
+  /** Draw anew, and ask again for what is missing. */
   redraw(): void {
     this.drawn = "";
     this.changed();
@@ -79,34 +73,9 @@ export class PhotoLayer extends Layer {
   }
 
   /** Onto a canvas whose unit is a pixel of the plane, X to the right, Y down. */
-  private paint(context: CanvasRenderingContext2D, photo: Photo, scale: number): void {
-    const { frame, preview, tiles, width_px, height_px } = photo;
+  private paint(context: CanvasRenderingContext2D, { preview, whole, width_px, height_px }: Photo, scale: number): void {
     const [edge] = pixelToPlane([-0.5, -0.5]);
     if (edge) context.transform(-1, 0, 0, 1, edge, 0); // it is stored mirrored
-    context.drawImage(preview, 0, 0, width_px, height_px);
-    if (scale * width_px <= preview.width) return;
-    for (const tile of detailTiles(frame, partOnCanvas(context, photo), scale)) {
-      const picture = tiles.get(tile);
-      if (!picture) continue;
-      const perPixel = 2 ** (tile.z - frame.max_zoom);
-      const [left, top, right, bottom] = tile.part;
-      const [wide, high] = [right - left, bottom - top];
-      // tiles at the edge are whole, the edge repeated: no more than the photo is drawn
-      context.drawImage(picture, 0, 0, wide * perPixel, high * perPixel, left + 0.5, top + 0.5, wide, high);
-    }
+    context.drawImage((scale * width_px > preview.width && whole()) || preview, 0, 0, width_px, height_px);
   }
-}
-
-function partOnCanvas(context: CanvasRenderingContext2D, { width_px, height_px }: Photo): Part {
-  const back = context.getTransform().inverse();
-  const { width, height } = context.canvas;
-  const corners = [[0, 0], [width, 0], [width, height], [0, height]];
-  const at = corners.map(([x, y]) => back.transformPoint({ x: x!, y: y! }));
-  const [xs, ys] = [at.map(({ x }) => x), at.map(({ y }) => y)];
-  return [
-    Math.max(0, Math.min(...xs)) - 0.5,
-    Math.max(0, Math.min(...ys)) - 0.5,
-    Math.min(width_px, Math.max(...xs)) - 0.5,
-    Math.min(height_px, Math.max(...ys)) - 0.5,
-  ];
 }

@@ -3,6 +3,9 @@
 
 import type { Coordinate } from "ol/coordinate";
 import type { Extent } from "ol/extent";
+import type { ProjectionLike } from "ol/proj";
+import ImageCanvas from "ol/source/ImageCanvas";
+import { element } from "../work/dom";
 import { WORLD_M } from "./mercator";
 import type { MeshTriangle, Part, Vertex } from "./mesh";
 
@@ -11,6 +14,19 @@ export interface Target {
   context: CanvasRenderingContext2D;
   extent: Extent;
   scale: number;
+}
+
+/** A picture of the layer that is drawn anew for what is in view. */
+export function drawnSource(projection: ProjectionLike, draw: (target: Target) => void): ImageCanvas {
+  return new ImageCanvas({
+    projection,
+    ratio: 1.25,
+    canvasFunction: (extent, resolution, pixelRatio, [width, height]) => {
+      const canvas = element("canvas", { width: Math.round(width!), height: Math.round(height!) });
+      draw({ context: canvas.getContext("2d")!, extent, scale: pixelRatio / resolution });
+      return canvas;
+    },
+  });
 }
 
 type Texture = HTMLCanvasElement | ImageBitmap;

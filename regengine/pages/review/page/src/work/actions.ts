@@ -22,6 +22,8 @@ export interface ActionNeeds {
   /** The queue's field for names. */
   filter: () => void;
   help: () => void;
+  /** Many proposals together. */
+  sheet: () => void;
 }
 
 export function reviewActions(needs: ActionNeeds): Action[] {
@@ -50,7 +52,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal?.why ?? null },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
     { id: "unsure", keys: ["u"], label: "Unsure; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
-    { id: "skip", keys: ["s"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
+    { id: "skip", keys: ["-"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
     { id: "back", keys: ["b"], label: "Back to the frame before", group: "Decide", button: { bar: "Page", text: "Back" }, run: () => wait(review.previous()) },
 
     { id: "layout", keys: ["o"], label: "Photo over the map, or beside it", group: "Look", button: { bar: "View", text: "Over the map", pressed: () => review.layout === "over" }, run: () => review.setLayout(review.layout === "side" ? "over" : "side") },
@@ -93,6 +95,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "tags", keys: ["t"], label: "Tags", group: "Write", run: () => focus("tags"), enabled: canEdit },
     { id: "comment", keys: ["c"], label: "Comment (Esc leaves a field)", group: "Write", run: () => focus("comment"), enabled: canEdit },
 
+    { id: "sheet", keys: ["s"], label: "Sheet: many proposals together", group: "Page", button: { bar: "Page", text: "Sheet" }, run: needs.sheet },
     { id: "queue", keys: ["q"], label: "Show or hide the queue", group: "Page", button: { bar: "Page", text: "Queue", pressed: () => !byId("queue").hidden }, run: () => needs.setQueueHidden(!byId("queue").hidden) },
     { id: "filter", keys: ["/"], label: "Filter the queue by name", group: "Page", run: needs.filter },
     { id: "help", keys: ["?"], label: "All keys", group: "Page", button: { bar: "Page", text: "Keys" }, run: needs.help },

@@ -88,6 +88,9 @@ export const api = {
     call<{ job: string }>("POST", `frames/${id}/search`, { camera }),
   job: (job: string) => call<types.Job>("GET", `jobs/${encodeURIComponent(job)}`),
   cancel: (job: string) => call<unknown>("DELETE", `jobs/${encodeURIComponent(job)}`),
+  beginSheet: (filter: string, most: number) => call<types.Sheet>("POST", `sheets?${filter}&count=${most}`),
+  endSheet: (sheet: string, said: { wrong: number[]; doubtful: number[]; seconds: number }) =>
+    call<types.LookedAt>("POST", `sheets/${sheet}`, said),
   places: (text: string, signal: AbortSignal) =>
     call<{ places: types.Place[] }>("GET", `places/search?${new URLSearchParams({ q: text }).toString()}`, undefined, {
       signal,

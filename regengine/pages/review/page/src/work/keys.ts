@@ -118,4 +118,4 @@ export class Keyboard {
 }
 
 /** What may go on while a key is held down: a decision must not. */
-const REPEATED = /Arrow|^[[\],.+-]$|^Ctrl\+/;
+const REPEATED = /Arrow|^[[\],.]$|^Ctrl\+/;

@@ -124,6 +124,7 @@ export class QueueList {
     const where = row.place ?? (row.centre === null ? "place unknown" : lonLat(row.centre));
     const reasons = row.reasons.slice(0, 2).map(reasonWords).join(", ");
     const why = row.independent ? reasons : NOT_INDEPENDENT;
+    const judged = row.decision ?? row.marked;
     const line = element(
       "div",
       {
@@ -140,9 +141,9 @@ export class QueueList {
       },
       this.pictures && picture(row),
       element("span", { className: "name" }, row.frame),
-      row.decision === null
+      judged === null
         ? element("span", { className: "badge", data: { verdict: row.verdict } }, VERDICT_WORDS[row.verdict])
-        : element("span", { className: "badge", data: { choice: row.decision }, title: `Engine: ${VERDICT_WORDS[row.verdict]}` }, said(row)),
+        : element("span", { className: "badge", data: { choice: judged }, title: `Engine: ${VERDICT_WORDS[row.verdict]}` }, said(row)),
       element("span", { className: "where" }, why === "" ? where : row.independent ? `${where} · ${why}` : why),
       row.decision === null &&
         element("span", { className: "odds", title: "Probability that the proposal is right" }, probability(row.probability)),
@@ -204,5 +205,6 @@ export function picture(row: QueueRow): HTMLElement {
 
 function said(row: QueueRow): string {
   if (row.disputed) return "disputed";
+  if (row.marked !== null) return row.marked === "rejected" ? "looks wrong" : "looks doubtful";
   return row.decision === null ? "" : CHOICE_WORDS[row.decision];
 }

@@ -11,6 +11,7 @@ export const VERDICT_WORDS: Record<Verdict, string> = {
 
 export const CHOICE_WORDS: Record<Choice, string> = {
   accepted: "accepted",
+  glanced: "glanced at",
   rejected: "rejected",
   unsure: "unsure",
 };

@@ -1,0 +1,375 @@
+"""Sheets: many proposals looked at together, each with the map drawn through its camera.
+
+One tile of thirty is a check: a photo shown with a camera that is wrong as a search may be wrong.
+The server alone knows which, and keeps nothing of them; they tell how many a person overlooks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import secrets
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query, Response
+from pydantic import Field
+
+from detectors.types import FloatArray, FloatImage
+from matchers.geometry.camera import Camera
+from matchers.geometry.earth import great_circle_km
+from matchers.lights.verify import find_light_peaks
+from regengine.io.plain import format_count
+from regengine.maps.places import place_index
+from regengine.pages.review import bodies
+from regengine.pages.review.context import ReviewContext, find_registered_photo
+from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
+from regengine.pages.review.routes_pictures import PHOTO, encode_jpeg, read_photo
+from regengine.photo.record_values import wrap_lon
+from regengine.registration.points.solve_points import (
+    PointPairs,
+    carry_to_places,
+    pair_points,
+    turn_to_places,
+)
+from regengine.store.result import FrameResult, ReviewedPoint
+
+TILE_PX = 480  # long side of a tile's pictures
+# Sides within which the page shows them at least
+SHOWN_PX = (300.0, 225.0)
+MAX_TILES = 30
+CHECK_EVERY = 30
+# A check is plain to see if so many of the map's strongest lights lie farther off than that
+OFF_PX, OFF_SHARE = 6.0, 0.25
+SCALES = (1.02, 1 / 1.02, 1.03, 1 / 1.03, 1.05, 1 / 1.05)
+NEIGHBOUR_KM = (30.0, 400.0)
+KEPT_TILES = 150  # of 100 kB
+KEPT_SHEETS = 4
+# Quarter turns to the left, after a mirroring of left and right, by EXIF orientation
+UPRIGHT = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True),
+           5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}  # fmt: skip
+
+Pictures = tuple[bytes, bytes]  # JPEGs of the photo with the map's marks, and of the map
+Layer = Literal["photo", "map"]
+Numbers = Annotated[list[Annotated[int, Field(ge=0, lt=MAX_TILES)]], Field(max_length=MAX_TILES)]
+
+
+class LookedBody(bodies.Body):
+    """What a person says of a sheet: tiles that are wrong or doubtful; all others look right."""
+
+    wrong: Numbers
+    doubtful: Numbers
+    seconds: Annotated[float, Field(ge=0.0, le=1e9)]
+
+
+@dataclass(kw_only=True, eq=False)
+class Tile:
+    """One tile of a sheet: a frame, and the camera that it is shown with."""
+
+    number: int
+    result: FrameResult
+    camera: Camera
+    drawn: Future[Pictures]
+    is_check: bool = False
+    seen: bool = False
+
+
+@dataclass(kw_only=True, eq=False)
+class Sheets:
+    """The sheets of a review: tiles made ahead, and how well checks were seen; thread-safe."""
+
+    context: ReviewContext
+    queue: Queue
+    _drawn: OrderedDict[tuple[int, Camera], Future[Pictures]] = field(default_factory=OrderedDict)
+    _open: OrderedDict[str, list[Tile]] = field(default_factory=OrderedDict)
+    _told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Tiles before the next check: one of the first thirty, then one of thirty on average
+    _due: int = field(default_factory=lambda: secrets.randbelow(CHECK_EVERY))
+    # Of the sheets that were looked through: checks, those found, other tiles found wrong
+    _checks: int = 0
+    _found: int = 0
+    _wrong: int = 0
+    _sheets: int = 0
+
+    def begin(self, wanted: QueueFilter, count: int) -> dict[str, Any]:
+        """Put the next proposals of a filter on a sheet, and draw those of the next one ahead."""
+        left, lines = self._list_next(wanted, 2 * count)
+        these, ahead = lines[:count], lines[count:]
+        tiles = [self._make_tile(line["id"]) for line in these]
+        check = None
+        if self.context.checks and self._due < len(these):
+            check = self._make_check([line["id"] for line in these])
+        if check is not None:
+            place = self._due if self._due >= 0 else secrets.randbelow(len(these))
+            tiles.insert(place, check)
+            these[place:place] = self.queue.lines([check.number])
+            self._due += 1 + secrets.randbelow(2 * CHECK_EVERY - 1)
+        del tiles[count:], these[count:]
+        self._due -= len(tiles)
+        for line in ahead:
+            self._make_tile(line["id"])
+        name = secrets.token_hex(8)
+        self._open[name] = tiles
+        while len(self._open) > KEPT_SHEETS:
+            self._open.popitem(last=False)
+        return {
+            "sheet": name,
+            "left": left,
+            "checks": self.context.checks,
+            "tiles": [
+                {
+                    "frame": line["id"],
+                    "name": line["frame"],
+                    "place": name_shown_by(tile.camera),
+                    "off_nadir_deg": round(tile.camera.off_nadir_deg),
+                    "verdict": line["verdict"],
+                    "probability": line["probability"],
+                }
+                for line, tile in zip(these, tiles, strict=True)
+            ],
+        }
+
+    def picture(self, name: str, number: int, layer: Layer) -> bytes:
+        """A picture of a tile; whoever has got the photo's has seen the tile."""
+        tiles = self._open.get(name, [])
+        if number >= len(tiles):
+            raise HTTPException(404, "this sheet does not exist any more: begin another one.")
+        pictures = tiles[number].drawn.result()
+        tiles[number].seen |= layer == "photo"
+        return pictures[layer == "map"]
+
+    def end(self, name: str, said: LookedBody) -> dict[str, Any]:
+        """Keep what a person says of a sheet that they have looked through."""
+        if name in self._told:  # the answer was lost on its way
+            return self._told[name]
+        tiles = self._open.get(name)
+        if tiles is None:
+            raise HTTPException(404, "this sheet does not exist any more: begin another one.")
+        cannot = [tile for tile in tiles if tile.drawn.done() and tile.drawn.exception()]
+        unseen = sum(not tile.seen for tile in tiles if tile not in cannot)
+        if unseen:
+            raise HTTPException(
+                422, f"{format_count(unseen, 'picture')} of the sheet did not come: look at them."
+            )
+        kept = {"glanced": 0, "rejected": 0, "unsure": 0}
+        missed, decisions = [], self.context.decisions
+        for number, tile in enumerate(tiles):
+            is_marked = number in said.wrong or number in said.doubtful
+            if tile.is_check:
+                self._checks += tile not in cannot
+                self._found += is_marked
+                missed += [] if is_marked or tile in cannot else [number]
+                continue
+            now = self.context.result(tile.number)
+            changed = (now.sha256, now.solved) != (tile.result.sha256, tile.result.solved)
+            if tile in cannot or changed or decisions.heads(tile.number, now.sha256):
+                continue
+            decision: Literal["glanced", "rejected", "unsure"] = "glanced"
+            if is_marked:
+                decision = "rejected" if number in said.wrong else "unsure"
+            work = {
+                "camera": bodies.camera_json(tile.camera),
+                "points": bodies.points_json(now, origin="engine"),
+                "hypothesis": now.hypotheses[0].rank if now.hypotheses else None,
+                "comment": "",
+                "tags": [],
+                "quality": None,
+                "place": None,
+                "sheet": name,
+            }
+            seconds, reviewer = said.seconds / len(tiles), self.context.reviewer
+            decisions.save(tile.number, now, reviewer, decision, work, seconds=seconds)
+            kept[decision] += 1
+            self._wrong += decision == "rejected"
+        self._sheets += 1
+        del self._open[name]
+        self._told[name] = {
+            "kept": kept,
+            "missed": missed,
+            "left_alone": len(tiles) - sum(kept.values()) - sum(one.is_check for one in tiles),
+            "checks": {"found": self._found, "shown": self._checks},
+            # By the rule of succession, so that few checks promise little
+            "hidden": self._wrong * (1 + self._checks - self._found) / (1 + self._found)
+            / self._sheets if self._checks else None,
+        }  # fmt: skip
+        return self._told[name]
+
+    def draw_first(self) -> None:
+        """Draw the first sheet ahead."""
+        with self.context.frames.turn:
+            for line in self._list_next(QueueFilter(), MAX_TILES)[1]:
+                self._make_tile(line["id"])
+
+    def _list_next(self, wanted: QueueFilter, count: int) -> tuple[int, list[dict[str, Any]]]:
+        """The number of undecided proposals, and lines of the next ones that can be shown."""
+        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 2 * count})
+        page = self.queue.update().choose(wanted)
+        return page["total"], [one for one in page["frames"] if self._can_show(one["id"])][:count]
+
+    def _can_show(self, number: int) -> bool:
+        result = self.context.result(number)
+        has_map = result.reference_kind in self.context.maps
+        return (
+            result.solved is not None and has_map and self.context.frames.photo(number) is not None
+        )
+
+    def _make_tile(self, number: int, camera: Camera | None = None) -> Tile:
+        """A tile whose pictures are on their way, or were made ahead."""
+        result = self.context.result(number)
+        assert result.solved is not None
+        shown = camera or result.solved.camera
+        key = number, shown
+        if key not in self._drawn:
+            self._drawn[key] = self.context.drawing.submit(self._draw, number, result, shown)
+        self._drawn.move_to_end(key)
+        while len(self._drawn) > KEPT_TILES:
+            self._drawn.popitem(last=False)
+        is_check = camera is not None
+        drawn = self._drawn[key]
+        return Tile(number=number, result=result, camera=shown, drawn=drawn, is_check=is_check)
+
+    def _draw(self, number: int, result: FrameResult, camera: Camera) -> Pictures:
+        from regengine.registration.overlay import brighten, draw_marks, tint_map
+
+        path, _ = find_registered_photo(self.context, number)
+        photo = brighten(read_photo(path, TILE_PX))
+        size = photo.shape[1], photo.shape[0]
+        rendered = self._render(result, camera.scaled(size[0] / camera.width_px, *size))
+        draw_marks(photo, rendered, result.reference_kind)
+        turns, mirrored = UPRIGHT.get(result.orientation or 1, (0, False))
+        upright = (
+            np.rot90(one[:, ::-1] if mirrored else one, turns)
+            for one in (photo, tint_map(rendered))
+        )
+        one, other = map(encode_jpeg, upright)
+        return one, other
+
+    def _render(self, result: FrameResult, camera: Camera) -> FloatImage:
+        """The map that placed a photo, seen through a small camera; NaN without data."""
+        from regengine.registration.overlay import read_visible_map, render_map
+
+        # So many pixels are read quickly, and show as much as a tile can
+        grid = read_visible_map(self.context.map_of_kind(result.reference_kind), camera, 1e6)
+        if grid is None:
+            return np.full((camera.height_px, camera.width_px), np.nan, np.float32)
+        return render_map(camera, grid)
+
+    def _make_check(self, on_sheet: Sequence[int]) -> Tile | None:
+        """A tile with a wrong camera that is plain to see, of a frame that is not on the sheet."""
+        random = SystemRandom()
+        others = self.queue.ask(
+            "frame_index FROM frames WHERE verdict IN ('accepted', 'review') AND "
+            "frame_index NOT IN (SELECT value FROM json_each(:these)) "
+            "ORDER BY verdict, random() LIMIT 8",
+            these=str(list(on_sheet)),
+        )
+        for (number,) in others:
+            if not self._can_show(number):
+                continue
+            result = self.context.result(number)
+            assert result.solved is not None
+            camera = shrink_camera(result.solved.camera, TILE_PX)
+            rendered = self._render(result, camera)
+            peaks = find_light_peaks(
+                np.nan_to_num(rendered), np.isfinite(rendered).astype(np.float32), 100
+            )
+            places = camera.pixel_to_lonlat(peaks.x, peaks.y)
+            kinds = make_wrong_cameras(result.solved.camera, *places) if len(peaks) else []
+            random.shuffle(kinds)
+            for wrong in itertools.chain(*kinds):
+                if share_off(result.solved.camera, wrong, *places) >= OFF_SHARE:
+                    return self._make_tile(number, wrong)
+        return None
+
+
+def shrink_camera(camera: Camera, long_side_px: int) -> Camera:
+    """The camera of a picture of that long side."""
+    factor = min(1.0, long_side_px / max(camera.width_px, camera.height_px))
+    size = (round(side * factor) for side in (camera.width_px, camera.height_px))
+    return camera.scaled(factor, *size)
+
+
+def share_off(right: Camera, wrong: Camera, lon: FloatArray, lat: FloatArray) -> float:
+    """Share of places that a wrong camera has more than `OFF_PX` off, as the page shows it."""
+    if not len(lon):
+        return 0.0
+    scale = min(SHOWN_PX[0] / right.width_px, SHOWN_PX[1] / right.height_px)
+    (x, y), (off_x, off_y) = (one.lonlat_to_pixel(lon, lat) for one in (right, wrong))
+    return float(np.mean(~(scale * np.hypot(x - off_x, y - off_y) <= OFF_PX)))
+
+
+def make_wrong_cameras(right: Camera, lon: FloatArray, lat: FloatArray) -> list[list[Camera]]:
+    """Make wrong cameras of each kind that a search finds, the least wrong of a kind first.
+
+    The photo is taken for its mirror image; the strongest of the map's lights, ``lon`` and ``lat``,
+    for another city nearby; or the scale is off while the outermost light fits.
+    """
+    x, y = right.lonlat_to_pixel(lon, lat)
+    middle = (right.width_px - 1) / 2.0, (right.height_px - 1) / 2.0
+    far = int(np.argmax(np.hypot(x - middle[0], y - middle[1])))
+
+    def pair(light: int, there_lon: float, there_lat: float) -> PointPairs:
+        at_x, at_y = float(x[light]), float(y[light])
+        point = ReviewedPoint(
+            x=at_x, y=at_y, lon=there_lon, lat=there_lat, sigma_px=None, origin="engine"
+        )
+        return pair_points(right, [point])
+
+    reach = 4.0 / max(math.cos(math.radians(lat[0])), 0.1)
+    west, east = (wrap_lon(lon[0] + side * reach) for side in (-1.0, 1.0))
+    towns = place_index().inside(west, lat[0] - 4.0, east, lat[0] + 4.0, 20)
+    away_km = [float(great_circle_km(lon[0], lat[0], one.lon, one.lat)) for one in towns]
+    return [
+        [replace(right, mirrored=not right.mirrored)],
+        [
+            carry_to_places(right, pair(0, town.lon, town.lat))
+            for town, km in zip(towns, away_km, strict=True)
+            if NEIGHBOUR_KM[0] <= km <= NEIGHBOUR_KM[1]
+        ],
+        [
+            turn_to_places(
+                replace(right, focal_px=right.focal_px * scale), pair(far, lon[far], lat[far])
+            )
+            for scale in SCALES
+        ],
+    ]
+
+
+def router(context: ReviewContext) -> APIRouter:
+    """Routes of sheets."""
+    routes = APIRouter(prefix="/api")
+    sheets = Sheets(
+        context=context, queue=Queue(context.frames, context.decisions, context.reviewer)
+    )
+
+    if context.sheet:  # while the browser starts
+        context.drawing.submit(sheets.draw_first)
+
+    @routes.post("/sheets")
+    def begin(
+        wanted: Annotated[QueueFilter, Query()],
+        count: Annotated[int, Query(ge=1, le=MAX_TILES)] = 24,
+    ) -> dict[str, Any]:
+        """Begin a sheet of the first undecided proposals that pass a filter."""
+        with context.frames.turn:
+            return sheets.begin(wanted, count)
+
+    @routes.get("/sheets/{name}/{number}/{layer}.jpg", response_class=Response, responses=PHOTO)
+    def picture(name: str, number: Annotated[int, Field(ge=0)], layer: Layer) -> Response:
+        """A tile of a sheet, upright: the photo with the map's marks, or the map."""
+        return Response(sheets.picture(name, number, layer), media_type="image/jpeg")
+
+    @routes.post("/sheets/{name}")
+    def end(name: str, said: LookedBody) -> dict[str, Any]:
+        """Keep what a person says of a sheet: all that is not wrong or doubtful as glanced at."""
+        if context.readonly:
+            raise HTTPException(403, "this review is for looking only: nothing can be decided.")
+        with context.frames.turn:
+            return sheets.end(name, said)
+
+    return routes
