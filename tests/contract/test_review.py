@@ -431,6 +431,7 @@ def test_decisions_of_an_earlier_format_stay_and_a_glance_ends_with_its_proposal
     assert [one["decision"]["decision"] for one in decided] == ["accepted"]
     with serve(sample_review, lights=[LIGHTS]) as client:
         assert client.told("frames?status=sheet")["total"] == 3
+        assert client.look_through(12)[1]["kept"]["glanced"] == 3
 
 
 def turned_away(told: dict[str, Any], by_px: float) -> dict[str, Any]:

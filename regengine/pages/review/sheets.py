@@ -158,6 +158,7 @@ class Sheets:
             )
         kept = {"glanced": 0, "rejected": 0, "unsure": 0}
         missed, decisions = [], self.context.decisions
+        self.queue.update()
         for number, tile in enumerate(tiles):
             is_marked = number in said.wrong or number in said.doubtful
             if tile.is_check:
@@ -167,7 +168,8 @@ class Sheets:
                 continue
             now = self.context.result(tile.number)
             changed = (now.sha256, now.solved) != (tile.result.sha256, tile.result.solved)
-            if tile in cannot or changed or decisions.heads(tile.number, now.sha256):
+            (line,) = self.queue.lines([tile.number])
+            if tile in cannot or changed or line["decision"] or line["marked"]:
                 continue
             decision: Literal["glanced", "rejected", "unsure"] = "glanced"
             if is_marked:
