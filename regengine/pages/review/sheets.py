@@ -211,7 +211,8 @@ class Sheets:
         """The number of undecided proposals, and lines of the next ones that can be shown."""
         wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 2 * count})
         page = self.queue.update().choose(wanted)
-        return page["total"], [one for one in page["frames"] if self._can_show(one["id"])][:count]
+        shown = (line for line in page["frames"] if self._can_show(line["id"]))
+        return page["total"], [*itertools.islice(shown, count)]
 
     def _can_show(self, number: int) -> bool:
         result = self.context.result(number)
