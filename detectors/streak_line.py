@@ -111,14 +111,9 @@ def strip_along(
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
-    (cos, sin), (x, y) = path.along, path.at(u, 0.0)
-    across = np.stack([-sin * v, cos * v])
-    at_x, at_y = (
-        np.asarray(np.add.outer(*sides), np.float32) for sides in ((x, across[0]), (y, across[1]))
-    )
-    seen = (
-        cv2.remap(image, at_x, at_y, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known)
-    )
+    x, y = path.at(u[:, None], v[None, :])
+    at = x.astype(np.float32), y.astype(np.float32)
+    seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
     return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
 
@@ -443,25 +438,22 @@ def _solve_line_step(
     edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
     light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
     level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
-    level = np.repeat(level, np.diff(np.append(edges, signal.size)))
+    sizes = np.diff(np.append(edges, signal.size))
+    level = np.asarray(np.repeat(level, sizes), float)
     bent = path.length_px > 60.0
     t = np.linspace(-1.0, 1.0, strip.u.size)
-    # Derivatives by the moves of the path and by ln width, orthogonal to a change of the amplitude:
-    # each is a factor along the path times one across, so the sums across come first
-    along = level * np.stack([np.ones_like(t), t, 1.0 - t**2][: 3 if bent else 2])
-    across = strip.v / sigma
-    shape = np.exp(-0.5 * across**2)
-    slope, widening = shape * across / sigma, shape * (across**2 - 0.5)
-    products = np.stack([slope**2, slope * widening, widening**2], axis=1)
-    pairs = strip.known @ products
-    shapes = np.stack([slope, widening], axis=1)
-    rest = strip.light @ shapes - level[:, None] * (strip.known @ (shape[:, None] * shapes))
-    moves = len(along)
-    normal = np.empty((moves + 1, moves + 1))
-    normal[:moves, :moves] = (along * pairs[:, 0]) @ along.T
-    normal[:moves, moves] = normal[moves, :moves] = along @ (level * pairs[:, 1])
-    normal[moves, moves] = level**2 @ pairs[:, 2]
-    right = np.append(along @ rest[:, 0], level @ rest[:, 1])
+    basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
+    shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
+    model = level[:, None] * shape
+    slope = model * (strip.v / sigma**2)
+    # The derivative by ln width, orthogonal to a change of the amplitude
+    widening = model * ((strip.v / sigma) ** 2 - 0.5)
+    columns = [(slope * b[:, None]).ravel() for b in basis] + [widening.ravel()]
+    jacobian = np.stack(columns, axis=1)
+    known = strip.known.ravel().astype(float)
+    rest = (strip.light - model * strip.known).ravel()
+    normal = (jacobian * known[:, None]).T @ jacobian
+    right = jacobian.T @ rest
     if bent:
         # One sigma of the bow, as a fraction of the length
         stiff = 1.0 / (0.01 * path.length_px) ** 2
@@ -551,7 +543,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     """
     parts = [Segments.empty()]
     # Memory that is used again and again: fresh pages cost more than the sums in them
-    room = np.empty((2, blurred.size), np.float32)
+    room = [np.empty(2 * blurred.size, np.float32) for _ in range(2)]
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -572,58 +564,67 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
 
 
 def _find_hits(
-    sums: FloatImage, sigma_px: float, min_snr: float, room: FloatImage
+    sums: FloatImage, sigma_px: float, min_snr: float, room: list[FloatImage]
 ) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
     spread = _spread(sums, sigma_px)
-    rows, tiles, width = sums.shape
+    rows = len(sums)
     slope = np.arange(rows) / max(rows - 1, 1)
-    counts = range(min(tiles, 2), min(tiles, 3) + 1)
-    units = {count: compute_line_sigma(count * rows, slope, sigma_px) for count in counts}
-    least = {count: min_snr * float(spread.min()) * units[count] for count in counts}
     found: list[tuple[FloatArray, ...]] = []
-    for s in range(rows):
-        for count, total in _stack_tiles(sums, s, room):
-            if not total.max(initial=0.0) > least[count][s]:
-                continue
-            flat = total.ravel()
-            hit = np.flatnonzero(flat > least[count][s])
-            # Neighbours of the same slope: the ends of a row have others, which does no harm
-            beside = np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
-            hit = hit[flat[hit] >= beside]
-            b, x = np.divmod(hit, total.shape[1])
-            # The least calm part of the way counts
-            last = np.minimum(x + round((count - 1) * slope[s] * rows), width - 1)
-            around = np.maximum(spread[b, x], spread[b + count - 1, last])
-            snr = flat[hit] / (units[count][s] * around)
-            some = snr > min_snr
-            length = count * rows - 1
-            x1, y1 = x[some].astype(float), (b[some] * rows).astype(float)
-            found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr[some].astype(float)))
+    for tiles, total in _stack_tiles(sums, room):
+        unit = compute_line_sigma(tiles * rows, slope, sigma_px)
+        least = (min_snr * float(spread.min()) * unit).astype(np.float32)
+        hit = np.flatnonzero(total > least[:, None, None])
+        if hit.size == 0:
+            continue
+        s, b, x = np.unravel_index(hit, total.shape)
+        flat = total.ravel()
+        # Neighbours of the same slope: the ends of a row have others, which does no harm
+        peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
+        s, b, x = s[peak], b[peak], x[peak]
+        # The least calm part of the way counts
+        last = x + np.rint((tiles - 1) * slope[s] * rows).astype(np.intp)
+        last = np.minimum(last, spread.shape[1] - 1)
+        around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
+        snr = total[s, b, x] / (unit[s] * around)
+        some = snr > min_snr
+        s, b, x, snr = s[some], b[some], x[some], snr[some]
+        if snr.size > MAX_HITS:
+            best = np.argpartition(-snr, MAX_HITS)[:MAX_HITS]
+            s, b, x, snr = s[best], b[best], x[best], snr[best]
+        length = tiles * rows - 1
+        x1, y1 = x.astype(float), (b * rows).astype(float)
+        found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
     if not found:
         return (np.zeros(0),) * 5
-    hits = np.concatenate(found, axis=1)
-    if hits.shape[1] > MAX_HITS:
-        hits = hits[:, np.argpartition(-hits[4], MAX_HITS)[:MAX_HITS]]
-    return tuple(hits)
+    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _stack_tiles(sums: FloatImage, s: int, room: FloatImage) -> Iterator[tuple[int, FloatImage]]:
-    """Sums of two and of three tiles that follow each other along lines of one slope.
-
-    `room`: memory for them. Gives the number of tiles, and sums of the shape (tiles, w) or less.
-    """
+def _stack_tiles(sums: FloatImage, room: list[FloatImage]) -> Iterator[tuple[int, FloatImage]]:
+    """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
     rows, tiles, width = sums.shape
     if tiles < 2:
-        yield 1, sums[s]
+        yield 1, sums
         return
-    one, two = (min(width, round(k * s * rows / max(rows - 1, 1))) for k in (1, 2))
-    double = room[0, : (tiles - 1) * (width - one)].reshape(tiles - 1, width - one)
-    np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double)
+    shapes = (rows, tiles - 1, width), (rows, max(tiles - 2, 0), width)
+    for index, shape in enumerate(shapes):
+        if room[index].size < int(np.prod(shape)):
+            room[index] = np.empty(int(np.prod(shape)), np.float32)
+    double, triple = (
+        memory[: int(np.prod(shape))].reshape(shape)
+        for memory, shape in zip(room, shapes, strict=True)
+    )
+    for s in range(rows):
+        one = min(width, round(s * rows / max(rows - 1, 1)))
+        two = min(width, round(2 * s * rows / max(rows - 1, 1)))
+        np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
+        double[s, :, width - one :] = 0.0
+        if tiles > 2:
+            last = sums[s, 2:, two:]
+            np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
+            triple[s, :, width - two :] = 0.0
     yield 2, double
     if tiles > 2:
-        triple = room[1, : (tiles - 2) * (width - two)].reshape(tiles - 2, width - two)
-        np.add(double[:-1, : width - two], sums[s, 2:, two:], out=triple)
         yield 3, triple
 
 
@@ -644,7 +645,7 @@ def _spread(sums: FloatImage, sigma_px: float) -> FloatImage:
     rows, tiles, width = sums.shape
     slopes = np.unique(np.linspace(0, rows - 1, 8).astype(int))
     unit = compute_line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
-    some = sums[:, :, ::6][slopes] / unit.astype(np.float32)[:, None, None]
+    some = sums[slopes][:, :, ::6] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
     down = -(-tiles // group)
@@ -753,11 +754,12 @@ def _mask_band_in_window(
     return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
-def is_still_there(known: FloatImage, path: Path) -> bool:
-    """Whether 0.6 of 48 places of a candidate are not lost to streaks that were taken away."""
+def select_still_there(hunt: Hunt, some: Segments) -> BoolImage:
+    """Candidates of which 0.6 of 48 places are not lost to a streak that was taken away."""
     t = (np.arange(48) + 0.5) / 48
-    x, y = path.x1 + (path.x2 - path.x1) * t, path.y1 + (path.y2 - path.y1) * t
-    return bool(known[find_nearest_pixels(known.shape, x, y)].mean() > 0.6)
+    x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
+    y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
+    return np.asarray(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > 0.6)
 
 
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since

@@ -281,6 +281,7 @@ def test_a_kmz_has_the_photo_its_footprint_and_its_points(lon: float, tmp_path: 
         assert camera.lonlat_to_pixel(place.x, place.y) == pytest.approx(lamp, abs=0.01)
     said = export(store, "kmz", tmp_path / "p", "--crs", "EPSG:3857", code=2).err
     assert "EPSG:4326" in said
+    assert not (tmp_path / "p").exists()
 
 
 def check_lamps(light: Any, transform: Any, crs: str, camera: Any) -> None:

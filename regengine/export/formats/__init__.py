@@ -38,10 +38,12 @@ class ExportOptions:
 
 
 def check_options(name: str, options: ExportOptions) -> None:
-    """ConfigError unless there is a dialect for ``sql`` and only for it, and a valid resolution."""
+    """ConfigError for options that do not fit the format, or a resolution that is none."""
     dialect, resolution = options.dialect, options.resolution
     if resolution is not None and not 0.0 < resolution < float("inf"):
         raise ConfigError(f"--resolution {resolution}: give a pixel size above 0.")
+    if name == "kmz" and options.crs.upper() != "EPSG:4326":
+        raise ConfigError(f"--crs {options.crs}: a KMZ is in longitude and latitude, EPSG:4326.")
     if name != "sql" and dialect is not None:
         raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
     if name == "sql" and dialect not in DIALECTS:

@@ -16,7 +16,6 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 import cv2
 import numpy as np
 
-from regengine.errors import ConfigError
 from regengine.export import warp
 from regengine.export.formats import ExportOptions, FolderFormat, explain_no_camera
 from regengine.export.formats.geotiff import read_photo
@@ -32,8 +31,6 @@ def _write(
 ) -> None:
     camera = frame.camera
     assert camera is not None
-    if options.crs != "EPSG:4326":
-        raise ConfigError(f"--crs {options.crs}: a KMZ is in longitude and latitude, EPSG:4326.")
     grid = warp.map_grid(camera, options.crs, options.resolution)
     coarser = max(grid.width, grid.height) / MAX_SIDE_PX
     if coarser > 1.0 and options.resolution is None:
