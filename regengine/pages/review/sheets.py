@@ -276,25 +276,21 @@ class Sheets:
                 continue
             result = self.context.result(number)
             assert result.solved is not None
-            camera = shrink_camera(result.solved.camera, TILE_PX)
+            right = result.solved.camera
+            factor = min(1.0, TILE_PX / max(right.width_px, right.height_px))
+            size = (round(factor * side) for side in (right.width_px, right.height_px))
+            camera = right.scaled(factor, *size)
             rendered = self._render(result, camera)
             peaks = find_light_peaks(
                 np.nan_to_num(rendered), np.isfinite(rendered).astype(np.float32), 100
             )
             places = camera.pixel_to_lonlat(peaks.x, peaks.y)
-            kinds = make_wrong_cameras(result.solved.camera, *places) if len(peaks) else []
+            kinds = make_wrong_cameras(right, *places) if len(peaks) else []
             random.shuffle(kinds)
             for wrong in itertools.chain(*kinds):
-                if share_off(result.solved.camera, wrong, *places) >= OFF_SHARE:
+                if share_off(right, wrong, *places) >= OFF_SHARE:
                     return self._make_tile(number, wrong)
         return None
-
-
-def shrink_camera(camera: Camera, long_side_px: int) -> Camera:
-    """The camera of a picture of that long side."""
-    factor = min(1.0, long_side_px / max(camera.width_px, camera.height_px))
-    size = (round(side * factor) for side in (camera.width_px, camera.height_px))
-    return camera.scaled(factor, *size)
 
 
 def share_off(right: Camera, wrong: Camera, lon: FloatArray, lat: FloatArray) -> float:
