@@ -186,7 +186,8 @@ def search_named(
     results: list[FrameResult] = []
 
     def is_found_at(towns: list[tuple[str, Place]]) -> bool:
-        roots = np.sqrt([town.population for _, town in towns])
+        # Those without a number count as the smallest that are listed
+        roots = np.sqrt([max(town.population, 5000) for _, town in towns])
         for (source, town), share in zip(towns, roots / roots.sum(), strict=True):
             there = show_town(frame, source, town)
             above = choose_position(there, tles)

@@ -134,6 +134,7 @@ SOUGHT: list[tuple[str | None, str, tuple[float, float] | None, int, list[str]]]
     ("Tripoli, leb", "Kyoto", None, 3, [*BOTH, "option (Tripoli, Libya)"]),
     (None, "Kyoto_and_Osaka", None, 9, [EARTH, "filename (Kyoto, Japan)"]),  # Osaka is near it
     (None, "Kyoto", None, 1, [EARTH]),
+    ("Djanet", "a", None, 1, ["option (Djanet, Algeria)"]),  # nobody knows its people
     ("Tripoli", "Kyoto", (60.0, 30.0), 9, ["option (Tripoli, Lebanon)"]),  # Libya is out of sight
     ("Tripoli", "Kyoto", (-120.0, 30.0), 9, ["option"]),
 ]
@@ -158,6 +159,7 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
         found.append(EARTH if position is unknown else frame.sources["place"])
         n_towns = 2 if found[:2] == BOTH and len(found) > 2 else 1  # Libya and Kyoto
         assert frame.centre is None or more.get("n_places", 1) == n_towns
+        assert 0.0 < more.get("share", 1.0) <= 1.0  # of the work budget
         return proposal("a") if len(found) == accepted_at else nothing_found("a")
 
     unknown = EphemerisError("no time")
