@@ -87,6 +87,9 @@ def test_the_whole_photo_is_sent_as_it_is_stored(
     turned = Image.Exif()
     turned[0x0112] = 6  # a browser would turn it
     path = saved(tmp_path, photo, suffix, exif=turned)
+    if suffix == ".jpg":  # bytes that fill up may stand before any marker
+        jpeg = path.read_bytes()
+        path.write_bytes(jpeg[:2] + b"\xff\xff" + jpeg[2:])
     sent = encode_photo(path)
     with Image.open(io.BytesIO(sent)) as image:
         assert (image.size, dict(image.getexif())) == ((WIDTH, HEIGHT), {})

@@ -97,6 +97,9 @@ def encode_photo(path: Path) -> bytes:
     # Without its EXIF segments, by which a browser would turn the picture
     kept, at = [jpeg[:2]], 2
     while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        if jpeg[at + 1] == 0xFF:  # fills up before a marker
+            at += 1
+            continue
         end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
         if jpeg[at + 1] != 0xE1:
             kept.append(jpeg[at:end])
