@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ImageFormat = Literal["jpeg", "png", "tiff", "webp", "avif", "raw", "fits"]
 
 MIN_SIDE_PX = 32  # smaller pictures contain no pattern of lights
-# JPEG's longest side. Pictures are read in strips of rows, which only saves memory if rows are
+# JPEG's longest side. Light is computed in strips of rows, which only saves memory if rows are
 # short
 MAX_SIDE_PX = 65_535
 # LibRaw keeps sensor data, colours and result in memory at once, 22 bytes per pixel; no camera on

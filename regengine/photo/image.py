@@ -6,7 +6,7 @@ import io
 import logging
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,7 +17,6 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp as Band
-from rasterio.windows import Window
 
 from detectors.masks import mask_caption_strips
 from regengine.errors import FrameError
@@ -42,8 +41,8 @@ _END_OF_IMAGE, _TAIL_BYTES = b"\xff\xd9", 4096  # some programs append data afte
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
-    """Some full rows of an image.
+class Samples:
+    """A decoded image, or some full rows of one.
 
     ``samples`` has shape (rows, width) for grey or (rows, width, 3) for red, green, blue and
     dtype uint8 or uint16; ``alpha`` has shape (rows, width) and the same dtype, or is None.
@@ -52,16 +51,10 @@ class Strip:
     samples: NDArray[Any]
     alpha: NDArray[Any] | None = None
 
-
-def read_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
-    """Yield the rows of a JPEG, PNG or TIFF from top to bottom, as stored.
-
-    Pillow decodes JPEG and 8-bit PNG: it handles Adobe's inverted CMYK and fails if data is
-    missing. GDAL decodes TIFF and 16-bit PNG, because Pillow drops the low byte of colours.
-    """
-    if file.format == "tiff" or file.deep:
-        return _gdal_strips(file, rows)
-    return _pillow_strips(file, rows)
+    def rows(self, top: int, beyond: int) -> Samples:
+        """Some of its rows."""
+        alpha = None if self.alpha is None else self.alpha[top:beyond]
+        return Samples(samples=self.samples[top:beyond], alpha=alpha)
 
 
 def open_picture(file: PhotoFile) -> BinaryIO:
@@ -98,101 +91,82 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
         )
 
 
-def _pillow_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
+def decode(file: PhotoFile) -> Samples:
+    """Decode a JPEG, PNG or TIFF, as stored.
+
+    Pillow decodes JPEG and 8-bit PNG: it handles Adobe's inverted CMYK and fails if data is
+    missing. GDAL decodes TIFF and 16-bit PNG, because Pillow drops the low byte of colours.
+    """
+    if file.format == "tiff" or file.deep:
+        return _decode_with_gdal(file)
     from PIL import Image
 
-    # Warnings are muted while decoding alone, not while a strip is in use
-    with raise_as_frame_error(file.path):
-        stream = open_picture(file)
-    with stream:
-        with raise_as_frame_error(file.path):
-            image = Image.open(stream, formats=[file.format.upper()])
-            check_unchanged(file, *image.size)
-            image.load()  # fails if data is missing, without grey filling
-        for top in range(0, image.height, rows):
-            with raise_as_frame_error(file.path):
-                strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-                # Mode 1, L, LA, P, RGB, RGBA or CMYK
-                is_opaque = strip.mode not in ("LA", "RGBA") and "transparency" not in strip.info
-                mode = "L" if strip.mode in ("1", "L") else "RGB"
-                samples = np.asarray(strip.convert(mode if is_opaque else "RGBA"))
-            if is_opaque:
-                yield Strip(samples=samples)
-            else:
-                yield Strip(samples=samples[..., :3], alpha=samples[..., 3])
+    with raise_as_frame_error(file.path), open_picture(file) as stream:
+        image = Image.open(stream, formats=[file.format.upper()])
+        check_unchanged(file, *image.size)
+        image.load()  # fails if data is missing, without grey filling
+        # Mode 1, L, LA, P, RGB, RGBA or CMYK
+        is_opaque = image.mode not in ("LA", "RGBA") and "transparency" not in image.info
+        mode = ("L" if image.mode in ("1", "L") else "RGB") if is_opaque else "RGBA"
+        samples = np.asarray(image if image.mode == mode else image.convert(mode))
+    if is_opaque:
+        return Samples(samples=samples)
+    return Samples(samples=samples[..., :3], alpha=samples[..., 3])
 
 
-def _gdal_strips(file: PhotoFile, rows: int) -> Iterator[Strip]:
+def _decode_with_gdal(file: PhotoFile) -> Samples:
     # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
-    place = file.path.absolute()
-    with open_gdal_session():
-        with raise_as_frame_error(file.path), capture_stderr():
-            source = rasterio.open(place, driver="PNG" if file.format == "png" else "GTiff")
-        with source:
-            with raise_as_frame_error(file.path):
-                check_unchanged(file, source.width, source.height)
-                rows_there, columns = source.block_shapes[0]
-                # A block of a TIFF contains all bands unless they are stored one after the other
-                size = rows_there * columns * source.count * np.dtype(source.dtypes[0]).itemsize
-                if size > MAX_BLOCK_BYTES:
-                    raise FrameError(
-                        f"{file.path} is stored in blocks of {columns} x {rows_there} pixels, "
-                        f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or "
-                        "as a PNG",
-                        code="too_large",
-                    )
-                colours, n_colours, alpha = _choose_bands(file, source)
-                full_scale = int(np.iinfo(source.dtypes[0]).max)
-                stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
-                bits = 8 if colours == "palette" else int(stated)
-                if bits == 16 and colours != "white is zero":
-                    found = place.stat()
-                    with capture_stderr():
-                        bits = _count_bits_used(
-                            place, source.driver, found.st_mtime_ns, found.st_size
-                        )
-                palette = np.zeros((256, 3), np.uint8)
-                if colours == "palette":
-                    for index, colour in source.colormap(1).items():
-                        palette[index] = colour[:3]
-            numbers = [*range(1, n_colours + 1), *([] if alpha is None else [alpha])]
-            for top in range(0, source.height, rows):
-                window = Window(0, top, source.width, min(rows, source.height - top))
-                # libtiff reports offsets beyond the end of the file
-                with raise_as_frame_error(file.path), capture_stderr():
-                    bands = source.read(numbers, window=window)
-                if 2**bits - 1 != full_scale:  # such as 12 bits in 16; alpha may use all 16
-                    scaled = bands.astype(np.uint32) * full_scale // (2**bits - 1)
-                    bands = np.minimum(scaled, full_scale).astype(bands.dtype)
-                light = bands[:n_colours]
-                if colours == "cmyk":  # ink absorbs the light of the paper
-                    paper = (full_scale - light).astype(np.uint32)
-                    left = (paper[:3] * paper[3] + full_scale // 2) // full_scale
-                    light = left.astype(bands.dtype)
-                elif colours == "white is zero":
-                    light = full_scale - light
-                samples = light[0] if n_colours == 1 else np.moveaxis(light, 0, -1)
-                yield Strip(
-                    samples=palette[samples] if colours == "palette" else samples,
-                    alpha=None if alpha is None else bands[-1],
-                )
+    place, driver = file.path.absolute(), "PNG" if file.format == "png" else "GTiff"
+    with (
+        open_gdal_session(),
+        raise_as_frame_error(file.path),
+        capture_stderr(),  # libtiff reports offsets beyond the end of the file
+        rasterio.open(place, driver=driver) as source,
+    ):
+        check_unchanged(file, source.width, source.height)
+        rows, columns = source.block_shapes[0]
+        # A block of a TIFF contains all bands unless they are stored one after the other
+        size = rows * columns * source.count * np.dtype(source.dtypes[0]).itemsize
+        if size > MAX_BLOCK_BYTES:
+            raise FrameError(
+                f"{file.path} is stored in blocks of {columns} x {rows} pixels, "
+                f"{size / 1e6:.0f} MB each; save it as a TIFF with strips or tiles, or as a PNG",
+                code="too_large",
+            )
+        colours, n_colours, alpha = _choose_bands(file, source)
+        full_scale = int(np.iinfo(source.dtypes[0]).max)
+        stated = source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", full_scale.bit_length())
+        palette = np.zeros((256, 3), np.uint8)
+        if colours == "palette":
+            for index, colour in source.colormap(1).items():
+                palette[index] = colour[:3]
+        bands = source.read([*range(1, n_colours + 1), *([] if alpha is None else [alpha])])
+    bits = 8 if colours == "palette" else int(stated)
+    if bits == 16 and colours != "white is zero":
+        bits = _bits_used(place, int(bands[:n_colours].max()))
+    scaled = np.arange(full_scale + 1, dtype=np.uint32) * full_scale // (2**bits - 1)
+    for strip in np.array_split(bands, math.ceil(bands.shape[1] / _STRIP_ROWS), axis=1):
+        if 2**bits - 1 != full_scale:  # such as 12 bits in 16; alpha may use all 16
+            strip[:] = np.minimum(scaled, full_scale)[strip]
+        if colours == "cmyk":  # ink absorbs the light of the paper
+            black = (full_scale - strip[3]).astype(np.uint32)
+            strip[:3] = ((full_scale - strip[:3]) * black + full_scale // 2) // full_scale
+        elif colours == "white is zero":
+            strip[:1] = full_scale - strip[:1]
+    samples = bands[0] if n_colours == 1 else np.moveaxis(bands[:3], 0, -1)
+    return Samples(
+        samples=palette[samples] if colours == "palette" else samples,
+        alpha=None if alpha is None else bands[-1],
+    )
 
 
-@lru_cache(maxsize=64)
-def _count_bits_used(path: Path, driver: str, modified_ns: int, size: int) -> int:
+@lru_cache(maxsize=64)  # told once
+def _bits_used(path: Path, greatest: int) -> int:
     """Return the bits that 16-bit samples use: those of A/D converters of 10, 12 or 14 bits.
 
     A smaller depth is only assumed if the greatest sample is in the upper half of its range, which
     holds for nearly all photos of lights. A darker picture keeps its 16 bits.
     """
-    with rasterio.open(path, driver=driver) as source:
-        meanings = enumerate(source.colorinterp, start=1)
-        bands = [number for number, meaning in meanings if meaning != Band.alpha]
-        greatest = 0
-        for top in range(0, source.height, _STRIP_ROWS):
-            rows = min(_STRIP_ROWS, source.height - top)
-            window = Window(0, top, source.width, rows)
-            greatest = max(greatest, int(source.read(bands, window=window).max()))
     bits = next((bits for bits in (10, 12, 14) if 2 ** (bits - 1) <= greatest < 2**bits), 16)
     if bits != 16:
         logging.getLogger("regengine").warning(
@@ -242,11 +216,6 @@ class Reduction:
     block: int
     width_px: int
     height_px: int
-
-    @property
-    def strip_rows(self) -> int:
-        """Number of rows of a strip, a multiple of the block (the last strip may have fewer)."""
-        return self.block * math.ceil(_STRIP_ROWS / self.block)
 
     def blocks_of(self, strip: NDArray[Any]) -> NDArray[Any]:
         """Return the block means of one strip; edge pixels are repeated to fill the last blocks."""
@@ -509,7 +478,7 @@ def read_display_rgb(
 def _planes(
     file: PhotoFile,
     reduction: Reduction,
-    planes_of: Callable[[Strip, bool], Sequence[NDArray[Any]]],
+    planes_of: Callable[[Samples, bool], Sequence[NDArray[Any]]],
     *,
     whole_mosaic: bool = False,
     for_display: bool = False,
@@ -520,21 +489,22 @@ def _planes(
         halved = reduction.factor <= 0.5 and not whole_mosaic
         # Halved: one pixel per block of the colour filter
         scale = 0.5 if halved else 1.0
-        picture = decode_raw(file.path, half_size=halved, for_display=for_display)
+        decoded = decode_raw(file.path, half_size=halved, for_display=for_display)
         shape = (math.ceil(file.height_px * scale), math.ceil(file.width_px * scale))
         # LibRaw stretches non-square pixels and rotates slanted sensors
-        if picture.shape[:2] != shape:
+        if decoded.shape[:2] != shape:
             what = "is from a sensor with non-square pixels"
             raise FrameError(f"{file.path} {what}; give the camera's JPEG or a TIFF of it")
-        whole = list(planes_of(Strip(samples=picture), True))
+        whole = list(planes_of(Samples(samples=decoded), True))
     else:
         divisor = 1 if small is None else round(file.width_px / small.shape[1])
         blocks = replace(reduction, block=reduction.block // divisor)
-        scale, rows = 1.0 / (divisor * blocks.block), blocks.strip_rows
-        strips = read_strips(file, rows)
-        if small is not None:
-            tops = range(0, len(small), rows)
-            strips = (Strip(samples=small[top : top + rows]) for top in tops)
+        scale = 1.0 / (divisor * blocks.block)
+        picture = decode(file) if small is None else Samples(samples=small)
+        # Planes of all pixels would be much larger than the picture itself
+        rows = blocks.block * math.ceil(_STRIP_ROWS / blocks.block)
+        tops = range(0, len(picture.samples), rows)
+        strips = (picture.rows(top, top + rows) for top in tops)
         parts = [[blocks.blocks_of(plane) for plane in planes_of(strip, False)] for strip in strips]
         whole = [np.concatenate(plane) for plane in zip(*parts, strict=True)]
     return [reduction.finish(plane, scale=scale) for plane in whole]
@@ -596,7 +566,7 @@ def linear_curve(full_scale: int, linear: bool = False) -> NDArray[np.float32]:
     return value.astype(np.float32)
 
 
-def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _strip_light(strip: Samples, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = linear_curve(full_scale, linear)
@@ -616,7 +586,7 @@ def _strip_light(strip: Strip, linear: bool) -> tuple[NDArray[np.float32], NDArr
     return light, saturated
 
 
-def _strip_channels(strip: Strip, linear: bool) -> list[NDArray[np.float32]]:
+def _strip_channels(strip: Samples, linear: bool) -> list[NDArray[np.float32]]:
     """Return the linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = linear_curve(full_scale, linear)
@@ -636,7 +606,7 @@ def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.fl
     return curve[samples]
 
 
-def _strip_rgb(strip: Strip, _linear: bool) -> tuple[NDArray[np.uint8]]:
+def _strip_rgb(strip: Samples, _linear: bool) -> tuple[NDArray[np.uint8]]:
     """Return display colours; raw pictures are in display colours already."""
     samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
     if samples.dtype == np.uint16:
