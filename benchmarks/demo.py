@@ -15,8 +15,9 @@ from typer import Argument, Option
 
 from benchmarks.pages import tell
 from benchmarks.rows import read_csv
+from matchers.geometry.footprint import right_within_km
 from regengine.registration.overlay import overlay_path
-from regengine.score.registration import distance_m, right_within_km
+from regengine.score.registration import distance_m
 from regengine.store.read import iter_frames
 from regengine.store.result import FrameResult
 

@@ -35,14 +35,13 @@ from benchmarks.rows import read_csv
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
-from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84, diagonal_km
+from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84, diagonal_km, right_within_km
 from regengine.score.registration import (
     NOTHING,
     PLACED,
     camera_of,
     distance_m,
     enough_points,
-    right_within_km,
 )
 from regengine.store.result import ControlPoint
 

@@ -89,6 +89,11 @@ def diagonal_km(camera: Camera) -> float:
     return float(WGS84.inv(lon[a], lat[a], lon[b], lat[b])[2]) / 1e3
 
 
+def right_within_km(diagonal_km: float) -> float:
+    """Largest error that counts as right for a footprint with this diagonal (docs/benchmark.md)."""
+    return max(1.0, 0.01 * diagonal_km)
+
+
 def centre_lonlat(camera: Camera) -> tuple[float, float]:
     """Ground position at the centre of the image; NaN for sky or an invalid camera."""
     try:

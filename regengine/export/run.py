@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.geometry.footprint import WGS84, diagonal_km
-from regengine.errors import ConfigError, RegengineError, StoreError
+from matchers.geometry.footprint import WGS84, diagonal_km, right_within_km
+from regengine.errors import ConfigError, RegengineError
 from regengine.export.formats import ENDINGS, ExportOptions, FolderFormat, LeftOutError, find_format
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
-from regengine.frames.importing import RIGHT_KM, RIGHT_SHARE, read_qgis_points
+from regengine.frames.importing import read_qgis_points
 from regengine.frames.select import Chosen
-from regengine.io.atomic import check_new_file, replace_files, sync_folder
+from regengine.io.atomic import (
+    check_new_file,
+    raise_as_store_error,
+    replace_files,
+    sync_folder,
+)
 from regengine.store.file import photo_file
 
 PER_SIDE = 5  # pixels along each side at which georeferencing of the whole photo is compared
@@ -47,7 +52,7 @@ def find_contradiction(frame: ExportFrame, copy: Path) -> str:
                 continue
             away_m = WGS84.inv(own_lon[seen], own_lat[seen], lon[seen], lat[seen])[2]
             away_km = float(np.median(away_m)) / 1e3
-            if away_km > max(RIGHT_KM, RIGHT_SHARE * diagonal_km(camera)):
+            if away_km > right_within_km(diagonal_km(camera)):
                 found[f"{name} places it {away_km:,.0f} km from its solved camera's ground"] = None
     return "; ".join(found)
 
@@ -120,16 +125,6 @@ def check_free(paths: list[Path]) -> None:
         )
 
 
-def make_out_folder(out: Path) -> None:
-    """Create a folder for output if necessary; StoreError if that fails."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{out} cannot be created ({error.strerror}): choose another folder."
-        ) from error
-
-
 def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
     """Never overwrite a photo, whatever its name, even with ``force``."""
     photo = frame.photo
@@ -152,13 +147,9 @@ def take_away(last: Path, chosen: Chosen) -> None:
             raise ConfigError(
                 f"{last} is one of the photos, which are never overwritten: name another folder."
             )
-    try:
+    with raise_as_store_error(last):
         last.unlink()
         sync_folder(last.parent)
-    except OSError as error:
-        raise StoreError(
-            f"{last} cannot be replaced ({error.strerror}): name another folder."
-        ) from error
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
@@ -273,7 +264,8 @@ def _write_folder(
                 yield said
             advance()
 
-    make_out_folder(out)
+    with raise_as_store_error(out):
+        out.mkdir(parents=True, exist_ok=True)
     if last is None or kind.write_last is None:
         for _ in written():
             pass

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from detectors.types import FloatArray
-from matchers.geometry.footprint import WGS84
+from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
 from regengine.io.tables import decode_text, read_csv, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
@@ -228,11 +228,6 @@ def read_imported_work(
     }
 
 
-# A position is right within 1 % of the footprint's diagonal, or within 1 km if that is larger
-RIGHT_SHARE = 0.01
-RIGHT_KM = 1.0
-
-
 def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, FloatArray]:
     """Compare points with the engine's camera, arrays of shape (n,).
 
@@ -251,7 +246,7 @@ def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, F
     shown = np.isfinite(ground_lon)
     metres = np.full(len(points), np.nan)
     metres[shown] = WGS84.inv(ground_lon[shown], ground_lat[shown], lon[shown], lat[shown])[2]
-    allowed_m = max(RIGHT_KM, RIGHT_SHARE * (result.footprint_diagonal_km or 0.0)) * 1e3
+    allowed_m = right_within_km(result.footprint_diagonal_km or 0.0) * 1e3
     return {
         "dx_px": px - x,
         "dy_px": py - y,

@@ -8,13 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from detectors.constants import (
-    FOCAL_RANGE_MM,
-    HEIGHT_RANGE_KM,
-    KM_PER_DEGREE,
-    PIXEL_PITCH_RANGE_UM,
-    SEEN_RANGE_KM,
-)
+from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError
 from regengine.io.times import to_utc
 from regengine.photo.formats import PhotoFile, read_photo_file
@@ -144,12 +138,6 @@ CENTRE_RADIUS_KM = 100.0
 # Its orbit is inclined by 51.6 degrees, and its horizon is 21 degrees away from 450 km; a nadir
 # that is given by hand may be some degrees off
 MAX_LAT_DEG = {"nadir": 55.0, "centre": 73.0}
-_OPTION_RANGES = {
-    "focal_mm": FOCAL_RANGE_MM,
-    "pixel_pitch_um": PIXEL_PITCH_RANGE_UM,
-    "altitude_km": HEIGHT_RANGE_KM,
-    "radius_km": SEEN_RANGE_KM,
-}
 _Value = TypeVar("_Value")
 
 
@@ -160,8 +148,8 @@ class FrameOptions:
     ``time_utc`` without a time zone is UTC; ``pixel_pitch_um`` is that of the file's pixels;
     ``nadir`` is (lon, lat) in degrees. Some part of the picture shows ground within ``radius_km``
     of ``centre``, (lon, lat), or of a town of the name ``place``. ``altitude_km`` is above WGS84.
-    ``lenses`` are calibrated lenses, from which each photo uses its own. Impossible values raise
-    ConfigError.
+    ``lenses`` are calibrated lenses, from which each photo uses its own. Impossible places raise
+    ConfigError; `regengine.options` checks the numbers.
     """
 
     time_utc: datetime | None = None
@@ -175,11 +163,6 @@ class FrameOptions:
     lenses: tuple[LensProfile, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _OPTION_RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                option = f"--{name.replace('_', '-')}"
-                raise ConfigError(f"{option} must be from {low:g} to {high:g}, not {value}.")
         for name in ("nadir", "centre"):
             place = getattr(self, name)
             if place is None:

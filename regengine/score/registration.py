@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import WGS84, diagonal_km
+from matchers.geometry.footprint import WGS84, diagonal_km, right_within_km
 from regengine.errors import ConfigError, RegengineError
 from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
@@ -54,11 +54,6 @@ class PhotoScore:
     # Errors of the control points by the true camera, metres; infinite if their pixels show sky
     error_m: FloatArray
     allowed_m: float | None  # None: its true camera is not known
-
-
-def right_within_km(diagonal_km: float) -> float:
-    """Largest error that counts as right for a footprint with this diagonal (docs/benchmark.md)."""
-    return max(1.0, 0.01 * diagonal_km)
 
 
 def distance_m(lon1: ArrayLike, lat1: ArrayLike, lon2: ArrayLike, lat2: ArrayLike) -> FloatArray:

@@ -12,7 +12,7 @@ from pyproj import Geod
 from sklearn.metrics import brier_score_loss
 
 from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
-from matchers.geometry.footprint import diagonal_km
+from matchers.geometry.footprint import diagonal_km, right_within_km
 from regengine.errors import ConfigError, FrameError
 from regengine.score.detections import (
     DetectionScore,
@@ -22,7 +22,7 @@ from regengine.score.detections import (
     score_points,
 )
 from regengine.score.labels import add_scores, check_labels, read_labels
-from regengine.score.registration import distance_m, right_within_km
+from regengine.score.registration import distance_m
 from regengine.score.scenes import score_calibration, score_class
 from regengine.score.streak_scores import (
     StreakScore,

@@ -26,11 +26,11 @@ from regengine.export.formats import (
     stem,
 )
 from regengine.export.formats.geotiff import cloud_optimised
-from regengine.export.run import check_free, guard_photo, make_out_folder, take_away
+from regengine.export.run import check_free, guard_photo, take_away
 from regengine.export.warp import BLOCK, MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
-from regengine.io.atomic import replace_files
+from regengine.io.atomic import raise_as_store_error, replace_files
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
@@ -501,7 +501,8 @@ def measure_chosen(
     tables = (PHOTO_TABLE, CHANGE_TABLE)
     if not force:
         check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
-    make_out_folder(out)
+    with raise_as_store_error(out):
+        out.mkdir(parents=True, exist_ok=True)
     # Tables must not exist while only some of the rasters are replaced
     for table in tables:
         take_away(out / table, chosen)
