@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
-from detectors.limb import nadir_vector
+from detectors.limb import Limb, nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.points.asterisms import unit
@@ -61,20 +61,8 @@ def generate_stages(problem: Problem) -> list[Stage]:
         if problem.references.index is None or any(one.name != "earth" for one in regions):
             stages += generate_from_places(problem, yields)
         photo = problem.photo
-        if photo.limb is not None and prior.seen is not None and regions:
-            sure = LENS.sigma_log_focal, LENS.sigma_log_focal_unsure
-            lens = LensBelief(ratio=1.0, sigma_log_focal=sure[not photo.focal_known])
-            stages.append(
-                Stage(
-                    method="horizon",
-                    chance=yields["limb"]["right"] * yields["success horizon"]["place"],
-                    work=yields["work"]["horizon"],
-                    lens=lens,
-                    # The lights determine the camera: neither clock nor place needs to be right
-                    region=replace(regions[0], name="earth", places=()),
-                    n_aligned=20,
-                )
-            )
+        if photo.limb is not None:
+            stages += generate_along_horizon(problem, photo.limb, regions, yields)
         has_sky = photo.limb is not None and photo.doubted_focal_px is None
         if has_sky and prior.read_stars is not None and not problem.is_blind:
             chance, work = yields["success stars"]["all"], yields["work"]["stars"]
@@ -211,6 +199,28 @@ def generate_from_regions(
             # The nadir from the limb belongs to the unmirrored image, so it is flipped as well
             views=tuple((level, nadir * flip) for level, nadir in views) if of_limb else views,
             n_aligned=n_aligned,
+        )
+
+
+def generate_along_horizon(
+    problem: Problem, limb: Limb, regions: list[Region], yields: StageYields
+) -> Iterator[Stage]:
+    """Generate stages of rows along the horizon: around a given place, or for each region."""
+    seen = problem.prior.seen
+    if seen is not None:
+        # The lights determine the camera: neither clock nor place needs to be right
+        regions = [replace(one, name="earth", places=(), share=1.0) for one in regions[:1]]
+    sure = LENS.sigma_log_focal, LENS.sigma_log_focal_unsure
+    for region in regions:
+        where = "earth far" if limb.off_nadir_deg > 50.0 else "earth"
+        where = where if seen is None and not region.places else "place"
+        yield Stage(
+            method="horizon",
+            chance=yields["limb"]["right"] * region.share * yields["success horizon"][where],
+            work=yields["work"][f"horizon {where.split()[0]}"],
+            lens=LensBelief(ratio=1.0, sigma_log_focal=sure[not problem.photo.focal_known]),
+            region=region,
+            n_aligned=20,
         )
 
 

@@ -33,11 +33,12 @@ from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz
 from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
+from matchers.points.asterisms import unit
 from regengine.maps.reference import LightMap
 from regengine.registration.align import align_first, choose_template_px, is_same_view
 from regengine.registration.priors import Seen
 from regengine.registration.propose_light import place_on_track
-from regengine.registration.types import Hypothesis, Problem, Stage, keeps_sky_free
+from regengine.registration.types import Hypothesis, Problem, Region, Stage, keeps_sky_free
 from regengine.registration.windows import find_window_around
 
 # Nadirs that are tried: apart, up to the latitudes of the orbit, and as far from a place in view
@@ -49,6 +50,8 @@ AZIMUTHS, FREQUENCIES = 180, 60
 # Blur over azimuth of the nearest and farthest row, and of the mean that is subtracted
 BLUR_NEAR_DEG, BLUR_FAR_DEG, BROAD_DEG = 1.3, 0.36, 8.0
 MAP_STEP_DEG, LEAST_LIT, LEAST_SPREAD = 0.1, 0.05, 0.001
+# Panoramas are kept in steps of this part: those of all the Earth take 110 MB
+STEPS = 64.0
 PHOTO_PX, DETAIL_PX, LEAST_DETAIL, LEAST_COVERED, LEAST_CELLS = 500, 6.0, 0.03, 0.3, 20
 # Factors of the limb's focal length and errors of its tilt: where the lens is known, and not
 KNOWN = (0.96, 1.0, 1.05), (-1.0, -0.5, 0.0, 0.5)
@@ -101,24 +104,34 @@ class Rows:
 
 
 def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
-    """Propose cameras of a photo with a limb from where a given place is in view; align the best.
+    """Propose cameras of a photo with a limb, and align the best.
 
-    A score says nothing by itself: of few lights it is high anywhere. So nothing is proposed if
-    the best nadir hardly stands out.
+    Its nadirs are those with a given place in view, those of the region, or all on the Earth. A
+    score says nothing by itself: of few lights it is high anywhere. So nothing is proposed if the
+    best nadir hardly stands out.
     """
-    limb, seen = problem.photo.limb, problem.prior.seen
+    limb, light_map, region = problem.photo.limb, problem.references.light_map, stage.region
     assert limb is not None
-    assert seen is not None
-    rows = Rows.at_height(problem.altitude_km)
-    axes, ground = list_nadirs(seen), read_ground(problem.references.light_map, seen)
+    assert region is not None
+    # Heights are rounded, so that other photos find the Earth drawn from the same
+    height_km = 10.0 * round(problem.altitude_km / 10.0)
+    rows = Rows.at_height(height_km)
     lenses = list(product(*(KNOWN if problem.photo.focal_known else UNKNOWN)))
     image = problem.photo.image("narrow").resized(PHOTO_PX, 0.7, DETAIL_PX)
     views = np.array([view_photo(image, limb, rows, *lens) for lens in lenses])
     shown = (views[:, 1] > 0.0).sum(axis=(1, 2)) >= LEAST_CELLS
     lenses, views = list(compress(lenses, shown)), views[shown]
-    if not len(axes) or not ground or not lenses:
+    if not lenses:
         return []
-    score, turn_deg, which = compare(rows, ground, axes, views)
+    if problem.prior.seen is None and not region.places:
+        ground, axes, panoramas = draw_earth(light_map, height_km)
+    else:
+        axes = list_nadirs(problem.prior.seen, region)
+        ground = read_ground(light_map, axes)
+        axes, panoramas = draw_panoramas(rows, ground, axes)
+    if not len(axes):
+        return []
+    score, turn_deg, which = compare(panoramas, views)
     chosen: list[int] = []
     for k in np.argsort(-score, kind="stable").tolist():
         apart = axes[chosen, 2] @ axes[k, 2] < np.cos(np.radians(APART_DEG))
@@ -138,10 +151,11 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
             x, y, z = (up + grid @ np.stack([east, north])).T
             lat_deg = np.degrees(np.arctan2(z, np.hypot(x, y)))
             around = local_axes(np.degrees(np.arctan2(y, x)), lat_deg)
+            around, panoramas = draw_panoramas(rows, ground, around)
             first = max(0, best[3] - 1)
-            scores, turns_deg, nearby = compare(rows, ground, around, views[first : best[3] + 2])
-            i = int(scores.argmax())
-            if scores[i] > best[0]:
+            scores, turns_deg, nearby = compare(panoramas, views[first : best[3] + 2])
+            i = int(scores.argmax()) if len(scores) else 0
+            if len(scores) and scores[i] > best[0]:
                 turned_deg, lens = float(turns_deg[i]), first + int(nearby[i])
                 best = float(scores[i]), around[i], turned_deg, lens
         found.append(best)
@@ -162,9 +176,28 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
     return [one for one in aligned if keeps_sky_free(problem.photo, one.camera)]
 
 
-def list_nadirs(seen: Seen) -> FloatArray:
-    """Axes (east, north, up) at the nadirs from which a place is in view, shape (n, 3, 3)."""
+LitPixels = tuple[FloatArray, FloatArray]
+Panoramas = NDArray[np.int8]
+Drawn = tuple[tuple[LitPixels, ...], FloatArray, Panoramas]
+
+
+@lru_cache(maxsize=1)
+def draw_earth(light_map: LightMap, altitude_km: float) -> Drawn:
+    """The lit ground of a map and its panoramas from all nadirs; kept for other photos."""
     axes = spread_nadirs()
+    ground = read_ground(light_map, axes)
+    return ground, *draw_panoramas(Rows.at_height(altitude_km), ground, axes)
+
+
+def list_nadirs(seen: Seen | None, region: Region) -> FloatArray:
+    """Axes (east, north, up) at nadirs from which a place is in view, or of the region's places.
+
+    Shape (n, 3, 3).
+    """
+    axes = spread_nadirs()
+    if seen is None:
+        near = unit(region.positions_ecef_m)
+        return axes[(axes[:, 2] @ near.T).max(axis=1) > np.cos(np.radians(CELL_DEG))]
     cosine = axes[:, 2] @ local_axes(seen.lon, seen.lat)[2]
     away_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
     nearest_deg = NEAREST_DEG - seen.radius_km / KM_PER_DEGREE
@@ -186,18 +219,17 @@ def spread_nadirs() -> FloatArray:
     return local_axes(lon[order], lat[order])
 
 
-LitPixels = tuple[FloatArray, FloatArray]
+def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
+    """The lit ground that is in view of some nadirs.
 
-
-def read_ground(light_map: LightMap, seen: Seen) -> tuple[LitPixels, ...]:
-    """The lit ground that is in view of the nadirs around a place.
-
-    Returns for pixels of single, double and fourfold size the directions of lit pixels from the
-    Earth's centre, in ascending order of z, shape (n, 3), and their light times their area in
-    square degrees, shape (n,).
+    `axes`, shape (n, 3, 3): east, north and up at each. Returns for pixels of single, double and
+    fourfold size the directions of lit pixels from the Earth's centre, in ascending order of z,
+    shape (n, 3), and their light times their area in square degrees, shape (n,).
     """
-    place, reach_km = (np.array([seen.lon]), np.array([seen.lat])), 2.0 * REACH_DEG * KM_PER_DEGREE
-    levels = find_window_around(light_map, *place, reach_km, MAP_STEP_DEG * KM_PER_DEGREE)
+    x, y, z = axes[:, 2].T
+    lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    reach_km, step_km = REACH_DEG * KM_PER_DEGREE, MAP_STEP_DEG * KM_PER_DEGREE
+    levels = find_window_around(light_map, lon, lat, reach_km, step_km) if len(axes) else None
     return tuple(list_lit_pixels(level) for level in (levels or ())[:3])
 
 
@@ -210,11 +242,32 @@ def list_lit_pixels(grid: LightGrid) -> LitPixels:
     return np.stack(vectors, axis=-1), grid.values[row, col] * np.cos(lat) * grid.step_deg**2
 
 
-def draw_panoramas(rows: Rows, ground: tuple[LitPixels, ...], axes: FloatArray) -> FloatImage:
+def draw_panoramas(
+    rows: Rows, ground: tuple[LitPixels, ...], axes: FloatArray
+) -> tuple[FloatArray, Panoramas]:
+    """Draw the panoramas from some nadirs, and filter them over azimuth.
+
+    `axes`, shape (n, 3, 3): neighbours stand together. Gives those of nadirs with some lights in
+    view, shape (m, 3, 3), and the panoramas from there, in steps of one in `STEPS`, shape
+    (m, rows, `AZIMUTHS`).
+    """
+    high_pass = (rows.fine * (1.0 - rows.broad))[:, :FREQUENCIES].astype(np.float32)
+    lit, shown = [axes[:0]], [np.zeros((0, len(rows), AZIMUTHS), np.int8)]
+    for start in range(0, len(axes) if ground else 0, 250):
+        some = np.ascontiguousarray(axes[start : start + 250])
+        panoramas = collect_light(rows, ground, some)
+        kept = np.count_nonzero(panoramas, axis=(1, 2)) >= LEAST_CELLS
+        filtered = scipy.fft.rfft(panoramas[kept])[..., :FREQUENCIES] * high_pass
+        lit.append(some[kept])
+        steps = np.rint(STEPS * take_root(scipy.fft.irfft(filtered, AZIMUTHS)))
+        shown.append(np.clip(steps, -127, 127).astype(np.int8))
+    return np.concatenate(lit), np.concatenate(shown)
+
+
+def collect_light(rows: Rows, ground: tuple[LitPixels, ...], axes: FloatArray) -> FloatImage:
     """Mean light by row and azimuth from neighbouring nadirs, shape (n, rows, `AZIMUTHS`)."""
     from matchers.lights.compiled_patches import add_lights
 
-    axes = np.ascontiguousarray(axes)
     middle = axes[:, 2].mean(axis=0)
     middle /= np.linalg.norm(middle)
     widest_deg = np.degrees(np.arccos(np.clip((axes[:, 2] @ middle).min(), -1.0, 1.0)))
@@ -286,27 +339,26 @@ def turn_nadir(limb: Limb, factor: float, tilt_deg: float) -> FloatArray:
 
 
 def compare(
-    rows: Rows, ground: tuple[LitPixels, ...], axes: FloatArray, views: FloatArray
+    panoramas: Panoramas, views: FloatArray
 ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
-    """Compare a photo with the panoramas from some nadirs.
+    """Compare a photo with panoramas of the map.
 
     Parameters
     ----------
-    axes : ndarray of float64, shape (n, 3, 3)
-        East, north and up at each nadir; neighbours stand together.
+    panoramas : ndarray of int8, shape (n, rows, azimuths)
+        From each nadir, see `draw_panoramas`.
     views : ndarray of float64, shape (k, 2, rows, azimuths)
         The photo with several lenses, see `view_photo`.
 
     Returns
     -------
     score : ndarray, shape (n,)
-        Highest correlation over all azimuths and views; 0 where few lights are in view.
+        Highest correlation over all azimuths and views.
     turn_deg : ndarray, shape (n,)
         Azimuth of the camera's axis there.
     which : ndarray of int, shape (n,)
         Its view.
     """
-    high_pass = (rows.fine * (1.0 - rows.broad))[:, :FREQUENCIES].astype(np.float32)
     light, weight = views[:, 0], views[:, 1]
     total = weight.sum(axis=(1, 2))
     mean = (weight * light).sum(axis=(1, 2)) / total
@@ -318,7 +370,7 @@ def compare(
         for part in (centred, weight)
     )
 
-    def transform(light: FloatArray) -> NDArray[np.complex64]:
+    def transform(light: FloatImage) -> NDArray[np.complex64]:
         """Spectra by frequency, nadir and row."""
         spectra = scipy.fft.rfft(light)[..., :FREQUENCIES]
         return np.ascontiguousarray(spectra.transpose(2, 0, 1))
@@ -328,13 +380,10 @@ def compare(
         summed = np.ascontiguousarray(np.matmul(spectra, of_photo).transpose(1, 2, 0))
         return np.asarray(scipy.fft.irfft(summed, AZIMUTHS))
 
-    scores, turns_deg = np.zeros(len(axes)), np.zeros(len(axes))
-    which = np.zeros(len(axes), np.intp)
-    for start in range(0, len(axes), 250):
-        panoramas = draw_panoramas(rows, ground, axes[start : start + 250])
-        lit = np.flatnonzero(np.count_nonzero(panoramas, axis=(1, 2)) >= LEAST_CELLS)
-        filtered = scipy.fft.rfft(panoramas[lit])[..., :FREQUENCIES] * high_pass
-        shown = take_root(scipy.fft.irfft(filtered, AZIMUTHS))
+    scores, turns_deg = np.zeros(len(panoramas)), np.zeros(len(panoramas))
+    which = np.zeros(len(panoramas), np.intp)
+    for start in range(0, len(panoramas), 250):
+        shown = panoramas[start : start + 250].astype(np.float32) / np.float32(STEPS)
         first, second = transform(shown), transform(shown * shown)
         spread_there = turn(second, of_weight) - turn(first, of_weight) ** 2 / total[:, None]
         # Windows with few lights correlate by chance, so they have a least spread
@@ -343,9 +392,9 @@ def compare(
         score /= np.sqrt(np.maximum(spread_there, least) * spread[:, None])
         best = score.max(axis=2)
         k = best.argmax(axis=1)
-        each = np.arange(len(lit))
-        scores[start + lit], which[start + lit] = best[each, k], k
-        turns_deg[start + lit] = 360.0 / AZIMUTHS * score.argmax(axis=2)[each, k]
+        each = np.arange(len(shown))
+        scores[start + each], which[start + each] = best[each, k], k
+        turns_deg[start + each] = 360.0 / AZIMUTHS * score.argmax(axis=2)[each, k]
     return scores, turns_deg, which
 
 

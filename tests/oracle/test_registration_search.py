@@ -162,6 +162,16 @@ def test_the_true_camera_is_among_the_best_and_the_same_again(
     ]
 
 
+@pytest.mark.slow
+def test_a_far_oblique_is_first_among_all_nadirs(samples_index: EarthIndex) -> None:
+    """Its limb is all that is known: neither when nor over which place it was taken."""
+    case = case_of(SAMPLES / f"{LIMB}.jpg", sample_camera(LIMB))
+    problem = pose(case, Prior(), samples_index)
+    first, again = (propose(problem, "horizon")[0] for _ in range(2))
+    assert is_same_view(first[0].camera, case.truth, SAME)
+    assert [one.camera for one in first] == [one.camera for one in again]
+
+
 def test_what_is_known_is_kept_to(method: Method, case: Case, samples_index: EarthIndex) -> None:
     """Nothing far from where the photo was taken from, even if the lights are elsewhere."""
     prior = prior_for(method, case)
