@@ -30,7 +30,6 @@ from detectors.limb import (
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz
-from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import unit
@@ -230,16 +229,15 @@ def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
     lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
     reach_km, step_km = REACH_DEG * KM_PER_DEGREE, MAP_STEP_DEG * KM_PER_DEGREE
     levels = find_window_around(light_map, lon, lat, reach_km, step_km) if len(axes) else None
-    return tuple(list_lit_pixels(level) for level in (levels or ())[:3])
-
-
-def list_lit_pixels(grid: LightGrid) -> LitPixels:
-    """Directions and light of the lit pixels of a map window, see `read_ground`."""
-    row, col = (part[::-1] for part in np.nonzero(grid.values > LEAST_LIT))
-    lat = np.radians(grid.lat0_deg - grid.step_deg * row)
-    lon = np.radians(grid.lon0_deg + grid.step_deg * col)
-    vectors = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
-    return np.stack(vectors, axis=-1), grid.values[row, col] * np.cos(lat) * grid.step_deg**2
+    ground = []
+    for grid in (levels or ())[:3]:
+        row, col = (part[::-1] for part in np.nonzero(grid.values > LEAST_LIT))
+        lat = np.radians(grid.lat0_deg - grid.step_deg * row)
+        lon = np.radians(grid.lon0_deg + grid.step_deg * col)
+        vectors = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
+        light = grid.values[row, col] * np.cos(lat) * grid.step_deg**2
+        ground.append((np.stack(vectors, axis=-1), light))
+    return tuple(ground)
 
 
 def draw_panoramas(
@@ -251,42 +249,34 @@ def draw_panoramas(
     view, shape (m, 3, 3), and the panoramas from there, in steps of one in `STEPS`, shape
     (m, rows, `AZIMUTHS`).
     """
+    from matchers.lights.compiled_patches import add_lights
+
     high_pass = (rows.fine * (1.0 - rows.broad))[:, :FREQUENCIES].astype(np.float32)
+    # Ground twice as far is drawn by pixels twice as large, an azimuth wide at most
+    doublings = np.log2(np.radians(360.0 / AZIMUTHS) / MAP_STEP_DEG * rows.ground_deg)
+    limits = np.searchsorted(doublings, np.arange(len(ground) + 1))
+    limits[0], limits[-1] = 0, len(rows)
     lit, shown = [axes[:0]], [np.zeros((0, len(rows), AZIMUTHS), np.int8)]
     for start in range(0, len(axes) if ground else 0, 250):
         some = np.ascontiguousarray(axes[start : start + 250])
-        panoramas = collect_light(rows, ground, some)
+        middle = some[:, 2].mean(axis=0)
+        middle /= np.linalg.norm(middle)
+        widest_deg = np.degrees(np.arccos(np.clip((some[:, 2] @ middle).min(), -1.0, 1.0)))
+        parts = []
+        for (vectors, light), first, last in zip(ground, limits[:-1], limits[1:], strict=True):
+            cosines = np.cos(np.radians(rows.ground_deg[first : last + 1]))
+            per_light = AZIMUTHS / 360.0 / np.degrees(cosines[:-1] - cosines[1:])
+            near = vectors @ middle > np.cos(np.radians(widest_deg + rows.ground_deg[last]))
+            part = np.zeros((len(some), last - first, AZIMUTHS), np.float32)
+            add_lights(vectors[near], light[near], some, cosines, per_light, part)
+            parts.append(part)
+        panoramas = np.concatenate(parts, axis=1)
         kept = np.count_nonzero(panoramas, axis=(1, 2)) >= LEAST_CELLS
         filtered = scipy.fft.rfft(panoramas[kept])[..., :FREQUENCIES] * high_pass
         lit.append(some[kept])
         steps = np.rint(STEPS * take_root(scipy.fft.irfft(filtered, AZIMUTHS)))
         shown.append(np.clip(steps, -127, 127).astype(np.int8))
     return np.concatenate(lit), np.concatenate(shown)
-
-
-def collect_light(rows: Rows, ground: tuple[LitPixels, ...], axes: FloatArray) -> FloatImage:
-    """Mean light by row and azimuth from neighbouring nadirs, shape (n, rows, `AZIMUTHS`)."""
-    from matchers.lights.compiled_patches import add_lights
-
-    middle = axes[:, 2].mean(axis=0)
-    middle /= np.linalg.norm(middle)
-    widest_deg = np.degrees(np.arccos(np.clip((axes[:, 2] @ middle).min(), -1.0, 1.0)))
-    # Ground twice as far is drawn by pixels twice as large, an azimuth wide at most
-    doublings = np.log2(np.radians(360.0 / AZIMUTHS) / MAP_STEP_DEG * rows.ground_deg)
-    parts = []
-    for level, (vectors, light) in enumerate(ground):
-        first, last = np.searchsorted(doublings, (level, level + 1))
-        if level == 0:
-            first = 0
-        if level == len(ground) - 1:
-            last = len(rows)
-        cosines = np.cos(np.radians(rows.ground_deg[first : last + 1]))
-        per_light = AZIMUTHS / 360.0 / np.degrees(cosines[:-1] - cosines[1:])
-        near = vectors @ middle > np.cos(np.radians(widest_deg + rows.ground_deg[last]))
-        part = np.zeros((len(axes), last - first, AZIMUTHS), np.float32)
-        add_lights(vectors[near], light[near], axes, cosines, per_light, part)
-        parts.append(part)
-    return np.concatenate(parts, axis=1)
 
 
 def view_photo(
@@ -317,12 +307,12 @@ def view_photo(
     )
     light, covered = (np.where(covered < LEAST_COVERED, 0.0, part) for part in (light, covered))
 
-    def smooth(part: FloatArray, transfer: FloatArray) -> FloatArray:
-        return np.asarray(np.fft.irfft(np.fft.rfft(part) * transfer, AZIMUTHS))
-
+    spectra = np.fft.rfft(np.stack([light, covered]))
     fine, around = (
-        smooth(light, transfer) / np.maximum(smooth(covered, transfer), 1e-3)
-        for transfer in (rows.fine, rows.broad)
+        smooth_light / np.maximum(smooth_covered, 1e-3)
+        for smooth_light, smooth_covered in (
+            np.fft.irfft(spectra * transfer, AZIMUTHS) for transfer in (rows.fine, rows.broad)
+        )
     )
     return np.stack([np.where(covered > 0.0, take_root(fine - around), 0.0), covered])
 
