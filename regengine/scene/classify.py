@@ -29,13 +29,8 @@ from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, read_scene_p
 from regengine.scene.result import Scene, SceneEphemeris, table_line
 from regengine.store.result import BY_DAY, Answer, Reason
 
-# Cameras of the school computers (Astro Pi), by their EXIF names: with their short exposures they
-# record no lamps, stars or aurora. One of two has no infrared filter. The model assumes this of
-# every camera: it gives infrared the same weight as day
-_SCHOOLS = re.compile(r"raspberry|\brp_|ov5647|imx477|imx708|imx219", re.IGNORECASE)
-_SCHOOLS_FACTORS = {"cities": 0.25, "stars": 0.25, "aurora": 0.25}
-# Cameras of the crews, which have the filter; a converted camera is rare, and a wrong EXIF entry
-# rarer
+# Cameras of the crews have an infrared filter; a converted camera is rare, and a wrong EXIF entry
+# rarer. The model gives infrared the same weight as day
 _CREWS = re.compile(r"nikon|kodak|canon|sony|hasselblad|red\b", re.IGNORECASE)
 _CREWS_FACTORS = {"infrared": 0.05}
 # One sigma along the track, above which the error of the Sun's elevation exceeds 10 degrees
@@ -104,11 +99,7 @@ def camera_factors(camera: str | None) -> Mapping[str, float]:
     The name comes from EXIF or a frame record. It is evidence, not a rule: it does not change a
     probability that is close to 0 or 1.
     """
-    if camera and _SCHOOLS.search(camera):
-        return _SCHOOLS_FACTORS
-    if camera and _CREWS.search(camera):
-        return _CREWS_FACTORS
-    return {}
+    return _CREWS_FACTORS if camera and _CREWS.search(camera) else {}
 
 
 def scale_odds(
