@@ -13,9 +13,10 @@ Jordan, M. I., Lei, L. (2021). Learn then Test. arXiv 2110.01052.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -39,9 +40,10 @@ from regengine.errors import ConfigError
 from regengine.io.extras import need
 from regengine.registration.accept import share_right
 from regengine.registration.parameters import (
+    FORMAT,
+    FORMAT_VERSION,
     Calibration,
     Steps,
-    calibration_text,
     read_shipped_calibration,
 )
 from regengine.registration.types import Evidence
@@ -370,6 +372,17 @@ def describe(
         },
     )
     return calibration_text(calibration)
+
+
+def calibration_text(calibration: Calibration) -> str:
+    """Format a calibration as the text of its file, reproducible byte for byte."""
+    content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    content |= asdict(calibration)
+    steps = content.pop("steps")
+    # One line for each column of the steps, not for each of their numbers
+    columns = ",\n".join(f'    "{name}": {json.dumps(v)}' for name, v in steps.items())
+    rest = json.dumps(content, indent=2, allow_nan=False)
+    return f'{rest[:-2]},\n  "steps": {{\n{columns}\n  }}\n}}\n'
 
 
 def trials_told(left_out: Proposals) -> dict[str, Any]:

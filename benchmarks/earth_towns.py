@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from matchers.geometry.earth import unit_vectors
 from regengine.io.atomic import replace_files
-from regengine.maps.places import TOWNS, arc_km, chord, directions, fold_letters
+from regengine.maps.places import TOWNS, arc_km, chord, fold_letters
 
 MIN_PEOPLE = 5_000
 OTHER_NAMES_PEOPLE = 15_000  # towns that are found by their names in all languages
@@ -94,7 +95,7 @@ def _other_names(city: dict[str, Any]) -> list[str]:
 def _near_pairs(cities: list[dict[str, Any]], reach_km: float) -> tuple[Any, Any, Any]:
     """Pairs of towns of one country, the larger first, and how far apart they are, km."""
     lon, lat = (np.array([city[k] for city in cities], float) for k in ("longitude", "latitude"))
-    there = directions(lon, lat)
+    there = unit_vectors(lon, lat)
     pairs = KDTree(there).query_pairs(chord(reach_km), output_type="ndarray")
     larger, smaller = pairs.min(axis=1), pairs.max(axis=1)
     code = np.array([city["countrycode"] for city in cities])

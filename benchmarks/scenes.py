@@ -34,7 +34,6 @@ from regengine.scene.labels import (
     USUAL_CLASSES,
     Samples,
     SceneLabel,
-    join_samples,
     read_scene_labels,
 )
 from regengine.scene.models import write_scene_model
@@ -97,6 +96,17 @@ def main(
     for title, body in sections.items():
         lines += [f"## {title}", "", *body, ""]
     write_page(out, "scenes", [*lines, *report_lines(samples, report)])
+
+
+def join_samples(parts: Sequence[Samples]) -> Samples:
+    """Concatenate sets of samples, with the classes of all."""
+    return Samples(
+        features=np.concatenate([part.features for part in parts]),
+        labels=tuple(labels for part in parts for labels in part.labels),
+        groups=tuple(group for part in parts for group in part.groups),
+        simulated=np.concatenate([part.simulated for part in parts]),
+        names=tuple(name for part in parts for name in part.names),
+    )
 
 
 def goal_lines(report: SceneReport) -> list[str]:

@@ -128,6 +128,12 @@ def to_xyz(vector: ArrayLike) -> tuple[float, float, float]:
     return x, y, z
 
 
+def unit_vectors(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
+    """Convert longitudes and latitudes, or places in the sky, to unit vectors, shape (..., 3)."""
+    lon, lat = np.radians(np.asarray(lon_deg, float)), np.radians(np.asarray(lat_deg, float))
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
 def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
     """Compute east, north and up unit vectors (ECEF) as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)

@@ -106,12 +106,6 @@ class SkyCamera(Lens):
         return float(np.degrees(sum(halves)))
 
 
-def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> FloatArray:
-    """Convert right ascensions and declinations (degrees) to unit vectors, shape (..., 3)."""
-    ra, dec = np.radians(np.asarray(ra_deg, float)), np.radians(np.asarray(dec_deg, float))
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
-
-
 def matrix_quaternion(matrix: FloatArray) -> tuple[float, float, float, float]:
     """Convert a rotation matrix, shape (3, 3), to a unit quaternion [x, y, z, w], w >= 0."""
     from scipy.spatial.transform import Rotation

@@ -28,6 +28,7 @@ from pyproj import CRS, Transformer
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
+from matchers.geometry.earth import unit_vectors
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, StoreError, shorten_to_line
 from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
@@ -350,9 +351,8 @@ def _make_places(base: sqlite3.Connection) -> int:
         return 0
     of_frames, lon, lat = (np.array(column) for column in list(zip(*shown, strict=True))[:3])
     cells, number = np.unique(of_frames, return_inverse=True)
-    lon, lat = np.radians(lon), np.radians(lat)
-    directions = np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)
-    sums = np.stack([np.bincount(number, axis) for axis in directions], axis=1).astype(float)
+    axes = unit_vectors(lon, lat).T
+    sums = np.stack([np.bincount(number, axis) for axis in axes], axis=1).astype(float)
     label = find_places(sums, np.bincount(number))
     towns: list[Counter[tuple[str, str | None]]] = [Counter() for _ in range(label.max() + 1)]
     for one, (*_, city, country) in zip(label[number].tolist(), shown, strict=True):

@@ -20,15 +20,6 @@ HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, sec
 MARKED_OPEN = ("already open for write", "already open for SWMR")
 
 
-def is_hdf5(path: Path) -> bool:
-    """Whether a file begins with the HDF5 signature, even if HDF5 cannot open it now."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
-    except OSError:
-        return False
-
-
 def open_hdf5(path: Path, busy: Callable[[str], RegengineError], **options: Any) -> h5py.File:
     """Open a file for reading, with ``options`` of `h5py.File`.
 

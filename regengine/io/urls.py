@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import pairwise
@@ -73,11 +71,6 @@ def parse_scheme(url: str) -> str:
         schemes = ", ".join(f"{known}://" for known in SCHEMES)
         raise ConfigError(f"{hide_secrets(url)} cannot be downloaded: supported are {schemes}.")
     return scheme
-
-
-def command_line() -> str:
-    """Return the command line of this process without secrets, for stores and reports."""
-    return shlex.join(map(hide_secrets, sys.argv))
 
 
 def hide_secrets(text: str) -> str:

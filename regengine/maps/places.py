@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import EARTH_RADIUS_KM
-from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
+from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vectors
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
 from regengine.errors import ConfigError
 
@@ -158,7 +158,7 @@ class PlaceIndex:
     @cached_property
     def directions(self) -> NDArray[np.float64]:
         """Unit vectors of the towns from the centre of the Earth, shape (n, 3)."""
-        return directions(self.lon, self.lat)
+        return unit_vectors(self.lon, self.lat)
 
     @cached_property
     def tree(self) -> KDTree:
@@ -180,7 +180,7 @@ class PlaceIndex:
         numbers = np.full(lon.shape, -1, np.int64)
         distance_km = np.full(lon.shape, np.nan)
         if known.any() and len(self):
-            there = directions(lon[known], lat[known])
+            there = unit_vectors(lon[known], lat[known])
             straight, nearest = self.tree.query(there, k=NEAREST_TOWNS)
             far = straight[:, 0] > chord(FARTHEST_KM)
             weight = np.maximum(self.population[nearest], 1) ** POPULATION_POWER
@@ -224,7 +224,7 @@ class PlaceIndex:
             return Place(name=name_sea(lon, lat), country="", lon=lon, lat=lat, population=0)
         if not inside.any():
             # Land without towns: the country of the nearest
-            there = directions(np.array([lon]), np.array([lat]))
+            there = unit_vectors(lon, lat)
             away = np.linalg.norm(self.directions - there, axis=-1)
             country = self[int(away.argmin())].country
             return Place(name="", country=country, lon=lon, lat=lat, population=0)
@@ -311,12 +311,6 @@ class PlaceIndex:
                     break
             start += length
         return [self[number] for number in found]
-
-
-def directions(lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute unit vectors of places on a sphere, shape (n, 3)."""
-    lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def chord(distance_km: float) -> float:

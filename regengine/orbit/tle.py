@@ -180,7 +180,7 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
 
 
 def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) -> TleSet:
-    """Read TLE files, folders of them and tables of `write_element_table` as one set.
+    """Read TLE files, folders of them and packed tables as one set.
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
     trailing blanks are accepted. Sets with a missing or truncated line, a wrong checksum or an
@@ -254,18 +254,8 @@ def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) ->
     )
 
 
-def write_element_table(pairs: Sequence[tuple[str, str]], out: Path) -> None:
-    """Write checked element sets, given as their two lines, as a table that is read fast."""
-    sets = [ElementSet(line1=one, line2=two, line_number=0) for one, two in pairs]
-    fine, epoch_days, wrong = check_pairs(sets)
-    if wrong:
-        raise EphemerisError(f"{out}: {wrong[0].reason}")
-    lines = np.array([(one.line1[:LINE_LENGTH], one.line2[:LINE_LENGTH]) for one in fine], "S69")
-    np.savez_compressed(out, epoch_days=epoch_days, lines=lines)
-
-
 def read_element_table(path: Path) -> tuple[list[ElementSet], FloatArray]:
-    """Read a table of `write_element_table`: its sets, and their days since 2000-01-01 12:00 UTC.
+    """Read a table that `benchmarks.earth` packed: its sets, their days since 2000-01-01 12:00 UTC.
 
     Raises EphemerisError if it is missing or damaged.
     """

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -117,17 +117,6 @@ def read_calibration(path: Path) -> Calibration:
             f"{path}: not a valid calibration ({error}); reinstall regengine, or fit it again "
             "with `python -m benchmarks confidence`"
         ) from error
-
-
-def calibration_text(calibration: Calibration) -> str:
-    """Format a calibration as the text of its file, reproducible byte for byte."""
-    content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    content |= asdict(calibration)
-    steps = content.pop("steps")
-    # One line for each column of the steps, not for each of their numbers
-    columns = ",\n".join(f'    "{name}": {json.dumps(v)}' for name, v in steps.items())
-    rest = json.dumps(content, indent=2, allow_nan=False)
-    return f'{rest[:-2]},\n  "steps": {{\n{columns}\n  }}\n}}\n'
 
 
 @lru_cache(maxsize=1)

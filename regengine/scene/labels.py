@@ -163,17 +163,6 @@ class Samples:
         return np.array([len(set(groups[one & ~self.simulated])) for one in shows.T], np.intp)
 
 
-def join_samples(parts: Sequence[Samples]) -> Samples:
-    """Concatenate sets of samples, with the classes of all."""
-    return Samples(
-        features=np.concatenate([part.features for part in parts]),
-        labels=tuple(labels for part in parts for labels in part.labels),
-        groups=tuple(group for part in parts for group in part.groups),
-        simulated=np.concatenate([part.simulated for part in parts]),
-        names=tuple(name for part in parts for name in part.names),
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fold:
     """Rows that train a model and rows that test it, shapes (N,) and (M,)."""

@@ -122,9 +122,9 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
 
     Raises ConfigError if it cannot be read, lacks a column, or a value is not valid.
     """
-    from regengine.io.hdf5 import is_hdf5
+    import h5py
 
-    rows = _hdf5_answers(path) if is_hdf5(path) else _csv_answers(path)
+    rows = _hdf5_answers(path) if h5py.is_hdf5(path) else _csv_answers(path)
     points: dict[str, list[tuple[float, ...]]] = {}
     surety: dict[str, float] = {}
     for place, photo, values, probability in rows:

@@ -10,6 +10,8 @@ import glob
 import json
 import os
 import platform
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import cache
@@ -22,7 +24,7 @@ from numpy.typing import NDArray
 from regengine.errors import ConfigError, StoreError
 from regengine.io.atomic import FileLock, Journal, make_refusal, raise_as_store_error, sync_folder
 from regengine.io.times import utc_now
-from regengine.io.urls import command_line
+from regengine.io.urls import hide_secrets
 from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
 from regengine.store.journal import encode_frame, encode_head, journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, identity_keys, is_there
@@ -55,7 +57,7 @@ def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
     created = utc_now()
     return {
         "created": created if grown is None else grown.attributes.get("created", created),
-        "command_line": command_line(),
+        "command_line": shlex.join(map(hide_secrets, sys.argv)),
         "package_versions": json.dumps(package_versions()),
     }
 

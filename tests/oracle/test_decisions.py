@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from benchmarks.confidence import calibration_text
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import turn_camera
 from matchers.lights.patches import Refits
@@ -50,7 +51,6 @@ from regengine.registration.parameters import (
     AcceptParams,
     RefineParams,
     Steps,
-    calibration_text,
     read_calibration,
     read_shipped_calibration,
 )

@@ -21,6 +21,7 @@ from matchers.geometry.earth import (
     intersect_ellipsoid,
     local_axes,
     surface_to_lonlat,
+    unit_vectors,
 )
 from matchers.geometry.footprint import (
     MAX_INCIDENCE_DEG,
@@ -37,7 +38,7 @@ from matchers.geometry.pose import (
     with_attitude,
 )
 from matchers.geometry.projection import POSITION, fill_views, to_ground, to_pixel
-from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from tests.world.towns import VELOCITY, camera_over, east_north_up, ecef, geodetic, project
 
 longitudes = st.floats(-180.0, 180.0)
@@ -319,7 +320,7 @@ def test_image_centre_and_north() -> None:
     assert sky.fov_x_deg == pytest.approx(2 * np.degrees(np.arctan(750.0 / 2000.0)))
     degree_px = 2000.0 * np.tan(np.radians(1.0))
     for mirrored, side in ((False, -1.0), (True, 1.0)):
-        x, y = sky_camera(mirrored=mirrored).project(sky_vectors([0.0, 1.0], [1.0, 0.0]))
+        x, y = sky_camera(mirrored=mirrored).project(unit_vectors([0.0, 1.0], [1.0, 0.0]))
         assert x == pytest.approx([749.5, 749.5 + side * degree_px])
         assert y == pytest.approx([500.0 - degree_px, 500.0])
 
@@ -328,7 +329,7 @@ def test_roll_is_the_position_angle_of_image_up_east_of_north() -> None:
     # The camera turned so that image-up points to the east (to its left): up = +RA
     quarter = Rotation.from_euler("z", -90.0, degrees=True).as_matrix()
     sky = sky_camera(NORTH_UP @ quarter)
-    x, y = sky.project(sky_vectors([1.0], [0.0]))
+    x, y = sky.project(unit_vectors([1.0], [0.0]))
     assert y[0] < 500.0
     assert x[0] == pytest.approx(749.5)
     assert sky.roll_deg == pytest.approx(90.0)
@@ -349,4 +350,4 @@ def test_pixels_come_back_from_the_sky(seed: int, k1: float, mirrored: bool) -> 
     assert half.to_sky((x + 0.5) / 2 - 0.5, (y + 0.5) / 2 - 0.5) == pytest.approx(there, abs=1e-9)
     # What is behind the camera, or folded back by its lens, is not seen
     bent = sky_camera(distortion=(-0.3, 0.0, 0.0, 0.0, 0.0))
-    assert np.isnan(bent.project(sky_vectors([180.0, 80.0], [0.0, 0.0]))[0]).all()
+    assert np.isnan(bent.project(unit_vectors([180.0, 80.0], [0.0, 0.0]))[0]).all()

@@ -33,7 +33,8 @@ from benchmarks.solve import (
     no_sky,
     star_list,
 )
-from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion, sky_vectors
+from matchers.geometry.earth import unit_vectors
+from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.errors import FrameError
 from regengine.orbit import icrs_to_itrf
 from regengine.sky.stars import catalogue
@@ -299,7 +300,7 @@ def apart_arcsec(a, b):
 
 def test_colours_of_61_cygni_are_those_of_an_orange_dwarf():
     # Gaia DR3 of 61 Cygni A: G 4.77, BP 5.44, RP 3.98, at 2016.0 21 06 59.64 +38 45 49.9
-    there = sky_vectors(316.748479, 38.763862)
+    there = unit_vectors(316.748479, 38.763862)
     stars = load_catalogue(faintest_g=6.0)
     star = int(np.argmax(stars.vectors @ there))
     assert apart_arcsec(stars.vectors[star], there) < 1.0
@@ -430,7 +431,7 @@ def test_only_named_stars_move_and_by_their_proper_motion():
     moved = np.linalg.norm(at_2016.vectors - at_1991.vectors, axis=1)
     assert np.linalg.norm(at_1991.vectors, axis=1) == pytest.approx(1.0, abs=1e-12)
     assert 60 < np.count_nonzero(moved > 1e-12) <= len(catalogue.star_names())
-    arcturus = sky_vectors(213.915300, 19.182409)  # J2000
+    arcturus = unit_vectors(213.915300, 19.182409)  # J2000
     star = int(np.argmax(at_2016.vectors @ arcturus))
     speed = moved[star] / ARC_SECOND / (2016.0 - 1991.25)
     assert speed == pytest.approx(np.hypot(1.0934, 1.9994), rel=0.02)
@@ -489,7 +490,7 @@ def test_astropy_sees_the_same_sky_and_what_was_written_is_read_as_the_same(chan
     header = fits.getheader(path)
     wcs = WCS(header)
     world = wcs.all_pix2world(solved.x + 1.0, solved.y + 1.0, 1)
-    apart = np.linalg.norm(sky_vectors(*world) - solved.vectors_icrs, axis=1)
+    apart = np.linalg.norm(unit_vectors(*world) - solved.vectors_icrs, axis=1)
     assert apart.max() * solved.camera.focal_px < 0.1
     x, y = wcs.all_world2pix(*world, 0, maxiter=60)
     assert np.hypot(x - solved.x, y - solved.y).max() < 0.1

@@ -80,11 +80,6 @@ RANGES = (
 SETS = ("platform", "instruments", f"{PREFIX}verdict", f"{PREFIX}category")
 
 
-def name_item(path: str, number: int) -> str:
-    """Id of a photo's item, and the prefix of its file names."""
-    return _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
-
-
 def _name(text: str) -> str:
     """Text with only the characters that RFC 3986 allows in a URL: it is a path, too."""
     return re.sub("[^A-Za-z0-9._-]+", "_", text)[:150].strip("._-")
@@ -283,7 +278,9 @@ FORMATS = {
         files={"item": (f"{{photo}}{ENDING}", f"{{photo}}{POINTS_ENDING}")},
         write=_write,
         lacks=lambda frame: "",
-        photo_name=name_item,
+        photo_name=lambda path, number: (
+            _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
+        ),
         last=COLLECTION,
         write_last=lambda items, path, folder: path.write_text(
             _tell(make_collection(items, folder)), encoding="ascii"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray
-from matchers.geometry.sky_camera import sky_vectors
+from matchers.geometry.earth import unit_vectors
 from regengine.errors import RegengineError
 from regengine.orbit.rotation import days_since_j2000, earth_velocity
 
@@ -84,7 +84,7 @@ def load_catalogue(
     records = read_records(catalogue_path() if path is None else path)
     records = records[records["g"] <= faintest_g]
     records = records[np.lexsort((records["id"], records["g"]))]
-    vectors = sky_vectors(records["ra_deg"], records["dec_deg"])
+    vectors = unit_vectors(records["ra_deg"], records["dec_deg"])
     if epoch_year != FILE_EPOCH_YEAR and len(vectors):
         # The proper motion since the file's epoch of the stars that PyEphem names
         then = compute_named_star_vectors(FILE_EPOCH_YEAR)
@@ -147,7 +147,7 @@ def compute_named_star_vectors(year: float) -> FloatArray:
         star.compute(date, epoch="2000")
         ra.append(np.degrees(float(star.a_ra)))
         dec.append(np.degrees(float(star.a_dec)))
-    return sky_vectors(ra, dec)
+    return unit_vectors(ra, dec)
 
 
 def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatArray:

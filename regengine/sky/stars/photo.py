@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, StarDetections, StarDetector
-from matchers.geometry.sky_camera import SkyCamera, sky_vectors
+from matchers.geometry.earth import unit_vectors
+from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
 from regengine.io.decoding import open_regular
 from regengine.photo.formats import read_photo_file
@@ -103,13 +104,13 @@ class HeaderField:
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
         """Return unit vectors in ICRS of pixels, shape (..., 3)."""
-        return sky_vectors(*self.wcs.all_pix2world(np.asarray(x), np.asarray(y), 0))
+        return unit_vectors(*self.wcs.all_pix2world(np.asarray(x), np.asarray(y), 0))
 
     def project(self, vectors_icrs: ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Return pixels of directions; NaN behind the picture and where polynomials are invalid."""
         vectors = np.asarray(vectors_icrs, float)
         pixels = np.full((2, *vectors.shape[:-1]), np.nan)
-        ahead = vectors @ sky_vectors(*self.wcs.wcs.crval) > 0
+        ahead = vectors @ unit_vectors(*self.wcs.wcs.crval) > 0
         x, y, z = vectors[ahead].T
         ra_dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
         pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0)
