@@ -320,6 +320,8 @@ def simulated_page(
         raise ConfigError("No table of trials: say --table CASES.jsonl.")
     with tempfile.TemporaryDirectory() as folder:
         if seeds:
+            if tables[0].suffix == ".gz":
+                raise ConfigError(f"{tables[0]} is compressed: name a new table of rows, .jsonl.")
             if settings.real is not None and settings.lights is None:
                 raise ConfigError("No map to register the real world on: say --lights MAP.tif.")
             lights = settings.lights or build_own_map(settings, Path(folder))
