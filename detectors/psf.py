@@ -129,6 +129,11 @@ class PointSpread:
         return float(np.hypot(*self.trail_px))
 
     @property
+    def is_well_sampled(self) -> bool:
+        """Whether stars are points whose width tells them from pixels and galaxies."""
+        return self.trail_length_px == 0.0 and self.sigma_px > 1.0
+
+    @property
     def fwhm_px(self) -> float:
         """Full width at half maximum of the profile; for a trail, across the trail."""
         radius = np.linspace(0.0, 3.0 * self.sigma_px, 301)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from scipy.special import ndtr
 
 from detectors import background
 from detectors.psf import (
@@ -51,6 +52,7 @@ from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArr
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
 MIN_FRAGMENTS = 8  # of a streak
+MAX_CHANCE_SHARE = 0.001  # of peaks of Gaussian noise among the detections of a frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,23 +150,19 @@ def leave_out_ridges(
 def find_sharp_ones(found: FittedStars, psf: PointSpread, shape: tuple[int, ...]) -> BoolImage:
     """Find hot pixels and cosmic rays: single pixels, pairs of pixels and thin tracks.
 
-    A source is sharp if a pixel or a pair explains the light better than a star and little light
-    remains around it, or if it is thinner than the stars of the frame. This includes sources
-    widened by demosaicing. `shape`: shape of the frame; stars cut by its border are not tested as
-    particle tracks.
+    A source is sharp if a pixel or a pair explains the light better than a star, or if it is
+    thinner than the stars of the frame. This includes sources widened by demosaicing. `shape`:
+    shape of the frame; stars cut by its border are not tested as particle tracks.
     """
     # A single pixel or a pair gains 4.5 in log-likelihood over a star
-    better = found.narrow_snr**2 - found.star_snr**2 > 9.0
-    better &= found.narrow_snr > 1.1 * found.star_snr
-    # 20 % of the pixel's light, over the square root of 23 pixels
-    alone = found.around_snr < 2.0 + 0.04 * found.narrow_snr
-    short, long = np.sqrt(np.linalg.eigvalsh(found.moments)).T
-    thin = (short < 0.6 * psf.sigma_px) & (found.star_snr > 10.0)
-    # Fainter sources this thin and elongated differ from a star by 4 sigma of the shape
-    faint = (short < 0.45 * psf.sigma_px) & (found.star_snr > 6.0)
-    thin |= faint & (short < 0.4 * long)
-    thin &= psf.trail_length_px == 0.0  # crossing neighbours make trail widths unreliable
-    sharp = (better & alone) | thin
+    sharp = found.narrow_snr**2 - found.star_snr**2 > 9.0
+    if not psf.is_well_sampled:
+        # 20 % of the pixel's light, over the square root of 23 pixels
+        sharp &= found.around_snr < 2.0 + 0.04 * found.narrow_snr
+        sharp &= found.narrow_snr > 1.1 * found.star_snr
+    if psf.trail_length_px == 0.0:  # crossing neighbours make trail widths unreliable
+        short = np.sqrt(np.linalg.eigvalsh(found.moments)[:, 0])
+        sharp |= (short < 0.6 * psf.sigma_px) & (found.star_snr > 10.0)
     row, col = find_nearest_pixels(shape, found.x, found.y)
     whole = mask_inside_image(shape, row, col, psf.half_stamp_px).all(axis=(1, 2))
     return np.asarray(sharp | (find_particle_tracks(found, ~sharp, psf) & whole))
@@ -206,21 +204,45 @@ def measure_relative_widths(found: FittedStars, psf: PointSpread) -> FloatArray:
 
 
 def find_unlike_stars(found: FittedStars, psf: PointSpread) -> BoolImage:
-    """Find sources that are narrower or wider than stars and fitted worse than the frame's stars.
+    """Find sources of other widths than stars, or thin and long ones that are fitted worse.
 
-    Neither tells enough: noise makes faint stars narrow, and neighbours make fits bad. Narrow ones
-    are warm pixels and particle tracks that demosaicing has widened, wide ones parts of galaxies.
+    Narrow ones are warm pixels and particle tracks that demosaicing has widened, wide ones parts of
+    galaxies.
     """
     if len(found) < 8:  # too few to tell how stars of the frame are fitted
         return np.asarray(found.misfit > 4.0)
     thin, long = measure_relative_widths(found, psf).T
+    size = np.sqrt(thin * long)
     worse = found.misfit / np.median(found.misfit)
-    # Noise changes widths by about 1 / SNR. In 51 simulated frames these hold for 147 of 452 false
-    # stars and 26 of 11,800 true ones
-    narrow = (thin < 0.8 - 1.5 / found.star_snr) & (worse > 1.8)
-    wide = (np.sqrt(thin * long) > 1.3 + 0.5 / found.star_snr) & (worse > 1.4)
+    noise = 1.0 / found.star_snr  # of widths
     # Bright stars of real lenses differ as much from the frame's profile
-    return np.asarray((narrow | wide) & (found.star_snr < 60.0))
+    faint = found.star_snr < 60.0
+    if not psf.is_well_sampled:
+        narrow = (thin < 0.8 - 1.5 * noise) & (worse > 1.8)
+        wide = (size > 1.3 + 0.5 * noise) & (worse > 1.4)
+        return np.asarray((narrow | wide) & faint)
+    track = (thin < 0.85 - 0.5 * noise) & (long > 1.6 * thin + 4.0 * noise) & (worse > 1.6)
+    narrow = (thin < 0.75 - 0.5 * noise) & (found.star_snr > np.where(worse > 1.8, 10.0, 15.0))
+    wide = (size > 1.15 + noise) & (worse > 1.2) & faint
+    return np.asarray(track | narrow | wide)
+
+
+def find_chance_peaks(snr: FloatArray, n_pixels: int) -> BoolImage:
+    """Find sources that may be noise, so that few of those that are left are.
+
+    The limit is the lowest SNR that Gaussian noise exceeds in at most `MAX_CHANCE_SHARE` times as
+    many pixels as there are sources above it.
+
+    References
+    ----------
+    Benjamini, Y., Hochberg, Y. (1995). Controlling the false discovery rate. J. R. Stat. Soc. B 57,
+    289-300. Hopkins, A. M., et al. (2002). A new source detection algorithm using the false-
+    discovery rate. AJ 123, 1086-1094.
+    """
+    ordered = -np.sort(-snr)
+    allowed = MAX_CHANCE_SHARE * np.arange(1, snr.size + 1)
+    few = ordered[n_pixels * ndtr(-ordered) <= allowed]
+    return np.asarray(snr < few.min(initial=np.inf))
 
 
 def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) -> BoolImage:
@@ -240,7 +262,7 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
     track &= found.star_snr > least_snr
     if trailed:
         return np.asarray(track)
-    track &= psf.sigma_px > 1.0  # sharper stars have not been demosaiced by interpolation
+    track &= psf.is_well_sampled  # sharper stars have not been demosaiced by interpolation
     near = find_bright_neighbours(found)
     short, size = np.sqrt(np.linalg.eigvalsh(found.moments)).T
     size = np.sqrt(short * size)
@@ -274,7 +296,7 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
         # wide as stars
         scatters = np.where(found.star_snr > 60.0, 3.0, 1.0)
         small |= width < np.minimum(usual * limit, usual - scatters * scatter)
-    bright = left & found.settled & (found.star_snr > 20.0)
+    bright = left & found.settled & (found.star_snr > (8.0 if psf.is_well_sampled else 20.0))
     many = max(3, 0.06 * np.count_nonzero(bright))
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
@@ -420,7 +442,8 @@ class StarField:
         rest = self.stable.copy()
         light = self.frame.light.ravel()[where] - drawn[where]
         rest.ravel()[where] = stabilise_noise(light) - self.stable_level.ravel()[where]
-        rest[self._index_around(hot)] = 0.0
+        around = np.mgrid[-1:2, -1:2].reshape(2, 9, 1)
+        rest[find_nearest_pixels(rest.shape, hot.x + around[1], hot.y + around[0])] = 0.0
         rest[self.frame.ignored] = 0.0
         answer, _ = filter_answer(rest, psf)
         left = replace(seen, response=answer)
@@ -470,14 +493,6 @@ class StarField:
         level = np.maximum(level, 5.0 * noise)
         level[level == 0.0] = np.inf  # without background and noise, the shot noise is zero too
         return noise, noise**2 / level
-
-    def _index_around(self, hot: FittedStars) -> tuple[IndexArray, IndexArray]:
-        """Rows and columns of the 3 x 3 pixels centred on hot pixels."""
-        h, w = self.frame.light.shape
-        offsets = np.arange(-1, 2)
-        row = np.rint(hot.y).astype(np.intp)[:, None, None] + offsets[:, None]
-        col = np.rint(hot.x).astype(np.intp)[:, None, None] + offsets
-        return np.clip(row, 0, h - 1), np.clip(col, 0, w - 1)
 
     def _with_clipped(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Replace peaks on clipped areas by one position per area, its centroid."""
@@ -553,6 +568,7 @@ class StarField:
         places = np.column_stack([found.x, found.y])
         found = found.select(mark_first_of_each(places, TWICE_SIGMAS * psf.sigma_px))
         found = found.select(~self._lie_on_streaks(found, psf))
+        found = found.select(~find_chance_peaks(found.star_snr, h * w))
         values = np.linalg.eigvalsh(found.moments)
         short, long = np.sqrt(values[:, 0]), np.sqrt(values[:, 1])
         trailed = psf.trail_length_px > 0.0
