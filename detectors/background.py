@@ -509,8 +509,8 @@ def _choose_kernel_size(sigma: float) -> int:
 # Input frames of light and star detectors: masks, clipped areas and flags
 
 SHORTEST_SIDE_PX = 8
-RIM = np.ones((3, 3), np.uint8)  # of one pixel
-RIM_PX = 1  # the rim of a clipped area is bright due to blur, not due to another light
+# Of one pixel: the rim of a clipped area is bright due to blur, not due to another light
+RIM = np.ones((3, 3), np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -620,7 +620,7 @@ class ClippedAreas:
             cv2.dilate(clipped.astype(np.uint8), RIM)
         )
         sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-        half = 0.5 * sides.astype(float) - RIM_PX
+        half = 0.5 * sides.astype(float) - 1.0  # without the rim
         half[0] = 0.0
         return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
 

@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from detectors import background
-from detectors.psf import cut_stamps, find_nearest_pixels, measure_window_moments, sum_of_stamps
+from detectors.psf import (
+    FWHM_PER_SIGMA,
+    TOE_LIGHT,
+    cut_stamps,
+    find_nearest_pixels,
+    measure_window_moments,
+    sum_of_stamps,
+)
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, LightDetections
 
 NEAR = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-
-# Below this light sRGB is linear (IEC 61966-2-1): its noise no longer falls with the light
-DARK_LIGHT = 0.0031308
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +126,7 @@ class Surroundings:
         dark = np.maximum(self.level[row * self.step, col * self.step].astype(float), 0.0)
         bright = dark + np.maximum(self.whole.outer[row, col].astype(float), 0.0)
         white = self.between_lights(row, col)
-        shot = white * np.sqrt((bright + DARK_LIGHT) / (dark + DARK_LIGHT))
+        shot = white * np.sqrt((bright + TOE_LIGHT) / (dark + TOE_LIGHT))
         steeper = _srgb_slope(bright) - _srgb_slope(dark)  # what the background did not show
         # One sigma of JPEG pixels where light lies is a step of 255
         return np.asarray(np.hypot(shot, 1.0 / 255.0 * steeper))
@@ -182,8 +186,6 @@ RING_PRODUCTS = np.stack(
 )
 REGULAR = np.array([[1.0], [0.0], [1.0]], np.float32)  # keeps an empty ring solvable
 WIDEST_SIGMA_PX = 3.0  # the stamp must contain more than two sigma
-
-HALF_LIGHT_SIGMAS = 1.17741  # half-light radius of a round Gaussian, sqrt(2 ln 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -333,7 +335,7 @@ class MeasuredLights(Columns):
     @property
     def radius_px(self) -> FloatArray:
         """Half-light radius."""
-        return HALF_LIGHT_SIGMAS * self.sigma_px
+        return 0.5 * FWHM_PER_SIGMA * self.sigma_px
 
     @property
     def signal(self) -> FloatArray:
@@ -418,7 +420,7 @@ class Blobs:
         full = rest = background.blur_image(image - level, background.BASE_SIGMA)
         around: Surroundings | None = None
         lights, step = [MeasuredLights.empty()], 1
-        while step * HALF_LIGHT_SIGMAS <= self.largest_radius_px:
+        while step * 0.5 * FWHM_PER_SIGMA <= self.largest_radius_px:
             # Smaller octaves consist only of border
             if min(rest.shape) < 8:
                 break

@@ -401,8 +401,7 @@ def measure_star_moments(
 
 # Peaks of the matched-filtered frame, its noise, and the trails of stars
 
-NORMAL_QUARTILE = 0.6745
-TOE_LIGHT = np.float32(0.0031308)  # IEC 61966-2-1
+TOE_LIGHT = np.float32(0.0031308)  # below it sRGB is linear (IEC 61966-2-1)
 SAMPLES_ACROSS = 16  # 256 per box: sigma is accurate to 8 %, the median of nine boxes to 4 %
 TRAILS_A_BOX = 4.0
 
@@ -532,7 +531,7 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
     size = (-(-w // 2), -(-h // 2))
     half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     blurred = background.blur_image(half, 0.5 * around)
-    usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / NORMAL_QUARTILE
+    usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / background.NORMAL_Q75
     if usual > 0.0:
         # clipped, to avoid dark rings around stars
         faint = np.minimum(half, blurred + np.float32(4.0 * usual))

@@ -21,7 +21,6 @@ from detectors.psf import (
     HALF_STAMP_PX,
     MAX_STARS,
     NARROWEST_SIGMA_PX,
-    NORMAL_QUARTILE,
     SPOT_SNR,
     TOE_LIGHT,
     USUAL,
@@ -290,7 +289,7 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
         own = np.log(np.maximum(found.star_snr, 1.0))
         rest = about - slope[:, None] * (bright - own[:, None])
         usual, wider = np.quantile(rest, (0.5, 0.75), axis=1)
-        scatter = (wider - usual) / NORMAL_QUARTILE  # of wider stars
+        scatter = (wider - usual) / background.NORMAL_Q75  # of wider stars
         # Widths scatter with the position within the pixel, more so for sharp sources. A bright
         # star is not 3 sigma narrower than usual; a fainter source may be a hot pixel nearly as
         # wide as stars
@@ -327,7 +326,7 @@ class StarField:
         least = max(step / 12.0**0.5, 1e-9)
         above = cv2.subtract(stable, level)
         above[frame.ignored] = 0.0
-        noise = max(float(np.median(np.abs(above[::3, ::3]))) / NORMAL_QUARTILE, least)
+        noise = max(float(np.median(np.abs(above[::3, ::3]))) / background.NORMAL_Q75, least)
         flat, defects = background.remove_stripes(np.asarray(above / np.float32(noise)))
         flat *= np.float32(noise)
         level += above - flat  # row and column patterns belong to the background
@@ -863,11 +862,6 @@ class StarStamps(Columns):
             gain=gain,
         )
 
-    @property
-    def half(self) -> int:
-        """Half side of a stamp, pixels."""
-        return self.light.shape[1] // 2
-
     def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
         """Inverse variance of the pixels, given the light of stars in them."""
         return np.asarray(
@@ -906,7 +900,7 @@ def fit_pairs(
     the result.
     """
     # Compute chi-square of an elongation (two degrees of freedom), and of the one-star fit
-    half, step = stamps.half, 0.25  # step of finite differences for second derivatives
+    half, step = psf.half_stamp_px, 0.25  # step of finite differences for second derivatives
 
     def moved(x: float, y: float) -> FloatImage:
         return psf.draw(stamps.dx + x * step, stamps.dy + y * step, half)
@@ -1007,8 +1001,8 @@ def _fit_jointly(
     """Fit two stars by Gauss-Newton steps: parameters as of `_start`, covariance, chi-square."""
     p, ones = start, np.ones_like(stamps.light)
     for _ in range(8):
-        first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], stamps.half)
-        second, x2, y2 = psf.draw_with_slopes(p[:, 4], p[:, 5], stamps.half)
+        first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], psf.half_stamp_px)
+        second, x2, y2 = psf.draw_with_slopes(p[:, 4], p[:, 5], psf.half_stamp_px)
         one, other = (column(np.maximum(p[:, k], 1e-12)) for k in (0, 3))
         light = one * first + other * second
         weight = stamps.weight(light, MISMATCH_IN_FIT)

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from detectors import background
 from detectors.psf import (
+    LONGEST_TRAIL_PX,
     MIN_TRAILS,
     USUAL,
     measure_spot_moments,
@@ -234,7 +235,6 @@ def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
 
 
 SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-LONGEST_PX = 80.0
 NEIGHBOURS = 5  # the sky turns: trails of one place are alike
 
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
@@ -311,7 +311,7 @@ def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None
         return None
     lengths = np.sqrt(12.0 * (long**2 - short**2))
     length = float(np.median(lengths[trails]))
-    if length > LONGEST_PX:
+    if length > LONGEST_TRAIL_PX:
         return None
     # Angles are of half a turn: to its other side a bow has the other sign
     bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
@@ -339,7 +339,7 @@ def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] |
     np.maximum.at(brightest, label, strength)
     sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= 6)
-    good &= sides < 1.5 * LONGEST_PX
+    good &= sides < 1.5 * LONGEST_TRAIL_PX
     good[0] = False
     if not good.any():
         return None

@@ -479,7 +479,6 @@ def _solve_line_step(
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
 MAX_HITS = 20_000
 
-SIGMA_PX = 1.2  # of the filter, in pixels of the binned frame
 BINS = (1, 2, 4)
 MIN_SIDE_PX = 48
 

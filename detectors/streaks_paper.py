@@ -25,8 +25,6 @@ Minimum = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 # Grey levels reach from -8 to 56 sigma: 64 sigma are 256 levels of 8 bits
 DARKEST_SIGMA, BRIGHTEST_SIGMA = -8.0, 56.0
-# Root mean square of the gradient of white noise of unit sigma, blurred by 1 px
-NOISE_SLOPE = 1.0 / (2.0 * np.pi**0.5)
 
 
 def diffuse_once(image: FloatImage, edge: float, step: float) -> FloatImage:
@@ -354,7 +352,8 @@ class Paper:
         grey = np.clip(frame.residual, DARKEST_SIGMA, BRIGHTEST_SIGMA)
         grey[ignored] = 0.0
         for _ in range(choose_iterations(grey, rng)):
-            grey = diffuse_once(grey, 4.0 * NOISE_SLOPE, 1.0 / 7.0)
+            # The edge is four times the rms gradient of white noise of unit sigma, blurred by 1 px
+            grey = diffuse_once(grey, 2.0 * np.pi**-0.5, 1.0 / 7.0)
         # The image less its running median over 41 px, so that clouds do not count as light
         levels = np.clip(np.rint((grey - np.float32(DARKEST_SIGMA)) * 8.0), 0, 255).astype(np.uint8)
         median = cv2.blur(cv2.medianBlur(levels, 41).astype(np.float32), (20, 20))
