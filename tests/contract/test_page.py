@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from tests.world.hand import (
@@ -310,6 +311,34 @@ def test_photo_and_map_lie_alike_go_in_step(hand: ReviewHand) -> None:
     assert math.dist(seen, middle_of(hand, "#map")) < 8.0
 
 
+SCREENS = ((1440, 900), (390, 844))
+WCAG_A_AND_AA = [f"wcag{version}{level}" for version in (2, 21, 22) for level in ("a", "aa")]
+
+
+@pytest.mark.parametrize("screen", SCREENS, ids=str)
+def test_nothing_on_the_page_bars_anybody(hand: ReviewHand, screen: tuple[int, int]) -> None:
+    """By axe-core: no violation of WCAG, level A or AA, in any part of the page."""
+    page = hand.page
+    page.set_viewport_size({"width": screen[0], "height": screen[1]})
+    found = []
+    for frame, keys in (
+        ("seen", ("]",)),  # queue, photo, points table
+        ("seen", ("d", "o")),  # layers, photo over the map
+        ("left unplaced", ("Shift+H",)),  # fields for what the file lacks
+        ("seen", ("?",)),  # help
+        ("seen", ("s",)),  # sheet
+    ):
+        hand.go_to(FRAMES[frame])
+        hand.wait_until_kept()
+        for key in keys:
+            hand.press(key)
+        if "s" in keys:
+            expect(page.locator("#sheet .accept")).to_be_enabled()
+        told = Axe().run(page, options={"runOnly": WCAG_A_AND_AA}).response["violations"]
+        found += [(*keys, one["id"], node["target"]) for one in told for node in one["nodes"]]
+    assert found == []
+
+
 ON_SHEET = [*[("ISS990-E-000104", f"right {k}") for k in range(22)],
             ("ISS990-E-000103", "one of two"), ("ISS990-E-000103", "two of two")]  # fmt: skip
 
@@ -419,7 +448,7 @@ def put_right(hand: ReviewHand) -> None:
     confirm(hand, 1, 2, 3)
     points = draft_of(hand, WRONG_DRAG)["points"]
     assert [one["origin"] for one in points] == ["person", *["confirmed"] * 3]
-    expect(page.locator("#points")).to_contain_text("contradict those measured")
+    expect(page.locator("#missing")).to_contain_text("contradict those measured")
     expect(accept).to_be_disabled()
     # On again, it goes back to where its light is
     at, to = hand.at_pixel(points[0]["x"], points[0]["y"]), hand.at_pixel(point["x"], point["y"])

@@ -18,7 +18,11 @@ from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.tle import ISS_LAUNCH
 from regengine.photo.formats import check_pixels
-from regengine.registration.points.solve_points import SUSPECT_CHI_SQUARE
+from regengine.registration.points.solve_points import (
+    CLICK_SIGMA_M,
+    CLICK_SIGMA_PX,
+    SUSPECT_CHI_SQUARE,
+)
 from regengine.store import reviews
 from regengine.store.result import MIN_POINTS, FrameResult, ReviewedPoint
 
@@ -183,73 +187,75 @@ class DecisionBody(DraftBody):
     decision: Literal["accepted", "rejected", "unsure"]  # not "glanced": that is of a sheet
     seconds: Annotated[float, Field(ge=0.0, le=1e9)] | None = None
 
-    def check(self, result: FrameResult) -> None:
-        """Reject invalid decisions on a frame: ConfigError.
 
-        A frame can be accepted with a camera and four points that a person confirmed, each with
-        information independent of the camera (`independent_pixels`). It can also be accepted with
-        an unchanged camera of the engine, from the frame's proposals or a search (``search``).
-        Pairs measured by the engine support its proposal: they count unless a point that a person
-        moved contradicts it. Disabled points do not count. The page applies the same rules
-        (``whyNotAccepted``).
-        """
-        if self.decision != "accepted":
-            return
-        camera = None if self.camera is None else self.camera.camera()
-        points = [point.model_dump() for point in self.points if not point.off]
-        if camera is None or not self._is_found(result, camera, points):
-            pairs = {_pair(point) for point in points_json(result, origin="engine")}
-            measured = [p for p in points if p["origin"] in reviews.CONFIRMED and _pair(p) in pairs]
-            moved = [
-                p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs
-            ]
-            held = moved + [point | {"origin": "confirmed"} for point in measured]
-            confirmed = set() if camera is None else reviews.independent_pixels(held, camera)[0]
-            if camera is None or len(confirmed) < MIN_POINTS:
-                raise ConfigError(
-                    "accepting needs a camera and four confirmed points, or an unchanged proposal "
-                    f"of the engine: {len(confirmed)} of {format_count(len(points), 'point')} "
-                    "confirmed."
-                )
-            if measured and result.solved is not None:
-                off_px = np.append(
-                    reviews.off_camera_px(moved, result.solved.camera),
-                    reviews.off_camera_px(measured, camera),
-                )
-                if not (off_px <= agreeing_px(result)).all():
-                    raise ConfigError(
-                        "the points that were moved contradict those measured by the engine: move "
-                        "the wrong ones, or snap or click the others too."
-                    )
-        # Points that count lie nearer to where the camera has their place
-        most_px = 0.05 * max(camera.width_px, camera.height_px)
-        off_px = reviews.off_camera_px([point.model_dump() for point in self.points], camera)
-        for number, (point, off) in enumerate(zip(self.points, off_px.tolist(), strict=True), 1):
-            if not (point.off or off <= most_px):
-                away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
-                raise ConfigError(
-                    f"point {number} lies {away} the camera has its place: move it, or switch it "
-                    "off."
-                )
+def check_acceptance(
+    result: FrameResult, sent: CameraBody | None, sent_points: Sequence[PointBody]
+) -> None:
+    """Check that a person can accept a frame with this camera and these points: ConfigError.
 
-    def _is_found(
-        self, result: FrameResult, camera: Camera, points: Sequence[Mapping[str, Any]]
-    ) -> bool:
-        """Whether the engine found the camera, and these are the points that it found with it."""
-        if len({(point["x"], point["y"]) for point in points}) < MIN_POINTS:
-            return False
-        if all(point["origin"] == "search" for point in points):
-            return True
-        solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
-        found = solved if result.verdict in PLACED else []
-        proposed = [CameraBody(**camera_json(one.camera)) for one in found if one is not None]
-        if self.camera not in proposed:
-            return False
-        # Pairs belong to the first proposal; points of the others are at positions projected by it
-        measured = points_json(result, origin="engine") if self.camera == proposed[0] else ()
-        pairs = {_pair(point) for point in measured}
-        others = [point for point in points if _pair(point) not in pairs]
-        return bool((reviews.off_camera_px(others, camera) < reviews.FOLLOWS_PX).all())
+    That takes an unchanged proposal of the engine (or what a search found), or a camera and four
+    confirmed points that are independent of it (`independent_pixels`). Pairs measured by the engine
+    count unless a point that a person moved contradicts its proposal. Disabled points do not.
+    """
+    if sent is None:
+        todo = "place the photo and confirm four points"
+        raise ConfigError(f"accepting needs a camera and four confirmed points: {todo}.")
+    camera = sent.camera()
+    points = [point.model_dump() for point in sent_points if not point.off]
+    if not _is_found(result, sent, points):
+        pairs = {_pair(point) for point in points_json(result, origin="engine")}
+        measured = [p for p in points if p["origin"] in reviews.CONFIRMED and _pair(p) in pairs]
+        moved = [p for p in points if p["origin"] in ("person", "snap") and _pair(p) not in pairs]
+        held = moved + [point | {"origin": "confirmed"} for point in measured]
+        confirmed, _ = reviews.independent_pixels(held, camera)
+        if (left := MIN_POINTS - len(confirmed)) > 0:
+            raise ConfigError(
+                "accepting needs a camera and four confirmed points, or an unchanged proposal of "
+                f"the engine: {len(confirmed)} of {format_count(len(points), 'point')} confirmed; "
+                f"confirm {format_count(left, 'more point')} (K, N or a click)."
+            )
+        if measured and result.solved is not None:
+            proposed = result.solved.camera
+            off_px = np.append(
+                reviews.off_camera_px(moved, proposed), reviews.off_camera_px(measured, camera)
+            )
+            # The error of clicks on photo and map exceeds this once in a thousand
+            places = [(point.lon, point.lat) for point in result.control_points]
+            ground = geodetic_to_ecef(*np.reshape(places, (-1, 2)).T)
+            range_m = np.linalg.norm(ground - np.asarray(proposed.position_ecef_m), axis=-1)
+            map_px = proposed.focal_px * CLICK_SIGMA_M / np.min(range_m, initial=math.inf)
+            most_off_px = math.hypot(CLICK_SIGMA_PX, map_px) * math.sqrt(SUSPECT_CHI_SQUARE)
+            if not (off_px <= most_off_px).all():
+                raise ConfigError(
+                    "the points that you moved contradict those measured by the engine: move the "
+                    "wrong ones, or snap or click the others too."
+                )
+    # Points that count lie nearer to where the camera has their place
+    most_px = 0.05 * max(camera.width_px, camera.height_px)
+    off_px = reviews.off_camera_px([point.model_dump() for point in sent_points], camera)
+    for number, (point, off) in enumerate(zip(sent_points, off_px.tolist(), strict=True), 1):
+        if not (point.off or off <= most_px):
+            away = f"{off:,.0f} px from where" if math.isfinite(off) else "out of sight where"
+            todo = "move it, or switch it off (Shift X)"
+            raise ConfigError(f"point {number} lies {away} the camera has its place: {todo}.")
+
+
+def _is_found(result: FrameResult, sent: CameraBody, points: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the engine found the camera, and these are the points that it found with it."""
+    if len({(point["x"], point["y"]) for point in points}) < MIN_POINTS:
+        return False
+    if all(point["origin"] == "search" for point in points):
+        return True
+    solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
+    found = solved if result.verdict in PLACED else []
+    proposed = [CameraBody(**camera_json(one.camera)) for one in found if one is not None]
+    if sent not in proposed:
+        return False
+    # Pairs belong to the first proposal; points of the others are at positions projected by it
+    measured = points_json(result, origin="engine") if sent == proposed[0] else ()
+    pairs = {_pair(point) for point in measured}
+    others = [point for point in points if _pair(point) not in pairs]
+    return bool((reviews.off_camera_px(others, sent.camera()) < reviews.FOLLOWS_PX).all())
 
 
 def check_sent(
@@ -272,24 +278,6 @@ def check_sent(
     sent = camera.camera()
     reviews.check_camera(sent, size_px)
     return sent
-
-
-def agreeing_px(result: FrameResult) -> float:
-    """Tolerance between a click and the proposal's position of the same place, pixels.
-
-    The error of clicks on photo and map exceeds it once in a thousand.
-    """
-    # Slow import
-    from regengine.registration.points.solve_points import CLICK_SIGMA_M, CLICK_SIGMA_PX
-
-    if result.solved is None:
-        return math.inf
-    camera = result.solved.camera
-    points = [(point.lon, point.lat) for point in result.control_points]
-    ground = geodetic_to_ecef(*np.reshape(points, (-1, 2)).T)
-    range_m = np.linalg.norm(ground - np.asarray(camera.position_ecef_m), axis=-1)
-    map_px = camera.focal_px * CLICK_SIGMA_M / np.min(range_m, initial=math.inf)
-    return math.hypot(CLICK_SIGMA_PX, map_px) * math.sqrt(SUSPECT_CHI_SQUARE)
 
 
 def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:

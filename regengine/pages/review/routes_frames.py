@@ -16,7 +16,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat, to_xyz
 from matchers.geometry.pose import turn_along_track, with_attitude
-from regengine.errors import EphemerisError
+from regengine.errors import ConfigError, EphemerisError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
@@ -57,7 +57,6 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
         "camera": None if result.solved is None else bodies.camera_json(result.solved.camera),
         "points": bodies.points_json(result, origin="engine"),
-        "agreeing_px": None if result.solved is None else bodies.agreeing_px(result),
         "hypotheses": [
             {
                 "rank": one.rank,
@@ -249,14 +248,15 @@ def check_decidable(
     if isinstance(work, bodies.DecisionBody):
         # The camera of an unfinished draft may still look at the sky
         check_work((), camera, (result.width_px or 0, result.height_px or 0))
-        work.check(result)
+        if work.decision == "accepted":
+            bodies.check_acceptance(result, work.camera, work.points)
     return result
 
 
 class PointsBody(bodies.Body):
     """Control points, and the camera that they belong to."""
 
-    points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=bodies.MAX_POINTS)]
+    points: Annotated[list[bodies.PointBody], Field(max_length=bodies.MAX_POINTS)]
     camera: bodies.CameraBody | None
 
 
@@ -276,6 +276,17 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
         """Discard unfinished work."""
         check_decidable(context, number)
         decisions.drop_draft(number, reviewer)
+
+    @routes.post("/frames/{number}/acceptance")
+    def acceptance(number: FrameId, body: PointsBody) -> dict[str, str | None]:
+        """Why the frame cannot be accepted with this camera and these points; null if it can."""
+        result = context.result(number)
+        bodies.check_sent(result, body.camera, body.points)
+        try:
+            bodies.check_acceptance(result, body.camera, body.points)
+        except ConfigError as refused:
+            return {"refusal": str(refused)}
+        return {"refusal": None}
 
     @routes.put("/frames/{number}/decision")
     def decide(number: FrameId, body: bodies.DecisionBody) -> dict[str, Any]:

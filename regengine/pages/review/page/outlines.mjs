@@ -4,6 +4,8 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { encodeDeltas } from "ol/format/Polyline.js";
+import LineString from "ol/geom/LineString.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 /** Zoom of Web Mercator's tiles, and how far, degrees, lines may be off: the world in one, and what
@@ -24,7 +26,7 @@ for (const { z, off, unit } of LEVELS) {
   for (const [kind, arcs] of Object.entries(kinds)) {
     for (const arc of arcs) {
       for (const line of open(simplified(arc, off, kind === "border" ? 0 : 2 * off))) {
-        for (const [tile, part] of parts(line, z)) ((tiles[tile] ??= {})[kind] ??= []).push(encoded(part, unit));
+        for (const [tile, part] of parts(line, z)) ((tiles[tile] ??= {})[kind] ??= []).push(encodeDeltas(part.flat(), 2, 1 / unit));
       }
     }
   }
@@ -61,30 +63,11 @@ function used({ arcs, transform }, object) {
 /** Douglas and Peucker's line, degrees of a great circle; rings smaller than `least` are left out. */
 function simplified(line, off, least) {
   const narrow = Math.cos((line[0][1] * Math.PI) / 180);
-  const wide = Math.max(...line.map(([lon]) => lon)) - Math.min(...line.map(([lon]) => lon));
-  const high = Math.max(...line.map(([, lat]) => lat)) - Math.min(...line.map(([, lat]) => lat));
-  if (Math.max(wide * narrow, high) < least) return [];
-  const kept = new Set([0, line.length - 1]);
-  const spans = [[0, line.length - 1]];
-  while (spans.length > 0) {
-    const [from, to] = spans.pop();
-    let [worst, at] = [off, -1];
-    for (let i = from + 1; i < to; i++) {
-      const away = distance(line[i], line[from], line[to], narrow);
-      if (away > worst) [worst, at] = [away, i];
-    }
-    if (at < 0) continue;
-    kept.add(at);
-    spans.push([from, at], [at, to]);
-  }
-  return line.filter((_, i) => kept.has(i));
-}
-
-function distance(p, a, b, narrow) {
-  const [dx, dy] = [(b[0] - a[0]) * narrow, b[1] - a[1]];
-  const [px, py] = [(p[0] - a[0]) * narrow, p[1] - a[1]];
-  const along = Math.min(1, Math.max(0, (px * dx + py * dy) / (dx * dx + dy * dy || 1)));
-  return Math.hypot(px - along * dx, py - along * dy);
+  const places = new Map(line.map((at) => [String([at[0] * narrow, at[1]]), at]));
+  const drawn = new LineString(line.map(([lon, lat]) => [lon * narrow, lat]));
+  const [left, bottom, right, top] = drawn.getExtent();
+  if (Math.max(right - left, top - bottom) < least) return [];
+  return drawn.simplify(off).getCoordinates().map((at) => places.get(String(at)));
 }
 
 /** A line without the cuts at the antimeridian and what Mercator does not show. */
@@ -129,18 +112,4 @@ function first(a, b) {
 
 function last(a, b, n) {
   return Math.min(n - 1, Math.floor(Math.max(a, b)));
-}
-
-/** Google's encoded polyline, lon before lat, in units of so many degrees. */
-function encoded(line, unit) {
-  const before = [0, 0];
-  return line.map((at) => at.map((value, axis) => {
-    const rounded = Math.round(value / unit);
-    const step = rounded - before[axis];
-    before[axis] = rounded;
-    let rest = step < 0 ? ~(step << 1) : step << 1;
-    let text = "";
-    for (; rest >= 0x20; rest >>= 5) text += String.fromCharCode((0x20 | (rest & 0x1f)) + 63);
-    return text + String.fromCharCode(rest + 63);
-  }).join("")).join("");
 }

@@ -1,38 +1,65 @@
 // The review page: everything is made and tied together here.
 
 import "./app.css";
-import type { Session } from "./types";
+import type { Camera, Frame, Neighbour, Session } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
-import { readAddress, writeAddress } from "./work/address";
-import { layersBox } from "./work/layers_box";
 import { api, UNKNOWN } from "./work/api";
+import { readAddress, remember, remembered, writeAddress } from "./work/browser";
 import { decisionForm } from "./work/decision_form";
 import { showHelp, showHistory } from "./work/dialogs";
-import { byId, drawnOnChange, element } from "./work/dom";
+import { button, byId, drawnOnChange, element, refill } from "./work/dom";
 import { proposalShown } from "./work/draft";
+import { type Opinion, showDecisions, showHypotheses, showNeighbours, showOpinion, showSteps } from "./work/frame_boxes";
 import { hintFor, meant, showFacts, showVerdict } from "./work/frame_facts";
-import { showNeighbours } from "./work/neighbour_strip";
-import { Keyboard } from "./work/keys";
+import { showGiven } from "./work/given_box";
+import { buttons, Keyboard } from "./work/keys";
+import { layersBox } from "./work/layers_box";
 import { link } from "./work/link";
 import { complain, say, sentenceOf, settled, wait } from "./work/notices";
-import { showDecisions, showHypotheses } from "./work/others_box";
-import { buttons } from "./work/toolbar";
 import { placeBox } from "./work/place_box";
 import { showPoints, sortedBy } from "./work/points_table";
-import { showGiven } from "./work/given_box";
 import { queueFilters } from "./work/queue_filters";
 import { QueueList } from "./work/queue_list";
 import { Review } from "./work/review";
-import { showOpinion, type Opinion } from "./work/second_opinion";
 import { SearchRun } from "./work/search_run";
-import { remember, remembered } from "./work/settings";
-import { lonLat } from "./work/text";
 import { createSheet } from "./work/sheet";
-import { showSteps } from "./work/steps_box";
-import { topBar } from "./work/top_bar";
+import { count, lonLat } from "./work/text";
+import type { Sending } from "./work/outbox";
 
 const AWAY = "The review server does not answer. Your work is kept in this browser and sent when the server is back.";
+
+const SENDING_WORDS: Record<Sending, string> = {
+  saved: "All saved",
+  saving: "Saving …",
+  waiting: "Not saved yet; kept in this browser.",
+};
+
+function topBar(host: HTMLElement, session: Session, buttons: HTMLElement) {
+  const sending = element("span", { id: "sending", attributes: { role: "status" } });
+  const progress = element("span", { id: "done" });
+  const setSending = (state: Sending, why?: unknown): void => {
+    sending.dataset.state = state;
+    sending.textContent = why === undefined ? SENDING_WORDS[state] : `${SENDING_WORDS[state]} ${sentenceOf(why)}`;
+  };
+  refill(
+    host,
+    element("h1", {}, "regengine review"),
+    element("span", { className: "store", title: session.store }, session.store),
+    element("span", {}, count(session.frames, "frame")),
+    progress,
+    element("span", { className: "reviewer" }, `Reviewer: ${session.reviewer}`),
+    session.readonly ? element("strong", { className: "badge" }, "read-only") : sending,
+    buttons,
+  );
+  setSending("saved");
+  return {
+    setSending,
+    setProgress: (decidedNow: number) => {
+      progress.textContent = decidedNow === 0 ? "" : `${decidedNow} decided now`;
+    },
+  };
+}
 
 function begin(session: Session): void {
   const address = readAddress(location.hash);
@@ -100,7 +127,7 @@ function begin(session: Session): void {
   );
   const searching = element("span");
   byId("progress").hidden = true;
-  byId("progress").append(searching, " ", element("button", { type: "button", onclick: () => search.cancel() }, "Cancel"));
+  byId("progress").append(searching, " ", button("Cancel", () => search.cancel()));
   const jump = placeBox({
     id: "find",
     label: "Go to",
@@ -144,71 +171,42 @@ function begin(session: Session): void {
   byId("about-frame").append(form.element);
 
   const compare = (opinion: Opinion): void => review.compare(opinion);
-  const drawOpinion = drawnOnChange(
-    () =>
-      showOpinion(byId("opinion"), review.opinion, editor.draft.camera, {
-        take: editor.readonly ? null : () => review.takeOpinion(),
-        hide: () => review.compare(null),
-      }),
-    () => review.opinion,
-    () => editor.draft.camera,
-  );
-  const drawHypotheses = drawnOnChange(
-    () => review.frame && showHypotheses(byId("hypotheses"), review.frame, editor, compare),
-    () => review.frame,
-    () => review.frame && proposalShown(editor.draft, review.frame),
-  );
-  const drawPoints = drawnOnChange(
-    () => showPoints(byId("points"), editor, review.evidence, {
-      confirm: (index) => wait(review.confirm(index)),
-      zoomTo: (index) => review.views?.zoomTo(index),
-    }),
-    () => editor.draft,
-    () => editor.solution,
-    () => editor.selected,
-    () => editor.problem,
-    () => editor.free,
-    () => editor.holdAll,
-    () => review.evidence.version,
-    () => sortedBy(),
-  );
-
-  const drawNeighbours = drawnOnChange(
-    () =>
-      showNeighbours(byId("neighbours"), review.neighbours, editor, {
-        open: (id) => wait(review.open(id)),
-        copy: (neighbour) => review.copyCamera(neighbour),
-      }),
-    () => review.neighbours,
-  );
-  const drawSteps = drawnOnChange(
-    () => showSteps(byId("steps"), editor),
-    () => JSON.stringify(editor.steps),
-  );
-  const drawVerdict = drawnOnChange(
-    () => {
-      const hint = hintFor(editor.draft, review.frame?.reference ?? "lights", review.refusal, remembered("hints", { decided: 0 }).decided + review.decidedNow);
-      if (review.frame) showVerdict(byId("verdict"), review.frame, editor.draft, review.found.get(review.frame.id), hint, review.canSearch);
-    },
-    () => review.frame,
-    () => review.frame && review.found.get(review.frame.id),
-    () => review.frame && meant(review.frame, editor.draft),
-    () => review.refusal?.why,
-  );
+  const drawVerdict = drawnOnChange((frame: Frame) => {
+    const decided = remembered("hints", { decided: 0 }).decided + review.decidedNow;
+    const hint = hintFor(editor.draft, frame.reference, review.refusal, decided);
+    showVerdict(byId("verdict"), frame, editor.draft, review.found.get(frame.id), hint, review.canSearch);
+  });
+  const drawHypotheses = drawnOnChange((frame: Frame) => showHypotheses(byId("hypotheses"), frame, editor, compare));
+  const opinionActs = {
+    take: editor.readonly ? null : () => review.takeOpinion(),
+    hide: () => review.compare(null),
+  };
+  const drawOpinion = drawnOnChange((opinion: Opinion | null, camera: Camera | null) => showOpinion(byId("opinion"), opinion, camera, opinionActs));
+  const pointActs = {
+    confirm: (index: number) => wait(review.confirm(index)),
+    zoomTo: (index: number) => review.views?.zoomTo(index),
+  };
+  const drawPoints = drawnOnChange(() => showPoints(byId("points"), editor, review.evidence, pointActs));
+  const drawSteps = drawnOnChange(() => showSteps(byId("steps"), editor));
+  const neighbourActs = {
+    open: (id: number) => wait(review.open(id)),
+    copy: (neighbour: Neighbour) => review.copyCamera(neighbour),
+  };
+  const drawNeighbours = drawnOnChange((neighbours: Neighbour[]) => showNeighbours(byId("neighbours"), neighbours, editor.readonly, neighbourActs));
   function refresh(): void {
-    const { frame } = review;
+    const { frame, evidence, refusal } = review;
+    const { draft, solution, selected, problem } = editor;
     byId("views").dataset.side = review.side;
     if (frame !== null) {
-      showFacts(byId("facts"), frame, editor.draft.camera, review.placeName);
-      drawVerdict();
-      drawHypotheses();
-      drawOpinion();
-      drawPoints();
-      drawSteps();
-      drawNeighbours();
+      showFacts(byId("facts"), frame, draft.camera, review.placeName);
+      drawVerdict(frame, review.found.get(frame.id), meant(frame, draft), refusal);
+      drawHypotheses(frame, proposalShown(draft, frame));
+      drawOpinion(review.opinion, draft.camera);
+      drawPoints(draft, solution, selected, problem, evidence.version, sortedBy());
+      drawSteps(JSON.stringify(editor.steps));
+      drawNeighbours(review.neighbours);
     }
-    const { refusal } = review;
-    missing.textContent = refusal === null || editor.readonly ? "" : refusal.missing;
+    missing.textContent = editor.readonly ? "" : refusal;
     for (const row of rows) row.refresh();
   }
 
@@ -221,11 +219,11 @@ function begin(session: Session): void {
     list.show(review.queue);
     if (frame === null) return refresh();
     form.show(editor.draft, review.placeName);
-    showDecisions(byId("decisions"), frame.decisions, editor, compare, () =>
-      wait(review.history().then((all) => all && showHistory(all, editor, compare))),
+    showDecisions(byId("decisions"), frame.decisions, compare, () =>
+      wait(review.history().then((all) => all && showHistory(all, compare))),
     );
     showGiven(byId("given"), frame, editor, session.orbits, () => review.views?.fit());
-    byId("panel").scrollTop = 0;
+    byId("frame").scrollTop = 0;
     refresh();
   }
 

@@ -229,8 +229,6 @@ export interface Frame extends QueueRow {
   camera: Camera | null;
   /** Pairs as the engine measured them. */
   points: Point[];
-  /** A point that lies farther from where `camera` has its place contradicts it. */
-  agreeing_px: number | null;
   hypotheses: Hypothesis[];
   fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
   /** What the photo was placed on. */
@@ -248,8 +246,6 @@ export interface Frame extends QueueRow {
 export interface SolveRequest {
   points: Point[];
   start: Camera;
-  /** "auto" frees what the number of points can bear. */
-  free: "auto" | "attitude" | "focal" | "position" | "all";
   /** Whether a person told where the station was, and `start` is there. */
   placed?: boolean;
 }
@@ -260,8 +256,6 @@ export interface PointResidual {
   dy_px: number;
   residual_px: number;
   residual_m: number | null;
-  /** Of the fit without this point; null with too few points. */
-  left_out_px: number | null;
   /** Whether it disagrees with the others beyond chance. */
   suspect: boolean;
 }
@@ -331,4 +325,58 @@ export interface Saved {
   /** A decision of the same reviewer that the page had not seen (another tab); kept, too. */
   conflict: Decision | null;
   others: Decision[];
+}
+
+export type Side = "photo" | "map";
+/** side: photo and map beside each other; over: the photo warped over the map; through: the map
+ *  drawn through the camera into the photo. */
+export type Layout = "side" | "over" | "through";
+/** select: drag points, pan; add: a click makes a point; place: drag, turn, zoom the photo over the
+ *  map, or the map in the photo. */
+export type Tool = "select" | "add" | "place";
+
+export interface Adjust {
+  opacity: number;
+  /** 1 is neutral for all three. */
+  brightness: number;
+  contrast: number;
+  gamma: number;
+}
+
+/** What is drawn over photo and map, and can be left out. */
+export const LAYERS = ["coast", "names", "track", "outline"] as const;
+export type LayerName = (typeof LAYERS)[number];
+
+export interface LayerState {
+  on: boolean;
+  /** 0 to 1. */
+  opacity: number;
+}
+
+/** What a person does in a view. `at` is [x, y] pixels in the photo, [lon, lat] on the map. */
+export interface ViewEvents {
+  moved(index: number, side: Side, at: [number, number], done: boolean): void;
+  added(side: Side, at: [number, number]): void;
+  selected(index: number | null): void;
+  /** The mark beside a guess was clicked: the camera's guess is right. */
+  confirmed(): void;
+  /** The photo was moved over the map by hand (tool "place"). */
+  placed(camera: Camera, done: boolean): void;
+  cursor(pixel: [number, number] | null, place: LonLat | null): void;
+}
+
+/** What is worked on, in both views. */
+export interface Work {
+  camera: Camera | null;
+  points: Point[];
+  selected: number | null;
+  awaited: Awaited | null;
+  tool: Tool;
+}
+
+/** Where the tool "add" waits for a click: on this side, of the point that the camera guessed there. */
+export interface Awaited {
+  side: Side;
+  /** null: there is no guess, only the first half of a pair. */
+  index: number | null;
 }

@@ -1,7 +1,7 @@
 // The camera over the Earth: pixels and places; the page's twin of matchers/camera.py.
 
 import type { Camera, LonLat } from "../types";
-import { geodeticToEcef, incidenceDeg, intersectEllipsoid, surfaceToLonLat } from "./earth";
+import { geodeticToEcef, incidenceDeg, intersectEllipsoid, ecefToLonLat } from "./earth";
 import { minus, quaternionMatrix, times, timesBack, type Vec3 } from "./vector";
 
 export type Lens = Pick<
@@ -80,7 +80,7 @@ export function pixelToEcef(camera: Camera, x: number, y: number): Vec3 | null {
 /** Place that a pixel sees; null for the sky. */
 export function pixelToLonLat(camera: Camera, x: number, y: number): LonLat | null {
   const ground = pixelToEcef(camera, x, y);
-  return ground && surfaceToLonLat(ground);
+  return ground && ecefToLonLat(ground);
 }
 
 /** Place that a pixel sees, and the angle at which it is seen there; null for the sky. */
@@ -92,7 +92,7 @@ export function pixelToGround(
   const ground = pixelToEcef(camera, x, y);
   if (!ground) return null;
   const incidence_deg = incidenceDeg(camera.position_ecef_m, ground);
-  return { place: surfaceToLonLat(ground), incidence_deg };
+  return { place: ecefToLonLat(ground), incidence_deg };
 }
 
 /** Pixel of an ECEF point; null behind the camera, no test against the horizon. */

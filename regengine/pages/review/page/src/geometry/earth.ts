@@ -52,16 +52,20 @@ export function ecefToGeodetic([x, y, z]: Vec3): { lon: number; lat: number; hei
   return { lon: wrapped(degrees(Math.atan2(y, x))), lat: degrees(lat), heightM };
 }
 
-/** Longitude and latitude of a point on the ellipsoid. */
-export function surfaceToLonLat([x, y, z]: Vec3): LonLat {
-  const lat = degrees(Math.atan2(z, (1 - ECCENTRICITY_SQ) * Math.hypot(x, y)));
-  return [wrapped(degrees(Math.atan2(y, x))), lat];
+/** Longitude and latitude of the same. */
+export function ecefToLonLat(at: Vec3): LonLat {
+  const { lon, lat } = ecefToGeodetic(at);
+  return [lon, lat];
+}
+
+/** Scaled so that the ellipsoid is a sphere of radius 1. */
+export function onUnitSphere([x, y, z]: Vec3): Vec3 {
+  return [x / SEMI_MAJOR_M, y / SEMI_MAJOR_M, z / SEMI_MINOR_M];
 }
 
 /** Where a ray first meets the ellipsoid; null where it misses it or points away. */
 export function intersectEllipsoid(origin: Vec3, direction: Vec3): Vec3 | null {
-  const scale = (v: Vec3): Vec3 => [v[0] / SEMI_MAJOR_M, v[1] / SEMI_MAJOR_M, v[2] / SEMI_MINOR_M];
-  const [start, ray] = [scale(origin), scale(direction)];
+  const [start, ray] = [onUnitSphere(origin), onUnitSphere(direction)];
   const a = dot(ray, ray);
   const b = dot(start, ray);
   const discriminant = b * b - a * (dot(start, start) - 1);

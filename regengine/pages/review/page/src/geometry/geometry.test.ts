@@ -1,11 +1,14 @@
 // The page's camera against the engine's: vectors.json is made by
 // tests/world/geometry_vectors.py, and a test says when it is old.
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Camera, LonLat } from "../types";
-import { type Aim, aimedCamera, grabbed, turned, zoomed } from "./aim";
-import { type Lens, lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "./camera";
-import { ecefToGeodetic, geodeticToEcef, greatCircleKm } from "./earth";
+import { type Aim, aimedCamera, grabbed, plainLens, turned, zoomed } from "./aim";
+import { type Lens, lonLatToPixel, middle, pixelToEcef, pixelToGround, pixelToLonLat } from "./camera";
+import { ecefToGeodetic, geodeticToEcef, greatCircleKm, intersectEllipsoid } from "./earth";
+import { atHorizon, limbPoints, seesGround } from "./horizon";
+import { minus } from "./vector";
 import vectors from "./vectors.json";
 
 interface Case {
@@ -99,4 +102,26 @@ test("positions in space and on the ellipsoid are the same both ways", () => {
     nearPlace([back.lon, back.lat], [lon, lat]);
     assert.ok(Math.abs(back.heightM - height) < 1e-3);
   }
+});
+
+const LENS = plainLens(3000, 2000, 2400);
+const START = aimedCamera({ nadir: [12, 47], altitude_km: 410, place: [14, 48], turn_deg: 30 }, LENS)!;
+
+test("rays to the points of the limb graze the ellipsoid", () => {
+  const eye = START.position_ecef_m;
+  for (const point of limbPoints(eye, 12)) {
+    const over = point.map((each) => each * 1.00001) as [number, number, number];
+    const under = point.map((each) => each * 0.99999) as [number, number, number];
+    assert.equal(intersectEllipsoid(eye, minus(over, eye)), null);
+    assert.ok(intersectEllipsoid(eye, minus(under, eye)));
+  }
+  const sees = seesGround(eye);
+  assert.ok(sees(geodeticToEcef(20, 50)));
+  assert.ok(!sees(geodeticToEcef(60, 50)));
+});
+
+test("a photo that was held upright has the sky at its left as stored", () => {
+  const level = atHorizon(START, 2, [-1, 0]);
+  assert.equal(pixelToEcef(level, 100, 1000), null);
+  assert.ok(pixelToEcef(level, 2900, 1000));
 });

@@ -2,7 +2,7 @@
 
 import type { Camera } from "../types";
 import { middle, pixelDirection, rayOf } from "./camera";
-import { ecefToGeodetic, localAxes, SEMI_MAJOR_M, SEMI_MINOR_M } from "./earth";
+import { ecefToLonLat, localAxes, onUnitSphere, SEMI_MAJOR_M, SEMI_MINOR_M } from "./earth";
 import { aligned, rotated, turnedOnto } from "./aim";
 import { across, cross, dot, norm, plus, quaternionMatrix, scaled, times, timesBack, unit, type Vec3 } from "./vector";
 
@@ -14,9 +14,9 @@ const ROUNDS = 4; // the ellipsoid's limb is not quite a circle
  *  distance d, those are the points at the angle arccos(1 / d) from the eye's direction. */
 export function limbPoints(eye: Vec3, count: number): Vec3[] {
   const axes: Vec3 = [SEMI_MAJOR_M, SEMI_MAJOR_M, SEMI_MINOR_M];
-  const scaled = eye.map((each, i) => each / axes[i]!) as Vec3;
-  const distance = norm(scaled);
-  const towards = unit(scaled);
+  const seen = onUnitSphere(eye);
+  const distance = norm(seen);
+  const towards = unit(seen);
   const beside = unit(cross(towards, Math.abs(towards[2]) < 0.9 ? [0, 0, 1] : [1, 0, 0]));
   const upright = cross(beside, towards);
   const reach = Math.sqrt(1 - 1 / distance ** 2);
@@ -31,15 +31,15 @@ export function limbPoints(eye: Vec3, count: number): Vec3[] {
 
 /** Whether a place (ECEF, on the ground) is on this side of the limb. */
 export function seesGround(eye: Vec3): (ground: Vec3) => boolean {
-  const weights = [eye[0] / SEMI_MAJOR_M ** 2, eye[1] / SEMI_MAJOR_M ** 2, eye[2] / SEMI_MINOR_M ** 2] as Vec3;
-  return (ground) => dot(weights, ground) > 1;
+  const seen = onUnitSphere(eye);
+  return (ground) => dot(seen, onUnitSphere(ground)) > 1;
 }
 
 /** The camera turned, by as little as can be, so that the limb goes through one or two pixels; null
  *  where no camera of this lens has it there. */
 export function withLimbAt(camera: Camera, pixels: [number, number][]): Camera | null {
   const rays = pixels.map(([x, y]) => unit(rayOf(camera, x, y)));
-  const down = downwards(camera);
+  const down = scaled(axesAt(camera).up, -1);
   let now = camera;
   for (let round = 0; round < ROUNDS; round++) {
     const matrix = quaternionMatrix(now.quaternion);
@@ -58,32 +58,27 @@ export function withLimbAt(camera: Camera, pixels: [number, number][]): Camera |
 /** The camera turned about the vertical, so that a pixel looks where another one did, as the
  *  compass has it. */
 export function turnedOver(camera: Camera, from: [number, number], to: [number, number]): Camera {
-  const down = downwards(camera);
+  const { north, east, up } = axesAt(camera);
   const azimuth = (pixel: [number, number]) => {
-    const flat = across(pixelDirection(camera, ...pixel), down);
-    return Math.atan2(dot(flat, reference.east), dot(flat, reference.north));
+    const ray = pixelDirection(camera, ...pixel);
+    return Math.atan2(dot(ray, east), dot(ray, north));
   };
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  const reference = localAxes(lon, lat);
-  return rotated(camera, down, azimuth(from) - azimuth(to));
+  return rotated(camera, up, azimuth(to) - azimuth(from));
 }
 
 /** The camera looking at the limb in a direction of the compass, the limb level in the upper part of
  *  the picture; `up`: which way is up in the picture as it was held, pixels. */
 export function atHorizon(camera: Camera, azimuthRad: number, up: [number, number]): Camera {
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  const { north, east } = localAxes(lon, lat);
+  const { north, east, up: above } = axesAt(camera);
   const ahead = plus(scaled(north, Math.cos(azimuthRad)), east, Math.sin(azimuthRad));
-  const level = aligned(camera, up, ahead, scaled(downwards(camera), -1));
+  const level = aligned(camera, up, ahead, above);
   const [x, y] = middle(camera);
   const sixth = Math.min(camera.width_px, camera.height_px) / 6;
   return withLimbAt(level, [[x + up[0] * sixth, y + up[1] * sixth]]) ?? level;
 }
 
-/** Straight down, of the ellipsoid. */
-function downwards(camera: Camera): Vec3 {
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  return scaled(localAxes(lon, lat).up, -1);
+function axesAt(camera: Camera): ReturnType<typeof localAxes> {
+  return localAxes(...ecefToLonLat(camera.position_ecef_m));
 }
 
 /** Angle from straight down to the limb, in the direction of the compass that a ray has. */
@@ -92,8 +87,7 @@ function limbAngle(eye: Vec3, down: Vec3, ray: Vec3): number {
   const level = Number.isFinite(flat[0]) ? flat : across([1, 0.1, 0.1], down); // straight down: any will do
   // A ray grazes where its meeting with the ellipsoid (scaled to a unit sphere) has one root: with the
   // tangent t of the angle, C t² + 2 B t + A = 0
-  const scale = (v: Vec3): Vec3 => [v[0] / SEMI_MAJOR_M, v[1] / SEMI_MAJOR_M, v[2] / SEMI_MINOR_M];
-  const [start, d, l] = [scale(eye), scale(down), scale(level)];
+  const [start, d, l] = [onUnitSphere(eye), onUnitSphere(down), onUnitSphere(level)];
   const outside = dot(start, start) - 1;
   const [a, b, c] = ([[d, d], [d, l], [l, l]] as const).map(([u, v]) => dot(start, u) * dot(start, v) - outside * dot(u, v));
   return Math.atan((b! + Math.sqrt(b! * b! - a! * c!)) / -c!);
@@ -123,8 +117,7 @@ function throughBoth(nadir: Vec3, a: Vec3, b: Vec3, cosA: number, cosB: number):
 
 /** How far from level a camera looks, and where: azimuth of its middle, radians. */
 export function azimuthOf(camera: Camera): { azimuthRad: number; offNadirRad: number } {
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  const { north, east, up } = localAxes(lon, lat);
+  const { north, east, up } = axesAt(camera);
   const ray = unit(pixelDirection(camera, ...middle(camera)));
-  return { azimuthRad: Math.atan2(dot(ray, east), dot(ray, north)), offNadirRad: Math.acos(-dot(ray, up)) };
+  return { azimuthRad: Math.atan2(dot(ray, east), dot(ray, north)), offNadirRad: Math.acos(Math.min(1, -dot(ray, up))) };
 }

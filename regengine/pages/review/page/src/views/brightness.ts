@@ -1,10 +1,9 @@
 // How bright photo and map are shown, and by which colours: tables of tones that the browser applies,
 // through the variables --tone-… and --opacity-… of the page's styles.
 
-import type { Adjust, Side } from "../view_types";
-import { element } from "../work/dom";
-import { toggle } from "./bar";
-import { colourOf, isPlain, MAP_STRETCH, NEUTRAL, photoStretch, PLAIN, toneTable, type Tint } from "./tone";
+import type { Adjust, Side } from "../types";
+import { element, toggle } from "../work/dom";
+import { colourOf, isPlain, MAP_STRETCH, NEUTRAL, photoStretch, PLAIN, type Tint, toneTable } from "./tone";
 
 const SVG = "http://www.w3.org/2000/svg";
 const GREY = `${"0.4 0.4 0.2 0 0 ".repeat(3)}0 0 0 1 0`;

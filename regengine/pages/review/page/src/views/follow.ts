@@ -3,10 +3,10 @@
 
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera } from "../types";
-import type { MapView } from "./map_view";
 import { northTurn } from "./ground";
+import type { MapView } from "./map_view";
 import type { PhotoView } from "./photo_view";
-import type { Pixel } from "./pixel_plane";
+import type { Pixel } from "./planes";
 import type { Stage } from "./stage";
 
 const APART_PX = 100; // on the screen, between the two pixels that give the scale

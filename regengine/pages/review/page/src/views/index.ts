@@ -6,23 +6,19 @@ import type { Coordinate } from "ol/coordinate";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { radians } from "../geometry/earth";
 import { atHorizon, azimuthOf } from "../geometry/horizon";
-import type { Camera, Frame, LonLat, Point, PointResidual, Session } from "../types";
-import { element } from "../work/dom";
+import type { Adjust, Awaited, Camera, Frame, LayerName, LayerState, Layout, LonLat, Point, PointResidual, Session, Side, Tool, ViewEvents, Work } from "../types";
+import { bar, button, toggle } from "../work/dom";
 import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
-import type { Adjust, Awaited, LayerName, LayerState, Layout, Side, Tool, ViewEvents, Work } from "../view_types";
-import { bar, toggle } from "./bar";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
-import { createMapMarks, type AskMarks } from "./map_marks";
 import { createGhost, type Ghost } from "./ghost";
-import { createLookTool } from "./look_tool";
+import { type AskMarks, createMapMarks } from "./map_marks";
 import { createMapView } from "./map_view";
-import { toMercator } from "./mercator";
 import { createPhotoView } from "./photo_view";
-import { pixelToPlane, type Pixel } from "./pixel_plane";
-import { createPlaceTool } from "./place_tool";
+import { createLookTool, createPlaceTool } from "./place_tool";
+import { type Pixel, pixelToPlane, toMercator } from "./planes";
 import { previews } from "./previews";
 import { createSplit } from "./split";
 
@@ -80,7 +76,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   const met = toggle("Matches", "Where the map stands out, as rings on the photo, filled where the photo matches it (L)", false, () => marks.show(met.pressed()));
   met.buttons[0]!.hidden = Object.keys(session.maps).length === 0;
   const { difference, brighten } = brightness;
-  const actual = element("button", { type: "button", title: "One photo pixel per screen pixel (9)", onclick: oneToOne }, "1:1");
+  const actual = button("1:1", oneToOne, { title: "One photo pixel per screen pixel (9)" });
   bar(photoElement, "Photo view", difference[0]!, actual, ...north.buttons, ...inStep.buttons);
   bar(mapElement, "Map view", difference[1]!);
   const split = createSplit(photoElement, () => {

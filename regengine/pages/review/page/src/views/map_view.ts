@@ -1,20 +1,19 @@
 // The map: lights, streets or ground by day, coast, names, what is known of the photo, and the photo itself over it.
 
-import ScaleLine from "ol/control/ScaleLine";
 import MultiPoint from "ol/geom/MultiPoint";
 import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
 import View from "ol/View";
-import type { Camera, Frame, LonLat, Session } from "../types";
-import type { LayerName, LayerState, ViewEvents, Work } from "../view_types";
+import type { Camera, Frame, LayerName, LayerState, LonLat, Session, ViewEvents, Work } from "../types";
 import { createBaseMaps } from "./base_maps";
 import { framePlaces } from "./ground";
-import { nearestCopy, toMercator } from "./mercator";
 import { outlineLayers } from "./outlines";
 import { addPlaceNames } from "./place_names";
+import { nearestCopy, toMercator } from "./planes";
+import { addScaleBar } from "./scale_bar";
 import { SEEK_MS, Stage } from "./stage";
 import { createSurroundings } from "./surroundings";
-import { createWarpSource } from "./warp_source";
+import { createWarpSource } from "./warp";
 
 const MARGIN_PX = 30; // around what is fitted
 // Share of the way from the nearest place that is known: once two tell turn and scale, and for sure
@@ -46,7 +45,7 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
     track: [surroundings.layers.track],
     outline: [surroundings.layers.outline],
   };
-  stage.map.addControl(new ScaleLine());
+  addScaleBar(stage);
   stage.map.setView(new View({ center: [0, 0], zoom: 2, maxZoom: 16, showFullExtent: true, constrainRotation: false }));
   let frame: Frame | null = null;
   let camera: Camera | null = null;

@@ -1,21 +1,20 @@
 // Coast, borders and lakes by tiles of the map: for the map, and for what is drawn into the photo.
 
 import { getCenter } from "ol/extent";
-import Feature from "ol/Feature";
 import { decodeDeltas } from "ol/format/Polyline";
-import MultiLineString from "ol/geom/MultiLineString";
 import VectorLayer from "ol/layer/Vector";
 import { tile as byTile } from "ol/loadingstrategy";
 import VectorSource from "ol/source/Vector";
-import Stroke from "ol/style/Stroke";
-import Style from "ol/style/Style";
+import type Style from "ol/style/Style";
 import { createXYZ } from "ol/tilegrid";
 import type { LonLat } from "../types";
-import { Kept } from "../work/kept";
-import { toMercator } from "./mercator";
+import { api, Kept } from "../work/api";
+import { lineFeature, lineStyle } from "./marks";
+import { AGAIN_MS } from "./place_names";
+import { toMercator } from "./planes";
 
 export type OutlineKind = "coast" | "border" | "lake";
-export type Outlines = { kind: OutlineKind; line: LonLat[] }[];
+type Outlines = { kind: OutlineKind; line: LonLat[] }[];
 
 const KINDS: readonly OutlineKind[] = ["coast", "border", "lake"];
 /** Zooms that there are: the world in one tile, and finer. */
@@ -24,20 +23,16 @@ export const NEAR_ZOOM = 5;
 const NEAR_M = 2500; // of a pixel of the screen; farther, the world's lines are as good
 
 export const OUTLINE_STYLES: Record<OutlineKind, Style> = {
-  coast: new Style({ stroke: new Stroke({ color: "rgba(150, 190, 225, 0.85)", width: 1.2 }) }),
-  border: new Style({ stroke: new Stroke({ color: "rgba(205, 175, 215, 0.65)", width: 1, lineDash: [6, 4] }) }),
-  lake: new Style({ stroke: new Stroke({ color: "rgba(110, 165, 215, 0.7)", width: 1 }) }),
+  coast: lineStyle({ color: "rgba(150, 190, 225, 0.85)", width: 1.2 }),
+  border: lineStyle({ color: "rgba(205, 175, 215, 0.65)", width: 1, lineDash: [6, 4] }),
+  lake: lineStyle({ color: "rgba(110, 165, 215, 0.7)", width: 1 }),
 };
 
-/** After so long what did not come is asked for again. */
-const AGAIN_MS = 5000;
 /** The lines of a tile, "z/x/y"; asked for once. */
 export const outlinesOf = new Kept(load);
 
 async function load(key: string): Promise<Outlines> {
-  const answer = await fetch(`/api/outlines/${key}.json`);
-  if (!answer.ok) throw new Error(`no outlines ${key}`);
-  const told = (await answer.json()) as { unit_deg: number } & Partial<Record<OutlineKind, string[]>>;
+  const told = await api.outlines(key);
   return KINDS.flatMap((kind) =>
     (told[kind] ?? []).map((text) => ({ kind, line: decoded(text, 1 / told.unit_deg) })),
   );
@@ -88,7 +83,7 @@ function source(z: number): VectorSource {
         (outlines) => {
           const features = KINDS.map((kind) => {
             const lines = outlines.filter((each) => each.kind === kind).map(({ line }) => line.map(toMercator));
-            return new Feature({ geometry: new MultiLineString(lines), kind });
+            return lineFeature(lines, { kind });
           });
           made.addFeatures(features);
           success?.(features);

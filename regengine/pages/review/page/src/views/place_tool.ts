@@ -1,33 +1,30 @@
-// The tool "place" on the map: pointer and keyboard move, turn and zoom the photo over it, by its
-// handles, too: round ones turn, square ones zoom.
+// The tool "place". On the map, pointer and keyboard move, turn and zoom the photo over it, by its handles,
+// too: round ones turn, square ones zoom. In the photo, the map that is drawn into it is taken and dragged:
+// the limb tilts the camera; with the limb in the photo, anything else turns it over the nadir.
 
 import type { Coordinate } from "ol/coordinate";
-import Feature from "ol/Feature";
-import PointGeometry from "ol/geom/Point";
 import PointerInteraction from "ol/interaction/Pointer";
-import VectorLayer from "ol/layer/Vector";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
-import VectorSource from "ol/source/Vector";
-import CircleStyle from "ol/style/Circle";
-import Fill from "ol/style/Fill";
 import RegularShape from "ol/style/RegularShape";
-import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
-import { turned, zoomed } from "../geometry/aim";
+import { grabbed, turned, zoomed } from "../geometry/aim";
+import { ecefToPixel, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import { degrees } from "../geometry/earth";
+import { limbPoints, turnedOver, withLimbAt } from "../geometry/horizon";
 import type { Camera } from "../types";
 import { groundMiddle } from "./ground";
-import { toMercator } from "./mercator";
-import { handles, movedTo, pixelUnder, turnedTowards, zoomedTowards, type Handle } from "./placing";
+import { nearestCopy, type Pixel, pixelToPlane, planeToPixel, toLonLat, toMercator } from "./planes";
+import { circle, createMarks, pointFeature } from "./marks";
 import type { Stage } from "./stage";
 
 const REACH_PX = 16;
 const PULLED = { turn: turnedTowards, zoom: zoomedTowards };
 const STEP = { px: 10, deg: 2, factor: 1.02 };
 
-const fill = new Fill({ color: "#ffb454" });
-const stroke = new Stroke({ color: "#10141b", width: 2 });
+const round = circle(8, { color: "#10141b", width: 2 }, "#ffb454");
+const [fill, stroke] = [round.getFill()!, round.getStroke()!];
 const STYLES: Record<Handle["kind"], Style> = {
-  turn: new Style({ image: new CircleStyle({ radius: 8, fill, stroke }) }),
+  turn: new Style({ image: round }),
   zoom: new Style({ image: new RegularShape({ points: 4, radius: 9, angle: Math.PI / 4, fill, stroke }) }),
 };
 
@@ -35,21 +32,10 @@ export function createPlaceTool(stage: Stage) {
   const { map, host, work, events } = stage;
   /** null while another tool is in hand, or there is nothing to move. */
   const camera = () => (work.tool === "place" ? work.camera : null);
-  const source = new VectorSource<Feature>({ wrapX: true });
-  map.addLayer(
-    new VectorLayer({
-      source,
-      className: "view-marks",
-      zIndex: 60,
-      updateWhileInteracting: true,
-      style: (feature) => STYLES[feature.get("kind") as Handle["kind"]],
-    }),
-  );
+  const marks = createMarks(true, { zIndex: 60, style: (feature) => STYLES[feature.get("kind") as Handle["kind"]] });
+  map.addLayer(marks.layer);
   const handleAt = (now: Camera, event: MapBrowserEvent): Handle | undefined => {
-    const distance = ({ at }: Handle) => {
-      const on = map.getPixelFromCoordinate(stage.near(at, event.coordinate));
-      return Math.hypot(on[0]! - event.pixel[0]!, on[1]! - event.pixel[1]!);
-    };
+    const distance = ({ at }: Handle) => screenPx(event, stage.near(at, event.coordinate));
     const near = handles(now).filter((handle) => distance(handle) <= REACH_PX);
     return near.sort((a, b) => distance(a) - distance(b))[0];
   };
@@ -73,9 +59,7 @@ export function createPlaceTool(stage: Stage) {
     refresh(): void {
       const now = camera();
       if (work.tool !== "place") letGo(); // what was begun would go on in another frame
-      source.clear(true);
-      if (!now) return;
-      source.addFeatures(handles(now).map(({ kind, at }) => new Feature({ geometry: new PointGeometry(at), kind })));
+      marks.show(now ? handles(now).map(({ kind, at }) => pointFeature(at, { kind })) : []);
     },
   };
 }
@@ -140,4 +124,137 @@ export function addCameraDrag(
     }),
   );
   return () => (held = null);
+}
+
+export interface Handle {
+  kind: "turn" | "zoom";
+  pixel: Pixel;
+  at: Coordinate;
+}
+
+/** Corners turn the photo, the middles of its edges zoom; those that show the sky are left out. */
+export function handles(camera: Camera): Handle[] {
+  const [right, lower] = [camera.width_px - 1, camera.height_px - 1];
+  const corners: Pixel[] = [[0, 0], [right, 0], [right, lower], [0, lower]];
+  const edges: Pixel[] = [[right / 2, 0], [right, lower / 2], [right / 2, lower], [0, lower / 2]];
+  const found: Handle[] = [];
+  for (const [kind, pixels] of [["turn", corners], ["zoom", edges]] as const) {
+    for (const pixel of pixels) {
+      const at = onMap(camera, pixel);
+      if (at) found.push({ kind, pixel, at });
+    }
+  }
+  return found;
+}
+
+/** The pixel of the photo that lies under a place of the map; null beside the photo. */
+export function pixelUnder(camera: Camera, at: Coordinate): Pixel | null {
+  const pixel = lonLatToPixel(camera, ...toLonLat(at));
+  if (!pixel) return null;
+  const [x, y] = pixel;
+  const inside = x >= -0.5 && y >= -0.5 && x < camera.width_px - 0.5 && y < camera.height_px - 0.5;
+  return inside ? pixel : null;
+}
+
+/** The camera turned so that a pixel lies at a place of the map. */
+export function movedTo(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
+  return grabbed(camera, pixel, toLonLat(at));
+}
+
+/** The camera turned about the photo's middle so that a pixel lies in the direction of a place. */
+export function turnedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
+  return approached(camera, pixel, at, (now, pivot, is, wanted) => {
+    const angle = Math.atan2(wanted[0]!, wanted[1]!) - Math.atan2(is[0]!, is[1]!);
+    return turned(now, pivot, degrees(Math.atan2(Math.sin(angle), Math.cos(angle))));
+  });
+}
+
+/** The camera zoomed about the photo's middle so that a pixel lies as far out as a place. */
+export function zoomedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
+  return approached(camera, pixel, at, (now, pivot, is, wanted) => {
+    const factor = Math.hypot(...is) / Math.max(1, Math.hypot(...wanted));
+    const focal_px = now.focal_px * Math.min(2, Math.max(0.5, factor));
+    return zoomed(now, pivot, focal_px);
+  });
+}
+
+const TRIES = 8; // the map bends what turns evenly in space
+
+type Step = (now: Camera, pivot: Pixel, is: Coordinate, wanted: Coordinate) => Camera;
+
+function approached(camera: Camera, pixel: Pixel, at: Coordinate, step: Step): Camera | null {
+  const about = groundMiddle(camera);
+  if (!about) return null;
+  const pivot = toMercator(about.place);
+  let now = camera;
+  for (let i = 0; i < TRIES; i++) {
+    const seen = onMap(now, pixel);
+    if (!seen) return i > 0 ? now : null;
+    now = step(now, about.pixel, away(seen, pivot), away(at, pivot));
+  }
+  return now;
+}
+
+function away(at: Coordinate, pivot: Coordinate): Coordinate {
+  const near = nearestCopy(at, pivot[0]!);
+  return [near[0]! - pivot[0]!, near[1]! - pivot[1]!];
+}
+
+function onMap(camera: Camera, [x, y]: Pixel): Coordinate | null {
+  const place = pixelToLonLat(camera, x, y);
+  return place && toMercator(place);
+}
+
+const LIMB_POINTS = 1440;
+const APART = 0.15; // of the photo's longer side: farther, two places of the limb say how it lies
+
+/** Gives what lets go of what is held. */
+export function createLookTool(stage: Stage): () => void {
+  let limbHeld = false;
+  /** Where the limb was put last, and the camera that has it there. */
+  let anchor: { pixel: Pixel; camera: Camera } | null = null;
+  /** The limb goes along; where it was put before, it stays. */
+  const tilted = (camera: Camera, to: Pixel): Camera | null => {
+    const before = anchor?.camera === camera ? anchor.pixel : null;
+    const least = APART * Math.max(camera.width_px, camera.height_px);
+    const far = before !== null && Math.hypot(to[0] - before[0], to[1] - before[1]) > least;
+    return (far && withLimbAt(camera, [before, to])) || withLimbAt(camera, [to]);
+  };
+  const letGo = addCameraDrag(
+    stage,
+    (camera, event) => {
+      const pixel = planeToPixel(event.coordinate);
+      const limb = limbInside(camera);
+      limbHeld = limb.some((each) => screenPx(event, each) <= REACH_PX);
+      if (limbHeld) return (at) => tilted(camera, planeToPixel(at));
+      if (limb.length > 0) return (at) => turnedOver(camera, pixel, planeToPixel(at));
+      const place = pixelToLonLat(camera, ...pixel);
+      return place && ((at) => grabbed(camera, planeToPixel(at), place));
+    },
+    (camera, at) => {
+      // A turn over the nadir leaves the limb where it is
+      const pixel = limbHeld ? planeToPixel(at) : anchor?.pixel;
+      anchor = pixel ? { pixel, camera } : null;
+    },
+  );
+  return () => {
+    letGo();
+    anchor = null;
+  };
+}
+
+/** Where the limb lies in the photo, in its plane. */
+function limbInside(camera: Camera): Coordinate[] {
+  return limbPoints(camera.position_ecef_m, LIMB_POINTS).flatMap((point) => {
+    const pixel = ecefToPixel(camera, point);
+    const inside =
+      pixel !== null && pixel[0] > -1 && pixel[1] > -1 && pixel[0] < camera.width_px && pixel[1] < camera.height_px;
+    return inside ? [pixelToPlane(pixel)] : [];
+  });
+}
+
+/** Distance on the screen. */
+function screenPx(event: MapBrowserEvent, at: Coordinate): number {
+  const on = event.map.getPixelFromCoordinate(at);
+  return Math.hypot(on[0]! - event.pixel[0]!, on[1]! - event.pixel[1]!);
 }

@@ -2,21 +2,17 @@
 // and the photo in view at full size where that is asked for.
 
 import type { Frame } from "../types";
-import { Kept } from "../work/kept";
+import { Kept, request } from "../work/api";
 import { link } from "../work/link";
 
 export const PREVIEW_PX = 2048;
 const KEPT = 6; // 11 MB each at 3:2
-export const previews = new Kept((id: number) => load(`/api/frames/${id}/preview.jpg?size=${PREVIEW_PX}`), KEPT);
+export const previews = new Kept((id: number) => load(`frames/${id}/preview.jpg?size=${PREVIEW_PX}`), KEPT);
 const wholes = new Kept(load, 1); // up to 200 MB
 
-async function load(address: string): Promise<ImageBitmap> {
-  const answer = await fetch(address).catch(() => {
-    throw new Error("The review server does not answer.");
-  });
-  if (answer.ok) return createImageBitmap(await answer.blob());
-  const { detail } = (await answer.json().catch(() => ({}))) as { detail?: unknown };
-  throw new Error(typeof detail === "string" ? detail : `The photo cannot be shown (${answer.status}).`);
+async function load(path: string): Promise<ImageBitmap> {
+  const answer = await request("GET", path);
+  return createImageBitmap(await answer.blob());
 }
 
 /** The photo at full size, if it is there; else it is on its way, and `loaded` tells when it has come. */
@@ -28,7 +24,7 @@ export function sharper({ id, sha256, width_px }: Frame, loaded: () => void): Sh
     if (!asked) {
       asked = true;
       // It names the photo's content, so that browsers keep it for ever
-      wholes.get(`/api/frames/${id}/photo.jpg?v=${sha256.slice(0, 16)}`).then(
+      wholes.get(`frames/${id}/photo.jpg?v=${sha256.slice(0, 16)}`).then(
         (come) => {
           whole = come;
           loaded();

@@ -1,8 +1,8 @@
 // Photo and map beside each other, or one above the other where the photo is larger then; and the
 // line between them, which gives one of them more room.
 
+import { remember, remembered } from "../work/browser";
 import { element } from "../work/dom";
-import { remember, remembered } from "../work/settings";
 
 const LEAST = 0.15; // of the room
 const STEP = 0.02;

@@ -1,7 +1,7 @@
 // What both views have in common: an OpenLayers map that the keyboard reaches, and its points.
 
-import type { Coordinate } from "ol/coordinate";
 import { defaults as defaultControls } from "ol/control/defaults";
+import type { Coordinate } from "ol/coordinate";
 import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
@@ -9,15 +9,10 @@ import KeyboardZoom from "ol/interaction/KeyboardZoom";
 import OlMap from "ol/Map";
 import Overlay from "ol/Overlay";
 import type View from "ol/View";
-import type { Point, PointResidual } from "../types";
-import type { Side, ViewEvents, Work } from "../view_types";
+import type { Point, PointResidual, Side, ViewEvents, Work } from "../types";
 import { element } from "../work/dom";
-import { createLoupe, type DrawLoupe } from "./loupe";
-import { exaggeration, markersOf, onSide, type Marker } from "./markers";
-import { nearestCopy, toLonLat } from "./mercator";
-import { planeToPixel } from "./pixel_plane";
-import { createPointLayer } from "./point_layer";
-import { PointTool } from "./point_tool";
+import { nearestCopy, planeToPixel, toLonLat } from "./planes";
+import { createLoupe, createPointLayer, type DrawLoupe, exaggeration, type Marker, markersOf, onSide, PointTool } from "./points";
 
 /** Who asked the system for less motion sees views jump where they would glide. */
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,6 +1,6 @@
 // How bright a picture is shown: the stretch that a night photo needs, then what a person adjusts.
 
-import type { Adjust, Side } from "../view_types";
+import type { Adjust, Side } from "../types";
 
 /** Black and white point, 0 to 1, and the exponent that lifts what is dark. */
 export interface Stretch {

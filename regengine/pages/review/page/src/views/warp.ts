@@ -1,13 +1,15 @@
-// Textured triangles on a 2-D canvas, each an affine picture of its part of the texture: a photo drawn
-// where it lies on the map.
+// The photo over the map: its preview drawn through the camera, and the photo at full size where that is
+// too coarse, as textured triangles on a 2-D canvas, each an affine picture of its part of the texture.
 
 import type { Coordinate } from "ol/coordinate";
-import type { Extent } from "ol/extent";
+import { boundingExtent, type Extent, intersects } from "ol/extent";
 import type { ProjectionLike } from "ol/proj";
 import ImageCanvas from "ol/source/ImageCanvas";
+import type { Camera, Frame } from "../types";
 import { element } from "../work/dom";
-import { WORLD_M } from "./mercator";
-import type { MeshTriangle, Part, Vertex } from "./mesh";
+import { flatMesh, type MeshTriangle, type Vertex } from "./ground";
+import { WORLD_M } from "./planes";
+import { PREVIEW_PX, sharper, type Sharper } from "./previews";
 
 /** Where it is drawn: a canvas that shows an extent at so many of its pixels for a metre. */
 export interface Target {
@@ -31,17 +33,15 @@ export function drawnSource(projection: ProjectionLike, draw: (target: Target) =
 
 type Texture = HTMLCanvasElement | ImageBitmap;
 
-/** `shows`: the part of the photo that the whole texture shows. */
-export function drawMesh(target: Target, mesh: MeshTriangle[], texture: Texture, shows: Part): void {
-  const { context, extent, scale } = target;
-  const [left, top, right, bottom] = shows;
-  const [across, down] = [texture.width / (right - left), texture.height / (bottom - top)];
+/** A picture of the whole photo, where its mesh lies on the map. */
+function drawMesh({ context, extent, scale }: Target, mesh: MeshTriangle[], texture: Texture, { width_px, height_px }: Camera): void {
+  const [across, down] = [texture.width / width_px, texture.height / height_px];
   for (const world of worldsInSight(mesh, extent)) {
     drawTriangles(
       context,
       mesh,
       texture,
-      ({ pixel }) => [(pixel[0] - left) * across, (pixel[1] - top) * down],
+      ({ pixel }) => [(pixel[0] + 0.5) * across, (pixel[1] + 0.5) * down],
       ({ at }) => [(at[0]! + world - extent[0]!) * scale, (extent[3]! - at[1]!) * scale],
     );
   }
@@ -55,10 +55,17 @@ export function drawTriangles(
   from: (vertex: Vertex) => Coordinate,
   to: (vertex: Vertex) => Coordinate,
 ): void {
-  const pattern = context.createPattern(texture, "no-repeat")!;
+  context.fillStyle = context.createPattern(texture, "no-repeat")!;
   for (const triangle of mesh) {
     const target = triangle.map(to) as Triangle;
-    if (touches(target, context.canvas)) fillTriangle(context, pattern, triangle.map(from) as Triangle, target);
+    const affine = touches(target, context.canvas) && affineBetween(triangle.map(from) as Triangle, target);
+    if (!affine) continue;
+    // The path stays, the pattern moves with the texture
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.beginPath();
+    for (const [x, y] of grown(target)) context.lineTo(x!, y!);
+    context.setTransform(...affine);
+    context.fill();
   }
 }
 
@@ -72,31 +79,22 @@ export function typicalScale(mesh: MeshTriangle[]): number {
 }
 
 /** Offsets of the copies of the Earth in which the mesh meets the extent. */
-export function worldsInSight(mesh: MeshTriangle[], extent: Extent): number[] {
-  let [least, most] = [Infinity, -Infinity];
-  for (const { at } of mesh.flat()) {
-    least = Math.min(least, at[0]!);
-    most = Math.max(most, at[0]!);
-  }
+function worldsInSight(mesh: MeshTriangle[], extent: Extent): number[] {
+  const [least, , most] = boundingExtent(mesh.flat().map(({ at }) => at));
   const worlds: number[] = [];
-  const first = Math.ceil((extent[0]! - most) / WORLD_M);
-  for (let world = first; least + world * WORLD_M <= extent[2]!; world++) worlds.push(world * WORLD_M);
+  const first = Math.ceil((extent[0]! - most!) / WORLD_M);
+  for (let world = first; least! + world * WORLD_M <= extent[2]!; world++) worlds.push(world * WORLD_M);
   return worlds;
 }
 
-function touches(at: Coordinate[], canvas: { width: number; height: number }): boolean {
-  const xs = at.map(([x]) => x!);
-  const ys = at.map(([, y]) => y!);
-  const across = Math.max(...xs) >= 0 && Math.min(...xs) <= canvas.width;
-  return across && Math.max(...ys) >= 0 && Math.min(...ys) <= canvas.height;
+function touches(at: Coordinate[], { width, height }: { width: number; height: number }): boolean {
+  return intersects(boundingExtent(at), [0, 0, width, height]);
 }
 
 export type Triangle = [Coordinate, Coordinate, Coordinate];
-/** a, b, c, d, e, f of CanvasRenderingContext2D.setTransform. */
-export type Affine = [number, number, number, number, number, number];
 
-/** The affine map that takes one triangle into another; null where the first has no area. */
-export function affineBetween(from: Triangle, to: Triangle): Affine | null {
+/** The affine map that takes one triangle into another, as of setTransform; null where the first has no area. */
+export function affineBetween(from: Triangle, to: Triangle): [number, number, number, number, number, number] | null {
   const [[x0, y0], [x1, y1], [x2, y2]] = from as [number[], number[], number[]];
   const [[X0, Y0], [X1, Y1], [X2, Y2]] = to as [number[], number[], number[]];
   const [ux, uy, vx, vy] = [x1! - x0!, y1! - y0!, x2! - x0!, y2! - y0!];
@@ -110,47 +108,69 @@ export function affineBetween(from: Triangle, to: Triangle): Affine | null {
   return [a, b, c, d, X0! - a * x0! - c * y0!, Y0! - b * x0! - d * y0!];
 }
 
-/** The triangle with each side moved outwards, so that no seam shows between neighbours. */
-export function grown(triangle: Triangle, by: number): Triangle {
-  const [a, b, c] = triangle;
-  const area = (b[0]! - a[0]!) * (c[1]! - a[1]!) - (b[1]! - a[1]!) * (c[0]! - a[0]!);
-  const around = area < 0 ? -1 : 1;
-  return [grownCorner(c, a, b), grownCorner(a, b, c), grownCorner(b, c, a)];
-
-  function grownCorner(before: Coordinate, at: Coordinate, after: Coordinate): Coordinate {
-    const into = unit(before, at);
-    const out = unit(at, after);
-    // outwards normals of both sides at this corner; their mean, lengthened to keep the distance
-    const normal = [around * (into[1] + out[1]), -around * (into[0] + out[0])];
-    const bend = 1 + into[0] * out[0] + into[1] * out[1];
-    const reach = by / Math.max(bend, 0.05); // slivers do not grow into spikes
-    return [at[0]! + normal[0]! * reach, at[1]! + normal[1]! * reach];
-  }
+/** The triangle with its corners moved away from its middle, so that no seam shows between neighbours. */
+export function grown(triangle: Triangle): Triangle {
+  const [x, y] = [0, 1].map((axis) => triangle.reduce((sum, at) => sum + at[axis]! / 3, 0)) as [number, number];
+  return triangle.map((at) => {
+    const [right, down] = [at[0]! - x, at[1]! - y];
+    const out = GROWN_PX / Math.max(1, Math.hypot(right, down));
+    return [at[0]! + right * out, at[1]! + down * out];
+  }) as Triangle;
 }
 
-function unit(from: Coordinate, to: Coordinate): [number, number] {
-  const [dx, dy] = [to[0]! - from[0]!, to[1]! - from[1]!];
-  const length = Math.hypot(dx, dy) || 1;
-  return [dx / length, dy / length];
+const GROWN_PX = 1.5; // of a corner: its sides move by a third of that, or more
+const MOST_OFF = 0.5; // pixels of the texture
+const TOO_COARSE = 1.3; // pixels of the screen for one of the preview
+
+export function createWarpSource() {
+  let preview: ImageBitmap | null = null;
+  let camera: Camera | null = null;
+  let whole: Sharper = () => null;
+  // made when they are first drawn: beside each other, the views need none
+  let levels: HTMLCanvasElement[] | null = null;
+  let mesh: MeshTriangle[] | null = null;
+  let fineMesh: MeshTriangle[] | null = null;
+
+  const draw = (target: Target) => {
+    if (!camera || !preview) return;
+    levels ??= halvings(preview);
+    mesh ??= flatMesh(camera, MOST_OFF * Math.max(1, camera.width_px / PREVIEW_PX));
+    const texel = typicalScale(mesh) * target.scale * (camera.width_px / preview.width); // of the screen
+    const sharp = texel > TOO_COARSE ? whole() : null;
+    if (sharp) return drawMesh(target, (fineMesh ??= flatMesh(camera, MOST_OFF)), sharp, camera);
+    const level = Math.max(0, Math.min(levels.length - 1, Math.floor(-Math.log2(texel))));
+    drawMesh(target, mesh, levels[level]!, camera);
+  };
+
+  const source = drawnSource("EPSG:3857", draw);
+  return {
+    source,
+    setPhoto(next: Frame, picture: ImageBitmap | null): void {
+      whole = sharper(next, () => source.changed());
+      preview = picture;
+      levels = null;
+      source.changed();
+    },
+    setCamera(next: Camera | null): void {
+      camera = next;
+      [mesh, fineMesh] = [null, null];
+      source.changed();
+    },
+  };
 }
 
-/** Fill a triangle of the canvas with the texture: the path stays, the pattern moves with it. */
-export function fillTriangle(
-  context: CanvasRenderingContext2D,
-  texture: CanvasPattern,
-  source: Triangle,
-  target: Triangle,
-): void {
-  const affine = affineBetween(source, target);
-  if (!affine) return;
-  const [a, b, c] = grown(target, 0.5);
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.beginPath();
-  context.moveTo(a[0]!, a[1]!);
-  context.lineTo(b[0]!, b[1]!);
-  context.lineTo(c[0]!, c[1]!);
-  context.closePath();
-  context.setTransform(...affine);
-  context.fillStyle = texture;
-  context.fill();
+/** The texture at full size, half, quarter and so on: small lights survive being drawn small. */
+function halvings(texture: ImageBitmap): HTMLCanvasElement[] {
+  const levels: HTMLCanvasElement[] = [];
+  let [width, height] = [texture.width, texture.height];
+  let from: CanvasImageSource = texture;
+  do {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [width, height];
+    canvas.getContext("2d")!.drawImage(from, 0, 0, width, height);
+    levels.push(canvas);
+    from = canvas;
+    [width, height] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  } while (levels.length < 4 && Math.min(width, height) > 64);
+  return levels;
 }

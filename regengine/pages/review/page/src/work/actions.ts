@@ -6,12 +6,7 @@ import { say, wait } from "./notices";
 import type { Review } from "./review";
 import type { SearchRun } from "./search_run";
 
-const ARROWS: Record<string, [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
+const ARROWS: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const PUSH_PX = 10;
 
 export interface ActionNeeds {
@@ -49,7 +44,7 @@ export function reviewActions(needs: ActionNeeds): Action[] {
   };
 
   return [
-    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal?.why ?? null },
+    { id: "accept", keys: ["a"], label: "Accept and go on", group: "Decide", button: { bar: "Decide", text: "Accept", className: "accept" }, run: () => wait(review.decide("accepted")), enabled: canEdit, refusal: () => review.refusal },
     { id: "reject", keys: ["r"], label: "Reject and go on", group: "Decide", button: { bar: "Decide", text: "Reject", className: "reject" }, run: () => wait(review.decide("rejected")), enabled: canEdit },
     { id: "unsure", keys: ["u"], label: "Unsure; go on", group: "Decide", button: { bar: "Decide", text: "Unsure" }, run: () => wait(review.decide("unsure")), enabled: canEdit },
     { id: "skip", keys: ["-"], label: "Skip for now", group: "Decide", button: { bar: "Decide", text: "Skip" }, run: () => wait(review.next()), enabled: hasFrame },
@@ -67,14 +62,13 @@ export function reviewActions(needs: ActionNeeds): Action[] {
     { id: "stronger", keys: ["."], label: "Make the photo over the map stronger", group: "Look", run: () => layers.changeOpacity(0.1), enabled: free },
     { id: "find", keys: ["j"], label: "Jump to a place on the map", group: "Look", run: () => focus("find") },
 
-    { id: "edit", keys: ["e"], label: "Edit: select the point that fits worst", group: "Points", run: () => review.edit(), enabled: canEdit },
     { id: "select", keys: ["v"], label: "Tool: select and drag points", group: "Points", button: { bar: "Tool", text: "Select", pressed: () => review.tool === "select" }, run: () => review.setTool("select") },
     { id: "add", keys: ["p"], label: "Tool: add points", group: "Points", button: { bar: "Tool", text: "Add", pressed: () => review.tool === "add" }, run: () => review.setTool("add"), enabled: canEdit },
     { id: "next-point", keys: ["]"], label: "Next point", group: "Points", run: step(1), enabled: free },
     { id: "previous-point", keys: ["["], label: "Previous point", group: "Points", run: step(-1), enabled: free },
     { id: "side", keys: ["w"], label: "Move points in the other view (photo or map)", group: "Points", run: () => switchSide(review) },
-    { id: "nudge", keys: Object.keys(ARROWS), label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
-    { id: "push", keys: Object.keys(ARROWS).map((key) => `Shift+${key}`), label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
+    { id: "nudge", keys: ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], label: "Move the selected point by a pixel of the screen", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
+    { id: "push", keys: ["Shift+ArrowLeft", "Shift+ArrowRight", "Shift+ArrowUp", "Shift+ArrowDown"], label: "Move it by ten", group: "Points", run: nudge, enabled: () => canEdit() && hasPoint() },
     { id: "hold", keys: ["k"], label: "Confirm the selected point: as measured by the engine, else snapped to the map", group: "Points", run: selected((index) => wait(review.confirm(index))), enabled: () => canEdit() && hasPoint() },
     { id: "confirm", keys: ["Enter"], label: "Confirm the guess (✓) of the point just added: it is snapped to the map", group: "Points", run: () => wait(review.confirmGuess()), enabled: () => canEdit() && editor.awaited?.index != null },
     { id: "fill", keys: ["="], label: "Fill up to four points from the camera", group: "Points", run: () => editor.fillUp(), enabled: canEdit },

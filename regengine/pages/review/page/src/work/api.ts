@@ -30,7 +30,8 @@ interface Options {
   keepalive?: boolean;
 }
 
-async function call<T>(method: string, path: string, body?: unknown, options: Options = {}): Promise<T> {
+/** The answer where it is a good one. */
+export async function request(method: string, path: string, body?: unknown, options: Options = {}): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(`/api/${path}`, {
@@ -47,6 +48,11 @@ async function call<T>(method: string, path: string, body?: unknown, options: Op
   }
   if (answer.status === 401) link.lost();
   if (!answer.ok) throw new ApiError(answer.status, await sentence(answer));
+  return answer;
+}
+
+async function call<T>(...asked: Parameters<typeof request>): Promise<T> {
+  const answer = await request(...asked);
   return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
@@ -92,14 +98,46 @@ export const api = {
   endSheet: (sheet: string, said: { wrong: number[]; doubtful: number[]; seconds: number }) =>
     call<types.LookedAt>("POST", `sheets/${sheet}`, said),
   places: (text: string, signal: AbortSignal) =>
-    call<{ places: types.Place[] }>("GET", `places/search?${new URLSearchParams({ q: text }).toString()}`, undefined, {
-      signal,
-    }),
+    call<{ places: types.Place[] }>("GET", `places/search?q=${encodeURIComponent(text)}`, undefined, { signal }),
+  /** The largest ones; `box`: west, south, east, north. */
+  placesIn: (box: number[], limit: number, signal: AbortSignal) =>
+    call<{ places: types.Place[] }>("GET", `places?bbox=${box.join(",")}&limit=${limit}`, undefined, { signal }),
+  /** Encoded lines of a tile, "z/x/y". */
+  outlines: (tile: string) =>
+    call<{ unit_deg: number; coast?: string[]; border?: string[]; lake?: string[] }>("GET", `outlines/${tile}.json`),
+  /** Why a frame cannot be accepted so; null where it can. */
+  acceptance: (id: number, camera: types.Camera | null, points: types.Point[]) =>
+    call<{ refusal: string | null }>("POST", `frames/${id}/acceptance`, { camera, points }),
   saveDraft: (id: number, draft: types.Draft) =>
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
   dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
   decide: (id: number, body: DecisionBody) => call<types.Saved>("PUT", `frames/${id}/decision`, body),
-  nadir: (time: string) => call<types.Nadir>("GET", `nadir?${new URLSearchParams({ time_utc: time }).toString()}`),
+  nadir: (time: string) => call<types.Nadir>("GET", `nadir?time_utc=${encodeURIComponent(time)}`),
   pointsFile: (id: number, points: types.Point[], camera: types.Camera | null) =>
     call<{ name: string; text: string }>("POST", `frames/${id}/points`, { points, camera }),
 };
+
+export class Kept<Key, Value> {
+  private readonly kept = new Map<Key, Promise<Value>>();
+
+  constructor(
+    private readonly load: (key: Key) => Promise<Value>,
+    private readonly most = Infinity,
+  ) {}
+
+  /** What failed is asked for again the next time. */
+  get(key: Key): Promise<Value> {
+    const found = this.kept.get(key) ?? this.load(key);
+    this.kept.delete(key);
+    this.kept.set(key, found); // newest last
+    found.catch(() => this.kept.get(key) === found && this.kept.delete(key));
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > this.most && oldest !== undefined) this.kept.delete(oldest);
+    return found;
+  }
+
+  /** What is known is old. */
+  forget(key: Key): void {
+    this.kept.delete(key);
+  }
+}

@@ -1,11 +1,10 @@
 // The dialogs of the page: help with all keys, history of a frame.
 
 import type { Decision } from "../types";
-import type { Editor } from "./editor";
+import { remember } from "./browser";
 import { element, put } from "./dom";
-import { keyLabel, type Action, type Keyboard } from "./keys";
-import { decisionList, type Compare } from "./others_box";
-import { remember } from "./settings";
+import { type Compare, decisionList } from "./frame_boxes";
+import { type Action, type Keyboard, keyLabel } from "./keys";
 
 /** Open a dialog that goes away with Escape or its button. */
 function open(title: string, ...content: Node[]): HTMLDialogElement {
@@ -64,8 +63,8 @@ const HOW =
 
 const SOURCES = "Place names: GeoNames (geonames.org), CC BY 4.0. Coast, borders, lakes: Natural Earth.";
 
-export function showHistory(decisions: Decision[], editor: Editor, compare: Compare): void {
-  const dialog = open("All decisions on this frame", decisionList(decisions, editor, compare));
+export function showHistory(decisions: Decision[], compare: Compare): void {
+  const dialog = open("All decisions on this frame", decisionList(decisions, compare));
   dialog.addEventListener("click", (event) => {
     if ((event.target as HTMLElement).matches(".quiet")) dialog.close();
   });

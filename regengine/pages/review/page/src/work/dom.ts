@@ -1,5 +1,6 @@
 // Elements made from plain values: text stays text, so nothing that a file is called can be markup.
 
+
 export type Child = Node | string | number | null | undefined | false;
 
 type Properties<Tag extends keyof HTMLElementTagNameMap> = Partial<
@@ -24,6 +25,15 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   }
   put(made, ...children);
   return made;
+}
+
+export function button(content: Child | Child[], act: () => void, properties: Properties<"button"> = {}): HTMLButtonElement {
+  return element("button", { type: "button", onclick: () => act(), ...properties }, ...[content].flat());
+}
+
+/** A button of less weight than those that work is done with. */
+export function quiet(content: Child | Child[], act: () => void, properties: Properties<"button"> = {}): HTMLButtonElement {
+  return button(content, act, { className: "quiet", ...properties });
 }
 
 /** Append what there is; nothing for null, undefined and false. */
@@ -52,14 +62,22 @@ export function field(label: string, control: HTMLElement, ...shown: HTMLElement
   return element("div", { className: "field" }, element("label", { htmlFor: control.id }, label), ...content);
 }
 
+const opened = new Set<string>();
+
+/** What is shown on demand; drawn anew, it is open as it was. */
+export function folded(id: string, summary: string, ...content: Child[]): HTMLDetailsElement {
+  const made = element("details", { id, open: opened.has(id) }, element("summary", { id: `${id}-summary` }, summary), ...content);
+  made.addEventListener("toggle", () => (made.open ? opened.add(id) : opened.delete(id)));
+  return made;
+}
+
 /** Draw only what has changed: a button that is replaced while it is pressed misses its click. */
-export function drawnOnChange(draw: () => void, ...shown: (() => unknown)[]): () => void {
+export function drawnOnChange<Told extends unknown[]>(draw: (...told: Told) => void) {
   let before: unknown[] | null = null;
-  return () => {
-    const now = shown.map((each) => each());
-    if (before?.every((each, i) => each === now[i])) return;
-    before = now;
-    draw();
+  return (...shown: [...Told, ...unknown[]]): void => {
+    if (before?.every((each, i) => each === shown[i])) return;
+    before = shown;
+    draw(...(shown as unknown as Told));
   };
 }
 
@@ -68,4 +86,20 @@ export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`index.html has no #${id}`);
   return found;
+}
+
+export function bar(host: HTMLElement, name: string, ...buttons: HTMLElement[]): void {
+  host.append(element("div", { className: "view-bar", attributes: { role: "toolbar", "aria-label": name } }, ...buttons));
+}
+
+/** Buttons that are on or off, one for each view's bar: they go together. */
+export function toggle(text: string, title: string, on: boolean, onChange: () => void, count = 1) {
+  const press = (): void => {
+    on = !on;
+    for (const each of buttons) each.setAttribute("aria-pressed", String(on));
+    onChange();
+  };
+  const made = () => button(text, press, { title, attributes: { "aria-pressed": String(on) } });
+  const buttons = Array.from({ length: count }, made);
+  return { buttons, pressed: () => on };
 }

@@ -1,10 +1,9 @@
 // What a person makes of a frame, as plain values: every function gives a new draft.
 
-import type { Camera, Draft, Frame, Hypothesis, LonLat, Origin, Point } from "../types";
-import type { Side } from "../view_types";
-import { wrapped } from "../geometry/earth";
-import { pointResidual } from "./residuals";
-import { count, pixels } from "./text";
+import { aimedCamera, plainLens } from "../geometry/aim";
+import { lonLatToPixel, pixelToGround, pixelToLonLat } from "../geometry/camera";
+import { greatCircleKm, wrapped } from "../geometry/earth";
+import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Origin, Point, PointResidual, Side } from "../types";
 
 /** Where a camera sees the ground at a pixel; null on sky. */
 export type Ground = (camera: Camera, x: number, y: number) => LonLat | null;
@@ -64,73 +63,6 @@ export function sameCamera(one: Camera, other: Camera | null): boolean {
 
 export function isSearched({ camera, points }: Draft): boolean {
   return camera !== null && points.length > 0 && points.every((each) => each.origin === "search");
-}
-
-/** Why a frame cannot be accepted. */
-export interface Refusal {
-  /** As the server says it (`DecisionBody` in bodies.py). */
-  why: string;
-  /** What there is to do. */
-  missing: string;
-}
-
-/** Null where a frame can be accepted. */
-export function whyNotAccepted(work: Draft, frame: Frame): Refusal | null {
-  const draft = { ...work, points: work.points.filter((each) => !each.off) };
-  const { camera, points } = draft;
-  const apart = (some: Point[]): number => new Set(some.map(({ x, y }) => `${x} ${y}`)).size;
-  if (camera !== null && apart(points) >= FEWEST_POINTS && (isSearched(draft) || isProposal(draft, camera, frame))) return findFarPoint(work, camera);
-  const held = points.filter(isHeld);
-  const [measured, moved] = [held.filter((each) => isMeasured(frame, each)), held.filter((each) => !isMeasured(frame, each))];
-  const told = camera === null ? [] : moved.filter((each) => each.origin !== "confirmed" && isIndependent(each, camera));
-  const confirmed = camera === null ? 0 : apart([...measured, ...told]);
-  if (camera === null || confirmed < FEWEST_POINTS) {
-    const left = FEWEST_POINTS - confirmed;
-    return {
-      why:
-        "Accepting needs a camera and four confirmed points, or an unchanged proposal of the engine: " +
-        `${confirmed} of ${count(points.length, "point")} confirmed.`,
-      missing:
-        camera === null
-          ? "To accept, place the photo and confirm four points."
-          : `To accept, confirm ${left} more point${left === 1 ? "" : "s"} (K, N or a click).`,
-    };
-  }
-  const most = frame.agreeing_px ?? Infinity;
-  const agree = (some: Point[], seen: Camera): boolean => some.every((each) => (pointResidual(seen, each)?.residual_px ?? Infinity) <= most);
-  if (measured.length === 0 || frame.camera === null || (agree(moved, frame.camera) && agree(measured, camera))) return findFarPoint(work, camera);
-  return {
-    why:
-      "The points that you moved contradict those measured by the engine: " +
-      "move the wrong ones, or snap or click the others too.",
-    missing: "To accept, correct the points that contradict each other.",
-  };
-}
-
-/** A point that counts and is far from where the camera has its place; null without one. */
-function findFarPoint({ points }: Draft, camera: Camera): Refusal | null {
-  const most_px = AMISS_SHARE * Math.max(camera.width_px, camera.height_px);
-  const off = points.map((each) => (each.off ? 0 : (pointResidual(camera, each)?.residual_px ?? Infinity)));
-  const worst = off.findIndex((each) => !(each <= most_px));
-  if (worst < 0) return null;
-  const away = Number.isFinite(off[worst]!) ? `${pixels(off[worst]!)} from where` : "out of sight where";
-  const why = `Point ${worst + 1} lies ${away} the camera has its place: move it, or switch it off (Shift X).`;
-  return { why, missing: why };
-}
-
-/** As the server has it, in long sides of the photo. */
-const AMISS_SHARE = 0.05;
-
-/** Whether the engine proposes the camera, and these are the points that it has there. */
-function isProposal(draft: Draft, camera: Camera, frame: Frame): boolean {
-  if ((frame.verdict !== "accepted" && frame.verdict !== "review") || proposalShown(draft, frame) === null) return false;
-  const own = sameCamera(camera, frame.camera);
-  return draft.points.every((each) => (own && isMeasured(frame, each)) || (pointResidual(camera, each)?.residual_px ?? Infinity) < FOLLOWS_PX);
-}
-
-function isMeasured(frame: Frame, point: Point): boolean {
-  const pair = measuredAt(frame, point);
-  return pair !== null && pair.lon === point.lon && pair.lat === point.lat;
 }
 
 export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
@@ -220,4 +152,56 @@ const LONGEST_TAG = 64;
 export function withTags(draft: Draft, text: string): Draft {
   const tags = text.split(",").map((each) => each.trim().slice(0, LONGEST_TAG)).filter((each) => each !== "");
   return { ...draft, tags: [...new Set(tags)].slice(0, MOST_TAGS) };
+}
+
+/** Beyond this angle to the vertical a pixel says next to nothing about a place. */
+const MOST_INCIDENCE_DEG = 80;
+
+export function pointResidual(camera: Camera, point: Point): PointResidual | null {
+  const pixel = lonLatToPixel(camera, point.lon, point.lat);
+  if (pixel === null) return null;
+  const [dx_px, dy_px] = [point.x - pixel[0], point.y - pixel[1]];
+  const seen = pixelToLonLat(camera, point.x, point.y);
+  return {
+    dx_px,
+    dy_px,
+    residual_px: Math.hypot(dx_px, dy_px),
+    residual_m: seen === null ? null : 1000 * greatCircleKm(seen, [point.lon, point.lat]),
+    suspect: false,
+  };
+}
+
+/** How far two points lie from each other, in pixels of the photo, on whichever side they differ. */
+export function apartPx(camera: Camera, one: Point, other: Point): number {
+  const [a, b] = [one, other].map((each) => lonLatToPixel(camera, each.lon, each.lat));
+  if (!a || !b) return Infinity;
+  return Math.hypot(one.x - other.x, one.y - other.y) + Math.hypot(a[0] - b[0], a[1] - b[1]);
+}
+
+/** Ground in clear sight at a pixel; null on sky and close to the horizon. */
+export function clearGround(camera: Camera, x: number, y: number): LonLat | null {
+  const ground = pixelToGround(camera, x, y);
+  return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? ground.place : null;
+}
+
+/** Where the altitude is unknown: the station's, to a few per cent. */
+export const USUAL_ALTITUDE_KM = 410;
+/** Where the lens is unknown: 50 mm on a frame of 36 mm, the middle of what is used. */
+const USUAL_FOCAL_PER_LONG_SIDE = 50 / 36;
+
+/** Null where the photo's size is not known. `nadir` where neither the engine nor a person told it. */
+export function startCamera(frame: Frame, nadir: LonLat | null, given: Given | null = null): Camera | null {
+  const told = given?.nadir ?? frame.nadir;
+  const at: LonLat | null = told ? [told.lon, told.lat] : nadir;
+  if (at === null || frame.width_px === null || frame.height_px === null) return null;
+  const known = given?.focal_px
+    ? given.focal_px
+    : frame.focal_mm !== null && frame.pixel_pitch_um !== null
+      ? (1000 * frame.focal_mm) / frame.pixel_pitch_um
+      : USUAL_FOCAL_PER_LONG_SIDE * Math.max(frame.width_px, frame.height_px);
+  const altitude_km = told?.altitude_km ?? USUAL_ALTITUDE_KM;
+  return aimedCamera(
+    { nadir: at, altitude_km, place: at, turn_deg: 0 },
+    plainLens(frame.width_px, frame.height_px, known),
+  );
 }

@@ -1,13 +1,11 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
 import { pixelToLonLat } from "../geometry/camera";
-import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual } from "../types";
-import type { Awaited, Side } from "../view_types";
+import type { Awaited, Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual, Side } from "../types";
+import { apartPx, clearGround, pointResidual, startCamera } from "./draft";
 import * as drafts from "./draft";
-import { inputs, LiveSolve, type Free, type Solution } from "./live_solve";
+import { inputs, LiveSolve, type Solution } from "./live_solve";
 import { Pairs } from "./pairs";
-import { apartPx, clearGround, pointResidual } from "./residuals";
-import { startCamera } from "./start_camera";
 
 export interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
@@ -32,9 +30,6 @@ export class Editor {
   selected: number | null = null;
   solution: Solution | null = null;
   problem: string | null = null;
-  free: Free = "auto";
-  /** Whether points that nobody touched take part in the solution instead of following it. */
-  holdAll = false;
   readonly = false;
 
   private start: Draft = EMPTY;
@@ -59,6 +54,10 @@ export class Editor {
 
   get draft(): Draft {
     return this.dragged ?? this.now.draft;
+  }
+  /** Whether a drag is under way. */
+  get moving(): boolean {
+    return this.dragged !== null;
   }
   /** The click that the tool "add" waits for. */
   get awaited(): Awaited | null {
@@ -340,12 +339,6 @@ export class Editor {
     this.needs.changed();
   }
 
-  setSolving(change: { free?: Free; holdAll?: boolean }): void {
-    Object.assign(this, change);
-    this.solve();
-    this.needs.changed();
-  }
-
   /** The frame was decided: what is in view is what is kept. */
   decided(): void {
     this.start = this.draft;
@@ -369,21 +362,16 @@ export class Editor {
     const { frame } = this;
     if (base === null || frame === null) return;
     this.problem = null;
-    const from = this.inputs;
+    const from = inputs(this.draft);
     if (from.size === 0) this.solution = null;
     const placed = (this.draft.given?.nadir ?? frame.nadir) !== null;
-    this.live.solve(frame.id, from, base, this.free, placed);
-  }
-
-  private get inputs(): Map<number, Point> {
-    const { frame } = this;
-    return inputs(this.draft, this.holdAll && frame !== null ? (point) => drafts.measuredAt(frame, point) : null);
+    this.live.solve(frame.id, from, base, placed);
   }
 
   /** A point that the camera was solved from is gone: where it was the last one, so is that camera. */
   private release(): void {
     const { base } = this.now;
-    if (base !== null && this.inputs.size === 0) this.apply(null, base, true);
+    if (base !== null && inputs(this.draft).size === 0) this.apply(null, base, true);
   }
 
   private apply(solution: Solution | null, camera: Camera, last: boolean): void {

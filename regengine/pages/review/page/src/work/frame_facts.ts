@@ -1,11 +1,11 @@
 // What is known of the frame in view: the engine's verdict and why, when, where from, how it fits.
 
 import { middle, pixelToLonLat } from "../geometry/camera";
-import { degrees, ecefToGeodetic, localAxes } from "../geometry/earth";
-import { dot, quaternionMatrix, times } from "../geometry/vector";
+import { degrees, ecefToGeodetic } from "../geometry/earth";
+import { azimuthOf } from "../geometry/horizon";
 import type { Camera, Draft, Frame, MapKind, Said } from "../types";
 import { element, refill } from "./dom";
-import { isSearched, proposalShown, type Refusal } from "./draft";
+import { isSearched, proposalShown } from "./draft";
 import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
 /** The engine's word on what is shown (`found`: of a search), why it needs a check, which camera is
@@ -89,7 +89,7 @@ export function meant(frame: Frame, draft: Draft): string {
 }
 
 /** One line for the first decision; null for who has made one. */
-export function hintFor(draft: Draft, reference: MapKind, refusal: Refusal | null, decided: number): string | null {
+export function hintFor(draft: Draft, reference: MapKind, refusal: string | null, decided: number): string | null {
   if (decided > 0) return null;
   if (draft.camera === null) {
     return "No proposal. Click a place in the photo, then the same place on the map; R rejects the frame, ? shows all keys.";
@@ -164,11 +164,5 @@ function offNadir(camera: Camera | null): string {
   if (camera === null) return MISSING;
   const place = pixelToLonLat(camera, ...middle(camera));
   if (place === null) return "looking at the sky";
-  return `${offNadirDeg(camera).toFixed(1)}°, looking at ${lonLat(place)}`;
-}
-
-function offNadirDeg(camera: Camera): number {
-  const ahead = times(quaternionMatrix(camera.quaternion), [0, 0, 1]);
-  const { lon, lat } = ecefToGeodetic(camera.position_ecef_m);
-  return degrees(Math.acos(Math.min(1, Math.max(-1, -dot(ahead, localAxes(lon, lat).up)))));
+  return `${degrees(azimuthOf(camera).offNadirRad).toFixed(1)}°, looking at ${lonLat(place)}`;
 }

@@ -2,12 +2,11 @@
 
 import type { Frame, Given } from "../types";
 import { api } from "./api";
-import { coordinatesIn } from "./coordinates";
 import { element, field, refill } from "./dom";
+import { USUAL_ALTITUDE_KM } from "./draft";
 import type { Editor } from "./editor";
 import { sentenceOf } from "./notices";
-import { USUAL_ALTITUDE_KM } from "./start_camera";
-import { lonLat } from "./text";
+import { coordinatesIn, lonLat } from "./text";
 
 const FULL_FRAME_MM = 36;
 /** As the server takes them. */

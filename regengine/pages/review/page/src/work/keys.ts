@@ -1,12 +1,14 @@
 // Keys by name, and what they do: one table for the keyboard, the buttons and the help.
 
+import { button, element } from "./dom";
+
 export type Bar = "Page" | "View" | "Tool" | "Points" | "Engine" | "Decide";
 export type Group = "Decide" | "Look" | "Points" | "Camera" | "Write" | "Page";
 
 export interface Action {
   id: string;
   /** As `keyName` gives them; the first one is shown. */
-  keys: string[];
+  keys: [string, ...string[]];
   label: string;
   group: Group;
   /** `key`: which of them; the first one where a button was pressed. */
@@ -119,3 +121,51 @@ export class Keyboard {
 
 /** What may go on while a key is held down: a decision must not. */
 const REPEATED = /Arrow|^[[\],.]$|^Ctrl\+/;
+
+export function buttons(actions: Action[], bar: Bar) {
+  const made = actions.flatMap((action) => {
+    const { id, keys: [key], button: look, run, release } = action;
+    if (look?.bar !== bar) return [];
+    const act = release ? () => undefined : () => run(key);
+    const about = { id: `do-${id}`, className: look.className ?? "", title: title(action) };
+    const made = button([look.text, keyHint(key)], act, { ...about, attributes: { "aria-keyshortcuts": key } });
+    if (release) hold(made, () => run(key), release);
+    return [{ action, look, made }];
+  });
+  return {
+    element: element(
+      "div",
+      { className: "buttons", attributes: { role: "group", "aria-label": bar } },
+      element("span", { className: "caption", attributes: { "aria-hidden": "true" } }, bar),
+      ...made.map((each) => each.made),
+    ),
+    refresh(): void {
+      for (const { action, look, made: button } of made) {
+        const refusal = action.refusal?.() ?? null;
+        button.disabled = refusal !== null || action.enabled?.() === false;
+        button.title = refusal ?? title(action);
+        if (look.pressed) button.setAttribute("aria-pressed", String(look.pressed()));
+      }
+    },
+  };
+}
+
+/** The key on a button that has a name without it. */
+export function keyHint(key: string): HTMLElement {
+  return element("kbd", { attributes: { "aria-hidden": "true" } }, keyLabel(key));
+}
+
+function title({ label, keys: [key] }: Action): string {
+  return `${label} (${keyLabel(key)})`;
+}
+
+/** A button that acts as long as it is held down, by the pointer or by a key. */
+function hold(button: HTMLButtonElement, run: () => void, release: () => void): void {
+  button.addEventListener("pointerdown", run);
+  for (const end of ["pointerup", "pointerleave", "pointercancel", "keyup", "blur"]) {
+    button.addEventListener(end, release);
+  }
+  button.addEventListener("keydown", (event) => {
+    if (event.key === " " || event.key === "Enter") run();
+  });
+}

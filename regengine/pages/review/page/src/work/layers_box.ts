@@ -1,10 +1,10 @@
 // One panel for all that lies in the views: what is shown, how opaque, and how bright photo and map
 // are; remembered by the browser.
 
-import { LAYERS, type Adjust, type LayerName, type LayerState, type Side } from "../view_types";
+import { type Adjust, type LayerName, LAYERS, type LayerState, type Side } from "../types";
 import { NEUTRAL } from "../views/tone";
-import { element } from "./dom";
-import { remember, remembered } from "./settings";
+import { remember, remembered } from "./browser";
+import { element, quiet } from "./dom";
 
 const START: Record<Side, Adjust> = { photo: { ...NEUTRAL, opacity: 0.7 }, map: NEUTRAL };
 const SHOWN: LayerState = { on: true, opacity: 1 };
@@ -77,7 +77,7 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
       ...TONES.map(({ name, label, least, most }) =>
         slider(`${side}-${name}`, element("label", { htmlFor: `${side}-${name}` }, label), [least, most], () => now[side][name], (value) => set(side, { [name]: value })),
       ),
-      element("button", { type: "button", className: "quiet", onclick: () => set(side, START[side]) }, "Reset"),
+      quiet("Reset", () => set(side, START[side])),
     );
 
   const box = element(

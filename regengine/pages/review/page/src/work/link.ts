@@ -1,7 +1,6 @@
 // Whether the server is there: noticed when a request fails, and asked until it answers again, and
 // knows this browser: after a new start, once the new address was opened in it.
 
-import { delay } from "./watch";
 
 const FIRST_MS = 400;
 const LONGEST_MS = 3000;
@@ -60,3 +59,28 @@ export class Link {
 
 /** The one of this page. */
 export const link = new Link();
+
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => window.setTimeout(resolve, ms));
+}
+
+/** A question that is asked once things have stood still for a while; an earlier one is given up. */
+export function atRest(ask: (signal: AbortSignal) => Promise<void>, failed: (error: unknown) => void) {
+  let timer = 0;
+  let asking = new AbortController();
+  const stop = (): void => {
+    window.clearTimeout(timer);
+    asking.abort();
+  };
+  const now = (): void => {
+    stop();
+    asking = new AbortController();
+    const { signal } = asking;
+    ask(signal).catch((error: unknown) => signal.aborted || failed(error));
+  };
+  const soon = (after_ms: number): void => {
+    stop();
+    timer = window.setTimeout(now, after_ms);
+  };
+  return { stop, now, soon };
+}

@@ -5,8 +5,6 @@ import { grabbed } from "../geometry/aim";
 import type { Camera, Draft, Point, PointResidual, SolveAnswer, SolveRequest } from "../types";
 import { isHeld } from "./draft";
 
-export type Free = SolveRequest["free"];
-
 export interface Solution {
   camera: Camera;
   /** null where one point only turned the camera, which needs no server. */
@@ -16,11 +14,10 @@ export interface Solution {
   attitudeOnly: Map<number, PointResidual>;
 }
 
-/** The points that the camera is solved from, by their numbers: what a person stands behind, and with
- *  `measured` the engine's pairs, too. What only follows the camera tells nothing about it. */
-export function inputs(draft: Draft, measured: ((point: Point) => Point | null) | null): Map<number, Point> {
-  const found = draft.points.map((point) => (isHeld(point) ? point : point.off ? null : (measured?.(point) ?? null)));
-  return new Map(found.flatMap((point, index): [number, Point][] => (point === null ? [] : [[index, point]])));
+/** The points that the camera is solved from, by their numbers: those that a person stands behind. What
+ *  only follows the camera tells nothing about it. */
+export function inputs({ points }: Draft): Map<number, Point> {
+  return new Map([...points.entries()].filter(([, point]) => isHeld(point)));
 }
 
 interface Question {
@@ -43,7 +40,7 @@ export class LiveSolve {
 
   /** Solve for these points from this camera; answers come through `found`. `placed`: whether it is
    *  known where the station was. */
-  solve(frame: number, from: Map<number, Point>, start: Camera, free: Free, placed = true): void {
+  solve(frame: number, from: Map<number, Point>, start: Camera, placed = true): void {
     const [indices, points] = [[...from.keys()], [...from.values()]];
     const [only] = points;
     // An answer about those that were there before is none about fewer
@@ -56,7 +53,7 @@ export class LiveSolve {
       else this.found({ camera, answer: null, residuals: new Map(), attitudeOnly: new Map() }, true);
       return;
     }
-    this.next = { frame, indices, request: { points, start, free, placed } };
+    this.next = { frame, indices, request: { points, start, placed } };
     if (this.asking === null) this.working = this.work();
   }
 

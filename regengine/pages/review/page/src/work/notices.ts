@@ -1,7 +1,7 @@
 // What the page tells in passing: one sentence at a time, read aloud by screen readers.
 
 import { ApiError } from "./api";
-import { byId, element, refill } from "./dom";
+import { button, byId, element, refill } from "./dom";
 
 export interface NoticeAction {
   label: string;
@@ -38,8 +38,8 @@ function show(host: HTMLElement, sentence: string, action?: NoticeAction, away?:
   refill(
     host,
     element("span", {}, sentence),
-    action && element("button", { type: "button", onclick: act(action.run) }, action.label),
-    away && element("button", { type: "button", onclick: away }, "Close"),
+    action && button(action.label, act(action.run)),
+    away && button("Close", away),
   );
 }
 

@@ -3,8 +3,7 @@
 // it was made: only `guess` can be confirmed as it is.
 
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
-import type { Camera, LonLat } from "../types";
-import type { Awaited, Side } from "../view_types";
+import type { Awaited, Camera, LonLat, Side } from "../types";
 
 type Spot = [number, number];
 

@@ -2,10 +2,10 @@
 
 import type { Place } from "../types";
 import { api } from "./api";
-import { coordinatesIn } from "./coordinates";
 import { element } from "./dom";
+import { atRest } from "./link";
 import { failed } from "./notices";
-import { count, joined, lonLat } from "./text";
+import { coordinatesIn, count, joined, lonLat } from "./text";
 
 const WAIT_MS = 150;
 
@@ -30,13 +30,11 @@ export function placeBox(needs: PlaceBoxNeeds) {
     attributes: { list: list.id },
   });
   let found: Place[] = [];
-  let waiting = 0;
-  let asking = new AbortController();
 
   /** What stands in the field. */
   const show = (place: Place | null): void => {
-    window.clearTimeout(waiting);
-    asking.abort();
+    offering.stop();
+    taking.stop();
     input.value = place === null ? "" : placeName(place);
   };
   const choose = (place: Place): void => {
@@ -48,39 +46,37 @@ export function placeBox(needs: PlaceBoxNeeds) {
     if (at) return [{ name: lonLat(at), country: "", lon: at[0], lat: at[1], population: 0 }];
     return (await api.places(text, signal)).places;
   };
-  /** Ask about what stands in the field; `then` is told the places, where nothing else was asked since. */
-  const find = (then: (places: Place[]) => void): void => {
-    window.clearTimeout(waiting);
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    ask(input.value.trim(), signal).then(
-      (places) => signal.aborted || then((found = places)),
-      (error: unknown) => signal.aborted || failed(error),
-    );
-  };
-  const offer = (places: Place[]): void =>
+  /** What is done with the places that what stands in the field may mean. */
+  const finding = (act: (places: Place[]) => void) =>
+    atRest(async (signal) => {
+      const places = await ask(input.value.trim(), signal);
+      if (!signal.aborted) act((found = places));
+    }, failed);
+  const taking = finding(([first]) => first && choose(first));
+  const offering = finding((places) =>
     list.replaceChildren(
       ...places.map((place) =>
         element("option", { value: placeName(place) }, place.population > 0 ? count(place.population, "inhabitant") : ""),
       ),
-    );
+    ),
+  );
 
   input.addEventListener("input", () => {
     const picked = found.find((place) => placeName(place) === input.value);
-    window.clearTimeout(waiting);
+    offering.stop();
     if (input.value.trim() === "") needs.chosen(null);
     else if (picked) choose(picked);
-    else if (input.value.trim().length > 1) waiting = window.setTimeout(() => find(offer), WAIT_MS);
+    else if (input.value.trim().length > 1) offering.soon(WAIT_MS);
   });
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || input.value.trim().length < 2) return;
     event.preventDefault();
-    find(([first]) => first && choose(first));
+    offering.stop();
+    taking.now();
   });
   // The server reads the names of the world's towns at the first question: let it be this one
   input.addEventListener("focus", () => void api.places("", new AbortController().signal).catch(() => []), { once: true });
-  input.addEventListener("blur", () => window.clearTimeout(waiting));
+  input.addEventListener("blur", () => offering.stop());
 
   const box = element("div", { className: "place-box" }, element("label", { htmlFor: needs.id }, needs.label), input, list);
   return { element: box, input, show };

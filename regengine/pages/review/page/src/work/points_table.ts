@@ -2,21 +2,12 @@
 
 import { api } from "./api";
 import type { Editor } from "./editor";
-import { isHeld, isIndependent, whyNotAccepted } from "./draft";
+import { isIndependent } from "./draft";
 import { agreement, type Evidence } from "./evidence";
-import { element, redraw } from "./dom";
+import { button, element, quiet, redraw } from "./dom";
 import { wait } from "./notices";
-import type { Free } from "./live_solve";
-import type { Origin, PointResidual } from "../types";
+import type { Origin, Point, PointResidual } from "../types";
 import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
-
-const FREE_WORDS: [Free, string][] = [
-  ["auto", "automatic: by the number of points"],
-  ["attitude", "attitude only (3 degrees of freedom)"],
-  ["focal", "attitude and focal length"],
-  ["position", "attitude, focal length and position"],
-  ["all", "attitude, focal length, position and distortion"],
-];
 
 type Sorting = "number" | "map" | "residual";
 
@@ -36,26 +27,17 @@ interface PointActs {
 
 export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence, { confirm, zoomTo }: PointActs): void {
   const { points, camera } = editor.draft;
-  const residuals = editor.residuals;
-  // Before anything is confirmed, the hint says what to do
-  const refusal = editor.frame !== null && points.some(isHeld) ? whyNotAccepted(editor.draft, editor.frame) : null;
+  const { residuals } = editor;
   const strict = editor.solution?.attitudeOnly ?? new Map();
+  const none = "None yet. Add points in the photo and on the map with the tool Add (P).";
+  const some = points.length > 0;
   redraw(
     host,
     element("h3", {}, `Control points (${points.length})`),
-    points.length === 0
-      ? element("p", { className: "hint" }, "None yet. Add points in the photo and on the map with the tool Add (P).")
-      : table(),
+    some ? table() : element("p", { className: "hint" }, none),
     selectedPoint(),
-    points.length > 0 && solving(),
-    points.length > 0 &&
-      element(
-        "button",
-        { type: "button", className: "quiet", title: TO_QGIS, onclick: () => wait(write()) },
-        "To QGIS",
-      ),
+    some && quiet("To QGIS", () => wait(write()), { title: TO_QGIS }),
     element("p", { className: "outcome", attributes: { role: "status" } }, outcome(editor)),
-    refusal !== null && element("p", { className: "refusal" }, refusal.why),
   );
 
   async function write(): Promise<void> {
@@ -67,19 +49,15 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
   }
 
   function table(): HTMLElement {
-    const heads: [string, Sorting | null][] = [
-      ["#", "number"],
-      ["Map", "map"],
-      ["Residual", "residual"],
-      ...(strict.size > 0 ? [["3 d.o.f.", null] as [string, null]] : []),
-      ["Confirmed", null],
-    ];
+    const heads: [string, Sorting | null][] = [["#", "number"], ["Map", "map"], ["Residual", "residual"]];
+    if (strict.size > 0) heads.push(["3 d.o.f.", null]);
+    heads.push(["Confirmed", null]);
     const order = [...points.keys()].sort((a, b) => worth(b) - worth(a) || a - b);
     return element(
       "table",
       {},
       element("thead", {}, element("tr", {}, ...heads.map(([text, by]) => head(text, by)))),
-      element("tbody", {}, ...order.map((index) => line(index))),
+      element("tbody", {}, ...order.map((index) => line(points[index]!, index))),
     );
   }
 
@@ -90,8 +68,8 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       sorting = by;
       editor.select(editor.selected);
     };
-    const button = element("button", { id: `sort-${by}`, type: "button", title, onclick: sort }, text);
-    return element("th", { scope: "col", attributes: by === sorting ? { "aria-sort": by === "number" ? "ascending" : "descending" } : {} }, button);
+    const order = by !== sorting ? null : by === "number" ? "ascending" : "descending";
+    return element("th", { scope: "col", attributes: { "aria-sort": order } }, button(text, sort, { id: `sort-${by}`, title }));
   }
 
   /** How far up a point stands: with the largest at the top. */
@@ -104,8 +82,8 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
   }
 
   /** How far the map's light lies from the photo's at the point. */
-  function onMap(index: number): HTMLElement {
-    const known = points[index] && evidence.of(points[index]);
+  function onMap(point: Point): HTMLElement {
+    const known = evidence.of(point);
     if (known === undefined) return element("td", { title: COMPARING }, MISSING);
     const level = agreement(known);
     const text = known.off_px === null ? "none" : pixels(known.off_px);
@@ -115,120 +93,77 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
 
   /** Both coordinates of the selected point, and how it lies. */
   function selectedPoint(): HTMLElement | false {
-    const point = editor.selected === null ? undefined : points[editor.selected];
-    if (point === undefined || editor.selected === null) return false;
-    const residual = residuals[editor.selected] ?? null;
-    return element(
-      "p",
-      { className: "point" },
-      `${editor.selected + 1}: x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}; ${lonLat([point.lon, point.lat])}; `,
-      joined(
-        residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
-        point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
-        point.off ? "switched off" : ORIGIN_WORDS[point.origin],
-      ),
-      ". ",
-      element("button", { type: "button", className: "quiet", onclick: () => zoomTo(editor.selected!) }, "Zoom to it"),
+    const index = editor.selected;
+    const point = index === null ? undefined : points[index];
+    if (point === undefined || index === null) return false;
+    const residual = residuals[index] ?? null;
+    const lies = joined(
+      residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
+      point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
+      point.off ? "switched off" : HOW[point.origin][0],
     );
+    const where = `x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}; ${lonLat([point.lon, point.lat])}`;
+    return element("p", { className: "point" }, `${index + 1}: ${where}; ${lies}. `, quiet("Zoom to it", () => zoomTo(index)));
   }
 
-  function line(index: number): HTMLElement {
-    const point = points[index];
+  function line(point: Point, index: number): HTMLElement {
     const residual = residuals[index] ?? null;
-    const held = point !== undefined && isIndependent(point, camera);
-    // A camera that goes through its points whatever they are tells nothing by that
-    const checked = !held || !isUnchecked(editor) || !isNext(residual);
-    const told = residual === null ? (point?.off ? MISSING : "follows") : checked ? pixels(residual.residual_px) : MISSING;
-    const row = element(
+    const held = isIndependent(point, camera);
+    const number = index + 1;
+    const pressed = String(index === editor.selected);
+    const using = element("input", {
+      id: `use-${index}`,
+      type: "checkbox",
+      checked: !point.off,
+      disabled: editor.readonly,
+      title: "Off: the point is not used in the fit and does not count (Shift X)",
+      onclick: (event) => event.stopPropagation(),
+      onchange: () => editor.switchPoint(index),
+      attributes: { "aria-label": `Point ${number} counts` },
+    });
+    const selecting = button(number, () => editor.select(index), {
+      id: `point-${index}`,
+      attributes: { "aria-pressed": pressed, "aria-label": `Select point ${number}` },
+    });
+    const confirming = button("confirm", () => confirm(index), {
+      id: `hold-${index}`,
+      disabled: editor.readonly,
+      title: "Confirm this point: as measured by the engine, else snapped to the map (K)",
+      attributes: { "aria-label": `Confirm point ${number}` },
+    });
+    const [how, why] = HOW[point.origin];
+    return element(
       "tr",
       {
         onclick: () => editor.select(index),
         ondblclick: () => zoomTo(index),
-        className: point?.off ? "off" : "",
+        className: [point.off && "off", index === editor.selected && "selected"].filter(Boolean).join(" "),
         data: { suspect: String(residual?.suspect ?? false) },
       },
-      element(
-        "th",
-        { scope: "row" },
-        element("input", {
-          id: `use-${index}`,
-          type: "checkbox",
-          checked: !point?.off,
-          disabled: editor.readonly,
-          title: "Off: the point is not used in the fit and does not count (Shift X)",
-          onclick: (event) => event.stopPropagation(),
-          onchange: () => editor.switchPoint(index),
-          attributes: { "aria-label": `Point ${index + 1} counts` },
-        }),
-        element(
-          "button",
-          {
-            id: `point-${index}`,
-            type: "button",
-            onclick: () => editor.select(index),
-            attributes: { "aria-pressed": String(index === editor.selected), "aria-label": `Select point ${index + 1}` },
-          },
-          index + 1,
-        ),
-      ),
-      onMap(index),
-      element("td", { className: "residual", title: !checked ? notCheckable(points.filter((each) => isIndependent(each, camera)).length) : held || point?.off ? "" : MEASURED }, held && residual === null ? MISSING : told, checked && residual?.residual_m != null && element("span", { className: "ground" }, metres(residual.residual_m)), residual?.suspect ? element("strong", {}, " suspect") : null),
+      element("th", { scope: "row" }, using, selecting),
+      onMap(point),
+      residualCell(point, residual, held),
       strict.size > 0 && element("td", {}, pixels(strict.get(index)?.residual_px ?? null)),
-      element(
-        "td",
-        {},
-        point?.off
-          ? "off"
-          : held
-          ? element("span", { title: HOW[point.origin]?.[1] ?? "" }, HOW[point.origin]?.[0] ?? "yes")
-          : element(
-              "button",
-              {
-                id: `hold-${index}`,
-                type: "button",
-                disabled: editor.readonly,
-                title: "Confirm this point: as measured by the engine, else snapped to the map (K)",
-                onclick: () => confirm(index),
-                attributes: { "aria-label": `Confirm point ${index + 1}` },
-              },
-              "confirm",
-            ),
-      ),
+      element("td", { title: held ? why : "" }, point.off ? "off" : held ? how : confirming),
     );
-    row.classList.toggle("selected", index === editor.selected);
-    return row;
   }
 
-  function solving(): HTMLElement {
+  function residualCell(point: Point, residual: PointResidual | null, held: boolean): HTMLElement {
+    // A camera that goes through its points whatever they are tells nothing by that
+    const unchecked = held && isUnchecked(editor) && isNext(residual);
+    const confirmed = points.filter((each) => isIndependent(each, camera)).length;
+    const title = unchecked ? notCheckable(confirmed) : held || point.off ? "" : MEASURED;
+    const nothing = held || point.off ? MISSING : "follows";
+    const text = unchecked ? MISSING : residual === null ? nothing : pixels(residual.residual_px);
     return element(
-      "details",
-      { className: "solving", open: solvingOpen, ontoggle: (event) => (solvingOpen = (event.target as HTMLDetailsElement).open) },
-      element("summary", {}, "How the camera is fitted"),
-      element("label", { htmlFor: "free" }, "Fitted parameters"),
-      element(
-        "select",
-        {
-          id: "free",
-          onchange: (event) => editor.setSolving({ free: (event.target as HTMLSelectElement).value as Free }),
-        },
-        ...FREE_WORDS.map(([value, text]) => element("option", { value, selected: value === editor.free }, text)),
-      ),
-      element(
-        "label",
-        { className: "check" },
-        element("input", {
-          id: "hold-all",
-          type: "checkbox",
-          checked: editor.holdAll,
-          onchange: (event) => editor.setSolving({ holdAll: (event.target as HTMLInputElement).checked }),
-        }),
-        "Also use the engine's points that I did not touch",
-      ),
+      "td",
+      { className: "residual", title },
+      text,
+      !unchecked && residual?.residual_m != null && element("span", { className: "ground" }, metres(residual.residual_m)),
+      residual?.suspect && element("strong", {}, " suspect"),
     );
   }
 }
-
-let solvingOpen = false;
 
 const TO_QGIS = "Save the points as a .points file for QGIS's georeferencer";
 
@@ -254,18 +189,12 @@ const LEVEL_WORDS = {
   unknown: "not compared",
 };
 
-const ORIGIN_WORDS: Record<Origin, string> = {
-  engine: "follows the camera",
-  search: "found by a search",
-  person: "by hand",
-  snap: "snapped",
-  confirmed: "confirmed as measured",
-};
-
 const MEASURED = "The point follows the camera; a number is its distance from where the engine measured it";
 
-/** How a point came to be confirmed: in a word, and in a sentence. */
-const HOW: Partial<Record<Origin, [string, string]>> = {
+/** How a point came to lie where it does: in a word, and where a person confirmed it in a sentence. */
+const HOW: Record<Origin, [string, string]> = {
+  engine: ["follows the camera", ""],
+  search: ["found by a search", ""],
   person: ["by hand", "Clicked or dragged by a person"],
   snap: ["snapped", "Snapped to the map"],
   confirmed: ["measured", "Confirmed as the engine measured it"],

@@ -66,9 +66,3 @@ test("the list in view stands until the one that was asked for last has come", a
   assert.ok(!(await early));
   assert.deepEqual([queue.filter, queue.row?.id, queue.row?.decision], ["text=b", 2, "accepted"]);
 });
-
-test("an empty queue is empty", async () => {
-  const { queue } = await listed([]);
-  assert.equal(await queue.next(), null);
-  assert.deepEqual(queue.shown(), []);
-});

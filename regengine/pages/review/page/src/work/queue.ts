@@ -4,7 +4,7 @@
 
 import type { Progress, QueueRow } from "../types";
 import { api } from "./api";
-import { delay } from "./watch";
+import { delay } from "./link";
 
 const PAGE_ROWS = 100;
 const NAMING_TRIES = 20;

@@ -3,7 +3,7 @@
 
 import type { Facets, Place, Verdict } from "../types";
 import { wrapped } from "../geometry/earth";
-import { element, field } from "./dom";
+import { button, element, field } from "./dom";
 import { placeBox } from "./place_box";
 import { CATEGORY_WORDS, reasonWords, VERDICT_WORDS, words } from "./text";
 
@@ -62,7 +62,7 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
     input("date_from", "From", "date"),
     input("date_to", "To", "date"),
     input("text", "Name contains", "search"),
-    element("button", { type: "button", onclick: () => clear() }, "Clear filters"),
+    button("Clear filters", () => clear()),
   );
   const control = (name: string): HTMLInputElement | HTMLSelectElement => form.elements.namedItem(name) as HTMLInputElement;
 

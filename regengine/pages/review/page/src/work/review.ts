@@ -1,20 +1,17 @@
 // A sitting of review: the queue walked, frames opened, decisions made and kept.
 
-import type { Camera, Choice, Decision, Draft, Frame, Job, Neighbour, Place, Said, Session } from "../types";
-import type { Layout, Side, Tool } from "../view_types";
+import type { Camera, Choice, Decision, Draft, Frame, Job, Layout, Neighbour, Place, Said, Session, Side, Tool } from "../types";
 import type { Views } from "../views";
-import { api } from "./api";
-import { begun, isHeld, isIndependent, whyNotAccepted, type Refusal } from "./draft";
+import { api, Kept } from "./api";
+import { begun, isHeld, isIndependent, pointResidual } from "./draft";
 import { Editor } from "./editor";
 import { Evidence } from "./evidence";
-import { Kept } from "./kept";
+import type { Opinion } from "./frame_boxes";
+import { delay } from "./link";
 import { say, settled } from "./notices";
 import { Outbox, type Sending } from "./outbox";
 import { Queue } from "./queue";
-import { pointResidual } from "./residuals";
-import { pixels } from "./text";
-import type { Opinion } from "./second_opinion";
-import { delay, Watch } from "./watch";
+import { pixels, sentence } from "./text";
 
 /** Frames fetched ahead of the one in view. */
 const AHEAD = 2;
@@ -22,6 +19,7 @@ const KEPT_FRAMES = 12;
 const PLACING = "Drag the photo over the map; its round handles turn it, the square ones zoom it. ";
 const AT_HORIZON =
   "Drag the dashed limb onto the photo's limb, first at the left, then at the right; then drag the ground to turn. ";
+const TICK_MS = 100;
 /** After so long a frame counts as seen, whatever its picture does. */
 const LONGEST_DRAWING_MS = 5000;
 
@@ -59,7 +57,8 @@ export class Review {
   views: Views | null = null;
 
   private readonly cache = new Kept(api.frame, KEPT_FRAMES);
-  private readonly watch = new Watch();
+  /** How long the frame has been in view; a page that nobody looks at does not count. */
+  private inView_ms = 0;
   private opening = 0;
   /** Which frame the views show; another one is on its way while they differ. */
   private inView: number | null = null;
@@ -69,6 +68,10 @@ export class Review {
   /** Frames that were decided in this sitting, and those of them to go back to, the latest last. */
   private readonly decidedHere = new Set<number>();
   private lately: number[] = [];
+  /** The work that the server was asked about last: whether it can be accepted. */
+  private judged: Draft | null = null;
+  private judging: Promise<void> = Promise.resolve();
+  private unacceptable: string | null = null;
   /** The work that was refused last, which is told until it changes. */
   private refused: Draft | null = null;
 
@@ -82,6 +85,9 @@ export class Review {
       say,
     });
     this.editor.readonly = needs.session.readonly;
+    window.setInterval(() => {
+      if (!document.hidden) this.inView_ms += TICK_MS;
+    }, TICK_MS);
     // What moved meanwhile is asked for then
     this.evidence = new Evidence(api.evidence, () => this.changed());
     this.outbox = new Outbox({
@@ -105,11 +111,9 @@ export class Review {
   get decidedNow(): number {
     return this.decidedHere.size;
   }
-  /** Why the frame in view cannot be accepted as it is; null where it can. */
-  get refusal(): Refusal | null {
-    const { frame, editor } = this;
-    if (frame === null) return null;
-    return editor.problem === null ? whyNotAccepted(editor.draft, frame) : { why: editor.problem, missing: editor.problem };
+  /** Why the frame in view cannot be accepted as it is; null where it can, or nobody knows yet. */
+  get refusal(): string | null {
+    return this.editor.problem ?? this.unacceptable;
   }
   /** Whether the map that placed the frame in view is at hand: for snapping and comparing. */
   get hasMap(): boolean {
@@ -157,6 +161,7 @@ export class Review {
     const mine = this.opening;
     this.queue.index = this.queue.indexOf(id) ?? this.queue.index;
     this.inView = null;
+    this.unacceptable = null;
     this.views?.setPoints([], [], null, null);
     this.editor.open(frame, this.session.reviewer, unsent);
     // Where there is nothing to judge or to drag, pairs are what brings a camera
@@ -165,7 +170,7 @@ export class Review {
     this.neighbours = [];
     this.compare(null);
     this.views?.setTool(this.tool);
-    this.watch.restart();
+    this.inView_ms = 0;
     this.needs.opened(frame);
     await Promise.race([this.views?.show(frame, this.editor.draft.camera), delay(LONGEST_DRAWING_MS)]);
     if (mine !== this.opening) return;
@@ -211,16 +216,17 @@ export class Review {
     this.inView = null;
     await this.snapping;
     await this.editor.solved;
+    if (choice === "accepted") await this.judging;
     if (this.frame !== frame) return say(`${frame.frame} is not decided: you left it before its camera was solved.`);
     const { draft } = this.editor;
     const refusal = choice === "accepted" ? this.refusal : null;
     if (refusal !== null) {
       this.inView = frame.id;
       this.refused = draft;
-      return say(`${refusal.why} Add points (P), or confirm those that are right (K).`, undefined, "refusal");
+      return say(refusal, undefined, "refusal");
     }
     const own = frame.decisions.find((each) => each.reviewer === this.session.reviewer);
-    const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.watch.seconds };
+    const body = { ...draft, decision: choice, base: own?.revision ?? 0, seconds: this.inView_ms / 1000 };
     this.editor.decided();
     this.outbox.put({ kind: "decision", frame: frame.id, body });
     this.decidedHere.add(frame.id);
@@ -294,14 +300,6 @@ export class Review {
     if (layout !== "side") this.side = layout === "over" ? "map" : "photo";
     this.views?.setLayout(layout);
     this.needs.changed();
-  }
-
-  /** Begin with the point that is most likely wrong. */
-  edit(): void {
-    this.setTool("select");
-    const sizes = this.editor.residuals.map((each) => each?.residual_px ?? 0);
-    if (sizes.length === 0) return this.setTool("add");
-    this.editor.select(sizes.indexOf(Math.max(...sizes)));
   }
 
   /** A point is right: as the engine measured it; where it did not, as photo and map agree near it. */
@@ -445,7 +443,25 @@ export class Review {
     const comparable = frame?.photo && this.session.maps[frame.reference];
     // Pictures come first
     if (frame?.id === this.inView) this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
+    if (frame !== null && !this.editor.moving) this.judge(frame.id, draft);
     this.draw();
+    this.needs.changed();
+  }
+
+  /** Ask the server, which has the rule, whether this can be accepted; it decides again when it is. */
+  private judge(frame: number, draft: Draft): void {
+    const { judged } = this;
+    if (judged?.camera === draft.camera && judged.points === draft.points) return;
+    this.judged = draft;
+    this.judging = api.acceptance(frame, draft.camera, draft.points).then(
+      ({ refusal }) => this.know(draft, refusal && sentence(refusal)),
+      () => this.know(draft, null),
+    );
+  }
+
+  private know(draft: Draft, refusal: string | null): void {
+    if (draft !== this.judged) return;
+    this.unacceptable = refusal;
     this.needs.changed();
   }
 

@@ -3,8 +3,8 @@
 
 import type { LookedAt, Sheet, SheetTile } from "../types";
 import { api } from "./api";
-import { element, refill } from "./dom";
-import { keyLabel } from "./keys";
+import { button, element, refill } from "./dom";
+import { keyHint } from "./keys";
 import { sentenceOf } from "./notices";
 import { count, probability, VERDICT_WORDS } from "./text";
 
@@ -46,12 +46,7 @@ export function createSheet(needs: SheetNeeds) {
     ["s", "Close", () => host.close()],
   ];
   const made = actions.map(([key, text, run]) =>
-    element(
-      "button",
-      { type: "button", onclick: () => void run(), attributes: { "aria-keyshortcuts": key } },
-      text,
-      element("kbd", { attributes: { "aria-hidden": "true" } }, keyLabel(key)),
-    ),
+    button([text, keyHint(key)], () => void run(), { attributes: { "aria-keyshortcuts": key } }),
   );
   const done = made[4]!;
   Object.assign(done, { className: "accept", disabled: true });
@@ -110,18 +105,17 @@ export function createSheet(needs: SheetNeeds) {
       come();
     }, { once: true });
     const said = `${VERDICT_WORDS[tile.verdict]} ${tile.probability === null ? "" : probability(tile.probability)}`;
-    const button = element(
-      "button",
-      { type: "button", tabIndex: -1, onfocus: () => (at = index), ondblclick: open },
+    const caption = [
       element("span", { className: "pictures" }, photo, map),
       element("span", { className: "name" }, tile.name),
       element("span", { className: "badge", data: { verdict: tile.verdict } }, said),
       element("span", { className: "where" }, tile.place ?? "place unknown"),
       element("span", { className: "angle" }, `${tile.off_nadir_deg}° off nadir`),
       element("strong", { className: "mark" }),
-    );
-    button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "mouse" && button.focus({ preventScroll: true }));
-    return button;
+    ];
+    const made = button(caption, () => made.focus(), { tabIndex: -1, onfocus: () => (at = index), ondblclick: open });
+    made.addEventListener("pointerenter", ({ pointerType }) => pointerType === "mouse" && made.focus({ preventScroll: true }));
+    return made;
   }
 
   function refresh(): void {

@@ -1,5 +1,6 @@
 // How values read on the page.
 
+import { wrapped } from "../geometry/earth";
 import type { Choice, LonLat, Verdict } from "../types";
 
 export const VERDICT_WORDS: Record<Verdict, string> = {
@@ -26,33 +27,14 @@ export const CATEGORY_WORDS: Record<string, string> = {
   other: "something else",
 };
 
-/** The engine's reasons in a few words; those whose code says it in words have none. */
+/** Of the engine's reasons those whose code does not say it in words. */
 const REASON_WORDS: Record<string, string> = {
-  low_probability: "probability too low",
   low_margin: "another place also fits",
-  few_lights: "few lights match",
-  loose_fit: "depends on single lights",
-  guessed_lens: "focal length assumed",
   narrow: "points close together",
-  dark_points: "points not on lights",
-  few_control_points: "few points",
-  no_streets: "no street map",
+  guessed_lens: "focal length assumed",
   small_frame: "little ground shown",
-  map_saturated: "map saturated there",
-  search_budget: "search not finished",
-  no_agreement: "no place fits",
-  no_match: "no place fits",
   no_ephemeris: "position unknown",
-  outside_map: "outside the map",
-  clock_suspect: "time or nadir doubtful",
-  lens_suspect: "focal length doubtful",
-  altitude_suspect: "altitude doubtful",
-  coarse_map: "finer map may help",
-  centre_suspect: "not the place given",
-  not_a_night_city_frame: "no cities at night",
-  sea: "over the sea",
   worker_died: "damaged file",
-  timed_out: "took too long",
 };
 
 /** A reason of the engine, by its code. */
@@ -122,4 +104,25 @@ export function count(value: number, one: string, many = `${one}s`): string {
 /** A code of the engine as words: low_margin → low margin. */
 export function words(code: string): string {
   return code.replaceAll("_", " ");
+}
+
+const NUMBER = String.raw`([+\-−]?\d+(?:\.\d+)?)\s*(?:[°d]\s*(?:(\d+(?:\.\d+)?)\s*['′m]\s*)?(?:(\d+(?:\.\d+)?)\s*(?:"|″|''|s)\s*)?)?`;
+const WRITTEN = new RegExp(String.raw`^\s*${NUMBER}([NSEW]?)[\s,;/]+${NUMBER}([NSEW]?)\s*$`, "i");
+
+/** Latitude first, unless letters say otherwise; null where the text is none. */
+export function coordinatesIn(text: string): LonLat | null {
+  const found = WRITTEN.exec(text);
+  if (!found) return null;
+  const [first, second] = [found.slice(1, 5), found.slice(5, 9)] as [string[], string[]];
+  const letters = [first[3], second[3]].map((each) => (each ?? "").toUpperCase()) as [string, string];
+  const eastFirst = /[EW]/.test(letters[0]) || /[NS]/.test(letters[1]);
+  if (eastFirst && (/[NS]/.test(letters[0]) || /[EW]/.test(letters[1]))) return null;
+  const [lon, lat] = eastFirst ? [degreesOf(first), degreesOf(second)] : [degreesOf(second), degreesOf(first)];
+  return Math.abs(lat) <= 90 && Math.abs(lon) <= 360 ? [wrapped(lon), lat] : null;
+}
+
+function degreesOf([whole, minutes, seconds, letter]: string[]): number {
+  const text = whole!.replace("−", "-");
+  const size = Math.abs(Number(text)) + Number(minutes ?? 0) / 60 + Number(seconds ?? 0) / 3600;
+  return text.startsWith("-") !== /[SW]/i.test(letter ?? "") ? -size : size;
 }
