@@ -113,24 +113,34 @@ BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
 MIN_PEAK_LEVELS = 25.0
 MIN_BLUENESS = -0.07  # (blue - red) / sum, linear, of the light above the ring about it
 MAX_GREENNESS = 0.08  # (2 green - red - blue) / sum: airglow, fishing boats
+MIN_WIDTH_PX = 5.5  # across, as of an even ellipse: stars and lamps are narrower
 MAX_ELONGATION = 6.5  # length over width
+MIN_CORE_BALANCE = 0.62  # darkest over brightest colour of its core, levels
 # rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
 MAX_TEXTURE_PX = 1.9
 # Of one that is bright and white: moonlit cloud is neither
+BRIGHT_PEAK_LEVELS = 90.0
 BRIGHT_CORE_LEVELS = 135.0  # darkest colour of its core
 BRIGHT_PROMINENCE = 0.25  # share of its peak by which it rises above the ring about it
 BRIGHT_CONTRAST = 4.5  # the same over the spread in the ring
 # Of any other
 FAINT_SNR = 5.0  # of the peak over the noise of the blurred frame
+FAINT_CORE_LEVELS = 30.0
 FAINT_PROMINENCE = 0.55
 FAINT_CONTRAST = 9.0
 FAINT_CORE_BALANCE = 0.86
+FAINT_GREENNESS = -0.12  # at least: reflections of cabin lamps are purple
+FAINT_UNIQUENESS = 0.3  # as prominence, of a ring six radii wide: fields of lamps
 # Of a distant one: small, and quite alone
 SMALL_WIDTH_PX = 12.0  # at most
-SMALL_UNIQUENESS = 0.9  # as prominence, of a ring six radii wide: fields of lamps
+SMALL_PROMINENCE = 0.75
+SMALL_CONTRAST = 7.0
+SMALL_UNIQUENESS = 0.9
 SMALL_CORE_LEVELS = 70.0
+SMALL_CORE_BALANCE = 0.8
 SMALL_TEXTURE_PX = 2.6  # as above; a narrow light has more
 # Of what neighbours laid over the frame do not show
+NEW_PEAK_LEVELS = 25.0
 NEW_AREA_PX = 40
 NEW_BLUENESS = 0.0
 NEW_CORE_LEVELS = 45.0
@@ -371,23 +381,32 @@ def _stands_alone(peak: _Peak, noise: float) -> bool:
     of_any = (
         peak.blueness >= MIN_BLUENESS
         and peak.greenness <= MAX_GREENNESS
+        and width >= MIN_WIDTH_PX
         and length <= MAX_ELONGATION * width
+        and peak.core_balance >= MIN_CORE_BALANCE
     )
     smooth = peak.texture * width <= MAX_TEXTURE_PX
     bright = (
-        peak.core_levels >= BRIGHT_CORE_LEVELS
+        peak.height >= BRIGHT_PEAK_LEVELS
+        and peak.core_levels >= BRIGHT_CORE_LEVELS
         and peak.prominence >= BRIGHT_PROMINENCE
         and peak.contrast >= BRIGHT_CONTRAST
     )
     faint = (
         peak.height >= FAINT_SNR * noise
+        and peak.core_levels >= FAINT_CORE_LEVELS
         and peak.prominence >= FAINT_PROMINENCE
         and peak.contrast >= FAINT_CONTRAST
         and peak.core_balance >= FAINT_CORE_BALANCE
+        and peak.greenness >= FAINT_GREENNESS
+        and peak.uniqueness >= FAINT_UNIQUENESS
     )
     small = (
         width <= SMALL_WIDTH_PX
         and peak.core_levels >= SMALL_CORE_LEVELS
+        and peak.core_balance >= SMALL_CORE_BALANCE
+        and peak.prominence >= SMALL_PROMINENCE
+        and peak.contrast >= SMALL_CONTRAST
         and peak.uniqueness >= SMALL_UNIQUENESS
         and peak.texture * width <= SMALL_TEXTURE_PX
     )
@@ -397,7 +416,8 @@ def _stands_alone(peak: _Peak, noise: float) -> bool:
 def _is_new(peak: _Peak, _noise: float) -> bool:
     """Whether a peak that no neighbour shows is a flash, and no edge that moved otherwise."""
     return (
-        peak.rows.size >= NEW_AREA_PX
+        peak.height >= NEW_PEAK_LEVELS
+        and peak.rows.size >= NEW_AREA_PX
         and peak.blueness >= NEW_BLUENESS
         and peak.core_levels >= NEW_CORE_LEVELS
         and peak.prominence >= BRIGHT_PROMINENCE

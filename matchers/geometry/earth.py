@@ -137,12 +137,10 @@ def unit_vectors(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
 def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
     """Compute east, north and up unit vectors (ECEF) as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)
-    axes = [
-        [-np.sin(lon), np.cos(lon), np.zeros_like(lon)],
-        [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)],
-        [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)],
-    ]
-    return np.moveaxis(np.array(axes), (0, 1), (-2, -1))
+    east = [-np.sin(lon), np.cos(lon), np.zeros_like(lon)]
+    north = [-np.sin(lat) * np.cos(lon), -np.sin(lat) * np.sin(lon), np.cos(lat)]
+    axes = [np.stack(east, axis=-1), np.stack(north, axis=-1), unit_vectors(lon_deg, lat_deg)]
+    return np.stack(axes, axis=-2)
 
 
 def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatArray:

@@ -17,7 +17,13 @@ from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes, to_xyz
+from matchers.geometry.earth import (
+    ecef_to_geodetic,
+    geodetic_to_ecef,
+    local_axes,
+    to_xyz,
+    unit_vectors,
+)
 
 PARAMETERS = 10
 ROTATION = slice(0, 3)
@@ -139,7 +145,7 @@ def mirror_pose(camera: Camera) -> Camera | None:
     if not np.isfinite(ground_m).all():
         return None
     lon, lat = (float(v) for v in ecef_to_geodetic(ground_m)[:2])
-    up = local_axes(lon, lat)[2]
+    up = unit_vectors(lon, lat)
     mirror = np.eye(3) - 2.0 * np.outer(up, up)  # reflection in the ground plane
     there_m = ground_m - mirror @ (np.asarray(camera.position_ecef_m) - ground_m)
     moved = replace(camera, position_ecef_m=to_xyz(there_m))

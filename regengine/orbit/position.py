@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matchers.geometry.earth import great_circle_km, local_axes
+from matchers.geometry.earth import great_circle_km, unit_vectors
 from regengine.errors import ConfigError, EphemerisError
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
@@ -183,7 +183,7 @@ def _place_above(
 
 def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
     """Whether a nadir is further from the orbit than errors of correct records explain."""
-    up = local_axes(orbit.lon, orbit.lat)[2]
+    up = unit_vectors(orbit.lon, orbit.lat)
     assert orbit.velocity_ecef_m_s is not None
     across = np.cross(up, orbit.velocity_ecef_m_s)
     across /= np.linalg.norm(across)

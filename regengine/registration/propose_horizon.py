@@ -29,7 +29,7 @@ from detectors.limb import (
 )
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz
+from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz, unit_vectors
 from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import unit
@@ -153,8 +153,8 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
             around, panoramas = draw_panoramas(rows, ground, around)
             first = max(0, best[3] - 1)
             scores, turns_deg, nearby = compare(panoramas, views[first : best[3] + 2])
-            i = int(scores.argmax()) if len(scores) else 0
-            if len(scores) and scores[i] > best[0]:
+            if scores.max(initial=-1.0) > best[0]:
+                i = int(scores.argmax())
                 turned_deg, lens = float(turns_deg[i]), first + int(nearby[i])
                 best = float(scores[i]), around[i], turned_deg, lens
         found.append(best)
@@ -177,11 +177,12 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
 
 LitPixels = tuple[FloatArray, FloatArray]
 Panoramas = NDArray[np.int8]
-Drawn = tuple[tuple[LitPixels, ...], FloatArray, Panoramas]
 
 
 @lru_cache(maxsize=1)
-def draw_earth(light_map: LightMap, altitude_km: float) -> Drawn:
+def draw_earth(
+    light_map: LightMap, altitude_km: float
+) -> tuple[tuple[LitPixels, ...], FloatArray, Panoramas]:
     """The lit ground of a map and its panoramas from all nadirs; kept for other photos."""
     axes = spread_nadirs()
     ground = read_ground(light_map, axes)
@@ -197,7 +198,7 @@ def list_nadirs(seen: Seen | None, region: Region) -> FloatArray:
     if seen is None:
         near = unit(region.positions_ecef_m)
         return axes[(axes[:, 2] @ near.T).max(axis=1) > np.cos(np.radians(CELL_DEG))]
-    cosine = axes[:, 2] @ local_axes(seen.lon, seen.lat)[2]
+    cosine = axes[:, 2] @ unit_vectors(seen.lon, seen.lat)
     away_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
     nearest_deg = NEAREST_DEG - seen.radius_km / KM_PER_DEGREE
     return axes[(away_deg < REACH_DEG) & (away_deg > nearest_deg)]
@@ -232,11 +233,9 @@ def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
     ground = []
     for grid in (levels or ())[:3]:
         row, col = (part[::-1] for part in np.nonzero(grid.values > LEAST_LIT))
-        lat = np.radians(grid.lat0_deg - grid.step_deg * row)
-        lon = np.radians(grid.lon0_deg + grid.step_deg * col)
-        vectors = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]
-        light = grid.values[row, col] * np.cos(lat) * grid.step_deg**2
-        ground.append((np.stack(vectors, axis=-1), light))
+        lat_deg = grid.lat0_deg - grid.step_deg * row
+        light = grid.values[row, col] * np.cos(np.radians(lat_deg)) * grid.step_deg**2
+        ground.append((unit_vectors(grid.lon0_deg + grid.step_deg * col, lat_deg), light))
     return tuple(ground)
 
 

@@ -33,7 +33,7 @@ from scipy.spatial.transform import Rotation
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
 from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, local_axes, to_xyz
+from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, unit_vectors
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
@@ -513,7 +513,7 @@ def draw_nadir_map(
     Also returns its axes: unit vectors to the right, backwards and to the zenith, shape (3, 3).
     """
     lon, lat, _ = ecef_to_geodetic(position_ecef_m)
-    up = local_axes(float(lon), float(lat))[2]
+    up = unit_vectors(float(lon), float(lat))
     ahead = ahead_ecef - (ahead_ecef @ up) * up
     ahead = ahead / np.linalg.norm(ahead)
     axes = np.stack([np.cross(ahead, up), -ahead, up])

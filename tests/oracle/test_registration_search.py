@@ -163,10 +163,12 @@ def test_the_true_camera_is_among_the_best_and_the_same_again(
 
 
 @pytest.mark.slow
-def test_a_far_oblique_is_first_among_all_nadirs(samples_index: EarthIndex) -> None:
-    """Its limb is all that is known: neither when nor over which place it was taken."""
+@pytest.mark.parametrize("above", ["somewhere", "track"])
+def test_a_far_oblique_is_first_among_nadirs(above: str, samples_index: EarthIndex) -> None:
+    """No place in it is known: of all nadirs on Earth, and of those of the orbit."""
     case = case_of(SAMPLES / f"{LIMB}.jpg", sample_camera(LIMB))
-    problem = pose(case, Prior(), samples_index)
+    prior = Prior(position=case.position) if above == "track" else Prior()
+    problem = pose(case, prior, samples_index)
     first, again = (propose(problem, "horizon")[0] for _ in range(2))
     assert is_same_view(first[0].camera, case.truth, SAME)
     assert [one.camera for one in first] == [one.camera for one in again]

@@ -316,6 +316,8 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
         from regengine.export.formats.gcp_qgis import points_text
         from regengine.frames.frame import ExportFrame, ExportPoint, sigma_on_ground
 
+        if not body.points:
+            raise ConfigError("there is no point to write: add one first.")
         result = context.result(number)
         camera = bodies.check_sent(result, body.camera, body.points)
         frame = ExportFrame(
