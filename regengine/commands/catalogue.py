@@ -468,14 +468,13 @@ def stars(
     from regengine.io.html import escape_invisible
     from regengine.sky.stars.catalogue import load_catalogue
     from regengine.sky.stars.photo import FAINTEST_G, read_solved
-    from regengine.sky.stars.star_counts import TABLES, StarCounts, count_stars, rank_frames
+    from regengine.sky.stars.star_counts import count_stars, rank_frames
 
     if out is not None:
         check_new_file(out, (".csv", ".ndjson"), force=force)
     records = [record for path in solved for record in read_solved(path).values()]
     catalogue = load_catalogue(faintest_g=FAINTEST_G)
-    counts: list[StarCounts] = []
-    failed = 0
+    counts, failed = [], 0
     for record in records:
         try:
             counts.append(count_stars(record, catalogue))
@@ -483,7 +482,9 @@ def stars(
             failed += 1
             say(f"Error: {error}", err=True)
     counts = rank_frames(counts)
-    rows = TABLES[table](counts)
+    rows = [row for row, _ in counts]
+    if table == "magnitudes":
+        rows = [part for _, bins in counts for part in bins]
 
     def lines(form: str) -> list[str]:
         told = rows

@@ -75,12 +75,7 @@ def main(
     from regengine.runs.remote import find_existing_photos
     from regengine.sky.detection import STREAKS
     from regengine.sky.drawing import picture_paths
-    from regengine.sky.satellites.photo import (
-        CSV_COLUMNS,
-        TERMINAL_HEADER,
-        SatelliteJob,
-        load_catalogue,
-    )
+    from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
 
     logger = logging.getLogger("regengine")
     found = find_existing_photos(photos, exclude=[overlay])
@@ -88,7 +83,7 @@ def main(
         raise ConfigError(
             f"--wcs and --time apply to one photo, and {len(found)} were found: name one."
         )
-    catalogue = load_catalogue(tle)
+    catalogue = load_element_sets((tle,), every=True)
     if catalogue.skipped:
         logger.warning("%s", describe_skipped(tle, catalogue.skipped))
     job = SatelliteJob(

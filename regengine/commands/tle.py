@@ -66,11 +66,10 @@ def get(
     """
     from regengine.maps.at_hand import keep_element_sets
     from regengine.orbit.position import describe_element_sets
-    from regengine.orbit.tle import check_reach, fetch_latest, load_tle_file
+    from regengine.orbit.tle import fetch_latest, load_tle_file
 
-    if time is not None:
-        check_reach(parse_time(time))
-    kept = keep_element_sets(fetch_latest(), f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
+    latest = fetch_latest(None if time is None else parse_time(time))
+    kept = keep_element_sets(latest, f"latest-{datetime.now(UTC):%Y-%m-%d}.txt")
     facts = describe_element_sets(load_tle_file(kept))
     sets = format_count(facts["element_sets"], "element set")
     say(f"{kept}: {sets} until {facts['last_epoch_utc']}")

@@ -106,10 +106,10 @@ def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any
     except (FrameError, OSError):
         return {}
     quality = photo_quality(rgb, scene_picture(rgb), frame.result.category or "")
-    cloud = quality.cloud_fraction if hidden is None else hidden
+    cloud = quality["cloud_fraction"] if hidden is None else hidden
     source = "photo" if hidden is None else "lights"
     return {
-        "sharpness": quality.sharpness or None,
+        "sharpness": quality["sharpness"] or None,
         "cloud": cloud,
         "cloud_source": None if cloud is None else source,
     }

@@ -43,11 +43,11 @@ SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, not independe
 
 @dataclass(frozen=True, kw_only=True)
 class TleSet:
-    """The usable element sets of one satellite in a file, by epoch."""
+    """The usable element sets of one satellite in a file, by epoch; or of all, as they stand."""
 
     path: Path
-    pairs: tuple[ElementSet, ...]
-    epoch_days: FloatArray = field(repr=False)  # since 2000-01-01 12:00 UTC, ascending, shape (n,)
+    pairs: tuple[ElementSet, ...] = field(repr=False)
+    epoch_days: FloatArray = field(repr=False)  # since 2000-01-01 12:00 UTC, shape (n,)
     skipped: tuple[SkippedSet, ...] = ()  # rejected on reading
     other_satellites: tuple[str, ...] = ()  # catalogue numbers
 
@@ -179,15 +179,17 @@ def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
     return load_element_sets((Path(path),), satellite=satellite)
 
 
-def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) -> TleSet:
+def load_element_sets(
+    paths: Sequence[Path], *, satellite: str | None = None, every: bool = False
+) -> TleSet:
     """Read TLE files, folders of them and packed tables as one set.
 
     Two-line and three-line files, CRLF, comments (#), blank lines, names, a byte-order mark and
     trailing blanks are accepted. Sets with a missing or truncated line, a wrong checksum or an
     invalid number are left out and listed in ``skipped``. The sets of the catalogue number
-    ``satellite`` are returned; by default, the ISS (25544), or the only satellite in the files.
-    Raises EphemerisError if a file cannot be read, there is no usable set, or there are several
-    satellites but not the requested one.
+    ``satellite`` are returned, or of ``every`` one; by default, the ISS (25544), or the only
+    satellite in the files. Raises EphemerisError if a file cannot be read, there is no usable set,
+    or there are several satellites but not the requested one.
     """
     good: list[ElementSet] = []
     days = [np.zeros(0)]  # since 2000-01-01 12:00 UTC
@@ -227,6 +229,8 @@ def load_element_sets(paths: Sequence[Path], *, satellite: str | None = None) ->
             "set again, or copy both its lines completely"
         )
     epochs = np.concatenate(days)
+    if every:
+        return TleSet(path=paths[0], pairs=tuple(good), epoch_days=epochs, skipped=tuple(skipped))
     numbers = np.array([pair.satellite for pair in good])
     present = sorted(set(numbers.tolist()))
     wanted = present[0] if len(present) == 1 else ISS
@@ -292,22 +296,19 @@ WHERE_ELSE = (
 )
 
 
-def check_reach(around: datetime) -> None:
-    """Raise EphemerisError, with a source of files, for a time that current sets do not cover."""
-    # Downloaded sets are current; for older photos, the place along the orbit is unknown
-    if abs(datetime.now(UTC) - around) > timedelta(days=30.0):
-        raise EphemerisError(
-            f"No source without an account has element sets of {around:%Y-%m-%d}: {WHERE_ELSE}."
-        )
-
-
-def fetch_latest() -> bytes:
+def fetch_latest(around: datetime | None = None) -> bytes:
     """Download the ISS's latest element sets; EphemerisError if the source fails or has none.
 
-    The source is CelesTrak, or the address in the environment variable REGENGINE_CELESTRAK.
+    Also, with a source of files, for a time that current sets do not cover. The source is
+    CelesTrak, or the address in the environment variable REGENGINE_CELESTRAK.
     """
     from regengine.io.http import HttpClient, HttpFailure, RetryPolicy
 
+    # Downloaded sets are current; for older photos, the place along the orbit is unknown
+    if around is not None and abs(datetime.now(UTC) - around) > timedelta(days=30.0):
+        raise EphemerisError(
+            f"No source without an account has element sets of {around:%Y-%m-%d}: {WHERE_ELSE}."
+        )
     url = os.environ.get("REGENGINE_CELESTRAK") or CELESTRAK
     client = HttpClient(
         RetryPolicy(attempts=3),

@@ -163,23 +163,16 @@ class Samples:
         return np.array([len(set(groups[one & ~self.simulated])) for one in shows.T], np.intp)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fold:
-    """Rows that train a model and rows that test it, shapes (N,) and (M,)."""
-
-    train: IndexArray
-    test: IndexArray
-
-
 def deal_folds(
     samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = MIN_GROUPS
-) -> tuple[Fold, ...]:
+) -> list[tuple[IndexArray, IndexArray]]:
     """Split the real photos into folds by groups, stratified by class.
 
     There are `count` folds, or fewer if there are fewer groups. Groups with a photo whose first
     class has fewer groups than `alone_below` are a fold each: leaving out more of them would leave
     too few for training. Each real photo is tested once. Simulated frames are used only in
-    training, and are excluded if they share a group with a tested photo.
+    training, and are excluded if they share a group with a tested photo. Returns the rows that
+    train a model and the rows that test it, of each fold, as scikit-learn's splitters do.
     """
     groups = np.array(samples.groups)
     real = ~samples.simulated
@@ -197,7 +190,4 @@ def deal_folds(
     shared.sort(key=lambda group: max(set(classes_of[group]), key=classes_of[group].count))
     dealt = [shared[start::count] for start in range(min(count, len(shared)))]
     tested = [np.isin(groups, fold) for fold in [*dealt, *([group] for group in sorted(alone))]]
-    return tuple(
-        Fold(train=np.flatnonzero(~left_out), test=np.flatnonzero(left_out & real))
-        for left_out in tested
-    )
+    return [(np.flatnonzero(~left), np.flatnonzero(left & real)) for left in tested]

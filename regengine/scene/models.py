@@ -353,15 +353,15 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
     whose class has no other group, are not used: the clusters need not explain them.
     """
     likelihood = np.full(len(samples), np.nan)
-    for fold in deal_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
-        known = np.isin(samples.primary[fold.test], samples.primary[fold.train])
-        known &= samples.primary[fold.test] != samples.classes.index(OTHER)
-        if known.any() and len(fold.train) >= 2:
+    for train, test in deal_folds(samples, count=HELD_OUT_FOLDS, seed=seed, alone_below=0):
+        known = np.isin(samples.primary[test], samples.primary[train])
+        known &= samples.primary[test] != samples.classes.index(OTHER)
+        if known.any() and len(train) >= 2:
             # A mixture of the same size and covariance type, on the same axes
-            z = mixture.axes.apply(samples.features[fold.train])
+            z = mixture.axes.apply(samples.features[train])
             count = min(len(mixture.weights), len(z))
             without = _export_mixture(_fit_mixture(z, count, mixture.shape, seed), mixture.axes)
-            tested = fold.test[known]
+            tested = test[known]
             likelihood[tested] = without.log_likelihood(samples.features[tested])
     judged = np.isfinite(likelihood)
     if not judged.any():

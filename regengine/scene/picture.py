@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 
 from detectors.masks import CAPTION_SHARE, mask_caption_strips
 from detectors.types import FloatArray
-from regengine.io.plain import round_or_none
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.image import (
     CLIPPED_FROM,
@@ -170,37 +168,31 @@ LAMP_PX, SMOOTH_PX = 9, 5
 QUALITY_SIDE_PX = 8_400
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhotoQuality:
-    """Quality measures of ``classify --quality``."""
-
-    # At full resolution: 1 for detail at pixel scale, towards 0 for motion blur; 0 without detail
-    sharpness: float
-    # Share of the visible ground under clouds; None where it cannot be determined
-    cloud_fraction: float | None
-    exposure_stops: float  # mean luminance relative to 18 % grey; nights are far below 0
-    # Shares of pixels at the upper and lower limit of the file's range
-    clipped_share: float
-    black_share: float
-
-    def record(self) -> dict[str, Any]:
-        """The values as written to a photo's NDJSON record."""
-        return {
-            "sharpness": round(self.sharpness, 3),
-            "cloud_fraction": round_or_none(self.cloud_fraction, 3),
-            "exposure_stops": round(self.exposure_stops, 2),
-            "clipped_share": round(self.clipped_share, 4),
-            "black_share": round(self.black_share, 4),
-        }
+# Quality measures of ``classify --quality``, and their decimals in records
+QUALITY_DIGITS = {
+    "sharpness": 3,
+    "cloud_fraction": 3,
+    "exposure_stops": 2,
+    "clipped_share": 4,
+    "black_share": 4,
+}
 
 
-def photo_quality(rgb: NDArray[np.uint8], picture: ScenePicture, category: str) -> PhotoQuality:
-    """Quality of a photo at full resolution, shape (h, w, 3); `picture` is its standard size."""
-    return PhotoQuality(
-        sharpness=measure_sharpness(rgb[..., 1]),
-        cloud_fraction=cloud_fraction(picture, category),
+def photo_quality(
+    rgb: NDArray[np.uint8], picture: ScenePicture, category: str
+) -> dict[str, float | None]:
+    """Quality of a photo at full resolution, shape (h, w, 3); `picture` is its standard size.
+
+    ``sharpness``: at full resolution; 1 for detail at pixel scale, towards 0 for motion blur; 0
+    without detail. ``cloud_fraction``: share of the visible ground under clouds; None where it
+    cannot be determined. ``exposure_stops``: mean luminance relative to 18 % grey; nights are far
+    below 0. ``clipped_share``, ``black_share``: of pixels at the limits of the file's range.
+    """
+    return {
+        "sharpness": measure_sharpness(rgb[..., 1]),
+        "cloud_fraction": cloud_fraction(picture, category),
         **measure_exposure(picture),
-    )
+    }
 
 
 def measure_exposure(picture: ScenePicture) -> dict[str, float]:

@@ -14,10 +14,10 @@ import numpy as np
 from regengine.errors import ConfigError, escape_terminal
 from regengine.io.atomic import write_whole
 from regengine.io.html import data_address, link_to, render_page, write_page
-from regengine.io.plain import make_printable
+from regengine.io.plain import make_printable, round_or_none
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.models import SceneAnswer, fit_gmm
-from regengine.scene.picture import PhotoQuality
+from regengine.scene.picture import QUALITY_DIGITS
 
 UNLIKE = "unlike all training photos"
 
@@ -57,7 +57,7 @@ class Scene(SceneAnswer):
     disagreement: str | None = None
     no_ephemeris: str | None = None  # why Sun and Moon are unknown
     # If requested
-    quality: PhotoQuality | None = None
+    quality: Mapping[str, float | None] | None = None  # see `photo_quality`
     features: Mapping[str, float] | None = None
     thumbnail: bytes | None = None
 
@@ -76,7 +76,8 @@ class Scene(SceneAnswer):
             "category_from": self.category_from,
         }
         if self.quality is not None:
-            record |= self.quality.record()
+            told = self.quality.items()
+            record |= {name: round_or_none(value, QUALITY_DIGITS[name]) for name, value in told}
         if self.features is not None:
             record["features"] = {name: round(value, 6) for name, value in self.features.items()}
         return record
@@ -119,7 +120,7 @@ def write_sheet(path: Path, scenes: Iterable[Scene]) -> None:
                 (name, round(p, 3)) for name, p in likeliest if name != scene.category and p >= 0.1
             ],
             "flags": scene.flags,
-            "sharpness": None if scene.quality is None else scene.quality.sharpness,
+            "sharpness": None if scene.quality is None else scene.quality["sharpness"],
             "thumbnail": data_address(scene.thumbnail or b""),
         }
         frames.append(entry)

@@ -107,13 +107,13 @@ def cross_validate(
     explained = np.zeros(len(samples), bool)
     scores = {name: np.zeros((len(samples), len(samples.classes))) for name in METHODS}
     folds = deal_folds(samples, seed=seed)
-    for number, fold in enumerate(folds):
-        gate, classifiers = fit_methods(samples.subset(fold.train), seed=seed)
-        rows = samples.features[fold.test]
-        fold_of[fold.test] = number
-        explained[fold.test] = gate.explains(rows)
+    for number, (train, test) in enumerate(folds):
+        gate, classifiers = fit_methods(samples.subset(train), seed=seed)
+        rows = samples.features[test]
+        fold_of[test] = number
+        explained[test] = gate.explains(rows)
         for name, classifier in classifiers.items():
-            scores[name][fold.test] = classifier.scores(rows)
+            scores[name][test] = classifier.scores(rows)
         advance()
     fold_of, explained = fold_of[real], explained[real]
     groups = samples.group_counts() + samples.simulated_counts()

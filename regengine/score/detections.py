@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 
-from detectors.types import BoolArray, BoolImage, FloatArray, IndexArray
+from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.score.labels import FactColumns, LabelledPhoto, add_scores
 from regengine.store.records import plain
 
@@ -55,25 +55,6 @@ class DetectionScore:
     distance_px: FloatArray = field(default_factory=lambda: np.zeros(0))
     seconds: float = 0.0
 
-    @property
-    def completeness(self) -> float:
-        """Detected fraction of the wanted lights; NaN if none were wanted."""
-        return self.found / self.wanted if self.wanted else float("nan")
-
-    @property
-    def flux_completeness(self) -> float:
-        """Detected fraction of the wanted lights' flux; NaN if fluxes are unknown."""
-        return self.found_flux / self.wanted_flux if self.wanted_flux else float("nan")
-
-    @property
-    def false_fraction(self) -> float:
-        """Fraction of the detections that match no true light; NaN without detections."""
-        return self.false / self.detections if self.detections else float("nan")
-
-    def error_px(self, quantile: float) -> float:
-        """Quantile of the centroid errors; NaN if nothing was detected."""
-        return float(np.quantile(self.distance_px, quantile)) if self.found else float("nan")
-
 
 def match_positions(
     truth_xy: FloatArray, found_xy: FloatArray, tolerance_px: FloatArray
@@ -96,37 +77,6 @@ def match_positions(
             free_truth[truth[pair]] = free_found[found[pair]] = False
             taken.append(pair)
     return truth[taken], found[taken], distance[taken]
-
-
-def score_frame(
-    matches: Matches,
-    wanted: BoolImage,
-    detections: int,
-    *,
-    flux: FloatArray | None = None,
-    n_false: int | None = None,
-    seconds: float = 0.0,
-) -> DetectionScore:
-    """Score one frame.
-
-    ``wanted``, shape (N,), marks true lights that should be detected; a detection of one of the
-    others is not false. ``flux``, shape (N,), is of the true lights. Those without a pair are
-    false, unless ``n_false`` says how many are.
-    """
-    truth, found, distance_px = matches
-    known = wanted[truth]
-    weights = np.full(wanted.size, np.nan) if flux is None else flux
-    return DetectionScore(
-        frames=1,
-        wanted=int(wanted.sum()),
-        found=int(known.sum()),
-        wanted_flux=float(weights[wanted].sum()),
-        found_flux=float(weights[truth[known]].sum()),
-        detections=detections,
-        false=detections - found.size if n_false is None else n_false,
-        distance_px=distance_px[known],
-        seconds=seconds,
-    )
 
 
 def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, BoolArray]:
@@ -152,39 +102,57 @@ def match_flashes(boxes: FloatArray, found: FloatArray) -> tuple[IndexArray, Boo
 def score_points(
     photo: LabelledPhoto, found: FloatArray, seconds: float, tolerance_px: float
 ) -> tuple[DetectionScore, BoolArray, FloatArray]:
-    """Score detections (M, 2) in a photo; also which are false, (M,), and labels missed, (K, 2)."""
-    wanted, truth = ~photo.ignored, photo.middle
+    """Score detections (M, 2) in a photo; also which are false, (M,), and labels missed, (K, 2).
+
+    A detection of a label that is ignored is not false.
+    """
+    wanted, positions = ~photo.ignored, photo.middle
+    flux, false = np.full(len(positions), np.nan), np.ones(len(found), bool)
     if photo.has_ends:
         of_label, false = match_flashes(photo.rows, found)
-        hit = np.flatnonzero(of_label >= 0)
-        matches = hit, of_label[hit], np.hypot(*(found[of_label[hit]] - truth[hit]).T)
-        score = score_frame(matches, wanted, len(found), n_false=int(false.sum()), seconds=seconds)
+        truth = np.flatnonzero(of_label >= 0)
+        distance_px = np.hypot(*(found[of_label[truth]] - positions[truth]).T)
     else:
         flux, radius_px = photo.rows[:, 2], photo.rows[:, 3]
         # The centre of a town is uncertain by a fraction of its size; NaN: a point
         tolerance = tolerance_px + 0.25 * np.nan_to_num(radius_px)
-        matches = match_positions(truth, found, tolerance)
-        false = np.ones(len(found), bool)
-        false[matches[1]] = False
-        score = score_frame(matches, wanted, len(found), flux=flux, seconds=seconds)
-    wanted[matches[0]] = False
-    return score, false, truth[wanted]
+        truth, detection, distance_px = match_positions(positions, found, tolerance)
+        false[detection] = False
+    known = wanted[truth]
+    score = DetectionScore(
+        frames=1,
+        wanted=int(wanted.sum()),
+        found=int(known.sum()),
+        wanted_flux=float(flux[wanted].sum()),
+        found_flux=float(flux[truth[known]].sum()),
+        detections=len(found),
+        false=int(false.sum()),
+        distance_px=distance_px[known],
+        seconds=seconds,
+    )
+    wanted[truth] = False
+    return score, false, positions[wanted]
 
 
 def summarise_detections(method: str, scores: Sequence[DetectionScore]) -> dict[str, Any]:
     """Summary of one method as JSON-serialisable values; None for unknown values."""
     total = add_scores(DetectionScore, scores)
     frames = max(total.frames, 1)
+
+    def share(of: float, whole: float) -> float:
+        return of / whole if whole else float("nan")
+
+    errors_px = np.quantile(total.distance_px, (0.5, 0.9)) if total.found else (np.nan, np.nan)
     facts: dict[str, Any] = {
         "method": method,
         "photos": total.frames,
         "labels": total.wanted,
-        "completeness": total.completeness,
-        "flux_completeness": total.flux_completeness,
+        "completeness": share(total.found, total.wanted),
+        "flux_completeness": share(total.found_flux, total.wanted_flux),
         "false_per_photo": total.false / frames,
-        "false_fraction": total.false_fraction,
-        "centroid_error_px": total.error_px(0.5),
-        "centroid_error_p90_px": total.error_px(0.9),
+        "false_fraction": share(total.false, total.detections),
+        "centroid_error_px": float(errors_px[0]),
+        "centroid_error_p90_px": float(errors_px[1]),
         "seconds_per_photo": round(total.seconds / frames, 4),
     }
     return dict(plain(facts, str))

@@ -260,10 +260,10 @@ def test_copies_share_the_vote_of_their_group_and_are_never_tested():
     assert both.copies.tolist() == [False] * 18 + [True] * 18
     assert both.weights.sum() == pytest.approx(made.weights.sum())
     assert both.simulated_counts().sum() == 0
-    for fold in deal_folds(both):
-        assert not both.simulated[fold.test].any()
-        tested = {both.groups[row] for row in fold.test}
-        assert not tested & {both.groups[row] for row in fold.train}
+    for train, test in deal_folds(both):
+        assert not both.simulated[test].any()
+        tested = {both.groups[row] for row in test}
+        assert not tested & {both.groups[row] for row in train}
 
 
 def test_a_calibration_is_the_likeliest_of_platts_curves():

@@ -15,13 +15,12 @@ from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
 from matchers.geometry.footprint import diagonal_km, right_within_km
 from regengine.errors import ConfigError, FrameError
 from regengine.score.detections import (
-    DetectionScore,
     match_flashes,
     match_positions,
-    score_frame,
     score_points,
+    summarise_detections,
 )
-from regengine.score.labels import add_scores, check_labels, read_labels
+from regengine.score.labels import LabelledPhoto, add_scores, check_labels, read_labels
 from regengine.score.registration import distance_m
 from regengine.score.scenes import score_calibration, score_class
 from regengine.score.streak_scores import (
@@ -52,17 +51,20 @@ def test_each_is_used_once_and_the_nearest_wins_and_large_lights_may_be_further_
 
 
 def test_score_counts_wanted_found_and_false_and_what_is_not_known_is_nan():
-    matches = matched([[10.0, 10.5], [20.0, 10.0], [90.0, 90.0]])
-    wanted = np.array([True, False, True])
-    score = score_frame(matches, wanted, 3, flux=np.array([3.0, 9.0, 1.0]), seconds=0.5)
+    rows = np.column_stack([TRUTH, [3.0, 9.0, 1.0], np.full(3, np.nan)])
+    ignored = np.array([False, True, False])
+    photo = LabelledPhoto(path=Path("a.png"), rows=rows, ignored=ignored, has_ends=False)
+    found = np.array([[10.0, 10.5], [20.0, 10.0], [90.0, 90.0]])
+    score, _, _ = score_points(photo, found, 0.5, 3.0)
     assert (score.wanted, score.found, score.detections, score.false) == (2, 1, 3, 1)
-    assert score.completeness == 0.5
-    assert score.flux_completeness == 0.75
-    assert score.false_fraction == pytest.approx(1 / 3)
     assert score.distance_px.tolist() == [0.5]  # the one that was not wanted does not count
-    assert score.error_px(0.5) == 0.5
-    empty, none = add_scores(DetectionScore, []), np.zeros((0, 4))
-    assert np.isnan([empty.completeness, empty.false_fraction, empty.error_px(0.5)]).all()
+    told = summarise_detections("some", [score])
+    assert (told["completeness"], told["flux_completeness"]) == (0.5, 0.75)
+    assert told["false_fraction"] == pytest.approx(1 / 3)
+    assert told["centroid_error_px"] == 0.5
+    empty, none = summarise_detections("some", []), np.zeros((0, 4))
+    unknown = ("completeness", "flux_completeness", "false_fraction", "centroid_error_px")
+    assert [empty[name] for name in unknown] == [None] * 4
     assert np.isnan(score_streaks(none, none).recall())
     assert np.isnan(add_scores(StreakScore, []).false_per_frame)
 

@@ -33,6 +33,7 @@ from regengine.orbit import (
     turn_about_pole,
 )
 from regengine.orbit.propagation import propagate_teme
+from regengine.orbit.tle import load_element_sets
 from regengine.sky.satellites.photo import (
     TAIL_ACROSS,
     TAIL_FACTOR,
@@ -41,10 +42,10 @@ from regengine.sky.satellites.photo import (
     Streak,
     Tracks,
     are_hidden_by_earth,
+    choose_satellites,
     compute_expected_trail_px,
     end_density,
     lines_of_sight,
-    load_catalogue,
     name_streaks,
     predict_tracks,
     sample_track,
@@ -132,22 +133,24 @@ def test_each_satellite_is_told_by_its_best_set_and_bad_and_old_ones_are_counted
     broken = ONE.text().replace("98.2000", "98.2001", 1)
     sets = (ONE.later(-0.5), ONE.later(1.0), OTHER, ONE.later(-3.0))
     path = write_catalogue(tmp_path, *(one.text() for one in sets), broken)
-    catalogue = load_catalogue(path)
-    satellites = catalogue.at(ONE.epoch)
+    catalogue = load_element_sets((path,), every=True)
+    satellites = choose_satellites(catalogue, ONE.epoch)
     assert len(catalogue.skipped) == 1
     assert [one.satellite for one in satellites.sets] == ["40001", "40002"]
     assert satellites.age_h[0] == pytest.approx(-24.0)
-    assert catalogue.at(ONE.epoch - timedelta(days=0.4)).age_h[0] == pytest.approx(2.4)
+    before = choose_satellites(catalogue, ONE.epoch - timedelta(days=0.4))
+    assert before.age_h[0] == pytest.approx(2.4)
     path = write_catalogue(tmp_path, ONE.text(), OTHER.later(40.0).text())
-    satellites = load_catalogue(path).at(ONE.epoch + timedelta(hours=3))
+    catalogue = load_element_sets((path,), every=True)
+    satellites = choose_satellites(catalogue, ONE.epoch + timedelta(hours=3))
     assert [one.satellite for one in satellites.sets] == ["40001"]
     assert satellites.stale == 1
     with pytest.raises(EphemerisError, match=r"60 days away \(2016-06-10\)") as told:
-        load_catalogue(path).at(ONE.epoch + timedelta(days=100))
+        choose_satellites(catalogue, ONE.epoch + timedelta(days=100))
     assert told.value.code == "tle_stale"
     for content, says in (("<html>Sorry</html>\n", "no element set"), (broken, "no usable")):
         with pytest.raises(EphemerisError, match=says):
-            load_catalogue(write_catalogue(tmp_path, content))
+            load_element_sets((write_catalogue(tmp_path, content),), every=True)
 
 
 # ---- tracks
@@ -179,7 +182,8 @@ def overhead(seconds=5.0):
 
 
 def satellites(tmp_path, text):
-    return load_catalogue(write_catalogue(tmp_path, text)).at(TIME)
+    path = write_catalogue(tmp_path, text)
+    return choose_satellites(load_element_sets((path,), every=True), TIME)
 
 
 def test_every_satellite_that_crosses_the_picture_is_there(tmp_path):

@@ -55,7 +55,7 @@ from regengine.orbit.rotation import (
     utc_of,
 )
 from regengine.orbit.tle import COST_OF_AGE_BEFORE, TleSet
-from regengine.orbit.tle_format import ElementSet, SkippedSet, check_pairs, read_pairs
+from regengine.orbit.tle_format import ElementSet
 from regengine.orbit.uncertainty import orbit_sigma
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky import drawing
@@ -307,7 +307,7 @@ TRAIL_PX = 3.0
 class SatelliteJob:
     """Settings of ``regengine satellites``; call it with a path; picklable."""
 
-    catalogue: SatelliteCatalogue
+    catalogue: TleSet  # of every satellite
     station: TleSet  # element sets of the satellite with the camera
     # Start of the exposure; None: from EXIF or the FITS header
     time_utc: datetime | None = None
@@ -346,7 +346,7 @@ class SatelliteJob:
                 f"{path}: its exposure time is unknown: give it with --exposure-s.",
                 code="no_exposure",
             )
-        satellites = self.catalogue.at(frame.time_utc)
+        satellites = choose_satellites(self.catalogue, frame.time_utc)
         # Attitude of the picture, its one sigma, and the length of star trails (if solved)
         sky: SkyProjection
         trail_px: float | None = None
@@ -733,56 +733,6 @@ TAIL_SHARE, TAIL_FACTOR, TAIL_ACROSS = 0.12, 8.0, 3.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SatelliteCatalogue:
-    """The usable element sets of a file; damaged ones are skipped."""
-
-    path: Path
-    sets: tuple[ElementSet, ...] = field(repr=False)
-    # Shape (n,): epochs, days since 2000-01-01 12:00 UTC
-    epoch_days: FloatArray = field(repr=False)
-    skipped: tuple[SkippedSet, ...] = ()
-
-    def at(self, time_utc: datetime) -> Satellites:
-        """The best set of each satellite for a time; satellites with only old sets are excluded.
-
-        Raises EphemerisError if all sets are too far from the time, or SGP4 rejects them.
-        """
-        age = days_since_j2000(time_utc) - self.epoch_days
-        cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
-        numbers = np.array([one.satellite for one in self.sets])
-        order = np.lexsort([cost, numbers])
-        best = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
-        fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
-        if not fresh.size:
-            nearest = int(np.argmin(np.abs(age)))
-            raise EphemerisError(
-                f"{self.path}: the element set nearest to the photo is "
-                f"{format_count(round(abs(age[nearest])), 'day')} away "
-                f"({utc_of(self.epoch_days[nearest]):%Y-%m-%d}), and satellite positions are "
-                f"unreliable after {OLDEST_DAYS:.0f} days: take a catalogue of the photo's date.",
-                code="tle_stale",
-            )
-        records = {}
-        for row in fresh.tolist():
-            with suppress(EphemerisError):
-                record = self.sets[row].satrec()
-                if record.error == 0:
-                    records[row] = record
-        if not records:
-            raise EphemerisError(
-                f"{self.path}: SGP4 cannot use any of its element sets: download the catalogue "
-                "again."
-            )
-        return Satellites(
-            sets=tuple(self.sets[row] for row in records),
-            records=tuple(records.values()),
-            age_h=24.0 * age[list(records)],
-            skipped=len(self.skipped) + len(fresh) - len(records),
-            stale=int(best.size - fresh.size),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Satellites:
     """One element set of each of n satellites, ready for SGP4."""
 
@@ -811,25 +761,44 @@ class Satellites:
         )
 
 
-def load_catalogue(path: str | Path) -> SatelliteCatalogue:
-    """Read a catalogue of two- or three-line element sets; satellites may have several.
+def choose_satellites(catalogue: TleSet, time_utc: datetime) -> Satellites:
+    """The best set of each satellite for a time; satellites with only old sets are excluded.
 
-    Sets with a missing or truncated line, a wrong checksum or an invalid number are skipped and
-    counted.
-
-    Raises EphemerisError if the file cannot be read or has no usable set.
+    Raises EphemerisError if all sets are too far from the time, or SGP4 rejects them.
     """
-    file = Path(path)
-    pairs, lone = read_pairs(file)
-    good, epoch_days, wrong = check_pairs(pairs)
-    if not good:
-        reasons = [one.reason for one in sorted([*lone, *wrong], key=lambda one: one.line_number)]
-        what = f"no usable element set, {reasons[0]}" if reasons else "no element set"
+    age = days_since_j2000(time_utc) - catalogue.epoch_days
+    cost = np.where(age > 0.0, COST_OF_AGE_BEFORE * age, -age)
+    numbers = np.array([one.satellite for one in catalogue.pairs])
+    order = np.lexsort([cost, numbers])
+    best = np.sort(order[np.unique(numbers[order], return_index=True)[1]])
+    fresh = best[np.abs(age[best]) <= OLDEST_DAYS]
+    if not fresh.size:
+        nearest = int(np.argmin(np.abs(age)))
         raise EphemerisError(
-            f"{file}: {what}: download the catalogue again, as two- or three-line elements (TLE)."
+            f"{catalogue.path}: the element set nearest to the photo is "
+            f"{format_count(round(abs(age[nearest])), 'day')} away "
+            f"({utc_of(catalogue.epoch_days[nearest]):%Y-%m-%d}), and satellite positions are "
+            f"unreliable after {OLDEST_DAYS:.0f} days: take a catalogue of the photo's date.",
+            code="tle_stale",
         )
-    skipped = (*lone, *wrong)
-    return SatelliteCatalogue(path=file, sets=tuple(good), epoch_days=epoch_days, skipped=skipped)
+    records = {}
+    for row in fresh.tolist():
+        with suppress(EphemerisError):
+            record = catalogue.pairs[row].satrec()
+            if record.error == 0:
+                records[row] = record
+    if not records:
+        raise EphemerisError(
+            f"{catalogue.path}: SGP4 cannot use any of its element sets: download the catalogue "
+            "again."
+        )
+    return Satellites(
+        sets=tuple(catalogue.pairs[row] for row in records),
+        records=tuple(records.values()),
+        age_h=24.0 * age[list(records)],
+        skipped=len(catalogue.skipped) + len(fresh) - len(records),
+        stale=int(best.size - fresh.size),
+    )
 
 
 EARTH_KM = SEMI_MAJOR_M / 1000.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,24 +57,12 @@ class Completeness:
     slope: float  # decrease of completeness, per magnitude
 
 
-@dataclass(frozen=True, kw_only=True)
-class StarCounts:
-    """Star counts of one frame."""
-
-    record: dict[str, Any]  # of `regengine solve --json`
-    bins: list[Row]  # counts per magnitude bin
-    depth: Completeness | None  # None if there are too few stars
-    # Number of catalogue stars in the image to the limit, and of those detected
-    expected: int
-    found: int
-    faintest_sought_g: float  # fainter stars were not searched for
-
-
-def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
-    """Count a solved frame's stars.
+def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> tuple[Row, list[Row]]:
+    """Count a solved frame's stars, in all and per half magnitude.
 
     The record, as returned by `regengine.sky.stars.photo.read_solved`, includes its matches; the
-    catalogue is the one that the frame was solved with.
+    catalogue is the one that the frame was solved with. Returns a value for each of
+    `FRAME_COLUMNS`, without the rank, None if missing; and a row per half magnitude.
 
     Raises ConfigError if the record lacks its matches or its size, or they are not plausible.
     """
@@ -90,16 +78,15 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
     sought = camera_of_record(record).find_in_view(catalogue.vectors)[0][:LOOKED_FOR]
     magnitude = catalogue.magnitude_g[sought]
     found = np.isin(catalogue.identifier[sought], list(identified))
-    depth = fit_completeness(magnitude, found)
-    limit = np.inf if depth is None else depth.limit_g
     bins: list[Row] = []
-    if len(magnitude):  # per half magnitude, from the brightest bin with a star to the faintest
+    if len(magnitude):  # from the brightest bin with a star to the faintest
         number = np.floor(magnitude / BIN_MAG).astype(int)
         first = int(number.min())
         there, seen = (np.bincount(part - first) for part in (number, number[found]))
         seen = np.append(seen, np.zeros(len(there) - len(seen), int))
         bins = [
             {
+                "frame": str(frame),
                 "from_g": BIN_MAG * (first + k),
                 "to_g": BIN_MAG * (first + k + 1),
                 "expected": int(there[k]),
@@ -108,14 +95,33 @@ def count_stars(record: dict[str, Any], catalogue: StarCatalogue) -> StarCounts:
             }
             for k in range(len(there))
         ]
-    return StarCounts(
-        record=record,
-        bins=bins,
-        depth=depth,
-        expected=int((magnitude <= limit).sum()),
-        found=int((found & (magnitude <= limit)).sum()),
-        faintest_sought_g=float(magnitude.max()) if len(magnitude) else float("nan"),
-    )
+    depth = fit_completeness(magnitude, found)
+    counted = magnitude <= (np.inf if depth is None else depth.limit_g)
+    expected, n_found = int(counted.sum()), int((found & counted).sum())
+    row: Row = {name: _number(record.get(name)) for name in FRAME_COLUMNS}
+    stars = _number(record.get("stars"))
+    row |= {
+        "frame": str(frame),
+        "path": record["path"] if isinstance(record.get("path"), str) else None,
+        "expected": expected,
+        "found": n_found,
+        "completeness": round(n_found / expected, 4) if expected else None,
+        # Fainter stars were not searched for
+        "faintest_sought_g": round(float(magnitude.max()), 3) if bins else None,
+        "detections": stars,
+        "identified": len(matches),
+        "unidentified": None if stars is None else int(stars) - len(matches),
+    }
+    if depth is not None:
+        sigma = depth.limit_sigma
+        row |= {
+            "limiting_g": round(depth.limit_g, 3),
+            "limiting_g_sigma": None if sigma is None else round(sigma, 3),
+            "limit_reached": depth.reached,
+            "plateau": round(depth.plateau, 4),
+            "slope_per_mag": round(depth.slope, 3),
+        }
+    return row, bins
 
 
 def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Completeness | None:
@@ -170,55 +176,17 @@ def _natural(values: FloatArray) -> tuple[float, float, float]:
     return float(plateau), float(values[1]), slope
 
 
-def rank_frames(counts: Iterable[StarCounts]) -> list[StarCounts]:
-    """Sort frames by limiting magnitude, the deepest first, then by the number of stars."""
+def rank_frames(counts: Sequence[tuple[Row, list[Row]]]) -> list[tuple[Row, list[Row]]]:
+    """Sort and number frames by limiting magnitude, the deepest first, then by number of stars."""
 
-    def order(one: StarCounts) -> tuple[bool, float, int, str]:
-        limit = -np.inf if one.depth is None else one.depth.limit_g
-        return one.depth is None, -limit, -one.found, str(one.record["frame"])
+    def order(one: tuple[Row, list[Row]]) -> tuple[bool, float, int, str]:
+        limit, found, frame = (one[0][name] for name in ("limiting_g", "found", "frame"))
+        return limit is None, -(limit or 0.0), -found, frame
 
-    return sorted(counts, key=order)
-
-
-def frame_rows(counts: Sequence[StarCounts]) -> list[Row]:
-    """One row per frame; None for missing values."""
-    rows = []
-    for rank, one in enumerate(counts, start=1):
-        record, depth = one.record, one.depth
-        row: Row = {name: _number(record.get(name)) for name in FRAME_COLUMNS}
-        stars, identified = _number(record.get("stars")), len(record["matches"])
-        row |= {
-            "frame": str(record["frame"]),
-            "path": record["path"] if isinstance(record.get("path"), str) else None,
-            "expected": one.expected,
-            "found": one.found,
-            "completeness": round(one.found / one.expected, 4) if one.expected else None,
-            "faintest_sought_g": round(one.faintest_sought_g, 3) if one.bins else None,
-            "detections": stars,
-            "identified": identified,
-            "unidentified": None if stars is None else int(stars) - identified,
-        }
-        if depth is not None:
-            sigma = depth.limit_sigma
-            row |= {
-                "rank": rank,
-                "limiting_g": round(depth.limit_g, 3),
-                "limiting_g_sigma": None if sigma is None else round(sigma, 3),
-                "limit_reached": depth.reached,
-                "plateau": round(depth.plateau, 4),
-                "slope_per_mag": round(depth.slope, 3),
-            }
-        rows.append(row)
-    return rows
-
-
-TABLES: Mapping[str, Callable[[Sequence[StarCounts]], list[Row]]] = {
-    "frames": frame_rows,
-    # One row per half magnitude of each frame
-    "magnitudes": lambda counts: [
-        {"frame": str(one.record["frame"]), **part} for one in counts for part in one.bins
-    ],
-}
+    ranked = sorted(counts, key=order)
+    for rank, (row, _) in enumerate(ranked, start=1):
+        row["rank"] = None if row["limiting_g"] is None else rank
+    return ranked
 
 
 def _number(value: Any) -> float | int | None:
