@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import re
@@ -25,7 +26,8 @@ from tests.world.hand import (
     look,
     points_error_km,
 )
-from tests.world.pages import COPIES, FRAMES, WITH_MAP, ReviewProcess
+from tests.world.pages import COPIES, FRAMES, WITH_MAP, ReviewProcess, copy_store
+from tests.world.program import run
 from tests.world.samples import sample_store, truth_of
 
 pytestmark = pytest.mark.browser
@@ -402,6 +404,75 @@ def test_a_sheet_is_looked_through_by_keys(tmp_path: Path, desk: BrowserContext)
             expect(first.nth(at)).to_contain_text("looks wrong")
         assert hand.problems == []
         page.close()
+
+
+# What is said of the packaged photos: of the last three one is a proposal that no sheet showed, and
+# two have none
+SAID = {
+    "ISS029-E-34192": "rejected",
+    "ISS053-E-13244": "unsure",
+    "ISS038-E-36641": "accepted",
+    **dict.fromkeys(
+        ("ISS030-E-184140", "ISS030-E-82770", "ISS031-E-151873", "ISS038-E-11205",
+         "ISS065-E-394522", "ISS071-E-234765"),
+        "glanced",
+    ),
+    **dict.fromkeys(("ISS030-E-68922", "ISS028-E-31144", "ISS043-E-298868"), ""),
+}  # fmt: skip
+KEYS = {"rejected": "x", "unsure": "?", "accepted": "Enter"}
+
+
+def test_twelve_photos_go_from_a_sheet_to_exports(
+    packaged_run: Path, tmp_path: Path, desk: BrowserContext
+) -> None:
+    store = copy_store(packaged_run / "run.h5", tmp_path / "run")
+    with ReviewProcess(store, "--reviewer", "Ada", "--no-checks") as server:
+        hand = ReviewHand(desk.new_page(), server.address)
+        page, sheet = hand.page, hand.page.locator("#sheet")
+        hand.go_to()
+        page.locator("#filters summary").click()
+        page.locator("#filter-verdict-accepted").check()
+        expect(page.locator("#queue-count")).to_have_text("9 frames")
+        hand.press("s")
+        expect(sheet.locator(".accept")).to_be_enabled()
+        for name, said in [*SAID.items()][:3]:
+            hand.press("Home")
+            while name not in (page.locator(":focus").text_content() or ""):
+                hand.press("ArrowRight")
+            hand.press(KEYS[said])
+        # The one that is opened is confirmed by its four points
+        expect(page.locator("#panel h2")).to_have_text(name)
+        (row,) = hand.told(f"/api/frames?status=all&text={name}")["frames"]
+        page.wait_for_selector(f"#photo[data-drawn='{row['id']}']")
+        confirm(hand, *range(4))
+        assert [one["origin"] for one in accepted(hand, row["id"])["points"]] == ["confirmed"] * 4
+        hand.press("s")
+        hand.press("a")
+        kept = "Kept: 6 glanced at, 1 wrong, 1 doubtful. 1 photo left alone."
+        expect(sheet.get_by_role("status")).to_contain_text(kept)
+        assert hand.problems == []
+        page.close()
+    # One column tells them apart, and what is wrong is no part of an export
+    archive, table, places = (tmp_path / name for name in ("all.gpkg", "all.csv", "all.geojson"))
+    assert run("catalogue", "build", store, "--out", archive, "--no-pictures").code == 0
+    told = run("catalogue", "query", archive, "SELECT * FROM frames", "--format", "csv").out
+    assert column(told, "decision") == SAID
+    exported = {name: said for name, said in SAID.items() if said != "rejected"}
+    words = ("--table", "frames", "--verdict", "all", "--out", table)
+    assert run("export", store, *words).code == 0
+    assert column(table.read_text(encoding="utf-8"), "decision") == exported
+    words = ("--verdict", "accepted,review", "--layers", "footprints", "--out", places)
+    assert run("export", store, *words).code == 0
+    features = json.loads(places.read_text(encoding="utf-8"))["features"]
+    told_of = [feature["properties"] for feature in features]
+    placed = {one["frame"]: one["decision"] or "" for one in told_of}
+    assert len(placed) == 9
+    assert placed.items() <= exported.items()
+
+
+def column(table: str, name: str) -> dict[str, str]:
+    """A column of a table as CSV, by frame."""
+    return {row["frame"]: row[name] for row in csv.DictReader(table.splitlines())}
 
 
 WRONG_DRAG, NOTHING, AFTER = range(3)

@@ -67,6 +67,12 @@ def _register_samples(folder: Path) -> None:
     (folder / "messages.txt").write_text(said.err, encoding="utf-8")
 
 
+def _register_photos(folder: Path) -> None:
+    words = ("register", SAMPLES / "photos", "--store", "run.h5", "--overlay", "overlays")
+    said = start(*words, cwd=folder, environment=offline(folder))
+    assert said.code == 0, said.err
+
+
 def _register_simulated(folder: Path, names: Sequence[str]) -> None:
     from tests.world.simulated import write_photos  # as long to load as the program
 
@@ -90,6 +96,15 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ``overlays/`` and, if it sought a network, ``attempts``. To be copied, never changed.
     """
     return make_once(tmp_path_factory, "demo_run", _register_samples)
+
+
+@pytest.fixture(scope="session")
+def packaged_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The twelve photos of NASA, registered by the command with what the package brings.
+
+    ``run.h5``, ``overlays/`` and, if it sought a network, ``attempts``. To be copied.
+    """
+    return make_once(tmp_path_factory, "packaged_run", _register_photos)
 
 
 @pytest.fixture(scope="session")
