@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
@@ -21,16 +21,15 @@ from regengine.options import (
     AnyPath,
     ClassifyOptions,
     DetectOptions,
-    Fields,
+    KindOptions,
     Paths,
     Place,
     RegisterOptions,
     RunOptions,
     SolveOptions,
+    StoreOptions,
     Time,
-    spread_options,
     takes,
-    takes_after_two,
 )
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from regengine.scene.result import Scene
     from regengine.sky.detection import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
-
-Kind = Literal["lights", "lightning", "stars", "streaks"]
 
 
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
@@ -222,25 +219,8 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
-class RegisterMany(Protocol[Fields]):
-    """The type of `register_many`."""
-
-    def __call__(
-        self, photos: Paths, store: AnyPath = ..., *args: Fields.args, **options: Fields.kwargs
-    ) -> Store:
-        """Register photos into a store."""
-
-
-def _with_run_options(
-    options: Callable[Fields, RunOptions],
-) -> Callable[[Callable[[Paths, AnyPath, RunOptions], Store]], RegisterMany[Fields]]:
-    return partial(spread_options, options)  # type: ignore[arg-type]
-
-
-@_with_run_options(RunOptions)
-def register_many(
-    photos: Paths, store: AnyPath = "run.h5", options: RunOptions | None = None
-) -> Store:
+@takes(StoreOptions)
+def register_many(photos: Paths, options: StoreOptions) -> Store:
     """Register photos into a store; the same call resumes an interrupted run.
 
     Parameters
@@ -276,8 +256,7 @@ def register_many(
     from regengine.io import console
     from regengine.store.writer import StoreWriter
 
-    assert options is not None  # the keywords replace it
-    run = register_run(_each(photos), Path(store), options)
+    run = register_run(_each(photos), Path(options.store), options)
     with (
         StoreWriter(run.store) as writer,
         console.show_progress(len(run.photos), quiet=not options.progress) as advance,
@@ -375,8 +354,8 @@ def classify(photo: AnyPath, options: ClassifyOptions) -> Scene:
     return classify_photo(Path(photo), classify_inputs(options))
 
 
-@takes_after_two(DetectOptions)
-def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
+@takes(KindOptions)
+def detect(photo: AnyPath, options: KindOptions) -> Detections:
     """Find the lights, lightning, stars or streaks of a photo.
 
     Parameters
@@ -392,7 +371,7 @@ def detect(photo: AnyPath, kind: Kind, options: DetectOptions) -> Detections:
     ConfigError
         If there is no such kind or method.
     """
-    return Detections(detect_job(kind, options)(Path(photo)), kind)
+    return Detections(detect_job(options.kind, options)(Path(photo)), options.kind)
 
 
 def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetections[Any]]:

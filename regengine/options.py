@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from functools import partial, wraps
 from inspect import Parameter, cleandoc, signature
@@ -19,7 +19,6 @@ from typing import (
     Any,
     Concatenate,
     Literal,
-    NamedTuple,
     ParamSpec,
     TypeVar,
     get_type_hints,
@@ -43,28 +42,27 @@ AnyPath = str | PathLike[str]
 Paths = AnyPath | Collection[AnyPath]
 Time = datetime | str
 Place = tuple[float, float] | str
+Kind = Literal["lights", "lightning", "stars", "streaks"]
 
 MAX_MEMORY_MB = 3000  # streaks of 17 megapixels take 1.6 GB, stars and solving 0.9
 
 
-class OptionInfo(NamedTuple):
-    """Properties of an option in addition to its name, type and default.
+def option(
+    default: Any,
+    help: str = "",
+    *names: str,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+    metavar: str | None = None,
+    typed_default: Any = None,
+) -> Any:
+    """Return a field of a class of options, with the other arguments as its ``metadata``.
 
     ``names`` are its spellings on the command line if they do not follow from its name.
     ``typed_default`` is its default there, if it differs. An option without ``help`` exists only in
     Python.
     """
-
-    help: str = ""
-    names: tuple[str, ...] = ()
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    metavar: str | None = None
-    typed_default: Any = None
-
-
-def option(default: Any, help: str = "", *names: str, **info: Any) -> Any:
-    """Return a field of a class of options, with the properties of `OptionInfo`."""
-    return field(default=default, metadata={"option": OptionInfo(help, names, **info)})
+    told = {"help": help, "names": names, "bounds": bounds, "metavar": metavar}
+    return field(default=default, metadata=told | {"typed_default": typed_default})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,19 +71,15 @@ class Options:
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, info = getattr(self, one.name), option_info(one)
-            low, high = info.bounds
-            if not isinstance(value, int | float) or low <= value <= high:
+            value = getattr(self, one.name)
+            if not isinstance(value, int | float):
+                continue
+            low, high = one.metadata["bounds"]
+            if low <= value <= high:
                 continue
             beyond = "" if high == math.inf else f" and at most {high:g}"
             option = f"--{one.name.replace('_', '-')}"
             raise ConfigError(f"{option} {value} is out of range: give at least {low:g}{beyond}.")
-
-
-def option_info(one: Any) -> OptionInfo:
-    """Return the properties of a field of a class of options."""
-    info: OptionInfo = one.metadata.get("option", OptionInfo())
-    return info
 
 
 # Help texts that several classes share
@@ -251,6 +245,13 @@ class RunOptions(WorkerOptions, RegisterOptions):
     progress: bool = option(False)
 
 
+@dataclass(frozen=True)
+class StoreOptions(RunOptions):
+    """Options of `regengine.register_many`, the store among them."""
+
+    store: AnyPath = "run.h5"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassifyOptions(TimeOptions):
     """Options of `regengine.classify`."""
@@ -266,7 +267,7 @@ class ClassifyOptions(TimeOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DetectOptions(Options):
-    """Options of `regengine.detect`."""
+    """Options of `regengine.detect` and of the command."""
 
     method: str | None = option(None, _METHOD)
     max_side_px: int | None = option(
@@ -276,6 +277,13 @@ class DetectOptions(Options):
         bounds=(64, math.inf),
     )
     whole_frame: bool = option(False, "Also search below the Earth's limb.", "--whole-frame")
+
+
+@dataclass(frozen=True)
+class KindOptions(DetectOptions):
+    """Options of `regengine.detect`, with what is detected."""
+
+    kind: Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -326,7 +334,6 @@ class LineOptions(WorkerOptions, OutputOptions):
 OptionsT = TypeVar("OptionsT", bound=Options)
 Fields = ParamSpec("Fields")
 FirstT = TypeVar("FirstT")
-SecondT = TypeVar("SecondT")
 FoundT = TypeVar("FoundT")
 
 
@@ -335,7 +342,7 @@ def takes(
 ) -> Callable[
     [Callable[[FirstT, OptionsT], FoundT]], Callable[Concatenate[FirstT, Fields], FoundT]
 ]:
-    """Make a function of one argument and options take the options as keywords.
+    """Make a function of one argument and options take the options as arguments.
 
     ``help()`` and completion list them; those not in its docstring are documented by their help
     texts. Errors name keywords in place of options of the command line. Raises TypeError for an
@@ -344,27 +351,22 @@ def takes(
     return partial(spread_options, options)  # type: ignore[arg-type]
 
 
-def takes_after_two(
-    options: Callable[Fields, OptionsT],
-) -> Callable[
-    [Callable[[FirstT, SecondT, OptionsT], FoundT]],
-    Callable[Concatenate[FirstT, SecondT, Fields], FoundT],
-]:
-    """Like `takes`, for a function of two arguments and options."""
-    return partial(spread_options, options)  # type: ignore[arg-type]
-
-
 def spread_options(
     options: type[Options], function: Callable[..., FoundT]
 ) -> Callable[..., FoundT]:
-    """Return a function that takes the fields of options in place of its last parameter."""
-    types = get_type_hints(options)
-    own, keyword = list(signature(function).parameters.values())[:-1], Parameter.KEYWORD_ONLY
+    """Return a function that takes the fields of options in place of its second parameter."""
+    types, first = get_type_hints(options), next(iter(signature(function).parameters.values()))
     given = [
-        Parameter(one.name, keyword, annotation=types[one.name], default=one.default)
+        Parameter(
+            one.name,
+            Parameter.KEYWORD_ONLY if one.kw_only else Parameter.POSITIONAL_OR_KEYWORD,
+            annotation=types[one.name],
+            default=Parameter.empty if one.default is MISSING else one.default,
+        )
         for one in fields(options)
     ]
-    whole = signature(function).replace(parameters=[*own, *given])
+    given.sort(key=lambda one: one.kind)
+    whole = signature(function).replace(parameters=[first, *given])
 
     @wraps(function)
     def called(*arguments: Any, **named: Any) -> FoundT:
@@ -373,10 +375,8 @@ def spread_options(
         except TypeError as error:
             raise TypeError(f"{function.__name__}() {error}") from None
         bound.apply_defaults()
-        first = [bound.arguments[one.name] for one in own]
         try:
-            taken = options(**{one.name: bound.arguments[one.name] for one in given})
-            return function(*first, taken)
+            return function(bound.arguments.pop(first.name), options(**bound.arguments))
         except RegengineError as error:
             error.args = (name_keywords(str(error), whole.parameters),)
             raise
@@ -416,9 +416,9 @@ def explain_options(text: str, options: type[Options]) -> str:
     }
     types = {one.name: str(one.type).replace(" | None", ", optional") for one in fields(options)}
     said = [
-        f"{one.name} : {types[one.name]}\n    {option_info(one).help}"
+        f"{one.name} : {types[one.name]}\n    {one.metadata['help']}"
         for one in fields(options)
-        if one.name not in explained and option_info(one).help
+        if one.name not in explained and one.metadata.get("help")
     ]
     before, mark, after = text.partition("\nReturns\n-------")
     if not mark:

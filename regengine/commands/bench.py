@@ -15,7 +15,7 @@ from regengine.io.plain import plain
 from regengine.options import DetectOptions
 
 if TYPE_CHECKING:
-    from regengine.api import Kind
+    from regengine.options import Kind
 
 BenchKind = Literal["lights", "lightning", "stars", "streaks", "scenes", "registration"]
 KINDS = get_args(BenchKind)

@@ -27,7 +27,6 @@ from regengine.options import (
     Place,
     RegisterOptions,
     RunOptions,
-    option_info,
 )
 from regengine.options import Time as AnyTime
 
@@ -47,9 +46,10 @@ TYPED: dict[Any, Any] = {
 
 def typer_option(options: type[Options], name: str) -> Any:
     """What Typer is told of an option of a class."""
-    info = option_info(next(one for one in fields(options) if one.name == name))
-    low, high = (None if math.isinf(bound) else bound for bound in info.bounds)
-    return typer.Option(*info.names, help=info.help, metavar=info.metavar, min=low, max=high)
+    info = next(one.metadata for one in fields(options) if one.name == name)
+    low, high = (None if math.isinf(bound) else bound for bound in info["bounds"])
+    told = {"help": info["help"], "metavar": info["metavar"]}
+    return typer.Option(*info["names"], **told, min=low, max=high)
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -68,9 +68,10 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
             continue
         typed = get_type_hints(kind)
         for one in fields(kind):
-            if not (info := option_info(one)).help:
+            if not one.metadata["help"]:
                 continue
-            default = one.default if info.typed_default is None else info.typed_default
+            typed_default = one.metadata["typed_default"]
+            default = one.default if typed_default is None else typed_default
             told = TYPED.get(typed[one.name], typed[one.name])
             parameters.append(
                 Parameter(

@@ -160,12 +160,7 @@ def check_out(out: Path, name: str, force: bool) -> None:
     """
     kind = find_format(name)
     if not isinstance(kind, FolderFormat):
-        endings = ENDINGS[name]
-        if out.suffix.lower() not in endings:
-            raise ConfigError(
-                f"--out {out}: the name of this format's file must end in {' or '.join(endings)}."
-            )
-        check_new_file(out, endings, force=force)
+        check_new_file(out, ENDINGS[name], force=force)
     elif out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from regengine.io.atomic import write_whole
+from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.decoding import open_regular
 
 NAME = "SHA256SUMS"  # list of a folder, which ``sha256sum --check`` reads, too
@@ -68,14 +68,18 @@ def read_sums(folder: Path) -> dict[str, str]:
 
 
 def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None:
-    """Add a file's checksum to the folder's list, flushed to the disk, and to ``known``."""
+    """Add a file's checksum to ``known`` and, flushed to the disk, to the folder's list.
+
+    Raises StoreError if the list cannot be written.
+    """
     replaces = name in known
     known[name] = sha256
-    if replaces:
-        lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
-        write_whole(folder / NAME, lines.encode())
-        return
-    with (folder / NAME).open("ab+") as stream:
+    with raise_as_store_error(folder / NAME):
+        if replaces:
+            lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
+            write_whole(folder / NAME, lines.encode())
+            return
+    with raise_as_store_error(folder / NAME), (folder / NAME).open("ab+") as stream:
         stream.seek(0, os.SEEK_END)
         if stream.tell():
             stream.seek(-1, os.SEEK_END)

@@ -422,39 +422,25 @@ def decode_polyline(text: str, unit_deg: float) -> NDArray[np.float64]:
 
 
 def coast_lines(west: float, south: float, east: float, north: float) -> list[NDArray[np.float64]]:
-    """Pieces of the coast that may reach into a box, shape (n, 2): lon and lat, degrees.
+    """Pieces of the coast in the tiles that reach into a box, shape (n, 2): lon and lat, degrees.
 
     The box's longitudes are in turn; east may lie beyond 180. Source: Natural Earth, 1:10m,
     public domain, simplified.
     """
     tiles = _coast_tiles()
+    left, low, right, high = np.array(list(tiles.values())).T
     # Lines end a little outside of their tiles
-    reach = _may_reach(
-        np.array(list(tiles.values())), west - 0.5, south - 0.5, east + 0.5, north + 0.5
-    )
+    west, south, east, north = west - 0.5, south - 0.5, east + 0.5, north + 0.5
+    reach = ((left - west) % 360.0 <= east - west) | ((right - west) % 360.0 <= east - west)
+    reach |= (west - left) % 360.0 <= right - left
+    reach &= (low <= north) & (high >= south)
     unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
-    lines = [
+    return [
         decode_polyline(text, unit_deg)
-        for k, tile in enumerate(tiles)
-        if reach[k]
+        for tile, reaches in zip(tiles, reach, strict=True)
+        if reaches
         for text in outlines()["tiles"][tile]["coast"]
     ]
-    if not lines:
-        return []
-    boxes = np.array([[*line.min(axis=0), *line.max(axis=0)] for line in lines])
-    reach = _may_reach(boxes, west, south, east, north)
-    return [line for line, reaches in zip(lines, reach, strict=True) if reaches]
-
-
-def _may_reach(
-    boxes: NDArray[np.float64], west: float, south: float, east: float, north: float
-) -> NDArray[np.bool_]:
-    """Which of some boxes (n, 4) share a place with one box."""
-    width_deg = east - west
-    beside = (boxes[:, 0] - west) % 360.0 <= width_deg
-    beside |= (boxes[:, 2] - west) % 360.0 <= width_deg
-    beside |= (west - boxes[:, 0]) % 360.0 <= boxes[:, 2] - boxes[:, 0]
-    return np.asarray(beside & (boxes[:, 1] <= north) & (boxes[:, 3] >= south))
 
 
 @cache

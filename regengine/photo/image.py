@@ -367,7 +367,7 @@ def read_linear_light(
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
-        return _fits_light(_fits_image(file), reduction)
+        return _fits_light(_fits_image(file), max_long_side_px)
     small = read_small_jpeg(file, 2 * max_long_side_px) if small_jpeg else None
     light, saturated = _planes(
         file, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
@@ -434,7 +434,7 @@ def read_linear_colours(
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
         channels, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
-        return _fits_light(_fits_image(file), reduction), channels
+        return _fits_light(_fits_image(file), max_long_side_px), channels
     light, saturated, *planes = _planes(
         file,
         reduction,
@@ -544,17 +544,17 @@ def _fits_image(file: PhotoFile) -> FitsImage:
     return fits
 
 
-def _fits_light(fits: FitsImage, reduction: Reduction) -> LinearLight:
+def _fits_light(fits: FitsImage, max_long_side_px: int) -> LinearLight:
     weights = np.array(LUMINANCE_WEIGHTS, np.float32)
     grey = fits.light @ weights if fits.light.ndim == 3 else fits.light
-    light, missing = reduce_around_gaps(grey, fits.missing, reduction)
-    return LinearLight(
-        light=light,
-        saturated=reduce_around_gaps(fits.saturated, fits.missing, reduction)[0],
-        factor=reduction.factor,
-        missing=missing if missing.any() else None,
+    whole = LinearLight(
+        light=grey,
+        saturated=fits.saturated,
+        factor=1.0,
+        missing=fits.missing,
         full_scale=fits.full_scale,
     )
+    return reduce_light(whole, max_long_side_px)
 
 
 @cache

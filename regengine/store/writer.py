@@ -28,7 +28,7 @@ from regengine.io.urls import hide_secrets
 from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
 from regengine.store.journal import encode_frame, encode_head, journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, identity_keys, is_there
-from regengine.store.rows import StoredFrame, Tables, join
+from regengine.store.rows import StoredFrame, Tables, join, select_frames
 from regengine.store.schema import TEXT_COLUMNS, select
 from regengine.store.verify import FAR_APART, Problem, check_frames
 
@@ -335,11 +335,7 @@ def _renumber_rows(
     """Return rows of some frames of a store under their new numbers."""
     borders = np.flatnonzero(np.diff(old) > FAR_APART) + 1
     for near, numbers in zip(np.split(old, borders), np.split(new, borders), strict=True):
-        tables = source.tables(int(near[0]), int(near[-1]) + 1)
-        for group, table in tables.items():
-            index = table["frame_index"]
-            place = np.minimum(np.searchsorted(near, index), len(near) - 1)
-            keep = near[place] == index
-            tables[group] = {name: array[keep] for name, array in table.items()}
-            tables[group]["frame_index"] = numbers[place[keep]]
+        tables = select_frames(source.tables(int(near[0]), int(near[-1]) + 1), near)
+        for table in tables.values():
+            table["frame_index"] = numbers[np.searchsorted(near, table["frame_index"])]
         yield tables

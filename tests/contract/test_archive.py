@@ -155,7 +155,7 @@ SENSELESS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
     ((*MISSION, "--table", "users"), "", 2, "--table 'users'"),
     ((*MISSION, "--sun-elevation", "-9,-10"), "", 2, "--sun-elevation"),
     (("download", "../../etc/none"), "", 2, "neither a photo's id"),
-    (("download", FRAME, "--out", "file"), "", 3, "cannot be created"),
+    (("download", FRAME, "--out", "file"), "", 3, "cannot be written"),
     (MISSION, "http://example.org", 2, "expose the key"),
     (("download", FRAME), "https://me:pw@example.org", 2, "write https"),
     (MISSION, "file:///etc/passwd", 2, "write https"),

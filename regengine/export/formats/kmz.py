@@ -68,11 +68,8 @@ def _describe(frame: ExportFrame, grid: warp.MapGrid) -> bytes:
     _fill(overlay, {"name": told["FRAME"], "description": words})
     _fill(ElementTree.SubElement(overlay, "Icon"), {"href": "photo.png"})
     # Beyond 180 degrees where it lies across the antimeridian
-    east, south = (
-        grid.west + grid.width * grid.resolution,
-        grid.north - grid.height * grid.resolution,
-    )
-    sides = {"north": grid.north, "south": south, "east": east, "west": grid.west}
+    west, south, east, north = grid.bounds
+    sides = {"north": north, "south": south, "east": east, "west": west}
     box = ElementTree.SubElement(overlay, "LatLonBox")
     _fill(box, {side: f"{value:.9f}" for side, value in sides.items()})
     for line in list_geojson(frame, choose_layers(SHOWN)):

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from regengine.errors import ArchiveError, ConfigError, FrameError, StoreError
-from regengine.io.atomic import write_whole
+from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.plain import make_printable
@@ -167,11 +167,8 @@ def download(
     force : bool
         Download existing files again.
     """
-    try:
+    with raise_as_store_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = f"{folder} cannot be created ({error.strerror}): choose another folder."
-        raise StoreError(why) from error
     sums, came, failed_in_a_row = read_sums(folder), 0, 0
     for frame_id in dict.fromkeys(frame_ids):
         if came >= max_gigabytes * 1e9:
@@ -193,7 +190,7 @@ def download(
                 picture = web.fetch(address, max_megabytes, larger=larger)
                 if picture is not None:
                     sha256 = _keep_picture(picture, address, target)
-                    _note(target, sha256, sums)
+                    add_sum(folder, target.name, sha256, sums)
                     outcome |= {"status": "fetched", "sha256": sha256, "bytes": len(picture)}
             if outcome["status"] != "absent":
                 outcome["file"] = make_printable(str(target))
@@ -224,23 +221,9 @@ def _keep_picture(picture: bytes, address: str, target: Path) -> str:
         raise ArchiveError(
             f"{address} returned {what} instead of a complete picture: try again later."
         )
-    try:
+    with raise_as_store_error(target):
         write_whole(target, picture)
-    except OSError as error:
-        raise StoreError(
-            f"{target} cannot be written ({error.strerror}): make sure that the folder is "
-            "writable and has free space, then run the same command again."
-        ) from error
     return hashlib.sha256(picture).hexdigest()
-
-
-def _note(target: Path, sha256: str, sums: dict[str, str]) -> None:
-    try:
-        add_sum(target.parent, target.name, sha256, sums)
-    except OSError as error:
-        raise StoreError(
-            f"The checksums in {target.parent} cannot be written ({error.strerror})."
-        ) from error
 
 
 def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
@@ -251,7 +234,7 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
         raise ArchiveError(f"{target} cannot be read ({error.strerror}).") from error
     known = sums.get(target.name)
     if known is None:
-        _note(target, sha256, sums)
+        add_sum(target.parent, target.name, sha256, sums)
     elif known != sha256:
         raise ArchiveError(
             f"{target} has changed since it was fetched (its SHA-256 differs): move it away, or "
