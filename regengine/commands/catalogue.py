@@ -178,8 +178,6 @@ def query(
     with Catalogue(catalogue) as opened:
         if narrowed:
             opened.narrow(verdicts, reviewed=reviewed, where=where)
-        if place is not None and not place.isdecimal():
-            values["showing"] = json.dumps(frames.list_showing(opened, place))
         names, rows = opened.ask(sql, values) if asked in VIEWS else opened.ask(asked, of_user=True)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.export.formats import (
     ExportOptions,
@@ -24,7 +22,7 @@ from regengine.export.formats import (
     photo_names,
 )
 from regengine.export.formats.gcp_qgis import points_text
-from regengine.frames.catalogue import IN_BOX, Catalogue
+from regengine.frames.catalogue import SHOWN, Catalogue
 from regengine.frames.columns import COURTESY, frame_record
 from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
 from regengine.io.atomic import raise_as_store_error, sync_folder
@@ -36,13 +34,16 @@ from regengine.store.file import photo_file
 from regengine.store.read import iter_frames
 from regengine.store.reviews import read_reviews
 
-# A degree of latitude has 110.5 km at the equator, and more elsewhere
 CHOSEN = """
 SELECT frame, sha256, store, frame_index, path, time_utc, quality, sharpness, cloud, off_nadir_deg,
-    resolution_m, centre_lon, centre_lat, geometry, place, place_country, city, country, city_km
-FROM frames WHERE {shown} ORDER BY quality DESC, frame, sha256
+    resolution_m, centre_lon, centre_lat, place, place_country, city, country, city_km
+FROM frames WHERE {shown} ORDER BY quality DESC, frame, sha256 LIMIT :most
 """
-NEAR = "abs(centre_lat - :lat) <= :radius_km / 110.5"
+# A degree of latitude has 110.5 km at the equator, and more elsewhere
+NEAR = (
+    "abs(centre_lat - :lat) <= :radius_km / 110.5 "
+    "AND away_m(:lon, :lat, centre_lon, centre_lat) <= 1e3 * :radius_km"
+)
 
 
 def choose_rows(
@@ -54,24 +55,10 @@ def choose_rows(
     ``radius_km`` of; all rows if it is empty. Frames without a quality come last; equal ones are
     sorted by id.
     """
-    import shapely
-
-    def is_shown(row: dict[str, Any]) -> bool:
-        geometry = row.pop("geometry")
-        if not place:
-            return True
-        if radius_km is None:
-            return bool(shapely.intersects_xy(shapely.from_wkb(geometry), *place))
-        centre = row["centre_lon"], row["centre_lat"]
-        if None in centre:  # sky
-            return False
-        return bool(WGS84.inv(place[0], place[1], *centre)[2] <= 1e3 * radius_km)
-
-    shown = ("TRUE" if not place else IN_BOX) if radius_km is None else NEAR
+    shown = ("TRUE" if not place else SHOWN) if radius_km is None else NEAR
     values = {**dict(zip(("lon", "lat"), place, strict=False)), "radius_km": radius_km}
-    names, found = catalogue.ask(CHOSEN.format(shown=shown), values)
-    rows = (dict(zip(names, row, strict=True)) for row in found)
-    return list(islice(filter(is_shown, rows), best))
+    names, rows = catalogue.ask(CHOSEN.format(shown=shown), values | {"most": best or -1})
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 SUMS = "SHA256SUMS"

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -421,6 +420,15 @@ sqlite3.register_converter("BOOLEAN", lambda text: text == b"1")
 Answer = tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]  # unique column names, and rows
 
 
+def _shows(wkb: bytes | None, lon: float | None, lat: float | None) -> bool | None:
+    """Whether a footprint, as well-known binary, contains a place."""
+    import shapely
+
+    if wkb is None or lon is None:
+        return None
+    return bool(shapely.intersects_xy(shapely.from_wkb(wkb), lon, lat))
+
+
 class _Median(list[float]):
     """An aggregate function of SQL."""
 
@@ -469,12 +477,12 @@ class Catalogue(AbstractContextManager["Catalogue"]):
             self._base.close()
             raise StoreError(f"{path} is a catalogue of version {told['version']}: build it again.")
         areas = told["area_seen_km2"]
-        read_list = lru_cache(maxsize=4)(lambda texts: frozenset(json.loads(texts)))
         for name, count, function in (
             ("area_seen", 2, lambda division, key: areas[division].get(key)),
             ("cos_deg", 1, lambda deg: None if deg is None else math.cos(math.radians(deg))),
             ("fold", 1, lambda text: text and text.casefold()),
-            ("listed", 2, lambda text, texts: text in read_list(texts)),
+            ("shows", 3, _shows),
+            ("away_m", 4, lambda *places: None if None in places else WGS84.inv(*places)[2]),
         ):
             self._base.create_function(name, count, function, deterministic=True)
         self._base.create_aggregate("median", 1, _Median)  # type: ignore[arg-type]
@@ -565,11 +573,16 @@ class Catalogue(AbstractContextManager["Catalogue"]):
             ) from error
 
 
+# Rows whose footprint contains a place. Boxes across the antimeridian have their western edge
+# beyond their eastern one
+SHOWN = """geometry IS NOT NULL AND :lat BETWEEN south AND north AND CASE WHEN west <= east
+    THEN :lon BETWEEN west AND east ELSE :lon >= west OR :lon <= east END
+    AND shows(geometry, :lon, :lat)"""
 # Rows that show a place, or are of one of that name or number, of a country, of a month or year;
 # NULL asks for all
-OF_PLACES = """place_id IS NOT NULL
+OF_PLACES = f"""place_id IS NOT NULL
     AND (:place IS NULL OR fold(place) = fold(:place) OR CAST(place_id AS TEXT) = :place
-        OR listed(store || ' ' || frame_index, :showing))
+        OR ({SHOWN}))
     AND (:country IS NULL OR fold(place_country) = fold(:country))
     AND (:month IS NULL OR substr(month, 1, length(:month)) = :month)"""
 PLACES = f"""
@@ -665,8 +678,11 @@ def write_view(
     known = BY if view == "coverage" else ("year", "month")
     if by is not None and by not in known:
         raise ConfigError(f"--by {by} is unknown: choose from {', '.join(known)}.")
-    values = {"place": None, "country": None, "month": None, "showing": "[]", **of_places}
+    values = dict.fromkeys(("place", "country", "month", "lon", "lat")) | of_places
     values["limit"] = limit or -1
+    name = values["place"] or ""
+    for town in [] if name.isdecimal() else place_index().search(name, 1):
+        values |= {"lon": town.lon, "lat": town.lat}
     if view in ("places", "best"):
         return (PLACES if view == "places" else BEST), values
     if view == "coverage":
@@ -683,25 +699,6 @@ def write_view(
     return sql, values | {"least_days": least_days}
 
 
-def list_showing(catalogue: Catalogue, name: str) -> list[str]:
-    """Store and number of the frames whose footprint contains a town; empty for an unknown town."""
-    import shapely
-
-    found = place_index().search(name, 1)
-    if not found:
-        return []
-    lon, lat = found[0].lon, found[0].lat
-    _, rows = catalogue.ask(
-        f"SELECT store || ' ' || frame_index, geometry FROM frames "  # noqa: S608
-        f"WHERE place_id IS NOT NULL AND {IN_BOX}",
-        {"lon": lon, "lat": lat},
-    )
-    return [key for key, shape in rows if shapely.intersects_xy(shapely.from_wkb(shape), lon, lat)]
-
-
-# Boxes across the antimeridian have their western edge beyond their eastern one
-IN_BOX = """geometry IS NOT NULL AND :lat BETWEEN south AND north AND CASE WHEN west <= east
-    THEN :lon BETWEEN west AND east ELSE :lon >= west OR :lon <= east END"""
 FORMS = ("table", "csv", "json")
 WIDEST = 60  # maximum characters of a table's column
 
