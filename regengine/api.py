@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, check_known
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
 from regengine.options import (
     AnyPath,
     ClassifyOptions,
     DetectOptions,
     KindOptions,
+    Options,
     Paths,
-    Place,
     RegisterOptions,
     RunOptions,
     SolveOptions,
@@ -56,31 +56,16 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
-    effort = options.effort
-    if effort not in EFFORTS:
-        raise ConfigError(
-            f"--effort {effort!r} is unknown: give {', '.join(EFFORTS[:-1])} or {EFFORTS[-1]}."
-        )
-    if options.fetch not in (None, "maps"):
-        raise ConfigError(f"--fetch {options.fetch!r} is unknown: give maps, or leave it out.")
-    params = options.params or RegisterParams(work_budget=WORK_BUDGETS[effort])
+    check_known("--effort", (options.effort,), EFFORTS)
+    check_known("--fetch", (options.fetch or "maps",), ("maps",))
+    params = options.params or RegisterParams(work_budget=WORK_BUDGETS[options.effort])  # type: ignore[index]
     inputs = RunInputs(
         lights=choose_maps("lights", _paths(options.lights)),
         streets=choose_maps("streets", _paths(options.streets)),
         day=choose_maps("day", _paths(options.day)),
         tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
-        frame=_frame_options(
-            options.time,
-            options.nadir,
-            options.lens,
-            options.centre,
-            options.place,
-            altitude_km=options.altitude_km,
-            radius_km=options.radius_km,
-            focal_mm=options.focal_mm,
-            pixel_pitch_um=options.pixel_pitch_um,
-        ),
+        frame=_frame_options(options),
         register=replace(
             params,
             clock_window_s=options.clock_window,
@@ -105,27 +90,24 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     return inputs
 
 
-def _frame_options(
-    time: Time | None,
-    nadir: Place | None,
-    lens: Paths | None = None,
-    centre: Place | None = None,
-    place: str | None = None,
-    **camera: float | None,
-) -> FrameOptions:
+def _frame_options(options: Options) -> FrameOptions:
+    """What options say of each photo; those that their class does not have are unknown."""
     from regengine.maps.places import parse_lon_lat, require_town
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import load_profiles
 
-    if place is not None:
-        require_town(place)
+    given: dict[str, Any] = dict.fromkeys(one.name for one in fields(RegisterOptions))
+    given |= vars(options)
+    if given["place"] is not None:
+        require_town(given["place"])
+    for name in ("nadir", "centre"):
+        if given[name] is not None:
+            given[name] = parse_lon_lat(given[name], f"--{name}")
+    taken = {one.name for one in fields(FrameOptions)} & given.keys()
     return FrameOptions(
-        time_utc=None if time is None else utc_time(time),
-        nadir=None if nadir is None else parse_lon_lat(nadir, "--nadir"),
-        centre=None if centre is None else parse_lon_lat(centre, "--centre"),
-        place=place,
-        lenses=load_profiles(_paths(lens)),
-        **camera,
+        time_utc=None if given["time"] is None else utc_time(given["time"]),
+        lenses=load_profiles(_paths(given["lens"])),
+        **{name: given[name] for name in taken},
     )
 
 
@@ -324,7 +306,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
         model=_path(options.model),
         tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
-        frame=_frame_options(options.time, options.nadir),
+        frame=_frame_options(options),
         features=options.features,
         quality=options.quality,
         thumbnails=options.thumbnails,
@@ -390,8 +372,6 @@ def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetec
 
 def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     """Return the function with which `solve` processes each of these photos; picklable."""
-    from regengine.photo.frame import FrameOptions
-    from regengine.photo.lens_profile import load_profiles
     from regengine.sky.detection import STARS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.stars import solve as solver
@@ -400,11 +380,7 @@ def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     wcs, overlay = _path(options.wcs), _path(options.overlay)
     job = SolveJob(
         detector=STARS.detector(options.method),
-        frame_options=FrameOptions(
-            focal_mm=options.focal_mm,
-            pixel_pitch_um=options.pixel_pitch_um,
-            lenses=load_profiles(_paths(options.lens)),
-        ),
+        frame_options=_frame_options(options),
         options=solver.SolveOptions(max_seconds=options.max_seconds),
         fov_deg=options.fov_deg,
         headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Messages of OpenCV and other C++ libraries that correspond to Python's MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
@@ -118,6 +119,14 @@ class NoFrameError(ConfigError, KeyError):
     """A store has no frame with the given name."""
 
     __str__ = Exception.__str__  # that of KeyError puts the sentence in quotation marks
+
+
+def check_known(option: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError, which lists the known values of an option, if one is given that is not."""
+    known = tuple(known)
+    for one in given:
+        if one not in known:
+            raise ConfigError(f"{option} {one!r} is unknown: choose from {', '.join(known)}.")
 
 
 def describe_exception(error: BaseException) -> str:

@@ -49,6 +49,7 @@ def main(
               regengine show run.h5 --json | jq .verdict
     """
     from regengine.errors import ConfigError
+    from regengine.frames.select import choose, sort_numbers
     from regengine.io.tables import csv_lines
     from regengine.pages.report import frame_text
     from regengine.store.read import find_frames, iter_frames
@@ -67,15 +68,11 @@ def main(
     order = None
     if frame is not None:
         frames = iter(find_frames(store, frame))
-    elif selects:
-        from regengine.frames.select import choose, sort_numbers
-
+    else:
         verdicts = common.parse_verdicts(verdict, with_rejected=True)
         chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
         order = None if sort is None else sort_numbers(chosen, sort)
         frames = iter_frames(store, chosen.numbers)
-    else:
-        frames = iter_frames(store)
     reviews, width = read_reviews(store), output_width()
     if frame is not None and told_as == "table":
         sheets = (

@@ -29,7 +29,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.earth import unit_vectors
 from matchers.geometry.footprint import WGS84
-from regengine.errors import ConfigError, StoreError, shorten_to_line
+from regengine.errors import ConfigError, StoreError, check_known, shorten_to_line
 from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, rings_bbox
@@ -675,9 +675,8 @@ def write_view(
     """
     if (limit := of_places.get("limit", 0)) < 0:
         raise ConfigError(f"--limit {limit}: give the maximum number of rows, or 0 for all.")
-    known = BY if view == "coverage" else ("year", "month")
-    if by is not None and by not in known:
-        raise ConfigError(f"--by {by} is unknown: choose from {', '.join(known)}.")
+    if by is not None:
+        check_known("--by", (by,), BY if view == "coverage" else ("year", "month"))
     values = dict.fromkeys(("place", "country", "month", "lon", "lat")) | of_places
     values["limit"] = limit or -1
     name = values["place"] or ""
@@ -708,8 +707,7 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
 
     Lines contain no line breaks except within a cell of CSV. ConfigError for other forms.
     """
-    if form not in FORMS:
-        raise ConfigError(f"--format {form} is unknown: choose from {', '.join(FORMS)}.")
+    check_known("--format", (form,), FORMS)
     names, rows = answer
 
     def as_text(value: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from regengine.errors import ConfigError
+from regengine.errors import check_known
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
@@ -345,9 +345,7 @@ def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple
 
 def choose_layers(names: tuple[str, ...]) -> list[Layer]:
     """Layers by name, all if no name is given; ConfigError if there is none of that name."""
-    known = [layer.name for layer in LAYERS]
-    if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"--layers {unknown[0]} is unknown: choose from {', '.join(known)}.")
+    check_known("--layers", names, (layer.name for layer in LAYERS))
     return [layer for layer in LAYERS if not names or layer.name in names]
 
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError, LightMapError, check_known
 from regengine.io.atomic import cache_folder, hold_lock
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
@@ -416,8 +416,7 @@ def fetch_vnp46(
     sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or has no
     such files.
     """
-    if product not in PRODUCTS:
-        raise ConfigError(f"Product {product!r} is unknown: choose {', '.join(PRODUCTS)}.")
+    check_known("--product", (product,), PRODUCTS)
     try:
         day = date.fromisoformat(f"{when}-01-01"[:10])
         if day.isoformat()[: len(PRODUCTS[product])] != when:

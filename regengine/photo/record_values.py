@@ -70,15 +70,12 @@ def parse_exposure_s(text: str) -> float | None:
     return seconds or None
 
 
-def parse_aperture(text: str) -> float | None:
-    """Parse an f-number ``2.8``, ``f/2.8``, ``F1.4``; None for ``f--`` and the like."""
-    found = re.match(r"(?:f/?)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
-    return float(found[1]) or None if found else None
+def parse_setting(text: str, sign: str) -> float | None:
+    """Parse an f-number ``2.8``, ``f/2.8``, ``F1.4``, or a sensitivity ``3200``, ``Hi 6400``.
 
-
-def parse_iso(text: str) -> float | None:
-    """Parse a sensitivity ``3200``, ``12800.0``, ``ISO800``, ``Hi 6400``; None for ``HI-1``."""
-    found = re.match(r"(?:iso|hi)?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    ``sign`` is the pattern of what may stand before it; None for ``f--``, ``HI-1`` and the like.
+    """
+    found = re.match(rf"(?:{sign})?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
     return float(found[1]) or None if found else None
 
 

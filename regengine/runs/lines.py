@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -58,24 +58,21 @@ def answer_photos(
 
     Raises StoreError if the file can no longer be written, WorkerError if no worker can be started.
     """
-
-    def take_up() -> Iterator[tuple[Task, State | None]]:
-        """Yield photos in order, each with its state if its line in the file is reused."""
-        if file is None:
-            for number, path in enumerate(photos):
-                yield Task(path=path, frame_index=number), None
-            return
-        known: Iterator[tuple[Task, State | None]] = look_up(photos, file.find)
-        for number, (task, state) in enumerate(known):
-            yield replace(task, frame_index=number), None if retry in ("all", state) else state
-
+    # In order, each with its state if its line in the file is reused
+    known: Iterable[tuple[Task, State | None]] = ((Task(path=path), None) for path in photos)
+    if file is not None:
+        known = look_up(photos, file.find)
+    tasks = (
+        (replace(task, frame_index=number), None if retry in ("all", state) else state)
+        for number, (task, state) in enumerate(known)
+    )
     window = WINDOW * options.workers or None
     # Finished out of order, until all earlier photos are done
     waiting: dict[int, tuple[Task, Outcome]] = {}
     n_told = 0
     with (
         closing(start_executor(partial(answer_photo, function), options)) as executor,
-        closing(map_photos(take_up(), executor, stop, window=window)) as turns,
+        closing(map_photos(tasks, executor, stop, window=window)) as turns,
     ):
         for finished in turns:
             waiting |= {task.frame_index: (task, outcome) for task, outcome in finished}

@@ -13,7 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import ConfigError, EphemerisError, FrameError, escape_terminal
+from regengine.errors import (
+    ConfigError,
+    EphemerisError,
+    FrameError,
+    check_known,
+    escape_terminal,
+)
 from regengine.io.checksums import fingerprint
 from regengine.io.console import VERDICTS, Advance
 from regengine.io.plain import format_count, make_printable
@@ -55,11 +61,7 @@ class RegisterRun:
     scheduler: str | None = None  # address of a Dask cluster that does the work
 
     def __post_init__(self) -> None:
-        if wrong := sorted(set(self.retry) - set(VERDICTS)):
-            raise ConfigError(
-                f"--retry {', '.join(map(repr, wrong))} is not a verdict: choose from "
-                f"{', '.join(VERDICTS)}, separated by commas."
-            )
+        check_known("--retry", self.retry, VERDICTS)
         address = self.scheduler
         if address is not None and not address.startswith(SCHEMES):
             raise ConfigError(
@@ -171,17 +173,14 @@ class RegisterRun:
             if isinstance(photo, Path):
                 given[photo.name].append(photo)
 
-        def drawings() -> Iterator[Drawing]:
-            for stored in iter_frames(self.store, summary.taken, hypotheses=False):
-                result = stored.result
-                if result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed):
-                    path = Path(result.path)
-                    yield Drawing(
-                        path=path, result=result, photos=tuple(given[path.name]), maps=maps
-                    )
-
+        drawings = (
+            Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=maps)
+            for stored in iter_frames(self.store, summary.taken, hypotheses=False)
+            for path in (Path(stored.result.path),)
+            if stored.result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed)
+        )
         drawn = 0
-        pictures = draw_overlays(drawings(), folder, options, options.stop, hashed=hashed)
+        pictures = draw_overlays(drawings, folder, options, options.stop, hashed=hashed)
         for result, outcome in pictures:
             drawn += isinstance(outcome, Path)
             if isinstance(outcome, Reason):

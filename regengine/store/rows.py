@@ -288,14 +288,10 @@ def _split_by_frame(table: Table, made: list[Made], numbers: list[int]) -> list[
 
 
 def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
-    """Return the row of each of these frames; LookupError if one is missing."""
-    if np.array_equal(table["frame_index"], numbers):
-        return table
-    found: dict[int, int] = {}
-    for row, number in enumerate(table["frame_index"].tolist()):
-        found.setdefault(number, row)
-    rows = np.array([found[number] for number in numbers.tolist()], dtype=np.intp)
-    return {name: array[rows] for name, array in table.items()}
+    """Return a table with one row of each of these frames; LookupError if it has others."""
+    if not np.array_equal(table["frame_index"], numbers):
+        raise LookupError("frames do not have one row of provenance each")
+    return table
 
 
 @lru_cache(maxsize=1024)  # few are distinct

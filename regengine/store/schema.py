@@ -248,25 +248,3 @@ def select(*names: str) -> dict[str, tuple[Column, ...]]:
     for group, _, name in (name.partition("/") for name in names):
         chosen[group] = (*chosen.get(group, (FRAME_INDEX,)), COLUMNS[group, name])
     return chosen
-
-
-def column_tables() -> str:
-    """Return the tables of docs/store.md; printed by ``python -m regengine.store.schema``."""
-    sections = []
-    for group, columns in GROUPS.items():
-        lines = [
-            f"### `{group}`: {GROUP_DESCRIPTIONS[group]}",
-            "",
-            "| column | type | per row | units | description |",
-            "|---|---|---|---|---|",
-        ]
-        for column in columns:
-            description = column.description + (" (volatile)" if column.volatile else "")
-            cells = f"`{column.name}`", column.dtype, column.width, column.units or "–", description
-            lines.append(f"| {' | '.join(map(str, cells))} |")
-        sections.append("\n".join(lines))
-    return "\n\n".join(sections) + "\n"
-
-
-if __name__ == "__main__":
-    print(column_tables(), end="")

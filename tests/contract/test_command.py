@@ -162,7 +162,7 @@ def test_a_mistake_in_a_settings_file_is_named_with_the_file(
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
         ([PHOTO, "--nadir", "48,80"], 2, "--nadir 48,80 is a place that the station never flies"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),
-        ([PHOTO, "--retry", "good"], 2, "--retry 'good' is not a verdict"),
+        ([PHOTO, "--retry", "good"], 2, "--retry 'good' is unknown: choose from"),
         ([PHOTO, "--scheduler", "127.0.0.1"], 2, "is not a valid address"),
         ([PHOTO, "--shard", "4/3"], 2, "--shard '4/3'"),
         ([PHOTO, "--mission", "STS-60"], 2, "is not a mission"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, check_known
 from regengine.io.extras import need
 from regengine.io.html import escape_invisible
 
@@ -148,9 +148,7 @@ class FolderFormat:
     def kinds(self, options: ExportOptions) -> tuple[str, ...]:
         """Which kinds of files to write; ConfigError for an unknown one."""
         kinds = options.kinds or self.usual or tuple(self.files)
-        if unknown := [kind for kind in kinds if kind not in self.files]:
-            known = ", ".join(self.files)
-            raise ConfigError(f"--files {unknown[0]} is unknown: choose from {known}.")
+        check_known("--files", kinds, self.files)
         return kinds
 
     def names(

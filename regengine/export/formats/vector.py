@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from regengine.errors import ConfigError
+from regengine.errors import check_known
 from regengine.export.formats import ExportOptions, FileFormat
 from regengine.frames.columns import (
     FOOTPRINTS,
@@ -42,15 +42,9 @@ from regengine.io.times import parse_iso_time
 ROWS = 4096  # that are buffered as Python values
 
 
-def check_table(name: str) -> str:
-    """The name of a table; ConfigError if there is none of it."""
-    if name not in TABLES:
-        raise ConfigError(f"--table {name} is unknown: choose from {', '.join(TABLES)}.")
-    return name
-
-
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    columns, rows_of = TABLES[check_table(options.table)]
+    check_known("--table", (options.table,), TABLES)
+    columns, rows_of = TABLES[options.table]
     cells = [_cells_of(column) for column in columns]
     rows = (
         [cell_of(value) for cell_of, value in zip(cells, row.values(), strict=True)]
@@ -79,7 +73,8 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
-    layer = POINTS if check_table(options.table) == "points" else FOOTPRINTS
+    check_known("--table", (options.table,), TABLES)
+    layer = POINTS if options.table == "points" else FOOTPRINTS
     rows = (
         row
         for frame in frames

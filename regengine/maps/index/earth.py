@@ -23,7 +23,7 @@ from matchers.geometry.footprint import Bounds
 from matchers.lights import polar_patches
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, check_known
 from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
@@ -55,8 +55,7 @@ def parse_blind_options(mode: str, index: Path | None, mission: str | None) -> B
 
     Raises ConfigError if an option makes no sense.
     """
-    if mode not in get_args(Mode):
-        raise ConfigError(f"--blind {mode!r} is unknown: write always, auto or never.")
+    check_known("--blind", (mode,), get_args(Mode))
     if mode == "never" and mission is not None:
         raise ConfigError("--mission needs --blind always or auto.")
     return BlindOptions(

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from detectors.constants import DAY_S
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ArchiveError, ConfigError
+from regengine.errors import ArchiveError, ConfigError, check_known
 from regengine.io.atomic import write_whole
 from regengine.io.urls import parse_host
 from regengine.photo.archive.web import ArchiveClient, RequestError
@@ -162,10 +162,7 @@ class FrameQuery:
             raise ConfigError(
                 "Give --mission, or --from and --to: the whole database is too much for one query."
             )
-        if unknown := [table for table in self.tables if table not in TABLES]:
-            raise ConfigError(
-                f"--table {unknown[0]!r} is unknown: choose from {', '.join(TABLES)}."
-            )
+        check_known("--table", self.tables, TABLES)
         if self.bbox is not None and not -180.0 <= self.bbox[0] <= 180.0:
             raise ConfigError("--bbox is outside -180 to 180: write WEST,SOUTH,EAST,NORTH.")
 
