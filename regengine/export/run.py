@@ -16,7 +16,7 @@ from regengine.errors import ConfigError, RegengineError
 from regengine.export.formats import ENDINGS, ExportOptions, FolderFormat, LeftOutError, find_format
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
-from regengine.frames.importing import read_qgis_points
+from regengine.frames.importing import read_points
 from regengine.frames.select import Chosen
 from regengine.io.atomic import (
     check_new_file,
@@ -69,7 +69,7 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, FloatArray]]:
     points = photo.with_name(f"{photo.name}.points")
     if points.is_file():
         with suppress(RegengineError):  # files of another program, or a person's notes
-            (listed,) = read_qgis_points(points).values()
+            (listed,) = read_points(points).values()
             yield points.name, np.array([(p.x, p.y, p.lon, p.lat) for p in listed]).T
     try:
         driver = DRIVERS.get(read_photo_file(photo).format)

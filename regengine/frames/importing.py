@@ -17,7 +17,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
-from regengine.io.tables import decode_text, read_csv, unquote_name
+from regengine.io.tables import csv_rows, decode_text, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.record_values import wrap_lon
 from regengine.registration.points.solve_points import solve
@@ -31,22 +31,12 @@ from regengine.store.schema import select
 PhotoPoints = dict[str, tuple[ReviewedPoint, ...]]
 
 
+ADVICE = "give a .points file of QGIS, or a CSV with the columns frame, x, y, lon, lat"
+
+
 def make_refusal(path: Path, why: str) -> ConfigError:
     """The error for a file that cannot be used."""
-    return ConfigError(
-        f"{path}: {why}; give a .points file of QGIS, or a CSV with the columns frame, x, y, lon, "
-        "lat."
-    )
-
-
-def read_text(path: Path) -> str:
-    """Read a text file of limited length."""
-    try:
-        if path.stat().st_size > 50_000_000:
-            raise make_refusal(path, "it is too large for a file of control points")
-        return decode_text(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
-        raise make_refusal(path, f"it cannot be read as text ({error})") from error
+    return ConfigError(f"{path}: {why}; {ADVICE}.")
 
 
 Place = tuple[float, float, float, float, float | None]  # x, y, lon, lat, sigma_px
@@ -89,25 +79,14 @@ def _meaning(heading: str) -> str:
 
 def read_csv_points(path: Path) -> PhotoPoints:
     """Points of each photo named in a table, or of the photo that the table is named after."""
-    try:
-        (_, header), *rows = [*read_csv(read_text(path), _meaning)] or [(1, [])]
-    except csv.Error as error:
-        raise make_refusal(path, f"it is not a valid table ({error})") from error
-    columns = {name: at for at, name in enumerate(map(_meaning, header)) if name}
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise make_refusal(path, f"the column {missing[0]} is missing")
     found: dict[str, list[Place]] = {}
-    for line, cells in rows:
-        if not any(cells):
-            continue
-        row = {name: cells[at].strip() for name, at in columns.items() if at < len(cells)}
+    for place, row in csv_rows(path, NEEDED, ADVICE, _meaning):
         try:
-            x, y, lon, lat = (float(row.get(name, "")) for name in NEEDED)
+            x, y, lon, lat = (float(row[name]) for name in NEEDED)
             sigma_px = float(row["sigma_px"]) if row.get("sigma_px") else None
         except ValueError as error:
-            raise make_refusal(path, f"line {line} is not a point ({error})") from error
-        named = next((row.get(name, "") for name in COLUMNS["photo"] if name in columns), "")
+            raise make_refusal(path, f"{place} is not a point ({error})") from error
+        named = next((row[name] for name in COLUMNS["photo"] if name in row), "")
         photo = unquote_name(named) or path.stem
         found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))
     if not found:
@@ -123,7 +102,10 @@ def read_qgis_points(path: Path) -> PhotoPoints:
     from pyproj import Transformer
     from pyproj.exceptions import ProjError
 
-    lines = read_text(path).splitlines()
+    try:
+        lines = decode_text(path.read_bytes()).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise make_refusal(path, f"it cannot be read as text ({error})") from error
     crs = ""
     if lines and "#CRS: " in lines[0]:
         crs = lines.pop(0).replace("#CRS: ", "").strip()
@@ -186,6 +168,8 @@ def read_points(path: Path) -> PhotoPoints:
         raise make_refusal(path, "its ending is not a known kind of control points")
     if not path.is_file():
         raise make_refusal(path, "it does not exist, or is not a file")
+    if path.stat().st_size > 50_000_000:
+        raise make_refusal(path, "it is too large for a file of control points")
     return reader(path)
 
 

@@ -138,21 +138,22 @@ def read_csv(text: str, meaning: Callable[[str], str]) -> Iterator[tuple[int, li
 
 
 def csv_rows(
-    path: Path, needed: Sequence[str], advice: str
+    path: Path,
+    needed: Sequence[str],
+    advice: str,
+    meaning: Callable[[str], str] | None = None,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Place in the file and cells of each row of a table with a header.
 
-    ConfigError if it cannot be read, lacks one of the ``needed`` columns, or has a column twice;
-    ``advice`` says what to give instead.
+    ``meaning`` is the name of a column that may have others, "" for an unknown one. ConfigError if
+    the table cannot be read, lacks one of the ``needed`` columns, or has a column twice; ``advice``
+    says what to give instead.
     """
-
-    def meaning(heading: str) -> str:
-        return heading.strip() if heading.strip() in needed else ""
-
+    known = meaning or (lambda heading: heading.strip() if heading.strip() in needed else "")
     try:
-        rows = read_csv(decode_text(path.read_bytes()), meaning)
+        rows = read_csv(decode_text(path.read_bytes()), known)
         _, header = next(rows, (1, []))
-        names = [heading.strip() for heading in header]
+        names = [known(heading) or heading.strip() for heading in header]
         lacking = [name for name in needed if name not in names]
         if lacking:
             raise ConfigError(f"{path} lacks the column {', '.join(lacking)}: {advice}.")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,19 +69,15 @@ class Listener:
         a LightMapError.
     """
 
-    progress: Callable[[str, int, int], object] = lambda step, done, total: None
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None
     message: Callable[[str], object] = lambda text: None
     warning: Callable[[str], object] = lambda text: None
     admit: Callable[[float], object] = lambda size_bytes: None
 
     def begin(self, step: str) -> Progress:
         """Begin a step; return a callback to call with done and total."""
-
-        def advance(done: int, total: int) -> None:
-            self.progress(step, done, total)
-
-        advance(0, 0)
-        return advance
+        self.progress(step, 0, 0)
+        return partial(self.progress, step)
 
 
 NOBODY = Listener()

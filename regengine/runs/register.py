@@ -37,7 +37,7 @@ from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
 from regengine.runs.plan import RunSettings, compare_with_store
 from regengine.runs.remote import add_needed_maps, provide_photos
 from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
-from regengine.runs.run_inputs import RunFiles, RunInputs
+from regengine.runs.run_inputs import RunInputs
 from regengine.store.read import iter_frames
 from regengine.store.records import degrees_text
 from regengine.store.result import FrameResult, Reason
@@ -167,14 +167,13 @@ class RegisterRun:
         inputs = self.inputs
         assert inputs.overlays is not None
         folder, hashed = inputs.overlays, inputs.overlay_names_hashed
-        maps = RunFiles(lights=inputs.lights, streets=inputs.streets, day=inputs.day)
         given = defaultdict[str, list[Path]](list)
         for photo in self.photos:
             if isinstance(photo, Path):
                 given[photo.name].append(photo)
 
         drawings = (
-            Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=maps)
+            Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=inputs)
             for stored in iter_frames(self.store, summary.taken, hypotheses=False)
             for path in (Path(stored.result.path),)
             if stored.result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed)

@@ -21,14 +21,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunInputs:
-    """What all photos of a run share; pickles, so that workers can have it."""
+class RunFiles:
+    """Input files of a run; of an earlier one those that still exist unchanged.
 
-    lights: tuple[Path, ...]
+    lost: Option and message for each file that is missing or has changed.
+    """
+
+    lights: tuple[Path, ...] = ()
     streets: tuple[Path, ...] = ()  # street maps, for telephoto frames
     day: tuple[Path, ...] = ()  # pictures of the Earth by day, for photos by day
     tle: tuple[Path, ...] = ()  # files, or folders of files, of element sets
     metadata: Path | None = None  # table of frame records
+    lost: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInputs(RunFiles):
+    """What all photos of a run share; pickles, so that workers can have it."""
+
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
     register: RegisterParams = field(default_factory=RegisterParams)
     overlays: Path | None = None  # folder for one picture per photo
@@ -69,21 +79,6 @@ class RunInputs:
             path = getattr(self, name)
             given[name] = path and path.absolute()
         return replace(self, **given, blind=replace(self.blind, index=index and index.absolute()))
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunFiles:
-    """Input files of an earlier run that still exist unchanged.
-
-    lost: Option and message for each file that is missing or has changed.
-    """
-
-    lights: tuple[Path, ...] = ()
-    streets: tuple[Path, ...] = ()
-    day: tuple[Path, ...] = ()
-    tle: tuple[Path, ...] = ()
-    metadata: Path | None = None
-    lost: tuple[tuple[str, str], ...] = ()
 
 
 def find_run_files(store: Path) -> RunFiles:

@@ -94,6 +94,16 @@ class Snapshot(AbstractContextManager["Snapshot"]):
         stored = self.store.tables(first, beyond, groups)
         return join([stored, self.journal.rows_of(newer, groups)], groups) if newer else stored
 
+    def identity_keys(self) -> NDArray[np.int64]:
+        """Return `identity_key` of the photos of all frames."""
+        keys = [np.empty(0, np.int64)]
+        # 8192: 7 MB for 100,000 frames; with 65536 31 MB, in the same time
+        for tables in self.blocks(groups=select("frames/path", "frames/sha256"), frames=8192):
+            columns = (tables["frames"][name].tolist() for name in ("path", "sha256"))
+            texts = zip(*columns, strict=True)
+            keys.append(np.array([identity_key(p.decode(), s.decode()) for p, s in texts], int))
+        return np.concatenate(keys)
+
     def text_lengths(self) -> dict[tuple[str, str], int]:
         """Return the length in bytes that every text of a column fits into, by group and column."""
         lengths = dict.fromkeys(TEXT_COLUMNS, 1)
@@ -187,14 +197,6 @@ def identity_key(path: str, sha256: str) -> int:
     return hash(frame_identity(path, sha256))
 
 
-def identity_keys(paths: NDArray[Any], hashes: NDArray[Any]) -> NDArray[np.int64]:
-    """Return `identity_key` of photos whose paths and hashes are bytes of fixed length."""
-    texts = zip(paths.tolist(), hashes.tolist(), strict=True)
-    return np.array(
-        [identity_key(path.decode(), sha256.decode()) for path, sha256 in texts], dtype=np.int64
-    )
-
-
 LOOK_BACK_FRAMES = 512  # half a chunk: a read for one frame also serves its neighbours
 
 
@@ -211,18 +213,12 @@ class StoredFrames:
         self._snapshot = Snapshot(path)
         self._frame_index = self._snapshot.frame_index
         self._block = lru_cache(maxsize=4)(self._read_block)
-        keys = [np.empty(0, np.int64)]
-        columns = select("frames/path", "frames/sha256")
         try:
             with raise_as_damage(path):
-                # 8192: 7 MB for 100,000 frames; with 65536 31 MB, in the same time
-                for tables in self._snapshot.blocks(groups=columns, frames=8192):
-                    frames = tables["frames"]
-                    keys.append(identity_keys(frames["path"], frames["sha256"]))
+                whole = self._snapshot.identity_keys()
         except BaseException:
             self.close()
             raise
-        whole = np.concatenate(keys)
         self._order = np.argsort(whole, kind="stable")
         self._sorted = whole[self._order]
 

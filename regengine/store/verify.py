@@ -25,10 +25,10 @@ from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
-from regengine.store.read import BLOCK_FRAMES, Snapshot, identity_keys
+from regengine.store.read import BLOCK_FRAMES, Snapshot
 from regengine.store.result import VERDICTS
 from regengine.store.rows import Table, Tables
-from regengine.store.schema import FORMAT_VERSION, GROUPS, Column, select
+from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
 
 READ_FRAMES = 65536
 FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
@@ -138,13 +138,8 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
                 findings.file_wrong("bytes_damaged", f"{what} damaged")
             _check_blocks(snapshot.journal, snapshot.journal.frame_index, findings)
             problems += findings.problems()
-            keys = [np.empty(0, dtype=np.int64)]
-            columns = select("frames/path", "frames/sha256")
-            for tables in snapshot.blocks(groups=columns, frames=READ_FRAMES):
-                keys.append(identity_keys(tables["frames"]["path"], tables["frames"]["sha256"]))
-            _, first, number = np.unique(
-                np.concatenate(keys), return_index=True, return_inverse=True
-            )
+            keys = snapshot.identity_keys()
+            _, first, number = np.unique(keys, return_index=True, return_inverse=True)
             again = first[number] != np.arange(len(number))
             what = "frames repeat a photo of another frame"
             findings = Findings(path)

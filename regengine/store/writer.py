@@ -27,7 +27,7 @@ from regengine.io.times import utc_now
 from regengine.io.urls import hide_secrets
 from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
 from regengine.store.journal import encode_frame, encode_head, journal_path
-from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, identity_keys, is_there
+from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, is_there
 from regengine.store.rows import StoredFrame, Tables, join, select_frames
 from regengine.store.schema import TEXT_COLUMNS, select
 from regengine.store.verify import FAR_APART, Problem, check_frames
@@ -203,7 +203,7 @@ def lock_store(store: Path) -> FileLock:
 
 # Merge stores, such as the shards of a batch that ran on many machines
 
-LOOKED_AT = select("frames/path", "frames/sha256", "frames/verdict", "provenance/processed_utc")
+LOOKED_AT = select("frames/verdict", "provenance/processed_utc")
 READ_FRAMES = 65536
 
 
@@ -250,11 +250,10 @@ def _choose(
     keys, made, sound = [np.empty(0, np.int64)], [np.empty(0, "S32")], [np.empty(0, bool)]
     for snapshot, path in zip(sources, paths, strict=True):
         with raise_as_damage(path):
+            keys.append(snapshot.identity_keys())
             for tables in snapshot.blocks(groups=LOOKED_AT, frames=READ_FRAMES):
-                frames = tables["frames"]
-                keys.append(identity_keys(frames["path"], frames["sha256"]))
                 made.append(tables["provenance"]["processed_utc"])
-                sound.append(frames["verdict"] != b"failed")
+                sound.append(tables["frames"]["verdict"] != b"failed")
     old = np.concatenate([snapshot.frame_index for snapshot in sources])
     lengths = [len(snapshot.frame_index) for snapshot in sources]
     source = np.repeat(np.arange(len(sources), dtype=np.int32), lengths)

@@ -74,7 +74,7 @@ def test_a_region_is_fetched_built_indexed_and_not_fetched_again(
         (["--product", "VNP46A4"], "go together"),
         ([*PRODUCT], "needs an Earthdata token"),
         ([*PRODUCT, "--product", "VNP46A2", "--date", "2020-W01-1"], "published by YYYY-MM-DD"),
-        ([*PRODUCT, "--product", "MOD09"], "choose VNP46A2, VNP46A3, VNP46A4"),
+        ([*PRODUCT, "--product", "MOD09"], "choose from VNP46A2, VNP46A3, VNP46A4"),
     ],
 )
 def test_a_request_that_makes_no_sense_asks_nobody(
