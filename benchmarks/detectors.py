@@ -242,6 +242,7 @@ def try_streaks(asked: Asked) -> tuple[str, list[str]]:
         first = TEST_SEED + SEED_STEP * (asked.seed - 1)
         frames = [GENERATORS[generator](first + k) for k in range(asked.frames)]
         skies = [2 if one.cloudy else int(one.trail_px is not None) for one in frames]
+        matched_snr = np.array([one.matched_snr for frame in frames for one in frame.streaks])
         rows, false_rows = [], []
         for name, detector in chosen(STREAKS.detectors(), asked.methods).items():
             scores = [score_frame(detector, frame) for frame in frames]
@@ -256,7 +257,11 @@ def try_streaks(asked: Asked) -> tuple[str, list[str]]:
         lines += [
             f"## Frames: {generator}",
             "",
-            *table(STREAKS_HEADER, [*rows, ideal_cells(total, pixels)], len(STREAKS_HEADER) - 1),
+            *table(
+                STREAKS_HEADER,
+                [*rows, ideal_cells(total, matched_snr, pixels)],
+                len(STREAKS_HEADER) - 1,
+            ),
             "",
             "False ones a frame, by the sky:",
             "",
@@ -274,7 +279,6 @@ def score_frame(detector: Any, frame: Exposure) -> StreakScore:
         np.array([one.curve for one in frame.streaks], float).reshape(-1, 5),
         rows,
         peak_snr=np.array([one.peak_snr for one in frame.streaks]),
-        matched_snr=np.array([one.matched_snr for one in frame.streaks]),
         seconds=time.process_time() - started,
     )
 
@@ -325,9 +329,9 @@ def look_elsewhere_sigma(pixels: float) -> float:
     return float(norm.isf(FALSE_PER_FRAME / trials))
 
 
-def ideal_cells(score: StreakScore, pixels: float) -> list[str]:
+def ideal_cells(score: StreakScore, matched_snr: FloatArray, pixels: float) -> list[str]:
     """The row of an ideal matched filter: what it would find of the same streaks."""
-    ideal = norm.cdf(score.matched_snr - look_elsewhere_sigma(pixels))
+    ideal = norm.cdf(matched_snr - look_elsewhere_sigma(pixels))
     groups = [number(ideal[group].mean() if group.any() else None) for group in groups_of(score)]
     cells = ["an ideal matched filter", "", str(int(select_wanted(score).sum())), "", *groups]
     return [*cells, number(FALSE_PER_FRAME), *[""] * (len(STREAKS_HEADER) - len(cells) - 1)]

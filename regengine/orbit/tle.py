@@ -158,13 +158,15 @@ class TleSet:
             for k, day in zip(everyone, days, strict=True)
         ]
         own_position, own_velocity = (np.array([state[k] for state in states]) for k in (1, 2))
-        own_normal = _unit(np.cross(own_position, own_velocity))
+        own_normal = np.cross(own_position, own_velocity)
+        own_normal /= np.linalg.norm(own_normal, axis=1)[:, None]
         along = np.empty((len(witnesses), len(everyone)))
         plane = np.empty_like(along)
         julian = np.full(len(everyone), J2000_JULIAN_DATE)
         for row, witness in enumerate(witnesses):
             error, position, velocity = records[witness].sgp4_array(julian, days)
-            normal = _unit(np.cross(position, velocity))
+            normal = np.cross(position, velocity)
+            normal /= np.linalg.norm(normal, axis=1)[:, None]
             in_plane = own_position - np.sum(own_position * normal, axis=1)[:, None] * normal
             forward = np.sum(np.cross(position, in_plane) * normal, axis=1)
             angle = np.arctan2(forward, np.sum(position * in_plane, axis=1))
@@ -282,10 +284,6 @@ def _judge_agreement(agree: BoolArray, before: int) -> bool:
         return False
     across = agree[:before, before:-1] & ~supports[:before, None] & ~supports[None, before:]
     return bool(across.any())
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    return vectors / np.linalg.norm(vectors, axis=1)[:, None]
 
 
 CELESTRAK = "https://celestrak.org/NORAD/elements/gp.php?CATNR=25544&FORMAT=tle"

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from sgp4.api import Satrec
@@ -182,24 +181,6 @@ def _pairs_of_messages(
     return pairs, skipped
 
 
-class ElementLine(NamedTuple):
-    """A first or a second line of a set, its line number, and the name directly above it."""
-
-    number: int
-    text: str
-    name: str | None
-
-    @property
-    def kind(self) -> str:
-        """``1`` or ``2``."""
-        return self.text[0]
-
-    @property
-    def satellite(self) -> str:
-        """Catalogue number as written, without padding."""
-        return self.text[2:7].strip().zfill(5)
-
-
 def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     """Pair the lines of sets among names, comments and blank lines, unchecked; list unpaired lines.
 
@@ -207,8 +188,8 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     that may combine lines of different sets are left out, if lines of a satellite were moved.
     """
     pairs: list[ElementSet] = []
-    lone: list[ElementLine] = []
-    waiting: ElementLine | None = None  # a first line
+    lone: list[tuple[int, str]] = []  # numbers and texts of lines
+    waiting: tuple[int, str, str | None] | None = None  # a first line, and the name above it
     name, last = None, ""
     for number, raw in enumerate(text.splitlines(), start=1):
         written = raw.strip()
@@ -219,25 +200,24 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
             continue
         if written == last and name is None:  # a repeated line counts once
             continue
-        line = ElementLine(number, written, name)
-        name, last = None, written
-        if waiting is not None and line.kind == "2" and line.name is None:
-            one = ElementSet(line1=waiting.text, line2=line.text, line_number=waiting.number)
-            pairs.append(replace(one, line2_number=line.number, name=waiting.name))
+        above, name, last = name, None, written
+        if waiting is not None and written[0] == "2" and above is None:
+            first_number, first, its_name = waiting
+            one = ElementSet(line1=first, line2=written, line_number=first_number)
+            pairs.append(replace(one, line2_number=number, name=its_name))
             waiting = None
             continue
         if waiting is not None:
-            lone.append(waiting)
-        waiting = line if line.kind == "1" else None
+            lone.append(waiting[:2])
+        waiting = (number, written, above) if written[0] == "1" else None
         if waiting is None:
-            lone.append(line)
+            lone.append((number, written))
     if waiting is not None:
-        lone.append(waiting)
+        lone.append(waiting[:2])
     reasons = {}  # by line number
-    for line in lone:
-        this, other = ("first", "second") if line.kind == "1" else ("second", "first")
-        why = f"line {line.number} is the {this} line of a set whose {other} is missing"
-        reasons[line.number] = why
+    for number, text in lone:
+        this, other = ("first", "second") if text[0] == "1" else ("second", "first")
+        reasons[number] = f"line {number} is the {this} line of a set whose {other} is missing"
     doubtful = _find_doubtful(pairs, lone) if lone else []
     for pair in doubtful:
         reasons[pair.line_number] = (
@@ -248,7 +228,9 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     return [pair for pair in pairs if pair.line_number not in reasons], skipped
 
 
-def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> list[ElementSet]:
+def _find_doubtful(
+    pairs: Sequence[ElementSet], lone: Sequence[tuple[int, str]]
+) -> list[ElementSet]:
     """Return the pairs that may combine lines of different sets of their satellite.
 
     A satellite whose unpaired lines are all of one kind has lost their partners, and the rest is in
@@ -257,16 +239,14 @@ def _find_doubtful(pairs: Sequence[ElementSet], lone: Sequence[ElementLine]) -> 
     displaced. Between an unpaired second line and an unpaired first line, the lines may be in
     reverse order, unless epochs ascend.
     """
-    marks: list[tuple[int, str, str, ElementSet | None]] = [
-        (line.number, line.satellite, line.kind, None) for line in lone
-    ]
+    marks: list[tuple[int, str, str, ElementSet | None]] = []
+    unpaired = list(lone)
     for pair in pairs:
         if pair.line1[2:7] == pair.line2[2:7]:
             marks.append((pair.line_number, pair.satellite, PAIR, pair))
         else:
-            for number, text in ((pair.line_number, pair.line1), (pair.line2_number, pair.line2)):
-                line = ElementLine(number, text, None)
-                marks.append((number, line.satellite, line.kind, None))
+            unpaired += (pair.line_number, pair.line1), (pair.line2_number, pair.line2)
+    marks += ((number, text[2:7].strip().zfill(5), text[0], None) for number, text in unpaired)
     by_satellite: dict[str, list[tuple[str, ElementSet | None]]] = {}
     for _, satellite, kind, pair_there in sorted(marks, key=lambda mark: mark[0]):
         by_satellite.setdefault(satellite, []).append((kind, pair_there))

@@ -274,34 +274,26 @@ def tint_map(rendered: FloatImage) -> Picture:
 
 
 def draw_marks(picture: Picture, rendered: FloatImage, kind: KindName) -> None:
-    """Draw what stands out in a map of a kind, in place."""
-    if kind == "streets":
-        draw_streets(picture, rendered)
-    else:
-        # Ground by day has structure everywhere: its larger shapes are enough
-        draw_contours(picture, rendered, 6.0 if kind == "day" else 1.2)
+    """Draw what stands out in a map of a kind, in place.
 
-
-def draw_contours(picture: Picture, rendered: FloatImage, smooth_px: float) -> None:
-    """Outline what is bright in the map, in place, at quantiles of what is lit in the view."""
+    Streets are drawn so that the lamps on them shine through. Of other maps, what is bright is
+    outlined, at quantiles of what is lit in the view.
+    """
     lit = rendered[rendered > LIT]
     if not lit.size:
         return
+    if kind == "streets":
+        share = 0.6 * np.clip(np.nan_to_num(rendered) / np.quantile(lit, 0.9), 0.0, 1.0)[..., None]
+        picture[:] = np.rint((1.0 - share) * picture + share * np.array(STREET)).astype(np.uint8)
+        return
+    # Ground by day has structure everywhere: its larger shapes are enough
+    smooth_px = 6.0 if kind == "day" else 1.2
     smooth = cv2.GaussianBlur(np.nan_to_num(rendered), (0, 0), smooth_px)
     for level, colour in zip(np.quantile(lit, (0.40, 0.75, 0.95)), CONTOURS, strict=True):
         mask = (smooth >= level).astype(np.uint8)
         outlines, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         large = [line for line in outlines if len(line) >= 5.0 * smooth_px]
         cv2.drawContours(picture, large, -1, colour, 1, cv2.LINE_AA)
-
-
-def draw_streets(picture: Picture, rendered: FloatImage) -> None:
-    """Draw the map's streets, in place, so that the lamps on them shine through."""
-    lit = rendered[rendered > LIT]
-    if not lit.size:
-        return
-    share = 0.6 * np.clip(np.nan_to_num(rendered) / np.quantile(lit, 0.9), 0.0, 1.0)[..., None]
-    picture[:] = np.rint((1.0 - share) * picture + share * np.array(STREET)).astype(np.uint8)
 
 
 def draw_coast(picture: Picture, camera: Camera, region: Region) -> None:

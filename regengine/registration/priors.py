@@ -573,6 +573,10 @@ class FrameFacts:
     """Metadata that determine which frames share a camera; the time is by the camera's clock.
 
     Frames of one camera model on one day are assumed to be from the same camera.
+
+    camera: Camera of a reference: an accepted frame, whose nadir is from a TLE; else None.
+    offset_s, focal_ratio: Its time offset along the track, and the ratio of its focal length to the
+        nominal one.
     """
 
     frame: str
@@ -580,10 +584,9 @@ class FrameFacts:
     time_utc: datetime
     focal_mm: float | None
     size_px: tuple[int, int]
-
-    def seconds_after(self, other: FrameFacts) -> float:
-        """Seconds from another frame to this one, by the camera's clock."""
-        return (self.time_utc - other.time_utc).total_seconds()
+    camera: Camera | None = None
+    offset_s: float = 0.0
+    focal_ratio: float = 1.0
 
     @classmethod
     def from_result(cls, result: FrameResult) -> FrameFacts | None:
@@ -592,47 +595,27 @@ class FrameFacts:
         width, height = result.width_px, result.height_px
         if body is None or time is None or width is None or height is None:
             return None
-        return cls(
+        facts = cls(
             frame=result.frame,
             camera_body=body,
             time_utc=datetime.fromisoformat(time),
             focal_mm=result.focal_mm,
             size_px=(width, height),
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SolvedReference:
-    """An accepted frame: its camera, time offset along the track, and focal-length ratio."""
-
-    facts: FrameFacts
-    camera: Camera
-    offset_s: float
-    focal_ratio: float
-
-    @classmethod
-    def from_result(cls, result: FrameResult) -> SolvedReference | None:
-        """Make the reference; None if the result is not accepted or its nadir is not from a TLE."""
-        facts = FrameFacts.from_result(result)
-        if facts is None or result.verdict != "accepted" or result.solved is None:
-            return None
-        if result.nadir is None or result.nadir.source != "tle" or result.pixel_pitch_um is None:
-            return None
-        camera, offset_s = result.solved.camera, result.solved.along_track_offset_s
-        if offset_s is None:
-            return None
+        solved, offset_s = result.solved, None
+        if solved is not None and result.nadir is not None and result.nadir.source == "tle":
+            offset_s = solved.along_track_offset_s
+        if solved is None or offset_s is None or result.pixel_pitch_um is None:
+            return facts
+        if result.verdict != "accepted":
+            return facts
         nominal_px = 1e3 * (result.focal_mm or LENS.usual_focal_mm) / result.pixel_pitch_um
-        return cls(
-            facts=facts,
-            camera=camera,
-            offset_s=offset_s,
-            focal_ratio=camera.focal_px / nominal_px,
-        )
+        ratio = solved.camera.focal_px / nominal_px
+        return replace(facts, camera=solved.camera, offset_s=offset_s, focal_ratio=ratio)
 
 
 def make_neighbour_prior(
-    facts: FrameFacts,
-    references: Sequence[SolvedReference],
+    facts: FrameFacts, references: Sequence[FrameFacts]
 ) -> NeighbourPrior | None:
     """Derive the prior of a frame from accepted frames.
 
@@ -641,11 +624,11 @@ def make_neighbour_prior(
     a day do not agree.
     """
 
-    def away_s(one: SolvedReference) -> float:
-        return abs(facts.seconds_after(one.facts))
+    def away_s(one: FrameFacts) -> float:
+        return abs((facts.time_utc - one.time_utc).total_seconds())
 
-    same_body = (one for one in references if one.facts.camera_body == facts.camera_body)
-    known = sorted(same_body, key=lambda one: (away_s(one), one.facts.frame))
+    same_body = (one for one in references if one.camera_body == facts.camera_body)
+    known = sorted(same_body, key=lambda one: (away_s(one), one.frame))
     known = [one for one in known if away_s(one) <= MAX_APART_S]
     # Clock offset and along-track error of an element set are constant over minutes
     near = [one for one in known if away_s(one) <= 600.0]
@@ -656,31 +639,32 @@ def make_neighbour_prior(
     lens = facts.focal_mm, sorted(facts.size_px)
     # The focal length of a stretched copy does not correspond to either side of the sensor
     same_lens = [
-        one
+        (one, one.camera)
         for one in group
-        if (one.facts.focal_mm, sorted(one.facts.size_px)) == lens
+        if (one.focal_mm, sorted(one.size_px)) == lens
+        and one.camera is not None
         and one.camera.pixel_aspect is None
     ]
-    log_ratios = [math.log(one.focal_ratio) for one in same_lens]
+    log_ratios = [math.log(one.focal_ratio) for one, _ in same_lens]
     agreeing = find_agreeing(log_ratios, LENS.sigma_log_focal)
     log_ratio = float(np.median([log_ratios[k] for k in agreeing])) if agreeing else 0.0
     same_lens = [same_lens[k] for k in agreeing]
     n_cropped, neighbours = 0, []
-    for one in same_lens:
-        sides = np.array([one.camera.width_px, one.camera.height_px])
-        off_px = math.dist(one.camera.principal_point, (sides - 1) / 2.0)
+    for one, camera in same_lens:
+        sides = np.array([camera.width_px, camera.height_px])
+        off_px = math.dist(camera.principal_point, (sides - 1) / 2.0)
         # A frame is a crop if its optical axis is off the middle by this share of the long side
         n_cropped += off_px > 0.01 * sides.max()
         # 900 km along the track, a third of the visible ground up to the horizon
-        if one.facts.size_px == facts.size_px and away_s(one) <= 120.0:
-            neighbours.append(Neighbour(frame=one.facts.frame, camera=one.camera))
+        if one.size_px == facts.size_px and away_s(one) <= 120.0:
+            neighbours.append(Neighbour(frame=one.frame, camera=camera))
     offsets_s = [one.offset_s for one in group]
     return NeighbourPrior(
-        frames=tuple(one.facts.frame for one in group),
+        frames=tuple(one.frame for one in group),
         offset_s=float(np.median(offsets_s)),
         spread_s=max(2.0, float(np.std(offsets_s))),
         focal_ratio=math.exp(log_ratio),
-        mirrored=2 * sum(one.camera.mirrored for one in same_lens) > len(same_lens),
+        mirrored=2 * sum(camera.mirrored for _, camera in same_lens) > len(same_lens),
         cropped=bool(2 * n_cropped > len(same_lens)),
         neighbours=tuple(neighbours[:2]),
     )

@@ -44,7 +44,7 @@ from regengine.io.gdal import raise_read_failures
 from regengine.maps.at_hand import FOLDER
 from regengine.maps.opening import SEA, DayMap
 from regengine.maps.reference import Reference
-from regengine.registration.refine_on_map import CellParams, MapPicture, even_picture
+from regengine.registration.refine_on_map import MapPicture, even_picture
 
 # Values are those of a prototype that was tuned on 11 telephoto frames and found 16 of 21 others.
 # Of maps: local contrast of grey and red is equalized (CLAHE), then the strongest features above a
@@ -500,30 +500,6 @@ def _ground_around(
     return geodetic_to_ecef(lon, np.degrees(np.arcsin(np.clip(normal[..., 2], -1.0, 1.0))))
 
 
-def draw_nadir_map(
-    levels: Sequence[LightGrid],
-    position_ecef_m: FloatArray,
-    ahead_ecef: FloatArray,
-    sample_km: float,
-    half_width_km: float,
-    params: CellParams,
-) -> tuple[FloatImage, FloatArray]:
-    """Draw a map around the nadir of a position, and normalize its contrast.
-
-    Also returns its axes: unit vectors to the right, backwards and to the zenith, shape (3, 3).
-    """
-    lon, lat, _ = ecef_to_geodetic(position_ecef_m)
-    up = unit_vectors(float(lon), float(lat))
-    ahead = ahead_ecef - (ahead_ecef @ up) * up
-    ahead = ahead / np.linalg.norm(ahead)
-    axes = np.stack([np.cross(ahead, up), -ahead, up])
-    side = 2 * round(half_width_km / sample_km)
-    step = 2 * LATTICE_PX
-    ground = _ground_around(axes, sample_km, side, *np.meshgrid(*2 * (lattice(side, step),)))
-    values, known = draw(levels, ground, (side, side), step, mean_side=True)
-    return even_picture(values, np.asarray(known > 0.99, np.float32), params), axes
-
-
 def propose_dense_on_day(
     picture: MapPicture,
     nominal: Camera,
@@ -538,11 +514,19 @@ def propose_dense_on_day(
     The method is masked correlation by Fourier transforms (Padfield 2012) of images of zero mean,
     with the map drawn around the nadir, ahead at its top.
     """
-    drawn, axes = draw_nadir_map(
-        levels, position_ecef_m, ahead_ecef, sample_km, half_width_km, picture.params
-    )
+    # The map around the nadir; its axes point to the right, backwards and to the zenith
+    lon, lat, height_m = ecef_to_geodetic(position_ecef_m)
+    zenith = unit_vectors(float(lon), float(lat))
+    level_ahead = ahead_ecef - (ahead_ecef @ zenith) * zenith
+    level_ahead = level_ahead / np.linalg.norm(level_ahead)
+    axes = np.stack([np.cross(level_ahead, zenith), -level_ahead, zenith])
+    width, step = 2 * round(half_width_km / sample_km), 2 * LATTICE_PX
+    nodes = np.meshgrid(*2 * (lattice(width, step),))
+    ground = _ground_around(axes, sample_km, width, *nodes)
+    values, known = draw(levels, ground, (width, width), step, mean_side=True)
+    drawn = even_picture(values, np.asarray(known > 0.99, np.float32), picture.params)
     camera, weight, evened = picture.image.camera(nominal), picture.image.weight, picture.evened
-    altitude_km = float(ecef_to_geodetic(position_ecef_m)[2]) / 1e3
+    altitude_km = float(height_m) / 1e3
     half = int(np.hypot(*evened.shape) / 2.0)
     side = 2 * half + 1
     right, down = np.meshgrid(*2 * ((np.arange(side) - half) * sample_km,))

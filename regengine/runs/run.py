@@ -25,7 +25,6 @@ from regengine.photo.frame_ids import frame_id_of
 from regengine.registration.priors import (
     MAX_APART_S,
     FrameFacts,
-    SolvedReference,
     make_neighbour_prior,
 )
 from regengine.runs.map_photos import Executor, TeamOptions, map_photos, start_executor
@@ -253,7 +252,7 @@ class SecondSearch:
             self.unsettled.add(stored.frame_index)
         elif stored.search_pass == AGAIN:  # it was not a reference in the run that searched it
             return
-        elif SolvedReference.from_result(stored.result) is not None:
+        elif facts.camera is not None:
             moment_s = facts.time_utc.timestamp()
             self._references[facts.camera_body].append((moment_s, stored.frame_index))
 
@@ -294,8 +293,8 @@ class SecondSearch:
         old = self._read(task.frame_index, detections=True).result
         return choose_result(old, result)
 
-    def _read_reference(self, frame_index: int) -> SolvedReference:
-        reference = SolvedReference.from_result(self._read(frame_index).result)
+    def _read_reference(self, frame_index: int) -> FrameFacts:
+        reference = FrameFacts.from_result(self._read(frame_index).result)
         assert reference is not None  # it was a reference when it was registered
         return reference
 

@@ -61,14 +61,13 @@ StreakMatches = tuple[IndexArray, FloatArray, IndexArray, IndexArray]
 class StreakScore:
     """Score of a method on some frames; the N true streaks are concatenated.
 
-    ``peak_snr``, ``matched_snr``, ``length_px``, shape (N,), are NaN if unknown; ``end_error_px``,
+    ``peak_snr``, ``length_px``, shape (N,), are NaN if unknown; ``end_error_px``,
     shape (N, 2), if a streak was not found. ``false``, ``pieces`` (see `StreakMatches`) and
     ``seconds``, processor time, have shape (frames,).
     """
 
     frames: int = 0
     peak_snr: FloatArray = field(default_factory=lambda: np.zeros(0))
-    matched_snr: FloatArray = field(default_factory=lambda: np.zeros(0))
     length_px: FloatArray = field(default_factory=lambda: np.zeros(0))
     found: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
     end_error_px: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
@@ -101,16 +100,6 @@ class StreakScore:
 def streak_rows(found: StreakDetections) -> FloatArray:
     """Detections as rows of ends and bow, shape (M, 5)."""
     return np.column_stack([found.x1, found.y1, found.x2, found.y2, found.bow_px])
-
-
-def as_rows(streaks: FloatArray) -> FloatArray:
-    """Rows of ends, or of ends and bow, as rows of both, shape (N, 5); ValueError of others."""
-    rows = np.asarray(streaks, float)
-    if rows.size == 0:
-        return np.zeros((0, 5))
-    if rows.ndim != 2 or rows.shape[1] not in (4, 5):
-        raise ValueError(f"streaks are rows of 4 or 5 numbers, not an array of shape {rows.shape}")
-    return rows if rows.shape[1] == 5 else np.column_stack([rows, np.zeros(len(rows))])
 
 
 def curve_points(row: FloatArray, count: int = SAMPLES) -> FloatArray:
@@ -147,7 +136,6 @@ def line_measures(truth: FloatArray, found: FloatArray) -> tuple[float, float, f
 
 def match_streaks(truth: FloatArray, found: FloatArray) -> StreakMatches:
     """Pair as many detections with true streaks as possible, at the smallest distances."""
-    truth, found = as_rows(truth), as_rows(found)
     shape = (len(truth), len(found))
     rms, overlap, beside = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape)
     # Pairs with adjacent bounding boxes: a preselection for thousands of detections
@@ -186,14 +174,12 @@ def score_streaks(
     found: FloatArray,
     *,
     peak_snr: FloatArray | None = None,
-    matched_snr: FloatArray | None = None,
     seconds: float = float("nan"),
 ) -> StreakScore:
-    """Score one frame: all true streaks and all detections, rows as `as_rows` takes them.
+    """Score one frame: all true streaks (N, 5) and all detections (M, 5), see `streak_rows`.
 
-    `streak_rows` makes the latter. Brightnesses of the true ones have shape (N,).
+    The brightnesses of the true ones have shape (N,).
     """
-    truth, found = as_rows(truth), as_rows(found)
     matched, end_error_px, pieces, false = match_streaks(truth, found)
     unknown = np.full(len(truth), np.nan)
     hit, errors = np.zeros(len(truth), bool), np.full((len(truth), 2), np.nan)
@@ -201,7 +187,6 @@ def score_streaks(
     return StreakScore(
         frames=1,
         peak_snr=unknown if peak_snr is None else np.asarray(peak_snr, float),
-        matched_snr=unknown if matched_snr is None else np.asarray(matched_snr, float),
         length_px=np.hypot(truth[:, 2] - truth[:, 0], truth[:, 3] - truth[:, 1]),
         found=hit,
         end_error_px=errors,
@@ -212,12 +197,11 @@ def score_streaks(
 
 
 def score_mask(truth: BoolArray, found: FloatArray) -> tuple[int, int, BoolArray]:
-    """Compare detections with a mask whose objects may be wide, and may touch; see `as_rows`.
+    """Compare detections with a mask whose objects may be wide, and may touch; rows (M, 5).
 
     Returns the number of objects, the number of those of which detections cover half of the length,
     and which detections, (M,), have less than half of their length in the mask.
     """
-    rows = as_rows(found)
     # 3 px beside a mask, as beside a line
     near = cv2.dilate(truth.astype(np.uint8), np.ones((7, 7), np.uint8))
     count, drawn, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -226,8 +210,8 @@ def score_mask(truth: BoolArray, found: FloatArray) -> tuple[int, int, BoolArray
     # Smaller specks need not be found
     wanted = [k + 1 for k in range(count - 1) if area[k] >= 0.1 * area.max()]
     covered: dict[int, list[FloatArray]] = {k: [] for k in wanted}
-    outside = np.zeros(len(rows), bool)
-    for number, row in enumerate(rows):
+    outside = np.zeros(len(found), bool)
+    for number, row in enumerate(found):
         length = float(np.hypot(row[2] - row[0], row[3] - row[1]))
         points = curve_points(row, max(3, round(2.0 * length)))
         # The object at each position; 0 outside of all and outside of the image
@@ -282,7 +266,6 @@ def score_streak_photo(
         score = StreakScore(
             frames=1,
             peak_snr=unknown,
-            matched_snr=unknown,
             length_px=unknown,
             found=np.arange(wanted) < n_found,
             end_error_px=np.full((wanted, 2), np.nan),
@@ -297,7 +280,7 @@ def score_streak_photo(
     score = score_streaks(truth, found, peak_snr=photo.rows[:, 5], seconds=seconds)
     missed = truth[~score.found & ~photo.ignored, :4]
     # Detections of ignored streaks are not false
-    told = ("peak_snr", "matched_snr", "length_px", "found", "end_error_px")
+    told = ("peak_snr", "length_px", "found", "end_error_px")
     kept = {name: getattr(score, name)[~photo.ignored] for name in told}
     return replace(score, **kept), outside, missed
 

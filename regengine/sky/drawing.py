@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -42,6 +42,9 @@ LABEL_RIGHT_PX, LABEL_UP_PX = 5, 4  # from what a label names
 LETTER_SIZE = 0.42
 LEGEND_LEFT_PX, LEGEND_LINE_PX = 8, 18
 BRIGHTEST = 40  # stars; the number that star solvers use
+# Quarter turns to the left, after a mirroring of left and right, by EXIF orientation
+UPRIGHT = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True),
+           5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +229,12 @@ def brighten(photo: Path) -> tuple[Picture, float]:
     # distinct
     bright = np.rint(255.0 * (np.arange(256) / 255.0) ** 0.6).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, bright)), factor
+
+
+def turn_upright(picture: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A picture as it was held, by its EXIF orientation."""
+    turns, mirrored = UPRIGHT.get(orientation, (0, False))
+    return np.rot90(picture[:, ::-1] if mirrored else picture, turns)
 
 
 def draw_circle(

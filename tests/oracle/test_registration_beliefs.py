@@ -300,16 +300,12 @@ def solved_at(
     focal_ratio: float = 1.0,
     camera: Camera | None = None,
     **other: Any,
-) -> priors.SolvedReference:
-    return priors.SolvedReference(
-        facts=frame_at(seconds, f"F{seconds:g}", **other),
-        camera=camera or nadir_camera(),
-        offset_s=offset_s,
-        focal_ratio=focal_ratio,
-    )
+) -> priors.FrameFacts:
+    known = {"camera": camera or nadir_camera(), "offset_s": offset_s, "focal_ratio": focal_ratio}
+    return frame_at(seconds, f"F{seconds:g}", **known, **other)
 
 
-def told(*references: priors.SolvedReference, **mine: Any) -> priors.NeighbourPrior | None:
+def told(*references: priors.FrameFacts, **mine: Any) -> priors.NeighbourPrior | None:
     return priors.make_neighbour_prior(frame_at(0.0, **mine), references)
 
 
@@ -351,17 +347,19 @@ def test_the_lens_is_the_median_of_those_that_agree_within_three_in_a_hundred() 
 
 def test_only_accepted_frames_placed_by_an_orbit_tell_anything() -> None:
     result = replace(proposal(), solved=solved(nadir_camera(), -13.7))
-    reference = priors.SolvedReference.from_result(result)
+    reference = priors.FrameFacts.from_result(result)
     assert reference is not None
+    assert reference.camera == nadir_camera()
     assert reference.offset_s == -13.7
     # 85 mm on pixels of 56.25 micrometres are 1511.1 px
     assert reference.focal_ratio == pytest.approx(1506.1 / 1511.111, rel=1e-6)
-    assert (reference.facts.size_px, reference.facts.time_utc) == ((640, 426), TAKEN)
-    assert reference.facts.seconds_after(frame_at(-7.5)) == 7.5
+    assert (reference.size_px, reference.time_utc) == ((640, 426), TAKEN)
     assert result.nadir is not None
     by_option = replace(result.nadir, source="option")
     for change in ({"verdict": "review"}, {"solved": None}, {"nadir": by_option}):
-        assert priors.SolvedReference.from_result(replace(result, **change)) is None, change  # type: ignore[arg-type]
+        other = priors.FrameFacts.from_result(replace(result, **change))  # type: ignore[arg-type]
+        assert other is not None
+        assert other.camera is None, change
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_score_counts_wanted_found_and_false_and_what_is_not_known_is_nan():
     assert (told["completeness"], told["flux_completeness"]) == (0.5, 0.75)
     assert told["false_fraction"] == pytest.approx(1 / 3)
     assert told["centroid_error_px"] == 0.5
-    empty, none = summarise_detections("some", []), np.zeros((0, 4))
+    empty, none = summarise_detections("some", []), np.zeros((0, 5))
     unknown = ("completeness", "flux_completeness", "false_fraction", "centroid_error_px")
     assert [empty[name] for name in unknown] == [None] * 4
     assert np.isnan(score_streaks(none, none).recall())
@@ -122,7 +122,7 @@ def one(*row: float) -> np.ndarray:
     ],
 )
 def test_what_counts_as_found(row, found):
-    matches = match_streaks(TRUE[None, :4], np.array([row], float))
+    matches = match_streaks(TRUE[None], one(*row))
     assert (matches[0].size == 1) is found
 
 
@@ -212,7 +212,7 @@ def test_a_mask_is_scored_by_the_length_that_is_covered(tmp_path: Path) -> None:
     assert (score.found.size, score.recall(), score.false_per_frame) == (2, 0.5, 1.0)
     facts = summarise_streaks("some", [score])
     assert (facts["end_error_px"], facts["recall_by"]) == (None, [])
-    pieces = np.array([[20.0, 100, 90, 100], [110, 100, 170, 100]])
+    pieces = np.array([[20.0, 100, 90, 100, 0], [110, 100, 170, 100, 0]])
     assert score_mask(mask > 99, pieces)[1] == 1
     Image.fromarray(mask[:100]).save(tmp_path / "mask.png")
     with pytest.raises(FrameError, match="mask of the photo's size"):

@@ -28,6 +28,7 @@ from regengine.io.times import iso_utc, parse_iso_time, utc_now
 from regengine.maps.places import ABSURD, coastline
 from regengine.registration.overlay import overlay_path
 from regengine.registration.priors import AGREE_S, find_agreeing
+from regengine.sky.drawing import turn_upright
 from regengine.store.file import photo_file, raise_as_damage
 from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
@@ -504,15 +505,8 @@ def thumbnails(
         for number, result, path in thin_items(items, shares[verdict]):
             with suppress(FrameError, OSError):
                 if compute_sha256(path) == result.sha256:
-                    rgb = read_scene_picture(path).rgb
-                    # As EXIF says that it is turned
-                    if 5 <= result.orientation <= 8:
-                        rgb = rgb.swapaxes(0, 1)
-                    if result.orientation in (2, 3, 6, 7):
-                        rgb = rgb[:, ::-1]
-                    if result.orientation in (3, 4, 7, 8):
-                        rgb = rgb[::-1]
-                    pictures[number] = thumbnail_jpeg(rgb)
+                    upright = turn_upright(read_scene_picture(path).rgb, result.orientation)
+                    pictures[number] = thumbnail_jpeg(upright)
             advance()
     return pictures
 

@@ -85,8 +85,10 @@ class MapTiles:
         )
         half = 0.5 * window.step_deg
         values = np.full((TILE_PX, TILE_PX), np.nan, np.float32)
-        left, top = _mercator_m(west, north)
-        right, bottom = _mercator_m(east, south)
+        half_m = math.pi * SEMI_MAJOR_M
+        left, right, bottom, top = (
+            half_m * (2.0 * k / 2**z - 1.0) for k in (x, x + 1, 2**z - y - 1, 2**z - y)
+        )
         with open_gdal_session():
             reproject(
                 source=own.astype(np.float32),
@@ -119,8 +121,3 @@ class MapTiles:
         there = blocks[..., 1].sum(axis=(1, 3)) / 255.0
         grey = (blocks[..., 0] * (blocks[..., 1] > 0)).sum(axis=(1, 3)) / np.maximum(there, 1.0)
         return np.stack([np.rint(grey), 255.0 * (there >= 2.0)], axis=-1).astype(np.uint8)
-
-
-def _mercator_m(lon_deg: float, lat_deg: float) -> tuple[float, float]:
-    height = math.asinh(math.tan(math.radians(lat_deg)))
-    return SEMI_MAJOR_M * math.radians(lon_deg), SEMI_MAJOR_M * height

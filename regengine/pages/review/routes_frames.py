@@ -20,7 +20,7 @@ from regengine.errors import ConfigError, EphemerisError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import plain
 from regengine.io.times import parse_iso_time
-from regengine.orbit.propagation import camera_position, track_positions
+from regengine.orbit.propagation import track_positions
 from regengine.orbit.tle import TleSet
 from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext, make_no_frame_error
@@ -361,10 +361,8 @@ def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:
 
     EphemerisError if they do not cover that time.
     """
-    elements = camera_position(tles, time_utc).element_set
-    if elements is None:
-        return []
-    lon, lat, _ = ecef_to_geodetic(track_positions(elements, time_utc, OFFSETS_S, 0.0))
+    position_m = track_positions(tles.best_for(time_utc), time_utc, OFFSETS_S, 0.0)
+    lon, lat, _ = ecef_to_geodetic(position_m)
     return _unbroken(lon.tolist(), lat.tolist())
 
 

@@ -37,6 +37,7 @@ from regengine.registration.points.solve_points import (
     pair_points,
     turn_to_places,
 )
+from regengine.sky.drawing import turn_upright
 from regengine.store.result import FrameResult, ReviewedPoint
 
 TILE_PX = 480  # long side of a tile's pictures
@@ -50,9 +51,6 @@ SCALES = (1.02, 1 / 1.02, 1.03, 1 / 1.03, 1.05, 1 / 1.05)
 NEIGHBOUR_KM = (30.0, 400.0)
 KEPT_TILES = 150  # of 100 kB
 KEPT_SHEETS = 4
-# Quarter turns to the left, after a mirroring of left and right, by EXIF orientation
-UPRIGHT = {1: (0, False), 2: (0, True), 3: (2, False), 4: (2, True),
-           5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}  # fmt: skip
 
 Pictures = tuple[bytes, bytes]  # JPEGs of the photo with the map's marks, and of the map
 Layer = Literal["photo", "map"]
@@ -244,12 +242,10 @@ class Sheets:
         size = photo.shape[1], photo.shape[0]
         rendered = self._render(result, camera.scaled(size[0] / camera.width_px, *size))
         draw_marks(photo, rendered, result.reference_kind)
-        turns, mirrored = UPRIGHT.get(result.orientation or 1, (0, False))
-        upright = (
-            np.rot90(one[:, ::-1] if mirrored else one, turns)
-            for one in (photo, tint_map(rendered))
+        one, other = (
+            encode_jpeg(turn_upright(drawn, result.orientation or 1))
+            for drawn in (photo, tint_map(rendered))
         )
-        one, other = map(encode_jpeg, upright)
         return one, other
 
     def _render(self, result: FrameResult, camera: Camera) -> FloatImage:
@@ -287,19 +283,13 @@ class Sheets:
             places = camera.pixel_to_lonlat(peaks.x, peaks.y)
             kinds = make_wrong_cameras(right, *places) if len(peaks) else []
             random.shuffle(kinds)
+            # Of the photo as the page shows it
+            scale = min(SHOWN_PX[0] / right.width_px, SHOWN_PX[1] / right.height_px)
             for wrong in itertools.chain(*kinds):
-                if share_off(right, wrong, *places) >= OFF_SHARE:
+                off = np.subtract(right.lonlat_to_pixel(*places), wrong.lonlat_to_pixel(*places))
+                if np.mean(~(scale * np.hypot(*off) <= OFF_PX)) >= OFF_SHARE:
                     return self._make_tile(number, wrong)
         return None
-
-
-def share_off(right: Camera, wrong: Camera, lon: FloatArray, lat: FloatArray) -> float:
-    """Share of places that a wrong camera has more than `OFF_PX` off, as the page shows it."""
-    if not len(lon):
-        return 0.0
-    scale = min(SHOWN_PX[0] / right.width_px, SHOWN_PX[1] / right.height_px)
-    (x, y), (off_x, off_y) = (one.lonlat_to_pixel(lon, lat) for one in (right, wrong))
-    return float(np.mean(~(scale * np.hypot(x - off_x, y - off_y) <= OFF_PX)))
 
 
 def make_wrong_cameras(right: Camera, lon: FloatArray, lat: FloatArray) -> list[list[Camera]]:

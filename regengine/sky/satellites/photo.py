@@ -60,7 +60,7 @@ from regengine.orbit.uncertainty import orbit_sigma
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky import drawing
 from regengine.sky.detection import ENDS, STREAKS
-from regengine.sky.stars.photo import HeaderField, read_wcs, solve_photo
+from regengine.sky.stars.photo import HeaderField, SolveJob, read_wcs
 from regengine.sky.stars.solve import StarSolution
 from regengine.store.result import Answer
 
@@ -354,7 +354,7 @@ class SatelliteJob:
             sky = read_wcs(self.wcs, (frame.width_px, frame.height_px))
             sigma_px = sky.rms_px
         else:
-            solved = solve_photo(frame.path)
+            solved = SolveJob()(frame.path)
             solution = solved.outcome
             if not isinstance(solution, StarSolution):
                 raise FrameError(

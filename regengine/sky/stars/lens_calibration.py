@@ -598,7 +598,8 @@ def fit_lens(
     Parameters
     ----------
     frames : sequence of LensFrame
-        Images of equal size; the initial lens is the first frame's.
+        Images of equal size with two stars each and as many as the lens has unknowns; the initial
+        lens is the first frame's.
     free : collection of str, optional
         Lens parameters to fit; if empty, only attitudes are fitted.
     error : ErrorModel, optional
@@ -609,21 +610,10 @@ def fit_lens(
     Raises
     ------
     ValueError
-        If there is no frame, sizes differ, a frame has fewer than two stars, or all together have
-        fewer than the lens has unknowns.
+        If sizes differ, or some images are mirrored.
     """
-    unknown = set(free) - set(LENS_PARAMETERS)
-    if unknown:
-        raise ValueError(f"no lens parameter is named {sorted(unknown)[0]}")
-    if not frames:
-        raise ValueError("a lens fit needs at least one frame")
     if len({(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}) > 1:
         raise ValueError("frames of one lens must have one size and orientation")
-    if min(f.x.size for f in frames) < 2:
-        raise ValueError("each frame needs at least two stars")
-    stars = sum(f.x.size for f in frames)
-    if 2 * stars < 3 * len(frames) + len(free):
-        raise ValueError(f"{stars} stars are too few for {len(frames)} attitudes and a lens")
     columns = [k for k, name in enumerate(LENS_PARAMETERS) if name in free]
     n = len(columns)
     cameras = [replace(frames[0].camera, quaternion_icrs=f.camera.quaternion_icrs) for f in frames]

@@ -6,7 +6,7 @@ import json
 import math
 import time
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from matchers.geometry.earth import unit_vectors
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
 from regengine.io.decoding import open_regular
-from regengine.photo.formats import read_photo_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution, write_photo_file
@@ -235,45 +234,13 @@ def load_sky() -> tuple[StarCatalogue, StarIndices]:
     return catalogue, StarIndices(vectors=catalogue.vectors)
 
 
-def solve_photo(
-    path: Path,
-    *,
-    detector: StarDetector | None = None,
-    frame_options: FrameOptions | None = None,
-    options: SolveOptions | None = None,
-    max_long_side_px: int | None = None,
-) -> SolvedPhoto:
-    """Detect the stars of a photo and identify them; a larger one may be reduced to a long side."""
-    catalogue, indices = load_sky()
-    started = time.perf_counter()
-    frame = read_frame(path, options=frame_options or FrameOptions())
-    stars = STARS.in_photo(frame.file, detector, max_long_side_px=max_long_side_px).found
-    options = options or SolveOptions()
-    size = frame.width_px, frame.height_px
-    lens = None if frame.profile is None else frame.profile.for_picture(*size)
-    if lens is not None:
-        options = replace(
-            options,
-            focal_px=lens.focal_px,
-            distortion=lens.distortion,
-            principal_point=lens.principal_point,
-            log_focal_sigma=EXIF_LOG_FOCAL_SIGMA,
-        )
-    elif options.focal_px is None and frame.focal_px is not None:
-        options = replace(options, focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA)
-    outcome = solve_stars(stars, *size, catalogue, indices, options)
-    return SolvedPhoto(
-        frame=frame, stars=stars, outcome=outcome, seconds=time.perf_counter() - started
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class SolveJob:
     """Settings for solving photos; call it with a path; picklable."""
 
-    detector: StarDetector
-    frame_options: FrameOptions
-    options: SolveOptions
+    detector: StarDetector = field(default_factory=STARS.detector)
+    frame_options: FrameOptions = field(default_factory=FrameOptions)
+    options: SolveOptions = field(default_factory=SolveOptions)
     fov_deg: float | None = None  # field of view along x, if given
     # Files to write for each photo
     headers: PicturePaths | None = None
@@ -281,31 +248,40 @@ class SolveJob:
     max_long_side_px: int | None = None  # larger photos are reduced to this first
 
     def __call__(self, path: Path) -> SolvedPhoto:
-        """Solve a photo and write its files.
+        """Detect the stars of a photo, identify them, and write its files.
 
         Raises RegengineError if the photo cannot be read or a file cannot be written.
         """
-        options = self.options
-        if self.fov_deg is not None:
-            half = 0.5 * read_photo_file(path).width_px
-            focal_px = half / math.tan(math.radians(0.5 * self.fov_deg))
+        catalogue, indices = load_sky()
+        started = time.perf_counter()
+        frame = read_frame(path, options=self.frame_options)
+        side_px = self.max_long_side_px
+        stars = STARS.in_photo(frame.file, self.detector, max_long_side_px=side_px).found
+        options, size = self.options, (frame.width_px, frame.height_px)
+        lens = None if frame.profile is None else frame.profile.for_picture(*size)
+        if lens is not None:
+            options = replace(
+                options,
+                focal_px=lens.focal_px,
+                distortion=lens.distortion,
+                principal_point=lens.principal_point,
+                log_focal_sigma=EXIF_LOG_FOCAL_SIGMA,
+            )
+        elif self.fov_deg is not None:
+            focal_px = 0.5 * frame.width_px / math.tan(math.radians(0.5 * self.fov_deg))
             # Typical accuracy of a field of view given by a user
             options = replace(options, focal_px=focal_px, log_focal_sigma=0.1)
-        solved = solve_photo(
-            path,
-            detector=self.detector,
-            frame_options=self.frame_options,
-            options=options,
-            max_long_side_px=self.max_long_side_px,
-        )
-        solution = solved.outcome
+        elif options.focal_px is None and frame.focal_px is not None:
+            sigma = EXIF_LOG_FOCAL_SIGMA
+            options = replace(options, focal_px=frame.focal_px, log_focal_sigma=sigma)
+        solution = solve_stars(stars, *size, catalogue, indices, options)
+        seconds = time.perf_counter() - started
         if isinstance(solution, StarSolution):
             if self.headers is not None:
                 write_wcs(solution, self.headers.of(path))
             if self.overlays is not None:
-                target = self.overlays.of(path)
-                draw_solution(path, solved.stars, solution, load_sky()[0], target)
-        return solved
+                draw_solution(path, stars, solution, catalogue, self.overlays.of(path))
+        return SolvedPhoto(frame=frame, stars=stars, outcome=solution, seconds=seconds)
 
     def count_stars(self, path: Path) -> int:
         """Number of identified stars of a photo; 0 if it is not solved."""

@@ -27,7 +27,7 @@ from regengine.export.formats import (
 )
 from regengine.export.formats.geotiff import cloud_optimised
 from regengine.export.run import check_free, guard_photo, take_away
-from regengine.export.warp import BLOCK, MapGrid
+from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
 from regengine.io.atomic import raise_as_store_error, replace_files
@@ -343,20 +343,6 @@ def photo_row(
     return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}
 
 
-def change_rows(found: Radiometry, frame: ExportFrame, earlier: str) -> list[dict[str, Any]]:
-    """A photo's changes: values for `CHANGE_COLUMNS`."""
-    about = {"frame_index": frame.stored.frame_index, "frame": frame.result.frame}
-    return [
-        {
-            **about,
-            "change": number,
-            **change,
-            "over_time": OVER_TIME.get((earlier, change["kind"]), "unknown"),
-        }
-        for number, change in enumerate(found.changes)
-    ]
-
-
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
 
@@ -370,8 +356,6 @@ def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
     """Write the bands of `BANDS`; NaN for cells without comparison."""
-    from rasterio.windows import Window
-
     mask, compared = found.mask(), found.comparison
     nothing = mask == NOT_SEEN
     values = (compared.light, compared.radiance_nw, found.sigma)
@@ -390,12 +374,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
         for number, (name, unit) in enumerate(BANDS, start=1):
             raster.set_band_description(number, name)
             raster.set_band_unit(number, unit)
-        for row in range(0, grid.height, BLOCK):
-            for column in range(0, grid.width, BLOCK):
-                here = np.s_[row : row + BLOCK, column : column + BLOCK]
-                block = np.stack([band[here] for band in bands]).astype(np.float32)
-                window = Window(column, row, block.shape[2], block.shape[1])
-                raster.write(block, window=window)
+        raster.write(np.stack(bands).astype(np.float32))
 
 
 def draw(found: Radiometry, title: str, path: Path) -> None:
@@ -523,10 +502,14 @@ def measure_chosen(
                     if plot:
                         draw(found, frame.result.frame, temporary[1])
                 row = photo_row(found, frame, light_map, paths[0].name)
-                of_photo = change_rows(found, frame, row["earlier"])
+                told = [
+                    change
+                    | {"over_time": OVER_TIME.get((row["earlier"], change["kind"]), "unknown")}
+                    for change in found.changes
+                ]
+                about = {name: row[name] for name in ("frame_index", "frame")}
                 measured.append(row)
-                changes += of_photo
-                told = [{name: one[name] for name in CHANGE_COLUMNS[3:]} for one in of_photo]
+                changes += [about | {"change": k} | one for k, one in enumerate(told)]
                 said(json.dumps(plain({**row, "changes": told}, make_printable), allow_nan=False))
         except LeftOutError as error:
             failed[path] = str(error)
