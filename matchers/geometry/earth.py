@@ -134,6 +134,15 @@ def unit_vectors(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
+def measure_lonlat(vectors: ArrayLike) -> FloatArray:
+    """Convert vectors of any length, shape (..., 3), to longitudes and latitudes, (2, ...).
+
+    The reverse of `unit_vectors`; degrees, longitudes in (-180, 180].
+    """
+    x, y, z = np.moveaxis(np.asarray(vectors, float), -1, 0)
+    return np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+
+
 def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
     """Compute east, north and up unit vectors (ECEF) as rows, shape (..., 3, 3)."""
     lon, lat = np.radians(lon_deg), np.radians(lat_deg)

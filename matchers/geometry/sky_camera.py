@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from detectors.types import BoolArray, FloatArray, IndexArray
 from matchers.geometry.camera import Lens, quaternion_matrix
+from matchers.geometry.earth import measure_lonlat
 
 LENS_PARAMETERS = ("focal_px", "x_px", "y_px", "k1", "k2", "p1", "p2", "k3")
 
@@ -79,11 +80,8 @@ class SkyCamera(Lens):
     @property
     def ra_dec_deg(self) -> tuple[float, float]:
         """Right ascension [0, 360) and declination of the image's centre."""
-        x, y, z = self.centre_icrs
-        return (
-            float(np.degrees(np.arctan2(y, x)) % 360.0),
-            float(np.degrees(np.arctan2(z, np.hypot(x, y)))),
-        )
+        ra_deg, dec_deg = measure_lonlat(self.centre_icrs).tolist()
+        return ra_deg % 360.0, dec_deg
 
     @property
     def roll_deg(self) -> float:

@@ -27,7 +27,7 @@ from pyproj import CRS, Transformer
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
-from matchers.geometry.earth import unit_vectors
+from matchers.geometry.earth import measure_lonlat, unit_vectors
 from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, StoreError, check_known, shorten_to_line
 from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
@@ -358,9 +358,8 @@ def _make_places(base: sqlite3.Connection) -> int:
         if city is not None:
             towns[one][city, country] += 1
     frames = np.bincount(label[number])
-    x, y, z = (np.bincount(label, axis) for axis in sums.T)
-    place_lon = np.degrees(np.arctan2(y, x)).tolist()
-    place_lat = np.degrees(np.arctan2(z, np.hypot(x, y))).tolist()
+    middles = np.stack([np.bincount(label, axis) for axis in sums.T], axis=1)
+    place_lon, place_lat = measure_lonlat(middles).tolist()
     # Equal counts are sorted by the globe's cells, equal towns by their names
     first = np.unique(label, return_index=True)[1]
     for place_id, one in enumerate(np.lexsort((first, -frames)).tolist()):

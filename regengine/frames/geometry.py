@@ -19,7 +19,13 @@ import numpy as np
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras, is_turned
-from matchers.geometry.earth import ecef_to_geodetic, incidence_deg, local_axes, surface_to_lonlat
+from matchers.geometry.earth import (
+    ecef_to_geodetic,
+    incidence_deg,
+    local_axes,
+    measure_lonlat,
+    surface_to_lonlat,
+)
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
 from regengine.orbit.rotation import icrs_to_itrf
 
@@ -260,10 +266,9 @@ def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
     rays = camera.rays([x, x, 0.0, right, right, 0.0], [y, y - 0.5, 0.0, 0.0, bottom, bottom])
     rays = rays @ camera.matrix.T / np.linalg.norm(rays, axis=-1, keepdims=True)
     middle, above, *corners = rays @ to_icrs.T
-    ra, dec = _ra_dec(middle)
     position = np.asarray(camera.position_ecef_m)
     to_earth = to_icrs @ -position
-    earth_ra, earth_dec = _ra_dec(to_earth)
+    (ra, earth_ra), (dec, earth_dec) = measure_lonlat([middle, to_earth]).tolist()
     distance = np.linalg.norm(position)
     radius_deg = float(np.degrees(np.arccos(np.clip(np.min(corners @ middle), -1.0, 1.0))))
     earth_radius_deg = float(
@@ -281,17 +286,12 @@ def sky_position(camera: Camera, time_utc: datetime) -> dict[str, float]:
     up = above - middle
     east, north, _ = local_axes(ra, dec)
     return {
-        "ra_deg": ra,
+        "ra_deg": ra % 360.0 % 360.0,
         "dec_deg": dec,
         "position_angle_deg": float(_bearing(up @ east, up @ north)),
         "radius_deg": radius_deg,
         "sees_sky": sees_sky,
-        "earth_ra_deg": earth_ra,
+        "earth_ra_deg": earth_ra % 360.0 % 360.0,
         "earth_dec_deg": earth_dec,
         "earth_radius_deg": earth_radius_deg,
     }
-
-
-def _ra_dec(vector: FloatArray) -> tuple[float, float]:
-    x, y, z = vector
-    return float(_bearing(y, x)), float(np.degrees(np.arctan2(z, np.hypot(x, y))))

@@ -29,7 +29,13 @@ from detectors.limb import (
 )
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, local_axes, to_xyz, unit_vectors
+from matchers.geometry.earth import (
+    geodetic_to_ecef,
+    local_axes,
+    measure_lonlat,
+    to_xyz,
+    unit_vectors,
+)
 from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import unit
@@ -147,9 +153,7 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
         for step_deg in (0.5, 0.25):  # to the best of the eight neighbours, and nearer again
             east, north, up = best[1]
             grid = np.radians(step_deg) * np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
-            x, y, z = (up + grid @ np.stack([east, north])).T
-            lat_deg = np.degrees(np.arctan2(z, np.hypot(x, y)))
-            around = local_axes(np.degrees(np.arctan2(y, x)), lat_deg)
+            around = local_axes(*measure_lonlat(up + grid @ np.stack([east, north])))
             around, panoramas = draw_panoramas(rows, ground, around)
             first = max(0, best[3] - 1)
             scores, turns_deg, nearby = compare(panoramas, views[first : best[3] + 2])
@@ -226,8 +230,7 @@ def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
     fourfold size the directions of lit pixels from the Earth's centre, in ascending order of z,
     shape (n, 3), and their light times their area in square degrees, shape (n,).
     """
-    x, y, z = axes[:, 2].T
-    lon, lat = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
+    lon, lat = measure_lonlat(axes[:, 2])
     reach_km, step_km = REACH_DEG * KM_PER_DEGREE, MAP_STEP_DEG * KM_PER_DEGREE
     levels = find_window_around(light_map, lon, lat, reach_km, step_km) if len(axes) else None
     ground = []

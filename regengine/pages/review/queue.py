@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, Field
 
 from matchers.geometry.camera import Camera
+from matchers.geometry.earth import measure_lonlat, unit_vectors
 from matchers.geometry.footprint import Bounds
 from regengine.io.html import escape_invisible
 from regengine.maps.places import name_view
@@ -149,14 +150,10 @@ def _load(snapshot: Snapshot) -> sqlite3.Connection:
     of_points = np.searchsorted(table["frame_index"], points["frame_index"])
     sigma_m = np.full(len(sky), np.nan)
     np.fmax.at(sigma_m, of_points, points["sigma_m"])
-    lon, lat = np.radians(points["lon"]), np.radians(points["lat"])
     # The centre of the control points
-    x, y, z = (
-        np.bincount(of_points, part, minlength=len(sky))
-        for part in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
-    )
-    amid = np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
-    lon, lat = np.where(np.isfinite(sigma_m), amid, np.nan)
+    sums = np.zeros((len(sky), 3))
+    np.add.at(sums, of_points, unit_vectors(points["lon"], points["lat"]))
+    lon, lat = np.where(np.isfinite(sigma_m), measure_lonlat(sums), np.nan)
     texts = {name: values_of(values) for name, values in table.items() if values.dtype.kind == "S"}
     columns = {name: values.tolist() for name, values in table.items() if name not in texts}
     for name, values in texts.items():

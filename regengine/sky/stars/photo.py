@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, StarDetections, StarDetector
-from matchers.geometry.earth import unit_vectors
+from matchers.geometry.earth import measure_lonlat, unit_vectors
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
 from regengine.io.decoding import open_regular
@@ -110,8 +110,7 @@ class HeaderField:
         vectors = np.asarray(vectors_icrs, float)
         pixels = np.full((2, *vectors.shape[:-1]), np.nan)
         ahead = vectors @ unit_vectors(*self.wcs.wcs.crval) > 0
-        x, y, z = vectors[ahead].T
-        ra_dec = np.degrees([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+        ra_dec = measure_lonlat(vectors[ahead])
         pixels[:, ahead] = self.wcs.wcs_world2pix(*ra_dec, 0)
         if self.wcs.sip is None:
             return pixels[0], pixels[1]
