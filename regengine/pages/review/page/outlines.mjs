@@ -4,8 +4,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { boundingExtent } from "ol/extent.js";
 import { encodeDeltas } from "ol/format/Polyline.js";
 import LineString from "ol/geom/LineString.js";
+import { fromLonLat } from "ol/proj.js";
+import { createXYZ } from "ol/tilegrid.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 /** Zoom of Web Mercator's tiles, and how far, degrees, lines may be off: the world in one, and what
@@ -15,6 +18,7 @@ const LEVELS = [
   { z: 5, off: 0.004, unit: 0.002 },
 ];
 const MOST_LAT = 85.05;
+const GRID = createXYZ();
 const EDGE = 179.99; // where outlines are cut open at the antimeridian
 
 const read = async (name) => JSON.parse(await readFile(join(here, "node_modules", name), "utf8"));
@@ -86,30 +90,15 @@ function open(line) {
 
 /** The parts of a line in the tiles that it goes through: segments that touch a tile. */
 function parts(line, z) {
-  const n = 2 ** z;
-  const inTiles = ([lon, lat]) => {
-    const y = Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360));
-    return [(lon / 360 + 0.5) * n, (0.5 - y / (2 * Math.PI)) * n];
-  };
+  const at = line.map((place) => fromLonLat(place));
   const found = new Map();
   for (let i = 1; i < line.length; i++) {
-    const [a, b] = [inTiles(line[i - 1]), inTiles(line[i])];
-    for (let x = first(a[0], b[0]); x <= last(a[0], b[0], n); x++) {
-      for (let y = first(a[1], b[1]); y <= last(a[1], b[1], n); y++) {
-        const runs = found.get(`${z}/${x}/${y}`) ?? [];
-        found.set(`${z}/${x}/${y}`, runs);
-        if (runs.at(-1)?.end === i - 1) runs.at(-1).end = i;
-        else runs.push({ start: i - 1, end: i });
-      }
-    }
+    GRID.forEachTileCoord(boundingExtent([at[i - 1], at[i]]), z, (tile) => {
+      const runs = found.get(tile.join("/")) ?? [];
+      found.set(tile.join("/"), runs);
+      if (runs.at(-1)?.end === i - 1) runs.at(-1).end = i;
+      else runs.push({ start: i - 1, end: i });
+    });
   }
   return [...found].flatMap(([tile, runs]) => runs.map(({ start, end }) => [tile, line.slice(start, end + 1)]));
-}
-
-function first(a, b) {
-  return Math.max(0, Math.floor(Math.min(a, b)));
-}
-
-function last(a, b, n) {
-  return Math.min(n - 1, Math.floor(Math.max(a, b)));
 }
