@@ -1,9 +1,10 @@
 // A camera from what a person knows (where it was, what it looked at, how it was turned); a camera
 // moved by hand. The page's twin of tests/world/geometry_vectors.py.
 
+import { clamp, toRadians } from "ol/math";
 import type { Camera, LonLat } from "../types";
 import { type Lens, middle, pixelDirection } from "./camera";
-import { geodeticToEcef, incidenceDeg, localAxes, radians } from "./earth";
+import { geodeticToEcef, incidenceDeg, localAxes } from "./earth";
 import { across, axisQuaternion, cross, dot, minus, norm, plus, quaternionMatrix, quaternionProduct, scaled, times, unit, type Vec3 } from "./vector";
 
 export interface Aim {
@@ -35,7 +36,7 @@ export function aimedCamera(aim: Aim, lens: Lens): Camera | null {
   const forward = unit(minus(ground, position));
   const north = across(localAxes(aim.place[0], aim.place[1]).north, forward);
   const east = cross(forward, north);
-  const turn = radians(aim.turn_deg);
+  const turn = toRadians(aim.turn_deg);
   const top = plus(scaled(north, Math.cos(turn)), east, Math.sin(turn));
   return aligned({ ...lens, quaternion: [0, 0, 0, 1], position_ecef_m: position }, [0, -1], forward, top);
 }
@@ -60,7 +61,7 @@ export function grabbed(camera: Camera, pixel: [number, number], place: LonLat):
 /** The camera turned about what a pixel sees, clockwise on the map. */
 export function turned(camera: Camera, pixel: [number, number], angle_deg: number): Camera {
   const axis = unit(pixelDirection(camera, pixel[0], pixel[1]));
-  return rotated(camera, axis, radians(angle_deg));
+  return rotated(camera, axis, toRadians(angle_deg));
 }
 
 /** Focal length over the long side of the photo, as the server takes it. */
@@ -69,7 +70,7 @@ const FOCAL_RATIO = [0.2, 40] as const;
 /** The camera with another focal length, of a lens that there is; what a pixel sees stays under it. */
 export function zoomed(camera: Camera, pixel: [number, number], wanted_px: number): Camera {
   const [least, most] = FOCAL_RATIO.map((ratio) => ratio * Math.max(camera.width_px, camera.height_px)) as [number, number];
-  const focal_px = Math.min(most, Math.max(least, wanted_px));
+  const focal_px = clamp(wanted_px, least, most);
   const before = unit(pixelDirection(camera, pixel[0], pixel[1]));
   const changed = { ...camera, focal_px };
   return turnedOnto(changed, unit(pixelDirection(changed, pixel[0], pixel[1])), before);

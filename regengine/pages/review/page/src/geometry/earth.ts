@@ -1,5 +1,7 @@
 // The WGS84 ellipsoid: the page's twin of matchers/earth.py, checked against it.
 
+import { clamp, modulo, toDegrees, toRadians } from "ol/math";
+import { getDistance } from "ol/sphere";
 import type { LonLat } from "../types";
 import { dot, minus, norm, plus, type Vec3 } from "./vector";
 
@@ -7,24 +9,15 @@ export const SEMI_MAJOR_M = 6378137;
 const FLATTENING = 1 / 298.257223563;
 export const SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING);
 const ECCENTRICITY_SQ = FLATTENING * (2 - FLATTENING);
-const MEAN_RADIUS_KM = 6371.0088;
-
-export function radians(degrees: number): number {
-  return (degrees * Math.PI) / 180;
-}
-
-export function degrees(radians: number): number {
-  return (radians * 180) / Math.PI;
-}
 
 /** Longitude in [-180, 180). */
 export function wrapped(lon: number): number {
-  return ((((lon + 180) % 360) + 360) % 360) - 180;
+  return modulo(lon + 180, 360) - 180;
 }
 
 /** Earth-centred, Earth-fixed position in metres of a geodetic one. */
 export function geodeticToEcef(lon: number, lat: number, heightM = 0): Vec3 {
-  const [a, b] = [radians(lon), radians(lat)];
+  const [a, b] = [toRadians(lon), toRadians(lat)];
   const primeVertical = SEMI_MAJOR_M / Math.sqrt(1 - ECCENTRICITY_SQ * Math.sin(b) ** 2);
   const across = (primeVertical + heightM) * Math.cos(b);
   return [
@@ -49,7 +42,7 @@ export function ecefToGeodetic([x, y, z]: Vec3): { lon: number; lat: number; hei
   }
   const primeVertical = SEMI_MAJOR_M / Math.sqrt(1 - ECCENTRICITY_SQ * Math.sin(lat) ** 2);
   const heightM = across * Math.cos(lat) + z * Math.sin(lat) - SEMI_MAJOR_M ** 2 / primeVertical;
-  return { lon: wrapped(degrees(Math.atan2(y, x))), lat: degrees(lat), heightM };
+  return { lon: wrapped(toDegrees(Math.atan2(y, x))), lat: toDegrees(lat), heightM };
 }
 
 /** Longitude and latitude of the same. */
@@ -75,7 +68,7 @@ export function intersectEllipsoid(origin: Vec3, direction: Vec3): Vec3 | null {
 
 /** Unit vectors of a place. */
 export function localAxes(lon: number, lat: number): { east: Vec3; north: Vec3; up: Vec3 } {
-  const [a, b] = [radians(lon), radians(lat)];
+  const [a, b] = [toRadians(lon), toRadians(lat)];
   return {
     east: [-Math.sin(a), Math.cos(a), 0],
     north: [-Math.sin(b) * Math.cos(a), -Math.sin(b) * Math.sin(a), Math.cos(b)],
@@ -92,14 +85,10 @@ export function incidenceDeg(camera: Vec3, ground: Vec3): number {
   ];
   const towards = minus(camera, ground);
   const cosine = dot(normal, towards) / (norm(normal) * norm(towards));
-  return degrees(Math.acos(Math.min(1, Math.max(-1, cosine))));
+  return toDegrees(Math.acos(clamp(cosine, -1, 1)));
 }
 
 /** Distance on a sphere of the mean radius. */
 export function greatCircleKm(a: LonLat, b: LonLat): number {
-  const [lon1, lat1, lon2, lat2] = [radians(a[0]), radians(a[1]), radians(b[0]), radians(b[1])];
-  const h =
-    Math.sin((lat2 - lat1) / 2) ** 2 +
-    Math.cos(lat1) * Math.cos(lat2) * Math.sin((lon2 - lon1) / 2) ** 2;
-  return 2 * MEAN_RADIUS_KM * Math.asin(Math.sqrt(Math.min(1, h)));
+  return getDistance(a, b) / 1000;
 }

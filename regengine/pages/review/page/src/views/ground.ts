@@ -1,9 +1,9 @@
 // The ground that a photo shows: what lies nearest to its middle, which way north is, where it is on the map,
 // and the photo as triangles on it. Sky and limb are cut off.
 
-import type { Coordinate } from "ol/coordinate";
+import { type Coordinate, distance } from "ol/coordinate";
+import { toDegrees } from "ol/math";
 import { lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "../geometry/camera";
-import { degrees } from "../geometry/earth";
 import type { Camera, Frame, LonLat } from "../types";
 import { lonNear, MAX_LAT, type Pixel, pixelToPlane, toMercator, unwrappedLine, WORLD_M } from "./planes";
 
@@ -142,7 +142,7 @@ type Ground = (pixel: Pixel) => Vertex | null;
 
 function groundOf(camera: Camera): Ground {
   const [x, y] = camera.position_ecef_m;
-  const below = degrees(Math.atan2(y, x)); // all ground in sight lies around it
+  const below = toDegrees(Math.atan2(y, x)); // all ground in sight lies around it
   return (pixel) => {
     const seen = pixelToGround(camera, ...pixel);
     if (!seen || !(seen.incidence_deg < STEEPEST_DEG)) return null;
@@ -170,10 +170,8 @@ function edgeOfGround(ground: Ground, inside: Pixel, outside: Pixel): Vertex | n
 function bulge(ground: Ground, [a, , c]: MeshTriangle): number {
   const seen = ground(halfway(a.pixel, c.pixel));
   if (!seen) return 0;
-  const drawn = halfway(a.at as Pixel, c.at as Pixel);
-  const off = Math.hypot(seen.at[0]! - drawn[0], seen.at[1]! - drawn[1]);
-  const long = Math.hypot(c.at[0]! - a.at[0]!, c.at[1]! - a.at[1]!);
-  return (off / long) * Math.hypot(c.pixel[0] - a.pixel[0], c.pixel[1] - a.pixel[1]);
+  const off = distance(seen.at, halfway(a.at as Pixel, c.at as Pixel));
+  return (off / distance(a.at, c.at)) * distance(a.pixel, c.pixel);
 }
 
 function halfway(a: Pixel, b: Pixel): Pixel {

@@ -3,8 +3,8 @@
 import "ol/ol.css";
 import "./views.css";
 import type { Coordinate } from "ol/coordinate";
+import { toRadians } from "ol/math";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
-import { radians } from "../geometry/earth";
 import { atHorizon, azimuthOf } from "../geometry/horizon";
 import type { Adjust, Awaited, Camera, Frame, LayerName, LayerState, Layout, LonLat, Point, PointResidual, Session, Side, Tool, ViewEvents, Work } from "../types";
 import { bar, button, toggle } from "../work/dom";
@@ -264,10 +264,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       const { camera } = work;
       if (camera === null || (inStep.pressed() && layout === "side")) return;
       const [a, b] = photo.stage.ends(1, at).map((pixel) => pixelToLonLat(camera, ...pixel));
+      if (a && b) map.follow(a, b, 1);
       map.stage.view.setCenter(map.stage.near(place, map.stage.view.getCenter() ?? place));
-      if (!a || !b) return;
-      const [one, other] = [toMercator(a), toMercator(b)];
-      map.stage.view.setResolution(Math.hypot(other[0]! - one[0]!, other[1]! - one[1]!));
     },
     /** Load what the next frame needs first. */
     prefetch(frame: Frame): void {
@@ -276,15 +274,15 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   };
 }
 
-const LEVEL_RAD = radians(30);
+const LEVEL_RAD = toRadians(30);
 
 /** Where to look for the limb, azimuth: where the camera looks to already, else along the track. */
 function ahead(camera: Camera, { track }: Frame): number {
   const { azimuthRad, offNadirRad } = azimuthOf(camera);
   const [from, to] = [track[(track.length >> 1) - 1], track[track.length >> 1]];
   if (offNadirRad > LEVEL_RAD || !from || !to) return azimuthRad;
-  const east = radians(to[0] - from[0]) * Math.cos(radians(from[1]));
-  return Math.atan2(east, radians(to[1] - from[1]));
+  const east = toRadians(to[0] - from[0]) * Math.cos(toRadians(from[1]));
+  return Math.atan2(east, toRadians(to[1] - from[1]));
 }
 
 /** Width of the photo as it was held, for a height of one; of a usual one where nobody knows. */

@@ -1,5 +1,6 @@
 // The map: lights, streets or ground by day, coast, names, what is known of the photo, and the photo itself over it.
 
+import { distance } from "ol/coordinate";
 import MultiPoint from "ol/geom/MultiPoint";
 import type BaseLayer from "ol/layer/Base";
 import ImageLayer from "ol/layer/Image";
@@ -52,7 +53,6 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
   const fit = stage.fitting((view) => {
     view.fit(new MultiPoint(framePlaces(frame, camera)), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
   });
-  const apart = (a: number[], b: number[]) => Math.hypot(a[0]! - b[0]!, a[1]! - b[1]!);
   /** The copy of a place on the map that is nearest to what is in view. */
   const inView = (place: LonLat) => stage.near(toMercator(place), stage.view.getCenter() ?? [0, 0]);
   return {
@@ -99,25 +99,25 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
       const from = inView(a);
       const to = stage.near(toMercator(b), from);
       stage.view.setCenter([(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2]);
-      stage.view.setResolution(apart(from, to) / apart_px);
+      stage.view.setResolution(distance(from, to) / apart_px);
     },
     /** Show a guess, and around it where else it may be by the places that are known already. */
     seek(guess: LonLat, known: LonLat[], like: Likeness): void {
       if (known.length === 0) return stage.reveal(toMercator(guess));
       const at = inView(guess);
       const places = known.map((place) => nearestCopy(toMercator(place), at[0]!));
-      const way = Math.min(...places.map((place) => apart(place, at)));
+      const way = Math.min(...places.map((place) => distance(place, at)));
       // One place tells how far the guess is from it, and nothing of the direction
       const sure = known.length > 1;
       const [centre, radius] = sure ? [at, UNSURE * way] : [places[0]!, way];
       const least = Math.min(...stage.size);
       const needed = (2 * radius) / Math.max(1, least - 2 * MARGIN_PX);
       const [from, to] = like.ends.map((place) => place && nearestCopy(toMercator(place), at[0]!));
-      const scale = from && to ? apart(from, to) / like.apart_px : needed;
+      const scale = from && to ? distance(from, to) / like.apart_px : needed;
       const coarsest = sure ? Math.max(needed, FINEST_SHARE * scale) : needed;
       const now = stage.view.getResolution() ?? coarsest;
       const room = (least / 2 - MARGIN_PX) * now - radius;
-      const seen = apart(stage.view.getCenter() ?? centre, centre) <= room;
+      const seen = distance(stage.view.getCenter() ?? centre, centre) <= room;
       if (seen && now <= TOLERATED * coarsest) return;
       const turned = like.turn === null ? {} : { rotation: like.turn };
       const resolution = Math.min(Math.max(now, needed), coarsest);

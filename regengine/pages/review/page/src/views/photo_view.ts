@@ -1,6 +1,6 @@
 // The photo, turned as it was held or with north up, and the control points on it.
 
-import type { Coordinate } from "ol/coordinate";
+import { type Coordinate, distance } from "ol/coordinate";
 import Layer from "ol/layer/Layer";
 import type { FrameState } from "ol/Map";
 import View from "ol/View";
@@ -63,7 +63,7 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
      *  now: no further than the photo's edge. */
     follow(a: Pixel, b: Pixel, apart_px: number | null): void {
       stage.view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
-      if (apart_px) stage.view.setResolution(Math.hypot(b[0] - a[0], b[1] - a[1]) / apart_px);
+      if (apart_px) stage.view.setResolution(distance(a, b) / apart_px);
     },
   };
 }

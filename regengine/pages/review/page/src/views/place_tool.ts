@@ -2,14 +2,14 @@
 // too: round ones turn, square ones zoom. In the photo, the map that is drawn into it is taken and dragged:
 // the limb tilts the camera; with the limb in the photo, anything else turns it over the nadir.
 
-import type { Coordinate } from "ol/coordinate";
+import { type Coordinate, distance } from "ol/coordinate";
 import PointerInteraction from "ol/interaction/Pointer";
 import type MapBrowserEvent from "ol/MapBrowserEvent";
+import { clamp, toDegrees } from "ol/math";
 import RegularShape from "ol/style/RegularShape";
 import Style from "ol/style/Style";
 import { grabbed, turned, zoomed } from "../geometry/aim";
 import { ecefToPixel, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
-import { degrees } from "../geometry/earth";
 import { limbPoints, turnedOver, withLimbAt } from "../geometry/horizon";
 import type { Camera } from "../types";
 import { groundMiddle } from "./ground";
@@ -165,7 +165,7 @@ export function movedTo(camera: Camera, pixel: Pixel, at: Coordinate): Camera | 
 export function turnedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
   return approached(camera, pixel, at, (now, pivot, is, wanted) => {
     const angle = Math.atan2(wanted[0]!, wanted[1]!) - Math.atan2(is[0]!, is[1]!);
-    return turned(now, pivot, degrees(Math.atan2(Math.sin(angle), Math.cos(angle))));
+    return turned(now, pivot, toDegrees(Math.atan2(Math.sin(angle), Math.cos(angle))));
   });
 }
 
@@ -173,7 +173,7 @@ export function turnedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Cam
 export function zoomedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
   return approached(camera, pixel, at, (now, pivot, is, wanted) => {
     const factor = Math.hypot(...is) / Math.max(1, Math.hypot(...wanted));
-    const focal_px = now.focal_px * Math.min(2, Math.max(0.5, factor));
+    const focal_px = now.focal_px * clamp(factor, 0.5, 2);
     return zoomed(now, pivot, focal_px);
   });
 }
@@ -217,7 +217,7 @@ export function createLookTool(stage: Stage): () => void {
   const tilted = (camera: Camera, to: Pixel): Camera | null => {
     const before = anchor?.camera === camera ? anchor.pixel : null;
     const least = APART * Math.max(camera.width_px, camera.height_px);
-    const far = before !== null && Math.hypot(to[0] - before[0], to[1] - before[1]) > least;
+    const far = before !== null && distance(to, before) > least;
     return (far && withLimbAt(camera, [before, to])) || withLimbAt(camera, [to]);
   };
   const letGo = addCameraDrag(
@@ -255,6 +255,5 @@ function limbInside(camera: Camera): Coordinate[] {
 
 /** Distance on the screen. */
 function screenPx(event: MapBrowserEvent, at: Coordinate): number {
-  const on = event.map.getPixelFromCoordinate(at);
-  return Math.hypot(on[0]! - event.pixel[0]!, on[1]! - event.pixel[1]!);
+  return distance(event.map.getPixelFromCoordinate(at), event.pixel);
 }

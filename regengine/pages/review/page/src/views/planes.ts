@@ -4,6 +4,8 @@
 // mirrored lies in it as it was held: X then runs from its right edge.
 
 import type { Coordinate } from "ol/coordinate";
+import { clamp } from "ol/math";
+import { fromEPSG4326, toEPSG4326 } from "ol/proj/epsg3857";
 import Projection from "ol/proj/Projection";
 import { SEMI_MAJOR_M, wrapped } from "../geometry/earth";
 import type { LonLat } from "../types";
@@ -13,16 +15,11 @@ export const WORLD_M = 2 * Math.PI * SEMI_MAJOR_M; // EPSG:3857 takes a sphere o
 export const MAX_LAT = 85.0511287798066;
 
 export function toMercator([lon, lat]: LonLat): Coordinate {
-  const bounded = Math.max(-MAX_LAT, Math.min(MAX_LAT, lat));
-  return [
-    (WORLD_M * lon) / 360,
-    SEMI_MAJOR_M * Math.log(Math.tan(Math.PI / 4 + (bounded * Math.PI) / 360)),
-  ];
+  return fromEPSG4326([lon, clamp(lat, -MAX_LAT, MAX_LAT)]);
 }
 
 export function toLonLat(at: Coordinate): LonLat {
-  const lon = (at[0]! * 360) / WORLD_M;
-  const lat = (Math.atan(Math.exp(at[1]! / SEMI_MAJOR_M)) * 360) / Math.PI - 90;
+  const [lon, lat] = toEPSG4326(at) as LonLat;
   return [wrapped(lon), lat];
 }
 

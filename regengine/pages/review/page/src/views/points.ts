@@ -1,7 +1,7 @@
 // Control points in a view: where they stand, where the camera would have them, how they are drawn, and
 // what the pointer does with them.
 
-import type { Coordinate } from "ol/coordinate";
+import { type Coordinate, distance } from "ol/coordinate";
 import LineString from "ol/geom/LineString";
 import PointerInteraction from "ol/interaction/Pointer";
 import type OlMap from "ol/Map";
@@ -9,11 +9,12 @@ import type MapBrowserEvent from "ol/MapBrowserEvent";
 import Stroke, { type Options as StrokeOptions } from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
-import type { Camera, Origin, Point, PointResidual, Side, ViewEvents, Work } from "../types";
+import type { Camera, Origin, Point, PointResidual, Side, Work } from "../types";
 import { element } from "../work/dom";
 import { LEAST_SHOWN_PX } from "../work/text";
 import { circle, createMarks, HALO, pointFeature, textOf, textScale } from "./marks";
 import { lonNear, pixelToPlane, toMercator } from "./planes";
+import type { Stage } from "./stage";
 
 export interface Marker {
   index: number;
@@ -77,12 +78,7 @@ const LONGEST_PX = 40; // on the screen
 
 /** How many times the residuals are drawn too long, so that small ones show. */
 export function exaggeration(markers: Marker[], unitsPerScreenPixel: number): number {
-  const longest = Math.max(
-    0,
-    ...markers.map(({ at, towards }) =>
-      towards ? Math.hypot(towards[0]! - at[0]!, towards[1]! - at[1]!) : 0,
-    ),
-  );
+  const longest = Math.max(0, ...markers.map(({ at, towards }) => (towards ? distance(at, towards) : 0)));
   if (longest * FACTORS[0]! < unitsPerScreenPixel) return 1; // not to be seen at any rate
   return FACTORS.find((factor) => (longest * factor) / unitsPerScreenPixel <= LONGEST_PX) ?? 1;
 }
@@ -94,7 +90,7 @@ export function markerAt(
   reach_px: number,
   selected: number | null,
 ): number | null {
-  const distances = positions.map((at) => (at ? Math.hypot(at[0]! - screen[0]!, at[1]! - screen[1]!) : Infinity));
+  const distances = positions.map((at) => (at ? distance(at, screen) : Infinity));
   if (selected !== null && distances[selected]! <= reach_px) return selected;
   const nearest = Math.min(...distances);
   return nearest <= reach_px ? distances.indexOf(nearest) : null;
@@ -178,22 +174,10 @@ const REACH_PX = { mouse: 13, touch: 26 };
 const TREMBLE_PX = 5;
 const CONFIRM_REACH_PX = 12;
 
-/** The view that points are moved in. */
-interface Host {
-  readonly host: HTMLElement;
-  readonly side: Side;
-  readonly work: Work;
-  readonly events: ViewEvents;
-  readonly markers: Marker[];
-  readonly loupe: { show(at: Coordinate | null): void };
-  near(at: Coordinate, other: Coordinate): Coordinate;
-  position(at: Coordinate): [number, number];
-}
-
 export class PointTool extends PointerInteraction {
   private held: { index: number; offset: Coordinate; from: Coordinate; dragged: boolean; moved: boolean } | null = null;
 
-  constructor(private readonly stage: Host) {
+  constructor(private readonly stage: Stage) {
     super();
   }
 
@@ -226,7 +210,7 @@ export class PointTool extends PointerInteraction {
   override handleDragEvent(event: MapBrowserEvent): void {
     if (!this.held) return;
     this.held.dragged = true;
-    const way = Math.hypot(event.pixel[0]! - this.held.from[0]!, event.pixel[1]! - this.held.from[1]!);
+    const way = distance(event.pixel, this.held.from);
     if (!this.held.moved && this.awaited && way < TREMBLE_PX) return;
     this.held.moved = true;
     this.move(this.held, event, false);

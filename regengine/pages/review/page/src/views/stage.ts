@@ -1,7 +1,7 @@
 // What both views have in common: an OpenLayers map that the keyboard reaches, and its points.
 
 import { defaults as defaultControls } from "ol/control/defaults";
-import type { Coordinate } from "ol/coordinate";
+import { add, type Coordinate, rotate } from "ol/coordinate";
 import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
@@ -27,7 +27,7 @@ export class Stage {
   private readonly points;
   private readonly note = element("div", { className: "view-note" });
   private sentence = "";
-  private readonly tool = new PointTool(this);
+  private readonly tool: PointTool = new PointTool(this);
   /** The cross that shows where the pointer is in the other view. */
   private readonly cross = new Overlay({
     element: element("div", { className: "view-cross", attributes: { "aria-hidden": "true" } }),
@@ -131,12 +131,7 @@ export class Stage {
   /** A coordinate moved by so much on the screen, x right and y down. */
   shifted(at: Coordinate, dx: number, dy: number): Coordinate {
     const resolution = this.view.getResolution() ?? 1;
-    const turn = this.view.getRotation();
-    const [right, up] = [dx * resolution, -dy * resolution];
-    return [
-      at[0]! + right * Math.cos(turn) + up * -Math.sin(turn),
-      at[1]! + right * Math.sin(turn) + up * Math.cos(turn),
-    ];
+    return add(rotate([dx * resolution, -dy * resolution], this.view.getRotation()), at);
   }
 
   /** Positions on both sides of one, or of the view's middle, so many screen pixels apart. */

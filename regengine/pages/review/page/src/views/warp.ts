@@ -1,10 +1,11 @@
 // The photo over the map: its preview drawn through the camera, and the photo at full size where that is
 // too coarse, as textured triangles on a 2-D canvas, each an affine picture of its part of the texture.
 
-import type { Coordinate } from "ol/coordinate";
+import { type Coordinate, distance } from "ol/coordinate";
 import { boundingExtent, type Extent, intersects } from "ol/extent";
 import type { ProjectionLike } from "ol/proj";
 import ImageCanvas from "ol/source/ImageCanvas";
+import { create, determinant, makeInverse, multiply } from "ol/transform";
 import type { Camera, Frame } from "../types";
 import { element } from "../work/dom";
 import { flatMesh, type MeshTriangle, type Vertex } from "./ground";
@@ -71,10 +72,7 @@ export function drawTriangles(
 
 /** Mercator metres of a pixel, in the middle of all triangles. */
 export function typicalScale(mesh: MeshTriangle[]): number {
-  const scales = mesh.map(([a, , c]) => {
-    const pixels = Math.hypot(c.pixel[0] - a.pixel[0], c.pixel[1] - a.pixel[1]);
-    return Math.hypot(c.at[0]! - a.at[0]!, c.at[1]! - a.at[1]!) / pixels;
-  });
+  const scales = mesh.map(([a, , c]) => distance(a.at, c.at) / distance(a.pixel, c.pixel));
   return scales.sort((a, b) => a - b)[scales.length >> 1] ?? 1;
 }
 
@@ -92,20 +90,12 @@ function touches(at: Coordinate[], { width, height }: { width: number; height: n
 }
 
 export type Triangle = [Coordinate, Coordinate, Coordinate];
+type Affine = [number, number, number, number, number, number];
 
 /** The affine map that takes one triangle into another, as of setTransform; null where the first has no area. */
-export function affineBetween(from: Triangle, to: Triangle): [number, number, number, number, number, number] | null {
-  const [[x0, y0], [x1, y1], [x2, y2]] = from as [number[], number[], number[]];
-  const [[X0, Y0], [X1, Y1], [X2, Y2]] = to as [number[], number[], number[]];
-  const [ux, uy, vx, vy] = [x1! - x0!, y1! - y0!, x2! - x0!, y2! - y0!];
-  const area = ux * vy - uy * vx;
-  if (Math.abs(area) < 1e-12) return null;
-  const [Ux, Uy, Vx, Vy] = [X1! - X0!, Y1! - Y0!, X2! - X0!, Y2! - Y0!];
-  const a = (Ux * vy - Vx * uy) / area;
-  const b = (Uy * vy - Vy * uy) / area;
-  const c = (Vx * ux - Ux * vx) / area;
-  const d = (Vy * ux - Uy * vx) / area;
-  return [a, b, c, d, X0! - a * x0! - c * y0!, Y0! - b * x0! - d * y0!];
+export function affineBetween(from: Triangle, to: Triangle): Affine | null {
+  const [start, end] = [from, to].map(([a, b, c]) => [b[0]! - a[0]!, b[1]! - a[1]!, c[0]! - a[0]!, c[1]! - a[1]!, a[0]!, a[1]!]);
+  return Math.abs(determinant(start!)) < 1e-12 ? null : (multiply(end!, makeInverse(create(), start!)) as Affine);
 }
 
 /** The triangle with its corners moved away from its middle, so that no seam shows between neighbours. */

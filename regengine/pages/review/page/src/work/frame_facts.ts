@@ -1,7 +1,8 @@
 // What is known of the frame in view: the engine's verdict and why, when, where from, how it fits.
 
+import { toDegrees } from "ol/math";
 import { middle, pixelToLonLat } from "../geometry/camera";
-import { degrees, ecefToGeodetic } from "../geometry/earth";
+import { ecefToGeodetic } from "../geometry/earth";
 import { azimuthOf } from "../geometry/horizon";
 import type { Camera, Draft, Frame, MapKind, Said } from "../types";
 import { element, refill } from "./dom";
@@ -164,5 +165,5 @@ function offNadir(camera: Camera | null): string {
   if (camera === null) return MISSING;
   const place = pixelToLonLat(camera, ...middle(camera));
   if (place === null) return "looking at the sky";
-  return `${degrees(azimuthOf(camera).offNadirRad).toFixed(1)}°, looking at ${lonLat(place)}`;
+  return `${toDegrees(azimuthOf(camera).offNadirRad).toFixed(1)}°, looking at ${lonLat(place)}`;
 }
