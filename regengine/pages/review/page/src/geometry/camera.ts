@@ -108,6 +108,11 @@ export function lonLatToPixel(camera: Camera, lon: number, lat: number): [number
   return ecefToPixel(camera, ground);
 }
 
+/** Whether a pixel, or a part of one, lies in the picture. */
+export function insidePhoto({ width_px, height_px }: Camera, [x, y]: [number, number]): boolean {
+  return x >= -0.5 && y >= -0.5 && x < width_px - 0.5 && y < height_px - 0.5;
+}
+
 /** The middle of the picture, pixels. */
 export function middle(camera: { width_px: number; height_px: number }): [number, number] {
   return [(camera.width_px - 1) / 2, (camera.height_px - 1) / 2];

@@ -1,12 +1,11 @@
 // Photo and map go in step: as a person pans, zooms or turns one of them, the other shows the same
 // place at the same scale.
 
-import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import { insidePhoto, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera } from "../types";
 import { northTurn } from "./ground";
 import type { MapView } from "./map_view";
 import type { PhotoView } from "./photo_view";
-import type { Pixel } from "./planes";
 import type { Stage } from "./stage";
 
 const APART_PX = 100; // on the screen, between the two pixels that give the scale
@@ -37,7 +36,7 @@ export function keepInStep(
     const ends = seen && map.stage.ends(APART_PX).map((place) => lonLatToPixel(seen, ...place));
     if (seen && ends?.[0] && ends[1]) {
       // Where the map leaves what the photo shows, the photo stays at its edge, as it is zoomed
-      const inside = ends.every((pixel) => withinPhoto(seen, pixel!));
+      const inside = ends.every((pixel) => insidePhoto(seen, pixel!));
       photo.follow(ends[0], ends[1], inside ? APART_PX : null);
     }
     remember();
@@ -68,8 +67,4 @@ export function mapTurn(camera: Camera, photoTurn: number): number {
 function stateOf({ view }: Stage): string {
   const numbers = [...(view.getCenter() ?? []), view.getResolution() ?? 0, view.getRotation()];
   return numbers.map((each) => each.toPrecision(9)).join(" ");
-}
-
-function withinPhoto(camera: Camera, [x, y]: Pixel): boolean {
-  return x > 0 && y > 0 && x < camera.width_px && y < camera.height_px;
 }

@@ -9,7 +9,7 @@ import { clamp, toDegrees } from "ol/math";
 import RegularShape from "ol/style/RegularShape";
 import Style from "ol/style/Style";
 import { grabbed, turned, zoomed } from "../geometry/aim";
-import { ecefToPixel, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
+import { ecefToPixel, insidePhoto, lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import { limbPoints, turnedOver, withLimbAt } from "../geometry/horizon";
 import type { Camera } from "../types";
 import { groundMiddle } from "./ground";
@@ -150,10 +150,7 @@ export function handles(camera: Camera): Handle[] {
 /** The pixel of the photo that lies under a place of the map; null beside the photo. */
 export function pixelUnder(camera: Camera, at: Coordinate): Pixel | null {
   const pixel = lonLatToPixel(camera, ...toLonLat(at));
-  if (!pixel) return null;
-  const [x, y] = pixel;
-  const inside = x >= -0.5 && y >= -0.5 && x < camera.width_px - 0.5 && y < camera.height_px - 0.5;
-  return inside ? pixel : null;
+  return pixel && insidePhoto(camera, pixel) ? pixel : null;
 }
 
 /** The camera turned so that a pixel lies at a place of the map. */
@@ -247,9 +244,7 @@ export function createLookTool(stage: Stage): () => void {
 function limbInside(camera: Camera): Coordinate[] {
   return limbPoints(camera.position_ecef_m, LIMB_POINTS).flatMap((point) => {
     const pixel = ecefToPixel(camera, point);
-    const inside =
-      pixel !== null && pixel[0] > -1 && pixel[1] > -1 && pixel[0] < camera.width_px && pixel[1] < camera.height_px;
-    return inside ? [pixelToPlane(pixel)] : [];
+    return pixel && insidePhoto(camera, pixel) ? [pixelToPlane(pixel)] : [];
   });
 }
 

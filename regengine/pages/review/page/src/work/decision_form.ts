@@ -3,7 +3,7 @@
 import type { Draft, Place } from "../types";
 import type { Editor } from "./editor";
 import { element, field } from "./dom";
-import { withTags } from "./draft";
+import { tagsIn } from "./draft";
 import { placeBox } from "./place_box";
 import { MISSING } from "./text";
 
@@ -23,7 +23,7 @@ export function decisionForm(editor: Editor, goTo: (place: Place) => void) {
     autocomplete: "off",
     placeholder: "aurora, moon",
     maxLength: 400,
-    oninput: () => editor.tell({ tags: withTags(editor.draft, tags.value).tags }),
+    oninput: () => editor.tell({ tags: tagsIn(tags.value) }),
     attributes: { list: "known-tags" },
   });
   const comment = element("textarea", {

@@ -1,26 +1,20 @@
 // What a person makes of a frame, as plain values: every function gives a new draft.
 
+import { distance } from "ol/coordinate";
 import { aimedCamera, plainLens } from "../geometry/aim";
-import { lonLatToPixel, pixelToGround, pixelToLonLat } from "../geometry/camera";
+import { insidePhoto, lonLatToPixel, pixelToGround, pixelToLonLat } from "../geometry/camera";
 import { greatCircleKm, wrapped } from "../geometry/earth";
-import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Origin, Point, PointResidual, Side } from "../types";
-
-/** Where a camera sees the ground at a pixel; null on sky. */
-export type Ground = (camera: Camera, x: number, y: number) => LonLat | null;
-
-/** What the engine proposed. */
-export function proposed(frame: Frame): Draft {
-  const best = frame.camera === null ? null : (frame.hypotheses[0]?.rank ?? null);
-  return { ...nothingSaid, camera: frame.camera, points: frame.points, hypothesis: best };
-}
+import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual, Side } from "../types";
 
 const FEWEST_POINTS = 4;
-const nothingSaid = { comment: "", tags: [], quality: null, place: null };
+export const EMPTY: Draft = { camera: null, points: [], hypothesis: null, comment: "", tags: [], quality: null, place: null };
 
 /** Where work goes on: unfinished work, else what this reviewer decided, else the proposal. */
 export function begun(frame: Frame, reviewer: string): Draft {
   const own = frame.decisions.find((each) => each.reviewer === reviewer);
-  return frame.draft ?? (own ? workOf(own) : proposed(frame));
+  const best = frame.camera === null ? null : (frame.hypotheses[0]?.rank ?? null);
+  const proposed = { ...EMPTY, camera: frame.camera, points: frame.points, hypothesis: best };
+  return frame.draft ?? (own ? workOf(own) : proposed);
 }
 
 /** What a decision says of the frame, as work that can go on. */
@@ -65,13 +59,15 @@ export function isSearched({ camera, points }: Draft): boolean {
   return camera !== null && points.length > 0 && points.every((each) => each.origin === "search");
 }
 
-export function movePoint(draft: Draft, index: number, side: Side, at: [number, number], origin: Origin): Draft {
+/** A hand put the other half of a point there, in the photo or on the map. */
+export function movePoint(draft: Draft, index: number, side: Side, at: [number, number]): Draft {
   const moved = side === "photo" ? { x: at[0], y: at[1] } : { lon: wrapped(at[0]), lat: at[1] };
   const { x, y, lon, lat, off } = draft.points[index]!;
-  return setPoint(draft, index, { x, y, lon, lat, ...moved, sigma_px: null, origin, ...HAND[origin], ...(off ? { off } : {}) });
+  return setPoint(draft, index, { x, y, lon, lat, ...moved, ...BY_HAND, ...(off ? { off } : {}) });
 }
 
-const HAND: Partial<Record<Origin, { by_hand: true }>> = { person: { by_hand: true } };
+const BY_HAND = { sigma_px: null, origin: "person", by_hand: true } as const;
+const BY_CAMERA = { sigma_px: null, origin: "engine" } as const;
 
 /** A point switched off, or on again. */
 export function switchPoint(draft: Draft, index: number): Draft {
@@ -84,53 +80,54 @@ export function setPoint(draft: Draft, index: number, point: Point): Draft {
   return { ...draft, points: draft.points.map((each, i) => (i === index ? point : each)) };
 }
 
-export function addPoint(draft: Draft, x: number, y: number, place: LonLat, origin: Origin): Draft {
-  const point: Point = { x, y, lon: wrapped(place[0]), lat: place[1], sigma_px: null, origin, ...HAND[origin] };
+/** Another point: a hand put both halves there, or the camera guessed one. */
+export function addPoint(draft: Draft, [x, y]: [number, number], [lon, lat]: LonLat, by: "person" | "engine"): Draft {
+  const point: Point = { x, y, lon: wrapped(lon), lat, ...(by === "person" ? BY_HAND : BY_CAMERA) };
   return { ...draft, points: [...draft.points, point] };
 }
 
-export function deletePoint(draft: Draft, index: number): Draft {
-  return { ...draft, points: draft.points.filter((_, i) => i !== index) };
-}
-
-/** Another camera: points that nobody holds go to where it sees their pixels, as its guesses. */
-export function follow(draft: Draft, camera: Camera, ground: Ground): Draft {
+/** Another camera: points that nobody holds go to where it sees their pixels, as its guesses; under the
+ *  engine's own they are its pairs. */
+export function follow(draft: Draft, camera: Camera, frame: Frame | null): Draft {
+  const engine = frame !== null && sameCamera(camera, frame.camera) ? frame : null;
   const points = draft.points.map((point): Point => {
     if (isHeld(point) || point.off) return point;
-    const [lon, lat] = ground(camera, point.x, point.y) ?? [point.lon, point.lat];
-    return { ...point, lon, lat, origin: "engine" };
+    const [lon, lat] = pixelToLonLat(camera, point.x, point.y) ?? [point.lon, point.lat];
+    return (engine && measuredAt(engine, point)) ?? { ...point, lon, lat, origin: "engine" };
   });
   return { ...draft, camera, points };
 }
 
 /** Start over from one of the engine's hypotheses: its camera, points spread over what it sees. */
-export function choose(draft: Draft, frame: Frame, hypothesis: Hypothesis, ground: Ground): Draft {
-  const base = { ...draft, camera: hypothesis.camera, hypothesis: hypothesis.rank };
-  if (hypothesis.rank === frame.hypotheses[0]?.rank) return { ...base, points: frame.points };
-  return fillUp({ ...base, points: [] }, FEWEST_POINTS, ground);
+export function choose(draft: Draft, frame: Frame, { camera, rank }: Hypothesis): Draft {
+  const base = { ...draft, camera, hypothesis: rank };
+  return rank === frame.hypotheses[0]?.rank ? { ...base, points: frame.points } : fillUp({ ...base, points: [] });
 }
 
-/** Points at pixels far from each other until there are `count`, placed by the camera. */
-export function fillUp(draft: Draft, count: number, ground: Ground): Draft {
-  const camera = draft.camera;
+/** Points at pixels far from each other until there are four, placed by the camera. */
+export function fillUp(draft: Draft): Draft {
+  const { camera } = draft;
   if (camera === null) return draft;
   const candidates = spreadPixels(camera).flatMap((pixel) => {
-    const place = ground(camera, ...pixel);
+    const place = clearGround(camera, ...pixel);
     return place === null ? [] : [{ pixel, place }];
   });
   let filled = draft;
-  while (filled.points.length < count && candidates.length > 0) {
-    const taken = filled.points;
-    const middle: [number, number] = [camera.width_px / 2, camera.height_px / 2];
-    const room = (pixel: [number, number]): number =>
-      taken.length === 0
-        ? Math.hypot(pixel[0] - middle[0], pixel[1] - middle[1])
-        : Math.min(...taken.map((each) => Math.hypot(each.x - pixel[0], each.y - pixel[1])));
+  while (filled.points.length < FEWEST_POINTS && candidates.length > 0) {
+    const taken = filled.points.length > 0 ? filled.points.map(({ x, y }) => [x, y]) : [[camera.width_px / 2, camera.height_px / 2]];
+    const room = (pixel: number[]): number => Math.min(...taken.map((each) => distance(each, pixel)));
     const best = candidates.reduce((a, b) => (room(b.pixel) > room(a.pixel) ? b : a));
     if (room(best.pixel) === 0) break;
-    filled = addPoint(filled, best.pixel[0], best.pixel[1], best.place, "engine");
+    filled = addPoint(filled, best.pixel, best.place, "engine");
   }
   return filled;
+}
+
+/** Where the camera has a click in the other view; null on sky and outside the photo. */
+export function twinOf(camera: Camera, side: Side, at: [number, number]): [number, number] | null {
+  if (side === "photo") return pixelToLonLat(camera, ...at);
+  const pixel = lonLatToPixel(camera, ...at);
+  return pixel && insidePhoto(camera, pixel) ? pixel : null;
 }
 
 /** Pixels spread over the photo, where a filled-up point may lie: well inside, where the lens is known best. */
@@ -141,17 +138,13 @@ export function spreadPixels(camera: Camera): [number, number][] {
   );
 }
 
-export function sameWork(a: Draft, b: Draft): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
 /** As many tags, as long, as the server takes. */
 const MOST_TAGS = 32;
 const LONGEST_TAG = 64;
 
-export function withTags(draft: Draft, text: string): Draft {
+export function tagsIn(text: string): string[] {
   const tags = text.split(",").map((each) => each.trim().slice(0, LONGEST_TAG)).filter((each) => each !== "");
-  return { ...draft, tags: [...new Set(tags)].slice(0, MOST_TAGS) };
+  return [...new Set(tags)].slice(0, MOST_TAGS);
 }
 
 /** Beyond this angle to the vertical a pixel says next to nothing about a place. */
@@ -179,7 +172,7 @@ export function apartPx(camera: Camera, one: Point, other: Point): number {
 }
 
 /** Ground in clear sight at a pixel; null on sky and close to the horizon. */
-export function clearGround(camera: Camera, x: number, y: number): LonLat | null {
+function clearGround(camera: Camera, x: number, y: number): LonLat | null {
   const ground = pixelToGround(camera, x, y);
   return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? ground.place : null;
 }

@@ -3,53 +3,46 @@ import { test } from "node:test";
 import { aimedCamera, plainLens, turned } from "../geometry/aim";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Draft, Frame, LonLat, Point, SolveAnswer } from "../types";
-import { addPoint, fillUp, follow, isIndependent, movePoint, setPoint, switchPoint, withTags } from "./draft";
+import { addPoint, EMPTY, fillUp, follow, isIndependent, movePoint, setPoint, switchPoint, tagsIn } from "./draft";
 import { Editor } from "./editor";
 
-const camera: Camera = {
-  width_px: 101,
-  height_px: 51,
-  focal_px: 100,
-  principal_point: [50, 25],
-  distortion: [0, 0, 0, 0, 0],
-  quaternion: [0, 0, 0, 1],
-  position_ecef_m: [0, 0, 0],
-  mirrored: false,
-};
-const empty: Draft = { camera, points: [], hypothesis: 1, comment: "", tags: [], quality: null, place: null };
-// A flat Earth will do: what is tested is which points are asked for.
-const flat = (shift: number) => (_: Camera, x: number, y: number): LonLat | null => (y < 10 ? null : [x / 10 + shift, y / 10]);
+const lens = plainLens(4256, 2832, 6000);
+const truth = aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137, 36], turn_deg: 20 }, lens)!;
+/** As an engine may get it wrong: turned and beside the place. */
+const wrong = turned(aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137.4, 36.2], turn_deg: 20 }, lens)!, [100, 100], 4);
+const empty: Draft = { ...EMPTY, camera: truth };
 
 test("points that nobody holds follow the camera, the held ones stay", () => {
-  let draft = addPoint(addPoint(empty, 10, 20, [1, 2], "engine"), 30, 40, [3, 4], "engine");
-  draft = movePoint(draft, 0, "map", [1.5, 2.5], "person");
-  const followed = follow(draft, camera, flat(7));
-  assert.deepEqual([followed.points[0]?.lon, followed.points[0]?.lat], [1.5, 2.5]);
-  assert.deepEqual([followed.points[1]?.lon, followed.points[1]?.lat], [10, 4]);
-  const off = follow(switchPoint(draft, 1), camera, flat(9));
-  assert.deepEqual([off.points[1]?.lon, off.points[1]?.off], [3, true]);
-  const held = follow(setPoint(draft, 1, { ...draft.points[1]!, origin: "confirmed" }), camera, flat(9));
-  assert.deepEqual([held.points[1]?.lon, held.points[1]?.lat], [3, 4]);
+  let draft = addPoint(addPoint(empty, [10, 20], [1, 2], "engine"), [30, 40], [3, 4], "engine");
+  draft = movePoint(draft, 0, "map", [1.5, 2.5]);
+  const placesOf = ({ points }: Draft) => points.map(({ lon, lat }) => [lon, lat]);
+  assert.deepEqual(placesOf(follow(draft, wrong, null)), [[1.5, 2.5], pixelToLonLat(wrong, 30, 40)]);
+  assert.deepEqual(placesOf(follow(switchPoint(draft, 1), wrong, null)), placesOf(draft));
+  const held = setPoint(draft, 1, { ...draft.points[1]!, origin: "confirmed" });
+  assert.deepEqual(placesOf(follow(held, wrong, null)), placesOf(draft));
 });
 
 test("a point dragged over the antimeridian has a longitude of [-180, 180)", () => {
-  const draft = movePoint(addPoint(empty, 0, 0, [179, 0], "engine"), 0, "map", [181, 5], "person");
+  const draft = movePoint(addPoint(empty, [0, 0], [179, 0], "engine"), 0, "map", [181, 5]);
   assert.equal(draft.points[0]?.lon, -179);
-  assert.equal(addPoint(empty, 0, 0, [180, 0], "person").points[0]?.lon, -180);
+  assert.equal(addPoint(empty, [0, 0], [180, 0], "person").points[0]?.lon, -180);
 });
 
 test("filled-up points lie apart, inside, never on sky; there are never more than asked for", () => {
-  const filled = fillUp(empty, 4, flat(0));
+  const limb = aimedCamera({ nadir: [0, 0], altitude_km: 410, place: [0, 18], turn_deg: 0 }, plainLens(4256, 2832, 3000))!;
+  const filled = fillUp({ ...EMPTY, camera: limb });
+  assert.equal(pixelToLonLat(limb, 2000, 100), null);
   assert.equal(filled.points.length, 4);
-  for (const point of filled.points) assert.ok(point.y >= 10 && point.y < 51 && point.x > 0 && point.x < 101);
+  for (const { x, y } of filled.points) assert.ok(x > 0 && x < 4256 && y < 2832 && pixelToLonLat(limb, x, y));
   const apart = filled.points.flatMap((a, i) => filled.points.slice(i + 1).map((b) => Math.hypot(a.x - b.x, a.y - b.y)));
-  assert.ok(Math.min(...apart) > 20);
-  assert.equal(fillUp(filled, 4, flat(0)), filled);
-  assert.equal(fillUp(empty, 4, () => null).points.length, 0);
+  assert.ok(Math.min(...apart) > 700);
+  assert.equal(fillUp(filled), filled);
+  const away = limb.position_ecef_m.map((each) => -each) as [number, number, number];
+  assert.equal(fillUp({ ...EMPTY, camera: { ...limb, position_ecef_m: away } }).points.length, 0);
 });
 
 test("tags are split at commas, trimmed, and named once", () => {
-  assert.deepEqual(withTags(empty, " aurora, moon ,,aurora").tags, ["aurora", "moon"]);
+  assert.deepEqual(tagsIn(" aurora, moon ,,aurora"), ["aurora", "moon"]);
 });
 
 test("a person's point that lies where the camera has it does not count, unless a hand put it there; none that is off does", () => {
@@ -60,10 +53,6 @@ test("a person's point that lies where the camera has it does not count, unless 
   assert.deepEqual(kinds.map((each) => isIndependent(each, above)), [false, true, true, false]);
 });
 
-const lens = plainLens(4256, 2832, 6000);
-const truth = aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137, 36], turn_deg: 20 }, lens)!;
-/** As an engine may get it wrong: turned and beside the place. */
-const wrong = turned(aimedCamera({ nadir: [136, 35], altitude_km: 410, place: [137.4, 36.2], turn_deg: 20 }, lens)!, [100, 100], 4);
 const PIXELS: [number, number][] = [[500, 400], [3700, 500], [600, 2400], [3600, 2300]];
 
 function pointAt(camera: Camera, [x, y]: [number, number]): Point {

@@ -1,11 +1,9 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
-import { pixelToLonLat } from "../geometry/camera";
 import type { Awaited, Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual, Side } from "../types";
-import { apartPx, clearGround, pointResidual, startCamera } from "./draft";
+import { apartPx, EMPTY, pointResidual, startCamera } from "./draft";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Solution } from "./live_solve";
-import { Pairs } from "./pairs";
 
 export interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
@@ -33,13 +31,15 @@ export class Editor {
   readonly = false;
 
   private start: Draft = EMPTY;
-  // Steps back and forth: drafts are never changed, so a step is a reference
-  private past: Step[] = [];
-  private now: Step = NOTHING;
-  private future: Step[] = [];
+  /** Steps back and forth: drafts are never changed, so a step is a reference. */
+  private done: Step[] = [NOTHING];
+  /** The number of the one in view; those after it were undone. */
+  private at = 0;
   /** What a drag under way has made of the last step. */
   private dragged: Draft | null = null;
-  private readonly pairs = new Pairs();
+  /** The first click of a pair, and the point whose other half the camera guessed from it; null where
+   *  it knows none. A click is where it was made: only a guess can be confirmed as it is. */
+  private first: { side: Side; at: [number, number]; guess: number | null } | null = null;
   /** Points that were moved, as they were when a hand took them up. */
   private readonly taken = new WeakMap<Point, Point>();
   private readonly live: LiveSolve;
@@ -52,6 +52,9 @@ export class Editor {
     );
   }
 
+  private get now(): Step {
+    return this.done[this.at]!;
+  }
   get draft(): Draft {
     return this.dragged ?? this.now.draft;
   }
@@ -59,19 +62,20 @@ export class Editor {
   get moving(): boolean {
     return this.dragged !== null;
   }
-  /** The click that the tool "add" waits for. */
+  /** The click that the tool "add" waits for; null where any click is a first one. */
   get awaited(): Awaited | null {
-    return this.pairs.awaited;
+    const { first } = this;
+    return first && { side: first.side === "photo" ? "map" : "photo", index: first.guess };
   }
   get canUndo(): boolean {
-    return this.past.length > 0;
+    return this.at > 0;
   }
   get canRedo(): boolean {
-    return this.future.length > 0;
+    return this.at < this.done.length - 1;
   }
   /** What was done, oldest first, with what was undone; `at`: the number of the step in view. */
   get steps(): { what: string[]; at: number } {
-    return { what: [...this.past, this.now, ...this.future.toReversed()].map(({ what }) => what), at: this.past.length };
+    return { what: this.done.map(({ what }) => what), at: this.at };
   }
   /** Resolves when the camera is the one that the points say. */
   get solved(): Promise<void> {
@@ -79,7 +83,7 @@ export class Editor {
   }
   /** Whether there is work that was not decided. */
   get touched(): boolean {
-    return !drafts.sameWork(this.draft, this.start);
+    return JSON.stringify(this.draft) !== JSON.stringify(this.start);
   }
 
   /** Residuals: the solution's, else of held points against the camera. The others follow it, and have
@@ -107,7 +111,7 @@ export class Editor {
 
   private reset(frame: Frame | null, start: Draft, step: Step): void {
     this.live.stop();
-    Object.assign(this, { frame, start, past: [], now: step, future: [], selected: null });
+    Object.assign(this, { frame, start, done: [step], at: 0, selected: null });
     this.forget();
     this.needs.changed();
   }
@@ -115,12 +119,12 @@ export class Editor {
   move(index: number, side: Side, at: [number, number], done: boolean): void {
     if (this.refused() || this.now.draft.points[index] === undefined) return;
     this.selected = index;
-    this.pairs.forget();
+    this.first = null;
     // From the step before the drag, so that the way of the hand leaves no trace
     this.dragged = this.moved(index, side, this.inside(side, at));
     // The camera of the last answer until the next one comes, so that nothing jumps back
     const camera = this.solution?.camera;
-    if (camera) this.dragged = this.follow(this.dragged, camera);
+    if (camera) this.dragged = drafts.follow(this.dragged, camera, this.frame);
     this.solve();
     if (!drafts.isHeld(this.draft.points[index]!)) this.release();
     if (done) this.settle(`moved ${index + 1} ${side === "photo" ? "in the photo" : "on the map"}`);
@@ -133,25 +137,17 @@ export class Editor {
     const { draft } = this.now;
     const before = draft.points[index]!;
     const taken = this.taken.get(before) ?? before;
-    const moved = drafts.movePoint(draft, index, side, at, "person");
+    const moved = drafts.movePoint(draft, index, side, at);
     const point = moved.points[index]!;
     this.taken.set(point, taken);
     return draft.camera !== null && apartPx(draft.camera, point, taken) < drafts.FOLLOWS_PX ? drafts.setPoint(draft, index, taken) : moved;
   }
 
-  /** Another camera: the points that nobody holds go along; under the engine's they are its pairs. */
-  private follow(draft: Draft, camera: Camera): Draft {
-    const followed = drafts.follow(draft, camera, pixelToLonLat);
-    const { frame } = this;
-    if (frame === null || !drafts.sameCamera(camera, frame.camera)) return followed;
-    return { ...followed, points: followed.points.map((each) => (drafts.isHeld(each) || each.off ? each : (drafts.measuredAt(frame, each) ?? each))) };
-  }
-
   /** Replace the point by what the server found near it. */
   snapped(index: number, point: Point): void {
-    const points = this.draft.points.map((each, i) => (i === index ? { ...point, origin: "snap" as const, ...(each.off ? { off: true } : {}) } : each));
-    this.pairs.forget();
-    this.step(`snapped ${index + 1}`, { ...this.draft, points });
+    const off = this.draft.points[index]?.off ? { off: true } : {};
+    this.first = null;
+    this.step(`snapped ${index + 1}`, drafts.setPoint(this.draft, index, { ...point, origin: "snap", ...off }));
     this.solve();
   }
 
@@ -162,33 +158,34 @@ export class Editor {
     if (this.draft.camera === null && !this.beginCamera(null) && side === "map") {
       // Where nobody knows the nadir, a click on the map says it
       const began = this.beginCamera(at);
-      if (began && this.awaited === null) return this.needs.say(ABOVE);
+      if (began && this.first === null) return this.needs.say(ABOVE);
     }
-    const clicked = this.pairs.click(side, at, this.draft.camera, this.draft.points.length);
+    const { first } = this;
+    const { camera, points } = this.draft;
     const other = side === "photo" ? "on the map" : "in the photo";
-    switch (clicked.kind) {
-      case "half":
-        this.needs.changed();
-        return this.needs.say(`Now click the same place ${other}.`);
-      case "guess":
-        this.append(clicked.pixel, clicked.place, "engine");
-        return this.needs.say(`Point added. Click its place ${other}, or press Enter if the guess (✓) is right.`);
-      case "other":
-        this.selected = clicked.index;
-        this.step(`clicked ${clicked.index + 1}`, drafts.movePoint(this.draft, clicked.index, side, at, "person"));
-        break;
-      case "pair":
-        this.append(clicked.pixel, clicked.place, "person");
+    this.first = null;
+    if (first !== null && first.side !== side) {
+      this.selected = first.guess;
+      if (first.guess === null) this.append(side, at, first.at, "person");
+      else this.step(`clicked ${first.guess + 1}`, drafts.movePoint(this.draft, first.guess, side, at));
+      return this.solve();
     }
-    this.solve();
+    const twin = camera === null ? null : drafts.twinOf(camera, side, at);
+    this.first = { side, at, guess: twin === null ? null : points.length };
+    if (twin === null) {
+      this.needs.changed();
+      return this.needs.say(`Now click the same place ${other}.`);
+    }
+    this.append(side, at, twin, "engine");
+    this.needs.say(`Point added. Click its place ${other}, or press Enter if the guess (✓) is right.`);
   }
 
   delete(index: number): void {
     const point = this.draft.points[index];
     if (this.refused() || point === undefined) return;
-    this.step(`deleted ${index + 1}`, drafts.deletePoint(this.draft, index));
+    this.step(`deleted ${index + 1}`, { ...this.draft, points: this.draft.points.filter((_, i) => i !== index) });
     this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
-    this.pairs.forget();
+    this.first = null;
     // Residuals, those on their way, too, go by the numbers that the points had
     this.live.stop();
     this.solution = null;
@@ -202,12 +199,12 @@ export class Editor {
     const { draft } = this;
     const point = draft.points[index];
     if (this.refused() || point === undefined) return;
-    this.pairs.forget();
+    this.first = null;
     this.live.stop();
     this.solution = null;
     const next = drafts.switchPoint(draft, index);
     const what = `switched ${index + 1} ${point.off ? "on" : "off"}`;
-    this.step(what, draft.camera === null ? next : this.follow(next, draft.camera));
+    this.step(what, draft.camera === null ? next : drafts.follow(next, draft.camera, this.frame));
     this.solve();
     if (drafts.isHeld(point)) this.release();
     this.needs.changed();
@@ -225,27 +222,27 @@ export class Editor {
   confirmMeasured(index: number): void {
     const pair = this.measured(index);
     if (this.refused() || pair === null) return;
-    this.pairs.forget();
+    this.first = null;
     this.step(`confirmed ${index + 1}`, drafts.setPoint(this.draft, index, { ...pair, origin: "confirmed" }));
     this.solve();
   }
 
   /** The next click of the tool "add" is a first one. */
   leavePair(): void {
-    if (this.awaited === null) return;
-    this.pairs.forget();
+    if (this.first === null) return;
+    this.first = null;
     this.needs.changed();
   }
 
   fillUp(): void {
-    if (!this.refused()) this.step("filled up to 4 points", drafts.fillUp(this.draft, 4, clearGround));
+    if (!this.refused()) this.step("filled up to 4 points", drafts.fillUp(this.draft));
   }
 
   place(camera: Camera, done: boolean): void {
     if (this.refused()) return;
     this.live.stop();
     this.forget();
-    this.dragged = this.follow(this.now.draft, camera);
+    this.dragged = drafts.follow(this.now.draft, camera, this.frame);
     if (done) this.settle("placed by hand", camera);
     else this.needs.changed();
   }
@@ -263,7 +260,7 @@ export class Editor {
   choose(hypothesis: Hypothesis): void {
     if (this.refused() || this.frame === null) return;
     const rank = this.frame.hypotheses.indexOf(hypothesis) + 1;
-    this.replace(`hypothesis ${rank}`, drafts.choose(this.draft, this.frame, hypothesis, clearGround), hypothesis.camera);
+    this.replace(`hypothesis ${rank}`, drafts.choose(this.draft, this.frame, hypothesis), hypothesis.camera);
   }
 
   /** Another camera and points as a whole: what a search found, or what somebody decided. */
@@ -273,7 +270,7 @@ export class Editor {
 
   /** Another camera to begin with: its points are its guesses. */
   begin(what: string, camera: Camera): void {
-    if (!this.refused()) this.replace(what, drafts.fillUp({ ...this.draft, camera, points: [], hypothesis: null }, 4, clearGround), camera);
+    if (!this.refused()) this.replace(what, drafts.fillUp({ ...this.draft, camera, points: [], hypothesis: null }), camera);
   }
 
   private replace(what: string, draft: Draft, base: Camera | null): void {
@@ -297,7 +294,7 @@ export class Editor {
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.live.stop();
     this.forget();
-    this.step("entered how it was taken", camera === null || camera === base ? draft : this.follow(draft, camera), camera);
+    this.step("entered how it was taken", camera === null || camera === base ? draft : drafts.follow(draft, camera, frame), camera);
     if (camera !== base) this.solve();
   }
 
@@ -310,26 +307,23 @@ export class Editor {
   }
 
   undo(): void {
-    this.goTo(this.past.length - 1);
+    this.goTo(this.at - 1);
   }
   redo(): void {
-    this.goTo(this.past.length + 1);
+    this.goTo(this.at + 1);
   }
 
   /** Back or forth to a step, by its number among `steps`. */
   goTo(index: number): void {
-    const all = [...this.past, this.now, ...this.future.toReversed()];
-    const next = all[index];
-    if (next === undefined || next === this.now || this.refused()) return;
+    const step = this.done[index];
+    if (step === undefined || index === this.at || this.refused()) return;
     this.live.stop();
-    this.dragged = null;
     // What was said of the frame has no steps
     const { comment, tags, quality, place } = this.draft;
-    this.past = all.slice(0, index);
-    this.future = all.slice(index + 1).reverse();
-    this.now = { ...next, draft: { ...next.draft, comment, tags, quality, place } };
-    if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
+    this.at = index;
+    this.amend({ ...step.draft, comment, tags, quality, place });
     this.forget();
+    if (this.selected !== null && this.selected >= this.draft.points.length) this.selected = null;
     this.keep();
     this.needs.changed();
   }
@@ -351,8 +345,10 @@ export class Editor {
     return [Math.min(width_px - 0.5, Math.max(-0.5, at[0])), Math.min(height_px - 0.5, Math.max(-0.5, at[1]))];
   }
 
-  private append(pixel: [number, number], place: LonLat, origin: Point["origin"]): void {
-    this.step(`added ${this.draft.points.length + 1}`, drafts.addPoint(this.draft, pixel[0], pixel[1], place, origin));
+  /** Another point: on one side, and in the other view. */
+  private append(side: Side, at: [number, number], twin: [number, number], by: "person" | "engine"): void {
+    const [pixel, place] = side === "photo" ? [at, twin] : [twin, at];
+    this.step(`added ${this.draft.points.length + 1}`, drafts.addPoint(this.draft, pixel, place, by));
     this.selected = this.draft.points.length - 1;
     this.needs.changed();
   }
@@ -376,7 +372,7 @@ export class Editor {
 
   private apply(solution: Solution | null, camera: Camera, last: boolean): void {
     this.solution = solution;
-    const followed = this.follow(this.draft, camera);
+    const followed = drafts.follow(this.draft, camera, this.frame);
     if (this.dragged !== null) {
       this.dragged = followed;
     } else {
@@ -400,14 +396,13 @@ export class Editor {
 
   /** The same step said better, such as with the camera solved from its points. */
   private amend(draft: Draft): void {
-    this.now = { ...this.now, draft };
+    this.done = this.done.with(this.at, { ...this.now, draft });
   }
 
   /** A new step; what had been undone is gone. */
   private step(what: string, draft: Draft, base: Camera | null = this.now.base): void {
-    this.past = [...this.past, this.now].slice(-MOST_STEPS);
-    this.now = { what, draft, base };
-    this.future = [];
+    this.done = [...this.done.slice(0, this.at + 1), { what, draft, base }].slice(-MOST_STEPS);
+    this.at = this.done.length - 1;
     this.keep();
     this.needs.changed();
   }
@@ -420,7 +415,7 @@ export class Editor {
     this.solution = null;
     this.problem = null;
     this.dragged = null;
-    this.pairs.forget();
+    this.first = null;
   }
 
   private refused(): boolean {
@@ -435,16 +430,6 @@ const MOST_STEPS = 200;
 const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 
 const ABOVE = "The camera is now above this point. Move the photo over the map (M), or add pairs of points (P).";
-
-const EMPTY: Draft = {
-  camera: null,
-  points: [],
-  hypothesis: null,
-  comment: "",
-  tags: [],
-  quality: null,
-  place: null,
-};
 
 const NOTHING: Step = { what: "", draft: EMPTY, base: null };
 

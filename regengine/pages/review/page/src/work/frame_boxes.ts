@@ -5,7 +5,7 @@ import { pixelToLonLat } from "../geometry/camera";
 import { greatCircleKm } from "../geometry/earth";
 import type { Camera, Decision, Frame, Hypothesis, Neighbour, Point } from "../types";
 import { button, element, folded, quiet, redraw, refill } from "./dom";
-import { choose, clearGround, proposalShown, spreadPixels } from "./draft";
+import { choose, proposalShown, spreadPixels } from "./draft";
 import type { Editor } from "./editor";
 import { picture } from "./queue_list";
 import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, seconds, utc, VERDICT_WORDS } from "./text";
@@ -73,7 +73,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor, 
     return [choosing, comparing];
   };
   const viewOf = (hypothesis: Hypothesis) => ({
-    ...choose(editor.draft, frame, hypothesis, clearGround),
+    ...choose(editor.draft, frame, hypothesis),
     camera: hypothesis.camera,
   });
   const role = { role: "group", "aria-label": "Hypotheses of the engine" };
