@@ -304,6 +304,13 @@ def test_photo_and_map_lie_alike_go_in_step(hand: ReviewHand) -> None:
     ):
         angles.append(math.atan2(ends[1][1] - ends[0][1], ends[1][0] - ends[0][0]))
     assert angles[0] == pytest.approx(angles[1], abs=0.1)
+    # The corner tells the scale that is seen, also once the photo has been out of sight
+    corner = page.locator("#photo .view-note")
+    told = corner.inner_text()
+    for key in ("o", "m", "ArrowRight", "z", "v", "o"):
+        hand.press(key)
+        hand.wait_until_kept()
+    expect(corner).to_have_text(told)
     before = hand.drawn_view("#map")
     page.mouse.move(*middle_of(hand, "#photo"))
     page.mouse.wheel(0, -400)

@@ -1,7 +1,7 @@
 // The review page: everything is made and tied together here.
 
 import "./app.css";
-import type { Camera, Frame, Neighbour, Session } from "./types";
+import type { Frame, Session } from "./types";
 import { createViews } from "./views";
 import { reviewActions } from "./work/actions";
 import { api, UNKNOWN } from "./work/api";
@@ -100,7 +100,7 @@ function begin(session: Session): void {
       ];
       byId("cursor").textContent = parts.filter((part) => part !== "").join("  ·  ");
     },
-  }, api.marks);
+  });
   for (const side of ["photo", "map"] as const) {
     byId(side).addEventListener("focusin", () => {
       review.side = side;
@@ -174,25 +174,13 @@ function begin(session: Session): void {
   const drawVerdict = drawnOnChange((frame: Frame) => {
     const decided = remembered("hints", { decided: 0 }).decided + review.decidedNow;
     const hint = hintFor(editor.draft, frame.reference, review.refusal, decided);
-    showVerdict(byId("verdict"), frame, editor.draft, review.found.get(frame.id), hint, review.canSearch);
+    showVerdict(byId("verdict"), frame, review, hint);
   });
-  const drawHypotheses = drawnOnChange((frame: Frame) => showHypotheses(byId("hypotheses"), frame, editor, compare));
-  const opinionActs = {
-    take: editor.readonly ? null : () => review.takeOpinion(),
-    hide: () => review.compare(null),
-  };
-  const drawOpinion = drawnOnChange((opinion: Opinion | null, camera: Camera | null) => showOpinion(byId("opinion"), opinion, camera, opinionActs));
-  const pointActs = {
-    confirm: (index: number) => wait(review.confirm(index)),
-    zoomTo: (index: number) => review.views?.zoomTo(index),
-  };
-  const drawPoints = drawnOnChange(() => showPoints(byId("points"), editor, review.evidence, pointActs));
+  const drawHypotheses = drawnOnChange((frame: Frame) => showHypotheses(byId("hypotheses"), frame, review));
+  const drawOpinion = drawnOnChange(() => showOpinion(byId("opinion"), review));
+  const drawPoints = drawnOnChange(() => showPoints(byId("points"), review));
   const drawSteps = drawnOnChange(() => showSteps(byId("steps"), editor));
-  const neighbourActs = {
-    open: (id: number) => wait(review.open(id)),
-    copy: (neighbour: Neighbour) => review.copyCamera(neighbour),
-  };
-  const drawNeighbours = drawnOnChange((neighbours: Neighbour[]) => showNeighbours(byId("neighbours"), neighbours, editor.readonly, neighbourActs));
+  const drawNeighbours = drawnOnChange(() => showNeighbours(byId("neighbours"), review));
   function refresh(): void {
     const { frame, evidence, refusal } = review;
     const { draft, solution, selected, problem } = editor;

@@ -21,11 +21,6 @@ export interface Camera {
 
 export type Verdict = "accepted" | "review" | "no_match" | "failed";
 export type Choice = "accepted" | "glanced" | "rejected" | "unsure";
-/** How far one is: of the frames that a filter asks for, whoever decided them. */
-export interface Progress {
-  all: number;
-  decided: number;
-}
 
 /** confirmed: the engine's, which a person confirmed as it was measured. */
 export type Origin = "engine" | "person" | "snap" | "search" | "confirmed";
@@ -84,13 +79,11 @@ export interface Said {
 }
 
 /** One row of the queue: GET /api/queue -> { ids, progress, named, frames: QueueRow[] }
+ *  progress tells of all frames that the filter asks for, whoever decided them;
  *  named is false for the first second or two: places are null until the towns are read. */
-export interface QueueRow {
+export interface QueueRow extends Omit<Said, "reason_texts"> {
   id: number;
   frame: string;
-  verdict: Verdict;
-  probability: number | null;
-  reasons: string[];
   category: string | null;
   time_utc: string | null;
   camera_body: string | null;
@@ -129,13 +122,10 @@ export interface Sheet {
   tiles: SheetTile[];
 }
 
-export interface SheetTile {
+export interface SheetTile extends Pick<QueueRow, "place" | "verdict" | "probability"> {
   frame: number;
   name: string;
-  place: string | null;
   off_nadir_deg: number;
-  verdict: Verdict;
-  probability: number | null;
 }
 
 /** POST /api/sheets/{sheet}: tiles that are wrong or doubtful -> LookedAt */
@@ -150,12 +140,7 @@ export interface LookedAt {
 }
 
 /** GET /api/facets: how many frames have each value, over the whole store */
-export interface Facets {
-  verdict: Record<string, number>;
-  reason: Record<string, number>;
-  category: Record<string, number>;
-  camera: Record<string, number>;
-  tag: Record<string, number>;
+export interface Facets extends Record<"verdict" | "reason" | "category" | "camera" | "tag", Record<string, number>> {
   first_time: string | null;
   last_time: string | null;
 }
@@ -172,7 +157,7 @@ export interface Hypothesis {
 /** What a person says of how the photo was taken, where its file does not. */
 export interface Given {
   time_utc: string | null;
-  nadir: { lon: number; lat: number; altitude_km: number } | null;
+  nadir: Pick<Nadir, "lon" | "lat" | "altitude_km"> | null;
   focal_px: number | null;
 }
 
@@ -212,10 +197,9 @@ export interface Decision extends Draft {
 }
 
 /** GET /api/frames/{id} */
-export interface Frame extends QueueRow {
+export interface Frame extends QueueRow, Said {
   path: string;
   sha256: string;
-  reason_texts: string[];
   category_probability: number | null;
   width_px: number | null;
   height_px: number | null;
@@ -247,7 +231,7 @@ export interface SolveRequest {
   points: Point[];
   start: Camera;
   /** Whether a person told where the station was, and `start` is there. */
-  placed?: boolean;
+  placed: boolean;
 }
 
 export interface PointResidual {
@@ -276,14 +260,7 @@ export interface SolveAnswer {
   too_few: string | null;
 }
 
-/** POST /api/frames/{id}/snap: SnapRequest -> SnapAnswer */
-export interface SnapRequest {
-  camera: Camera;
-  point: Point;
-  /** Which side moves: the pixel, or the place. */
-  moves: "photo" | "map";
-}
-
+/** POST /api/frames/{id}/snap: { camera, point, moves } -> SnapAnswer; what moves is the pixel or the place. */
 export interface SnapAnswer {
   found: boolean;
   point: Point | null;
@@ -291,12 +268,8 @@ export interface SnapAnswer {
   why: string | null;
 }
 
-/** POST /api/frames/{id}/evidence: { camera, points } -> EvidenceAnswer */
-export interface EvidenceAnswer {
-  points: PointEvidence[];
-}
-
-/** How far the map lies from the photo at a point; null where they cannot be compared. */
+/** POST /api/frames/{id}/evidence: { camera, points } -> { points: PointEvidence[] }: how far the map lies
+ *  from the photo at a point; null where they cannot be compared. */
 export interface PointEvidence {
   off_px: number | null;
   sigma_px: number | null;

@@ -1,15 +1,19 @@
 // Maps by their tiles: what lies under everything (the map that placed the photo, another one at hand, or an
 // online layer that was allowed), and a part of a map put together in one picture.
 
-import type { Extent } from "ol/extent";
+import { buffer, type Extent, getHeight, getWidth } from "ol/extent";
 import TileLayer from "ol/layer/Tile";
 import type OlMap from "ol/Map";
+import { modulo } from "ol/math";
 import XYZ from "ol/source/XYZ";
 import type Tile from "ol/Tile";
+import { createXYZ } from "ol/tilegrid";
+import type TileRange from "ol/TileRange";
 import { KINDS, type MapKind, type Session } from "../types";
+import { Kept } from "../work/api";
 import { element } from "../work/dom";
 import { link } from "../work/link";
-import { WORLD_M } from "./planes";
+import { loadPicture } from "./previews";
 
 const NAMES: Record<MapKind, string> = { lights: "Night lights", streets: "Streets", day: "Ground by day" };
 const WITHOUT = "No base map";
@@ -51,7 +55,7 @@ export function createBaseMaps(map: OlMap, session: Pick<Session, "maps" | "laye
     const known = sources.get(kind);
     if (known) return known;
     const attributions = asText(session.maps[kind]!.attribution);
-    const source = new XYZ({ url: mapTiles(kind), maxZoom: FINEST_ZOOM[kind], attributions, transition: 0, wrapX: true });
+    const source = new XYZ({ url: `/api/maps/${kind}/{z}/{x}/{y}.png`, maxZoom: FINEST_ZOOM[kind], attributions, transition: 0, wrapX: true });
     source.on("tileloaderror", ({ tile }) => {
       failed.add(tile);
       link.lost();
@@ -98,14 +102,14 @@ const MOST_TILES = 80;
 const KEPT = 240;
 const ROOM = 0.15; // around what was asked for, so that a drag needs no other picture
 /** Finer than the maps: lights have 15 arc seconds, 460 m, streets 12.5 m, and days what they were made of. */
-export const FINEST_ZOOM: Record<MapKind, number> = { lights: 10, streets: 14, day: 13 };
+const FINEST_ZOOM: Record<MapKind, number> = { lights: 10, streets: 14, day: 13 };
 
-/** Address of the tiles of a map. */
-export function mapTiles(kind: MapKind): string {
-  return `/api/maps/${kind}/{z}/{x}/{y}.png`;
-}
+const tiles = new Kept(loadPicture, KEPT);
 
-export interface MapPicture {
+/** Some tiles of a map in one picture. */
+interface MapPicture {
+  z: number;
+  range: TileRange;
   canvas: HTMLCanvasElement;
   /** Mercator metres of its upper left corner, and of a pixel. */
   left: number;
@@ -113,71 +117,47 @@ export interface MapPicture {
   metres: number;
 }
 
-/** The first and last column and row of tiles. */
-type Range = [number, number, number, number];
-
 export function createMapMosaic(kind: MapKind, loaded: () => void) {
-  const tiles = new Map<string, HTMLImageElement>();
-  let last: { z: number; range: Range; picture: MapPicture } | null = null;
+  const grid = createXYZ({ maxZoom: FINEST_ZOOM[kind] });
+  let wanted: MapPicture | null = null;
+  let shown: MapPicture | null = null; // the wanted one, once some of it has come
   let timer = 0;
-  const arrived = () => {
-    last = null;
+  const arrived = (picture: MapPicture) => {
+    if (picture !== wanted) return;
     window.clearTimeout(timer);
-    timer = window.setTimeout(loaded, 30); // those that come together are drawn together
+    timer = window.setTimeout(() => {
+      shown = picture;
+      loaded();
+    }, 30); // those that come together are drawn together
   };
-  const tile = (z: number, x: number, y: number): HTMLImageElement => {
-    const address = mapTiles(kind).replace("{z}", `${z}`).replace("{x}", `${x}`).replace("{y}", `${y}`);
-    const known = tiles.get(address);
-    const image = known ?? new Image();
-    tiles.delete(address);
-    tiles.set(address, image); // newest last
-    if (!known) {
-      image.addEventListener("load", arrived);
-      image.addEventListener("error", () => tiles.delete(address)); // asked for again later
-      image.src = address;
+  const begin = (z: number, range: TileRange): MapPicture => {
+    const canvas = element("canvas", { width: range.getWidth() * TILE_PX, height: range.getHeight() * TILE_PX });
+    const context = canvas.getContext("2d")!;
+    const [left, , , top] = grid.getTileCoordExtent([z, range.minX, range.minY]);
+    const picture = { z, range, canvas, left: left!, top: top!, metres: grid.getResolution(z) };
+    for (let x = range.minX; x <= range.maxX; x++) {
+      for (let y = Math.max(0, range.minY); y <= Math.min(2 ** z - 1, range.maxY); y++) {
+        tiles.get(`maps/${kind}/${z}/${modulo(x, 2 ** z)}/${y}.png`).then(
+          (tile) => {
+            context.drawImage(tile, (x - range.minX) * TILE_PX, (y - range.minY) * TILE_PX);
+            arrived(picture);
+          },
+          () => undefined, // asked for again later
+        );
+      }
     }
-    for (const oldest of tiles.keys()) {
-      if (tiles.size <= KEPT) break;
-      tiles.delete(oldest);
-    }
-    return image;
+    return picture;
   };
   return {
-    /** The map of an extent, a pixel about so many metres; tiles that are on their way are missing. */
-    of([left, bottom, right, top]: Extent, metres: number): MapPicture | null {
-      const room = Math.max(right! - left!, top! - bottom!) * ROOM;
-      const wanted = Math.round(Math.log2(WORLD_M / TILE_PX / metres));
-      for (let z = Math.min(FINEST_ZOOM[kind], Math.max(0, wanted)); z >= 0; z--) {
-        const size = WORLD_M / 2 ** z;
-        const column = (x: number) => Math.floor((x + WORLD_M / 2) / size);
-        const row = (y: number) => Math.min(2 ** z - 1, Math.max(0, Math.floor((WORLD_M / 2 - y) / size)));
-        const range = (more: number): Range => [column(left! - more), row(top! + more), column(right! + more), row(bottom! - more)];
-        const around = range(room);
-        const [first, upper, end, lower] = around;
-        if ((end - first + 1) * (lower - upper + 1) > MOST_TILES && z > 0) continue;
-        if (last?.z === z && holds(last.range, range(0))) return last.picture;
-        const canvas = document.createElement("canvas");
-        canvas.width = (end - first + 1) * TILE_PX;
-        canvas.height = (lower - upper + 1) * TILE_PX;
-        const context = canvas.getContext("2d")!;
-        const n = 2 ** z;
-        for (let x = first; x <= end; x++) {
-          for (let y = upper; y <= lower; y++) {
-            const image = tile(z, ((x % n) + n) % n, y);
-            if (!image.complete || image.naturalWidth === 0) continue;
-            context.drawImage(image, (x - first) * TILE_PX, (y - upper) * TILE_PX);
-          }
-        }
-        const picture = { canvas, left: first * size - WORLD_M / 2, top: WORLD_M / 2 - upper * size, metres: size / TILE_PX };
-        last = { z, range: around, picture };
-        return picture;
-      }
-      return null;
+    /** The map of an extent, a pixel about so many metres, as far as it has come. */
+    of(extent: Extent, metres: number): MapPicture | null {
+      const around = buffer(extent, ROOM * Math.max(getWidth(extent), getHeight(extent)));
+      let z = grid.getZForResolution(metres);
+      let range = grid.getTileRangeForExtentAndZ(around, z);
+      while (z > 0 && range.getWidth() * range.getHeight() > MOST_TILES) range = grid.getTileRangeForExtentAndZ(around, --z);
+      const needed = grid.getTileRangeForExtentAndZ(extent, z);
+      if (wanted?.z !== z || !wanted.range.containsTileRange(needed)) wanted = begin(z, range);
+      return shown;
     },
   };
-}
-
-/** Whether a range has all tiles of another one. */
-function holds([left, top, right, bottom]: Range, [first, upper, end, lower]: Range): boolean {
-  return left <= first && top <= upper && right >= end && bottom >= lower;
 }

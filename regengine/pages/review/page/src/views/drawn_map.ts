@@ -3,7 +3,9 @@
 
 import { boundingExtent, type Extent } from "ol/extent";
 import ImageLayer from "ol/layer/Image";
+import { modulo } from "ol/math";
 import type ImageCanvas from "ol/source/ImageCanvas";
+import { createXYZ } from "ol/tilegrid";
 import { ecefToPixel } from "../geometry/camera";
 import { geodeticToEcef } from "../geometry/earth";
 import { limbPoints, seesGround } from "../geometry/horizon";
@@ -14,7 +16,7 @@ import { createMapMosaic } from "./base_maps";
 import { flatMesh, type MeshTriangle } from "./ground";
 import { NEAR_ZOOM, OUTLINE_STYLES, type OutlineKind, outlinesOf, WORLD_ZOOM } from "./outlines";
 import { AGAIN_MS, placesIn, style as placeStyle } from "./place_names";
-import { type Pixel, pixelProjection, pixelToPlane, WORLD_M as WORLD } from "./planes";
+import { type Pixel, pixelProjection, pixelToPlane } from "./planes";
 import { createMarks, lineFeature, lineStyle, pointFeature, textScale } from "./marks";
 import type { Stage } from "./stage";
 import { drawnSource, drawTriangles, type Target, typicalScale } from "./warp";
@@ -25,6 +27,7 @@ const MOST_PLACES = 200;
 const REST_MS = 150; // the camera has stood still for so long
 const LONGEST_DEG = 0.25; // of a piece of line: straight on the map is bent in the photo
 const LIMB_POINTS = 720;
+const GRID = createXYZ();
 const BEYOND = 0.2; // of the photo's size: beyond it a lens is not known
 const STYLES = {
   ...OUTLINE_STYLES,
@@ -44,7 +47,6 @@ export function createDrawnMap(stage: Stage) {
   let places: { place: Place; at: Vec3 }[] = [];
   let asked = ""; // which outlines
   let mosaic: ReturnType<typeof createMapMosaic> | null = null;
-  let drawnKind: MapKind | null = null;
 
   const draw = ({ context, extent, scale }: Target) => {
     if (!camera || !mosaic) return;
@@ -118,7 +120,7 @@ export function createDrawnMap(stage: Stage) {
         const found = await Promise.all(tiles.map((tile) => outlinesOf.get(tile)));
         if (signal.aborted) return;
         asked = tiles.join(" ");
-        lines = found.flat().map(({ kind, line }) => ({ kind, points: bent(line) }));
+        lines = found.flat().flatMap(({ kind, lines }) => lines.map((line) => ({ kind, points: bent(line) })));
         refresh();
       }
       const found = await placesIn(extent, MOST_PLACES, signal);
@@ -132,8 +134,7 @@ export function createDrawnMap(stage: Stage) {
   return {
     /** Another photo, of this size, and the map to draw into it; null for none. */
     setPhoto(width_px: number, height_px: number, kind: MapKind | null): void {
-      if (kind !== drawnKind) mosaic = kind && createMapMosaic(kind, () => source?.changed());
-      drawnKind = kind;
+      mosaic = kind && createMapMosaic(kind, () => source?.changed());
       source = drawnSource(pixelProjection(width_px, height_px), draw);
       mapLayer.setSource(source);
       [lines, places, asked] = [[], [], ""];
@@ -212,14 +213,8 @@ function bent(line: LonLat[]): Vec3[] {
 }
 
 /** Tiles of outlines under an extent of the map, "z/x/y": the near ones, or the world's. */
-function tilesUnder([left, bottom, right, top]: Extent): string[] {
-  const n = 2 ** NEAR_ZOOM;
-  const size = WORLD / n;
-  const [first, last] = [Math.floor((left! + WORLD / 2) / size), Math.floor((right! + WORLD / 2) / size)];
-  const [upper, lower] = [Math.floor((WORLD / 2 - top!) / size), Math.floor((WORLD / 2 - bottom!) / size)];
+function tilesUnder(extent: Extent): string[] {
   const tiles: string[] = [];
-  for (let x = first; x <= last; x++) {
-    for (let y = Math.max(0, upper); y <= Math.min(n - 1, lower); y++) tiles.push(`${NEAR_ZOOM}/${((x % n) + n) % n}/${y}`);
-  }
+  GRID.forEachTileCoord(extent, NEAR_ZOOM, ([, x, y]) => tiles.push(`${NEAR_ZOOM}/${modulo(x!, 2 ** NEAR_ZOOM)}/${y}`));
   return tiles.length > MOST_TILES ? [`${WORLD_ZOOM}/0/0`] : tiles;
 }

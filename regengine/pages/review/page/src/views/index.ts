@@ -14,7 +14,7 @@ import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
 import { keepInStep, mapTurn } from "./follow";
 import { createGhost, type Ghost } from "./ghost";
-import { type AskMarks, createMapMarks } from "./map_marks";
+import { createMapMarks } from "./map_marks";
 import { createMapView } from "./map_view";
 import { createPhotoView } from "./photo_view";
 import { createLookTool, createPlaceTool } from "./place_tool";
@@ -27,7 +27,7 @@ const SCALE_PX = 100; // on the screen, between the two pixels that give the pho
 
 export type Views = ReturnType<typeof createViews>;
 
-export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents, askMarks: AskMarks) {
+export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, session: Session, events: ViewEvents) {
   const work: Work = { camera: null, points: [], selected: null, awaited: null, tool: "select" };
   let layout: Layout = "side";
   let hidden = false; // flicker
@@ -57,7 +57,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   }
 
   const drawn = createDrawnMap(photo.stage);
-  const marks = createMapMarks(photo.stage, askMarks);
+  const marks = createMapMarks(photo.stage);
   const ghost = createGhost([photo.stage, map.stage]);
   let compared: Frame | null = null; // the one in view, where it can be compared with its map
   const inStep = toggle("In step", "Move photo and map together, at the same scale", true, turn);

@@ -4,6 +4,7 @@
 import Style from "ol/style/Style";
 import { lonLatToPixel } from "../geometry/camera";
 import type { Camera, Frame, MapKind, MarksAnswer } from "../types";
+import { api } from "../work/api";
 import { atRest } from "../work/link";
 import { sentenceOf } from "../work/notices";
 import { circle, createMarks, HALO, pointFeature } from "./marks";
@@ -13,8 +14,6 @@ import type { Stage } from "./stage";
 const REST_MS = 400;
 const RADIUS_PX = 6;
 const COLOUR = "#53e6c8";
-
-export type AskMarks = (frame: number, camera: Camera, signal: AbortSignal) => Promise<MarksAnswer>;
 
 const WHAT: Record<MapKind, string> = {
   lights: "brightest lights match a light in the photo",
@@ -27,7 +26,7 @@ const [MET, MISSED] = ["rgba(83, 230, 200, 0.45)", undefined].map((fill) => [
   new Style({ image: circle(RADIUS_PX, { color: COLOUR, width: 1.5 }, fill) }),
 ]);
 
-export function createMapMarks(stage: Stage, ask: AskMarks) {
+export function createMapMarks(stage: Stage) {
   const rings = createMarks(false, { zIndex: 40, visible: false, style: (feature) => (feature.get("met") ? MET : MISSED) });
   const { layer } = rings;
   stage.map.addLayer(layer);
@@ -58,7 +57,7 @@ export function createMapMarks(stage: Stage, ask: AskMarks) {
   const comparing = atRest(
     async (signal) => {
       if (frame === null || !camera) return;
-      const answer = await ask(frame.id, camera, signal);
+      const answer = await api.marks(frame.id, camera, signal);
       if (signal.aborted) return;
       [known, fresh] = [answer, true];
       draw();

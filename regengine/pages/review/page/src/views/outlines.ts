@@ -2,6 +2,7 @@
 
 import { getCenter } from "ol/extent";
 import { decodeDeltas } from "ol/format/Polyline";
+import { inflateCoordinates } from "ol/geom/flat/inflate";
 import VectorLayer from "ol/layer/Vector";
 import { tile as byTile } from "ol/loadingstrategy";
 import VectorSource from "ol/source/Vector";
@@ -14,7 +15,7 @@ import { AGAIN_MS } from "./place_names";
 import { toMercator } from "./planes";
 
 export type OutlineKind = "coast" | "border" | "lake";
-type Outlines = { kind: OutlineKind; line: LonLat[] }[];
+type Outlines = { kind: OutlineKind; lines: LonLat[][] }[];
 
 const KINDS: readonly OutlineKind[] = ["coast", "border", "lake"];
 /** Zooms that there are: the world in one tile, and finer. */
@@ -33,14 +34,11 @@ export const outlinesOf = new Kept(load);
 
 async function load(key: string): Promise<Outlines> {
   const told = await api.outlines(key);
-  return KINDS.flatMap((kind) =>
-    (told[kind] ?? []).map((text) => ({ kind, line: decoded(text, 1 / told.unit_deg) })),
-  );
-}
-
-function decoded(text: string, factor: number): LonLat[] {
-  const flat = decodeDeltas(text, 2, factor);
-  return Array.from({ length: flat.length / 2 }, (_, i): LonLat => [flat[2 * i]!, flat[2 * i + 1]!]);
+  const decoded = (text: string): LonLat[] => {
+    const flat = decodeDeltas(text, 2, 1 / told.unit_deg);
+    return inflateCoordinates(flat, 0, flat.length, 2) as LonLat[];
+  };
+  return KINDS.map((kind) => ({ kind, lines: (told[kind] ?? []).map(decoded) }));
 }
 
 /** Layers of the map: the world's lines from far, finer ones near. They load when `start` is called. */
@@ -81,10 +79,7 @@ function source(z: number): VectorSource {
       if (x < 0 || x >= 2 ** z || y < 0 || y >= 2 ** z) return success?.([]);
       outlinesOf.get(`${z}/${x}/${y}`).then(
         (outlines) => {
-          const features = KINDS.map((kind) => {
-            const lines = outlines.filter((each) => each.kind === kind).map(({ line }) => line.map(toMercator));
-            return lineFeature(lines, { kind });
-          });
+          const features = outlines.map(({ kind, lines }) => lineFeature(lines.map((line) => line.map(toMercator)), { kind }));
           made.addFeatures(features);
           success?.(features);
         },

@@ -18,16 +18,14 @@ import type { Stage } from "./stage";
 
 export interface Marker {
   index: number;
+  point: Point;
+  residual: PointResidual | null;
   at: Coordinate;
   /** Where the camera puts it; null where nobody knows. */
   towards: Coordinate | null;
-  origin: Origin;
-  off: boolean;
-  suspect: boolean;
   selected: boolean;
   /** Guessed by the camera; a click or Enter decides. */
   guess: boolean;
-  residual_px: number | null;
 }
 
 /** Where the mark that confirms a guess lies beside its point, in pixels of the screen. */
@@ -40,14 +38,12 @@ export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (Poin
     const residual = residuals[index] ?? null;
     return {
       index,
+      point,
+      residual,
       at: onSide(side, point),
       towards: residual && (side === "photo" ? inPhoto(point, residual) : camera && onMap(point, camera)),
-      origin: point.origin,
-      off: point.off ?? false,
-      suspect: residual?.suspect ?? false,
       selected: selected === index,
       guess: awaited?.side === side && awaited.index === index,
-      residual_px: residual?.residual_px ?? null,
     };
   });
 }
@@ -130,12 +126,13 @@ export function createPointLayer(wrapX: boolean) {
 }
 
 function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
-  const colour = marker.off ? OFF : marker.suspect ? SUSPECT : COLOURS[marker.origin];
+  const { off, origin } = marker.point;
+  const colour = off ? OFF : marker.residual?.suspect ? SUSPECT : COLOURS[origin];
   const styles = marker.towards ? residualStyles(marker.at, marker.towards, factor, colour) : [];
   const zIndex = marker.selected ? 2 : 1;
   const ring = (radius: number, stroke: StrokeOptions) => new Style({ image: circle(radius * scale, stroke), zIndex });
   styles.push(ring(8, { color: HALO, width: 5 }));
-  styles.push(ring(8, { color: colour, width: 2.5, ...(marker.off ? { lineDash: [3, 4] } : {}) }));
+  styles.push(ring(8, { color: colour, width: 2.5, ...(off ? { lineDash: [3, 4] } : {}) }));
   if (marker.selected) styles.push(ring(13, { color: "#ffffff", width: 2 }));
   styles.push(new Style({ image: circle(1.2, null, colour) }));
   if (marker.guess) styles.push(...confirmStyles(scale));
@@ -154,10 +151,10 @@ function confirmStyles(scale: number): Style[] {
 
 function label(marker: Marker): string {
   const number = `${marker.index + 1}`;
-  const { residual_px, selected, suspect } = marker;
+  const { residual, selected } = marker;
   // What would read 0.0 px is a camera that goes through its point
-  const told = residual_px !== null && residual_px >= LEAST_SHOWN_PX && (selected || suspect);
-  return told ? `${number} · ${residual_px.toFixed(1)} px` : number;
+  const told = residual && residual.residual_px >= LEAST_SHOWN_PX && (selected || residual.suspect);
+  return told ? `${number} · ${residual.residual_px.toFixed(1)} px` : number;
 }
 
 function residualStyles(at: number[], towards: number[], factor: number, colour: string): Style[] {

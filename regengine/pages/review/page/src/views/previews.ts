@@ -7,10 +7,11 @@ import { link } from "../work/link";
 
 export const PREVIEW_PX = 2048;
 const KEPT = 6; // 11 MB each at 3:2
-export const previews = new Kept((id: number) => load(`frames/${id}/preview.jpg?size=${PREVIEW_PX}`), KEPT);
-const wholes = new Kept(load, 1); // up to 200 MB
+export const previews = new Kept((id: number) => loadPicture(`frames/${id}/preview.jpg?size=${PREVIEW_PX}`), KEPT);
+const wholes = new Kept(loadPicture, 1); // up to 200 MB
 
-async function load(path: string): Promise<ImageBitmap> {
+/** A picture of the server, by its address under /api/. */
+export async function loadPicture(path: string): Promise<ImageBitmap> {
   const answer = await request("GET", path);
   return createImageBitmap(await answer.blob());
 }

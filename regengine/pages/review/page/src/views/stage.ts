@@ -72,10 +72,10 @@ export class Stage {
     });
     host.append(this.note);
     this.loupe = createLoupe(this.map, drawLoupe);
-    this.map.on("moveend", () => this.sayScale());
-    // What is in view, for reports of what went wrong, and for tests
     this.map.on("postrender", () => {
+      this.sayScale();
       const [x, y] = this.view.getCenter() ?? [];
+      // What is in view, for reports of what went wrong, and for tests
       if (x !== undefined) host.dataset.view = [x, y, this.view.getResolution(), this.view.getRotation()].join(" ");
     });
   }

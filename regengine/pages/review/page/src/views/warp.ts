@@ -155,8 +155,7 @@ function halvings(texture: ImageBitmap): HTMLCanvasElement[] {
   let [width, height] = [texture.width, texture.height];
   let from: CanvasImageSource = texture;
   do {
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = [width, height];
+    const canvas = element("canvas", { width, height });
     canvas.getContext("2d")!.drawImage(from, 0, 0, width, height);
     levels.push(canvas);
     from = canvas;

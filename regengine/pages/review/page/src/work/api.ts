@@ -77,7 +77,7 @@ export const api = {
   facets: () => call<types.Facets>("GET", "facets"),
   /** All frames that pass, in order, and what the rows of the first ones say. */
   queue: (filter: string, limit: number) =>
-    call<{ ids: number[]; progress: types.Progress; frames: types.QueueRow[]; named: boolean }>("GET", `queue?${filter}&limit=${limit}`),
+    call<{ ids: number[]; progress: { all: number; decided: number }; frames: types.QueueRow[]; named: boolean }>("GET", `queue?${filter}&limit=${limit}`),
   rows: (ids: number[]) =>
     call<{ frames: types.QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
   frame: (id: number) => call<types.Frame>("GET", `frames/${id}`),
@@ -85,9 +85,9 @@ export const api = {
   history: (id: number) => call<types.Decision[]>("GET", `frames/${id}/history`),
   solve: (id: number, body: types.SolveRequest, signal: AbortSignal) =>
     call<types.SolveAnswer>("POST", `frames/${id}/solve`, body, { signal }),
-  snap: (id: number, body: types.SnapRequest) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
+  snap: (id: number, body: { camera: types.Camera; point: types.Point; moves: types.Side }) => call<types.SnapAnswer>("POST", `frames/${id}/snap`, body),
   evidence: (id: number, camera: types.Camera, points: types.Point[], signal: AbortSignal) =>
-    call<types.EvidenceAnswer>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
+    call<{ points: types.PointEvidence[] }>("POST", `frames/${id}/evidence`, { camera, points }, { signal }),
   marks: (id: number, camera: types.Camera, signal: AbortSignal) =>
     call<types.MarksAnswer>("POST", `frames/${id}/marks`, { camera }, { signal }),
   search: (id: number, camera: types.Camera) =>

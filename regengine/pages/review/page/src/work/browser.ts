@@ -1,6 +1,5 @@
 // What the browser keeps: how a person likes the page, and in its address which frame and filter.
 
-
 const PREFIX = "regengine-review.";
 
 export function remembered<T extends object>(name: string, usual: T): T {

@@ -1,6 +1,5 @@
 // Elements made from plain values: text stays text, so nothing that a file is called can be markup.
 
-
 export type Child = Node | string | number | null | undefined | false;
 
 type Properties<Tag extends keyof HTMLElementTagNameMap> = Partial<
@@ -72,12 +71,13 @@ export function folded(id: string, summary: string, ...content: Child[]): HTMLDe
 }
 
 /** Draw only what has changed: a button that is replaced while it is pressed misses its click. */
-export function drawnOnChange<Told extends unknown[]>(draw: (...told: Told) => void) {
-  let before: unknown[] | null = null;
-  return (...shown: [...Told, ...unknown[]]): void => {
-    if (before?.every((each, i) => each === shown[i])) return;
-    before = shown;
-    draw(...(shown as unknown as Told));
+export function drawnOnChange<First>(draw: (first: First) => void) {
+  let before: unknown[] = [];
+  return (first: First, ...others: unknown[]): void => {
+    const now = [first, ...others];
+    if (before.length > 0 && now.every((each, i) => each === before[i])) return;
+    before = now;
+    draw(first);
   };
 }
 

@@ -102,7 +102,8 @@ export class Editor {
   open(frame: Frame, reviewer: string, unsent: Draft | null | undefined): void {
     const start = drafts.begun({ ...frame, draft: null }, reviewer);
     const draft = unsent === undefined ? drafts.begun(frame, reviewer) : (unsent ?? start);
-    this.reset(frame, start, { what: "opened", draft, base: baseOf(frame, draft) });
+    const hypothesis = frame.hypotheses.find((each) => each.rank === draft.hypothesis);
+    this.reset(frame, start, { what: "opened", draft, base: hypothesis?.camera ?? draft.camera });
   }
 
   close(): void {
@@ -432,8 +433,3 @@ const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 const ABOVE = "The camera is now above this point. Move the photo over the map (M), or add pairs of points (P).";
 
 const NOTHING: Step = { what: "", draft: EMPTY, base: null };
-
-function baseOf(frame: Frame, draft: Draft): Camera | null {
-  const begun = frame.hypotheses.find((each) => each.rank === draft.hypothesis);
-  return begun?.camera ?? draft.camera;
-}

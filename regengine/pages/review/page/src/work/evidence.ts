@@ -1,7 +1,8 @@
 // How far the map's light lies from the photo's at each point: the server compares the two, whatever
 // the camera says, when nothing moves any more.
 
-import type { Camera, EvidenceAnswer, Point, PointEvidence } from "../types";
+import type { Camera, Point, PointEvidence } from "../types";
+import { api } from "./api";
 import { sentenceOf } from "./notices";
 
 export type Agreement = "agrees" | "near" | "off" | "unknown";
@@ -19,8 +20,6 @@ export function agreement({ off_px, sigma_px }: PointEvidence): Agreement {
   return sigmas <= 2 * CHANCE_SIGMAS ? "near" : "off";
 }
 
-type Ask = (frame: number, camera: Camera, points: Point[], signal: AbortSignal) => Promise<EvidenceAnswer>;
-
 export class Evidence {
   /** Counts answers: what is drawn of them is drawn anew. */
   version = 0;
@@ -30,10 +29,7 @@ export class Evidence {
   private timer: number | undefined;
   private asking: AbortController | null = null;
 
-  constructor(
-    private readonly ask: Ask,
-    private readonly changed: () => void,
-  ) {}
+  constructor(private readonly changed: () => void) {}
 
   /** undefined where it is not known yet. */
   of(point: Point): PointEvidence | undefined {
@@ -59,7 +55,7 @@ export class Evidence {
     this.asking = asking;
     let found: PointEvidence[];
     try {
-      found = (await this.ask(frame, camera, points, asking.signal)).points;
+      found = (await api.evidence(frame, camera, points, asking.signal)).points;
     } catch (error) {
       found = points.map(() => ({ ...NOTHING, why: sentenceOf(error) }));
     }

@@ -7,7 +7,9 @@ import type { Camera, Decision, Frame, Hypothesis, Neighbour, Point } from "../t
 import { button, element, folded, quiet, redraw, refill } from "./dom";
 import { choose, proposalShown, spreadPixels } from "./draft";
 import type { Editor } from "./editor";
+import { wait } from "./notices";
 import { picture } from "./queue_list";
+import type { Review } from "./review";
 import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, seconds, utc, VERDICT_WORDS } from "./text";
 
 const WHY_NOT_INDEPENDENT =
@@ -53,7 +55,8 @@ export function decisionList(decisions: Decision[], compare: Compare): HTMLEleme
 
 const OVER = "Draw it over the current camera, with the distance between the two";
 
-export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor, compare: Compare): void {
+export function showHypotheses(host: HTMLElement, frame: Frame, review: Review): void {
+  const { editor } = review;
   const shown = proposalShown(editor.draft, frame);
   const some = frame.hypotheses.length > 1;
   const both = (hypothesis: Hypothesis, i: number): HTMLElement[] => {
@@ -65,7 +68,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, editor: Editor, 
       disabled: editor.readonly,
       attributes: { "aria-pressed": String(shown === i) },
     });
-    const comparing = quiet("Compare", () => compare({ name: `Hypothesis ${i + 1}`, ...viewOf(hypothesis) }), {
+    const comparing = quiet("Compare", () => review.compare({ name: `Hypothesis ${i + 1}`, ...viewOf(hypothesis) }), {
       id: `compare-${rank}`,
       title: OVER,
       attributes: { "aria-label": `Compare with hypothesis ${i + 1}` },
@@ -107,12 +110,9 @@ export function kmApart(one: Camera, other: Camera): { median: number; most: num
 }
 
 /** How a second opinion differs from the camera in view, and what can be done with it. */
-export function showOpinion(
-  host: HTMLElement,
-  opinion: Opinion | null,
-  camera: Camera | null,
-  acts: { take: (() => void) | null; hide: () => void },
-): void {
+export function showOpinion(host: HTMLElement, review: Review): void {
+  const { opinion, editor } = review;
+  const { camera } = editor.draft;
   const apart = opinion && camera && kmApart(opinion.camera, camera);
   const told = !apart
     ? "shows other ground than the current camera"
@@ -122,9 +122,9 @@ export function showOpinion(
   redraw(
     host,
     opinion && element("p", { className: "new" }, element("strong", {}, `${opinion.name} (dashed): `), `${told}. `,
-      acts.take && quiet("Take it", acts.take, { id: "take-opinion" }),
+      !editor.readonly && quiet("Take it", () => review.takeOpinion(), { id: "take-opinion" }),
       " ",
-      quiet("Hide it", acts.hide, { id: "hide-opinion" }),
+      quiet("Hide it", () => review.compare(null), { id: "hide-opinion" }),
     ),
   );
 }
@@ -142,13 +142,8 @@ export function showSteps(host: HTMLElement, editor: Editor): void {
   redraw(host, what.length > 1 && folded("steps-list", `Steps (${what.length - 1})`, list));
 }
 
-export interface NeighbourActs {
-  open: (id: number) => void;
-  /** The frame in view gets the neighbour's camera. */
-  copy: (neighbour: Neighbour) => void;
-}
-
-export function showNeighbours(host: HTMLElement, neighbours: Neighbour[], readonly: boolean, { open, copy }: NeighbourActs): void {
+export function showNeighbours(host: HTMLElement, review: Review): void {
+  const { neighbours, editor } = review;
   const item = (each: Neighbour): HTMLElement => {
     const { id, frame, verdict, decision } = each;
     const seen = [picture(each), element("span", {}, seconds(each.seconds))];
@@ -156,11 +151,11 @@ export function showNeighbours(host: HTMLElement, neighbours: Neighbour[], reado
     return element(
       "li",
       {},
-      quiet(seen, () => open(id), { id: `neighbour-${id}`, title: `Open ${frame}` }),
+      quiet(seen, () => wait(review.open(id)), { id: `neighbour-${id}`, title: `Open ${frame}` }),
       element("span", { data: judged }, decision === null ? VERDICT_WORDS[verdict] : CHOICE_WORDS[decision]),
       each.camera !== null &&
-        !readonly &&
-        quiet("Copy camera", () => copy(each), {
+        !editor.readonly &&
+        quiet("Copy camera", () => review.copyCamera(each), {
           id: `copy-${id}`,
           title: `Start from the camera of ${frame}, moved along the orbit: its points are guesses to be confirmed`,
           attributes: { "aria-label": `Copy the camera of ${frame}` },

@@ -7,13 +7,15 @@ import { azimuthOf } from "../geometry/horizon";
 import type { Camera, Draft, Frame, MapKind, Said } from "../types";
 import { element, refill } from "./dom";
 import { isSearched, proposalShown } from "./draft";
+import type { Review } from "./review";
 import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
-/** The engine's word on what is shown (`found`: of a search), why it needs a check, which camera is
- *  shown, and for somebody new what to do about it. */
-export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found: Said | undefined, hint: string | null, canSearch: boolean): void {
+/** The engine's word on what is shown, why it needs a check, which camera is shown, and for somebody new
+ *  what to do about it. */
+export function showVerdict(host: HTMLElement, frame: Frame, review: Review, hint: string | null): void {
+  const { draft } = review.editor;
   // The engine's word on its own proposal stays while a person edits, and is told from theirs
-  const searched = isSearched(draft) ? found : undefined;
+  const searched = isSearched(draft) ? review.found.get(frame.id) : undefined;
   const own = searched === undefined && draft.camera !== null && proposalShown(draft, frame) !== 0;
   const said = searched ?? frame;
   const placed = said.verdict === "accepted" || said.verdict === "review";
@@ -31,7 +33,7 @@ export function showVerdict(host: HTMLElement, frame: Frame, draft: Draft, found
       needed && "; needs a human check:",
     ),
     (needed || said.reason_texts.length > 0) &&
-      element("ul", { className: "reasons" }, ...whyOf(said, draft.camera !== null, canSearch).map((text) => element("li", {}, text))),
+      element("ul", { className: "reasons" }, ...whyOf(said, draft.camera !== null, review.canSearch).map((text) => element("li", {}, text))),
     element("p", { className: "meant" }, meant(frame, draft)),
     hint !== null && element("p", { className: "new" }, hint),
   );
@@ -43,7 +45,7 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
     element("h3", {}, "The photo"),
     facts([
       ["Taken", utc(frame.time_utc)],
-      ["Camera", body(frame)],
+      ["Camera", joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`) || MISSING],
       ["Kind", frame.category === null ? MISSING : `${CATEGORY_WORDS[frame.category] ?? words(frame.category)} (${probability(frame.category_probability)})`],
       ["Place", place ?? (frame.centre === null ? MISSING : lonLat(frame.centre))],
       ["Nadir", nadir(camera)],
@@ -118,10 +120,6 @@ function facts(rows: [string, string][]): HTMLElement {
     {},
     ...shown.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
   );
-}
-
-function body(frame: Frame): string {
-  return joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`) || MISSING;
 }
 
 function nadir(camera: Camera | null): string {

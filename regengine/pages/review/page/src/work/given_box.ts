@@ -17,6 +17,7 @@ const NORTHERNMOST_DEG = 52;
  *  tells the nadir; `changed`: a camera stands elsewhere, or sees with another lens. */
 export function showGiven(host: HTMLElement, frame: Frame, editor: Editor, orbits: boolean, changed: () => void): void {
   const given = editor.draft.given ?? null;
+  const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
   const outcome = element("p", { className: "outcome", attributes: { role: "status" } });
   const give = (change: Partial<Given>): void => {
     editor.give(change);
@@ -57,7 +58,6 @@ export function showGiven(host: HTMLElement, frame: Frame, editor: Editor, orbit
       return tell("Write the focal length and the sensor width in millimetres: 50 and 36.");
     }
     tell("");
-    const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
     give({ focal_px: lens.value === "" ? null : (focal / wide) * long_px });
   }
 
@@ -77,7 +77,6 @@ export function showGiven(host: HTMLElement, frame: Frame, editor: Editor, orbit
   const time = input("given-time", given?.time_utc ?? "", { placeholder: "2012-03-28 15:46:41" }, (text) => void timeTold(text));
   const place = given?.nadir ? `${given.nadir.lat.toFixed(4)}, ${given.nadir.lon.toFixed(4)}` : "";
   const nadir = input("given-nadir", place, { placeholder: "35.68, 139.77" }, nadirTold);
-  const long_px = Math.max(frame.width_px ?? 0, frame.height_px ?? 0);
   const focal = given?.focal_px ? ((given.focal_px * FULL_FRAME_MM) / long_px).toPrecision(4) : "";
   const lens = input("given-lens", focal, { inputMode: "decimal", placeholder: "50" }, lensTold);
   const sensor = input("given-sensor", String(FULL_FRAME_MM), { inputMode: "decimal" }, lensTold);

@@ -1,7 +1,6 @@
 // Whether the server is there: noticed when a request fails, and asked until it answers again, and
 // knows this browser: after a new start, once the new address was opened in it.
 
-
 const FIRST_MS = 400;
 const LONGEST_MS = 3000;
 /** A request that failed though the server answers is tried again at most this often. */

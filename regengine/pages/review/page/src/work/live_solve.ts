@@ -40,7 +40,7 @@ export class LiveSolve {
 
   /** Solve for these points from this camera; answers come through `found`. `placed`: whether it is
    *  known where the station was. */
-  solve(frame: number, from: Map<number, Point>, start: Camera, placed = true): void {
+  solve(frame: number, from: Map<number, Point>, start: Camera, placed: boolean): void {
     const [indices, points] = [[...from.keys()], [...from.values()]];
     const [only] = points;
     // An answer about those that were there before is none about fewer

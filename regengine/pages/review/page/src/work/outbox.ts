@@ -6,7 +6,7 @@ import type { Draft, Saved } from "../types";
 import { ApiError, api, type DecisionBody } from "./api";
 import { workOf } from "./draft";
 import { link } from "./link";
-import { complain, say, sentenceOf, type NoticeAction } from "./notices";
+import { complain, say, sentenceOf, type NoticeAction, wait } from "./notices";
 import { CHOICE_WORDS } from "./text";
 
 type Item =
@@ -85,18 +85,18 @@ export class Outbox {
   private async work(): Promise<void> {
     if (this.working) return;
     this.working = true;
-    let wait = FIRST_WAIT_MS;
+    let wait_ms = FIRST_WAIT_MS;
     for (let [key] = this.keys(); key !== undefined; [key] = this.keys()) {
       const item = this.read(key);
       this.needs.sending("saving");
       try {
         if (item !== null) await this.send(item);
-        wait = FIRST_WAIT_MS;
+        wait_ms = FIRST_WAIT_MS;
       } catch (error) {
         if (error instanceof ApiError && error.passing) {
           this.needs.sending("waiting", error);
-          await link.wait(wait);
-          wait = Math.min(2 * wait, LONGEST_WAIT_MS);
+          await link.wait(wait_ms);
+          wait_ms = Math.min(2 * wait_ms, LONGEST_WAIT_MS);
           continue;
         }
         const what = item?.kind === "draft" ? "unfinished work" : "decision";
@@ -140,9 +140,6 @@ export class Outbox {
   }
 
   private link(frame: number, label = "Open it"): NoticeAction {
-    return {
-      label,
-      run: () => void this.needs.open(frame).catch((error: unknown) => complain(sentenceOf(error))),
-    };
+    return { label, run: () => wait(this.needs.open(frame)) };
   }
 }

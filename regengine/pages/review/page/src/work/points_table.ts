@@ -3,9 +3,10 @@
 import { api } from "./api";
 import type { Editor } from "./editor";
 import { isIndependent } from "./draft";
-import { agreement, type Evidence } from "./evidence";
+import { agreement } from "./evidence";
 import { button, element, quiet, redraw } from "./dom";
 import { wait } from "./notices";
+import type { Review } from "./review";
 import type { Origin, Point, PointResidual } from "../types";
 import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
 
@@ -18,14 +19,8 @@ export function sortedBy(): Sorting {
   return sorting;
 }
 
-interface PointActs {
-  /** A point is right, by its number. */
-  confirm: (index: number) => void;
-  /** Both views show it closely. */
-  zoomTo: (index: number) => void;
-}
-
-export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence, { confirm, zoomTo }: PointActs): void {
+export function showPoints(host: HTMLElement, review: Review): void {
+  const { editor, evidence } = review;
   const { points, camera } = editor.draft;
   const { residuals } = editor;
   const strict = editor.solution?.attitudeOnly ?? new Map();
@@ -103,7 +98,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       point.off ? "switched off" : HOW[point.origin][0],
     );
     const where = `x ${point.x.toFixed(1)}, y ${point.y.toFixed(1)}; ${lonLat([point.lon, point.lat])}`;
-    return element("p", { className: "point" }, `${index + 1}: ${where}; ${lies}. `, quiet("Zoom to it", () => zoomTo(index)));
+    return element("p", { className: "point" }, `${index + 1}: ${where}; ${lies}. `, quiet("Zoom to it", () => review.views?.zoomTo(index)));
   }
 
   function line(point: Point, index: number): HTMLElement {
@@ -125,7 +120,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       id: `point-${index}`,
       attributes: { "aria-pressed": pressed, "aria-label": `Select point ${number}` },
     });
-    const confirming = button("confirm", () => confirm(index), {
+    const confirming = button("confirm", () => wait(review.confirm(index)), {
       id: `hold-${index}`,
       disabled: editor.readonly,
       title: "Confirm this point: as measured by the engine, else snapped to the map (K)",
@@ -136,7 +131,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
       "tr",
       {
         onclick: () => editor.select(index),
-        ondblclick: () => zoomTo(index),
+        ondblclick: () => review.views?.zoomTo(index),
         className: [point.off && "off", index === editor.selected && "selected"].filter(Boolean).join(" "),
         data: { suspect: String(residual?.suspect ?? false) },
       },
@@ -150,7 +145,7 @@ export function showPoints(host: HTMLElement, editor: Editor, evidence: Evidence
 
   function residualCell(point: Point, residual: PointResidual | null, held: boolean): HTMLElement {
     // A camera that goes through its points whatever they are tells nothing by that
-    const unchecked = held && isUnchecked(editor) && isNext(residual);
+    const unchecked = held && isUnchecked(editor) && residual !== null && residual.residual_px < LEAST_SHOWN_PX;
     const confirmed = points.filter((each) => isIndependent(each, camera)).length;
     const title = unchecked ? notCheckable(confirmed) : held || point.off ? "" : MEASURED;
     const nothing = held || point.off ? MISSING : "follows";
@@ -205,10 +200,6 @@ const LEAST_OVER = 2;
 
 function isUnchecked({ solution }: Editor): boolean {
   return (solution?.answer?.over ?? 0) < LEAST_OVER;
-}
-
-function isNext(residual: PointResidual | null): boolean {
-  return residual !== null && residual.residual_px < LEAST_SHOWN_PX;
 }
 
 /** Why residuals say nothing yet, and what to do. */

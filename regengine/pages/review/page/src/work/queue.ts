@@ -2,7 +2,7 @@
 // list keeps its order while one works through it; what was decided leaves it, but for the frame in
 // view.
 
-import type { Progress, QueueRow } from "../types";
+import type { QueueRow } from "../types";
 import { api } from "./api";
 import { delay } from "./link";
 
@@ -39,7 +39,7 @@ export class Queue {
   }
 
   /** How far the work on what the filter asks for has come. */
-  async progress(): Promise<Progress> {
+  async progress(): Promise<{ all: number; decided: number }> {
     return (await api.queue(this.filter, 0)).progress;
   }
 

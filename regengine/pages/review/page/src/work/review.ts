@@ -89,7 +89,7 @@ export class Review {
       if (!document.hidden) this.inView_ms += TICK_MS;
     }, TICK_MS);
     // What moved meanwhile is asked for then
-    this.evidence = new Evidence(api.evidence, () => this.changed());
+    this.evidence = new Evidence(() => this.changed());
     this.outbox = new Outbox({
       store: needs.session.store,
       sending: needs.sending,

@@ -2,8 +2,8 @@
 
 import type { Camera, Job } from "../types";
 import { ApiError, api } from "./api";
-import { link } from "./link";
-import { complain, say, sentenceOf } from "./notices";
+import { delay, link } from "./link";
+import { complain, say, sentenceOf, wait } from "./notices";
 import { sentence, VERDICT_WORDS } from "./text";
 
 const POLL_MS = 400;
@@ -43,7 +43,7 @@ export class SearchRun {
   cancel(): void {
     // The search may have no name yet
     this.unwanted = true;
-    if (this.job) api.cancel(this.job).catch((error: unknown) => complain(sentenceOf(error)));
+    if (this.job) wait(api.cancel(this.job));
   }
 
   private async watch(frame: number, start: Camera, id: string): Promise<void> {
@@ -65,7 +65,7 @@ export class SearchRun {
       if (job.state === "cancelled") return say("The search was cancelled.");
       if (job.state === "failed" || job.state === "done") return complain(job.message ?? "The search failed.");
       this.progress(`Searching for ${Math.round(job.seconds)} s.`);
-      await new Promise((resolve) => window.setTimeout(resolve, POLL_MS));
+      await delay(POLL_MS);
     }
   }
 }

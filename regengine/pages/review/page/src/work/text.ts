@@ -97,8 +97,8 @@ export function lonLat([lon, lat]: LonLat): string {
   return `${north}, ${Math.abs(lon).toFixed(3)}° ${lon < 0 ? "W" : "E"}`;
 }
 
-export function count(value: number, one: string, many = `${one}s`): string {
-  return `${value.toLocaleString("en")} ${value === 1 ? one : many}`;
+export function count(value: number, one: string): string {
+  return `${value.toLocaleString("en")} ${value === 1 ? one : `${one}s`}`;
 }
 
 /** A code of the engine as words: low_margin → low margin. */
