@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from regengine.errors import ConfigError, check_known
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
@@ -51,13 +51,18 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     used.
     """
     from regengine.maps.at_hand import choose_element_sets, choose_maps
-    from regengine.maps.index.earth import parse_blind_options
+    from regengine.maps.index.earth import BlindOptions, Mode
+    from regengine.orbit.position import ANY_KM, mission_heights_km
     from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
     check_known("--effort", (options.effort,), EFFORTS)
     check_known("--fetch", (options.fetch or "maps",), ("maps",))
+    check_known("--blind", (options.blind,), get_args(Mode))
+    mission = options.mission
+    if options.blind == "never" and mission is not None:
+        raise ConfigError("--mission needs --blind always or auto.")
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[options.effort])  # type: ignore[index]
     inputs = RunInputs(
         lights=choose_maps("lights", _paths(options.lights)),
@@ -76,10 +81,10 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
         neighbours=options.neighbours,
         stars=options.stars,
-        blind=parse_blind_options(
-            options.blind,
-            _path(options.index),
-            options.mission,
+        blind=BlindOptions(
+            mode=cast(Mode, options.blind),
+            index=_path(options.index),
+            altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
         ),
     )
     light_map, tles, _ = inputs.open()

@@ -19,7 +19,7 @@ from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_rows, decode_text, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.photo.record_values import wrap_lon
+from regengine.photo.records import wrap_lon
 from regengine.registration.points.solve_points import solve
 from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import FrameResult, ReviewedPoint

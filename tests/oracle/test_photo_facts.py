@@ -28,7 +28,7 @@ from regengine.io.times import (
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
 from regengine.photo import frame_ids, lens_profile
 from regengine.photo import lens_profile as files
-from regengine.photo import record_values as cells
+from regengine.photo import records as cells
 from regengine.photo.exif import interpret_exif
 from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
 from regengine.photo.records import FrameRecord, FrameRecords

@@ -36,7 +36,7 @@ from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import describe_orientation, sky_position
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif
-from regengine.photo.record_values import wrap_lon
+from regengine.photo.records import wrap_lon
 from regengine.store.schema import Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
 import cv2
 import h5py
@@ -23,14 +23,14 @@ from matchers.geometry.footprint import Bounds
 from matchers.lights import polar_patches
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
-from regengine.errors import ConfigError, check_known
+from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.maps.formats import read_content_sha256
 from regengine.maps.opening import light_map_of
 from regengine.maps.reference import LightMap
-from regengine.orbit.position import ANY_KM, mission_heights_km
+from regengine.orbit.position import ANY_KM
 
 Mode = Literal["auto", "always", "never"]
 
@@ -48,21 +48,6 @@ class BlindOptions:
     mode: Mode = "auto"
     index: Path | None = None
     altitude_km: tuple[float, float] = ANY_KM
-
-
-def parse_blind_options(mode: str, index: Path | None, mission: str | None) -> BlindOptions:
-    """Parse the options from the texts of the command line.
-
-    Raises ConfigError if an option makes no sense.
-    """
-    check_known("--blind", (mode,), get_args(Mode))
-    if mode == "never" and mission is not None:
-        raise ConfigError("--mission needs --blind always or auto.")
-    return BlindOptions(
-        mode=cast(Mode, mode),
-        index=index,
-        altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
-    )
 
 
 def index_beside(path: Path) -> Path:
