@@ -256,9 +256,8 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.photo.discover import select_share
     from regengine.runs.register import RegisterRun
-    from regengine.runs.remote import find_given
+    from regengine.runs.remote import find_given, select_share
 
     given = (options.lights, options.day, options.overlay)
     found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -61,10 +61,6 @@ class MapGrid:
         east, south = self.width * self.resolution, self.height * self.resolution
         return self.west, self.north - south, self.west + east, self.north
 
-    @cached_property
-    def _to_lonlat(self) -> Any:
-        return _transformer(self.crs, "EPSG:4326")
-
     def lonlat(self, column: FloatArray, row: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Longitude and latitude of grid positions, degrees.
 
@@ -73,7 +69,7 @@ class MapGrid:
         """
         x = self.west + (column + 0.5) * self.resolution
         y = self.north - (row + 0.5) * self.resolution
-        lon, lat = self._to_lonlat.transform(x, y)
+        lon, lat = _transformer(self.crs, "EPSG:4326").transform(x, y)
         return lon, lat
 
 
@@ -168,6 +164,7 @@ def _locate_on_map(
     return np.where(np.isfinite(x), x, np.nan), np.where(np.isfinite(y), y, np.nan)
 
 
+@lru_cache(maxsize=4)
 def _transformer(source: str, target: str) -> Any:
     from pyproj import Transformer
     from pyproj.exceptions import ProjError

@@ -7,7 +7,6 @@ import math
 import re
 import sqlite3
 from array import array
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -187,15 +186,11 @@ class Chosen:
 
     def photos(self) -> Iterator[tuple[int, str, str]]:
         """Number, path and SHA-256 of each photo."""
+        held = set(self.numbers)
         for rows in read_frame_rows(self.store, ("frame_index", "path", "sha256"), {}):
             for row in rows:
-                if self.holds(row["frame_index"]):
+                if row["frame_index"] in held:
                     yield row["frame_index"], row["path"], row["sha256"]
-
-    def holds(self, number: int) -> bool:
-        """Whether a frame was chosen."""
-        place = bisect_left(self.numbers, number)
-        return place < len(self.numbers) and self.numbers[place] == number
 
 
 def choose(
@@ -269,12 +264,13 @@ def sort_numbers(chosen: Chosen, order: str) -> list[int]:
     name = order.removeprefix("-")
     if name not in COLUMNS:
         raise ConfigError(f"--sort {order!r}: {describe_unknown_column(name, COLUMNS)}.")
+    held = set(chosen.numbers)
     read = {"frame_index", "verdict", *([name] if ("frames", name) in STORED else [])}
     values = {
         row["frame_index"]: _cell(row.get(name), name)
         for rows in read_frame_rows(chosen.store, sorted(read), chosen.reviews)
         for row in rows
-        if chosen.holds(row["frame_index"])
+        if row["frame_index"] in held
     }
     known = [number for number, value in values.items() if value is not None]
     known.sort(key=lambda number: values[number], reverse=order != name)

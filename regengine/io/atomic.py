@@ -79,7 +79,8 @@ def provide_replacements(
     try:
         yield tuple(temporary)
         for new in temporary if sync else ():
-            _sync_file(new)
+            with new.open("rb+") as stream:
+                os.fsync(stream.fileno())
         for new, path in zip(temporary, paths, strict=True):
             new.replace(path)
         for folder in {path.parent for path in paths} if sync else ():
@@ -88,18 +89,6 @@ def provide_replacements(
         for new in temporary:
             with suppress(OSError):
                 new.unlink()
-
-
-def put_in_place(made: Path, path: Path) -> None:
-    """Flush a finished file to the disk, and rename it over another file of its folder."""
-    _sync_file(made)
-    made.replace(path)
-    sync_folder(path.absolute().parent)
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 def sync_folder(folder: Path) -> None:

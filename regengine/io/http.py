@@ -60,7 +60,6 @@ MEGABYTE = 1 << 20
 CHUNK_BYTES = 1 << 18
 MAX_REDIRECTS = 10
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})  # statuses that may be temporary
-Answer = TypeVar("Answer")
 # Kinds of failures: by status, by the received body, by the connection
 Kind = Literal[
     "absent",  # 404
@@ -160,7 +159,7 @@ class HttpClient:
         self._making_pools = threading.Lock()
         self._next_s = 0.0  # earliest start of the next request, by the monotonic clock
 
-    def retry(self, once: Callable[[], Answer]) -> Answer:
+    def retry(self, once: Callable[[], Result]) -> Result:
         """Return the first successful result, or raise the failure with ``tries``."""
         policy = self.policy
         for attempt in count(1):

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import put_in_place
+from regengine.io.atomic import provide_replacements
 from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.maps.formats import has_all_blocks
 from regengine.maps.lights import FORMAT_TAG, KINDS, KindName
@@ -109,8 +109,9 @@ def write_reference(
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
-    final = out.with_name(f".{out.name}.{os.getpid()}.tif")
-    with raise_write_failures(out, leftovers=(draft, final, Path(f"{final}.ovr.tmp"))):
+    leftovers = [draft]
+    with raise_write_failures(out, leftovers), provide_replacements((out,)) as (final,):
+        leftovers.append(Path(f"{final}.ovr.tmp"))
         check_free_space(out.parent, estimate_bytes(kind, grid), out.name)
         with rasterio.open(
             draft,
@@ -176,7 +177,6 @@ def write_reference(
             if not has_all_blocks(final, dataset):
                 raise OSError("the disk did not take all of it")
         draft.unlink()
-        put_in_place(final, out)
 
 
 def _level_factors(cols: int, rows: int) -> tuple[int, ...]:

@@ -396,19 +396,6 @@ def outlines() -> dict[str, Any]:
 
 
 @cache
-def _coast_tiles() -> dict[str, NDArray[np.float64]]:
-    """List the tiles with a coast, "z/x/y", and the bounds of each: west, south, east, north."""
-    found = {}
-    for tile, kinds in outlines()["tiles"].items():
-        zoom, x, y = map(int, tile.split("/"))
-        if zoom == NEAR_ZOOM and kinds.get("coast"):
-            sides = (np.array([x, y + 1, x + 1, y]) / 2**zoom - 0.5) * 2.0
-            south, north = np.degrees(np.arctan(np.sinh(-np.pi * sides[[1, 3]])))
-            found[tile] = np.array([180.0 * sides[0], south, 180.0 * sides[2], north])
-    return found
-
-
-@cache
 def decode_polyline(text: str, unit_deg: float) -> NDArray[np.float64]:
     """Places of an encoded polyline (Google's format, without its swap), lon and lat, (n, 2)."""
     parts = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 63
@@ -427,19 +414,17 @@ def coast_lines(west: float, south: float, east: float, north: float) -> list[ND
     The box's longitudes are in turn; east may lie beyond 180. Source: Natural Earth, 1:10m,
     public domain, simplified.
     """
-    tiles = _coast_tiles()
-    left, low, right, high = np.array(list(tiles.values())).T
-    # Lines end a little outside of their tiles
-    west, south, east, north = west - 0.5, south - 0.5, east + 0.5, north + 0.5
-    reach = ((left - west) % 360.0 <= east - west) | ((right - west) % 360.0 <= east - west)
-    reach |= (west - left) % 360.0 <= right - left
-    reach &= (low <= north) & (high >= south)
+    count, tiles = 2**NEAR_ZOOM, outlines()["tiles"]
     unit_deg = outlines()["units_deg"][str(NEAR_ZOOM)]
+    # Lines end a little outside of their tiles; the square map of the world ends at 85 degrees
+    lat = np.radians(np.clip([north + 0.5, south - 0.5], -85.0, 85.0))
+    top, bottom = (count * (0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi))).astype(int).tolist()
+    left, right = (math.floor((lon + 180.0) / 360.0 * count) for lon in (west - 0.5, east + 0.5))
     return [
         decode_polyline(text, unit_deg)
-        for tile, reaches in zip(tiles, reach, strict=True)
-        if reaches
-        for text in outlines()["tiles"][tile]["coast"]
+        for x in range(left, min(right, left + count - 1) + 1)
+        for y in range(top, bottom + 1)
+        for text in tiles.get(f"{NEAR_ZOOM}/{x % count}/{y}", {}).get("coast", ())
     ]
 
 

@@ -69,8 +69,7 @@ class Task:
 def discard(copy: Path) -> None:
     """Delete a copy, and its folder, which contains nothing else."""
     with suppress(OSError):
-        copy.unlink()
-    with suppress(OSError):
+        copy.unlink(missing_ok=True)
         copy.parent.rmdir()
 
 

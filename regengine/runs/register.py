@@ -93,12 +93,11 @@ class RegisterRun:
         Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
         if the workers or the cluster cannot do the work.
         """
+        inputs = self.inputs
         if self.fetches_maps:
             # Before any worker starts, and before the settings, which name the maps
-            inputs = add_needed_maps(self.photos, self.inputs, stop)
-            run = replace(self, inputs=inputs, fetches_maps=False)
-            return run.start(writer, report, stop=stop, advance=advance, prepare=prepare)
-        settings, inputs = collect_settings(self.inputs), self.inputs
+            inputs = add_needed_maps(self.photos, inputs, stop)
+        settings = collect_settings(inputs)
         self._read_stored(settings)
         # A time that the user gave for all photos does not determine their clock errors
         neighbours = inputs.neighbours and inputs.tle and inputs.frame.time_utc is None
@@ -122,21 +121,21 @@ class RegisterRun:
                 from regengine.runs.cluster import ClusterWorkers, check_workers, connect_client
 
                 # What the workers get can be pickled, and all its paths are absolute
-                inputs = inputs.found_anywhere()
-                process = partial(process_photo, inputs=inputs)
+                absolute = inputs.found_anywhere()
+                process = partial(process_photo, inputs=absolute)
                 with connect_client(self.scheduler) as client:
-                    check_workers(client, inputs.open)
+                    check_workers(client, absolute.open)
                     start = partial(
                         ClusterWorkers,
                         client,
                         scheduler=self.scheduler,
                         limit_s=at_hand.limit_s,
-                        check=inputs.open,
+                        check=absolute.open,
                     )
                     there = replace(at_hand, executor=start)
                     summary = run_batch(photos, process, writer, there, report)
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
-            self._draw_taken(summary, options)
+            self._draw_taken(summary, options, inputs)
         return summary
 
     def _read_stored(
@@ -161,10 +160,9 @@ class RegisterRun:
             logging.getLogger("regengine").info("%s processed again: %s", many, told)
         return stands
 
-    def _draw_taken(self, summary: BatchSummary, options: BatchOptions) -> None:
+    def _draw_taken(self, summary: BatchSummary, options: BatchOptions, inputs: RunInputs) -> None:
         """Draw missing overlays of results that were reused from the store."""
         logger = logging.getLogger("regengine")
-        inputs = self.inputs
         assert inputs.overlays is not None
         folder, hashed = inputs.overlays, inputs.overlay_names_hashed
         given = defaultdict[str, list[Path]](list)
@@ -205,13 +203,8 @@ def collect_settings(inputs: RunInputs) -> RunSettings:
     and absolute path. The hash is the SHA-256, hexadecimal, of the same object without the paths,
     so that moving files does not change it.
     """
-    files = {
-        "lights": inputs.lights,
-        "streets": inputs.streets,
-        "day": inputs.day,
-        "tle": inputs.tle,
-        "metadata": () if inputs.metadata is None else (inputs.metadata,),
-    }
+    files = {name: getattr(inputs, name) for name in ("lights", "streets", "day", "tle")}
+    files["metadata"] = () if inputs.metadata is None else (inputs.metadata,)
     register = asdict(inputs.register)
     del register["clock"]  # how elapsed time is measured does not change results
     described = {

@@ -117,7 +117,7 @@ SCRIPT = textwrap.dedent(
     import sys
     from pathlib import Path
     from tests.world.sharing import register
-    from regengine.photo.discover import find_photos
+    from regengine.runs.remote import find_photos
     from regengine.runs.run import BatchOptions, run_batch
     from regengine.runs.plan import RunSettings
     from regengine.store.records import record_line

@@ -19,21 +19,7 @@ from typing import Any
 
 from regengine.errors import check_known
 from regengine.export.formats import ExportOptions, FileFormat
-from regengine.frames.columns import (
-    FOOTPRINTS,
-    GEOMETRY,
-    POINTS,
-    TABLES,
-    Layer,
-    Row,
-    TableColumn,
-    arrow_schema,
-    arrow_table,
-    choose_layers,
-    list_features,
-    list_geojson,
-    make_storable_text,
-)
+from regengine.frames import columns
 from regengine.frames.frame import ExportFrame
 from regengine.io.plain import make_printable
 from regengine.io.tables import cell, write_csv
@@ -43,18 +29,18 @@ ROWS = 4096  # that are buffered as Python values
 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    check_known("--table", (options.table,), TABLES)
-    columns, rows_of = TABLES[options.table]
-    cells = [_cells_of(column) for column in columns]
+    check_known("--table", (options.table,), columns.TABLES)
+    told, rows_of = columns.TABLES[options.table]
+    cells = [_cells_of(column) for column in told]
     rows = (
         [cell_of(value) for cell_of, value in zip(cells, row.values(), strict=True)]
         for frame in frames
         for row in rows_of(frame)
     )
-    write_csv(path, [column.name for column in columns], rows)
+    write_csv(path, [column.name for column in told], rows)
 
 
-def _cells_of(column: TableColumn) -> Callable[[Any], object]:
+def _cells_of(column: columns.TableColumn) -> Callable[[Any], object]:
     """A function that makes values of a column safe: no spreadsheet takes a cell for a formula."""
     if column.kind in ("real", "whole"):  # unchanged, and the majority of the cells
         return lambda value: "" if value is None else value
@@ -73,33 +59,33 @@ def _cells_of(column: TableColumn) -> Callable[[Any], object]:
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
-    check_known("--table", (options.table,), TABLES)
-    layer = POINTS if options.table == "points" else FOOTPRINTS
+    check_known("--table", (options.table,), columns.TABLES)
+    layer = columns.POINTS if options.table == "points" else columns.FOOTPRINTS
     rows = (
         row
         for frame in frames
-        for row in zip(TABLES[layer.table][1](frame), layer.shapes(frame), strict=True)
+        for row in zip(columns.TABLES[layer.table][1](frame), layer.shapes(frame), strict=True)
     )
-    with parquet.ParquetWriter(path, arrow_schema(layer), compression="zstd") as writer:
+    with parquet.ParquetWriter(path, columns.arrow_schema(layer), compression="zstd") as writer:
         while some := list(islice(rows, ROWS)):
-            writer.write_table(arrow_table(layer, some))
+            writer.write_table(columns.arrow_table(layer, some))
 
 
 def _write_geojson(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layers = choose_layers(options.layers)
+    layers = columns.choose_layers(options.layers)
     with path.open("w", encoding="ascii") as stream:
         stream.write('{"type": "FeatureCollection", "features": [')
         before = "\n"
         for frame in frames:
-            for line in list_geojson(frame, layers):
+            for line in columns.list_geojson(frame, layers):
                 stream.write(before + line)
                 before = ",\n"
         stream.write("\n]}\n")
 
 
 def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    layers = choose_layers(options.layers)
-    waiting: dict[Layer, list[tuple[Row, Any]]] = {layer: [] for layer in layers}
+    layers = columns.choose_layers(options.layers)
+    waiting: dict[columns.Layer, list[tuple[columns.Row, Any]]] = {layer: [] for layer in layers}
     changed = datetime(1970, 1, 1, tzinfo=UTC)
     with TemporaryDirectory() as folder:
         # pyogrio takes some folder names for archives or URLs
@@ -109,7 +95,7 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
             _append(link / path.name, layer, [])
         for frame in frames:
             changed = max(changed, parse_iso_time(frame.stored.processed_utc) or changed)
-            for layer, row, shape in list_features(frame, layers):
+            for layer, row, shape in columns.list_features(frame, layers):
                 waiting[layer].append((row, shape))
                 if len(waiting[layer]) == ROWS:
                     _append(link / path.name, layer, waiting[layer])
@@ -123,17 +109,18 @@ def _write_geopackage(frames: Iterator[ExportFrame], path: Path, options: Export
         )
 
 
-def _append(path: Path, layer: Layer, rows: list[tuple[Row, Any]]) -> None:
+def _append(path: Path, layer: columns.Layer, rows: list[tuple[columns.Row, Any]]) -> None:
     """Append rows to a layer of a GeoPackage; creates the layer if necessary."""
     import pyogrio
 
     try:
         pyogrio.write_arrow(
-            arrow_table(layer, rows, make_storable_text),  # a text would end at a zero byte
+            # A text would end at a zero byte
+            columns.arrow_table(layer, rows, columns.make_storable_text),
             path,
             layer=layer.name,
             driver="GPKG",
-            geometry_name=GEOMETRY,
+            geometry_name=columns.GEOMETRY,
             geometry_type=layer.geometry,
             crs="EPSG:4326",
             append=path.exists(),
