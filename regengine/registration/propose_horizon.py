@@ -9,6 +9,8 @@ it at all azimuths by Fourier transforms (normalized correlation over a window, 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import compress, product
@@ -258,8 +260,8 @@ def draw_panoramas(
     doublings = np.log2(np.radians(360.0 / AZIMUTHS) / MAP_STEP_DEG * rows.ground_deg)
     limits = np.searchsorted(doublings, np.arange(len(ground) + 1))
     limits[0], limits[-1] = 0, len(rows)
-    lit, shown = [axes[:0]], [np.zeros((0, len(rows), AZIMUTHS), np.int8)]
-    for start in range(0, len(axes) if ground else 0, 250):
+
+    def draw_some(start: int) -> tuple[FloatArray, Panoramas]:
         some = np.ascontiguousarray(axes[start : start + 250])
         middle = some[:, 2].mean(axis=0)
         middle /= np.linalg.norm(middle)
@@ -275,9 +277,14 @@ def draw_panoramas(
         panoramas = np.concatenate(parts, axis=1)
         kept = np.count_nonzero(panoramas, axis=(1, 2)) >= LEAST_CELLS
         filtered = scipy.fft.rfft(panoramas[kept])[..., :FREQUENCIES] * high_pass
-        lit.append(some[kept])
         steps = np.rint(STEPS * take_root(scipy.fft.irfft(filtered, AZIMUTHS)))
-        shown.append(np.clip(steps, -127, 127).astype(np.int8))
+        return some[kept], np.clip(steps, -127, 127).astype(np.int8)
+
+    lit, shown = [axes[:0]], [np.zeros((0, len(rows), AZIMUTHS), np.int8)]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as threads:
+        for at, panoramas in threads.map(draw_some, range(0, len(axes) if ground else 0, 250)):
+            lit.append(at)
+            shown.append(panoramas)
     return np.concatenate(lit), np.concatenate(shown)
 
 
