@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, work_through
-from regengine.commands.options import with_options
+from regengine.commands.options import begin_lines, with_options, work_through
 from regengine.io.console import say
 from regengine.options import ClassifyOptions, LineOptions
 

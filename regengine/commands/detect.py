@@ -8,8 +8,7 @@ import typer
 
 from detectors.constants import LONG_SIDE_PX
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, work_through
-from regengine.commands.options import with_options
+from regengine.commands.options import begin_lines, with_options, work_through
 from regengine.options import DetectOptions, LineOptions
 
 

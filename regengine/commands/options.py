@@ -1,13 +1,13 @@
-"""Options that several commands have, each declared once, and the exit codes."""
+"""Options that several commands have, each declared once, the exit codes, and lines of photos."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,10 +17,19 @@ import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.errors import ConfigError
-from regengine.io.console import print_data, say, show_progress_bar
+from regengine.io.console import (
+    configure_logging,
+    print_data,
+    say,
+    show_progress,
+    show_progress_bar,
+    stop_on_signals,
+)
+from regengine.io.plain import format_count
 from regengine.options import (
     AnyPath,
     DetectOptions,
+    LineOptions,
     Options,
     OutputOptions,
     Paths,
@@ -33,6 +42,7 @@ from regengine.options import Time as AnyTime
 if TYPE_CHECKING:
     from regengine.maps.make import Listener
     from regengine.runs.run_inputs import RunFiles
+    from regengine.store.result import Answer
 
 # What is typed for the wider types that Python takes
 TYPED: dict[Any, Any] = {
@@ -212,11 +222,15 @@ def parse_verdicts(text: str, *, with_rejected: bool = False) -> tuple[str, ...]
     return verdicts
 
 
-def tell_lost(made_with: RunFiles, given: Mapping[str, object]) -> None:
-    """Say which files of a run are not there any more, and were not named anew."""
+def run_files(store: Path, given: Mapping[str, object]) -> RunFiles:
+    """Files of the run of a store; say which are not there any more, and were not named anew."""
+    from regengine.runs.run_inputs import find_run_files
+
+    made_with = find_run_files(store)
     for option, sentence in made_with.lost:
         if given.get(option, "") is None:
             say(sentence, err=True)
+    return made_with
 
 
 @contextmanager
@@ -230,3 +244,110 @@ def listen(*, quiet: bool) -> Iterator[Listener]:
             message=lambda text: None if quiet else say(text, err=True),
             warning=lambda text: say(text, err=True),
         )
+
+
+# Of files that other programs open as something else than lines of JSON
+OTHER_ENDINGS = frozenset(
+    {
+        *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".parquet", ".gpkg", ".geojson", ".sqlite"),
+        *(".db", ".h5", ".hdf5", ".fits", ".fit", ".vot", ".xml", ".html", ".jpg", ".jpeg"),
+        *(".png", ".tif"),
+    }
+)
+
+
+def work_through(
+    run: LineOptions,
+    photos: Sequence[Path],
+    function: Callable[[Path], Answer],
+    command: str,
+    settings: Mapping[str, Any],
+    *,
+    header: str = "",
+    tell: Callable[[Answer], None] | None = None,
+    doing: str,
+    limit_s: float = 600.0,
+) -> int:
+    """Go through photos; errors and progress go to standard error. Gives the exit code.
+
+    What is said of each photo is printed, below a ``header`` unless it is JSON, or told as
+    ``tell`` does, as soon as it is final and, with a file, safe. ``settings`` is what lines depend
+    on, beside the photo; one that takes longer than ``limit_s`` is given up.
+    """
+    import logging
+
+    from regengine.runs.lines import LineFile, answer_photos, hash_line_parameters
+    from regengine.runs.map_photos import TeamOptions
+    from regengine.store.result import Answer, Reason
+
+    out = None if run.out is None else Path(run.out)
+    options = TeamOptions(
+        workers=run.workers if len(photos) > 1 else 0,
+        limit_s=limit_s,
+        memory_mb=run.max_memory_mb,
+        prepare=partial(configure_logging, quiet=run.quiet, as_json=run.log_json),
+    )
+    if header and not run.as_json:
+        print_data(header)
+
+    def print_answer(answer: Answer) -> None:
+        if text := answer.line if run.as_json else answer.text:
+            print_data(text)
+
+    tell = tell or print_answer
+    failed = taken = done = 0
+    try:
+        with (
+            stop_on_signals() as stop,
+            show_progress(len(photos), quiet=run.quiet, doing=doing) as advance,
+            ExitStack() as opened,
+        ):
+            file = None
+            if out is not None:
+                parameters = hash_line_parameters(command, settings)
+                file = LineFile(out, command=command, parameters_sha256=parameters)
+                opened.enter_context(closing(file))
+            told = answer_photos(photos, function, options, stop, file=file, retry=run.retry)
+            for outcome in opened.enter_context(closing(told)):
+                there = isinstance(outcome, str)
+                bad = isinstance(outcome, Reason) or outcome == "failed"
+                if isinstance(outcome, Reason):
+                    logging.getLogger("regengine").error("Error: %s", outcome.text)
+                elif isinstance(outcome, Answer):
+                    tell(outcome)
+                done += 1
+                failed += bad
+                taken += there
+                advance("failed" if bad else "done", resumed=there)
+            stopped = stop() and done < len(photos)
+    except KeyboardInterrupt:
+        stopped = True
+    logger = logging.getLogger("regengine")
+    if out is not None:
+        again = (
+            f"; {failed} failed (retry them with the same command and --retry failed)"
+            if failed
+            else ""
+        )
+        known = f" ({format_count(taken, 'was', 'were')} already there)" if taken else ""
+        logger.info("%s%s%s; saved to %s", format_count(done, "photo"), known, again, out)
+    if stopped and out is None:
+        logger.warning("interrupted; with --out FILE.ndjson a run can be resumed")
+    elif stopped:
+        how = " without --retry all" if run.retry == "all" else ""
+        logger.warning("interrupted; run the same command%s again to resume", how)
+    if stopped:
+        return EXIT_INTERRUPTED
+    return EXIT_FRAMES_FAILED if failed else 0
+
+
+def begin_lines(run: LineOptions) -> None:
+    """Make ready for a run whose options are sound (ConfigError if they are not)."""
+    out = None if run.out is None else Path(run.out)
+    if out is not None and out.suffix.lower() in OTHER_ENDINGS:
+        raise ConfigError(
+            f"--out {out}: the file holds one JSON record per line, not what {out.suffix} stands "
+            "for: choose a name that ends in .ndjson or .jsonl; to save the printed text, use > "
+            f"{out.name}."
+        )
+    configure_logging(quiet=run.quiet, as_json=run.log_json)

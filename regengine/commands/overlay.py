@@ -52,7 +52,6 @@ def main(
     from regengine.io.plain import format_count
     from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
-    from regengine.runs.run_inputs import find_run_files
     from regengine.store.result import Reason
 
     configure = partial(console.configure_logging, quiet=quiet, as_json=False)
@@ -63,8 +62,7 @@ def main(
     chosen = choose(store, verdicts=verdicts, where=where)
     chosen = select_named(chosen, photos) if photos else chosen
     given = {"lights": lights, "streets": streets, "day": day}
-    made_with = find_run_files(store)
-    common.tell_lost(made_with, {f"--{kind}": paths for kind, paths in given.items()})
+    common.run_files(store, {f"--{kind}": paths for kind, paths in given.items()})
     maps = {kind: tuple(paths) for kind, paths in given.items() if paths}
     total = len(chosen.numbers)
     options = TeamOptions(

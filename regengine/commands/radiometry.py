@@ -40,15 +40,12 @@ def main(
     from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
     from regengine.photo.lens_profile import load_profiles
-    from regengine.runs.run_inputs import find_run_files
     from regengine.studies.radiometry.run import ORDERS, measure_chosen
 
     verdicts = common.parse_verdicts(verdict)
     profiles = load_profiles(lens or ())
     if lights is None:
-        made_with = find_run_files(store)
-        common.tell_lost(made_with, {"--lights": lights})
-        lights = list(made_with.lights)
+        lights = list(common.run_files(store, {"--lights": lights}).lights)
     light_map = open_light_map(choose_maps("lights", lights))
     for doubt in light_map.doubts:
         say(f"Warning: {doubt}", err=True)

@@ -72,14 +72,12 @@ def main(
     from regengine.io.extras import need
     from regengine.io.plain import make_printable
     from regengine.maps.at_hand import choose_element_sets, choose_maps
-    from regengine.runs.run_inputs import find_run_files
 
     need("The review page", "fastapi", "uvicorn")
     from regengine.pages.review.server import open_review, serve
 
-    made_with = find_run_files(store)
     given = {"--lights": lights, "--streets": streets, "--day": day}
-    common.tell_lost(made_with, {**given, "--tle": tle, "--metadata": metadata})
+    made_with = common.run_files(store, {**given, "--tle": tle, "--metadata": metadata})
 
     def started(address: str) -> None:
         if as_json:

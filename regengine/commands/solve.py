@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from regengine.commands import options as common
-from regengine.commands.line_output import begin_lines, work_through
-from regengine.commands.options import with_options
+from regengine.commands.options import begin_lines, with_options, work_through
 from regengine.options import LineOptions, SolveOptions
 
 

@@ -13,7 +13,14 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, diagonal_km, right_within_km
 from regengine.errors import ConfigError, RegengineError
-from regengine.export.formats import ENDINGS, ExportOptions, FolderFormat, LeftOutError, find_format
+from regengine.export.formats import (
+    ENDINGS,
+    ExportOptions,
+    FolderFormat,
+    LeftOutError,
+    explain_lacking,
+    find_format,
+)
 from regengine.export.warp import DRIVERS
 from regengine.frames.frame import ExportFrame
 from regengine.frames.importing import read_points
@@ -227,7 +234,7 @@ def _write_folder(
     def written() -> Iterator[Any]:
         nonlocal frames, reviewed, files
         for frame in chosen.frames():
-            lacks = kind.lacks(frame)
+            lacks = explain_lacking(frame, *kind.needs)
             if lacks:
                 left_out[lacks] += 1
                 advance()

@@ -12,7 +12,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from io import FileIO
 from itertools import count
 from pathlib import Path
@@ -119,16 +119,14 @@ def hold_lock(path: Path, tell_busy: Callable[[], object] = lambda: None) -> Ite
             raise
         yield
         return
-    try:
+    with closing(lock):
         yield
-    finally:
-        lock.release()
 
 
 class FileLock:
     """A lock file, created with its folder if necessary; the kernel releases it with the process.
 
-    The lock is held from construction until `release` or the end of the process, even by a crash.
+    The lock is held from construction until `close` or the end of the process, even by a crash.
     If another process or thread holds it, ``busy`` is raised; without ``busy``, the constructor
     waits. Raises OSError if the folder cannot be written.
     """
@@ -153,7 +151,7 @@ class FileLock:
                     return
             os.close(self._handle)  # the previous holder has just deleted the file
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Release the lock, and delete the file if possible."""
         with suppress(OSError):
             self._path.unlink(missing_ok=True)

@@ -124,7 +124,7 @@ class LineFile:
             )
             # Not the file itself, which may be replaced
             beside = path.with_name(f".{path.name}.lock")
-            opened.callback(FileLock(beside, StoreError(busy, code="store_busy")).release)
+            opened.callback(FileLock(beside, StoreError(busy, code="store_busy")).close)
             size = self._scan() if path.exists() else 0
             self._journal = Journal(path, size)
             opened.callback(self._journal.close)

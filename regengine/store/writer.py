@@ -103,7 +103,7 @@ class StoreWriter(AbstractContextManager["StoreWriter"]):
                 self._journal.append(encode_head(root_attributes()))
                 self.frames = StoredFrames(path)
             except BaseException:
-                self._lock.release()
+                self._lock.close()
                 raise
         except StoreError:
             raise
@@ -125,7 +125,7 @@ class StoreWriter(AbstractContextManager["StoreWriter"]):
             if not isinstance(error, StoreError):  # the first failure is the one to report
                 raise self._make_refusal(failure) from failure
         finally:
-            self._lock.release()
+            self._lock.close()
 
     def add(self, frame: StoredFrame) -> None:
         """Add a finished frame; it is not safe before the next `flush`."""
@@ -233,7 +233,7 @@ def merge_stores(
     named = list(distinct.values())[0 if exists else 1 :]
     with raise_as_store_error(into), ExitStack() as open_files:
         into.parent.mkdir(parents=True, exist_ok=True)
-        open_files.callback(lock_store(into).release)
+        open_files.callback(lock_store(into).close)
         sources = [open_files.enter_context(Snapshot(path)) for path in named]
         source, old_index, new_index, seen = _choose(sources, named, keep_first=exists)
         write_frames(into, sources, source, old_index, new_index, grow=exists)

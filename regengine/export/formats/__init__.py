@@ -120,6 +120,14 @@ class LeftOutError(Exception):
 FileFormat = Callable[[Iterator["ExportFrame"], Path, ExportOptions], None]
 
 
+LACKING = {"camera": "no solved camera", "points": "no control points"}
+
+
+def explain_lacking(frame: ExportFrame, *needs: str) -> str:
+    """What a frame lacks of attributes that it needs, in a few words; empty if nothing."""
+    return next((LACKING[one] for one in needs if not getattr(frame, one)), "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FolderFormat:
     """A format with separate files for each frame."""
@@ -131,8 +139,7 @@ class FolderFormat:
     # and the options. The result is passed to ``write_last``; in formats without it, a text is
     # reported as a remark on the photo. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
-    # Takes a frame; returns what it lacks for this format, in a few words, or an empty text.
-    lacks: Callable[[ExportFrame], str]
+    needs: tuple[str, ...] = ()  # what a frame must have: keys of `LACKING`
     usual: tuple[str, ...] = ()  # kinds that are written unless others are asked for; empty: all
     # Takes the photo's path and the frame's number; returns its name, before duplicates are made
     # unique.
@@ -165,16 +172,6 @@ class FolderFormat:
             for number, name in photo_names(photos, hashes, file_of).items():
                 found[number] += (file_of(name),)
         return found
-
-
-def explain_no_points(frame: ExportFrame) -> str:
-    """Message for a frame without control points; empty if it has some."""
-    return "" if frame.points else "no control points"
-
-
-def explain_no_camera(frame: ExportFrame) -> str:
-    """Message for a frame without a solved camera; empty if it has one."""
-    return "" if frame.camera is not None else "no solved camera"
 
 
 # The module of each format, which has it in ``FORMATS`` and imports what is heavy where it is used

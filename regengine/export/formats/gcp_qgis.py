@@ -19,7 +19,6 @@ from regengine.export.formats import (
     UNHOLDABLE_IN_XML,
     ExportOptions,
     FolderFormat,
-    explain_no_points,
 )
 from regengine.export.warp import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
@@ -84,7 +83,7 @@ GCP = FolderFormat(
     files={"vrt": ("{stem}.gcp.vrt",), "aux": ("{photo}.aux.xml",), "tif": ("{stem}.gcp.tif",)},
     usual=("vrt",),
     write=_write_gcp,
-    lacks=explain_no_points,
+    needs=("points",),
     places_photo=True,
 )
 
@@ -268,7 +267,7 @@ FORMATS = {
         },
         usual=("points",),
         write=_write_points,
-        lacks=explain_no_points,
+        needs=("points",),
         places_photo=True,
     ),
 }

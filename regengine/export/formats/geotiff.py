@@ -24,8 +24,6 @@ from regengine.export.formats import (
     ExportOptions,
     FolderFormat,
     LeftOutError,
-    explain_no_camera,
-    explain_no_points,
 )
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
@@ -197,6 +195,6 @@ GEOTIFF = FolderFormat(
         "record": ("{stem}.json",),
     },
     write=_write,
-    lacks=lambda frame: explain_no_camera(frame) or explain_no_points(frame),
+    needs=("camera", "points"),
 )
 FORMATS = {"geotiff": GEOTIFF}

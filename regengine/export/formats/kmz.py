@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from regengine.export import warp
-from regengine.export.formats import ExportOptions, FolderFormat, explain_no_camera
+from regengine.export.formats import ExportOptions, FolderFormat
 from regengine.export.formats.geotiff import read_photo
 from regengine.frames.columns import COURTESY, archive_page, choose_layers, list_geojson
 from regengine.frames.frame import ExportFrame
@@ -105,5 +105,5 @@ def _draw(mark: ElementTree.Element, geometry: dict[str, Any]) -> None:
             add_line(ElementTree.SubElement(side, "LinearRing"), ring)
 
 
-KMZ = FolderFormat(files={"kmz": ("{stem}.kmz",)}, write=_write, lacks=explain_no_camera)
+KMZ = FolderFormat(files={"kmz": ("{stem}.kmz",)}, write=_write, needs=("camera",))
 FORMATS = {"kmz": KMZ}

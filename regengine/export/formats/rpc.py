@@ -28,7 +28,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera, ManyCameras
 from matchers.geometry.earth import ecef_to_geodetic, incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, trace_visible_outlines
-from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError, explain_no_camera
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.export.warp import metadata, write_aux, write_vrt
 from regengine.frames.columns import geojson_geometry
 from regengine.frames.frame import ExportFrame
@@ -291,7 +291,7 @@ RPC = FolderFormat(
     },
     usual=("txt", "vrt", "footprint"),
     write=_write,
-    lacks=explain_no_camera,
+    needs=("camera",),
     places_photo=True,
 )
 FORMATS = {"rpc": RPC}

@@ -277,7 +277,6 @@ FORMATS = {
     "stac": FolderFormat(
         files={"item": (f"{{photo}}{ENDING}", f"{{photo}}{POINTS_ENDING}")},
         write=_write,
-        lacks=lambda frame: "",
         photo_name=lambda path, number: (
             _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
         ),

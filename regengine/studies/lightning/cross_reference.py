@@ -22,7 +22,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from regengine.errors import ConfigError, LightningError
-from regengine.export.formats import explain_no_camera
+from regengine.export.formats import explain_lacking
 from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
 from regengine.io.plain import format_count, make_printable, round_or_none
@@ -235,7 +235,7 @@ def place_frames(
         time_utc = parse_iso_time(result.time_utc or "")
         if frame.camera is None or time_utc is None:
             if own:
-                left_out[f"with {explain_no_camera(frame) or 'no time'}"] += 1
+                left_out[f"with {explain_lacking(frame, 'camera') or 'no time'}"] += 1
             continue
         told = [flash.exposure_s for flash in own if flash.exposure_s]
         exposure_s = params.exposure_s or (told[0] if told else None)

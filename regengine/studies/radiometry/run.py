@@ -19,8 +19,7 @@ from detectors.types import FloatImage
 from regengine.errors import ConfigError, LightMapError
 from regengine.export.formats import (
     LeftOutError,
-    explain_no_camera,
-    explain_no_points,
+    explain_lacking,
     photo_name,
     photo_names,
     stem,
@@ -489,7 +488,7 @@ def measure_chosen(
     changes: list[dict[str, Any]] = []
     left_out, failed = chosen.left_out.copy(), dict[str, str]()
     for frame in chosen.frames():
-        path, lacks = frame.result.path, explain_no_camera(frame) or explain_no_points(frame)
+        path, lacks = frame.result.path, explain_lacking(frame, "camera", "points")
         try:
             if lacks:
                 left_out[lacks] += 1
