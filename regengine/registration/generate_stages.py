@@ -270,11 +270,8 @@ def list_nadirs(tilt_deg: float, count: int, band: str) -> FloatArray:
     """
     turns_deg = [360.0 * k / count for k in range(count)]
     if band.startswith("far"):
-        level = [min(turn, 360.0 - turn) <= 20.0 for turn in turns_deg]
-        kept = band == "far_level"
-        turns_deg = [
-            turn for turn, is_level in zip(turns_deg, level, strict=True) if is_level == kept
-        ]
+        is_level = band == "far_level"
+        turns_deg = [turn for turn in turns_deg if (min(turn, 360.0 - turn) <= 20.0) == is_level]
     return np.array([nadir_vector(tilt_deg, turn_deg) for turn_deg in turns_deg])
 
 

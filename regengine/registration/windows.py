@@ -13,7 +13,6 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
 from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
-from regengine.errors import LightMapError
 from regengine.maps.reference import LightMap
 from regengine.orbit.propagation import CameraPosition
 
@@ -76,13 +75,8 @@ def find_window_around(
         south, north = max(south, map_south - rim), min(north, map_north + rim)
         if east <= west or north <= south:
             return None
-    try:
-        grid = light_map.window(west, south, east, north, resolution)
-    except LightMapError as error:
-        if error.code == "outside_map":
-            return None
-        raise
-    return make_pyramid(fill_missing(grid), 6)
+    grid = light_map.find_window(west, south, east, north, resolution)
+    return None if grid is None else make_pyramid(fill_missing(grid), 6)
 
 
 class MapWindows:

@@ -244,7 +244,15 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     frame = read_frame(path, records=records, options=inputs.frame)
     picture = read_scene_picture(frame.file)
     features = measure_features(picture)
-    position, problem = _find_position(frame, inputs.tle)
+    position = problem = None  # or why Sun and Moon are unknown
+    try:
+        position = choose_position(frame, element_sets(inputs.tle) if inputs.tle else None)
+        if position.sigma_along_km > MAX_SIGMA_ALONG_KM:
+            problem = f"the nadir is uncertain by {position.sigma_along_km:.0f} km"
+        elif position.time_utc is None:
+            problem = f"{frame.path} has no time"
+    except EphemerisError as error:
+        problem = str(error)
     answer, ephemeris, contradiction = apply_context(
         model.answer(features), frame.camera_body, position
     )
@@ -276,19 +284,6 @@ def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
         text=table_line(scene),
         kept=scene if keep else None,
     )
-
-
-def _find_position(frame: Frame, tle: tuple[Path, ...]) -> tuple[CameraPosition | None, str | None]:
-    """Position and time of a photo, accurate enough for Sun and Moon, or why they are unknown."""
-    try:
-        position = choose_position(frame, element_sets(tle) if tle else None)
-    except EphemerisError as error:
-        return None, str(error)
-    if position.sigma_along_km > MAX_SIGMA_ALONG_KM:
-        return None, f"the nadir is uncertain by {position.sigma_along_km:.0f} km"
-    if position.time_utc is None:
-        return None, f"{frame.path} has no time"
-    return position, None
 
 
 @dataclass(frozen=True, kw_only=True)

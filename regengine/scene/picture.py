@@ -368,21 +368,17 @@ def cloud_fraction(picture: ScenePicture, category: str) -> float | None:
         if (lit & grey).mean() < 0.12:
             return None
         # Otsu's threshold, and the share of the variance between the two classes
-        counts, edges = np.histogram(light[lit], 128, (0.0, 1.0))
-        middle = 0.5 * (edges[1:] + edges[:-1])
-        share = counts / counts.sum()
-        below, first = np.cumsum(share), np.cumsum(share * middle)
-        total = first[-1]
-        variance = float((share * (middle - total) ** 2).sum())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            between = (total * below - first) ** 2 / (below * (1.0 - below))
-        between = np.nan_to_num(between, nan=0.0, posinf=0.0)
-        best = int(np.argmax(between))
-        bright, apart = float(edges[best + 1]), float(between[best]) / max(variance, 1e-12)
-        # Minimum separation of two classes of brightness: share of the variance (Otsu 1979)
-        if apart < 0.6:
+        levels = (128.0 * light[lit]).astype(np.uint8)
+        darkest = int(cv2.threshold(levels, 0, 1, cv2.THRESH_OTSU)[0])
+        upper = levels > darkest
+        if upper.all() or not upper.any():
             return None
-        return float((lit & grey & (light > bright)).sum() / lit.sum())
+        apart = levels[upper].mean() - levels[~upper].mean()
+        share = upper.mean()
+        # Minimum separation of two classes of brightness: share of the variance (Otsu 1979)
+        if share * (1.0 - share) * apart**2 < 0.6 * levels.var():
+            return None
+        return float((lit & grey & (light > (darkest + 1) / 128.0)).sum() / lit.sum())
     return None
 
 

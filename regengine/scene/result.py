@@ -41,10 +41,6 @@ class SceneEphemeris:
         """Elevation of the Moon's centre above the limb from the camera's position."""
         return self.moon_elevation_deg + self.horizon_dip_deg
 
-    def record(self) -> dict[str, float | str]:
-        """The values as written to a frame's NDJSON record."""
-        return {"sun_elevation_deg": round(self.sun_elevation_deg, 1), "class": self.light}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Scene(SceneAnswer):
@@ -63,6 +59,9 @@ class Scene(SceneAnswer):
 
     def to_dict(self) -> dict[str, Any]:
         """The record of docs/commands/classify.md: plain JSON values, in documented order."""
+        light, sky = None, self.ephemeris
+        if sky is not None:
+            light = {"sun_elevation_deg": round(sky.sun_elevation_deg, 1), "class": sky.light}
         record: dict[str, Any] = {
             "frame": make_printable(self.frame),
             "path": make_printable(str(self.path)),
@@ -70,7 +69,7 @@ class Scene(SceneAnswer):
             "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
             "also": list(self.also),
             "unlike_training": not self.explained,
-            "ephemeris": None if self.ephemeris is None else self.ephemeris.record(),
+            "ephemeris": light,
             "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
             "disagreement": self.disagreement,
             "category_from": self.category_from,

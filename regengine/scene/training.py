@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -212,9 +212,7 @@ def train_scene_model(
 
 def measure_labelled(
     labels: Path,
-    progress: Callable[[int], AbstractContextManager[Callable[[], None]]] = (
-        lambda n_photos: nullcontext(lambda: None)
-    ),
+    progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> tuple[Samples, bool]:
     """Measure the photos of a table of labels, see `read_scene_labels`.
 

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
@@ -351,26 +352,19 @@ BOX = ("x1", "y1", "x2", "y2")
 ENDS = dict.fromkeys(BOX, ".2f")
 
 
-def mask_not_sky(picture: LinearLight) -> BoolImage:
+def mask_not_sky(picture: LinearLight, *, blank: bool = False) -> BoolImage:
     """Mask of captions and, if the limb is visible, the Earth: city lights there are not stars.
 
-    The limb is not searched in FITS images: they are from telescopes on the ground.
+    With ``blank``, also of black bars, whose straight edges resemble streaks. Neither is searched
+    in FITS images: they are from telescopes on the ground, and their black has no fixed level.
     """
     hidden = mask_captions(picture)
     if picture.full_scale != 1.0:
         return hidden
     limb = find_picture_limb(picture, hidden)
-    if limb is None:
-        return hidden
-    height, width = picture.light.shape
-    return hidden | ~mask_sky(limb, (height, width), margin_deg=0.0)
-
-
-def mask_not_sky_or_blank(picture: LinearLight) -> BoolImage:
-    """Mask of everything except sky, and of black bars, whose straight edges resemble streaks."""
-    hidden = mask_not_sky(picture)
-    # Black of FITS images has no fixed level, and their gaps are known
-    return hidden | blank_parts(picture.light) if picture.full_scale == 1.0 else hidden
+    if limb is not None:
+        hidden = hidden | ~mask_sky(limb, picture.light.shape, margin_deg=0.0)
+    return hidden | blank_parts(picture.light) if blank else hidden
 
 
 LIGHTS: DetectionKind[LightDetections] = DetectionKind(
@@ -404,7 +398,7 @@ STREAKS: DetectionKind[StreakDetections] = DetectionKind(
     | {"snr": ".4g", "width_px": ".3g", "log10_false_alarm": ".4g", "length_px": ".1f"}
     | {"flux": ".5g", "bow_px": ".2f", "sigma_end_px": ".3g", "sigma_line_px": ".3g"},
     draw=drawing.draw_streaks,
-    hidden=mask_not_sky_or_blank,
+    hidden=partial(mask_not_sky, blank=True),
 )
 SOUGHT: dict[str, DetectionKind[Any]] = {
     one.kind.name: one for one in (LIGHTS, LIGHTNING, STARS, STREAKS)

@@ -65,23 +65,15 @@ class ReviewContext:
         try:
             return self.frames.frame(number).result
         except KeyError:
-            raise make_no_frame_error(number) from None
+            raise HTTPException(
+                404, f"the store has no frame {number}: GET /api/frames lists them."
+            ) from None
 
     def map_of_kind(self, kind: KindName) -> LightMap:
         """The map of a kind; ConfigError if the review has none."""
         if kind not in self.maps:
             raise ConfigError(NO_MAP[kind])
         return self.maps[kind]
-
-    def photo_path(self, number: int) -> Path:
-        """Path of a photo for the engine."""
-        path = self.frames.photo(number)
-        if path is None:
-            raise ConfigError(
-                f"the photo of frame {number} is not where the store says it is, nor beside the "
-                "store: start regengine review with --photos and the folder where it is now."
-            )
-        return path
 
 
 def find_registered_photo(context: ReviewContext, number: int) -> tuple[Path, str]:
@@ -121,11 +113,6 @@ class Problem(BaseModel):
 def make_problem(status: int, sentence: str) -> JSONResponse:
     """An error response."""
     return JSONResponse({"detail": shorten_to_line(sentence)}, status_code=status)
-
-
-def make_no_frame_error(number: int) -> HTTPException:
-    """The error for an unknown frame number."""
-    return HTTPException(404, f"the store has no frame {number}: GET /api/frames lists them.")
 
 
 def parse_layers(texts: Sequence[str]) -> tuple[dict[str, str], ...]:

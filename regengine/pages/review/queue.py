@@ -7,7 +7,6 @@ import math
 import os
 import sqlite3
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -216,7 +215,6 @@ class ReviewFrames:
         self._store, self._photos = store, photos
         self._lock = RLock()
         self.turn = Lock()  # of who uses ``base``
-        self._kept: OrderedDict[int, StoredFrame] = OrderedDict()
         self._snapshot: Snapshot | None = None
         self._looked_s = 0.0
         self._points: dict[str, Any] | None = None  # of all proposals, once glances are read
@@ -229,15 +227,7 @@ class ReviewFrames:
     def frame(self, number: int) -> StoredFrame:
         """Read a frame by number, without its detections; KeyError if there is none."""
         with self._lock:
-            if number not in self._kept:
-                if self._snapshot is None or number not in self._snapshot.frame_index:
-                    raise KeyError(number)
-                tables = self._snapshot.tables(number, number + 1, OF_FRAMES)
-                (self._kept[number],) = make_frames(tables, self._store)
-                while len(self._kept) > KEPT_FRAMES:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(number)
-            return self._kept[number]
+            return self._read(number)
 
     def proposal(self, number: int) -> str:
         """Hash of a frame's proposal; see `regengine.store.reviews.proposal_sha256`."""
@@ -290,8 +280,16 @@ class ReviewFrames:
             raise
         self.close()
         self._snapshot, self._signature, self._looked_s = snapshot, signature, time.monotonic()
-        self._kept.clear()
         self._points = None
+
+        @lru_cache(KEPT_FRAMES)
+        def read(number: int) -> StoredFrame:
+            if number not in snapshot.frame_index:
+                raise KeyError(number)
+            (frame,) = make_frames(snapshot.tables(number, number + 1, OF_FRAMES), self._store)
+            return frame
+
+        self._read = read
         self.base = base
 
 

@@ -23,7 +23,7 @@ from regengine.io.times import parse_iso_time
 from regengine.orbit.propagation import track_positions
 from regengine.orbit.tle import TleSet
 from regengine.pages.review import bodies
-from regengine.pages.review.context import ReviewContext, make_no_frame_error
+from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.store.records import margin_of, prior_nadir
 from regengine.store.result import FrameResult
@@ -39,11 +39,8 @@ ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
 
 
 def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[str, Any]:
-    """All data of one frame for the page.
-
-    KeyError if there is no frame of this number.
-    """
-    result = context.frames.frame(number).result
+    """All data of one frame for the page; 404 if there is none of this number."""
+    result = context.result(number)
     (line,) = queue.lines([number])
     nadir, fit = prior_nadir(result), result.fit
     about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
@@ -211,10 +208,7 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
     @routes.get("/frames/{number}")
     def frame(number: FrameId) -> dict[str, Any]:
         with one_at_a_time:
-            try:
-                return describe_frame(now.update(), context, number)
-            except KeyError:
-                raise make_no_frame_error(number) from None
+            return describe_frame(now.update(), context, number)
 
     @routes.get("/frames/{number}/neighbours")
     def near_in_time(number: FrameId) -> dict[str, Any]:

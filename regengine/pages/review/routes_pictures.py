@@ -17,7 +17,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from regengine.errors import ConfigError
 from regengine.maps.lights import KindName
-from regengine.maps.places import Place, outlines, place_index
+from regengine.maps.places import outlines, place_index
 from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.queue import VERSION_DIGITS, edges_of
 from regengine.photo.formats import read_photo_file
@@ -184,7 +184,7 @@ def _add_places(routes: APIRouter) -> None:
             edges = edges_of(bbox)
         except ValueError as error:
             raise ConfigError(f"bbox: {error}.") from error
-        return _answer(place_index().inside(*edges, limit))
+        return {"places": [asdict(place) for place in place_index().inside(*edges, limit)]}
 
     @routes.get("/places/search")
     def search(
@@ -192,7 +192,7 @@ def _add_places(routes: APIRouter) -> None:
         limit: Annotated[int, Query(ge=1, le=MAX_PLACES)] = 20,
     ) -> dict[str, list[dict[str, Any]]]:
         """Towns whose names begin with the text, best first; "paris, us" searches one country."""
-        return _answer(place_index().search(q, limit))
+        return {"places": [asdict(place) for place in place_index().search(q, limit)]}
 
     @routes.get("/outlines/{z}/{x}/{y}.json", response_class=Response, responses=LINES)
     def outline_tile(request: Request, z: int, x: int, y: int) -> Response:
@@ -207,7 +207,3 @@ def _add_places(routes: APIRouter) -> None:
             media_type=JSON,
             made_of=data["source"],
         )
-
-
-def _answer(found: list[Place]) -> dict[str, list[dict[str, Any]]]:
-    return {"places": [asdict(place) for place in found]}

@@ -35,7 +35,7 @@ from regengine.io.times import parse_iso_time
 from regengine.maps.lights import KindName
 from regengine.orbit.propagation import camera_position
 from regengine.pages.review import bodies
-from regengine.pages.review.context import ReviewContext
+from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.routes_frames import ABOUT_NADIR, FrameId, track, track_at
 from regengine.registration.points.solve_points import Free, PointFit, PositionPrior, solve
 from regengine.store.result import MIN_POINTS, FrameResult
@@ -177,7 +177,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         from regengine.registration.points.compare_maps import choose_side_px, read_beside_map
 
         result = context.result(number)
-        kind, path = result.reference_kind, context.photo_path(number)
+        kind, (path, _) = result.reference_kind, find_registered_photo(context, number)
         reference = context.map_of_kind(kind)
         camera = bodies.check_sent(result, body, points)
         assert camera is not None
@@ -246,33 +246,18 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
 
 
 def _fit_json(fit: PointFit) -> dict[str, Any]:
-    """JSON of a fitted camera, and of the result of each point."""
-    told = zip(
-        fit.residual_px.tolist(),
-        fit.residual_m.tolist(),
-        fit.doubts.left_out_px.tolist(),
-        fit.doubts.suspect.tolist(),
-        strict=True,
-    )
-    return {
-        "camera": bodies.camera_json(fit.camera),
-        "points": [
-            {
-                "dx_px": _in_sight_px(dx_px),
-                "dy_px": _in_sight_px(dy_px),
-                "residual_px": _in_sight_px(math.hypot(dx_px, dy_px)),
-                "residual_m": metres if math.isfinite(metres) else None,
-                "left_out_px": left_out_px if math.isfinite(left_out_px) else None,
-                "suspect": suspect,
-            }
-            for (dx_px, dy_px), metres, left_out_px, suspect in told
-        ],
-    }
-
-
-def _in_sight_px(pixels: float) -> float:
+    """JSON of a fitted camera, and of the result of each point; None where there is none."""
+    dx_px, dy_px = fit.residual_px.T
+    off = {"dx_px": dx_px, "dy_px": dy_px, "residual_px": np.hypot(dx_px, dy_px)}
     # Points behind the camera are placed far outside
-    return pixels if math.isfinite(pixels) else 1e6
+    told = {name: np.where(np.isfinite(px), px, 1e6) for name, px in off.items()} | {
+        "residual_m": fit.residual_m,
+        "left_out_px": fit.doubts.left_out_px,
+        "suspect": fit.doubts.suspect,
+    }
+    rows = zip(*(values.tolist() for values in told.values()), strict=True)
+    points = [plain(dict(zip(told, row, strict=True)), str) for row in rows]
+    return {"camera": bodies.camera_json(fit.camera), "points": points}
 
 
 def _rms(values: list[float | None]) -> float | None:
@@ -289,7 +274,7 @@ def _add_search(routes: APIRouter, context: ReviewContext) -> None:
         result = context.result(number)
         kind: KindName = "day" if result.reference_kind == "day" else "lights"
         context.map_of_kind(kind)
-        path = context.photo_path(number)
+        path, _ = find_registered_photo(context, number)
         rough = bodies.check_sent(result, body.camera)
         assert rough is not None
         register = replace(context.inputs.register, max_seconds=body.seconds)

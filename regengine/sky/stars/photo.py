@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from detectors.types import FloatArray, StarDetections, StarDetector
-from matchers.geometry.earth import measure_lonlat, unit_vectors
+from matchers.geometry.earth import local_axes, measure_lonlat, unit_vectors
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
 from regengine.io.decoding import open_regular
@@ -49,14 +49,11 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
     px, py = camera.principal_point
     if camera.mirrored:
         px = camera.width_px - 1 - px
-    # Radians of (east, north) per pixel of (x, y) at the axis
     axis = camera.matrix[:, 2]
-    # Unit vectors to the east and north of the axis, shape (2, 3)
-    east = np.array([-axis[1], axis[0], 0.0])
-    if np.hypot(axis[0], axis[1]) < 1e-12:
-        east = np.array([0.0, 1.0, 0.0])
-    east = east / np.linalg.norm(east)
-    tangents = np.stack([east, np.cross(axis, east)])
+    ra = float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0)
+    dec = float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0))))
+    tangents = local_axes(ra, dec)[:2]  # unit vectors to the east and north of the axis
+    # Radians of (east, north) per pixel of (x, y) at the axis
     right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
     matrix = tangents @ np.stack([right, camera.matrix[:, 1]], axis=1) / camera.focal_px
     order, polynomials = _distortion_part(camera, matrix, tangents, (px, py))
@@ -71,8 +68,8 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
         "CTYPE2": f"DEC-{kind}",
         "CUNIT1": "deg",
         "CUNIT2": "deg",
-        "CRVAL1": float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0),
-        "CRVAL2": float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0)))),
+        "CRVAL1": ra,
+        "CRVAL2": dec,
         "CRPIX1": px + 1.0,
         "CRPIX2": py + 1.0,
         "LONPOLE": 180.0,

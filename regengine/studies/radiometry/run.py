@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import ndtri
 
@@ -67,17 +66,6 @@ class Radiometry:
     changes: list[dict[str, Any]]  # see `find_changes`
     falloff_known: bool
     linear_by: str
-
-    def mask(self) -> NDArray[np.uint8]:
-        """Mask value of each cell: see the constants of this module."""
-        compared = self.comparison
-        sigma = np.nan_to_num(self.sigma, nan=0.0)
-        mask = np.where(compared.judged, COMPARED, NOT_SEEN).astype(np.uint8)
-        mask[compared.photo_full] = PHOTO_FULL
-        mask[compared.map_full] = MAP_FULL
-        mask[sigma > self.limit] = BRIGHTER
-        mask[sigma < -self.limit] = FAINTER
-        return mask
 
 
 def measure(
@@ -355,12 +343,18 @@ def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
     """Write the bands of `BANDS`; NaN for cells without comparison."""
-    mask, compared = found.mask(), found.comparison
+    compared, sigma = found.comparison, np.nan_to_num(found.sigma, nan=0.0)
+    mask = np.where(compared.judged, COMPARED, NOT_SEEN).astype(np.float32)
+    mask[compared.photo_full] = PHOTO_FULL
+    mask[compared.map_full] = MAP_FULL
+    mask[sigma > found.limit] = BRIGHTER
+    mask[sigma < -found.limit] = FAINTER
     nothing = mask == NOT_SEEN
-    values = (compared.light, compared.radiance_nw, found.sigma)
-    bands = [np.where(nothing, np.float32(np.nan), band) for band in values]
-    bands.append(mask.astype(np.float32))
-    bands.append(np.where(nothing, np.float32(np.nan), compared.background))
+    values = (compared.light, compared.radiance_nw, found.sigma, compared.background)
+    light, radiance, residual, background = (
+        np.where(nothing, np.float32(np.nan), band) for band in values
+    )
+    bands = np.stack([light, radiance, residual, mask, background])
     profile = {"count": len(bands), "dtype": "float32", "nodata": float("nan")}
     grid = found.cells.grid
     with cloud_optimised(path, grid, frame, profile) as raster:
@@ -373,7 +367,7 @@ def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
         for number, (name, unit) in enumerate(BANDS, start=1):
             raster.set_band_description(number, name)
             raster.set_band_unit(number, unit)
-        raster.write(np.stack(bands).astype(np.float32))
+        raster.write(bands.astype(np.float32))
 
 
 def draw(found: Radiometry, title: str, path: Path) -> None:
