@@ -53,7 +53,6 @@ from regengine.orbit.uncertainty import (
     with_clock,
     with_drag,
 )
-from regengine.photo.frame import Frame
 from regengine.registration.parameters import LENS, TRACKS
 from regengine.store.result import FrameResult
 
@@ -192,14 +191,6 @@ class Seen:
     lon: float
     lat: float
     radius_km: float
-
-    @classmethod
-    def of(cls, frame: Frame) -> Seen | None:
-        """Make the prior of a frame; None if no place is given for it."""
-        if frame.centre is None:
-            return None
-        lon, lat = frame.centre
-        return cls(lon=lon, lat=lat, radius_km=frame.radius_km)
 
     def weigh(self, positions_ecef_m: FloatArray) -> FloatArray:
         """Weigh how unlikely it is that the camera was at places (n, 3), relative to above it.

@@ -171,12 +171,10 @@ class DayPhoto:
         found = (find_features(one, inside, most) for one in split_bands(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
 
-    def find_wide_features(self) -> tuple[int, tuple[Features, ...]]:
-        """Extract features of grey and red at the pixel size of wide maps; also return the side."""
-        side_px = round(self.long_km / WIDE_KM)
-        factor = side_px / max(self.nominal.width_px, self.nominal.height_px)
-        found = self.find_features(side_px, 1200)
-        return side_px, tuple(one.scaled(factor) for one in found)
+    @property
+    def wide_px(self) -> int:
+        """Long side at which its pixels are those of wide maps."""
+        return round(self.long_km / WIDE_KM)
 
 
 def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
@@ -222,8 +220,8 @@ def read_day_photo(frame: Frame, altitude_km: float) -> DayPhoto:
     )
 
 
-def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PosePrior, FloatArray]:
-    """Make the prior of the camera; also return its inertial velocity, or north if unknown."""
+def believe_day_camera(position: CameraPosition, nominal: Camera) -> PosePrior:
+    """Make the prior of the camera; its velocity is inertial, or northward if unknown."""
     at = np.asarray(position.position_ecef_m, float)
     # A clock error of some seconds
     sigma_along_m = 1e3 * float(np.clip(position.sigma_along_km, 50.0, 150.0))
@@ -234,7 +232,7 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PoseP
     else:
         ahead = position.velocity_ecef_m_s + np.cross([0.0, 0.0, EARTH_RATE_RAD_S], at)
     corner = np.hypot(nominal.width_px, nominal.height_px) / 2.0 / nominal.focal_px
-    prior = PosePrior(
+    return PosePrior(
         position_ecef_m=to_xyz(at),
         velocity_ecef=to_xyz(ahead),
         focal_px=nominal.focal_px,
@@ -247,7 +245,6 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> tuple[PoseP
         principal_point=nominal.principal_point,
         k1=nominal.distortion[0],
     )
-    return prior, ahead
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -303,12 +300,12 @@ def view_around_nadir(
     step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
     levels = make_pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
-    belief, ahead = believe_day_camera(position, photo.nominal)
+    belief = believe_day_camera(position, photo.nominal)
 
     def search_all_turns() -> Iterator[Camera]:
         yield from started
         picture, sample_km = photo.picture(DENSE_SIDE_PX, levels), photo.long_km / DENSE_SIDE_PX
-        around = levels, at, ahead, sample_km, reach_km
+        around = levels, at, np.array(belief.velocity_ecef), sample_km, reach_km
         yield from propose_dense_on_day(picture, photo.nominal, *around)
 
     view = DayView(
@@ -320,7 +317,7 @@ def view_around_nadir(
     )
     yield view
     there = find_map_features(day_map, region, WIDE_KM / KM_PER_DEGREE)
-    seen = photo.find_wide_features()
+    seen = photo.find_features(photo.wide_px, 1200)
     for camera, _, n_places in propose_by_votes(photo, seen, there, position):
         yield replace(view, starts=iter((camera,)), n_places=n_places)
 
@@ -340,7 +337,7 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
     image gives no result, it is stretched to a square: foreshortened ground can then be more
     similar to the map.
     """
-    shapes = [(shape, believe_day_camera(position, shape.nominal)[0]) for shape in photo.shapes()]
+    shapes = [(shape, believe_day_camera(position, shape.nominal)) for shape in photo.shapes()]
     frame_km = max(shape.long_km for shape, _ in shapes)
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
@@ -440,7 +437,7 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
     """What a wide frame that looks down may show of regional maps, wherever the station was."""
     stored = photo.nominal
     middle = (stored.width_px - 1.0) / 2.0, (stored.height_px - 1.0) / 2.0
-    seen: tuple[int, tuple[Features, ...]] | None = None
+    seen: tuple[Features, ...] = ()
     for reference in day_map:
         step_km = max(reference.grid.step_deg * KM_PER_DEGREE, WIDE_KM)
         shrink = reference.grid.step_deg * KM_PER_DEGREE / step_km
@@ -449,7 +446,7 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
         if pixels > 6e7 or step_km > 2.0 * WIDE_KM:
             continue
         there = make_features(reference, step_km)
-        seen = seen or photo.find_wide_features()
+        seen = seen or photo.find_features(photo.wide_px, 1200)
         for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km):
             x, y = camera.pixel_to_lonlat(*middle)
             bounds = _box_around(float(x), float(y), photo.long_km)
@@ -468,21 +465,22 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
 
 def propose_by_votes(
     photo: DayPhoto,
-    seen: tuple[int, tuple[Features, ...]],
+    seen: tuple[Features, ...],
     there: MapFeatures,
     station: CameraPosition | float,
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
     """Propose cameras of a wide near-nadir frame from matched features of it and a map.
 
-    `seen`: see `DayPhoto.find_wide_features`; `station`: position of the camera, or if that is not
-    known, its altitude (km) above the matched ground. Yields cameras with their priors and the
+    `seen`: features of the photo at its `wide_px`; `station`: position of the camera, or if that is
+    not known, its altitude (km) above the matched ground. Yields cameras with their priors and the
     numbers of matched places, most places first.
     """
     if not len(there):
         return
     stored = photo.nominal
-    side_px, found = seen
+    side_px = photo.wide_px
     factor = side_px / max(stored.width_px, stored.height_px)
+    found = [one.scaled(factor) for one in seen]
     # The nearest neighbour is searched in cells of the map
     matches = Matches.joined(
         [
@@ -506,7 +504,7 @@ def propose_by_votes(
                 position = position_from_nadir(
                     float(lon), float(lat), station, "lights", sigma_km=(100.0, 100.0, 10.0)
                 )
-            belief, _ = believe_day_camera(position, stored)
+            belief = believe_day_camera(position, stored)
             here = (agreement.here + 0.5) / factor - 0.5
             fit = fit_to_places(stored, here, ground, belief)
             if fit is not None and fit.camera.off_nadir_deg < 25.0:

@@ -262,10 +262,13 @@ def _search_photo(
             reason = Reason(code=position.code, text=text)
             return make_no_match_result(frame, None, light_map.info, reason)
         position = None
+    seen = None
+    if frame.centre is not None:
+        seen = Seen(lon=frame.centre[0], lat=frame.centre[1], radius_km=frame.radius_km)
     try:
         prior = Prior(
             position=position,
-            seen=Seen.of(frame),
+            seen=seen,
             neighbours=hints,
             read_stars=read_stars,
             altitude_range_km=blind.altitude_km,

@@ -275,8 +275,7 @@ def score_streak_photo(
         )
         return score, outside, np.zeros((0, 4))
     truth = np.column_stack([photo.rows[:, :4], np.nan_to_num(photo.rows[:, 4])])
-    outside = np.zeros(len(found), bool)
-    outside[match_streaks(truth, found)[3]] = True
+    outside = np.isin(np.arange(len(found)), match_streaks(truth, found)[3])
     score = score_streaks(truth, found, peak_snr=photo.rows[:, 5], seconds=seconds)
     missed = truth[~score.found & ~photo.ignored, :4]
     # Detections of ignored streaks are not false

@@ -176,7 +176,8 @@ def draw_solution(
         draw_circle(picture, x, y, radius, factor, GREEN)
     # Missed stars are a magnitude brighter than the faintest tenth of the matched ones
     limit = float(np.percentile(solution.magnitude_g, 90)) - 1.0
-    missed = np.setdiff1d(np.arange(catalogue.brighter_than(limit)), solution.star)
+    bright = np.arange(np.searchsorted(catalogue.magnitude_g, limit))
+    missed = np.setdiff1d(bright, solution.star)
     px, py = camera.project(catalogue.vectors[missed])
     for i in np.flatnonzero(camera.sees(px, py)):
         draw_circle(picture, px[i], py[i], 2.0 * radius, factor, CYAN)

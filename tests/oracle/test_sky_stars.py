@@ -437,7 +437,6 @@ def test_only_named_stars_move_and_by_their_proper_motion():
     assert speed == pytest.approx(np.hypot(1.0934, 1.9994), rel=0.02)
     north = at_2016.vectors[star, 2] - at_1991.vectors[star, 2]
     assert north < 0.0
-    assert at_2016.brighter_than(3.3) == int((at_2016.magnitude_g < 3.3).sum())
 
 
 def fleming(magnitude, plateau, limit, slope):

@@ -188,7 +188,7 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
         },
         "mount": "still" if exposure.held_still else "stars",
         "catalogue": {
-            "satellites": len(satellites),
+            "satellites": len(satellites.sets),
             "skipped": satellites.skipped,
             "stale": satellites.stale,
             "median_age_h": round(float(np.median(np.abs(satellites.age_h))), 2),
@@ -742,9 +742,6 @@ class Satellites:
     skipped: int = 0  # sets excluded because they are damaged or SGP4 rejects them
     stale: int = 0  # satellites excluded because their sets are too old
 
-    def __len__(self) -> int:
-        return len(self.records)
-
     def sigma_km(self) -> FloatArray:
         """One sigma along, across and above the orbit, shape (3, n), without manoeuvres."""
         days = np.abs(self.age_h) / 24.0
@@ -986,9 +983,6 @@ class Tracks:
     height_km: FloatArray
     sunlit: FloatArray  # shape (n, T): visible share of the Sun's disc
 
-    def __len__(self) -> int:
-        return int(self.rows.size)
-
 
 def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
     """Predict the tracks of all satellites that may be in a picture."""
@@ -1061,8 +1055,8 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
 
 def touch_picture(tracks: Tracks, exposure: Exposure) -> BoolArray:
     """Which tracks cross the picture during the nominal exposure, shape (n,)."""
-    seen = np.zeros(len(tracks), bool)
-    for row in range(len(tracks)):
+    seen = np.zeros(len(tracks.rows), bool)
+    for row in range(len(seen)):
         x, y = sample_track(tracks, row, exposure)
         w, h = exposure.field.width_px, exposure.field.height_px
         seen[row] = bool(np.any((x > -0.5) & (x < w - 0.5) & (y > -0.5) & (y < h - 0.5)))

@@ -56,10 +56,6 @@ class StarCatalogue:
     def __len__(self) -> int:
         return len(self.vectors)
 
-    def brighter_than(self, magnitude_g: float) -> int:
-        """Number of stars brighter than a magnitude; they are the first ones."""
-        return int(np.searchsorted(self.magnitude_g, magnitude_g))
-
 
 def catalogue_path() -> Path:
     """Path of the catalogue file in the installed package."""

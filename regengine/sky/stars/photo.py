@@ -49,9 +49,7 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
     px, py = camera.principal_point
     if camera.mirrored:
         px = camera.width_px - 1 - px
-    axis = camera.matrix[:, 2]
-    ra = float(np.degrees(np.arctan2(axis[1], axis[0])) % 360.0)
-    dec = float(np.degrees(np.arcsin(np.clip(axis[2], -1.0, 1.0))))
+    ra, dec = measure_lonlat(camera.matrix[:, 2]).tolist()
     tangents = local_axes(ra, dec)[:2]  # unit vectors to the east and north of the axis
     # Radians of (east, north) per pixel of (x, y) at the axis
     right = -camera.matrix[:, 0] if camera.mirrored else camera.matrix[:, 0]
@@ -68,7 +66,7 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
         "CTYPE2": f"DEC-{kind}",
         "CUNIT1": "deg",
         "CUNIT2": "deg",
-        "CRVAL1": ra,
+        "CRVAL1": ra % 360.0,
         "CRVAL2": dec,
         "CRPIX1": px + 1.0,
         "CRPIX2": py + 1.0,
