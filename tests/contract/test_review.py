@@ -25,7 +25,17 @@ from scipy.spatial.transform import Rotation
 from regengine.errors import RegengineError
 from tests.world.exports import ecef_of, nadir_camera, proposal, seen_by, write_store
 from tests.world.hand import camera_error_km
-from tests.world.pages import BASE, PORT, WORK, Client, ReviewProcess, Serve, copy_store, serve
+from tests.world.pages import (
+    BASE,
+    PORT,
+    WORK,
+    Client,
+    ReviewProcess,
+    Serve,
+    copy_store,
+    hold_frames,
+    serve,
+)
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.samples import camera_of, sample_store, true_json, truth_of
@@ -401,6 +411,19 @@ def test_wrong_cameras_are_among_thirty_and_nothing_is_kept_of_them(tmp_path: Pa
         assert client.told(f"frames/{frame}/history") == []
     with serve(store, lights=[LIGHTS], checks=False) as client:
         assert client.look_through(30)[1]["checks"] == {"found": 0, "shown": 0}
+
+
+def test_a_sheet_waits_for_no_frame_of_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = sample_store(tmp_path / "store", [(OF_RIGHT, f"copy {n:02}") for n in range(24)])
+    may_read = hold_frames(monkeypatch, 12)
+    with serve(store, lights=[LIGHTS], checks=False, sheet=True) as client:
+        sheet = client.post("sheets?count=12", None).json()
+        assert [tile["frame"] for tile in sheet["tiles"]] == [*range(12)]
+        assert client.ask("GET", f"/api/sheets/{sheet['sheet']}/11/map.jpg").is_success
+        may_read.set()
+        assert len(client.look_through(24)[0]["tiles"]) == 24
 
 
 def test_decisions_of_an_earlier_format_stay_and_a_glance_ends_with_its_proposal(

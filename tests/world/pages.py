@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,20 @@ def serve(store: Path, *, admitted: bool = True, **options: Any) -> Iterator[Cli
         if admitted:
             assert client.ask("GET", f"/?token={access.token}").status_code == 303
         yield client
+
+
+def hold_frames(monkeypatch: pytest.MonkeyPatch, first: int) -> Event:
+    """Let no server read frames from that number on, before the event is set."""
+    from regengine.pages.review.queue import ReviewFrames
+
+    may_read, read = Event(), ReviewFrames.frame
+
+    def read_late(frames: ReviewFrames, number: int) -> Any:
+        assert number < first or may_read.wait(60.0)
+        return read(frames, number)
+
+    monkeypatch.setattr(ReviewFrames, "frame", read_late)
+    return may_read
 
 
 Serve = Callable[..., AbstractContextManager[Client]]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -43,7 +44,7 @@ from regengine.store.result import FrameResult, ReviewedPoint
 TILE_PX = 480  # long side of a tile's pictures
 # Sides within which the page shows them at least
 SHOWN_PX = (300.0, 225.0)
-MAX_TILES = 30
+MIN_TILES, MAX_TILES = 12, 30
 CHECK_EVERY = 30
 # A check is plain to see if so many of the map's strongest lights lie farther off than that
 OFF_PX, OFF_SHARE = 6.0, 0.25
@@ -84,6 +85,7 @@ class Sheets:
     context: ReviewContext
     queue: Queue
     _drawn: OrderedDict[tuple[int, Camera], Future[Pictures]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)  # of what is drawn
     _open: OrderedDict[str, list[Tile]] = field(default_factory=OrderedDict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Tiles before the next check: one of the first thirty, then one of thirty on average
@@ -96,25 +98,22 @@ class Sheets:
 
     def begin(self, wanted: QueueFilter, count: int) -> dict[str, Any]:
         """Put the next proposals of a filter on a sheet, and draw those of the next one ahead."""
-        left, lines = self._list_next(wanted, 2 * count)
-        these, ahead = lines[:count], lines[count:]
-        tiles = [self._make_tile(line["id"]) for line in these]
+        left, these, ahead = self._list_next(wanted, count)
+        tiles = [self._make_tile(number) for number in these]
         check = None
         if self.context.checks and self._due < len(these):
-            check = self._make_check([line["id"] for line in these])
+            check = self._make_check(these)
         if check is not None:
-            place = self._due if self._due >= 0 else secrets.randbelow(len(these))
-            tiles.insert(place, check)
-            these[place:place] = self.queue.lines([check.number])
+            tiles.insert(self._due if self._due >= 0 else secrets.randbelow(len(these)), check)
             self._due += 1 + secrets.randbelow(2 * CHECK_EVERY - 1)
-        del tiles[count:], these[count:]
+        del tiles[count:]
         self._due -= len(tiles)
-        for line in ahead:
-            self._make_tile(line["id"])
+        self.context.drawing.submit(self._draw_ahead, ahead)
         name = secrets.token_hex(8)
         self._open[name] = tiles
         while len(self._open) > KEPT_SHEETS:
             self._open.popitem(last=False)
+        lines = self.queue.lines([tile.number for tile in tiles])
         return {
             "sheet": name,
             "left": left,
@@ -123,12 +122,12 @@ class Sheets:
                 {
                     "frame": line["id"],
                     "name": line["frame"],
-                    "place": name_shown_by(tile.camera),
+                    "place": name_shown_by(tile.camera) if tile.is_check else line["place"],
                     "off_nadir_deg": round(tile.camera.off_nadir_deg),
                     "verdict": line["verdict"],
                     "probability": line["probability"],
                 }
-                for line, tile in zip(these, tiles, strict=True)
+                for line, tile in zip(lines, tiles, strict=True)
             ],
         }
 
@@ -200,17 +199,25 @@ class Sheets:
         return self._told[name]
 
     def draw_first(self) -> None:
-        """Draw the first sheet ahead."""
+        """Draw the first sheet ahead, as few photos as it may have."""
         with self.context.frames.turn:
-            for line in self._list_next(QueueFilter(), MAX_TILES)[1]:
-                self._make_tile(line["id"])
+            first = self.queue.update().choose(QueueFilter(status="sheet", limit=0))["ids"]
+        self._draw_ahead(first[:MIN_TILES])
 
-    def _list_next(self, wanted: QueueFilter, count: int) -> tuple[int, list[dict[str, Any]]]:
-        """The number of undecided proposals, and lines of the next ones that can be shown."""
-        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 2 * count})
+    def _draw_ahead(self, numbers: Sequence[int]) -> None:
+        for number in filter(self._can_show, numbers):
+            self._make_tile(number)
+
+    def _list_next(self, wanted: QueueFilter, count: int) -> tuple[int, list[int], list[int]]:
+        """The number of undecided proposals, the next ones that can be shown, and those after.
+
+        Nothing of those after is read: that takes longer than all else.
+        """
+        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
         page = self.queue.update().choose(wanted)
-        shown = (line for line in page["frames"] if self._can_show(line["id"]))
-        return page["total"], [*itertools.islice(shown, count)]
+        numbers = iter(page["ids"][: 4 * MAX_TILES])
+        shown = [*itertools.islice(filter(self._can_show, numbers), count)]
+        return page["total"], shown, [*itertools.islice(numbers, count)]
 
     def _can_show(self, number: int) -> bool:
         result = self.context.result(number)
@@ -225,13 +232,14 @@ class Sheets:
         assert result.solved is not None
         shown = camera or result.solved.camera
         key = number, shown
-        if key not in self._drawn:
-            self._drawn[key] = self.context.drawing.submit(self._draw, number, result, shown)
-        self._drawn.move_to_end(key)
-        while len(self._drawn) > KEPT_TILES:
-            self._drawn.popitem(last=False)
+        with self._lock:
+            if key not in self._drawn:
+                self._drawn[key] = self.context.drawing.submit(self._draw, number, result, shown)
+            self._drawn.move_to_end(key)
+            while len(self._drawn) > KEPT_TILES:
+                self._drawn.popitem(last=False)
+            drawn = self._drawn[key]
         is_check = camera is not None
-        drawn = self._drawn[key]
         return Tile(number=number, result=result, camera=shown, drawn=drawn, is_check=is_check)
 
     def _draw(self, number: int, result: FrameResult, camera: Camera) -> Pictures:
