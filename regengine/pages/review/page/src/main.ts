@@ -254,8 +254,9 @@ function begin(session: Session): void {
   setQueueHidden(remembered("queue", { hidden: false }).hidden);
   refresh();
   wait(
-    review.begin(address.frame).then(async () => {
-      if (session.sheet) await sheet.show();
+    (async () => {
+      if (session.sheet) await sheet.show(); // before the frame behind it
+      await review.begin(address.frame);
       list.showPictures();
       const facets = await api.facets();
       filters.setFacets(facets);
@@ -264,7 +265,7 @@ function begin(session: Session): void {
         list.draw();
         refresh();
       });
-    }),
+    })(),
   );
 }
 
