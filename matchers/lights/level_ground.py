@@ -17,9 +17,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry import projection
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef, surface_to_lonlat
 from matchers.geometry.light_grid import LATTICE_PX, lattice
-from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
 
@@ -55,19 +53,6 @@ def ground_points(
     hit = (under >= 0.0) & (ahead > 0.0)
     reach = ahead - np.sqrt(np.where(hit, under, np.nan))
     return np.asarray(rays * reach[..., None] + [0.0, 0.0, high])
-
-
-def place_camera(
-    camera: Camera, axes: FloatArray, altitude_km: float, rotation: FloatArray
-) -> Camera:
-    """Compute the camera pose from a rotation (3, 3) of the level frame into ECEF.
-
-    Only lens and image size of the camera are used. ``axes`` are those of `level_axes`. The
-    altitude is above the ellipsoid.
-    """
-    lon, lat = surface_to_lonlat(rotation[:, 2])
-    x, y, z = geodetic_to_ecef(lon, lat, 1e3 * altitude_km).tolist()
-    return with_attitude(replace(camera, position_ecef_m=(x, y, z)), rotation @ axes)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -27,7 +27,7 @@ from regengine.orbit.tle_format import (
     pair_lines,
     read_pairs,
 )
-from regengine.orbit.uncertainty import compute_along_track_p90_km
+from regengine.orbit.uncertainty import ALONG_BEFORE_KM, interpolate_by_age
 
 ISS = "25544"
 ISS_LAUNCH = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)  # Zarya, the station's first module
@@ -121,7 +121,8 @@ class TleSet:
         # Good sets hours apart agree along the track within 4 km (90 %). Of 15,748 archived sets
         # these two numbers reject 122; 116 of those are published predictions (see docs/orbit.md),
         # 6 are doubtful.
-        tolerance = np.maximum(30.0, 3.0 * compute_along_track_p90_km(age))
+        # What one set of its age in ten exceeds, three times
+        tolerance = np.maximum(30.0, 3.0 * interpolate_by_age(ALONG_BEFORE_KM[1], age))
         # Older neighbours do not constrain the place along the track: a single reboost moves it by
         # more.
         near = age <= 10.0

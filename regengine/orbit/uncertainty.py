@@ -130,7 +130,7 @@ def orbit_sigma(age_h: float) -> tuple[float, float, float]:
         tables_km = ALONG_BEFORE_KM, CROSS_BEFORE_KM, RADIAL_BEFORE_KM
     sigmas_km = (np.maximum(1.4826 * median, p90 / 1.645) for median, p90 in tables_km)
     along_km, cross_km, radial_km = (
-        max(float(_interpolate_by_age(sigma_km, abs(age_h) / 24.0)), FLOOR_KM)
+        max(float(interpolate_by_age(sigma_km, abs(age_h) / 24.0)), FLOOR_KM)
         for sigma_km in sigmas_km
     )
     # Unknown place along the orbit: uniform over half an orbit (21,300 km) either way, with a
@@ -138,12 +138,7 @@ def orbit_sigma(age_h: float) -> tuple[float, float, float]:
     return min(along_km, 12300.0), cross_km, radial_km
 
 
-def compute_along_track_p90_km(age_days: ArrayLike) -> FloatArray:
-    """Return the along-track error (km) that one set in ten exceeds, by signed age in days."""
-    return _interpolate_by_age(ALONG_BEFORE_KM[1], np.abs(np.asarray(age_days, float)))
-
-
-def _interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
+def interpolate_by_age(values_km: FloatArray, days: ArrayLike) -> FloatArray:
     """Interpolate linearly in log-log; constant below the table, with the last slope above it."""
     age = np.log(np.maximum(np.asarray(days, float), AGE_DAYS[0]))
     table_age, table_value = np.log(AGE_DAYS), np.log(values_km)

@@ -13,11 +13,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from detectors.constants import FOCAL_RANGE_MM
-from regengine.io.decoding import open_regular
 from regengine.io.times import parse_iso_time, parse_zone, to_utc
 
 if TYPE_CHECKING:
@@ -79,15 +77,6 @@ class Exif:
         if self.focal_mm is None or self.focal_35mm_equivalent_mm is None:
             return None
         return self.focal_35mm_equivalent_mm / self.focal_mm
-
-
-def read_exif(path: Path) -> Exif:
-    """Read the EXIF of a picture or a TIFF-like raw file; empty if it is missing or damaged."""
-    try:
-        with open_regular(path) as stream:
-            return read_exif_of(stream)
-    except OSError:
-        return Exif()
 
 
 def read_exif_of(stream: BinaryIO) -> Exif:

@@ -174,12 +174,6 @@ def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
     return math.sqrt(half_linear**2 - constant) - half_linear
 
 
-def parse_camera(text: str) -> str:
-    """Return the name of a camera, without further lines; a code is replaced by its name."""
-    name = clean_text(re.split(r"[\r\n]|\\r|\\n", text)[0])
-    return CAMERAS.get(name.upper(), name)
-
-
 def clean_text(text: str) -> str:
     """Return a text on one line, of limited length, without terminal control characters."""
     plain = text
@@ -682,13 +676,15 @@ def interpret(
     # A lens given by its name, such as 50mm f/1.4, is not a single number for the focal length
     has_lens = not row.cell("focal_mm") and parse_focal_mm(row.cell("lens")) is not None
     words = (clean_text(row.cell(name)) for name in ("place", "country"))
+    # Of several lines the first; a code is replaced by its name
+    camera = clean_text(re.split(r"[\r\n]|\\r|\\n", row.cell("camera"))[0])
     return FrameRecord(
         frame_id=frame_id,
         time_utc=time_utc,
         nadir_lat=nadir[0],
         nadir_lon=nadir[1],
         altitude_km=altitude_km,
-        camera=parse_camera(row.cell("camera")),
+        camera=CAMERAS.get(camera.upper(), camera),
         focal_mm=row.number("lens" if has_lens else "focal_mm", *FOCAL_RANGE_MM, zero=False),
         exposure_s=parse_exposure_s(row.cell("exposure")),
         aperture_f=parse_setting(row.cell("aperture"), "f/?"),

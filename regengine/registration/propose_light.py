@@ -38,7 +38,7 @@ from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, s
 from matchers.geometry.pose import point_at_nadir, with_attitude
 from matchers.lights import dense
 from matchers.lights.dense import DenseParameters, choose_templates, spread_boresights
-from matchers.lights.level_ground import ground_plane, level_axes, place_camera
+from matchers.lights.level_ground import ground_plane, level_axes
 from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
 from matchers.lights.polar_patches import (
     PatchMap,
@@ -293,10 +293,12 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
     for placement in sorted(found, key=lambda one: -one.log10_odds):
         if len(chosen) == stage.n_aligned:
             break
-        # A scale of the level frame is a height
-        height_km = problem.altitude_km * placement.scale
-        camera = place_camera(lens, placement.photo.axes, height_km, placement.rotation)
-        camera = replace(camera, mirrored=stage.mirrored)
+        # A scale of the level frame is a height, above the ellipsoid
+        height_m = 1e3 * problem.altitude_km * placement.scale
+        lon, lat = surface_to_lonlat(placement.rotation[:, 2])
+        there_m = to_xyz(geodetic_to_ecef(lon, lat, height_m))
+        camera = replace(lens, position_ecef_m=there_m, mirrored=stage.mirrored)
+        camera = with_attitude(camera, placement.rotation @ placement.photo.axes)
         if not keeps_sky_free(problem.photo, camera):
             continue
         hypothesis = place_on_track(problem, stage, camera)

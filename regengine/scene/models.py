@@ -40,9 +40,6 @@ COUNTS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 18, 22, 26, 32, 40)
 SHAPES = ("spherical", "tied", "diag", "full")
 # Principal axes: a larger number would need more labelled photos than a person provides
 VARIANCE_KEPT, MAX_AXES = 0.9, 12
-# Shrinkage of the within-class covariance toward a sphere; without it, the axes overfit a hundred
-# photos. Copies of a frame have no width of their own
-AXES_SHRINKAGE, MIN_WIDTH = 0.3, 0.01
 # Added to variances, which are of order 1: a cluster of copies of one frame must not become a spike
 MIN_VARIANCE = 0.05
 # A cluster's share of a class is estimated from its labels plus this many labels distributed as the
@@ -112,26 +109,6 @@ def fit_principal_axes(features: FloatArray) -> Axes:
     return Axes(scaler=scaler, directions=directions)
 
 
-def fit_discriminant_axes(features: FloatArray, classes: IndexArray) -> Axes:
-    """Axes of greatest ratio of between-class to within-class variance (Fisher 1936).
-
-    The shape of ``classes`` is (N,).
-    """
-    from scipy.linalg import eigh
-
-    scaler = fit_scaler(features)
-    z = scaler.apply(features)
-    present, of = np.unique(classes, return_inverse=True)
-    means = np.stack([z[of == index].mean(axis=0) for index in range(len(present))])
-    within = (z - means[of]).T @ (z - means[of]) / len(z)
-    between = (means[of] - z.mean(axis=0)).T @ (means[of] - z.mean(axis=0)) / len(z)
-    width = max(float(np.trace(within)) / len(within), MIN_WIDTH)
-    shrunk = (1.0 - AXES_SHRINKAGE) * within + AXES_SHRINKAGE * width * np.eye(len(within))
-    keep = min(len(present) - 1, z.shape[1])
-    directions = eigh(between, shrunk)[1][:, ::-1][:, :keep]
-    return Axes(scaler=scaler, directions=np.ascontiguousarray(directions))
-
-
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
     """A mixture of K Gaussians on D axes."""
@@ -160,12 +137,9 @@ class Mixture:
         return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)), np.float64)
 
 
-def fit_gmm(features: FloatArray, *, seed: int, axes: Axes | None = None) -> Mixture:
-    """Fit Gaussian mixtures and keep the one of least BIC.
-
-    Without ``axes``, they are fitted on principal axes.
-    """
-    axes = axes or fit_principal_axes(features)
+def fit_gmm(features: FloatArray, *, seed: int) -> Mixture:
+    """Fit Gaussian mixtures on principal axes and keep the one of least BIC."""
+    axes = fit_principal_axes(features)
     z = axes.apply(features)
     best, least = None, np.inf
     for shape in SHAPES:

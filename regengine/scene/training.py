@@ -30,8 +30,7 @@ from regengine.scene.labels import (
 )
 from regengine.scene.picture import read_scene_picture
 
-# Mixtures on principal axes, k-means on principal axes, mixtures on discriminant axes
-CLUSTERINGS = ("gmm", "kmeans", "gmm_discriminant")
+CLUSTERINGS = ("gmm", "kmeans")
 SUPERVISED = "supervised"
 METHODS = (*CLUSTERINGS, SUPERVISED)
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
@@ -42,13 +41,9 @@ def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, 
     # Clusters and gate do not support row weights: copies would outnumber the photos
     few = samples.subset(~samples.copies)
     gmm = models.fit_gmm(few.features, seed=seed)
-    turned = models.fit_discriminant_axes(few.features, few.primary)
     return models.fit_gate(gmm, few, seed=seed), {
         "gmm": models.name_clusters(gmm, few),
         "kmeans": models.name_clusters(models.fit_kmeans(few.features, seed=seed), few),
-        "gmm_discriminant": models.name_clusters(
-            models.fit_gmm(few.features, seed=seed, axes=turned), few
-        ),
         SUPERVISED: models.fit_logistic(samples),
     }
 

@@ -145,9 +145,7 @@ def test_scenes_are_scored_by_the_labels_that_could_be_read(scenes: Path, tmp_pa
     said = run("bench", "scenes", scenes / "labels.csv", "--json", "--quiet", "--plot", figures)
     assert said.code == 0, said.err
     methods = [one for one in said.records if one["table"] == "methods"]
-    assert {one["method"] for one in methods} == {
-        *("gmm", "kmeans", "gmm_discriminant", "supervised")
-    }
+    assert {one["method"] for one in methods} == {*("gmm", "kmeans", "supervised")}
     for one in methods:
         counts = np.array(one["confusion"])
         assert counts.sum(axis=1).tolist() == [6, 6, 0]

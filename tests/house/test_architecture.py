@@ -202,20 +202,9 @@ def test_a_photo_loads_nothing_that_few_photos_need() -> None:
 MOST = {
     "rooms": 15,
     "loose modules": 3,
-    # propose_horizon.py, with its rows and a compiled loop, is a method of the search of its own
-    "files": 222,
-    # Tile, Sheets and LookedBody are the sheet of the review; they stand for the pyramid of photos
-    "classes": 379,
-    # turn_by_scale and _refit_focal stand for two copies of a formula, expect_height_km for three
-    # constants
-    # A map that a photo needs is found and fetched by add_needed_maps and find_needed_map, with two
-    # limits; find_service and _name_place stand for two constants and two texts
-    # Twelve read and try the names of towns: of PlaceIndex, of the file's texts, and of the search
-    # Three tell what a category follows from, and count_stars asks the solver: for thin_samples and
-    # a rule for sky
-    # find_unlike_stars stands for one limit of how well stars are fitted
-    # Sheets of the review, their checks and pictures, for eleven of the pyramid
-    "functions": 2758,
+    "files": 219,
+    "classes": 373,
+    "functions": 2708,
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another

@@ -34,8 +34,9 @@ from regengine.frames.columns import (
 )
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import describe_orientation, sky_position
+from regengine.io.decoding import open_regular
 from regengine.io.times import parse_iso_time
-from regengine.photo.exif import Exif, read_exif
+from regengine.photo.exif import Exif, read_exif_of
 from regengine.photo.records import wrap_lon
 from regengine.store.schema import Kind
 
@@ -101,8 +102,14 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
 
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
 def read_photo_exif(photo: Path | None) -> Exif:
-    """EXIF of a frame's photo; empty if the photo is not found."""
-    return Exif() if photo is None else read_exif(photo)
+    """EXIF of a frame's photo; empty if the photo is not found, or if it is missing or damaged."""
+    try:
+        if photo is not None:
+            with open_regular(photo) as stream:
+                return read_exif_of(stream)
+    except OSError:
+        pass
+    return Exif()
 
 
 def _make_exif_column(name: str, kind: Kind, says: str) -> TableColumn:

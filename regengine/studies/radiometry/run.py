@@ -332,13 +332,16 @@ def photo_row(
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
-
-    def to_cell(name: str, value: Any) -> object:
-        # More digits than any value's accuracy
-        return f"{value:.8g}" if isinstance(value, float) else cell(name, value)
-
     told = (plain(dict(row), make_printable) for row in rows)
-    write_csv(path, columns, ([to_cell(name, row[name]) for name in columns] for row in told))
+    # More digits than any value's accuracy
+    cells = (
+        [
+            f"{row[one]:.8g}" if isinstance(row[one], float) else cell(one, row[one])
+            for one in columns
+        ]
+        for row in told
+    )
+    write_csv(path, columns, cells)
 
 
 def write_raster(found: Radiometry, frame: ExportFrame, path: Path) -> None:
