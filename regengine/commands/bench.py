@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from regengine.commands import options as common
 from regengine.io.console import configure_logging, print_data, say, show_progress
 from regengine.io.plain import plain
-from regengine.options import DetectOptions
-
-if TYPE_CHECKING:
-    from regengine.options import Kind
+from regengine.options import DetectOptions, Kind
 
 BenchKind = Literal["lights", "lightning", "stars", "streaks", "scenes", "registration"]
 KINDS = get_args(BenchKind)

@@ -85,7 +85,7 @@ def read_csv_points(path: Path) -> PhotoPoints:
             x, y, lon, lat = (float(row[name]) for name in NEEDED)
             sigma_px = float(row["sigma_px"]) if row.get("sigma_px") else None
         except ValueError as error:
-            raise make_refusal(path, f"{place} is not a point ({error})") from error
+            raise ConfigError(f"{place} is not a point ({error}); {ADVICE}.") from error
         named = next((row[name] for name in COLUMNS["photo"] if name in row), "")
         photo = unquote_name(named) or path.stem
         found.setdefault(photo, []).append((x, y, lon, lat, sigma_px))

@@ -27,7 +27,7 @@ from matchers.lights.verify import LightPeaks
 from regengine.maps.reference import LightMap
 from regengine.orbit.position import ANY_KM, expect_height_km
 from regengine.registration.parameters import Method, RegisterParams
-from regengine.registration.priors import LensBelief, Seen, Track
+from regengine.registration.priors import LensBelief, NeighbourPrior, Seen, Track
 from regengine.registration.windows import MapWindows
 from regengine.store.result import Reason
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from regengine.maps.index.earth import EarthIndex
     from regengine.orbit.propagation import CameraPosition
     from regengine.photo.frame import Frame
-    from regengine.registration.priors import NeighbourPrior
     from regengine.sky.stars.solve import StarAttitude
 
 

@@ -25,7 +25,7 @@ from regengine.photo.frame import CENTRE_RADIUS_KM, Frame, read_frame, with_rema
 from regengine.registration.priors import SOURCE, NeighbourPrior, Seen
 from regengine.registration.register import register_frame
 from regengine.registration.report_result import doubt_time_told, make_no_match_result
-from regengine.registration.types import Prior, SearchReferences
+from regengine.registration.types import Prior, Problem, SearchReferences
 from regengine.runs.run_inputs import RunInputs
 from regengine.scene.classify import (
     SceneForSearch,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
     from regengine.maps.lights import KindName
     from regengine.orbit.propagation import CameraPosition
-    from regengine.registration.types import Problem
     from regengine.sky.stars.solve import StarAttitude
 
 

@@ -295,7 +295,8 @@ class SecondSearch:
 
     def _read_reference(self, frame_index: int) -> FrameFacts:
         reference = FrameFacts.from_result(self._read(frame_index).result)
-        assert reference is not None  # it was a reference when it was registered
+        # It was a reference when it was registered
+        assert reference is not None and reference.camera is not None  # noqa: PT018
         return reference
 
 

@@ -102,7 +102,7 @@ def sun_elevation_deg(frame: ExportFrame) -> float | None:
 
 @lru_cache(maxsize=4)  # for one frame after the other, one column at a time
 def read_photo_exif(photo: Path | None) -> Exif:
-    """EXIF of a frame's photo; empty if the photo is not found, or if it is missing or damaged."""
+    """EXIF of a frame's photo; empty if the photo is not found, or its EXIF damaged or missing."""
     try:
         if photo is not None:
             with open_regular(photo) as stream:
