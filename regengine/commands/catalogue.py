@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,20 +56,25 @@ def build(
               regengine catalogue build run.h5 --out archive.gpkg --no-pictures
     """
     from regengine.frames.catalogue import build as build_catalogue
-    from regengine.frames.catalogue import count_frames
     from regengine.frames.quality import look
+    from regengine.frames.select import choose
     from regengine.io.atomic import check_new_file
-    from regengine.maps import open_light_map
+    from regengine.maps.opening import open_light_map
+    from regengine.store.result import STATES
 
     check_new_file(out, (".gpkg",), force=force)
     if lights and not pictures:
         raise ConfigError("--lights needs the photos: leave out --no-pictures.")
     light_map = open_light_map(lights) if lights else None
-    total = count_frames(stores)
+    twice = [store for store, n in Counter(map(Path.resolve, stores)).items() if n > 1]
+    if twice:
+        raise ConfigError(f"{twice[0]} is named twice: name each store once.")
+    chosen = [choose(store, verdicts=STATES) for store in stores]
+    total = sum(len(one.numbers) for one in chosen)
 
     with show_progress(total, quiet=quiet, doing="cataloguing") as advance:
         built = build_catalogue(
-            stores,
+            chosen,
             out,
             look=lambda frame: look(frame, light_map) if pictures else {},
             advance=advance,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -47,11 +48,12 @@ def main(
     from functools import partial
 
     from regengine.errors import ConfigError
-    from regengine.frames.select import choose, select_named
+    from regengine.frames.select import choose
     from regengine.io import console
     from regengine.io.plain import format_count
     from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
+    from regengine.store.read import find_frames
     from regengine.store.result import Reason
 
     configure = partial(console.configure_logging, quiet=quiet, as_json=False)
@@ -59,12 +61,14 @@ def main(
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
     verdicts = common.parse_verdicts(verdict, with_rejected=True)
-    chosen = choose(store, verdicts=verdicts, where=where)
-    chosen = select_named(chosen, photos) if photos else chosen
+    numbers: Sequence[int] = choose(store, verdicts=verdicts, where=where).numbers
+    if photos:
+        named = {one.frame_index for name in photos for one in find_frames(store, name)}
+        numbers = [number for number in numbers if number in named]
     given = {"lights": lights, "streets": streets, "day": day}
     common.run_files(store, {f"--{kind}": paths for kind, paths in given.items()})
     maps = {kind: tuple(paths) for kind, paths in given.items() if paths}
-    total = len(chosen.numbers)
+    total = len(numbers)
     options = TeamOptions(
         workers=workers if total > 1 else 0, memory_mb=max_memory_mb, prepare=configure
     )
@@ -74,7 +78,7 @@ def main(
         console.show_progress(total, quiet=quiet, doing="drawing") as advance,
     ):
         hashed = has_repeated_names(store)
-        drawings = list_stored_drawings(store, chosen.numbers, maps, folder)
+        drawings = list_stored_drawings(store, numbers, maps, folder)
         for result, outcome in draw_overlays(drawings, out, options, stop, hashed=hashed):
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks

@@ -37,8 +37,8 @@ def main(
     """
     from regengine.frames.select import choose
     from regengine.io.console import print_data, say, show_progress
-    from regengine.maps import open_light_map
     from regengine.maps.at_hand import choose_maps
+    from regengine.maps.opening import open_light_map
     from regengine.photo.lens_profile import load_profiles
     from regengine.studies.radiometry.run import ORDERS, measure_chosen
 

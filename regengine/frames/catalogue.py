@@ -34,15 +34,13 @@ from regengine.frames.columns import FRAME_COLUMNS, Row, none_if_unknown
 from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, rings_bbox
 from regengine.frames.quality import quality_score
-from regengine.frames.select import check_condition, choose, find_unknown_column, guard_reading
+from regengine.frames.select import Chosen, check_condition, find_unknown_column, guard_reading
 from regengine.io.atomic import replace_files
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD, chord, place_index
-from regengine.store.read import Snapshot
 from regengine.store.records import degrees_text
-from regengine.store.result import STATES
 
 FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2
@@ -133,29 +131,14 @@ ARRANGED_NAMES = {name for name in NAMES if name.startswith(("copies", "place", 
 CELL_DEG = 5.0 / KM_PER_DEGREE  # side of a cell: frames in one cell belong to one place
 
 
-def count_frames(stores: Sequence[Path]) -> int:
-    """Total number of frames of stores.
-
-    Raises StoreError if one of them is not a store. Raises ConfigError if one is named twice.
-    """
-    total, places = 0, set()
-    for store in stores:
-        if store.resolve() in places:
-            raise ConfigError(f"{store} is named twice: name each store once.")
-        places.add(store.resolve())
-        with Snapshot(store) as snapshot:
-            total += len(snapshot.frame_index)
-    return total
-
-
 def build(
-    stores: Sequence[Path],
+    stores: Sequence[Chosen],
     out: Path,
     *,
     look: Callable[[ExportFrame], Row] = lambda frame: {},
     advance: Callable[[], object] = lambda: None,
 ) -> dict[str, int]:
-    """Build a catalogue of stores, which runs may be writing; an existing file is replaced.
+    """Build a catalogue of frames of stores; an existing file is replaced.
 
     ``look`` returns measurements of a frame's photo; ``advance`` is called after each frame.
 
@@ -176,12 +159,11 @@ def build(
             # The file is put in its place when it is complete
             base.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN")
             base.execute(f"CREATE TEMP TABLE raw ({WORKING}, {DECLARED})")
-            for store in stores:
-                for frame in choose(store, verdicts=STATES).frames():
-                    row = make_catalogue_row(frame, look(frame))
-                    base.execute(into, [row.get(name) for name in names])
-                    changed = max(changed, frame.stored.processed_utc)
-                    advance()
+            for frame in chain.from_iterable(one.frames() for one in stores):
+                row = make_catalogue_row(frame, look(frame))
+                base.execute(into, [row.get(name) for name in names])
+                changed = max(changed, frame.stored.processed_utc)
+                advance()
             summary = _arrange(base, changed)
             base.execute("COMMIT")
         except sqlite3.Error as error:

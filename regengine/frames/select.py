@@ -19,7 +19,7 @@ from regengine.errors import ConfigError
 from regengine.frames.columns import FRAME_COLUMNS
 from regengine.frames.frame import ExportFrame, GroundBlock, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
-from regengine.store.read import find_frames, iter_blocks, iter_frames
+from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import Reviewed
 from regengine.store.reviews import apply_review, read_reviews
 from regengine.store.rows import dict_rows
@@ -246,13 +246,6 @@ def choose(
                 else:
                     chosen.numbers.append(number)
     return chosen
-
-
-def select_named(chosen: Chosen, names: Sequence[str]) -> Chosen:
-    """Select the chosen frames with the given names; ConfigError if a name matches no frame."""
-    named = {one.frame_index for name in names for one in find_frames(chosen.store, name)}
-    kept = array("q", (number for number in chosen.numbers if number in named))
-    return replace(chosen, numbers=kept)
 
 
 def sort_numbers(chosen: Chosen, order: str) -> list[int]:

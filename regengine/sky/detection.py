@@ -245,10 +245,9 @@ def list_beside(photos: Sequence[Path]) -> dict[Path, tuple[Path, ...]]:
     They are in order of time according to their names; numbers in names are compared as numbers.
     """
 
-    def in_order(photo: Path) -> tuple[str, list[tuple[int, str]]]:
-        parts = re.findall(r"\d+|\D+", photo.name.lower())
-        named = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-        return str(photo.parent), named
+    def in_order(photo: Path) -> tuple[str, list[int | str]]:
+        parts = re.split(r"(\d+)", photo.name.lower())
+        return str(photo.parent), [int(one) if k % 2 else one for k, one in enumerate(parts)]
 
     ordered, beside = sorted(photos, key=in_order), {}
     for k, photo in enumerate(ordered):

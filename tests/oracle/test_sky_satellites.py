@@ -24,15 +24,9 @@ from sgp4.api import Satrec
 from matchers.geometry.earth import geodetic_to_ecef, local_axes
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.errors import EphemerisError
-from regengine.orbit import (
-    J2000_JULIAN_DATE,
-    ElementSet,
-    days_since_j2000,
-    icrs_to_itrf,
-    sidereal_angle_rad,
-    turn_about_pole,
-)
+from regengine.orbit import ElementSet, days_since_j2000, icrs_to_itrf, sidereal_angle_rad
 from regengine.orbit.propagation import propagate_teme
+from regengine.orbit.rotation import J2000_JULIAN_DATE, turn_about_pole
 from regengine.orbit.tle import load_element_sets
 from regengine.sky.satellites.photo import (
     TAIL_ACROSS,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from regengine import LightMap, open_light_map
-from regengine.maps import open_references
 from regengine.maps.build import plan_grid, write_reference
+from regengine.maps.opening import open_references
 from regengine.maps.reference import PixelGrid
 from regengine.maps.services import TileSet
 from regengine.pages.review.map_tiles import MapTiles

@@ -29,7 +29,7 @@ from benchmarks.simulate.worlds import RasterWorld, Realisation
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
 from regengine.frames import select as selection
-from regengine.maps import open_light_map
+from regengine.maps.opening import open_light_map
 from regengine.store.result import FrameResult
 from regengine.studies.radiometry.run import Radiometry, measure
 from tests.world.results import control_point, proposal, solved
