@@ -134,6 +134,12 @@ class Radon:
         waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
         tries = 0
         while len(waiting) and tries < self.max_tries:
+            if gone:
+                # Of a block: most candidates never come to their turn
+                there = select_still_there(hunt, waiting.select(slice(64)))
+                waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
+                if not there.any():
+                    continue
             x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
             (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
             rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
@@ -147,7 +153,6 @@ class Radon:
                 lines.append(line)
             gone.append(line)
             hunt.hide(line)
-            waiting = waiting.select(select_still_there(hunt, waiting))
         return lines, gone, hunt
 
 
