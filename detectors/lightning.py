@@ -107,43 +107,60 @@ def _even_contrast(levels: FloatImage) -> NDArray[np.uint8]:
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (IEC 61966-2-1)
 
 
-# What a flash is. Levels are those of 8-bit sRGB, lengths pixels of the frame given.
+# What a flash is: least and most of each measure. Levels are those of 8-bit sRGB, lengths pixels of
+# the frame given; half of its peak bounds it
 BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
-# Of every flash; half of its peak bounds it
 MIN_PEAK_LEVELS = 25.0
-MIN_BLUENESS = -0.07  # (blue - red) / sum, linear, of the light above the ring about it
-MAX_GREENNESS = 0.08  # (2 green - red - blue) / sum: airglow, fishing boats
-MIN_WIDTH_PX = 5.5  # across, as of an even ellipse: stars and lamps are narrower
-MAX_ELONGATION = 6.5  # length over width
-MIN_CORE_BALANCE = 0.62  # darkest over brightest colour of its core, levels
-# rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
-MAX_TEXTURE_PX = 1.9
-# Of one that is bright and white: moonlit cloud is neither
-BRIGHT_PEAK_LEVELS = 90.0
-BRIGHT_CORE_LEVELS = 135.0  # darkest colour of its core
-BRIGHT_PROMINENCE = 0.25  # share of its peak by which it rises above the ring about it
-BRIGHT_CONTRAST = 4.5  # the same over the spread in the ring
-# Of any other
-FAINT_SNR = 5.0  # of the peak over the noise of the blurred frame
-FAINT_CORE_LEVELS = 30.0
-FAINT_PROMINENCE = 0.55
-FAINT_CONTRAST = 9.0
-FAINT_CORE_BALANCE = 0.86
-FAINT_GREENNESS = -0.12  # at least: reflections of cabin lamps are purple
-FAINT_UNIQUENESS = 0.3  # as prominence, of a ring six radii wide: fields of lamps
-# Of a distant one: small, and quite alone
-SMALL_WIDTH_PX = 12.0  # at most
-SMALL_PROMINENCE = 0.75
-SMALL_CONTRAST = 7.0
-SMALL_UNIQUENESS = 0.9
-SMALL_CORE_LEVELS = 70.0
-SMALL_CORE_BALANCE = 0.8
-SMALL_TEXTURE_PX = 2.6  # as above; a narrow light has more
-# Of what neighbours laid over the frame do not show
-NEW_PEAK_LEVELS = 25.0
-NEW_AREA_PX = 40
-NEW_BLUENESS = 0.0
-NEW_CORE_LEVELS = 45.0
+Limits = dict[str, tuple[float, float]]
+LONE: Limits = {
+    "blueness": (-0.07, np.inf),  # (blue - red) / sum, linear, of the light above the ring about it
+    "greenness": (-np.inf, 0.08),  # (2 green - red - blue) / sum: airglow, fishing boats
+    "width_px": (5.5, np.inf),  # across, as of an even ellipse: stars and lamps are narrower
+    "elongation": (0.0, 6.5),  # length over width
+    "core_balance": (0.62, np.inf),  # darkest over brightest colour of its core, levels
+    # rms of what is finer than 2 px, over the mean, times the width: lamps and streets are grains
+    "grain": (0.0, 1.9),
+}
+FLASHES: dict[str, Limits] = {
+    # Bright and white: moonlit cloud is neither
+    "bright": LONE
+    | {
+        "height": (90.0, np.inf),
+        "core_levels": (135.0, np.inf),  # darkest colour of its core
+        "prominence": (0.25, np.inf),  # share of its peak by which it rises above the ring about it
+        "contrast": (4.5, np.inf),  # the same over the spread in the ring
+    },
+    "faint": LONE
+    | {
+        "snr": (5.0, np.inf),  # of the peak over the noise of the blurred frame
+        "core_levels": (30.0, np.inf),
+        "prominence": (0.55, np.inf),
+        "contrast": (9.0, np.inf),
+        "core_balance": (0.86, np.inf),
+        "greenness": (-0.12, 0.08),  # reflections of cabin lamps are purple
+        "uniqueness": (0.3, np.inf),  # as prominence, of a ring six radii wide: fields of lamps
+    },
+    # A distant one is small, and quite alone
+    "small": LONE
+    | {
+        "width_px": (5.5, 12.0),
+        "core_levels": (70.0, np.inf),
+        "core_balance": (0.8, np.inf),
+        "prominence": (0.75, np.inf),
+        "contrast": (7.0, np.inf),
+        "uniqueness": (0.9, np.inf),
+        "grain": (0.0, 2.6),  # a narrow light has more
+    },
+    # What neighbours laid over the frame do not show, and no edge that moved otherwise
+    "new": {
+        "area_px": (40.0, np.inf),
+        "blueness": (0.0, np.inf),
+        "core_levels": (45.0, np.inf),
+        "prominence": (0.25, np.inf),
+        "contrast": (4.5, np.inf),
+        "grain": (0.0, 1.9),
+    },
+}
 
 
 # Of a frame of the same sequence and size: linear red, green and blue, (h, w, 3), and where sky,
@@ -260,8 +277,8 @@ class Lightning:
                 continue
             done[lit] = True
             peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
-            is_flash = _is_new if compared[row, col] else _stands_alone
-            if peak is not None and is_flash(peak, noise):
+            kinds = ("new",) if compared[row, col] else ("bright", "faint", "small")
+            if peak is not None and any(_is_within(peak, noise, FLASHES[one]) for one in kinds):
                 flashes.append(peak)
                 glow[lit] = True
         return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
@@ -375,55 +392,18 @@ def _measure_peak(
     )
 
 
-def _stands_alone(peak: _Peak, noise: float) -> bool:
-    """Whether a peak is a flash by its own looks: bright, or fainter and alone, or small."""
+def _is_within(peak: _Peak, noise: float, limits: Limits) -> bool:
+    """Whether all measures of a peak lie within limits; `noise`: of the blurred frame, levels."""
     width, length = peak.axes_px
-    of_any = (
-        peak.blueness >= MIN_BLUENESS
-        and peak.greenness <= MAX_GREENNESS
-        and width >= MIN_WIDTH_PX
-        and length <= MAX_ELONGATION * width
-        and peak.core_balance >= MIN_CORE_BALANCE
-    )
-    smooth = peak.texture * width <= MAX_TEXTURE_PX
-    bright = (
-        peak.height >= BRIGHT_PEAK_LEVELS
-        and peak.core_levels >= BRIGHT_CORE_LEVELS
-        and peak.prominence >= BRIGHT_PROMINENCE
-        and peak.contrast >= BRIGHT_CONTRAST
-    )
-    faint = (
-        peak.height >= FAINT_SNR * noise
-        and peak.core_levels >= FAINT_CORE_LEVELS
-        and peak.prominence >= FAINT_PROMINENCE
-        and peak.contrast >= FAINT_CONTRAST
-        and peak.core_balance >= FAINT_CORE_BALANCE
-        and peak.greenness >= FAINT_GREENNESS
-        and peak.uniqueness >= FAINT_UNIQUENESS
-    )
-    small = (
-        width <= SMALL_WIDTH_PX
-        and peak.core_levels >= SMALL_CORE_LEVELS
-        and peak.core_balance >= SMALL_CORE_BALANCE
-        and peak.prominence >= SMALL_PROMINENCE
-        and peak.contrast >= SMALL_CONTRAST
-        and peak.uniqueness >= SMALL_UNIQUENESS
-        and peak.texture * width <= SMALL_TEXTURE_PX
-    )
-    return of_any and ((smooth and (bright or faint)) or small)
-
-
-def _is_new(peak: _Peak, _noise: float) -> bool:
-    """Whether a peak that no neighbour shows is a flash, and no edge that moved otherwise."""
-    return (
-        peak.height >= NEW_PEAK_LEVELS
-        and peak.rows.size >= NEW_AREA_PX
-        and peak.blueness >= NEW_BLUENESS
-        and peak.core_levels >= NEW_CORE_LEVELS
-        and peak.prominence >= BRIGHT_PROMINENCE
-        and peak.contrast >= BRIGHT_CONTRAST
-        and peak.texture * peak.axes_px[0] <= MAX_TEXTURE_PX
-    )
+    measures = {
+        **vars(peak),
+        "snr": peak.height / noise,
+        "area_px": peak.rows.size,
+        "width_px": width,
+        "elongation": length / width,
+        "grain": peak.texture * width,
+    }
+    return all(least <= measures[name] <= most for name, (least, most) in limits.items())
 
 
 def _describe(
