@@ -204,7 +204,7 @@ MOST = {
     "loose modules": 3,
     "files": 219,
     "classes": 373,
-    "functions": 2700,
+    "functions": 2699,
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another
