@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
@@ -237,6 +238,22 @@ def test_the_house_grows_no_larger() -> None:
 AT_THE_ROOT = [ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING")]
 PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def test_pages_tell_the_bounds_that_the_shipped_calibration_holds():
+    text = (ROOT / "regengine" / "registration" / "calibration.json").read_text(encoding="utf-8")
+    kinds = {one["kind"]: one for one in json.loads(text)["tested"]["kinds"]}
+    readme, concepts, method = (
+        (ROOT / page).read_text(encoding="utf-8")
+        for page in ("README.md", "docs/concepts.md", "docs/methods/probability.md")
+    )
+    told = {name: [method] for name in kinds}
+    told["time told"], told["nothing told"] = [method, readme, concepts], [method, readme]
+    for name, pages in told.items():
+        accepted, bound = f"{kinds[name]['accepted']:,}", 100.0 * kinds[name]["wrong_rate_upper_95"]
+        for page in pages:
+            (line,) = (one for one in page.splitlines() if re.search(rf"\b{accepted}\b", one))
+            assert min(abs(float(one) - bound) for one in re.findall(r"([\d.]+) %", line)) < 0.01
 
 
 def shell_lines(page: Path) -> list[str]:
