@@ -278,7 +278,7 @@ class Lightning:
             done[lit] = True
             peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
             kinds = ("new",) if compared[row, col] else ("bright", "faint", "small")
-            if peak is not None and any(_is_within(peak, noise, FLASHES[one]) for one in kinds):
+            if peak is not None and _is_flash(peak, noise, kinds):
                 flashes.append(peak)
                 glow[lit] = True
         return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
@@ -392,8 +392,8 @@ def _measure_peak(
     )
 
 
-def _is_within(peak: _Peak, noise: float, limits: Limits) -> bool:
-    """Whether all measures of a peak lie within limits; `noise`: of the blurred frame, levels."""
+def _is_flash(peak: _Peak, noise: float, kinds: Sequence[str]) -> bool:
+    """Whether a peak is within the limits of a kind of flash; `noise`: of the frame, levels."""
     width, length = peak.axes_px
     measures = {
         **vars(peak),
@@ -403,7 +403,10 @@ def _is_within(peak: _Peak, noise: float, limits: Limits) -> bool:
         "elongation": length / width,
         "grain": peak.texture * width,
     }
-    return all(least <= measures[name] <= most for name, (least, most) in limits.items())
+    return any(
+        all(least <= measures[name] <= most for name, (least, most) in FLASHES[kind].items())
+        for kind in kinds
+    )
 
 
 def _describe(

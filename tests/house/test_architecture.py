@@ -240,7 +240,7 @@ PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
 PAGE_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-def test_pages_tell_the_bounds_that_the_shipped_calibration_holds():
+def test_pages_tell_the_bounds_that_the_shipped_calibration_holds() -> None:
     text = (ROOT / "regengine" / "registration" / "calibration.json").read_text(encoding="utf-8")
     kinds = {one["kind"]: one for one in json.loads(text)["tested"]["kinds"]}
     readme, concepts, method = (

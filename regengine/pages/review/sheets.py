@@ -45,6 +45,7 @@ TILE_PX = 480  # long side of a tile's pictures
 # Sides within which the page shows them at least
 SHOWN_PX = (300.0, 225.0)
 MIN_TILES, MAX_TILES = 12, 30
+LOOKED_AT = 4 * MAX_TILES  # proposals, for those that can be shown: to read all takes minutes
 CHECK_EVERY = 30
 # A check is plain to see if so many of the map's strongest lights lie farther off than that
 OFF_PX, OFF_SHARE = 6.0, 0.25
@@ -117,6 +118,7 @@ class Sheets:
         return {
             "sheet": name,
             "left": left,
+            "looked_at": min(left, LOOKED_AT),
             "checks": self.context.checks,
             "tiles": [
                 {
@@ -215,7 +217,7 @@ class Sheets:
         """
         wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
         page = self.queue.update().choose(wanted)
-        numbers = iter(page["ids"][: 4 * MAX_TILES])
+        numbers = iter(page["ids"][:LOOKED_AT])
         shown = [*itertools.islice(filter(self._can_show, numbers), count)]
         return page["total"], shown, [*itertools.islice(numbers, count)]
 

@@ -117,6 +117,8 @@ export interface Sheet {
   sheet: string;
   /** How many undecided proposals pass the filter. */
   left: number;
+  /** How many of these are looked at, at most. */
+  looked_at: number;
   /** Whether some tiles are shown with a wrong camera. */
   checks: boolean;
   tiles: SheetTile[];

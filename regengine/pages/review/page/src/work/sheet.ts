@@ -15,7 +15,6 @@ const ROOM_PX = [312, 290] as const;
 const [FEWEST, MOST] = [12, 30] as const;
 const NOTICE =
   "The map's marks lie on each photo where its camera has them; the photo that you point at takes turns with the map (hold F). ";
-const LOOKED_AT = 120; // 4 * MAX_TILES of sheets.py: to read all takes minutes
 const CHECKS =
   "To learn how many are overlooked, one photo of thirty is shown with a wrong camera on purpose: nothing is kept of it.";
 
@@ -84,7 +83,7 @@ export function createSheet(needs: SheetNeeds) {
     notice.textContent = NOTICE + (sheet.checks ? CHECKS : "");
     refill(tiles, ...sheet.tiles.map((tile, index) => element("li", {}, tileOf(sheet!, tile, index))));
     if (sheet.tiles.length === 0) {
-      const these = sheet.left > LOOKED_AT ? `None of the first ${LOOKED_AT} undecided proposals` : "No undecided proposal";
+      const these = sheet.left > sheet.looked_at ? `None of the first ${sheet.looked_at} undecided proposals` : "No undecided proposal";
       told.append(` ${these} of this filter can be shown with its map.`);
       sheet = null;
     }
