@@ -25,7 +25,8 @@ EXAMPLES := quick
 SEED := 0
 WANTED := 0
 # one thread a process: as many processes as cores; what is compiled is kept, for the second run
-PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+test test-rest test-real figures coverage contexts: export OMP_NUM_THREADS ?= 1
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 PARALLEL := --numprocesses auto --dist worksteal
 # what processes that begin together would each compile for themselves
 COMPILE := $(BIN)/python -c 'from regengine.registration.prepare_photo import load_compiled; load_compiled()'
@@ -52,7 +53,7 @@ test-real: dev
 	$(PYTEST) $(PARALLEL) -m real
 
 figures: dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.figures.record
+	$(BIN)/python -m tests.figures.record
 
 coverage: dev
 	$(PYTEST) $(PARALLEL) --cov --cov-report=term:skip-covered --cov-fail-under=90

@@ -7,7 +7,8 @@ Modules ``compiled_*.py`` are imported inside the functions that use them, since
 takes as long as all other imports together. Each is self-contained: its cache is rebuilt when its
 own file changes, not when another one does.
 
-Results are reproducible across machines: no reordering of operations ("fast math"), no threads.
+Results do not depend on what else runs: no reordering of operations ("fast math"), no threads. On
+another processor they agree to rounding.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
 
+from detectors.background import fit_quadratic_peak
 from detectors.types import Columns, FloatArray, FloatImage, IndexArray
 
 
@@ -104,17 +105,9 @@ def find_light_peaks(
     i, j = np.nonzero(peak)
     order = np.argsort(-band[i, j], kind="stable")[:count]
     i, j = i[order], j[order]
-    return LightPeaks(
-        x=j + _vertex(band[i, j - 1], band[i, j], band[i, j + 1]),
-        y=i + _vertex(band[i - 1, j], band[i, j], band[i + 1, j]),
-        contrast=band[i, j].astype(float),
-    )
-
-
-def _vertex(before: FloatImage, here: FloatImage, after: FloatImage) -> FloatArray:
-    """Compute the vertex of the parabola through three samples, relative to the middle one."""
-    curvature = np.minimum(after - 2.0 * here + before, -1e-9).astype(float)
-    return np.clip(-0.5 * (after - before) / curvature, -1.0, 1.0)
+    # With the mixed derivative: a peak between two pixels lies at the same place from both of them
+    dx, dy = fit_quadratic_peak(band, i, j)
+    return LightPeaks(x=j + dx, y=i + dy, contrast=band[i, j].astype(float))
 
 
 def spread_shifts() -> FloatArray:

@@ -429,6 +429,6 @@ class SearchState:
     stop_reason: StopReason | None = None
 
     def charge(self, work: float, method: str) -> None:
-        """Add work of a method; a budget of work gives the same result on every machine."""
+        """Add work of a method; a budget of work does not depend on the machine's speed."""
         self.work += work
         self.work_of[method] = self.work_of.get(method, 0.0) + work

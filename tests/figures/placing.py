@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from benchmarks.demo import TRUTH
+from benchmarks.rows import read_csv
 from regengine import open_light_map
 from regengine.maps.opening import street_maps_of
 from regengine.orbit import position_from_nadir
@@ -16,8 +21,10 @@ from tests.figures.summary import read_lines, read_picture, read_records, read_s
 from tests.world import by_day, streets
 from tests.world.program import run
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
+from tests.world.samples import camera_of, true_camera
 
 QUIET = ("--workers", 0)
+MAX_SIGMAS = 4.0  # of 30 coordinates one in 500 lies farther off
 
 
 def _register(
@@ -31,6 +38,8 @@ def _register(
     assert said.code == 0, said.err
     pictures = {path.name.split(".")[0]: read_picture(path) for path in sorted(drawn.glob("*.png"))}
     records = read_records(said.out)
+    for record in records:
+        _hold_to_truth(record)
     return {
         "verdicts": [" ".join((one["verdict"], *one["reasons"])) for one in records],
         "said": records[0],
@@ -38,6 +47,32 @@ def _register(
         "drawn": pictures,
         "told": read_lines(said.err),
     }
+
+
+def _hold_to_truth(record: dict[str, Any]) -> None:
+    """What is accepted lies within sigmas of the truth, whatever was recorded of it.
+
+    Of a sample by the camera that it was drawn with; of a packaged photo, by places seen on a finer
+    map or picked by eye.
+    """
+    name, points = Path(record["path"]).stem, record["control_points"]
+    if record["verdict"] != "accepted":
+        return
+    sigma_px = max(point["sigma_px"] for point in points)
+    if (SAMPLES / "truth" / f"{name}.json").exists():
+        camera = true_camera(name)
+        for point in points:
+            x, y = camera.lonlat_to_pixel(point["lon"], point["lat"])
+            assert math.hypot(x - point["x"], y - point["y"]) <= MAX_SIGMAS * sigma_px, name
+    if known := [row for row in read_csv(TRUTH) if row["frame"] == name]:
+        x, y, lon, lat = (
+            np.array([float(row[k]) for row in known]) for k in ("x", "y", "lon", "lat")
+        )
+        size = {key: record["image"][key] for key in ("width_px", "height_px")}
+        seen_x, seen_y = camera_of(record["camera"] | size).lonlat_to_pixel(lon, lat)
+        by_eye_px = 0.0 if known[0]["source"].startswith("camera") else 2.0
+        away_px = np.median(np.hypot(seen_x - x, seen_y - y))
+        assert away_px <= MAX_SIGMAS * math.hypot(sigma_px, by_eye_px), name
 
 
 def _samples(*numbers: int) -> list[Path]:
