@@ -23,7 +23,7 @@ from rasterio.warp import transform as warp_points
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import LightMapError
-from regengine.io.decoding import open_regular
+from regengine.io.decoding import is_packed, open_regular
 from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
@@ -44,8 +44,6 @@ NETCDF_MAGIC = b"CDF"
 MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 # What else people hold in their hands, and what to do with it.
 OTHER_FORMATS = (
-    (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first"),
     (
         (b"\x89PNG", b"\xff\xd8\xff"),
         "is a picture without coordinate system: get its GeoTIFF, or, if a world file lies beside "
@@ -96,12 +94,13 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         return [one for file in files for one in open_files(kind, file)]
     try:
         with open_regular(path) as file:
-            magic = file.read(8)
+            magic = file.read(512)
     except OSError as error:
         raise LightMapError(f"{error}.") from error
     if magic.startswith(TIFF_MAGICS):
         return [open_with_gdal(kind, path, "GTiff")]
-    if kind == "lights" and magic == HDF5_SIGNATURE:
+    is_hdf5 = magic.startswith(HDF5_SIGNATURE)
+    if kind == "lights" and is_hdf5:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
         with (
             raise_read_failures(path),
@@ -123,8 +122,10 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
                 hdf5.visititems(check)
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
-    if kind == "lights" and (magic == HDF5_SIGNATURE or magic.startswith(NETCDF_MAGIC)):
+    if kind == "lights" and (is_hdf5 or magic.startswith(NETCDF_MAGIC)):
         return [open_with_gdal(kind, path, "netCDF")]
+    if is_packed(magic):
+        raise LightMapError(f"{path} is compressed: unpack it first.")
     for start, what in OTHER_FORMATS:
         if magic.startswith(start):
             raise LightMapError(f"{path} {what}.")

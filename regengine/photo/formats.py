@@ -45,8 +45,6 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"BM", "a BMP image"),
     (b"RIFF", "a sound, a video or another RIFF file"),
     (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
     (b"\x89HDF", "an HDF5 file"),
     (b"8BPS", "a Photoshop document"),
     (b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
@@ -124,6 +122,8 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         width, height, headers = read_fits_headers(path, stream)
         file = PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
         return replace(file, exif=exif_of_fits(headers))
+    if decoding.is_packed(start):
+        raise FrameError(f"{path} is compressed: unpack it first")
     what = next((name for signature, name in _OTHER_SIGNATURES if start.startswith(signature)), "")
     if not what and start[4:8] == b"ftyp":
         what = "a HEIC photo" if start[8:12] in _HEIC_BRANDS else "a HEIC, AVIF or video file"
