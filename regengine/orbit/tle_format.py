@@ -35,8 +35,9 @@ SGP4_FIELDS = {
     "TIME_SYSTEM": ("UTC", r"UTC|GMT"),
     "CENTER_NAME": ("EARTH", r"EARTH"),
 }
-EPHEMERIS_TYPE = 62  # column of the first line; of others than SGP4's: 4 is SGP4-XP
-SGP4_TYPES = " 0123"
+EPHEMERIS_TYPE = 62  # column of the first line
+# Not said, or SGP and SGP4, which publishers do not tell apart; CCSDS has 3 for PPT3, 4 for SGP4-XP
+SGP4_TYPES = " 012"
 COMMENT_MARKS = "#*"
 PAIR = "p"
 # In lines of random order, this many consecutive pairs occur once in 2^28: never in the 100,000
