@@ -560,8 +560,9 @@ def _locate_tile(
     if not all(map(agrees, told)) or (is_south_up and structure):
         places = " and ".join(",".join(f"{edge:.6g}" for edge in one) for one in told)
         raise LightMapError(
-            f"{path} contradicts itself: its {cols:,} x {rows:,} pixels would be in {places}, or "
-            f"from south to north: get it again, or {SET_PLACE}."
+            f"{path} contradicts itself: its {cols:,} x {rows:,} pixels would be in {places}"
+            f"{', from south to north in the first' if is_south_up else ''}: get it again, or "
+            f"{SET_PLACE}."
         )
     # Arrays have the centres of pixels, or by some programs their corners: edges are told better
     west, _, east, north = next(filter(agrees, [*told[1:], *others]), told[0])
