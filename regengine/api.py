@@ -53,7 +53,6 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     from regengine.maps.at_hand import choose_element_sets, choose_maps
     from regengine.maps.index.earth import BlindOptions, Mode
     from regengine.orbit.position import ANY_KM, mission_heights_km
-    from regengine.orbit.tle_format import describe_skipped
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
@@ -87,9 +86,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
         ),
     )
-    light_map, tles, _ = inputs.open()
-    if tles is not None and tles.skipped:
-        logging.getLogger("regengine").warning("%s", describe_skipped(tles.path, tles.skipped))
+    light_map, _, _ = inputs.open()
     for doubt in light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
     return inputs

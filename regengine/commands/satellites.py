@@ -64,30 +64,23 @@ def main(
     """
     given = dict(locals())
     begin_lines(run)
-    import logging
-
     from regengine.errors import ConfigError
     from regengine.io.console import open_result_stream
     from regengine.maps.at_hand import choose_element_sets
-    from regengine.orbit.tle import load_element_sets
-    from regengine.orbit.tle_format import describe_skipped
+    from regengine.orbit.position import element_sets
     from regengine.runs.remote import find_existing_photos
     from regengine.sky.detection import STREAKS
     from regengine.sky.drawing import picture_paths
     from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
 
-    logger = logging.getLogger("regengine")
     found = find_existing_photos(photos, exclude=[overlay])
     if len(found) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
             f"--wcs and --time apply to one photo, and {len(found)} were found: name one."
         )
-    catalogue = load_element_sets((tle,), every=True)
-    if catalogue.skipped:
-        logger.warning("%s", describe_skipped(tle, catalogue.skipped))
     job = SatelliteJob(
-        catalogue=catalogue,
-        station=load_element_sets(choose_element_sets(station_tle)),
+        catalogue=element_sets((tle,), every=True),
+        station=element_sets(choose_element_sets(station_tle)),
         time_utc=None if time is None else common.parse_time(time),
         exposure_s=exposure_s,
         clock_sigma_s=clock_sigma_s,

@@ -29,6 +29,19 @@ _KINDS = (
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
+# gzip, compress, zip, bzip2, xz, zstd, rar, 7z, tar
+_PACKED = re.compile(
+    rb"\x1f[\x8b\x9d]|PK\x03\x04|BZh\d1AY&SY|\xfd7zXZ\0|\x28\xb5\x2f\xfd|Rar!\x1a|"
+    rb"7z\xbc\xaf\x27\x1c|.{257}ustar",
+    re.DOTALL,
+)
+
+
+def is_packed(start: bytes) -> bool:
+    """Whether a file that begins so is compressed, or an archive."""
+    return _PACKED.match(start) is not None
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading, or the one that a symbolic link leads to.
 

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from regengine.errors import ConfigError
+from regengine.io.decoding import is_packed
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -75,11 +76,20 @@ def utf16_codec(data: bytes) -> str | None:
     return "utf-16-be" if first[0] == 0 else "utf-16-le"
 
 
+def check_unpacked(data: bytes) -> None:
+    """Raise OSError if the text of a file is compressed."""
+    if is_packed(data):
+        spreadsheet = ", or save a spreadsheet as CSV" if data.startswith(b"PK") else ""
+        raise OSError(f"it is compressed: unpack it first{spreadsheet}")
+
+
 def decode_text(data: bytes, errors: str = "strict") -> str:
     """Decode the text of a file: UTF-8 or UTF-16, with or without a byte-order mark.
 
-    Raises UnicodeDecodeError if it is neither, unless ``errors`` specifies otherwise.
+    Raises UnicodeDecodeError if it is neither, unless ``errors`` specifies otherwise; OSError if it
+    is compressed.
     """
+    check_unpacked(data)
     return data.decode(utf16_codec(data) or "utf-8-sig", errors)
 
 

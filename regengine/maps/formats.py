@@ -21,8 +21,9 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
+from matchers.geometry.footprint import Bounds
 from regengine.errors import LightMapError
-from regengine.io.decoding import open_regular
+from regengine.io.decoding import is_packed, open_regular
 from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import format_count
@@ -43,8 +44,6 @@ NETCDF_MAGIC = b"CDF"
 MAP_SUFFIXES = (".tif", ".tiff", ".h5", ".hdf5", ".he5", ".nc")
 # What else people hold in their hands, and what to do with it.
 OTHER_FORMATS = (
-    (b"\x1f\x8b", "is compressed: unpack it first (gunzip, or tar -xzf for .tgz)"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first"),
     (
         (b"\x89PNG", b"\xff\xd8\xff"),
         "is a picture without coordinate system: get its GeoTIFF, or, if a world file lies beside "
@@ -52,9 +51,12 @@ OTHER_FORMATS = (
     ),
     (b"\x0e\x03\x13\x01", "is HDF4, which no night-light product uses: get VNP46 as HDF5"),
 )
+SET_PLACE = "set its position with gdal_translate -a_srs EPSG:4326 -a_ullr"
 COUNTS_PATTERN = r"cf_?cvg|cloud_?free|_Num(_|$)"
 RADIANCE_BAND_PATTERN = r"avg_rad|(AllAngle|NearNadir)_Composite_Snow_Free$"
-TILE_DEG = 10.0  # of Black Marble (VNP46A1 to A4 and their NOAA-20 twins), HDF-EOS5
+# Of Black Marble (VNP46A1 to A4 and their NOAA-20 twins), HDF-EOS5
+TILE_DEG, TILE_PX = 10.0, 2400
+EDGE_ATTRIBUTES = [f"{side}BoundingCoord" for side in ("West", "South", "East", "North")]
 # Best first: all angles have the most observations; gap-filled has a value wherever one was ever.
 DATA_SETS = (
     "AllAngle_Composite_Snow_Free",
@@ -92,12 +94,13 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         return [one for file in files for one in open_files(kind, file)]
     try:
         with open_regular(path) as file:
-            magic = file.read(8)
+            magic = file.read(512)
     except OSError as error:
         raise LightMapError(f"{error}.") from error
     if magic.startswith(TIFF_MAGICS):
         return [open_with_gdal(kind, path, "GTiff")]
-    if kind == "lights" and magic == HDF5_SIGNATURE:
+    is_hdf5 = magic.startswith(HDF5_SIGNATURE)
+    if kind == "lights" and is_hdf5:
         # NetCDF 4 is HDF5, too, and GDAL's library has the same endless loop as h5py's
         with (
             raise_read_failures(path),
@@ -119,8 +122,10 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
                 hdf5.visititems(check)
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
-    if kind == "lights" and (magic == HDF5_SIGNATURE or magic.startswith(NETCDF_MAGIC)):
+    if kind == "lights" and (is_hdf5 or magic.startswith(NETCDF_MAGIC)):
         return [open_with_gdal(kind, path, "netCDF")]
+    if is_packed(magic):
+        raise LightMapError(f"{path} is compressed: unpack it first.")
     for start, what in OTHER_FORMATS:
         if magic.startswith(start):
             raise LightMapError(f"{path} {what}.")
@@ -146,8 +151,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
         crs = CRS.from_epsg(4326) if driver == "netCDF" and not dataset.crs else dataset.crs
         if crs is None or dataset.transform == Affine.identity():
             raise LightMapError(
-                f"{path} has no coordinate system: get the georeferenced file, or set it with "
-                "gdal_translate -a_srs and -a_ullr."
+                f"{path} has no coordinate system: get the georeferenced file, or {SET_PLACE}."
             )
         if driver == "GTiff" and not has_all_blocks(path, dataset, 64):
             raise LightMapError(f"{path} is truncated: get it again.")
@@ -163,18 +167,9 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             west, north = to_lonlat.c, to_lonlat.f
             grid = PixelGrid(west=west, north=north, step_deg=step, cols=cols, rows=rows)
             grid = _lonlat_grid(dataset, crs) if warp else grid
-        if (
-            grid is None
-            or not (grid.west >= -361.0 and grid.east <= 541.0)
-            or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
-            # At least a tenth of a metre
-            or not 1e-6 <= grid.step_deg <= MAX_STEP_DEG
-        ):
-            west, _, _, north = dataset.bounds if grid is None else grid.bounds
-            raise LightMapError(
-                f"{path} has a position off the Earth (west {west:g}, north {north:g}): get it "
-                "again, or set its position with gdal_translate -a_ullr."
-            )
+        if grid is None:
+            raise _make_place_error(path, dataset.bounds)
+        _check_place(path, grid)
         masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]  # a mask, or opacity
         raw = Reference(
             path=path, kind=kind, grid=grid, crs=crs.to_string(), warp=warp, masked=masked,
@@ -202,6 +197,24 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
                 raw, palette=True, bands=(1,) if is_grey else (1, 2, 3), opacity=(4, 255.0)
             )
         return _picture(raw, dataset) if kind == "day" else _lights(raw, dataset)
+
+
+def _check_place(path: Path, grid: PixelGrid) -> None:
+    """Raise LightMapError if a grid is not on the Earth."""
+    if (
+        not (grid.west >= -361.0 and grid.east <= 541.0)
+        or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
+        # At least a tenth of a metre
+        or not 1e-6 <= grid.step_deg <= MAX_STEP_DEG
+    ):
+        raise _make_place_error(path, grid.bounds)
+
+
+def _make_place_error(path: Path, bounds: Bounds) -> LightMapError:
+    return LightMapError(
+        f"{path} has a position off the Earth (west {bounds[0]:g}, north {bounds[3]:g}): get it "
+        f"again, or {SET_PLACE}."
+    )
 
 
 def read_content_sha256(path: Path) -> str | None:
@@ -317,8 +330,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         )
     if dtype == "uint8":
         return replace(shown, coding="grey", bands=(band,), nodata=nodata)
-    if nodata is None and dtype == "uint16":
-        nodata = 65535.0  # fill value of Black Marble, Collection 1
+    nodata = choose_nodata(nodata, dtype)
     if nodata is None and raw.opacity is None and zeros_mean_no_data(dataset, band):
         nodata = 0.0
     unit = dataset.units[band - 1] or dataset.tags(band).get("units", "")
@@ -445,23 +457,40 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
     return all(sum(map(int, place)) <= size for place in islice(held, last))
 
 
+def choose_nodata(declared: float | None, dtype: str) -> float | None:
+    """Choose the value that means "no data": as declared, else the last one of wide integers.
+
+    65535 is the fill value of Black Marble, Collection 1. Those of floats are no radiances.
+    """
+    type_ = np.dtype(dtype)
+    if declared is not None or type_.kind not in "iu" or type_.itemsize == 1:
+        return declared
+    limits = np.iinfo(type_)
+    return float(limits.max if type_.kind == "u" else limits.min)
+
+
 def open_vnp46(path: Path) -> Reference:
-    """Open a Black Marble tile, located by hHHvVV in its name."""
+    """Open a Black Marble tile, or a part of one, where the file says that its pixels are."""
     data_sets: dict[str, h5py.Dataset] = {}
+    edges: dict[str, float] = {}
 
     def note(name: str, thing: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(thing, h5py.Dataset) and thing.ndim == 2:
+        if isinstance(thing, h5py.Group):
+            for key in EDGE_ATTRIBUTES & thing.attrs.keys():
+                edges[key] = float(np.ravel(thing.attrs[key])[0])
+        elif thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
     with raise_read_failures(path), open_hdf5(path, LightMapError) as file:
         file.visititems(note)
+        note("", file)
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:
             raise LightMapError(
                 f"{path} has no known night-light data set ({', '.join(DATA_SETS[:2])}, …): give "
                 "a VNP46A2, A3 or A4 tile."
             )
-        (rows, cols), data_set = wanted.shape, str(wanted.name)
+        grid, is_south_up = _locate_tile(path, file, wanted, edges)
         numbers = {  # kept as numbers or arrays of one
             key: float(np.ravel(wanted.attrs[key])[0])
             for key in ("_FillValue", "scale_factor", "add_offset", "offset")
@@ -469,26 +498,107 @@ def open_vnp46(path: Path) -> Reference:
         }
         unit = np.ravel(wanted.attrs.get("units", ""))[0]
         unit = unit.decode(errors="replace") if isinstance(unit, bytes) else str(unit)
-    place = re.search(r"h(\d\d)v(\d\d)", path.name)
-    if place is None:
-        raise LightMapError(
-            f"{path} has no georeference: restore its name with hHHvVV, such as "
-            "VNP46A4.A2020001.h31v05.h5."
-        )
-    if not (int(place[1]) < 36 and int(place[2]) < 18):
-        raise LightMapError(f"{path} names a tile off the Earth, {place[0]}: get it again.")
+        data_set, dtype = str(wanted.name), str(wanted.dtype.name)
     factor = radiance_factor(unit) or 1.0
-    west, north = -180.0 + TILE_DEG * int(place[1]), 90.0 - TILE_DEG * int(place[2])
     return Reference(
         path=path,
         kind="lights",
         driver="HDF5",
         data_set=data_set,
         coding="radiance",
-        grid=PixelGrid(west=west, north=north, step_deg=TILE_DEG / cols, cols=cols, rows=rows),
-        nodata=numbers.get("_FillValue"),
+        grid=grid,
+        is_south_up=is_south_up,
+        nodata=choose_nodata(numbers.get("_FillValue"), dtype),
         scale=numbers.get("scale_factor", 1.0) * factor,
         offset=numbers.get("add_offset", numbers.get("offset", 0.0)) * factor,
         product=product_of_name(path.name) or "Black Marble",
         date=date_of_name(path.name),
     )
+
+
+def _locate_tile(
+    path: Path, file: h5py.File, field: h5py.Dataset, edges: dict[str, float]
+) -> tuple[PixelGrid, bool]:
+    """Locate the pixels of a tile, or of a part of one, and say whether the first row is southern.
+
+    Arrays of longitude and latitude and StructMetadata count first. Attributes and names are often
+    kept as they were when a tile is cut, so those of a whole tile are not believed of other sizes.
+    """
+    rows, cols = field.shape
+    is_tile = (rows, cols) == (TILE_PX, TILE_PX)
+    lon, lat = (_read_axis(field.parent.get(axis), n) for axis, n in (("lon", cols), ("lat", rows)))
+    axes = (lon[0], min(lat), lon[1], max(lat)) if lon and lat else None
+    is_south_up = bool(axes and lat and lat[0] < lat[1])
+    structure = _read_structure(file, rows, cols)
+    others: list[Bounds] = []
+    if len(edges) == len(EDGE_ATTRIBUTES):
+        west, south, east, north = (edges[key] for key in EDGE_ATTRIBUTES)
+        if is_tile or east - west < 0.99 * TILE_DEG:
+            others.append((west, south, east, north))
+    name = re.search(r"h([0-2]\d|3[0-5])v(0\d|1[0-7])", path.name)
+    if name and is_tile:
+        west, north = -180.0 + TILE_DEG * int(name[1]), 90.0 - TILE_DEG * int(name[2])
+        others.append((west, north - TILE_DEG, west + TILE_DEG, north))
+
+    def is_square(bounds: Bounds) -> bool:
+        west, south, east, north = bounds
+        wide, high = (east - west) / cols, (north - south) / rows
+        return abs(wide - high) * max(rows, cols) < 0.5 * wide
+
+    def agrees(bounds: Bounds) -> bool:
+        tolerance = 0.75 * (told[0][2] - told[0][0]) / cols
+        return all(abs(a - b) < tolerance for a, b in zip(bounds, told[0], strict=True))
+
+    first = filter(None, (axes, structure))
+    told = list(filter(is_square, first)) or list(filter(is_square, others))
+    if not told:
+        raise LightMapError(
+            f"{path} does not say where its {cols:,} x {rows:,} pixels are, or they are not "
+            f"square, and it is no whole tile of {TILE_PX:,} x {TILE_PX:,} with hHHvVV in its "
+            f"name, such as VNP46A4.A2020001.h31v05.h5: get it again, or {SET_PLACE}."
+        )
+    if not all(map(agrees, told)) or (is_south_up and structure):
+        places = " and ".join(",".join(f"{edge:.6g}" for edge in one) for one in told)
+        raise LightMapError(
+            f"{path} contradicts itself: its {cols:,} x {rows:,} pixels would be in {places}"
+            f"{', from south to north in the first' if is_south_up else ''}: get it again, or "
+            f"{SET_PLACE}."
+        )
+    # Arrays have the centres of pixels, or by some programs their corners: edges are told better
+    west, _, east, north = next(filter(agrees, [*told[1:], *others]), told[0])
+    grid = PixelGrid(west=west, north=north, step_deg=(east - west) / cols, cols=cols, rows=rows)
+    _check_place(path, grid)
+    return grid, is_south_up
+
+
+def _read_axis(axis: object, size: int) -> tuple[float, float] | None:
+    """Read the outer edges of evenly spaced centres of pixels; None if there are none."""
+    if not isinstance(axis, h5py.Dataset) or axis.shape != (size,) or not 1 < size < 1e5:
+        return None
+    centres = axis[:].astype(float)
+    even, step = np.linspace(centres[0], centres[-1], size, retstep=True)
+    if not np.abs(centres - even).max() < 0.1 * abs(step):
+        return None
+    return float(centres[0] - 0.5 * step), float(centres[-1] + 0.5 * step)
+
+
+def _read_structure(file: h5py.File, rows: int, cols: int) -> Bounds | None:
+    """Read the bounds of a grid of so many pixels from the metadata of HDF-EOS5; None without."""
+    held = file.get("HDFEOS INFORMATION/StructMetadata.0")
+    if not isinstance(held, h5py.Dataset) or held.shape != ():
+        return None
+    text = str(held.asstr(errors="replace")[()])
+    told = dict(re.findall(r"(XDim|YDim|UpperLeftPointMtrs|LowerRightMtrs)=\(?([^)\s]*)", text))
+    if (told.get("XDim"), told.get("YDim")) != (str(cols), str(rows)) or "GCTP_GEO" not in text:
+        return None
+    corners = f"{told.get('UpperLeftPointMtrs')},{told.get('LowerRightMtrs')}".split(",")
+    if len(corners) != 4:
+        return None
+    numbers = [float(corner) for corner in corners]
+    if max(map(abs, numbers)) > 361.0:  # degrees, minutes and seconds as DDDMMMSSS.SS
+        numbers = [
+            math.copysign(n // 1e6 + n // 1e3 % 1e3 / 60.0 + n % 1e3 / 3600.0, sign)
+            for n, sign in zip(map(abs, numbers), numbers, strict=True)
+        ]
+    west, north, east, south = numbers
+    return west, south, east, north

@@ -109,7 +109,7 @@ _UNIT = re.compile(
 _PREFIXES = {"": 1e9, "m": 1e6, "u": 1e3, "µ": 1e3, "μ": 1e3, "n": 1.0, "p": 1e-3}
 
 _PRODUCTS = (
-    (r"vnp46a[1-4]", "Black Marble {}"),
+    (r"v(np|j1|j2)46a[1-4]", "Black Marble {}"),  # of Suomi NPP, NOAA-20 and 21
     (r"black.?marble", "Black Marble"),
     (r"blue.?marble", "Blue Marble"),
     (r"dmsp|(^|_)f1[0-8](19|20)\d\d", "DMSP-OLS stable lights"),
@@ -200,10 +200,10 @@ def period_of(date_text: str, product: str) -> tuple[date, date] | None:
             first = date(year, month or 1, day or 1)
         except ValueError:
             return None
-        is_daily = day is not None and (day > 1 or re.search(r"VNP46A[12]", product))
+        is_daily = day is not None and (day > 1 or re.search(r"V(NP|J[12])46A[12]", product))
         if is_daily:
             last = first
-        elif month is None or (day is not None and month == 1 and "VNP46A3" not in product):
+        elif month is None or (day is not None and month == 1 and "46A3" not in product):
             last = date(year, 12, 31)
         else:
             last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)

@@ -147,6 +147,7 @@ class Reference:
     coding: Literal["built", "radiance", "grey", "colour", "picture"] = "built"
     driver: str = "GTiff"
     data_set: str = ""  # inside an HDF5 file
+    is_south_up: bool = False  # its first row is the southernmost
     bands: tuple[int, ...] = (1,)
     nodata: float | None = None
     scale: float = 1.0
@@ -298,7 +299,9 @@ class Reference:
             from regengine.io.hdf5 import open_hdf5
 
             with raise_read_failures(self.path), open_hdf5(self.path, LightMapError) as file:
-                samples = file[self.data_set][row : row + rows, col : col + cols][None]
+                first = self.grid.rows - row - rows if self.is_south_up else row
+                samples = file[self.data_set][first : first + rows, col : col + cols][None]
+                samples = samples[:, ::-1] if self.is_south_up else samples
         else:
             window, bands = Window(col, row, cols, rows), list(self.bands)
             # Datasets cannot be shared between threads or with forked processes

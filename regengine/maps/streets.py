@@ -12,6 +12,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ from regengine.maps.reference import FACTORS, PixelGrid
 
 if TYPE_CHECKING:
     import geopandas
+    import pandas as pd
     from pyproj import CRS
 
 STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
@@ -46,16 +48,17 @@ RECORD = np.dtype([("place", "<u4"), ("cm", "<u2")])
 # Fields with the class of a road: in OpenStreetMap, in Geofabrik's layers, in OpenMapTiles and
 # Overture
 CLASS_FIELDS = ("highway", "fclass", "class")
-NOT_NO = r"(?!(?:no|f|false|0|0\.0|nan|none|)(?:$|\"))"
-# What says that a road, or a part of it, is in a tunnel, by field: OpenMapTiles', that of most,
-# Overture's list of flags, and what GDAL has no field for, as in PostgreSQL's hstore
-TUNNEL_PATTERNS = {
-    "brunnel": "^tunnel$",
-    "tunnel": f"^{NOT_NO}",
-    "is_tunnel": f"^{NOT_NO}",
+# Fields that say that a road, or a part of it, is in a tunnel, and by which value, else by any but
+# NO: OpenMapTiles', that of most, Overture's list of flags, and what GDAL has no field for, as in
+# PostgreSQL's hstore
+TUNNEL_FIELDS: dict[str, str | None] = {
+    "brunnel": "tunnel",
+    "tunnel": None,
+    "is_tunnel": None,
     "road_flags": "is_tunnel",
-    "other_tags": f'"tunnel"=>"{NOT_NO}',
+    "other_tags": None,
 }
+NO = {"no", "f", "false", "0", "0.0", "nan", "none", "null"}
 PARQUET, OSM = (".parquet", ".geoparquet", ".pq"), (".pbf", ".osm")
 
 
@@ -156,6 +159,7 @@ def draw_streets(
     n_lines = n_roads = n_broken = 0
     road_m = 0.0
     cells: set[int] = set()
+    dark: set[str] = set()
     # Lines of extracts are not sorted by place, and a country has more pixels than fit in memory:
     # so they are stored on disk, one file per band
     with (
@@ -164,7 +168,7 @@ def draw_streets(
     ):
         check_free_space(out.absolute().parent, DISK_SHARE * size, "building")
         for path in sources:
-            for lines, weights, n_read, n_left_out in _read_roads(path, region, out):
+            for lines, weights, n_read, n_left_out in _read_roads(path, region, out, dark):
                 n_lines, n_broken = n_lines + n_read, n_broken + n_left_out
                 n_roads += int(np.count_nonzero(weights))
                 vertices = _find_pixels(shapely.get_coordinates(lines), region)[0]
@@ -185,7 +189,7 @@ def draw_streets(
                     cells.update(np.unique(row * WORLD_COLS + col // CELL_PX).tolist())
                 progress(n_lines, 0)
         if not road_m:
-            raise LightMapError(_explain_nothing(sources, names, region))
+            raise LightMapError(_explain_nothing(sources, names, region, dark))
         covered, row0, col0 = _close_cells(cells)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
 
@@ -224,10 +228,37 @@ def draw_streets(
     )
 
 
+def _split_values(text: str) -> list[str]:
+    """Split the values of a tag, in lists as of OSMnx or JSON, or with semicolons."""
+    return [word.replace(" ", "_") for word in re.findall(r"[\w.]+(?: [\w.]+)*", text.lower())]
+
+
+def _weigh_classes(text: str) -> float:
+    """Return the light per metre of a road: of several classes that of the brightest."""
+    return max((CLASS_WEIGHTS.get(one, 0.0) for one in _split_values(text)), default=0.0)
+
+
+def _says_tunnel(field: str, text: str) -> bool:
+    """Whether a field says that a road, or a part of it, is in a tunnel."""
+    if field == "other_tags":
+        text = "".join(re.findall('"tunnel"=>"([^"]*)"', text))
+    values, named = _split_values(text), TUNNEL_FIELDS[field]
+    return named in values if named else not NO.issuperset(values)
+
+
+def _map_texts(column: pd.Series, value: Callable[[str], float]) -> FloatArray:
+    """Map the texts of a column, each kind once."""
+    texts = column.map(str)  # astype leaves missing ones
+    return texts.map({text: float(value(text)) for text in texts.unique()}).to_numpy(float)
+
+
 def _read_roads(
-    path: Path, region: Bounds | None, out: Path
+    path: Path, region: Bounds | None, out: Path, dark: set[str]
 ) -> Iterator[tuple[NDArray[np.object_], FloatArray, int, int]]:
-    """Read lines of an extract in batches, in degrees: weights, numbers read and left as broken."""
+    """Read lines of an extract in batches, in degrees: weights, numbers read and left as broken.
+
+    Some of the classes that are not lit are added to ``dark``.
+    """
     if not path.exists():
         raise LightMapError(f"{path} does not exist: check the path of the extract.")
     try:
@@ -239,11 +270,11 @@ def _read_roads(
                 )
             table = table.rename(columns=str.lower)
             name = next(name for name in CLASS_FIELDS if name in table)
-            classes = table[name].astype(str).str.strip().str.lower().str.replace(" ", "_")
-            weights = classes.map(CLASS_WEIGHTS).fillna(0.0).to_numpy(float).copy()
-            for field_name in TUNNEL_PATTERNS.keys() & set(table):
-                texts = table[field_name].astype(str).str
-                weights[texts.contains(TUNNEL_PATTERNS[field_name], case=False, na=False)] = 0.0
+            weights = _map_texts(table[name], _weigh_classes)
+            dark.update(table[name][weights == 0.0].map(str).unique()[:5])
+            for field in TUNNEL_FIELDS.keys() & set(table):
+                is_tunnel = _map_texts(table[field], partial(_says_tunnel, field))
+                weights = weights * (1.0 - is_tunnel)
             geometries = table.geometry.to_numpy()
             is_read = ~(shapely.is_missing(geometries) | shapely.is_empty(geometries))
             n_broken = int(np.count_nonzero(~is_read))
@@ -311,7 +342,7 @@ def _read_tables(path: Path, region: Bounds | None, out: Path) -> Iterator[geopa
         own = {name.lower(): name for name in sorted(names)}  # lower case is preferred
         if not own.keys() & set(CLASS_FIELDS):
             return []
-        return [own[name] for name in (*CLASS_FIELDS, *TUNNEL_PATTERNS) if name in own]
+        return [own[name] for name in (*CLASS_FIELDS, *TUNNEL_FIELDS) if name in own]
 
     source = path.absolute()  # from the root: a folder called "http:" would make GDAL fetch
     if path.suffix.lower() in PARQUET:  # GDAL in pyogrio's wheel cannot
@@ -437,7 +468,9 @@ def _close_cells(cells: set[int]) -> tuple[NDArray[np.bool_], int, int]:
     return covered, int(top) * CELL_PX, int(left) * CELL_PX
 
 
-def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None) -> str:
+def _explain_nothing(
+    sources: Sequence[Path], names: str, region: Bounds | None, dark: set[str]
+) -> str:
     """Explain why no road is drawn."""
     import pyogrio
 
@@ -455,7 +488,8 @@ def _explain_nothing(sources: Sequence[Path], names: str, region: Bounds | None)
             west, south, east, north = info["total_bounds"]
             what = ", which are not degrees" if max(-west, east) > 361.0 else ""
             lies = f" (it covers {west:.2f},{south:.2f},{east:.2f},{north:.2f}{what})"
+    classes = f" (its classes: {', '.join(sorted(dark)[:5])})" if dark else ""
     return (
-        f"{names} has no lit roads{where}{lies}: give an extract of OpenStreetMap of that place, "
-        f"with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."
+        f"{names} has no lit roads{where}{lies}{classes}: give an extract of OpenStreetMap of that "
+        f"place, with a layer of lines that has one of the fields {', '.join(CLASS_FIELDS)}."
     )

@@ -32,6 +32,7 @@ from regengine.orbit.propagation import (
 )
 from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
+from regengine.orbit.tle_format import describe_skipped
 from regengine.photo.frame_ids import find_mission
 from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
@@ -196,8 +197,13 @@ def contradicts(given: CameraPosition, orbit: CameraPosition) -> bool:
     )
 
 
-# Each file is read once for many photos
-element_sets = lru_cache(maxsize=4)(load_element_sets)
+@lru_cache(maxsize=4)
+def element_sets(paths: tuple[Path, ...], *, every: bool = False) -> TleSet:
+    """Read files of element sets; what is left out of them is logged once, not by each worker."""
+    tles = load_element_sets(paths, every=every)
+    if tles.skipped and parent_process() is None:
+        logging.getLogger("regengine").warning("%s", describe_skipped(tles.path, tles.skipped))
+    return tles
 
 
 @lru_cache(maxsize=4)

@@ -229,7 +229,7 @@ def load_element_sets(
         others = f" (and {len(skipped) - 1} more like it)" if len(skipped) > 1 else ""
         raise EphemerisError(
             f"{paths[0]}: no usable element set, {skipped[0].reason}{others}; download the element "
-            "set again, or copy both its lines completely"
+            "set again, complete and for SGP4: both lines, or a message as JSON or CSV"
         )
     epochs = np.concatenate(days)
     if every:

@@ -28,6 +28,16 @@ LINE_LENGTH = 69
 NOT_NEEDED = ("EPHEMERIS_TYPE", "ELEMENT_SET_NO", "REV_AT_EPOCH", "MEAN_MOTION_DOT")
 OMM_DEFAULTS: dict[str, object] = dict.fromkeys((*NOT_NEEDED, "MEAN_MOTION_DDOT"), 0)
 OMM_DEFAULTS |= {"OBJECT_NAME": "", "OBJECT_ID": "", "CLASSIFICATION_TYPE": "U"}
+# What SGP4 can propagate: fields of a message that are absent say the same
+SGP4_FIELDS = {
+    "MEAN_ELEMENT_THEORY": ("SGP4", r"S[GD]P4?(/S[GD]P4?)*"),
+    "REF_FRAME": ("TEME", r"TEME( ?OF ?DATE)?"),
+    "TIME_SYSTEM": ("UTC", r"UTC|GMT"),
+    "CENTER_NAME": ("EARTH", r"EARTH"),
+}
+EPHEMERIS_TYPE = 62  # column of the first line
+# Not said, or SGP and SGP4, which publishers do not tell apart; CCSDS has 3 for PPT3, 4 for SGP4-XP
+SGP4_TYPES = " 012"
 COMMENT_MARKS = "#*"
 PAIR = "p"
 # In lines of random order, this many consecutive pairs occur once in 2^28: never in the 100,000
@@ -124,7 +134,7 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
     try:
         text = decode_text(path.read_bytes(), errors="replace")
     except OSError as error:
-        what = (error.strerror or str(error)).lower()
+        what = (error.strerror or "").lower() or str(error)
         raise EphemerisError(
             f"{path}: the TLE file cannot be read ({what}); check the path given with --tle"
         ) from error
@@ -163,7 +173,12 @@ def _pairs_of_messages(
         try:
             if not isinstance(message, Mapping):
                 raise TypeError("it is not an object")
-            fields = {**OMM_DEFAULTS, **{k: v for k, v in message.items() if v not in (None, "")}}
+            given = {k: v for k, v in message.items() if v is not None and str(v).strip()}
+            fields = {**OMM_DEFAULTS, **given}
+            if foreign := _name_foreign(fields):
+                reason = f"message {number} has {foreign}"
+                skipped.append(SkippedSet(line_number=number, reason=reason))
+                continue
             epoch = parse_iso_time(str(fields["EPOCH"]), day_is_midnight=True)
             if epoch is None:
                 raise ValueError(f"{fields['EPOCH']!r} is not a time")
@@ -179,6 +194,15 @@ def _pairs_of_messages(
         one = ElementSet(line1=lines[0], line2=lines[1], line_number=number, line2_number=number)
         pairs.append(replace(one, name=str(fields["OBJECT_NAME"]) or None))
     return pairs, skipped
+
+
+def _name_foreign(fields: Mapping[str, object]) -> str:
+    """Name the first field of a message that SGP4 cannot propagate; "" if it can."""
+    for name, (wanted, pattern) in SGP4_FIELDS.items():
+        value = str(fields.get(name, wanted)).strip()
+        if not re.fullmatch(pattern, value, re.IGNORECASE):
+            return f"{name} {value[:40]!r} instead of {wanted}"
+    return ""
 
 
 def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
@@ -363,6 +387,10 @@ def _problem(pair: ElementSet) -> str | None:
         if not fine:
             text = (pair.line1, pair.line2)[at][place].strip()
             return f"line {numbers[at]} has {text!r} as its {what}"
+    type_ = pair.line1[EPHEMERIS_TYPE]
+    if type_ not in SGP4_TYPES:
+        xp = " (SGP4-XP)" if type_ == "4" else ""
+        return f"line {numbers[0]} has elements of type {type_}{xp}, not of SGP4"
     return None
 
 

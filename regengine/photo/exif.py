@@ -6,8 +6,10 @@ No value is trusted: a damaged tag counts as missing.
 from __future__ import annotations
 
 import html
+import io
 import math
 import re
+import struct
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,12 +33,29 @@ _FOCAL_LENGTH, _FOCAL_LENGTH_35MM, _LENS_MODEL = 0x920A, 0xA405, 0xA434
 _TIME_TAGS = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012))
 # Image description of EXIF; XMP and IPTC as tags of TIFF, and IPTC's resource in Photoshop's block
 _DESCRIPTION, _XMP, _IPTC, _PHOTOSHOP_IPTC = 0x010E, 0x02BC, 0x83BB, 0x0404
+# Where XMP has the same: times in order of preference, the others by their tags
+_XMP_TIMES = (
+    "exif:DateTimeOriginal",
+    "photoshop:DateCreated",
+    "exif:DateTimeDigitized",
+    "(?:xmp|xap):CreateDate",
+)
+_XMP_MAIN = {_MODEL: "tiff:Model", _ORIENTATION: "tiff:Orientation"}
+_XMP_EXPOSURE = {
+    _EXPOSURE: "exif:ExposureTime",
+    _F_NUMBER: "exif:FNumber",
+    _ISO: "(?:exifEX:PhotographicSensitivity|exif:ISOSpeedRatings)",
+    _FOCAL_LENGTH: "exif:FocalLength",
+    _FOCAL_LENGTH_35MM: "exif:FocalLengthIn35mmFilm",
+    _LENS_MODEL: "exifEX:LensModel",
+}
 # Names of texts in XMP, and IPTC's numbers of them (IIM 4.2, record 2)
 _PLACE_TEXTS = (
     ("(?:photoshop|Iptc4xmpExt):City", 90),
     ("(?:photoshop:Country|Iptc4xmpExt:CountryName)", 101),
 )
 _CAPTION_TEXTS = (("photoshop:Headline", 105), ("dc:title", 5), ("dc:description", 120))
+_XMP_TEXT = re.compile(r"""=\s*+(?:"([^"]*+)"|'([^']*+)')|>\s*+(?:<rdf:[^>]*>\s*+)*+([^<]*+)<""")
 _TIME_FORM = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?P<fraction>\.\d{1,9})?"
     r"\s*(?P<half>[AP]M)?\s*(?P<zone>.*)",
@@ -44,6 +63,11 @@ _TIME_FORM = re.compile(
 )
 MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 _BLANK = re.compile(r"[\s:0-]*")  # what programs write for an unknown value
+_EXIF_START, _XMP_START = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Longer texts and blocks are not looked at. Parts of a PNG in all, of the largest picture 110,000,
+# and those that are looked at, each of which may be unpacked to a megabyte
+MAX_HEADER_BYTES, MAX_PNG_CHUNKS, MAX_PNG_TEXTS = 4_000_000, 200_000, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,29 +104,174 @@ class Exif:
 
 
 def read_exif_of(stream: BinaryIO) -> Exif:
-    """Read the EXIF of an open file; empty if it is missing or damaged."""
-    from PIL import Image
+    """Read the EXIF of an open file, wherever it stands, and what only XMP or IPTC tell.
 
+    Of several blocks each value is that of the first which has it. Empty if all are missing or
+    damaged.
+    """
+    tags: list[tuple[dict[int, Any], dict[int, Any]]] = []
     with warnings.catch_warnings(action="ignore"):
         try:
-            stream.seek(0)
-            is_tiff = stream.read(4) in (b"II*\0", b"MM\0*")  # also raw files of its structure
-            stream.seek(0)
-            if is_tiff:
-                exif = Image.Exif()
-                exif.load_from_fp(stream)
-                main = dict(exif)
-                told = interpret_exif(main, dict(exif.get_ifd(_EXIF_IFD)))
-                return add_texts(told, main, main.get(_XMP), main.get(_IPTC))
-            with Image.open(stream, formats=["JPEG", "PNG", "WEBP", "AVIF"]) as image:
-                # Not image.getexif(): for PNG, Pillow's own method first decodes the whole picture,
-                # to find EXIF that may follow it
-                exif = Image.Image.getexif(image)
-                main, resources = dict(exif), image.info.get("photoshop") or {}
-                told = interpret_exif(main, dict(exif.get_ifd(_EXIF_IFD)))
-                return add_texts(told, main, image.info.get("xmp"), resources.get(_PHOTOSHOP_IPTC))
-        except Exception:  # damaged EXIF makes the parser fail in many ways
+            blocks, xmp, iptc = _find_blocks(stream)
+            for block in blocks:
+                with suppress(Exception):
+                    tags.append(_read_tags(block))
+            main = tags[0][0] if tags else {}
+            xmp, iptc = xmp or main.get(_XMP), iptc or main.get(_IPTC)
+            packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
+            tags.append(_read_xmp_tags(packet))
+            for other, _ in tags[1:]:
+                tags[0][0].setdefault(_ORIENTATION, other.get(_ORIENTATION))
+            told = interpret_exif(*tags[0])
+            for one in tags[1:]:
+                told = _fill_gaps(told, interpret_exif(*one))
+            return _add_texts(told, tags[0][0], packet, iptc)
+        except Exception:  # damaged files make the parser fail in many ways
             return Exif()
+
+
+def _find_blocks(stream: BinaryIO) -> tuple[list[BinaryIO], object, object]:
+    """Find the blocks of EXIF in an open file, each of a TIFF's structure; XMP; and IPTC."""
+    from PIL import Image
+
+    stream.seek(0)
+    start = stream.read(8)
+    if start[:4] in TIFF_STARTS:  # also raw files of its structure
+        return [stream], None, None
+    blocks: list[bytes] = []
+    if start[1:4] == b"PNG":
+        info = _read_png_texts(stream)
+        profiles = [
+            _read_profile(info.get(f"Raw profile type {k}")) for k in ("exif", "APP1", "xmp")
+        ]
+        blocks = [info.get("exif", b""), *profiles]
+        packets = [one.removeprefix(_XMP_START) for one in profiles if b"<x:xmpmeta" in one]
+        xmp, iptc = info.get("xmp") or next(iter(packets), None), None
+    else:
+        stream.seek(0)
+        with Image.open(stream, formats=["JPEG", "WEBP", "AVIF"]) as image:
+            for name, segment in getattr(image, "applist", ()):
+                if name != "APP1" or not segment.startswith(_EXIF_START):
+                    continue
+                part = segment.removeprefix(_EXIF_START)
+                if part[:4] in TIFF_STARTS or not blocks:
+                    blocks.append(part)
+                elif len(blocks[-1]) < MAX_HEADER_BYTES:  # continued
+                    blocks[-1] += part
+            blocks = blocks or [image.info.get("exif", b"")]
+            resources = image.info.get("photoshop") or {}
+            xmp, iptc = image.info.get("xmp"), resources.get(_PHOTOSHOP_IPTC)
+    bare = [re.sub(b"^(Exif\0\0){1,2}", b"", block) for block in blocks]
+    return [io.BytesIO(block) for block in bare if block[:4] in TIFF_STARTS], xmp, iptc
+
+
+def _read_png_texts(stream: BinaryIO) -> Mapping[Any, Any]:
+    """Read EXIF and texts of a PNG, before and after its picture, which is not decoded."""
+    from PIL.PngImagePlugin import PngStream
+
+    stream.seek(8)
+    png, n_texts = PngStream(stream), 0
+    with suppress(Exception):  # where it is truncated or damaged
+        for _ in range(MAX_PNG_CHUNKS):
+            name, place, length = png.read()
+            if name == b"IEND" or n_texts == MAX_PNG_TEXTS:
+                break
+            if name in (b"eXIf", b"tEXt", b"zTXt", b"iTXt") and length <= MAX_HEADER_BYTES:
+                n_texts += 1
+                with suppress(Exception):
+                    png.call(name, place, length)
+            stream.seek(place + length + 4)
+    return png.im_info
+
+
+def _read_profile(text: object) -> bytes:
+    """Read a profile that ImageMagick and others write as a text: its name, length and digits."""
+    found = re.match(r"\s*\S+\s+\d+\s+([\da-fA-F\s]+)", text if isinstance(text, str) else "")
+    with suppress(ValueError):
+        return bytes.fromhex(found[1]) if found else b""
+    return b""
+
+
+def read_tiff_directory(stream: BinaryIO, place: int | None = None) -> dict[int, Any]:
+    """Read the tags of a directory of a TIFF or BigTIFF, by default of the first."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    stream.seek(0)
+    head = stream.read(8)
+    is_big, order = head[:4] in TIFF_STARTS[2:], ">" if head[:1] == b"M" else "<"
+    head += stream.read(8 if is_big else 0)
+    (first,) = struct.unpack(f"{order}{'Q' if is_big else 'L'}", head[8 if is_big else 4 :])
+    # Pillow takes a big-endian BigTIFF for a TIFF
+    directory = ImageFileDirectory_v2({">": b"MM\0*", "<": b"II*\0"}[order] + bytes(4))
+    directory._bigtiff = is_big
+    stream.seek(first if place is None else place)
+    directory.load(stream)
+    tags = dict(directory)
+    if is_big and place is None and _EXIF_IFD not in tags:
+        tags |= _find_exif_pointer(stream, first, order)
+    return tags
+
+
+def _find_exif_pointer(stream: BinaryIO, place: int, order: str) -> dict[int, Any]:
+    """Find the tag of the EXIF directory of a BigTIFF, in libtiff's type, which Pillow ignores."""
+    stream.seek(place)
+    (count,) = struct.unpack(f"{order}Q", stream.read(8))
+    entries = struct.iter_unpack(f"{order}HHQQ", stream.read(20 * min(count, 4096)))
+    return {tag: value for tag, _, _, value in entries if tag == _EXIF_IFD}
+
+
+def _read_tags(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Read the main and the EXIF directory of a TIFF, number to value."""
+    main, exposure = read_tiff_directory(stream), {}
+    place = _positive(main.get(_EXIF_IFD))
+    if place is not None:
+        with suppress(Exception):
+            exposure = read_tiff_directory(stream, int(place))
+    return main, exposure
+
+
+def _find_xmp(packet: str, name: str) -> str:
+    """Find a text of XMP: an attribute, or an element, which may hold one for each language."""
+    start = re.search(rf"{name}\s*+(?=[=>])", packet)
+    found = start and _XMP_TEXT.match(packet, start.end())
+    return html.unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
+
+
+def _read_xmp_tags(packet: str) -> tuple[dict[int, Any], dict[int, Any]]:
+    """Read from XMP what the main and the EXIF directory would tell."""
+
+    def read(names: Mapping[int, str]) -> dict[int, Any]:
+        tags: dict[int, Any] = {}
+        for tag, name in names.items():
+            text = _find_xmp(packet, name)
+            ratio = re.fullmatch(r"(\d{1,10})/0*([1-9]\d{0,9})", text)
+            tags[tag] = int(ratio[1]) / int(ratio[2]) if ratio else text
+        return tags
+
+    main, exposure = read(_XMP_MAIN), read(_XMP_EXPOSURE)
+    for name in _XMP_TIMES:
+        time = re.sub(r"(T\d\d:\d\d)(?!:)", r"\1:00", _find_xmp(packet, name))
+        if parse_exif_time(time) is not None:
+            exposure.setdefault(_TIME_TAGS[0][0], time)
+    return main, exposure
+
+
+def _fill_gaps(first: Exif, other: Exif) -> Exif:
+    """Fill what the first does not tell with what another tells, except texts."""
+    values: dict[str, Any] = {}
+    for name, *about in (
+        ("time_utc", "time_is_naive", "time_remark"),
+        ("focal_mm", "focal_remark"),
+        ("focal_35mm_equivalent_mm",),
+        ("camera_body",),
+        ("lens",),
+        ("exposure_s",),
+        ("aperture_f",),
+        ("iso",),
+    ):
+        if getattr(first, name) is None and getattr(other, name) is not None:
+            values |= {one: getattr(other, one) for one in (name, *about)}
+    return replace(first, **values)
 
 
 def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif:
@@ -130,9 +299,8 @@ def interpret_exif(main: Mapping[int, Any], exposure: Mapping[int, Any]) -> Exif
     )
 
 
-def add_texts(exif: Exif, main: Mapping[int, Any], xmp: object, iptc: object) -> Exif:
-    """Add place and caption to EXIF values: from XMP, else IPTC, as bytes, and the description."""
-    packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
+def _add_texts(exif: Exif, main: Mapping[int, Any], packet: str, iptc: object) -> Exif:
+    """Add place and caption to EXIF values: from XMP, else IPTC, and the description."""
     block = iptc if isinstance(iptc, bytes) else b""
     records: dict[int, str] = {}
     for found in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
@@ -141,11 +309,7 @@ def add_texts(exif: Exif, main: Mapping[int, Any], xmp: object, iptc: object) ->
             records.setdefault(found[1][0], text[:length].decode("utf-8", "replace").strip())
 
     def read(name: str, number: int) -> str:
-        # An attribute, or an element, which may hold a list with a text for each language
-        form = rf'{name}(?:\s*=\s*"([^"]*)"|>\s*+(?:<rdf:[^>]*>\s*+)*+([^<]*+)<)'
-        found = re.search(form, packet)
-        text = html.unescape(found[1] or found[2] or "").strip() if found else ""
-        return text or records.get(number, "")
+        return _find_xmp(packet, name) or records.get(number, "")
 
     city, country = (read(*text) for text in _PLACE_TEXTS)
     captions = dict.fromkeys(read(*text) for text in _CAPTION_TEXTS)

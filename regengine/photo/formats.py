@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import struct
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 from regengine.errors import ConfigError, FrameError
 from regengine.io import decoding
 from regengine.io.extras import make_missing_error
-from regengine.photo.exif import Exif, exif_of_fits, read_exif_of
+from regengine.photo.exif import TIFF_STARTS, Exif, exif_of_fits, read_exif_of, read_tiff_directory
 from regengine.photo.fits import is_fits, read_fits_headers
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ RAW_EXTENSIONS = frozenset({".nef", ".nrw", ".dng", ".cr2"})
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_BITS = 256, 257, 258
 TIFF_PHOTOMETRIC, TIFF_EXTRA_SAMPLES = 262, 338
 _DNG_VERSION = 50706
-_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_AVIF_BRANDS = (b"avif", b"avis")
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Other file types that occur under a photo's name, for the error message.
 _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
@@ -45,8 +44,6 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"BM", "a BMP image"),
     (b"RIFF", "a sound, a video or another RIFF file"),
     (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
     (b"\x89HDF", "an HDF5 file"),
     (b"8BPS", "a Photoshop document"),
     (b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
@@ -104,7 +101,7 @@ def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
 def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
     """Read format and size of an open file."""
     with decoding.raise_as_frame_error(path):
-        start = stream.read(64)
+        start = stream.read(512)
     if not start:
         raise FrameError(f"{path} is empty (0 bytes); get the file again")
     if start.startswith(b"\xff\xd8\xff"):
@@ -113,23 +110,28 @@ def _read_header(path: Path, stream: BinaryIO) -> PhotoFile:
         return _pillow_header(path, stream, "png", deep=len(start) > 24 and start[24] == 16)
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return _pillow_header(path, stream, "webp", deep=False)
-    if start[4:8] == b"ftyp" and start[8:12] in _AVIF_BRANDS:
+    # Kinds of file: the first is its own, the others are compatible with it
+    brands = {start[8:12], *re.findall(rb"(?s)....", start[16 : int.from_bytes(start[:4])])}
+    brands &= {*_AVIF_BRANDS, *_HEIC_BRANDS} if start[4:8] == b"ftyp" else set()
+    if brands and brands <= _AVIF_BRANDS and start[8:12] in (*brands, b"mif1", b"msf1"):
         from PIL import features
 
         if features.check("avif"):  # as in most wheels since 11.3
             return _pillow_header(path, stream, "avif", deep=False)
-    if start.startswith(_TIFF_SIGNATURES):
+    if start.startswith(TIFF_STARTS):
         return _tiff_header(path, stream, start)
     if is_fits(path, stream):
         width, height, headers = read_fits_headers(path, stream)
         file = PhotoFile(path=path, format="fits", width_px=width, height_px=height, deep=True)
         return replace(file, exif=exif_of_fits(headers))
+    if decoding.is_packed(start):
+        raise FrameError(f"{path} is compressed: unpack it first")
     what = next((name for signature, name in _OTHER_SIGNATURES if start.startswith(signature)), "")
     if not what and start[4:8] == b"ftyp":
-        what = "a HEIC photo" if start[8:12] in _HEIC_BRANDS else "a HEIC, AVIF or video file"
+        what = "a HEIC photo" if brands & _HEIC_BRANDS else "a HEIC, AVIF or video file"
     elif not what and b"\0" not in start and start.lstrip()[:1] == b"<":
         what = "a web page or XML text"
-    elif not what and all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start):
+    elif not what and all(byte in b"\t\n\r\f" or 32 <= byte < 127 for byte in start[:64]):
         what = "text"
     raise FrameError(
         f"{path} is {what or 'of an unknown format'}, which is not supported; give a JPEG, PNG, "
@@ -166,19 +168,7 @@ def _tiff_header(path: Path, stream: BinaryIO, start: bytes) -> PhotoFile:
     if path.suffix.lower() in RAW_EXTENSIONS or start[8:10] == b"CR":
         return _raw_header(path)
     with decoding.raise_as_frame_error(path):
-        # Read the tags of the first directory of a TIFF or BigTIFF
-        from PIL.TiffImagePlugin import ImageFileDirectory_v2
-
-        stream.seek(0)
-        head = stream.read(8)
-        if head[2:4] in (b"+\0", b"\0+"):  # BigTIFF
-            head += stream.read(8)
-        if len(head) < 8:
-            raise struct.error("header of fewer than 8 bytes")
-        directory = ImageFileDirectory_v2(head)
-        stream.seek(directory.next)
-        directory.load(stream)
-        tags = dict(directory)
+        tags = read_tiff_directory(stream)
         # 32803: colour filter array, 34892: linear raw (DNG 1.4, chapter 4).
         if _DNG_VERSION in tags or tags.get(TIFF_PHOTOMETRIC) in (32803, 34892):
             return _raw_header(path)

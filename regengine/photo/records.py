@@ -28,6 +28,7 @@ from regengine.io.decoding import open_regular
 from regengine.io.tables import (
     cell,
     check_columns_once,
+    check_unpacked,
     csv_lines,
     read_csv,
     unquote_name,
@@ -429,6 +430,7 @@ def _read_text(path: Path) -> str:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
                 raise unreadable_table(path, f"it is larger than {MAX_BYTES >> 20} MB: split it")
             data = file.read()
+            check_unpacked(data)
     except OSError as error:
         raise unreadable_table(path, error.strerror or str(error)) from error
     if (codec := utf16_codec(data)) is not None:

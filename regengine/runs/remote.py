@@ -265,7 +265,7 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
             lines = map(str.strip, decode_text(path.read_bytes()).splitlines())
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
+                f"{path} cannot be read as a list of photos ({error}): it must be a "
                 "text file with one path, URL or archive id per line."
             ) from None
         yield from (line for line in lines if line and not line.startswith("#"))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sgp4.api import Satrec
 
 from regengine.errors import EphemerisError
-from regengine.orbit import TleSet, load_tle_file
+from regengine.orbit import TleSet, load_tle_file, position
 from tests.conftest import ROOT
 from tests.world.elements import Elements, with_checksum
 from tests.world.program import run
@@ -169,6 +169,64 @@ def test_a_message_that_is_none_costs_no_other_and_six_digits_are_found(tmp_path
     for asked in ("270000", "t0000"):
         facts = info(file, "--satellite", asked)
         assert (facts["satellite"], facts["element_sets"]) == ("T0000", 1)
+
+
+FOREIGN: dict[str, tuple[object, ...]] = {
+    "MEAN_ELEMENT_THEORY": ("SGP4-XP", "DSST"),
+    "EPHEMERIS_TYPE": (4, "3"),
+    "REF_FRAME": ("EME2000", "ITRF2000", "TEMEOFEPOCH"),
+    "TIME_SYSTEM": ("TAI", "GPS", "TDB"),
+    "CENTER_NAME": ("MARS", "EARTH BARYCENTER"),
+}
+SAME = ("SGP4", "SGP/SGP4"), (0, "2", None), ("TEME", "teme", " "), ("UTC",), ("EARTH", "Earth")
+
+
+@pytest.mark.parametrize("field", FOREIGN)
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_messages_that_sgp4_cannot_propagate_are_left_out_and_named(
+    tmp_path: Path, kind: str, field: str
+) -> None:
+    same = dict(zip(FOREIGN, SAME, strict=True))[field]
+    path = tmp_path / f"omm.{kind}"
+
+    def write(*values: object) -> Path:
+        messages = [{**as_message(FIRST, SECOND), field: value} for value in values]
+        texts = [["" if cell is None else str(cell) for cell in one.values()] for one in messages]
+        rows = "\n".join(",".join(row) for row in [list(messages[0]), *texts])
+        path.write_text(json.dumps(messages) if kind == "json" else rows)
+        return path
+
+    facts = info(write(*FOREIGN[field], *same))
+    assert (facts["element_sets"], len(facts["skipped"])) == (len(same), len(FOREIGN[field]))
+    for value, skipped in zip(FOREIGN[field], facts["skipped"], strict=True):
+        assert str(value) in skipped["reason"]
+    photo = SAMPLES / "ISS990-E-000103.jpg"
+    for words in (("tle", "info"), ("tle", "add"), ("register", photo, "--tle")):
+        said = run(*words, write(*FOREIGN[field]))
+        assert (said.code, said.err.count("\n")) == (3, 1)
+        assert str(FOREIGN[field][0]) in said.err
+
+
+def test_sets_of_another_type_are_left_out_and_named_by_every_command(
+    kept: Path, tmp_path: Path
+) -> None:
+    path, pairs = tmp_path / "types.txt", []
+    for type_, later in zip("0 2456", range(6), strict=True):
+        first, second = BASE.later(float(later)).lines()
+        pairs += [with_checksum(f"{first[:62]}{type_}{first[63:]}"), second]
+    path.write_text("\n".join(pairs) + "\n")
+    facts = info(path)
+    assert (facts["element_sets"], [one["line"] for one in facts["skipped"]]) == (3, [7, 9, 11])
+    assert "type 4 (SGP4-XP)" in facts["skipped"][0]["reason"]
+    photo = SAMPLES / "ISS990-E-000103.jpg"
+    for words in (
+        ("tle", "add", path),
+        ("register", photo, "--tle", path, "--dry-run"),
+        ("satellites", photo, "--tle", path, "--method", "none"),
+    ):
+        position.element_sets.cache_clear()
+        said = run(*words)
+        assert "types.txt: 3 element sets are left out (line 7 has elements of type 4" in said.err
 
 
 Pair = tuple[str, str]

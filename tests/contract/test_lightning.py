@@ -271,6 +271,7 @@ def test_bad_files_and_options_are_one_sentence(
         ("a.csv", "path,x,y\na.jpg,1,much\n", "line 2: a flash needs the path"),
         ("a.ndjson", '{"path": "a.jpg", "lightning": [{"x": 1}]}\n', "line 1: a flash needs"),
         ("a.ndjson", '{"path": \n', "line 1: no flashes"),
+        ("a.csv", "PK\x03\x04", "it is compressed: unpack it first"),
         ("a.csv", "path,x,y\nphotos/none.jpg,1,2\n", "1 photo not among the chosen frames"),
     ],
 )

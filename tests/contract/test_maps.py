@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,16 @@ def tile_of(collection: int, name: str, data_set: str, group: str = "VIIRS_Grid_
     )  # fmt: skip
 
 
+def part_of(name: str, file: str = "VNP46A4.A2013001.h02v05.002.h5", **how: Any) -> Map:
+    """Of 153.5 to 150 W, 32 to 35.5 N, at 75 arcsec: a part of the tile h02v05."""
+    return Map(
+        name=f"a part of a tile, by {name}", file=file, write=write_vnp46,
+        samples=lit(100.3, 57.8, (168, 168)), within_deg=0.001,
+        lonlat=(-153.5 + 58.3 / 48.0, 35.5 - 100.8 / 48.0),
+        how={"corners": (-153.5, 35.5, -150.0, 32.0), **how},
+    )  # fmt: skip
+
+
 PLACED = (
     Map(name="between pixels", samples=lit(30.4, 21.7), how={"west": 135.0, "north": 35.0},
            lonlat=(135.0 + 22.2 * STEP, 35.0 - 30.9 * STEP)),
@@ -117,6 +127,16 @@ PLACED = (
     tile_of(1, "VNP46A4.A2019001", "NearNadir_Composite_Snow_Free"),
     tile_of(2, "VNP46A4.A2020001", "AllAngle_Composite_Snow_Free"),
     tile_of(2, "VNP46A3.A2020061", "OffNadir_Composite_Snow_Free", "A_Name_Of_The_Future"),
+    part_of("arrays"),
+    part_of("structure", told=("structure",)),
+    part_of("attributes", told=("attributes",)),
+    part_of("all", told=("arrays", "structure", "attributes")),
+    part_of("arrays of corners, and structure", told=("arrays", "structure"), shift_px=0.0),
+    part_of("arrays, of another tile's name", file="VJ146A1.A2024001.h31v05.002.h5"),
+    replace(
+        part_of("arrays from the south", corners=(-153.5, 32.0, -150.0, 35.5)),
+        lonlat=(-153.5 + 58.3 / 48.0, 32.0 + 100.8 / 48.0),
+    ),
 )  # fmt: skip
 
 
@@ -171,7 +191,8 @@ VALUED = (
     coloured(60, 60, 90, 17),  # 63.42 - 1.3 * 32 - 0.4 * 15, which is no more than 4
     Map(
         name="tile with an offset", file="x.h31v05.h5", samples=level(10, np.uint16), nw=1.5,
-        write=write_vnp46, how={"attributes": {**COLLECTIONS[1], "add_offset": 0.5}},
+        write=write_vnp46,
+        how={"attributes": {**COLLECTIONS[1], "add_offset": 0.5}, "corners": (130, 40, 133, 38)},
     ),
     Map(
         name="the last month of a netCDF", file="m.nc", write=write_netcdf,
@@ -231,9 +252,23 @@ MASKED = (
            how={"photometric": "palette", "nodata": 7,
                 "colours": {7: (1, 2, 3, 255), 9: (200, 100, 50, 255)}}),
     Map(name="nothing but zeros", samples=0.0 * ones(), hidden=HIDDEN & False),
+    *(
+        Map(
+            name=f"tile of {np.dtype(kind).name}, {attributes}", file="x.h15v00.h5", hidden=NORTH,
+            samples=np.where(NORTH, fill, 40).astype(kind), write=write_vnp46,
+            how={"attributes": attributes},
+        )
+        for kind, fill, attributes in (
+            (np.uint16, 65535, COLLECTIONS[1]),
+            (np.uint16, 65535, {"scale_factor": 0.1}),
+            (np.int16, -32768, {"scale_factor": 0.01}),
+            (np.uint8, 7, {"_FillValue": np.uint8([7])}),
+            (np.float32, np.nan, {}),
+        )
+    ),
     Map(
-        name="tile, collection 1", file="x.h15v00.h5", hidden=NORTH, write=write_vnp46,
-        samples=np.where(NORTH, 65535, 40).astype(np.uint16), how={"attributes": COLLECTIONS[1]},
+        name="undeclared fill of signed integers", hidden=CORNER,
+        samples=np.where(CORNER, -32768, 30).astype(np.int16), how={"about": {"scales": (0.01,)}},
     ),
 )  # fmt: skip
 
@@ -374,6 +409,10 @@ def raster(samples: NDArray[Any], **how: Any) -> Callable[[Path], object]:
     return lambda path: write_geotiff(path, samples, **how)
 
 
+def tile(samples: NDArray[Any], **how: Any) -> Callable[[Path], object]:
+    return lambda path: write_vnp46(path, samples, **how)
+
+
 def of_other_file(path: Path) -> None:
     """A stranger's map could name any file of the one who opens it."""
     private = path.with_name("private")
@@ -407,6 +446,17 @@ NO_MAPS: tuple[tuple[str, Callable[[Path], object], str], ...] = (
     ("two.nc", lambda path: write_netcdf(path, ones(), ones()),
      "two.nc has 2 variables: extract the radiance"),
     ("o.nc", of_other_file, "refers to other files for its values"),
+    *(
+        (f"{n}.h02v05.h5", tile(np.ones((n, n), np.float32), **how), sentence)
+        for n, how, sentence in (
+            (480, {"told": ()}, "does not say where its 480 x 480 pixels are"),
+            (481, {"told": ("attributes",)}, "does not say where its 481 x 481 pixels are"),
+            (482, {"corners": (-154, 36, -150, 30)}, "or they are not square"),
+            (483, {"corners": (-154, 32, -150, 36), "told": ("arrays", "structure")},
+             "contradicts itself"),
+            (484, {"corners": (-154, 96, -150, 92)}, "has a position off the Earth"),
+        )
+    ),
 )  # fmt: skip
 
 

@@ -104,6 +104,26 @@ VOCABULARIES: dict[str, dict[str, list[Any]]] = {
         "class": ["residential", "primary", "secondary", "footway"],
         "road_flags": ['[{"values": ["is_bridge"]}]', None, '[{"values": ["is_tunnel"]}]', None],
     },
+    "osmnx.gpkg": {
+        "highway": ["['residential', 'service']", "['path', 'primary']", "primary", "['steps']"],
+        "tunnel": ["['no']", None, "['no', 'yes']", None],
+    },
+    "json.geojson": {
+        "highway": ['["residential", "service"]', '["Primary"]', "primary", '["steps", "path"]'],
+        "tunnel": ['["no"]', "null", '["building_passage"]', None],
+    },
+    "lists.geojson": {
+        "highway": [["residential", "service"], ["path", "primary"], ["primary"], ["steps"]],
+        "tunnel": [["no"], [], ["no", "yes"], []],
+    },
+    "lists.parquet": {
+        "highway": [["residential", "service"], ["path", "primary"], ["primary"], ["steps"]],
+        "is_tunnel": [[False], [], [False, True], []],
+    },
+    "semicolons.geojson": {
+        "highway": ["residential;service", "path; primary", "primary", "steps;path"],
+        "brunnel": ["bridge", None, "bridge;tunnel", None],
+    },
 }
 
 
@@ -182,6 +202,9 @@ def test_what_cannot_be_built_is_one_sentence(
     good = write(tmp_path / "good.geojson", [EAST], highway=["primary"])
     rivers = write(tmp_path / "rivers.gpkg", [EAST], waterway=["river"])
     assert "rivers.gpkg has no lit roads: give an extract" in refusal(rivers)
+    paths = write(tmp_path / "paths.gpkg", [EAST, NORTH], highway=["path", "['steps', 'track']"])
+    said = refusal(paths)
+    assert "paths.gpkg has no lit roads (its classes: ['steps', 'track'], path): give an" in said
     elsewhere = refusal(good, region="10,50,11,51")
     assert "good.geojson has no lit roads between" in elsewhere
     assert "it covers 2.30,48.80,2.32,48.80" in elsewhere

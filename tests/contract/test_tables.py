@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import json
+import lzma
+import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,6 +260,39 @@ def test_what_is_no_table_is_refused_in_a_sentence(
     said = run("register", photo, "--metadata", tmp_path / name, *PREVIEW)
     assert (said.code, said.out, str(tmp_path / name) in said.err) == (2, "", True)
     assert not (tmp_path / "out.csv").exists()
+
+
+def in_zip(text: bytes) -> bytes:
+    with zipfile.ZipFile(packed := io.BytesIO(), "w") as archive:
+        archive.writestr("photos.csv", text)
+    return packed.getvalue()
+
+
+def in_tar(text: bytes) -> bytes:
+    with tarfile.open(fileobj=(packed := io.BytesIO()), mode="w") as archive:
+        entry = tarfile.TarInfo("photos.csv")
+        entry.size = len(text)
+        archive.addfile(entry, io.BytesIO(text))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, in_zip, in_tar])
+def test_a_compressed_text_is_to_be_unpacked_first(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path, photo = tmp_path / "list.txt", SAMPLES / "ISS990-E-000103.jpg"
+    path.write_bytes(pack(b"frame_id,time_utc,x,y\nISS990-E-000103,2014-01-30T10:14:58Z,1,2\n"))
+    for words in (
+        ("tle", "info", path),
+        ("maps", "info", path),
+        ("frames", "read", path),
+        ("register", photo, "--tle", path),
+        ("register", photo, "--metadata", path),
+        ("register", f"@{path}"),
+    ):
+        said = run(*words)
+        assert (said.code in (2, 3), said.err.count("\n")) == (True, 1)
+        assert "is compressed: unpack it first" in said.err, words
 
 
 # What is written, and what register makes of it --------------------------------------------------

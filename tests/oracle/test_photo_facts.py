@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import struct
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -161,6 +165,157 @@ def test_options_come_before_exif_and_exif_before_the_record(tmp_path: Path) -> 
     assert (frame.focal_mm, frame.exposure_s, frame.aperture_f) == (180.0, 0.1, 2.8)
     told = [frame.sources[name] for name in ("time", "focal_mm", "camera_body", "pixel_pitch_um")]
     assert told == ["record", "record", "record", "table"]
+
+
+# EXIF wherever it stands --------------------------------------------------------------------------
+
+
+def block_of(exposure: dict[int, Any], model: str = "NIKON D3S") -> bytes:
+    """EXIF as a TIFF's structure."""
+    exif = Image.Exif()
+    exif[MODEL] = model
+    exif.get_ifd(EXPOSURE).update(exposure)
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+BLOCK = block_of({ORIGINAL: "2012:03:28 15:46:41", FOCAL: 85.0})
+
+
+def saved(kind: str, **how: Any) -> bytes:
+    Image.new("RGB", (64, 64)).save(file := io.BytesIO(), kind, **how)
+    return file.getvalue()
+
+
+def png_with(name: bytes, content: bytes, *, after: bool = True) -> bytes:
+    """A chunk behind the picture, or before it."""
+    chunk = len(content).to_bytes(4) + name + content + zlib.crc32(name + content).to_bytes(4)
+    bare = saved("PNG")
+    at = bare.index(b"IEND" if after else b"IDAT") - 4
+    return bare[:at] + chunk + bare[at:]
+
+
+def profile(kind: str, block: bytes, *, packed: bool) -> tuple[bytes, bytes]:
+    digits = re.sub("(.{72})", r"\1\n", block.hex())
+    text = f"\n{kind}\n{len(block):8d}\n{digits}\n".encode()
+    name = f"Raw profile type {kind}\0".encode()
+    return (b"zTXt", name + b"\0" + zlib.compress(text)) if packed else (b"tEXt", name + text)
+
+
+def jpeg_with(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with these behind what it begins with."""
+    data = saved("JPEG")
+    parts = [b"\xff" + bytes([n]) + (len(one) + 2).to_bytes(2) + one for n, one in segments]
+    return data[:20] + b"".join(parts) + data[20:]
+
+
+def big_tiff(order: str, pointer: int) -> bytes:
+    """A BigTIFF, by its specification, whose EXIF is named by a tag of the given type."""
+    time, model, pixels = b"2012:03:28 15:46:41\0", b"NIKON D3S\0", bytes(64 * 64)
+    start = {"<": b"II+\0", ">": b"MM\0+"}[order] + struct.pack(f"{order}HHQ", 8, 0, 16)
+    n_main, n_exif = 8, 2
+    exif = 16 + 16 + 20 * n_main
+    texts = exif + 16 + 20 * n_exif
+    at = dict(zip("mtp", (texts, texts + 16, texts + 40), strict=True))
+
+    def entries(*rows: tuple[int, int, int, bytes]) -> bytes:
+        packed = [struct.pack(f"{order}HHQ", *row[:3]) + row[3].ljust(8, b"\0") for row in rows]
+        return struct.pack(f"{order}Q", len(rows)) + b"".join(packed) + bytes(8)
+
+    def number(value: int, kind: str = "H") -> bytes:
+        return struct.pack(order + kind, value)
+
+    main = entries(
+        (256, 3, 1, number(64)), (257, 3, 1, number(64)), (258, 3, 1, number(8)),
+        (262, 3, 1, number(1)), (272, 2, len(model), number(at["m"], "Q")),
+        (273, 16, 1, number(at["p"], "Q")), (279, 4, 1, number(len(pixels), "I")),
+        (EXPOSURE, pointer, 1, number(exif, "I" if pointer in (4, 13) else "Q")),
+    )  # fmt: skip
+    taken = entries((ORIGINAL, 2, len(time), number(at["t"], "Q")), (FOCAL, 3, 1, number(85)))
+    return start + main + taken + model.ljust(16, b"\0") + time.ljust(24, b"\0") + pixels
+
+
+JFIF, ICC = (0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"), (0xE2, b"ICC_PROFILE\0\1\1" + bytes(65_000))
+EXIF, STUB = (0xE1, b"Exif\0\0" + BLOCK), (0xE1, b"Exif\0\0" + block_of({F_NUMBER: 2.8}))
+LONG = block_of({ORIGINAL: "2012:03:28 15:46:41", FOCAL: 85.0, 0x927C: bytes(70_000)})
+PACKET = (0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
+ANYWHERE = {
+    "eXIf behind a picture": png_with(b"eXIf", BLOCK),
+    "eXIf before a picture": png_with(b"eXIf", BLOCK, after=False),
+    **{
+        f"a profile {kind}, packed {packed}, behind {after}": png_with(
+            *profile(kind, block, packed=packed), after=after
+        )
+        for kind, block in (("exif", EXIF[1]), ("APP1", EXIF[1]), ("exif", BLOCK))
+        for packed in (False, True)
+        for after in (False, True)
+    },
+    "behind others": jpeg_with(JFIF, PACKET, *[ICC] * 9, EXIF),
+    "a second segment": jpeg_with(STUB, EXIF),
+    "a second segment behind others": jpeg_with(STUB, PACKET, *[ICC] * 3, EXIF),
+    "in two parts": jpeg_with(
+        *((0xE1, b"Exif\0\0" + part) for part in (LONG[:60_000], LONG[60_000:]))
+    ),
+    "WebP": saved("WEBP", exif=BLOCK),
+    "AVIF": saved("AVIF", exif=BLOCK),
+    "AVIF by another brand": saved("AVIF", exif=BLOCK).replace(b"ftypavif", b"ftypmif1", 1),
+    **{
+        f"BigTIFF {order} {kind}": big_tiff(order, kind)
+        for order in "<>"
+        for kind in (4, 13, 16, 18)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_exif_is_read_wherever_it_stands(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(ANYWHERE[name])
+    frame = read_frame(path)
+    assert (frame.width_px, frame.camera_body) == (64, "NIKON D3S")
+    assert (frame.time_utc, frame.focal_mm) == (utc(2012, 3, 28, 15, 46, 41), 85.0)
+
+
+XMP_TIMES = {
+    '<exif:DateTimeOriginal>2014-01-30T10:14:58</exif:DateTimeOriginal>': (THEN, True),
+    '<rdf:Description exif:DateTimeOriginal="2014-01-30T19:14:58+09:00" '
+    'xmp:CreateDate="2014-01-31T00:00:00Z"/>': (THEN, False),
+    "<rdf:Description xmp:CreateDate = '2014-01-30T10:14:58Z'/>": (THEN, False),
+    '<rdf:Description photoshop:DateCreated="2014-01-30T10:14:58.00" '
+    'xmp:ModifyDate="2020-01-30T10:14:58Z" xmp:MetadataDate="2020-01-30T10:14:58Z"/>': (THEN, True),
+    '<rdf:Description photoshop:DateCreated="2014-01-30" xmp:CreateDate="2014-01-30T10:14-01:00"/>':
+        (utc(2014, 1, 30, 11, 14), False),
+    '<rdf:Description photoshop:DateCreated="2014-01-30"/>': (None, False),
+    '<rdf:Description xmp:ModifyDate="2014-01-30T10:14:58Z"/>': (None, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_times_that_only_xmp_has(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    for text, (time, is_naive) in XMP_TIMES.items():
+        body = f'<x:xmpmeta><rdf:RDF>{text}<a exif:FocalLength="500/10"/></rdf:RDF></x:xmpmeta>'
+        packet = body.encode()
+        how: dict[str, Any] = {"xmp": packet}
+        if kind == "TIFF":
+            how = {"tiffinfo": {700: packet}}
+        path.write_bytes(saved(kind, **how))
+        if kind == "PNG":
+            path.write_bytes(png_with(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet))
+        frame = read_frame(path)
+        assert (frame.time_utc, frame.focal_mm) == (time, 50.0), text
+        assert ("naive" in frame.sources.get("time", "")) == is_naive
+    # EXIF counts first
+    if kind != "TIFF":
+        path.write_bytes(saved(kind, exif=b"Exif\0\0" + BLOCK, **how))
+        assert read_frame(path).focal_mm == 85.0
+
+
+def test_what_is_no_avif_is_told_by_its_brands(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for brands, what in (("mif1\0\0\0\0miafheic", "a HEIC photo"), ("isom\0\0\0\0mp42", "video")):
+        path.write_bytes((8 + len(brands)).to_bytes(4) + f"ftyp{brands}".encode() + bytes(900))
+        with pytest.raises(FrameError, match=what):
+            read_frame(path)
 
 
 XMP = b"""<x:xmpmeta><rdf:RDF><rdf:Description photoshop:City="Z&#xfc;rich">

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,41 @@ def write_vnp46(
     group: str = "VIIRS_Grid_DNB_2d",
     data_set: str = "AllAngle_Composite_Snow_Free",
     attributes: dict[str, Any] | None = None,
+    corners: Sequence[float] | None = None,
+    told: Sequence[str] = ("arrays",),
+    shift_px: float = 0.5,
 ) -> Path:
-    """A Black Marble tile by the User Guide's description of HDF-EOS5 grids."""
+    """A Black Marble tile by the User Guide's description of HDF-EOS5 grids.
+
+    ``corners`` (west, north, east, south) are those of the tile of its name, or of a part of it.
+    Arrays of latitude and longitude, the structure and attributes tell them, those in ``told``;
+    arrays as so many pixels from the corner. North and south may be changed over.
+    """
+    rows, cols = stored.shape
+    if corners is None:
+        h, v = (int(number) for number in re.findall(r"[hv](\d\d)", path.name)[-2:])
+        corners = (-180 + 10 * h, 90 - 10 * v, -170 + 10 * h, 80 - 10 * v)
+    west, north, east, south = corners
     with h5py.File(path, "w") as file:
         fields = file.create_group(TILE_FIELDS.format(group))
         for name, fill in (("Land_Water_Mask", 7), (f"{data_set}_Num", 3)):
             fields.create_dataset(name, data=np.full(stored.shape, fill, np.uint8))
-        fields.create_dataset("lat", data=np.zeros(stored.shape[0]))
+        for axis, start, end, size in (("lat", north, south, rows), ("lon", west, east, cols)):
+            of_pixels = start + (end - start) / size * (np.arange(size) + shift_px)
+            fields[axis] = of_pixels if "arrays" in told else np.zeros(size)
+        if "structure" in told:
+            packed = [
+                np.sign(one) * (1e6 * (abs(one) // 1) + 1e3 * round(60 * (abs(one) % 1)))
+                for one in corners
+            ]
+            file["HDFEOS INFORMATION/StructMetadata.0"] = np.bytes_(
+                f"\tXDim={cols}\n\tYDim={rows}\n"
+                "\tUpperLeftPointMtrs=({:f},{:f})\n\tLowerRightMtrs=({:f},{:f})\n"
+                "\tProjection=HE5_GCTP_GEO\n".format(*packed)
+            )
+        if "attributes" in told:
+            for side, edge in zip(("West", "North", "East", "South"), corners, strict=True):
+                file.attrs[f"{side}BoundingCoord"] = edge
         data = fields.create_dataset(data_set, data=stored, chunks=True, compression="gzip")
         for key, value in (COLLECTIONS[2] if attributes is None else attributes).items():
             data.attrs[key] = value

@@ -57,7 +57,7 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     try:
         text = decode_text(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        why = error.strerror or error if isinstance(error, OSError) else "it is not text"
         raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
     rows: list[tuple[int, Mapping[str, Any]]] = []
     if text.lstrip()[:1] == "{":
