@@ -111,11 +111,13 @@ def _register(
     ):
         from regengine.registration.register_on_day import register_on_day
 
+        tried = []
         for start in list_contradicting(position) or (position,):
             prior = Prior(position=start, neighbours=hints)
-            by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
-            if by_day.verdict == "accepted":
+            tried.append(register_on_day(frame, prior, day_map_of(inputs.day), inputs.register))
+            if tried[-1].verdict == "accepted":
                 break
+        by_day = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
         by_day = doubt_towns(by_day, list_named_towns(frame, unknown or position), frame.radius_km)
         # Where that led nowhere, what the photo looks like decides what is told of it
         result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
