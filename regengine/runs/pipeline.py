@@ -175,7 +175,7 @@ def search_named(
     review. Where nothing is found, the reasons say whether time, nadir and place exclude each
     other, and streets are advised for the likeliest town.
     """
-    named = list_named_towns(frame, position)[:MAX_NAMED]
+    named = list_named_towns(frame, position)
     tried: list[tuple[Frame, FrameResult]] = []
     for start, there, more in list_starts(frame, position, tles, named):
         found = search(start, there, **more)
@@ -219,8 +219,8 @@ def list_starts(
     With a position, the first town in view from there weighs the places along the orbit. A place
     that is out of sight contradicts the position: the photo is searched by each alone, and both
     share the work budget. Without a position, each town of the given name is tried as ``--centre``
-    is, then the whole Earth. Towns that texts mention, and that are not in view, are last. Towns
-    share a work budget by the roots of their people.
+    is, then the whole Earth. Towns that texts mention are last; with a position those out of sight,
+    with half the work. Towns share their work by the roots of their people.
     """
 
     def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
@@ -245,15 +245,15 @@ def list_starts(
     if isinstance(position, EphemerisError):
         yield from at_towns(towns, len(towns), 1.0)
         yield frame, position, {}
+        yield from at_towns(mentioned, len(mentioned), 1.0)
+    elif named and not is_in_view(frame, position, named[0]):
+        n_places = len(towns) + 1
+        yield frame, position, {"n_places": n_places, "share": 0.5}
+        yield from at_towns(towns, n_places, 0.5)
     else:
-        mentioned = [one for one in mentioned if not is_in_view(frame, position, one[1])]
-        if named and not is_in_view(frame, position, named[0]):
-            n_places = len(towns) + 1
-            yield frame, position, {"n_places": n_places, "share": 0.5}
-            yield from at_towns(towns, n_places, 0.5)
-        else:
-            yield show_town(frame, *towns[0]) if towns else frame, position, {}
-    yield from at_towns(mentioned, len(mentioned), 1.0)
+        yield show_town(frame, *towns[0]) if towns else frame, position, {}
+        hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
+        yield from at_towns(hidden, len(hidden), 0.5)
 
 
 def is_in_view(frame: Frame, position: CameraPosition, town: Place) -> bool:
@@ -274,9 +274,9 @@ def list_named_towns(frame: Frame, position: CameraPosition | EphemerisError | N
         # would be one in a caption is taken from them
         possible = place_index().find_mentioned(frame.place.partition(",")[0])
         named = [town for town in named if town in possible]
-    if isinstance(position, EphemerisError):
-        return named
-    return sorted(named, key=lambda town: not is_in_view(frame, position, town))
+    if not isinstance(position, EphemerisError):
+        named = sorted(named, key=lambda town: not is_in_view(frame, position, town))
+    return named[:MAX_NAMED]
 
 
 def tell_out_of_sight(
