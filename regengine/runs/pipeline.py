@@ -194,10 +194,9 @@ def search_named(
     plain = [one for start, one in tried if start is frame]
     result = (*advised, *plain, tried[0][1])[0]
     reasons = (*tell_out_of_sight(frame, position, named), *result.reasons)
-    if advised and len(named) > 1:
-        also = f"; also: {'; '.join(town.label for town in named[1:])}"
+    if advised and (others := list_namesakes(frame, position, named)):
         reasons = tuple(
-            replace(one, text=one.text + also) if one.code == "no_streets" else one
+            replace(one, text=f"{one.text}; also: {others}") if one.code == "no_streets" else one
             for one in reasons
         )
     return replace(result, reasons=reasons)
@@ -277,6 +276,16 @@ def list_named_towns(frame: Frame, position: CameraPosition | EphemerisError | N
     if not isinstance(position, EphemerisError):
         named = sorted(named, key=lambda town: not is_in_view(frame, position, town))
     return named[:MAX_NAMED]
+
+
+def list_namesakes(
+    frame: Frame, position: CameraPosition | EphemerisError | None, named: list[Place]
+) -> str:
+    """List the labels of towns that may be meant by a name as well as the first."""
+    others = named[1:]
+    if not isinstance(position, EphemerisError | None) and is_in_view(frame, position, named[0]):
+        others = [town for town in others if is_in_view(frame, position, town)]
+    return "; ".join(town.label for town in others)
 
 
 def tell_out_of_sight(
