@@ -157,8 +157,7 @@ def _register(
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
 MAX_NAMED, MAX_MENTIONED = 6, 3
-
-
+# Where a search starts, and its further arguments
 Start = tuple[Frame, "CameraPosition | EphemerisError | None", dict[str, Any]]
 
 
@@ -231,8 +230,9 @@ def list_starts(
             yield there, choose_position(there, tles), more
 
     if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
-        is_apart = not isinstance(position, EphemerisError | None) and position.source == "centre"
-        apart = list_contradicting(position) if is_apart else ()
+        apart: tuple[CameraPosition, ...] = ()
+        if not isinstance(position, EphemerisError | None) and position.source == "centre":
+            apart = list_contradicting(position)
         for one in apart:
             more = {"n_places": 2, "share": 0.5, "may_be_elsewhere": one is not position}
             yield frame, one, more
@@ -240,10 +240,10 @@ def list_starts(
             yield frame, position, {}
         return
     towns = [(frame.sources["place"], town) for town in named]
-    mentioned = list_mentioned_towns(frame, named)
     if isinstance(position, EphemerisError):
         yield from at_towns(towns, len(towns), 1.0)
         yield frame, position, {}
+        mentioned = list_mentioned_towns(frame, named)
         yield from at_towns(mentioned, len(mentioned), 1.0)
     elif named and not is_in_view(frame, position, named[0]):
         n_places = len(towns) + 1
@@ -251,6 +251,7 @@ def list_starts(
         yield from at_towns(towns, n_places, 0.5)
     else:
         yield show_town(frame, *towns[0]) if towns else frame, position, {}
+        mentioned = list_mentioned_towns(frame, named)
         hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
         yield from at_towns(hidden, len(hidden), 0.5)
 
