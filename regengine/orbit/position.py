@@ -114,31 +114,44 @@ def doubt_time(time_utc: datetime) -> str | None:
 # Nine in ten recorded nadirs lie within 66 km along the orbit and 6 km across it. On some days they
 # drift along it by up to 180 km. 2 % lie hundreds of kilometres away: those contradict the orbit.
 WRONG_CROSS_KM, WRONG_ALONG_KM = 100.0, 400.0
-HORIZON_KM = 2500.0  # from 450 km, and 100 km for the radius of the place
+HORIZON_KM = 2400.0  # from 450 km
 
 
 def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     """Choose the position of the camera from the known data of a frame.
 
-    A nadir given as an option has priority, and a place that the orbit does not see where it was
-    at the photo's time. The element set is next, unless it is so old that a
+    A nadir given as an option has priority. The element set is next, unless it is so old that a
     recorded nadir is more accurate along the track. A record that contradicts the orbit is last,
     because in 2 % of the archive's night frames time and nadir cannot both be right. Of orbit and
-    record, the one not chosen is returned as the alternative. Raises EphemerisError if nothing is
+    record, the one not chosen is returned as the alternative; of orbit and option, the orbit if
+    they contradict each other. A given place that is out of sight from there is chosen, and what
+    contradicts it is the alternative (`list_contradicting`). Raises EphemerisError if nothing is
     known, or the element sets do not cover the photo's time.
     """
+    try:
+        known = _choose_known(frame, tles)
+    except EphemerisError:
+        if frame.centre is None:
+            raise
+        return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
+    if frame.centre is None or sees(known, frame.centre, frame.radius_km):
+        return known
+    above = _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
+    return replace(above, alternative=known)
+
+
+def _choose_known(frame: Frame, tles: TleSet | None) -> CameraPosition:
+    """Choose the position by time and nadir, without a place that the photo shows."""
     orbit = None
     if tles is not None and frame.time_utc is not None:
         try:
             orbit = camera_position(tles, frame.time_utc)
         except EphemerisError:
-            if frame.nadir is None and frame.centre is None:
+            if frame.nadir is None:
                 raise
     if frame.nadir is None:
-        if orbit is not None and (frame.centre is None or sees(orbit, frame.centre)):
+        if orbit is not None:
             return orbit
-        if frame.centre is not None:
-            return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
         what = "the photo's time is unknown, so the TLE file cannot give the camera's position: "
         what += "give --time, --nadir, --centre, --place or --metadata"
         if tles is None:
@@ -150,17 +163,32 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     source = "option" if frame.sources.get("nadir") == "option" else "record"
     sigma_km = NADIR_SIGMA_KM if source == "option" else RECORD_SIGMA_KM
     given = _place_above(frame, frame.nadir, source, sigma_km, orbit)
-    if given.source == "option" or orbit is None:
+    if orbit is None:
         return given
-    trusted = orbit.sigma_along_km <= given.sigma_along_km or contradicts(given, orbit)
+    is_wrong = contradicts(given, orbit)
+    if source == "option":
+        return replace(given, alternative=orbit) if is_wrong else given
+    trusted = orbit.sigma_along_km <= given.sigma_along_km or is_wrong
     first, second = (orbit, given) if trusted else (given, orbit)
     return replace(first, alternative=second)
 
 
-def sees(orbit: CameraPosition, place: tuple[float, float]) -> bool:
-    """Whether a place lies within the horizon, or could: where not, the photo's time is wrong."""
-    apart_km = float(great_circle_km(orbit.lon, orbit.lat, *place))
-    return apart_km < HORIZON_KM + 4.0 * orbit.sigma_along_km
+def sees(position: CameraPosition, place: tuple[float, float], radius_km: float) -> bool:
+    """Whether ground around a place lies within the horizon of a position or its alternative.
+
+    Or could: where not, the photo's time or nadir is wrong, or the place.
+    """
+    apart_km = float(great_circle_km(position.lon, position.lat, *place))
+    if apart_km < HORIZON_KM + radius_km + 4.0 * position.sigma_along_km:
+        return True
+    return position.alternative is not None and sees(position.alternative, place, radius_km)
+
+
+def list_contradicting(position: CameraPosition | None) -> tuple[CameraPosition, ...]:
+    """List both positions where time, nadir and place contradict each other; else none."""
+    if position is None or position.alternative is None:
+        return ()
+    return (position.alternative, position) if position.source in ("centre", "option") else ()
 
 
 def _place_above(

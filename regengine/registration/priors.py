@@ -292,6 +292,8 @@ def make_tracks(
 
     Two orbits pass through a nadir. If a velocity is given, only the one in its direction is used.
     """
+    if position.source == "centre":  # what contradicts it is searched apart
+        return tuple(make_tracks_around(position))
     if position.alternative is not None:
         # 2 % of the archive's night frames contradict their orbit by hundreds of kilometres
         more = 3.0
@@ -300,8 +302,6 @@ def make_tracks(
             *make_tracks(replace(position, alternative=None), clock_window_s, lit_dex),
             *(replace(track, neg_log_prior=track.neg_log_prior + more) for track in others),
         )
-    if position.source == "centre":
-        return tuple(make_tracks_around(position))
     # Clocks are assumed right to two minutes; without a match to ten minutes, then to whole hours
     widest_s = 600.0 if clock_window_s is None else clock_window_s
     if position.element_set is None or position.time_utc is None:

@@ -157,7 +157,8 @@ def search_frame(
     if photo.skip_reason:
         return problem, None, None
     advice = advise_streets(problem)
-    if advice is not None and not problem.is_blind:  # before the search, which takes seconds
+    # Before the search, which takes seconds; of several places, the likeliest is told at its end
+    if advice is not None and not problem.is_blind and prior.n_places == 1:
         logging.getLogger("regengine").info("%s: %s", frame.path, advice.text)
     # If street maps are available, a telephoto frame is registered on them: first from the prior
     # and, if that gives no proven match, from the match of the lights

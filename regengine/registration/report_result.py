@@ -54,7 +54,7 @@ from regengine.registration.control_points import (
 )
 from regengine.registration.fit import measure_pose_sigma_m
 from regengine.registration.parameters import LENS, TRACKS, WORK_BUDGETS, AcceptParams
-from regengine.registration.priors import is_dark, list_offsets
+from regengine.registration.priors import Seen, is_dark, list_offsets
 from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 from regengine.store.result import (
@@ -294,9 +294,10 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
         if problem.photo.frame.focal_mm is None:
             text += ", and the focal length where it is known (--focal-mm)"
     else:
+        place = "" if problem.prior.seen is None else "place, "
         text = (
-            "no match better than chance was found; the frame may show no city, or its time, "
-            "nadir or focal length may be far off"
+            f"no match better than chance was found; the frame may show no city, or its {place}"
+            "time, nadir or focal length may be far off"
         )
         if problem.references.index is None:
             text += (
@@ -347,17 +348,9 @@ def tell_uncovered(problem: Problem) -> tuple[float, tuple[Reason, ...]]:
 
 def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:
     """List what was given and contradicts the camera beyond the sigmas of both."""
-    found: list[Reason] = []
-    seen = prior.seen
-    if seen is not None and not seen.is_shown_by(match.camera):
-        text = (
-            f"the photo shows nothing within {seen.radius_km:g} km of the given place, "
-            f"{seen.lon:g},{seen.lat:g}: check the place"
-        )
-        found.append(Reason(code="centre_suspect", text=text))
     if prior.placement is not None:  # by a person, who has seen what was given
-        return found
-    found += doubt_position(frame, prior, match)
+        return []
+    found = [*doubt_centre(frame, match.camera), *doubt_position(frame, prior, match)]
     outside = list(doubt_height(frame, prior, match))
     if is_lens_off(frame, match) and not any("the scale fits" in one.text for one in outside):
         assert frame.focal_px is not None
@@ -383,12 +376,29 @@ def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:
     return found
 
 
+def doubt_centre(frame: Frame, camera: Camera) -> Iterator[Reason]:
+    """Doubt the place that is given by its longitude and latitude if the photo does not show it.
+
+    Towns of a name are doubted together (`regengine.runs.pipeline.doubt_towns`).
+    """
+    if frame.centre is None or "centre" not in frame.sources:
+        return
+    lon, lat = frame.centre
+    if not Seen(lon=lon, lat=lat, radius_km=frame.radius_km).is_shown_by(camera):
+        by = "--centre" if frame.sources["centre"] == "option" else "the frame record"
+        text = (
+            f"the photo shows nothing within {frame.radius_km:g} km of the place that {by} gives, "
+            f"{lon:g},{lat:g}: check the place"
+        )
+        yield Reason(code="centre_suspect", text=text)
+
+
 def doubt_position(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
     """Doubt the nadir if the camera is elsewhere, and the time if it is not on its orbit then."""
-    hypothesis, first = match.hypothesis, prior.position
+    hypothesis, orbit = match.hypothesis, prior.position
     solved = locate_camera(match.camera)
-    either = () if first is None else (first, first.alternative)
-    orbit = next((one for one in either if one is not None and one.source == "tle"), None)
+    while orbit is not None and orbit.source != "tle":
+        orbit = orbit.alternative
     time_from = frame.sources.get("time", "given").partition(" ")[0]
     if frame.nadir is not None:
         is_option = frame.sources.get("nadir") == "option"

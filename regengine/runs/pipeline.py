@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -19,7 +19,7 @@ from regengine.maps.index.earth import load_earth_index
 from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
 from regengine.maps.places import Place, place_index
 from regengine.maps.reference import LightMap
-from regengine.orbit.position import choose_position, sees
+from regengine.orbit.position import choose_position, list_contradicting, sees
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import CENTRE_RADIUS_KM, Frame, read_frame, with_remark
 from regengine.registration.priors import SOURCE, NeighbourPrior, Seen
@@ -111,8 +111,14 @@ def _register(
     ):
         from regengine.registration.register_on_day import register_on_day
 
-        prior = Prior(position=position, neighbours=hints)
-        by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+        tried = []
+        for start in list_contradicting(position) or (position,):
+            prior = Prior(position=start, neighbours=hints)
+            tried.append(register_on_day(frame, prior, day_map_of(inputs.day), inputs.register))
+            if tried[-1].verdict == "accepted":
+                break
+        by_day = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
+        by_day = doubt_towns(by_day, list_named_towns(frame, unknown or position), frame.radius_km)
         # Where that led nowhere, what the photo looks like decides what is told of it
         result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
     if futile is not None:
@@ -151,6 +157,8 @@ def _register(
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
 MAX_NAMED, MAX_MENTIONED = 6, 3
+# Where a search starts, and its further arguments
+Start = tuple[Frame, "CameraPosition | EphemerisError | None", dict[str, Any]]
 
 
 def search_named(
@@ -159,50 +167,158 @@ def search_named(
     tles: TleSet | None,
     search: Callable[..., FrameResult],
 ) -> FrameResult:
-    """Search for a photo with the towns that are named for it as hints of where it is.
+    """Search for a photo from each of its starts in turn (`list_starts`), until it is accepted.
 
-    With a position, the first town in view from there weighs the places along the orbit. Without
-    one, each town of the given name is tried as ``--centre`` is, then the whole Earth, then towns
-    that texts mention. Towns of a name share the work budget by the roots of their people. A name
-    proves nothing: the towns count among the views tested. A photo that is found elsewhere and
-    shows no town of the name is for review.
+    A name proves nothing: the towns count among the views tested. A photo that is found by its
+    lights alone, or at a mentioned town, and shows none of the towns that were named, is for
+    review. Where nothing is found, the reasons say whether time, nadir and place exclude each
+    other, and streets are advised for the likeliest town.
     """
+    named = list_named_towns(frame, position)
+    tried: list[tuple[Frame, FrameResult]] = []
+    for start, there, more in list_starts(frame, position, tles, named):
+        found = search(start, there, **more)
+        result = doubt_towns(found, named, frame.radius_km)
+        source = "" if found.nadir is None else found.nadir.source
+        is_named = start.centre in [(town.lon, town.lat) for town in named]
+        if result != found and source in ("lights", "centre") and not is_named:
+            result = replace(result, verdict="review")
+        tried.append((start, result))
+        if found.verdict == "accepted":
+            return result
+    proposals = [one for _, one in tried if one.verdict == "review"]
+    if proposals:
+        return max(proposals, key=lambda one: one.probability or 0.0)
+    advised = [one for start, one in tried if start.centre is not None and has_advice(one)]
+    plain = [one for start, one in tried if start is frame]
+    result = (*advised, *plain, tried[0][1])[0]
+    reasons = (*tell_out_of_sight(frame, position, named), *result.reasons)
+    if advised and (others := list_namesakes(frame, position, named)):
+        reasons = tuple(
+            replace(one, text=f"{one.text}; also: {others}") if one.code == "no_streets" else one
+            for one in reasons
+        )
+    return replace(result, reasons=reasons)
+
+
+def has_advice(result: FrameResult) -> bool:
+    """Whether streets of a place may help a photo."""
+    return any(reason.code == "no_streets" for reason in result.reasons)
+
+
+def list_starts(
+    frame: Frame,
+    position: CameraPosition | EphemerisError | None,
+    tles: TleSet | None,
+    named: list[Place],
+) -> Iterator[Start]:
+    """List where a photo is searched for: its frame with a place or none, position, and options.
+
+    With a position, the first town in view from there weighs the places along the orbit. A place
+    that is out of sight contradicts the position: the photo is searched by each alone, and both
+    share the work budget. Without a position, each town of the given name is tried as ``--centre``
+    is, then the whole Earth. Towns that texts mention are last; with a position those out of sight,
+    with half the work. Towns share their work by the roots of their people.
+    """
+
+    def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
+        # Those without a number count as the smallest that are listed
+        roots = np.sqrt([max(town.population, 5000) for _, town in towns])
+        for (source, town), part in zip(towns, share * roots / roots.sum(), strict=True):
+            there = show_town(frame, source, town)
+            more = {"n_places": n_places, "share": float(part), "may_be_elsewhere": False}
+            yield there, choose_position(there, tles), more
+
     if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
-        return search(frame, position)
-    named = [] if frame.place is None else place_index().find_named(frame.place)
-    if frame.place is not None and frame.sources["place"] != "option":
+        apart: tuple[CameraPosition, ...] = ()
+        if not isinstance(position, EphemerisError | None) and position.source == "centre":
+            apart = list_contradicting(position)
+        for one in apart:
+            more = {"n_places": 2, "share": 0.5, "may_be_elsewhere": one is not position}
+            yield frame, one, more
+        if not apart:
+            yield frame, position, {}
+        return
+    towns = [(frame.sources["place"], town) for town in named]
+    if isinstance(position, EphemerisError):
+        yield from at_towns(towns, len(towns), 1.0)
+        yield frame, position, {}
+        mentioned = list_mentioned_towns(frame, named)
+        yield from at_towns(mentioned, len(mentioned), 1.0)
+    elif named and not is_in_view(frame, position, named[0]):
+        n_places = len(towns) + 1
+        yield frame, position, {"n_places": n_places, "share": 0.5}
+        yield from at_towns(towns, n_places, 0.5)
+    else:
+        yield show_town(frame, *towns[0]) if towns else frame, position, {}
+        mentioned = list_mentioned_towns(frame, named)
+        hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
+        yield from at_towns(hidden, len(hidden), 0.5)
+
+
+def is_in_view(frame: Frame, position: CameraPosition, town: Place) -> bool:
+    """Whether a photo from a position can show a town."""
+    return sees(position, (town.lon, town.lat), frame.radius_km)
+
+
+def list_named_towns(frame: Frame, position: CameraPosition | EphemerisError | None) -> list[Place]:
+    """List the towns of the name that is given for a photo, those in view from its position first.
+
+    None for a blind search, and where the place is given by its longitude and latitude.
+    """
+    if position is None or frame.place is None or frame.centre is not None:
+        return []
+    named = place_index().find_named(frame.place)
+    if frame.sources["place"] != "option":
         # Tables and editors write regions and other words in the place of a town, so that only what
         # would be one in a caption is taken from them
         possible = place_index().find_mentioned(frame.place.partition(",")[0])
         named = [town for town in named if town in possible]
-    named = named[:MAX_NAMED]
     if not isinstance(position, EphemerisError):
-        in_view = (town for town in named if sees(position, (town.lon, town.lat)))
-        town = next(in_view, None)
-        return search(
-            frame if town is None else show_town(frame, frame.sources["place"], town), position
-        )
-    results: list[FrameResult] = []
+        named = sorted(named, key=lambda town: not is_in_view(frame, position, town))
+    return named[:MAX_NAMED]
 
-    def is_found_at(towns: list[tuple[str, Place]]) -> bool:
-        # Those without a number count as the smallest that are listed
-        roots = np.sqrt([max(town.population, 5000) for _, town in towns])
-        for (source, town), share in zip(towns, roots / roots.sum(), strict=True):
-            there = show_town(frame, source, town)
-            above = choose_position(there, tles)
-            results.append(search(there, above, n_places=len(towns), share=float(share)))
-            if results[-1].verdict == "accepted":
-                return True
-        return False
 
-    if is_found_at([(frame.sources["place"], town) for town in named]):
-        return results[-1]
-    results.insert(0, anywhere := search(frame, position))
-    if anywhere.verdict == "accepted":
-        return doubt_towns(anywhere, named, frame.radius_km)
-    if is_found_at(list_mentioned_towns(frame, named)):
-        return doubt_towns(results[-1], named, frame.radius_km)
-    return max(results, key=lambda one: (one.verdict == "review", one.probability or 0.0))
+def list_namesakes(
+    frame: Frame, position: CameraPosition | EphemerisError | None, named: list[Place]
+) -> str:
+    """List the labels of towns that may be meant by a name as well as the first."""
+    others = named[1:]
+    if not isinstance(position, EphemerisError | None) and is_in_view(frame, position, named[0]):
+        others = [town for town in others if is_in_view(frame, position, town)]
+    return "; ".join(town.label for town in others)
+
+
+def tell_out_of_sight(
+    frame: Frame, position: CameraPosition | EphemerisError | None, named: list[Place]
+) -> tuple[Reason, ...]:
+    """Reason if the place that is given for a photo is out of sight from where it was taken."""
+    if position is None or isinstance(position, EphemerisError):
+        return ()
+    if frame.centre is not None:
+        is_option = frame.sources.get("centre") == "option"
+        (lon, lat), place = frame.centre, "--centre" if is_option else "the centre of the record"
+        place = f"{place}, {lon:g},{lat:g},"
+        known = position.alternative if position.source == "centre" else None
+    elif named and not is_in_view(frame, position, named[0]):
+        is_option = frame.sources["place"] == "option"
+        lon, lat, place = named[0].lon, named[0].lat, named[0].label
+        place += " (--place)" if is_option else f" (by its {frame.sources['place']})"
+        known = position
+    else:
+        return ()
+    if known is None:
+        return ()
+    time_from = frame.sources.get("time", "given").partition(" ")[0]
+    by, check = f"at the photo's time ({time_from})", "time"
+    if known.source != "tle":
+        by, check = "by its nadir", "nadir"
+    away_km = float(great_circle_km(lon, lat, known.lon, known.lat))
+    text = (
+        f"{place} is {away_km:,.0f} km from the station {by}, out of its sight, and neither alone "
+        f"gives a match: check the place, or the {check}"
+    )
+    return (Reason(code="centre_suspect", text=text),)
 
 
 def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:
@@ -225,7 +341,7 @@ def show_town(frame: Frame, source: str, town: Place) -> Frame:
 
 
 def doubt_towns(result: FrameResult, named: list[Place], radius_km: float) -> FrameResult:
-    """Make an accepted result one for review if it shows none of the towns that were named."""
+    """Doubt the name that is given for a photo if its proposal shows no town of that name."""
     if not named or result.solved is None:
         return result
     for town in named:
@@ -234,7 +350,7 @@ def doubt_towns(result: FrameResult, named: list[Place], radius_km: float) -> Fr
     text = f"the photo shows nothing within {radius_km:g} km of {named[0].label}"
     text += ", nor of others of the name: check it" if len(named) > 1 else ": check the name"
     doubt = Reason(code="centre_suspect", text=text)
-    return replace(result, verdict="review", reasons=(doubt, *result.reasons))
+    return replace(result, reasons=(doubt, *result.reasons))
 
 
 def _search_photo(
@@ -245,13 +361,14 @@ def _search_photo(
     inputs: RunInputs,
     hints: NeighbourPrior | None,
     read_stars: Callable[[Problem], StarAttitude | None] | None,
-    n_places: int = 0,
+    n_places: int = 1,
     share: float = 1.0,
+    may_be_elsewhere: bool = True,
 ) -> FrameResult:
     """Search for a photo at its position, or anywhere where it has none, or why it has none.
 
     ``n_places``: number of places that are tried one by one instead, of which the position is one.
-    ``share``: part of the work budget.
+    ``share``: part of the work budget. ``may_be_elsewhere``: see `Prior`.
     """
     blind = inputs.blind
     index = load_earth_index(blind, inputs.lights)
@@ -262,7 +379,9 @@ def _search_photo(
             return make_no_match_result(frame, None, light_map.info, reason)
         position = None
     seen = None
-    if frame.centre is not None:
+    if frame.centre is not None and (
+        position is None or sees(position, frame.centre, frame.radius_km)
+    ):
         seen = Seen(lon=frame.centre[0], lat=frame.centre[1], radius_km=frame.radius_km)
     try:
         prior = Prior(
@@ -271,8 +390,8 @@ def _search_photo(
             neighbours=hints,
             read_stars=read_stars,
             altitude_range_km=blind.altitude_km,
-            may_be_elsewhere=blind.mode != "never" and not n_places,
-            n_places=max(n_places, 1),
+            may_be_elsewhere=may_be_elsewhere and blind.mode != "never",
+            n_places=n_places,
             cities_probability=scene.cities_probability,
         )
         streets = street_maps_of(inputs.streets)

@@ -47,6 +47,7 @@ from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
+    from regengine.orbit.propagation import CameraPosition
     from regengine.photo.archive.web import ArchivePhotos
     from regengine.runs.run_inputs import RunInputs
 
@@ -431,12 +432,14 @@ def add_needed_maps(
             continue
         if needed is None:
             continue
-        kind, (lon, lat), level = needed
+        kind, (lon, lat), level, town, others = needed
         # Where fetching failed, or found a map that ends beside the place, once a degree
         if (key := (kind, round(lon), round(lat), level)) in asked:
             continue
         asked.add(key)
-        logger.info("%s: fetching a %s map around %.2f,%.2f", photo, kind, lon, lat)
+        logger.info("%s: fetching a %s map around %.2f,%.2f%s", photo, kind, lon, lat, town)
+        if others:
+            logger.info("also: %s (regengine maps get NAME --kind %s)", others, kind)
         try:
             made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
         except (LightMapError, ConfigError, StoreError) as error:
@@ -454,12 +457,13 @@ def add_needed_maps(
 
 def find_needed_map(
     path: Path, inputs: RunInputs
-) -> tuple[KindName, tuple[float, float], int] | None:
+) -> tuple[KindName, tuple[float, float], int, str, str] | None:
     """Find what map a photo needs that is not at hand: its kind, place and zoom level.
 
     That is the streets of a telephoto photo of a city, or pictures by day that resolve a telephoto
-    photo by day; None if its place or lens is not known. FrameError if the photo cannot be read,
-    EphemerisError if nothing is known of its position.
+    photo by day; None if its place or lens is not known. With a name its place is that of the
+    largest town in view, or of all: its label in brackets, and the other towns, are returned, too.
+    FrameError if the photo cannot be read, EphemerisError if nothing is known of its position.
     """
     from regengine.maps.opening import day_map_of, street_maps_of
     from regengine.maps.services import NASA_LEVEL, SENTINEL_LEVEL
@@ -467,12 +471,22 @@ def find_needed_map(
     from regengine.registration.prepare_photo import make_nominal_camera
     from regengine.registration.priors import is_telephoto
     from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
+    from regengine.runs.pipeline import list_named_towns, list_namesakes, show_town
     from regengine.scene.classify import assess_for_search
 
     _, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
     if frame.focal_mm is None or inputs.blind.mode == "always":
         return None
+    known: CameraPosition | EphemerisError
+    try:
+        known = choose_position(frame, tles)
+    except EphemerisError as error:
+        known = error
+    town = others = ""
+    if named := list_named_towns(frame, known):
+        town, others = f" ({named[0].label})", list_namesakes(frame, known, named)
+        frame = show_town(frame, frame.sources["place"], named[0])
     position = choose_position(frame, tles)
     if frame.centre is not None:
         place, away_km = frame.centre, frame.radius_km
@@ -498,10 +512,10 @@ def find_needed_map(
         # The finest level with pixels no smaller than those that the photo is compared with
         parallel_km = 2.0 * math.pi * SEMI_MAJOR_M / 1e3 * math.cos(math.radians(place[1]))
         level = math.floor(math.log2(parallel_km / 256.0 * PHOTO_PX / long_km))
-        return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL)
+        return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL), town, others
     # As the search on streets is tried
     least = inputs.register.search.min_cities_probability
     is_sought = scene.skip_reason is None or inputs.register.any_category
     if needs_streets and is_sought and scene.cities_probability >= least:
-        return "streets", place, NASA_LEVEL
+        return "streets", place, NASA_LEVEL, town, others
     return None

@@ -171,6 +171,38 @@ def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
     assert bool(tiles.requests) == (lack == "room")
 
 
+@pytest.mark.parametrize(
+    ("name", "nadir", "where", "also"),
+    [
+        # The largest of the name, or that in view, and the others in one line
+        ("Livorno", None, "(Livorno, Italy)", "Livorno, Suriname"),
+        ("Livorno", (5.8, -55.2), "(Livorno, Suriname)", None),
+        ("Lucca", None, "(Lucca, Italy)", None),
+        ("Lucca", (5.8, -55.2), "(Lucca, Italy)", None),  # out of sight
+    ],
+)
+def test_a_map_is_fetched_for_the_town_of_a_name(
+    telephoto: list[object],
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    nadir: tuple[float, float] | None,
+    where: str,
+    also: str | None,
+) -> None:
+    monkeypatch.setenv("REGENGINE_SENTINEL", "http://127.0.0.1:1/{z}/{y}/{x}.png")
+    lat, lon = nadir or ("", "")
+    data.with_name("records.csv").write_text(
+        f"frame_id,nadir_lat,nadir_lon,focal_mm\nISS001-E-2,{lat},{lon},600\n"
+    )
+    said = run(*telephoto, "--place", name, "--blind", "never")
+    lines = [line for line in said.err.splitlines() if "fetching a day map" in line]
+    assert [line.endswith(where) for line in lines] == [True]
+    told = [line for line in said.err.splitlines() if line.startswith("also: ")]
+    command = "(regengine maps get NAME --kind day)"
+    assert told == ([] if also is None else [f"also: {also} {command}"])
+
+
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
     said = run("maps", "build", SAMPLE, "--bbox", "-153,34,-151,35")
     out = data / "lights" / "lights.tif"

@@ -184,6 +184,7 @@ def named_town(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], Sim
     return photo, {"place": "TRÍPOLI", "focal_mm": 50.0, "lights": lights}, camera
 
 
+PARIS = (2.35, 48.86)
 # A reason that it has, where its nadir is from, how far off at most, how often it is run
 COPIES = {
     "TIFF of 16 bit": (tiff_of_16_bit, None, "tle", 150.0, ()),
@@ -197,6 +198,10 @@ COPIES = {
     "a lens of 8 mm": (
         as_png("nadir", **{**known("nadir"), "focal_mm": 8.0}),
         *("lens_suspect", "tle", MAP_PIXEL_M, pytest.mark.nightly),
+    ),
+    "a place out of sight": (
+        as_png("nadir", **known("nadir"), centre=PARIS),
+        *("centre_suspect", "tle", MAP_PIXEL_M, pytest.mark.slow),
     ),
     "a place in the picture": (
         as_png("nadir", centre=centre_of, radius_km=30.0, focal_mm=50.0, blind="never"),

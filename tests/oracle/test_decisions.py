@@ -6,7 +6,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from matchers.lights.patches import Refits
 from matchers.lights.verify import LightPeaks
 from regengine.errors import ConfigError
 from regengine.maps.places import Place
-from regengine.orbit import CameraPosition, position_from_nadir
+from regengine.orbit import CameraPosition, load_tle_file, position_from_nadir
+from regengine.orbit.position import choose_position, list_contradicting
 from regengine.registration import fit as fitting
 from regengine.registration.accept import (
     bound_any_beyond,
@@ -69,6 +70,7 @@ from regengine.registration.types import (
 from regengine.runs.pipeline import doubt_towns
 from regengine.store.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
+from tests.world.runs import ELEMENTS
 
 ACCEPT = AcceptParams()
 BETTER = RefineParams().better_log10_odds
@@ -564,19 +566,47 @@ def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() ->
     assert decide(0.999999, (), untried, is_blind=True) == "review"
 
 
-def test_a_photo_that_does_not_show_the_place_given_says_so(over_city: Solved) -> None:
-    point = over_city.result.control_points[0]
+@pytest.mark.parametrize(("source", "by"), [("option", "--centre"), ("record", "the frame record")])
+@pytest.mark.parametrize("is_weighed", [True, False])  # not where it was out of sight
+def test_a_photo_that_does_not_show_the_place_given_says_so(
+    over_city: Solved, source: str, by: str, is_weighed: bool
+) -> None:
+    point, position = over_city.result.control_points[0], over_city.problem.prior.position
     here = Place(name="Here", country="", lon=point.lon, lat=point.lat, population=0)
     for lon, codes in ((point.lon, []), (point.lon + 9.0, ["centre_suspect"])):
-        prior = replace(over_city.problem.prior, seen=Seen(lon=lon, lat=point.lat, radius_km=20.0))
-        result = report_result(replace(over_city.problem, prior=prior), over_city.state)
+        seen = Seen(lon=lon, lat=point.lat, radius_km=20.0) if is_weighed else None
+        prior = replace(over_city.problem.prior, seen=seen)
+        problem = replace(over_city.problem, prior=prior)
+        given = {"centre": (lon, point.lat), "radius_km": 20.0, "sources": {"centre": source}}
+        result = report_where(replace(over_city, problem=problem), position, **given)
         assert (result.verdict, [one.code for one in result.reasons]) == ("accepted", codes)
-        # By the lights alone, and with a name in the place of a position
+        assert all(f"that {by} gives, {lon:g}," in one.text for one in result.reasons)
+        # A name in the place of a position
         town = Place(name="Xanadu", country="", lon=lon, lat=point.lat, population=0)
         doubted = doubt_towns(over_city.result, [town], 20.0)
         assert [one.code for one in doubted.reasons] == codes
-        assert doubted.verdict == ("review" if codes else "accepted")
-        assert doubt_towns(over_city.result, [town, here], 20.0).verdict == "accepted"
+        assert doubt_towns(over_city.result, [town, here], 20.0) == over_city.result
+
+
+def test_a_photo_that_is_found_at_its_place_names_the_time_that_contradicts_it(
+    over_city: Solved,
+) -> None:
+    """And the time at which the station was there, which is that of the photo."""
+    lon, lat = (float(value) for value in over_city.match.camera.pixel_to_lonlat(240.0, 160.0))
+    true = over_city.problem.photo.frame.time_utc
+    assert true is not None
+    late = replace(
+        over_city.problem.photo.frame,
+        time_utc=true + timedelta(hours=3),
+        centre=(lon, lat),
+    )
+    above = choose_position(late, load_tle_file(ELEMENTS))
+    assert (above.source, [one.source for one in list_contradicting(above)]) == (
+        "centre", ["tle", "centre"]
+    )  # fmt: skip
+    told = suspects(report_where(over_city, above, both(blind, GIVEN)(over_city.match)))
+    assert f"the Station was there at {true:%Y-%m-%d %H:%M}" in told.pop("clock_suspect")
+    assert not told
 
 
 MADE = replace(

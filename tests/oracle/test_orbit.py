@@ -29,7 +29,7 @@ from pyproj import Geod, Transformer
 
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from regengine.errors import EphemerisError
-from regengine.orbit import ElementSet, TleSet, load_tle_file, propagation, rotation
+from regengine.orbit import CameraPosition, ElementSet, TleSet, load_tle_file, propagation, rotation
 from regengine.orbit import uncertainty as table
 from regengine.orbit.position import choose_position, expect_height_km
 from regengine.orbit.propagation import camera_position, position_from_elements
@@ -280,6 +280,47 @@ def test_of_orbit_and_record_the_other_one_is_kept(
     assert record.altitude_km == pytest.approx(orbit.altitude_km)
     assert (record.sigma_along_km, record.sigma_cross_km, record.sigma_radial_km) == (40, 4, 1)
     assert choose_position(frame(time), tles).alternative is None
+
+
+OPTION = {"nadir": "option"}
+
+
+@pytest.mark.parametrize(
+    ("nadir_deg", "centre_deg", "radius_km", "expected"),  # degrees east of the station
+    [
+        (None, 20.0, 100.0, ["tle"]),
+        (None, 60.0, 100.0, ["centre", "tle"]),
+        (None, 31.0, 100.0, ["centre", "tle"]),
+        (None, 31.0, 900.0, ["tle"]),  # a part of it is within the horizon
+        (0.3, None, 100.0, ["option"]),
+        (60.0, None, 100.0, ["option", "tle"]),
+        (60.0, 62.0, 100.0, ["option", "tle"]),
+        (60.0, 2.0, 100.0, ["option", "tle"]),
+        (60.0, 150.0, 100.0, ["centre", "option", "tle"]),
+    ],
+)
+def test_what_is_given_and_contradicts_the_orbit_is_kept_beside_it(
+    tles: TleSet,
+    nadir_deg: float | None,
+    centre_deg: float | None,
+    radius_km: float,
+    expected: list[str],
+) -> None:
+    """Each may be wrong; what agrees leaves one position."""
+    time = tles[0].epoch_utc
+    known = camera_position(tles, time)
+
+    def beside(east_deg: float | None) -> tuple[float, float] | None:
+        return None if east_deg is None else (known.lon + east_deg, known.lat)
+
+    nadir, centre = beside(nadir_deg), beside(centre_deg)
+    given = frame(time, nadir=nadir, centre=centre, radius_km=radius_km, sources=OPTION)
+    position: CameraPosition | None = choose_position(given, tles)
+    found = []
+    while position is not None:
+        found.append(position.source)
+        position = position.alternative
+    assert found == expected
 
 
 def test_a_time_that_no_element_set_reaches_needs_a_nadir(tles: TleSet) -> None:

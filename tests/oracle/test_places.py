@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from regengine.orbit import position_from_nadir
 from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.runs.pipeline import search_named
-from regengine.store.result import FrameResult
+from regengine.store.result import FrameResult, NadirInput
 from tests.world.maps import write_geotiff
 from tests.world.results import nadir_camera, nothing_found, proposal
 from tests.world.simulated import write_png
@@ -125,7 +126,7 @@ def test_towns_that_texts_mention(places: PlaceIndex) -> None:
     assert [one.country for one in found["Valencia"]] == ["Venezuela", "Spain"]
 
 
-EARTH = "the whole Earth"
+EARTH, NO_NAME = "the whole Earth", "from its position"
 BOTH = ["option (Tripoli, Lebanon)", EARTH]
 # Name, file, where the camera is known to be, at which search it is accepted -> where it is sought
 SOUGHT: list[tuple[str | None, str, tuple[float, float] | None, int, list[str]]] = [
@@ -135,8 +136,13 @@ SOUGHT: list[tuple[str | None, str, tuple[float, float] | None, int, list[str]]]
     (None, "Kyoto_and_Osaka", None, 9, [EARTH, "filename (Kyoto, Japan)"]),  # Osaka is near it
     (None, "Kyoto", None, 1, [EARTH]),
     ("Djanet", "a", None, 1, ["option (Djanet, Algeria)"]),  # nobody knows its people
-    ("Tripoli", "Kyoto", (60.0, 30.0), 9, ["option (Tripoli, Lebanon)"]),  # Libya is out of sight
-    ("Tripoli", "Kyoto", (-120.0, 30.0), 9, ["option"]),
+    ("Tripoli", "a", (60.0, 30.0), 9, ["option (Tripoli, Lebanon)"]),  # Libya is out of sight
+    ("Tripoli", "Kyoto", (60.0, 30.0), 9, ["option (Tripoli, Lebanon)", "filename (Kyoto, Japan)"]),
+    (None, "Kyoto", (139.0, 36.0), 9, [NO_NAME]),  # in view, which is all that is known
+    (None, "Kyoto", (2.0, 40.0), 2, [NO_NAME, "filename (Kyoto, Japan)"]),
+    # Out of sight: from there without it, and then at the towns
+    ("Tripoli, leb", "a", (-120.0, 30.0), 1, ["option"]),
+    ("Tripoli, leb", "a", (-120.0, 30.0), 9, ["option", "option (Tripoli, Lebanon)"]),
 ]
 
 
@@ -154,13 +160,19 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
         options=FrameOptions(place=name),
     )
     found: list[str] = []
+    apart = (name, above) == ("Tripoli, leb", (-120.0, 30.0))
 
     def search(frame: Frame, position: Any, **more: Any) -> FrameResult:
-        found.append(EARTH if position is unknown else frame.sources["place"])
-        n_towns = 2 if found[:2] == BOTH and len(found) > 2 else 1  # Libya and Kyoto
+        found.append(EARTH if position is unknown else frame.sources.get("place", NO_NAME))
+        n_towns = 2 if apart or (found[:2] == BOTH and len(found) > 2) else 1  # Libya and Kyoto
         assert frame.centre is None or more.get("n_places", 1) == n_towns
-        assert 0.0 < more.get("share", 1.0) <= 1.0  # of the work budget
-        return proposal("a") if len(found) == accepted_at else nothing_found("a")
+        share = more.get("share", 1.0)  # of the work budget
+        assert share == 0.5 if apart else 0.0 < share <= 1.0
+        result = proposal("a") if len(found) == accepted_at else nothing_found("a")
+        source = "lights" if position is unknown else position.source
+        sigma = {"sigma_along_km": 1.0, "sigma_cross_km": 1.0}
+        nadir = NadirInput(lon=0.0, lat=0.0, altitude_km=400.0, source=source, **sigma)
+        return replace(result, nadir=nadir)
 
     unknown = EphemerisError("no time")
     position = position_from_nadir(*above, 400.0, "option") if above else unknown
@@ -168,6 +180,9 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
     assert found == sought
     # The proposal shows Japan, which is not what was named
     is_elsewhere = sought[:2] == BOTH
+    doubts = [one.text for one in result.reasons if one.code == "centre_suspect"]
+    assert len(doubts) == (name is not None and (accepted_at != 9 or apart))
+    assert all("Tripoli, Leb" in one or "Djanet" in one for one in doubts)
     verdict = "no_match" if accepted_at == 9 else "review" if is_elsewhere else "accepted"
     assert result.verdict == verdict
 
