@@ -49,7 +49,7 @@ if __name__ == "__main__":
     stored = rg.open_store(store)[placed.frame]
     pairs = zip(stored.control_points, placed.control_points, strict=True)
     assert all(abs(one.lon - two.lon) + abs(one.lat - two.lat) < 1e-4 for one, two in pairs)
-    assert len(rg.open_store(store).to_pandas()) == 1
+    assert len(rg.open_store(store).frames.to_pandas()) == 1
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:

@@ -283,7 +283,7 @@ def test_doctor_names_what_failed_where_its_photo_is_not_placed_as_it_should_be(
             "cv2",
             "ImportError('numpy.core.multiarray failed to import')",
             r"needs opencv-contrib-python\S* [\d.]+, which cannot be loaded "
-            r"\(numpy\.core\.multiarray failed to import\): install regengine again in a fresh environment",
+            r"\(numpy\.core\.multiarray failed to import\): install regengine again",
         ),
         (
             "cv2",
