@@ -9,7 +9,7 @@
 # make mutants    how many small errors the tests find, by which lines they reach (make contexts)
 # make clean   removes what make made
 #
-# Each does all the set-up it needs itself, given Python 3.11 or newer.
+# Each does all the set-up it needs itself, given Python 3.11 to 3.13.
 # Another Python: make PYTHON=/usr/bin/python3.12 demo
 
 .PHONY: demo test test-rest test-real figures coverage contexts mutants docs core dev clean

@@ -18,7 +18,7 @@ from benchmarks.earth_towns import make_towns
 from benchmarks.pages import tell
 from regengine.errors import EphemerisError
 from regengine.io.checksums import NAME, compute_sha256
-from regengine.maps.at_hand import DAY, ELEMENT_SETS, FOLDER, LIGHTS
+from regengine.maps.at_hand import DAY, ELEMENT_SETS, FOLDER, LIGHTS, PHOTO
 from regengine.maps.make import index_lights
 from regengine.maps.places import TOWNS
 from regengine.orbit.tle import TleSet, check_pairs, load_tle_file
@@ -104,7 +104,8 @@ def main(
     drawn = FOLDER / SEAS  # by hand
     if out != FOLDER:
         shutil.copyfile(drawn, out / SEAS)
-    endings = (".csv", ".idx", ".npz", ".tif")
+        shutil.copyfile(PHOTO, out / PHOTO.name)
+    endings = (".csv", ".idx", ".jpg", ".npz", ".tif")
     files = sorted(path for path in out.iterdir() if path.suffix in endings)
     sums = "".join(f"{compute_sha256(path)}  {path.name}\n" for path in files)
     (out / NAME).write_text(sums, encoding="ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -12,12 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regengine.commands.options import EXIT_FRAMES_FAILED, Json
-from regengine.errors import RegengineError
+from regengine.errors import RegengineError, describe_exception
 from regengine.io.console import print_data, say
+from regengine.io.extras import is_import_failure, make_import_error
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
+
+# A pixel of the package's photo, and its place by a map that the package does not bring
+PIXEL, PLACE = (234.3, 155.8), (139.6013, 35.1874)
+NEAR_DEG = 0.05
 
 
 def main(
@@ -26,7 +32,7 @@ def main(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check Python, OpenCV, maps, index and element sets, one line each.
+    """Check Python, OpenCV, maps, index and element sets, and place a photo, one line each.
 
     Says how to get what is missing. Changes nothing and does not use the network. Exits with 1 if
     photos cannot be registered.
@@ -45,13 +51,18 @@ def main(
         "streets": lambda: _maps("streets"),
         "index": lambda: _index(maps),
         "element sets": _element_sets,
+        "photo": _photo,
     }
     findings = []  # of each what was found, and what would be better
     for what, check in checks.items():
         try:
             findings.append((what, *check(), True))
-        except (RegengineError, ImportError) as error:
-            findings.append((what, "not usable", str(error), False))
+        except Exception as error:
+            if is_import_failure(error):
+                error = make_import_error(what, error)
+            unexpected = f"unexpected error ({describe_exception(error)}): please report it"
+            why = str(error) if isinstance(error, RegengineError) else unexpected
+            findings.append((what, "not usable", why, False))
     if as_json:
         names = ("what", "found", "fix", "ok")
         print_data(json.dumps([dict(zip(names, one, strict=True)) for one in findings]))
@@ -108,3 +119,20 @@ def _element_sets() -> tuple[str, str]:
     first, last = (f"{utc_of(sets.epoch_days[row]):%Y-%m-%d}" for row in (0, -1))
     where = ", ".join(map(_whence, files))
     return f"{len(sets):,} of satellite {sets.satellite}, {first} to {last} ({where})", ""
+
+
+def _photo() -> tuple[str, str]:
+    """Place the package's photo, with the maps and element sets at hand, and check where it is."""
+    from regengine.api import register
+    from regengine.maps.at_hand import PHOTO, check_packaged
+
+    found = register(check_packaged(PHOTO))
+    lon, lat = found.camera.pixel_to_lonlat(*PIXEL) if found.camera else (math.nan, math.nan)
+    is_right = abs(lon - PLACE[0]) < NEAR_DEG and abs(lat - PLACE[1]) < NEAR_DEG
+    if found.verdict != "accepted" or not is_right:
+        why = "; ".join([found.verdict, *(reason.text for reason in found.reasons)])
+        raise RegengineError(
+            f"{PHOTO.name} is not placed where it was taken ({why}): install regengine again in a "
+            "fresh environment, and report it if that does not help"
+        )
+    return f"{PHOTO.stem} is placed, probability {found.probability:.3f} ({_whence(PHOTO)})", ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from threading import RLock
 
 from regengine.errors import FrameError, is_short_of_memory
-from regengine.io.extras import make_missing_error
+from regengine.io.extras import make_import_error
 
 _KINDS = (
     (stat.S_ISDIR, "a folder, not a photo; name the files in it"),
@@ -105,7 +105,7 @@ def raise_as_frame_error(path: Path) -> Iterator[None]:
     except FrameError:
         raise
     except ImportError as error:
-        raise FrameError(str(make_missing_error(str(path), error)), code="not_installed") from error
+        raise FrameError(str(make_import_error(str(path), error)), code="not_installed") from error
     except Exception as error:  # decoders fail on damaged files in many ways
         if is_short_of_memory(error):
             raise FrameError(

@@ -21,6 +21,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "data"
 LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index
 DAY = FOLDER / "blue_marble.tif"  # Blue Marble, 2.4 km
 ELEMENT_SETS = FOLDER / "element_sets.npz"  # of the ISS, one a day
+PHOTO = FOLDER / "ISS030-E-82770.jpg"  # Tokyo at night
 MAPS = {"lights": (LIGHTS,), "day": (DAY,), "streets": ()}
 
 

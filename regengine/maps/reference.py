@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import threading
@@ -363,6 +364,10 @@ def _open_dataset(
             nodata=reference.nodata,
             **opacity,
         )
+
+
+# Before modules are taken apart, which rasterio needs to close a file
+atexit.register(_open_dataset.cache_clear)
 
 
 # Cache size for all references: 130 MB of lights

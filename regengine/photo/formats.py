@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from regengine.errors import ConfigError, FrameError
 from regengine.io import decoding
-from regengine.io.extras import make_missing_error
+from regengine.io.extras import make_import_error
 from regengine.photo.exif import TIFF_STARTS, Exif, exif_of_fits, read_exif_of, read_tiff_directory
 from regengine.photo.fits import is_fits, read_fits_headers
 
@@ -222,7 +222,7 @@ def _open_raw(path: Path) -> Iterator[Any]:
         import rawpy
     except ImportError as error:
         raise FrameError(
-            str(make_missing_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
+            str(make_import_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
     with decoding.raise_as_frame_error(path):
         with decoding.capture_stderr() as said, rawpy.imread(str(path)) as raw:

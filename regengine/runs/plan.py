@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from regengine.errors import RegengineError, describe_exception, is_short_of_memory
 from regengine.io.checksums import compute_sha256
-from regengine.io.extras import is_missing, make_missing_error
+from regengine.io.extras import is_import_failure, make_import_error
 from regengine.io.plain import make_printable
 from regengine.io.urls import Url
 from regengine.registration.priors import NeighbourPrior
@@ -252,8 +252,8 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
 
     if isinstance(error, RegengineError):
         return Reason(code=error.code, text=str(error))
-    if isinstance(error, ImportError) and is_missing(error):
-        told = make_missing_error(f"{path}, or the way it is looked at,", error)
+    if is_import_failure(error):
+        told = make_import_error(f"{path}, or the way it is looked at,", error)
         return Reason(code=told.code, text=str(told))
     if is_short_of_memory(error):
         text = (

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from functools import lru_cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -511,6 +511,8 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
 # The file is one sealed JSON of plain arrays, without executable code
 FORMAT = "regengine-scene-model"
 FORMAT_VERSION = 2
+# How a field's array is read back, by the type of the field
+DTYPES: Mapping[Any, type] = {FloatArray: np.float64, IndexArray: np.intp}
 
 
 @lru_cache(maxsize=4)
@@ -587,8 +589,8 @@ def _build(kind: type[Any], table: Mapping[str, Any]) -> Any:
             hint = NamedClusters if "mixture" in value else Logistic
         if isinstance(hint, type) and is_dataclass(hint):
             found[name] = _build(hint, value)
-        elif get_origin(hint) is np.ndarray:
-            found[name] = np.array(value, get_args(get_args(hint)[1])[0])
+        elif hint in DTYPES:
+            found[name] = np.array(value, DTYPES[hint])
         else:
             found[name] = tuple(value) if get_origin(hint) is tuple else value
     return kind(**found)

@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import pytest
 
+import regengine
 from tests.conftest import ROOT
 from tests.world.program import run, start
 from tests.world.skies import night, save
@@ -238,7 +240,7 @@ def test_doctor_says_what_is_there_and_the_command_that_brings_what_is_missing(
     code, found = doctor()
     assert code == 0
     assert all(one["ok"] for one in found.values())
-    for what in ("lights", "day", "index", "element sets"):
+    for what in ("lights", "day", "index", "element sets", "photo"):
         assert "(packaged)" in found[what]["found"]
     assert "regengine maps get PLACE --kind streets" in found["streets"]["fix"]
     data = folder.parent / "data"
@@ -251,6 +253,66 @@ def test_doctor_says_what_is_there_and_the_command_that_brings_what_is_missing(
     assert str(data / "lights" / "lights.tif") in found["lights"]["found"]
     assert "(packaged)" in found["lights"]["found"]  # where the other ends
     assert str(data / "tle") in found["element sets"]["found"]
+
+
+def test_doctor_names_what_failed_where_its_photo_is_not_placed_as_it_should_be(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = regengine.register(SAMPLES / "photos" / "ISS030-E-184140.jpg")
+    doubted = replace(placed.result, verdict="review")
+    wrong = TypeError("no such type")
+    for answer in (placed, replace(placed, result=doubted), wrong, ImportError("no", name="cv2")):
+
+        def answering(photo: Path, answer: Any = answer) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr("regengine.api.register", answering)
+        code, found = doctor()
+        assert code == 1
+        assert [what for what, one in found.items() if not one["ok"]] == ["photo"]
+        named = str(answer) if isinstance(answer, Exception) else "is not placed where it was taken"
+        assert named in found["photo"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("module", "raised", "told"),
+    [
+        (
+            "cv2",
+            "ImportError('numpy.core.multiarray failed to import')",
+            r"needs opencv-contrib-python\S* [\d.]+, which cannot be loaded "
+            r"\(numpy\.core\.multiarray failed to import\): install regengine again",
+        ),
+        (
+            "cv2",
+            "ImportError('libGL.so.1: cannot open shared object file', name='cv2')",
+            r"install the library of the system that it lacks, or .*opencv-contrib-python-headless",
+        ),
+        (
+            "scipy",
+            "ValueError('numpy.dtype size changed, may indicate binary incompatibility')",
+            r"needs scipy [\d.]+, which cannot be loaded",
+        ),
+        (
+            "h5py",
+            "ModuleNotFoundError('No module named h5py', name='h5py')",
+            "needs h5py, which is not installed: install regengine again in a fresh environment",
+        ),
+    ],
+)
+def test_a_library_that_is_missing_or_cannot_be_loaded_is_one_sentence(
+    folder: Path, module: str, raised: str, told: str
+) -> None:
+    libraries = folder.parent / "libraries"
+    libraries.mkdir()
+    (libraries / f"{module}.py").write_text(f"raise {raised}\n")
+    environment = {"PYTHONPATH": f"{libraries}{os.pathsep}{ROOT}"}
+    said = start("classify", PHOTO, environment=environment)
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert re.search(told, said.err), said.err
 
 
 def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder: Path) -> None:

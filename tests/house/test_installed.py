@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,48 @@ def test_all_that_is_imported_is_of_the_core_or_of_an_extra() -> None:
         if name not in known
     }
     assert strange == set()
+
+
+def test_pages_name_the_pythons_on_which_it_is_tested() -> None:
+    tested = runpy.run_path(str(ROOT / ".ci" / "ranges.py"))["NAMED"]
+    first, last = tested[0], tested[-1]
+    assert PROJECT["requires-python"] == f">={first}"
+    named = set()
+    for page in (*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md"), ROOT / "Makefile"):
+        named |= set(
+            re.findall(r"Python (3\.\d+(?: \w+)+?(?: 3\.\d+)?)\b", page.read_text("utf-8"))
+        )
+    assert named == {f"{first} to {last}"}
+
+
+def test_each_range_has_a_lowest_release_that_is_tested() -> None:
+    script = runpy.run_path(str(ROOT / ".ci" / "ranges.py"))
+    assert set(script["USED"]) == {extra for _, extra in EXTRAS.values()}
+    extras = PROJECT["optional-dependencies"]
+    lines = PROJECT["dependencies"] + [one for name in script["USED"] for one in extras[name]]
+    for line, bound in zip(
+        map(Requirement, lines), map(Requirement, script["lowest"]()), strict=True
+    ):
+        (exact,) = bound.specifier
+        assert (line.name, exact.version in line.specifier) == (bound.name, True)
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [("workflows", ".github/workflows"), ("issue-forms", ".github/ISSUE_TEMPLATE")],
+)
+def test_what_is_for_github_is_valid_there(schema: str, files: str) -> None:
+    check = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        f"vendor.github-{schema}",
+    ]
+    done = subprocess.run(
+        [*check, *sorted((ROOT / files).iterdir())], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 class Installed:

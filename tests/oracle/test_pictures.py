@@ -306,7 +306,7 @@ def test_raw_that_cannot_be_read_is_told(dng: Path, monkeypatch: pytest.MonkeyPa
 
     def refuse(name: str, *arguments: Any, **named: Any) -> Any:
         if name == "rawpy":
-            raise ImportError(name, name=name)
+            raise ModuleNotFoundError(name, name=name)
         return genuine(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
