@@ -336,14 +336,15 @@ class Evidence:
 
     Those of lights and of the whole image are 0 for a match on streets or a day map.
 
-    ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
+    ncc, runner_up_ncc: Correlation of the match and of the runner-up, the distinct other hypothesis
+        of the best odds.
     light_log10_odds: Odds that the light peaks of photo and map coincide.
     patch_log10_odds: Odds that held-out patches match where the fit predicts them; at most 0 for a
         distorted fit.
     image_log10_odds: Odds of the whole image against displaced and reflected copies.
     log10_views_tested: Log10 of the number of camera views that were tested; subtracted once.
-    runner_up_log10_odds: Image odds of the best distinct other hypothesis, with the same
-        subtracted.
+    runner_up_log10_odds: Image odds of the runner-up, or all of its odds where it was fitted, with
+        the same subtracted.
     n_lights, n_matched_lights: Number of light peaks in the photo, and of those that the map
         confirms.
     residual_px, held_out_residual_px: Residuals of the fitted and of the held-out patches, one
@@ -378,7 +379,7 @@ class Match:
     """A fit with its evidence.
 
     camera: Camera of the stored image.
-    rivals: Distinct other hypotheses that were compared, best first.
+    rivals: Distinct other hypotheses that were compared, the runner-up first.
     pose_sigma_m: Uncertainty on the ground at the lights; 0 if it is small enough.
     """
 
