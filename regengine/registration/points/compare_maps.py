@@ -29,6 +29,7 @@ from matchers.lights.photo_light import LightImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, score_lights, spread_shifts
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap
+from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import free_unknowns
 from regengine.registration.control_points import MAP_SIGMA_M as LIGHTS_SIGMA_M
@@ -158,12 +159,13 @@ def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
 
 
 def read_beside_map(
-    kind: KindName, file: Path, side_px: int, camera: Camera, reference: LightMap
+    kind: KindName, file: Path | PhotoFile, camera: Camera, reference: LightMap
 ) -> PhotoBesideMap:
-    """Read a photo at a long side, for the comparison with a map.
+    """Read a photo for the comparison with a map, at the long side of `choose_side_px`.
 
     ``camera`` gives the scale of its lights. FrameError if the photo cannot be read.
     """
+    side_px = choose_side_px(kind, camera, reference)
     if kind == "day":
         red, _ = read_day_light(file)
         small = red.resized(side_px, DAY.smooth_px)
