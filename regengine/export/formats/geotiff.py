@@ -146,8 +146,9 @@ def check_creation(options: ExportOptions) -> None:
                         said.insert(0, str(error))
             if said:
                 what = re.sub(r"/vsimem/\S*: ", "", said[0]).rstrip(".")
+                asked = " --co ".join(options.creation)
                 raise ConfigError(
-                    f"--co {' --co '.join(options.creation)}: GDAL says of the {kind} file: {what}; "
+                    f"--co {asked}: GDAL says of the {kind} file: {what}; "
                     "see https://gdal.org/drivers/raster/cog.html, or leave files out with --files."
                 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -404,9 +403,8 @@ def select_more_points(
         return ()
     view, reach_px = drawn[0], REACHES_PX[-1]
     weight = np.asarray(image.weight * drawn[1], np.float32)
-    # At least three times as many patches as points that are asked for
-    along = max(12, math.ceil(math.sqrt(3.0 * n_more * max(view.shape) / min(view.shape))))
-    centres = beside.choose_patches(view, weight, reach_px, along)
+    # Patches of an image of 900 pixels lie side by side
+    centres = beside.choose_patches(view, weight, reach_px, along=28)
     matches = match_patches(image.values * image.weight, view, centres, PATCH_PX, reach_px)
     matches = matches.select(np.isfinite(small.pixel_to_ecef(matches.x, matches.y)[:, 0]))
     if len(matches) < MIN_MATCHES:
