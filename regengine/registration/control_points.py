@@ -54,7 +54,8 @@ def select_control_points(
     limb. Points are ordered clockwise from the top left.
 
     Beside points that are there already, `beside_px` in pixels of the stored image, (n, 2), up to
-    `n_more` others are selected instead, see `choose_far`.
+    `n_more` others are selected instead, see `choose_far`. They lie where the camera has them: the
+    local offset only widens their sigma.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit)
@@ -62,6 +63,9 @@ def select_control_points(
     index = np.flatnonzero(incidence_deg(fit.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
     ground = ground[index]
     offset_px, vague, noise = (each[index] for each in estimate_offsets(refinement))
+    if beside_px is not None:
+        vague = vague + np.einsum("ni,nj->nij", offset_px, offset_px)
+        offset_px = np.zeros_like(offset_px)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offset_px
     covariance = compute_camera_covariances(fit, ground, fit.refits) + vague
     left = refinement.residual_px[index] - offset_px

@@ -141,6 +141,9 @@ def test_more_points_lie_where_their_sigmas_say_and_make_a_spline(
     few, many = tables
     assert (len(few), len(many)) == (4, 40)
     pd.testing.assert_frame_equal(many.iloc[:4], few)  # what is there stays
+    solved = regengine.open_store(store)[SAMPLE].camera
+    x, y = solved.lonlat_to_pixel(many.lon.to_numpy(), many.lat.to_numpy())
+    assert np.hypot(many.x - x, many.y - y).max() < 0.01  # back again, they check nothing
     off = away_m(truth, many.iloc[4:]) / many.sigma_m.iloc[4:]
     assert off.max() < 4.0
     assert 0.2 < float(np.sqrt((off**2).mean())) < 2.0

@@ -57,17 +57,16 @@ def check_options(name: str, options: ExportOptions) -> None:
         )
     if options.table == "matches" and name not in ("csv", "parquet"):
         raise ConfigError("--table matches is a table: use --format csv or parquet.")
-    if options.creation:
-        if name != "geotiff":
-            raise ConfigError(f"--co {options.creation[0]} is for GeoTIFFs: use --format geotiff.")
-        from regengine.export.formats.geotiff import check_creation
-
-        check_creation(options)
+    if options.creation and name != "geotiff":
+        raise ConfigError(f"--co {options.creation[0]} is for GeoTIFFs: use --format geotiff.")
     if name != "sql" and dialect is not None:
         raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
     if name == "sql" and dialect not in DIALECTS:
         said = "--format sql" if dialect is None else f"--dialect {dialect}"
         raise ConfigError(f"{said}: name the server, --dialect {' or --dialect '.join(DIALECTS)}.")
+    kind = find_format(name)
+    if isinstance(kind, FolderFormat) and kind.check is not None:
+        kind.check(options)
 
 
 def photo_name(path: str, number: int) -> str:
@@ -158,6 +157,8 @@ class FolderFormat:
     # and the options. The result is passed to ``write_last``; in formats without it, a text is
     # reported as a remark on the photo. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
+    # ConfigError for options that cannot be met, before a store is read
+    check: Callable[[ExportOptions], None] | None = None
     needs: tuple[str, ...] = ()  # what a frame must have: keys of `LACKING`
     usual: tuple[str, ...] = ()  # kinds that are written unless others are asked for; empty: all
     # Takes the photo's path and the frame's number; returns its name, before duplicates are made

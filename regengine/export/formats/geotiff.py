@@ -117,6 +117,8 @@ def creation_options(options: ExportOptions) -> dict[str, str]:
 
 def check_creation(options: ExportOptions) -> None:
     """ConfigError for creation options that GDAL does not know, or not for the chosen files."""
+    if not options.creation:
+        return
     import rasterio
     import rasterio.shutil
     from affine import Affine
@@ -250,6 +252,7 @@ GEOTIFF = FolderFormat(
         "record": ("{stem}.json",),
     },
     write=_write,
+    check=check_creation,
     needs=("camera", "points"),
 )
 FORMATS = {"geotiff": GEOTIFF}

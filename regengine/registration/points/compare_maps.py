@@ -394,7 +394,7 @@ def select_more_points(
     """Select up to `n_more` control points of a solved camera beside its own, (n, 2).
 
     Patches of the map are found in the photo through the camera, which is kept. A fit to them gives
-    the covariances, and their shared offsets, as in `select_control_points`.
+    the covariances, as in `select_control_points`.
     """
     image = beside.image
     small = image.camera(camera)
