@@ -224,9 +224,9 @@ def draw_matches(picture: Picture, seen_px: FloatArray, map_px: FloatArray) -> N
     """Draw lines from places in the photo to those of the map, (n, 2), in place, with rings."""
     if not len(seen_px):
         return
-    colours = np.full((1, len(seen_px), 3), 255, np.uint8)
-    colours[..., 0] = np.arange(len(seen_px)) * 111 % 180  # hues of neighbours differ
-    colours = cv2.cvtColor(colours, cv2.COLOR_HSV2RGB)
+    shades = np.full((1, len(seen_px), 3), 255, np.uint8)
+    shades[..., 0] = np.arange(len(seen_px)) * 111 % 180  # hues of neighbours differ
+    colours = cv2.cvtColor(shades, cv2.COLOR_HSV2RGB)
     for start, end, colour in zip(seen_px, map_px, colours[0].tolist(), strict=True):
         line = to_fixed_point(np.stack([start, end]))
         cv2.polylines(picture, [line], False, colour, 1, cv2.LINE_AA, shift=4)

@@ -157,7 +157,11 @@ def check_creation(options: ExportOptions) -> None:
 
 @contextmanager
 def cloud_optimised(
-    path: Path, grid: warp.MapGrid, frame: ExportFrame, kind: str, options: ExportOptions
+    path: Path,
+    grid: warp.MapGrid,
+    frame: ExportFrame,
+    profile: dict[str, Any],
+    options: ExportOptions | None = None,
 ) -> Iterator[Any]:
     """A raster to write block by block, converted to a cloud-optimised GeoTIFF at the end."""
     import rasterio
@@ -167,7 +171,7 @@ def cloud_optimised(
     from regengine.io.gdal import raise_write_failures
 
     draft = path.with_name(f"{path.name}.draft.tif")
-    profile = PROFILES[kind] | {
+    profile = profile | {
         "width": grid.width,
         "height": grid.height,
         "crs": rasterio.crs.CRS.from_user_input(grid.crs),
@@ -182,7 +186,9 @@ def cloud_optimised(
         with rasterio.open(draft, "w", driver="GTiff", **profile) as raster:
             raster.update_tags(**warp.metadata(frame))
             yield raster
-        rasterio.shutil.copy(draft, path, driver="COG", **creation_options(options))
+        rasterio.shutil.copy(
+            draft, path, driver="COG", **creation_options(options or ExportOptions())
+        )
 
 
 def _write(
@@ -202,14 +208,14 @@ def _write(
     for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
         if kind == "warped":  # in colour; a mask excludes pixels without data
             reduced, photo = read_photo(frame, camera, grid, options)
-            with cloud_optimised(path, grid, frame, kind, options) as raster:
+            with cloud_optimised(path, grid, frame, PROFILES[kind], options) as raster:
                 for block, window in each_window(reduced):
                     colours = warp.draw_block(block, photo, options.resampling)
                     raster.write(np.moveaxis(colours, -1, 0), window=window)
                     raster.write_mask(block.seen, window=window)
         elif kind == "sigma":  # NaN without data
             known = estimate_ground_sigma(camera, frame.points)
-            with cloud_optimised(path, grid, frame, kind, options) as raster:
+            with cloud_optimised(path, grid, frame, PROFILES[kind], options) as raster:
                 raster.set_band_description(1, "1 sigma per axis on the ground, metres")
                 raster.set_band_unit(1, "m")
                 for block, window in each_window(camera):
