@@ -11,7 +11,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.lazy import STANDARD_OUTPUT
-from regengine.export.formats import MODULES, TEXTS, format_name, format_of
+from regengine.export.formats import MODULES, RESAMPLINGS, TEXTS, format_name, format_of
 from regengine.io.plain import format_count
 
 
@@ -34,8 +34,17 @@ def main(
     verdict: common.Verdicts = "accepted",
     reviewed: common.Reviewed = False,
     where: common.Where = None,
+    points: Annotated[
+        int,
+        typer.Option(
+            min=4, max=1000, help="Control points per photo, if as many match the map again."
+        ),
+    ] = 4,
     table: Annotated[
-        str, typer.Option(help="Tables: one row per control point, or per frame.")
+        str,
+        typer.Option(
+            help="Tables: points, frames, or matches (a row per light that matches the map)."
+        ),
     ] = "points",
     kinds: Annotated[
         str | None,
@@ -59,6 +68,20 @@ def main(
     resolution: Annotated[
         float | None,
         typer.Option(help="geotiff, kmz: pixel size in units of --crs.  [that of the photo]"),
+    ] = None,
+    resampling: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=f"geotiff, kmz: how pixels are read: {', '.join(RESAMPLINGS)}."
+        ),
+    ] = "bilinear",
+    co: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="geotiff: creation option of GDAL's driver COG; may be repeated.",
+            show_default=False,
+        ),
     ] = None,
     dialect: Annotated[
         str | None,
@@ -88,11 +111,14 @@ def main(
 
     verdicts = common.parse_verdicts(verdict)
     options = ExportOptions(
+        points=points,
         table=table,
         kinds=tuple(kinds.split(",")) if kinds else (),
         layers=tuple(layers.split(",")) if layers else (),
         crs=crs,
         resolution=resolution,
+        resampling=resampling,
+        creation=tuple(co or ()),
         dialect=dialect,
     )
     format = format_of(out) if format is None else format_name(format)

@@ -26,6 +26,10 @@ def main(
         Path, typer.Option(metavar="DIR", help="Folder for the pictures.", show_default=False)
     ],
     folder: common.MovedPhotos = None,
+    matches: Annotated[
+        bool,
+        typer.Option("--matches", help="Draw lines from the photo's lights to those of the map."),
+    ] = False,
     verdict: common.Verdicts = "accepted,review,no_match",
     where: common.Where = None,
     lights: common.LightMaps = None,
@@ -42,7 +46,7 @@ def main(
 
     \b
     Examples: regengine overlay run.h5 --out overlays
-              regengine overlay run.h5 ISS030-E-184140 --out overlays
+              regengine overlay run.h5 ISS030-E-184140 --out overlays --matches
               regengine overlay run.h5 --verdict review --where "off_nadir_deg > 50" --out look
     """
     from functools import partial
@@ -79,7 +83,9 @@ def main(
     ):
         hashed = has_repeated_names(store)
         drawings = list_stored_drawings(store, numbers, maps, folder)
-        for result, outcome in draw_overlays(drawings, out, options, stop, hashed=hashed):
+        for result, outcome in draw_overlays(
+            drawings, out, options, stop, hashed=hashed, matches=matches
+        ):
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks
             if isinstance(outcome, Reason):

@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from detectors.types import FloatArray
+from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84, diagonal_km, right_within_km
 from regengine.errors import ConfigError, RegengineError
 from regengine.export.formats import (
     ENDINGS,
+    LACKING,
     ExportOptions,
     FolderFormat,
     LeftOutError,
     explain_lacking,
     find_format,
 )
-from regengine.export.warp import DRIVERS
-from regengine.frames.frame import ExportFrame
+from regengine.export.warp import DRIVERS, find_photo
+from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.frames.importing import read_points
 from regengine.frames.select import Chosen
 from regengine.io.atomic import (
@@ -31,7 +34,11 @@ from regengine.io.atomic import (
     replace_files,
     sync_folder,
 )
+from regengine.runs.run_inputs import find_settings_files
 from regengine.store.file import photo_file
+
+if TYPE_CHECKING:
+    from regengine.registration.points.compare_maps import PhotoBesideMap
 
 PER_SIDE = 5  # pixels along each side at which georeferencing of the whole photo is compared
 
@@ -172,6 +179,57 @@ def check_out(out: Path, name: str, force: bool) -> None:
         raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
 
 
+def match_again(frame: ExportFrame, options: ExportOptions) -> tuple[ExportFrame, str]:
+    """Add the matches or the control points that options ask for, of the photo beside its map.
+
+    Also return what it lacks of the points, empty if nothing. The points that are there stay the
+    first. LeftOutError if matches are asked for, and photo or map are not there.
+    """
+    from regengine.registration.points.compare_maps import find_matches, select_more_points
+
+    if options.table == "matches":
+        camera, beside = read_beside_its_map(frame)
+        return replace(frame, matches=find_matches(camera, beside)), ""
+    n_more = options.points - len(frame.points)
+    if options.points == ExportOptions.points or n_more <= 0 or not frame.points:
+        return frame, ""
+    lacks = "no other place of the photo matches the map well"
+    try:
+        camera, beside = read_beside_its_map(frame)
+    except LeftOutError as error:
+        lacks = str(error)
+    else:
+        points_px = np.array([(point.x, point.y) for point in frame.points])
+        more = select_more_points(camera, beside, points_px, n_more)
+        points = (*frame.points, *(ExportPoint(**vars(point)) for point in more))
+        frame = replace(frame, points=points, ground=None)
+    few = len(frame.points) < options.points
+    return frame, f"{len(frame.points)} of {options.points} control points: {lacks}" if few else ""
+
+
+def read_beside_its_map(frame: ExportFrame) -> tuple[Camera, PhotoBesideMap]:
+    """The solved camera of a frame, and its photo beside the map that it was placed on.
+
+    LeftOutError if one of them is missing.
+    """
+    from regengine.maps.opening import map_of_kind
+    from regengine.registration.points.compare_maps import read_beside_map
+
+    if frame.camera is None:
+        raise LeftOutError(LACKING["camera"])
+    photo, kind = find_photo(frame), frame.result.reference_kind
+    maps = find_settings_files(frame.stored.parameters)
+    try:
+        reference = map_of_kind(kind, maps.lights, maps.streets, maps.day)
+        if reference is None:
+            lost = (text for option, text in maps.lost if option == f"--{kind}")
+            what = next(lost, "the map of its run, which the store does not name:").partition(":")
+            raise LeftOutError(f"{what[0]}: put it back")
+        return frame.camera, read_beside_map(kind, photo, frame.camera, reference)
+    except RegengineError as error:
+        raise LeftOutError(str(error)) from error
+
+
 def write_chosen(
     chosen: Chosen,
     name: str,
@@ -195,20 +253,32 @@ def write_chosen(
     kind = find_format(name)
     if isinstance(kind, FolderFormat):
         return _write_folder(kind, chosen, out, options, force, advance)
+    left_out, failed, remarks = chosen.left_out.copy(), dict[str, str](), dict[str, str]()
     count = reviewed = 0
 
     def counted() -> Iterator[ExportFrame]:
         nonlocal count, reviewed
-        for frame in chosen.frames():
-            count += 1
-            reviewed += frame.accepted_by_person
-            yield frame
+        for one in chosen.frames():
+            if options.table == "matches" and (lacks := explain_lacking(one, "camera")):
+                left_out[lacks] += 1
+                advance()
+                continue
+            try:
+                frame, lacks = match_again(one, options)
+            except LeftOutError as error:
+                failed[one.result.path] = str(error)
+            else:
+                if lacks:
+                    remarks[frame.result.path] = lacks
+                count += 1
+                reviewed += frame.accepted_by_person
+                yield frame
             advance()
 
     with replace_files((out,)) as (temporary,):
         kind(counted(), temporary, options)
-    told = {"frames": count, "reviewed": reviewed, "files": 1, "left_out": chosen.left_out}
-    return told | {"failed": {}, "remarks": {}}
+    told = {"frames": count, "reviewed": reviewed, "files": 1, "left_out": left_out}
+    return told | {"failed": failed, "remarks": remarks}
 
 
 def _write_folder(
@@ -249,6 +319,7 @@ def _write_folder(
                     raise LeftOutError(
                         f"{against}: move that file away, or replace it with --force"
                     )
+                frame, lacks = match_again(frame, options)
                 if last is not None and not frames:
                     take_away(last, chosen)
                 with replace_files(paths, sync=last is None) as temporary:
@@ -259,6 +330,8 @@ def _write_folder(
                 frames, files = frames + 1, files + len(paths)
                 reviewed += frame.accepted_by_person
                 known = [said] if isinstance(said, str) else []
+                if lacks:
+                    known.append(lacks)
                 if against:
                     known.append(f"{against}; it is now replaced or contradicted")
                 if known:

@@ -235,9 +235,21 @@ def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
         yield MapBlock(column=column, row=row, x=at_x, y=at_y, seen=seen)
 
 
-def draw_block(block: MapBlock, photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A block's colours, shape (height, width, 3); black where nothing is visible."""
-    colours = cv2.remap(photo, block.x, block.y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+INTERPOLATIONS = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+}
+
+
+def draw_block(block: MapBlock, photo: NDArray[np.uint8], resampling: str) -> NDArray[np.uint8]:
+    """A block's colours, shape (height, width, 3); black where nothing is visible.
+
+    ``resampling`` is one of `regengine.export.formats.RESAMPLINGS`.
+    """
+    how = INTERPOLATIONS[resampling]
+    colours = cv2.remap(photo, block.x, block.y, how, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(np.where(block.seen[..., None], colours, 0), np.uint8)
 
 

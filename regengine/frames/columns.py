@@ -245,6 +245,19 @@ POINT_COLUMNS = (
 
 OF_POINTS = POINT_COLUMNS[len(KEYS) :]
 
+MATCH_COLUMNS = (
+    *KEYS,
+    column("x", "matches.x[#]"),
+    column("y", "matches.y[#]"),
+    column("lon", "matches.lon[#]", "WGS84 longitude by the map, degrees"),
+    column("lat", "matches.lat[#]", "WGS84 geodetic latitude by the map, degrees"),
+    column(
+        "residual_px",
+        "matches.residual_px[#]",
+        "distance of the pixel from where the solved camera has that place",
+    ),
+)
+
 
 def frame_row(frame: ExportFrame) -> Row:
     """A value for each of `FRAME_COLUMNS`, by name; None for missing or non-finite values."""
@@ -253,10 +266,20 @@ def frame_row(frame: ExportFrame) -> Row:
 
 def point_rows(frame: ExportFrame) -> list[Row]:
     """For each control point, a value for each of `POINT_COLUMNS`, as in `frame_row`."""
-    keys = {one.name: none_if_unknown(one.value(frame, 0)) for one in KEYS if frame.points}
+    return _rows(frame, OF_POINTS, len(frame.points))
+
+
+def match_rows(frame: ExportFrame) -> list[Row]:
+    """For each match of photo and map, a value for each of `MATCH_COLUMNS`, as in `frame_row`."""
+    count = 0 if frame.matches is None else len(frame.matches)
+    return _rows(frame, MATCH_COLUMNS[len(KEYS) :], count)
+
+
+def _rows(frame: ExportFrame, columns: tuple[TableColumn, ...], count: int) -> list[Row]:
+    keys = {one.name: none_if_unknown(one.value(frame, 0)) for one in KEYS if count}
     return [
-        keys | {one.name: none_if_unknown(one.value(frame, number)) for one in OF_POINTS}
-        for number in range(len(frame.points))
+        keys | {one.name: none_if_unknown(one.value(frame, number)) for one in columns}
+        for number in range(count)
     ]
 
 
@@ -287,6 +310,7 @@ def none_if_unknown(value: Any) -> Any:
 TABLES: dict[str, tuple[tuple[TableColumn, ...], Callable[[ExportFrame], list[Row]]]] = {
     "points": (POINT_COLUMNS, point_rows),
     "frames": (FRAME_COLUMNS, lambda frame: [frame_row(frame)]),
+    "matches": (MATCH_COLUMNS, match_rows),
 }
 
 
@@ -330,6 +354,15 @@ POINTS = Layer(
     shapes=lambda frame: _make_points((one.lon, one.lat) for one in frame.points),
 )
 LAYERS = (FOOTPRINTS, NADIRS, POINTS)
+MATCHES = Layer(
+    name="matches",
+    description="what photos and map both show",
+    geometry="Point",
+    table="matches",
+    shapes=lambda frame: _make_points(
+        [] if (them := frame.matches) is None else zip(them.lon, them.lat, strict=True)
+    ),
+)
 
 
 def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple[Layer, Row, Any]]:

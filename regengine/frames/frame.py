@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from regengine.store.result import (
     decide_state,
 )
 from regengine.store.rows import StoredFrame
+
+if TYPE_CHECKING:
+    from regengine.registration.points.compare_maps import MapMatches
 
 METRES = 3  # decimals of kilometres: the position of a city's centre is no more accurate
 
@@ -117,6 +120,7 @@ class ExportFrame:
     points: tuple[ExportPoint, ...]
     review: Reviewed | None = None  # a person's decision, if there is one
     photos: Path | None = None  # a folder in which photos are searched for, too
+    matches: MapMatches | None = None  # what photo and map both show, if it was asked for
     # Block that computes values derived from camera and points, and the frame's index in it
     ground: tuple[GroundBlock, int] | None = None
 

@@ -95,6 +95,23 @@ def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
 
 
 @contextmanager
+def capture_complaints() -> Iterator[list[str]]:
+    """Collect what GDAL only logs, warnings and errors, each as one sentence; none is shown."""
+    said: list[str] = []
+    handler, logger = logging.Handler(logging.WARNING), logging.getLogger("rasterio")
+    handler.emit = lambda record: said.append(  # type: ignore[method-assign]
+        re.sub(r"^CPLE_\w+ in (.*?)\.?$", r"\1", record.getMessage())
+    )
+    shown, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = shown
+
+
+@contextmanager
 def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
     """Raise any failure to write ``out`` as LightMapError, even one that GDAL only logs.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -80,10 +81,15 @@ def is_proven(match: Match | None, params: AcceptParams) -> bool:
     return is_tested(match.evidence, params) and place_probability(match.evidence) >= least
 
 
-def choose_match(new: Match, known: Match | None, share: float, params: AcceptParams) -> Match:
+AnyMatch = TypeVar("AnyMatch", bound=Match)
+
+
+def choose_match(
+    new: AnyMatch, known: AnyMatch | None, share: float, params: AcceptParams
+) -> AnyMatch:
     """Choose the better of two matches; for the same view, a tested fit is better.
 
-    A match of another view is kept as the runner-up, and as a rival that is reported.
+    A match of another view is kept as a rival; the rival of the best odds is the runner-up.
     """
     if known is None:
         return new
@@ -92,14 +98,15 @@ def choose_match(new: Match, known: Match | None, share: float, params: AcceptPa
             (new, known), key=lambda m: (is_tested(m.evidence, params), m.evidence.log10_odds)
         )
     first, second = sorted((new, known), key=lambda m: -m.evidence.log10_odds)
-    runner_up = max(first.evidence.runner_up_log10_odds, second.evidence.log10_odds)
+    if first.rivals and first.evidence.runner_up_log10_odds >= second.evidence.log10_odds:
+        return replace(first, rivals=(first.rivals[0], second.hypothesis, *first.rivals[1:]))
     return replace(
         first,
         rivals=(second.hypothesis, *first.rivals),
         evidence=replace(
             first.evidence,
-            runner_up_log10_odds=runner_up,
-            runner_up_ncc=max(first.evidence.runner_up_ncc, second.evidence.ncc),
+            runner_up_log10_odds=second.evidence.log10_odds,
+            runner_up_ncc=second.evidence.ncc,
         ),
     )
 

@@ -1,8 +1,9 @@
-"""Select four control points from a solved camera, and estimate their uncertainty."""
+"""Select control points from a solved camera, usually four, and estimate their uncertainty."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import chain, combinations
 
 import cv2
@@ -17,7 +18,7 @@ from matchers.geometry.footprint import MAX_INCIDENCE_DEG, diagonal_km
 from matchers.geometry.pose import differentiate_pixels
 from matchers.lights.patches import Refinement, Refits, state_noise
 from matchers.lights.verify import LIGHTS, find_light_peaks
-from regengine.registration.types import Fit
+from regengine.registration.types import PatchFit
 from regengine.store.result import ControlPoint
 
 # Position error of the map over whole regions: Black Marble 2016 against monthly radiance
@@ -32,7 +33,11 @@ LIGHTS_REACH_PX = 45.0
 
 
 def select_control_points(
-    fit: Fit, stored: Camera, map_sigma_m: float = MAP_SIGMA_M
+    fit: PatchFit,
+    stored: Camera,
+    map_sigma_m: float = MAP_SIGMA_M,
+    beside_px: FloatArray | None = None,
+    n_more: int = 0,
 ) -> tuple[ControlPoint, ...]:
     """Select four well-spread control points, located by the camera and the patches around them.
 
@@ -47,6 +52,10 @@ def select_control_points(
     close together, and lie on or near lights that the map confirms: away from these the camera is
     not constrained. There are fewer than four points if fewer patches lie on ground away from the
     limb. Points are ordered clockwise from the top left.
+
+    Beside points that are there already, `beside_px` in pixels of the stored image, (n, 2), up to
+    `n_more` others are selected instead, see `choose_far`. They lie where the camera has them: the
+    local offset only widens their sigma.
     """
     refinement, lights, scale = fit.refinement, fit.matched_lights, 1.0 / fit.image.factor
     x, y, shown = place_on_lights(fit)
@@ -54,6 +63,9 @@ def select_control_points(
     index = np.flatnonzero(incidence_deg(fit.camera.position_ecef_m, ground) <= MAX_INCIDENCE_DEG)
     ground = ground[index]
     offset_px, vague, noise = (each[index] for each in estimate_offsets(refinement))
+    if beside_px is not None:
+        vague = vague + np.einsum("ni,nj->nij", offset_px, offset_px)
+        offset_px = np.zeros_like(offset_px)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offset_px
     covariance = compute_camera_covariances(fit, ground, fit.refits) + vague
     left = refinement.residual_px[index] - offset_px
@@ -77,25 +89,22 @@ def select_control_points(
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
     believed = weights >= 0.05  # others are outliers of the fit
     precise = believed & (vagueness <= 1.0)
-    # Precise points on lights of the photo first, then near lights, then anywhere
-    for usable in (precise & (shown[index] > 0.0), precise & (n_lights > 0), precise):
-        four = choose_four(places, worth, usable)
-        share, wide = measure_spread(places[four], hull_px2)
-        if wide:
-            break
-    if len(four) == 4:
-        # Points that agree well are preferred if they span at least half the area
+    near_lights = precise & (n_lights > 0)
+    if beside_px is None:
+        # Precise points on lights of the photo first, then near lights, then anywhere
+        ranks = (precise & (shown[index] > 0.0), near_lights, precise)
         agreeing = (ncc >= 0.6) & (weights >= 0.15)
-        good = choose_four(places, worth, usable & agreeing)
-        good_share, wide = measure_spread(places[good], hull_px2)
-        if wide and good_share >= 0.5 * share:
-            four = good
-    for vaguer in (believed, np.ones(len(places), bool)):
-        if len(four) < 4:
-            four = choose_four(places, worth, vaguer)
+        chosen = choose_four_wide(places, worth, ranks, agreeing, hull_px2)
+        for vaguer in (believed, np.ones(len(places), bool)):
+            if len(chosen) < 4:
+                chosen = choose_four(places, worth, vaguer)
+    else:
+        apart_px = 0.5 * refinement.matches.size_px * scale
+        ranks = (near_lights, precise, believed)
+        chosen = choose_far(places, worth, ranks, beside_px, n_more, apart_px)
     lon, lat, _ = ecef_to_geodetic(ground)
     points = []
-    for k in four:
+    for k in chosen:
         xx, xy, _, yy = covariance[k].ravel().tolist()
         ee, en, _, nn = on_ground[k].ravel().tolist()
         points.append(
@@ -166,7 +175,7 @@ def estimate_offsets(refinement: Refinement) -> tuple[FloatArray, FloatArray, Fl
     return offset_px, variance * np.eye(2) - known, noise
 
 
-def place_on_lights(fit: Fit) -> tuple[FloatArray, FloatArray, FloatArray]:
+def place_on_lights(fit: PatchFit) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Place the point of each patch on a light of the rendered view, and rate its visibility.
 
     Only lights of the rendered view that match a light of the photo are used. Starting with the
@@ -206,7 +215,7 @@ def compute_chance_within(sigma_m: float, camera: Camera) -> float:
 
 
 def compute_camera_covariances(
-    fit: Fit, ground_ecef_m: FloatArray, refits: Refits | None
+    fit: PatchFit, ground_ecef_m: FloatArray, refits: Refits | None
 ) -> FloatArray:
     """Covariance of projected places due to the uncertainty of the camera, shape (k, 2, 2).
 
@@ -269,6 +278,53 @@ def measure_quadrilaterals(places_px: FloatArray) -> tuple[FloatArray, FloatArra
     areas = np.abs(dx[:, :3] * dy[:, :2:-1] - dy[:, :3] * dx[:, :2:-1]) / 2.0
     distance = np.hypot(dx, dy)
     return areas.max(axis=1), distance.min(axis=1), distance.max(axis=1)
+
+
+def choose_four_wide(
+    places_px: FloatArray,
+    worth: FloatArray,
+    ranks: Sequence[BoolArray],
+    agreeing: BoolArray,
+    hull_px2: float,
+) -> list[int]:
+    """Choose four of the first of some masks whose four are spread enough, or else of the last.
+
+    Those that agree well are preferred if they span at least half the area.
+    """
+    for usable in ranks:
+        four = choose_four(places_px, worth, usable)
+        share, wide = measure_spread(places_px[four], hull_px2)
+        if wide:
+            break
+    if len(four) == 4:
+        good = choose_four(places_px, worth, usable & agreeing)
+        good_share, wide = measure_spread(places_px[good], hull_px2)
+        if wide and good_share >= 0.5 * share:
+            return good
+    return four
+
+
+def choose_far(
+    places_px: FloatArray,
+    worth: FloatArray,
+    ranks: Sequence[BoolArray],
+    taken_px: FloatArray,
+    count: int,
+    apart_px: float,
+) -> list[int]:
+    """Choose places one by one, the one that is farthest from all that are taken, times its worth.
+
+    Those of the first of some masks come first. None is nearer than `apart_px` to another, so there
+    may be fewer than `count`.
+    """
+    chosen: list[int] = []
+    away = np.linalg.norm(places_px[:, None] - taken_px, axis=2).min(axis=1, initial=1e6)
+    for usable in ranks:
+        while len(chosen) < count and (free := usable & (away >= apart_px)).any():
+            best = int(np.argmax(np.where(free, away * worth, -1.0)))
+            chosen.append(best)
+            away = np.minimum(away, np.linalg.norm(places_px - places_px[best], axis=1))
+    return chosen
 
 
 def choose_four(places_px: FloatArray, worth: FloatArray, usable: BoolArray) -> list[int]:

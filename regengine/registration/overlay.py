@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -37,6 +38,9 @@ from regengine.photo.records import wrap_lon
 from regengine.sky.drawing import Colour, Picture, write_picture
 from regengine.store.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.store.result import ControlPoint, FrameResult
+
+if TYPE_CHECKING:
+    from regengine.registration.points.compare_maps import MapMatches
 
 # West, south, east, north, and the finest pixel, degrees
 Region = tuple[float, float, float, float, float]
@@ -85,10 +89,11 @@ def write_overlay(
     folder: Path,
     *,
     hashed: bool = False,
+    matches: bool = False,
 ) -> Path:
     """Write the overlay of one frame into a folder, made if need be; see `overlay_path`."""
     path = overlay_path(result, folder, hashed=hashed)
-    write_picture(make_overlay(result, photo, light_map), path)
+    write_picture(make_overlay(result, photo, light_map, matches=matches), path)
     return path
 
 
@@ -103,11 +108,16 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
 
 
 def make_overlay(
-    result: FrameResult, photo: Path | PhotoFile, light_map: LightMap | None
+    result: FrameResult,
+    photo: Path | PhotoFile,
+    light_map: LightMap | None,
+    *,
+    matches: bool = False,
 ) -> Picture:
     """The overlay of one frame, without the map's contours where there is no map.
 
-    Raises FrameError if the photo cannot be read.
+    `matches`: with lines from what the photo shows to where the map has it. Raises FrameError if
+    the photo cannot be read.
     """
     from regengine.photo.image import read_display_rgb
 
@@ -116,10 +126,16 @@ def make_overlay(
     zoom = max(1, round(1000 / max(rgb.shape[:2])))
     if zoom > 1:
         rgb = np.asarray(cv2.resize(rgb, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
-    grid = None
+    grid = found = None
     if light_map is not None and result.solved is not None:
-        grid = read_visible_map(light_map, result.solved.camera)
-    return draw_overlay(result, rgb, factor * zoom, grid)
+        camera = result.solved.camera
+        grid = read_visible_map(light_map, camera)
+        if matches:
+            from regengine.registration.points.compare_maps import find_matches, read_beside_map
+
+            beside = read_beside_map(result.reference_kind, photo, camera, light_map)
+            found = find_matches(camera, beside)
+    return draw_overlay(result, rgb, factor * zoom, grid, found)
 
 
 def read_visible_map(
@@ -134,16 +150,21 @@ def read_visible_map(
 
 
 def draw_overlay(
-    result: FrameResult, display_rgb: Picture, factor: float, grid: LightGrid | None = None
+    result: FrameResult,
+    display_rgb: Picture,
+    factor: float,
+    grid: LightGrid | None = None,
+    matches: MapMatches | None = None,
 ) -> Picture:
     """The photo with the proposal drawn over it, photo and map side by side, and the verdict.
 
     Photo and map, half as large and with the points by number, lie below a landscape and to the
-    right of a portrait.
+    right of a portrait. Lines of matches run from one to the other.
     """
     photo = brighten(display_rgb)
     height, width = photo.shape[:2]
     blocks = [(photo, 0, 0)]  # left, top
+    lines = np.zeros((2, 0, 2))  # ends of matches in the photo, and where the map has them
     if result.solved is not None:
         camera = result.solved.camera.scaled(factor, width, height)
         points, main, views, labels = result.control_points, photo.copy(), [], []
@@ -166,6 +187,11 @@ def draw_overlay(
             f"±{point.sigma_px:.1f} px, ±{point.sigma_m / 1000:.2f} km"
             for k, point in enumerate(points, start=1)
         ]
+        if matches is not None:
+            seen = (np.stack([matches.x, matches.y]) + 0.5) * factor - 0.5
+            of_map = camera.lonlat_to_pixel(matches.lon, matches.lat)
+            lines = np.swapaxes(np.stack([seen, np.stack(of_map)]), 1, 2)
+            draw_matches(main, *lines)
         blocks = [(draw_points(main, points, factor, texts, labels, scale_box), 0, 0)]
         gap = 4
         size = (width - gap) // 2, (height - gap) // 2
@@ -186,7 +212,25 @@ def draw_overlay(
     for block, left, top in blocks:
         x, y = left + (header.shape[1] - across) // 2, top + len(header)
         whole[y : y + block.shape[0], x : x + block.shape[1]] = block
+    if len(blocks) == 3:
+        aside, small = (header.shape[1] - across) // 2, blocks[1][0].shape[1] / width
+        corners = ((left + aside, top + len(header)) for _, left, top in blocks[1:])
+        ends = (one * small + corner for one, corner in zip(lines, corners, strict=True))
+        draw_matches(whole, *ends)
     return whole
+
+
+def draw_matches(picture: Picture, seen_px: FloatArray, map_px: FloatArray) -> None:
+    """Draw lines from places in the photo to those of the map, (n, 2), in place, with rings."""
+    if not len(seen_px):
+        return
+    shades = np.full((1, len(seen_px), 3), 255, np.uint8)
+    shades[..., 0] = np.arange(len(seen_px)) * 111 % 180  # hues of neighbours differ
+    colours = cv2.cvtColor(shades, cv2.COLOR_HSV2RGB)
+    for start, end, colour in zip(seen_px, map_px, colours[0].tolist(), strict=True):
+        line = to_fixed_point(np.stack([start, end]))
+        cv2.polylines(picture, [line], False, colour, 1, cv2.LINE_AA, shift=4)
+        cv2.circle(picture, line[0, 0].tolist(), 16 * 4, colour, 1, cv2.LINE_AA, shift=4)
 
 
 def write_header(result: FrameResult, width: int) -> Picture:

@@ -341,9 +341,8 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
     if best is None:
         return
     share = params.search.same_view_share
-    rivals = tuple(
-        one for one in state.compared if not is_same_view(one.camera, chosen.camera, share)
-    )
+    rivals = [one for one in state.compared if not is_same_view(one.camera, chosen.camera, share)]
+    rivals.sort(key=lambda one: -one.image_log10_odds)
     views = count_views(problem, state, chosen)
     # Three odds against chance: of the lights, of the held-out patches, which do not support a fit
     # that another lens contradicts, and of the whole image
@@ -351,7 +350,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
     camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
     patches = test.patch_log10_odds
     hypothesis = fit.hypothesis
-    runner_up = max(rivals, key=lambda one: one.image_log10_odds, default=None)
+    runner_up = next(iter(rivals), None)
     evidence = Evidence(
         ncc=hypothesis.ncc,
         runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
@@ -366,6 +365,10 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         held_out_residual_px=test.residual_px,
     )
     match = Match(
-        fit=fit, camera=camera, evidence=evidence, rivals=rivals, pose_sigma_m=test.pose_sigma_m
+        fit=fit,
+        camera=camera,
+        evidence=evidence,
+        rivals=tuple(rivals),
+        pose_sigma_m=test.pose_sigma_m,
     )
     state.match = choose_match(match, state.match, share, params.accept)

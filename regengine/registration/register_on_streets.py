@@ -34,6 +34,7 @@ from regengine.maps.lights import KINDS
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
+from regengine.registration.accept import choose_match
 from regengine.registration.align import is_same_view, locate_camera
 from regengine.registration.generate_stages import list_places
 from regengine.registration.parameters import LENS, MAX_STREET_SAMPLE_M
@@ -182,7 +183,7 @@ def register_on_streets(
     ):
         return None
     started_s, max_s = problem.params.clock(), problem.params.max_seconds
-    share = problem.params.search.same_view_share
+    share, accept = problem.params.search.same_view_share, problem.params.accept
     light = read_street_light(problem)
     best: MapMatch | None = None
     # Views of each map that were tried with one square
@@ -238,11 +239,9 @@ def register_on_streets(
         if matches and (best is None or matches[0].score > best.score):
             best = matches[0]
         if best is not None and best.score >= MIN_SCORE:
-            others = [
-                one.score for one in matches if not is_same_view(one.camera, best.camera, share)
-            ]
-            evidence = replace(best.evidence, runner_up_log10_odds=max([0.0, *others]))
-            return replace(best, evidence=evidence)
+            others = (one for one in matches if not is_same_view(one.camera, best.camera, share))
+            runner_up = next(others, None)
+            return best if runner_up is None else choose_match(runner_up, best, share, accept)
     return best
 
 

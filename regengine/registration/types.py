@@ -267,28 +267,22 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Fit:
-    """A hypothesis after the final fit.
+class PatchFit:
+    """A camera with patches of the map that are found in the photo; control points follow from it.
 
-    camera: Camera of `image`, which it was fitted to, using the map pyramid ``levels``.
-    view, known: The map rendered through the camera, and where it has data, shape (h, w).
+    camera: Camera of `image`.
     lights: Light peaks of the photo, in pixels of the image.
-    light_log10_odds: Odds that the light peaks of photo and map coincide.
     matched: Indices of the lights that the map confirms.
-    patch_view: As `view` and `known`, for the camera from whose view the patches were cut.
+    patch_view: The map rendered through the camera from whose view the patches were cut, and where
+        it has data, shape (h, w).
     groups: Group number of each patch: patches of one group show the same light, see
         `matchers.lights.patches.group_patches`.
     """
 
-    hypothesis: Hypothesis
     camera: Camera
     refinement: Refinement
     image: LightImage
-    levels: tuple[LightGrid, ...]
-    view: FloatImage
-    known: FloatImage
     lights: LightPeaks
-    light_log10_odds: float
     matched: IndexArray
     patch_view: tuple[FloatImage, FloatImage]
     groups: IndexArray
@@ -306,6 +300,21 @@ class Fit:
     def matched_lights(self) -> LightPeaks:
         """Light peaks of the photo that the map confirms, in pixels of the image."""
         return self.lights.select(self.matched)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fit(PatchFit):
+    """A hypothesis after the final fit of its camera, using the map pyramid ``levels``.
+
+    view, known: The map rendered through the camera, and where it has data, shape (h, w).
+    light_log10_odds: Odds that the light peaks of photo and map coincide.
+    """
+
+    hypothesis: Hypothesis
+    levels: tuple[LightGrid, ...]
+    view: FloatImage
+    known: FloatImage
+    light_log10_odds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,14 +345,15 @@ class Evidence:
 
     Those of lights and of the whole image are 0 for a match on streets or a day map.
 
-    ncc, runner_up_ncc: Correlation of the match and of the best distinct other hypothesis.
+    ncc, runner_up_ncc: Correlation of the match and of the runner-up, the distinct other hypothesis
+        of the best odds.
     light_log10_odds: Odds that the light peaks of photo and map coincide.
     patch_log10_odds: Odds that held-out patches match where the fit predicts them; at most 0 for a
         distorted fit.
     image_log10_odds: Odds of the whole image against displaced and reflected copies.
     log10_views_tested: Log10 of the number of camera views that were tested; subtracted once.
-    runner_up_log10_odds: Image odds of the best distinct other hypothesis, with the same
-        subtracted.
+    runner_up_log10_odds: Image odds of the runner-up, or all of its odds where it was fitted, with
+        the same subtracted.
     n_lights, n_matched_lights: Number of light peaks in the photo, and of those that the map
         confirms.
     residual_px, held_out_residual_px: Residuals of the fitted and of the held-out patches, one
@@ -378,7 +388,7 @@ class Match:
     """A fit with its evidence.
 
     camera: Camera of the stored image.
-    rivals: Distinct other hypotheses that were compared, best first.
+    rivals: Distinct other hypotheses that were compared, the runner-up first.
     pose_sigma_m: Uncertainty on the ground at the lights; 0 if it is small enough.
     """
 

@@ -30,8 +30,10 @@ class Drawing(Task):
     maps: RunFiles
 
 
-def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reason:
-    """Draw an overlay; return its path or the failure; ``hashed`` as in `overlay_path`."""
+def draw_overlay(
+    drawing: Drawing, folder: Path, *, hashed: bool, matches: bool = False
+) -> Path | Reason:
+    """Draw an overlay; return its path or the failure; options as in `write_overlay`."""
     from regengine.maps.opening import map_of_kind
     from regengine.registration.overlay import write_overlay
 
@@ -48,7 +50,7 @@ def draw_overlay(drawing: Drawing, folder: Path, *, hashed: bool) -> Path | Reas
                 f"{result.path} is missing or has changed: put it back or beside the store, or "
                 "name the folder where it is now with --photos"
             )
-        return write_overlay(result, photo, reference, folder, hashed=hashed)
+        return write_overlay(result, photo, reference, folder, hashed=hashed, matches=matches)
     except Exception as error:  # a photo or map that fails affects only its own overlay
         return describe_failure(drawing.path, error)
 
@@ -101,12 +103,13 @@ def draw_overlays(
     stop: Callable[[], bool] = bool,
     *,
     hashed: bool,
+    matches: bool = False,
 ) -> Generator[tuple[FrameResult, Path | Reason]]:
-    """Draw overlays into a folder, with ``hashed`` as in `overlay_path`.
+    """Draw overlays into a folder, with options as in `write_overlay`.
 
     Yields each result with its overlay or failure, in the order of completion.
     """
-    draw = partial(draw_overlay, folder=folder, hashed=hashed)
+    draw = partial(draw_overlay, folder=folder, hashed=hashed, matches=matches)
     tasks = ((drawing, None) for drawing in drawings)
     with (
         closing(start_executor(draw, options)) as executor,

@@ -17,14 +17,15 @@ import pyogrio
 import pytest
 import rasterio
 from PIL import Image
-from pyproj import CRS, Transformer
+from pyproj import CRS, Geod, Transformer
 from rasterio.control import GroundControlPoint
 from rasterio.features import rasterize
-from rasterio.transform import RPCTransformer, from_bounds
+from rasterio.transform import GCPTransformer, RPCTransformer, from_bounds
 from rasterio.warp import reproject
 from scipy import ndimage
 from shapely.geometry import shape
 
+import regengine
 from tests.world.exports import (
     LENS,
     ecef_of,
@@ -33,13 +34,15 @@ from tests.world.exports import (
     nothing_found,
     of_photo,
     photographed,
+    placed,
     proposal,
     seen_by,
     seen_places,
     settings_with,
     write_store,
 )
-from tests.world.samples import LIGHTS
+from tests.world.program import run
+from tests.world.samples import LIGHTS, SAMPLES, true_camera
 
 
 def camera_of(tilt_deg: float, lon: float = 136.9, lat: float = 35.7, **changed: Any) -> Any:
@@ -56,6 +59,7 @@ def one_photo(folder: Path, camera: Any, ending: str = "jpg") -> Path:
 # Control points ----------------------------------------------------------------------------------
 
 NAME = "a b & 'c'"
+SAMPLE = "ISS990-E-000103"
 
 
 @pytest.fixture
@@ -105,6 +109,107 @@ def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
     for name in (f"{NAME}.jpg", f"{NAME}.gcp.vrt"):
         shutil.move(tmp_path / name, moved / name)
     assert check_points(moved / f"{NAME}.gcp.vrt", result).any()
+
+
+@pytest.fixture
+def near(tmp_path: Path) -> tuple[Path, Any]:
+    """A store whose camera of a sample is a pixel off at the edges, and the true one."""
+    truth = true_camera(SAMPLE)
+    off = seen_by(proposal(SAMPLE), replace(truth, focal_px=1.001 * truth.focal_px))
+    lights = shutil.copy(LIGHTS, tmp_path / "lights.tif")
+    shutil.copy(SAMPLES / f"{SAMPLE}.jpg", tmp_path)
+    result = placed(of_photo(off, tmp_path / f"{SAMPLE}.jpg"))
+    result = replace(result, width_px=truth.width_px, height_px=truth.height_px)
+    settings = settings_with(lights)
+    return write_store(tmp_path / "run.h5", [result], settings=settings), truth
+
+
+def away_m(truth: Any, points: Any) -> Any:
+    """Distance of each point from where its pixel truly is."""
+    lon, lat = truth.pixel_to_lonlat(points.x.to_numpy(), points.y.to_numpy())
+    return np.array(Geod(ellps="WGS84").inv(lon, lat, points.lon, points.lat)[2])
+
+
+def test_more_points_lie_where_their_sigmas_say_and_make_a_spline(
+    near: tuple[Path, Any], tmp_path: Path
+) -> None:
+    store, truth = near
+    tables = []
+    for count in (4, 40):
+        export(store, "csv", tmp_path / "points.csv", "--points", count, "--force")
+        tables.append(pd.read_csv(tmp_path / "points.csv"))
+    few, many = tables
+    assert (len(few), len(many)) == (4, 40)
+    pd.testing.assert_frame_equal(many.iloc[:4], few)  # what is there stays
+    solved = regengine.open_store(store)[SAMPLE].camera
+    x, y = solved.lonlat_to_pixel(many.lon.to_numpy(), many.lat.to_numpy())
+    assert np.hypot(many.x - x, many.y - y).max() < 0.01  # back again, they check nothing
+    off = away_m(truth, many.iloc[4:]) / many.sigma_m.iloc[4:]
+    assert off.max() < 4.0
+    assert 0.2 < float(np.sqrt((off**2).mean())) < 2.0
+    for beyond in (many.x < 900, many.x > 1230, many.y < 600, many.y > 800):
+        assert beyond.sum() > 9
+    export(store, "gcp", tmp_path, "--points", 24)
+    with rasterio.open(tmp_path / f"{SAMPLE}.gcp.vrt") as dataset:
+        points, _ = dataset.gcps
+    assert [one.col - 0.5 for one in points] == pytest.approx(many.x.iloc[:24].tolist(), abs=1e-4)
+    x, y = np.meshgrid(np.linspace(400.0, 1700.0, 9), np.linspace(250.0, 1200.0, 9))
+    places = truth.pixel_to_lonlat(x.ravel(), y.ravel())
+    errors = []
+    for used in (points[:4], points):
+        with GCPTransformer(used, tps=len(used) > 4) as transform:
+            there = transform.xy(y.ravel(), x.ravel(), offset="center")
+        errors.append(np.median(Geod(ellps="WGS84").inv(*there, *places)[2]))
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_matched_lights_are_rows_and_lines(near: tuple[Path, Any], tmp_path: Path) -> None:
+    store, truth = near
+    export(store, "csv", tmp_path / "m.csv", "--table", "matches")
+    table = pd.read_csv(tmp_path / "m.csv")
+    assert len(table) > 60
+    assert set(table.frame) == {SAMPLE}
+    camera = regengine.open_store(store)[SAMPLE].camera
+    x, y = camera.lonlat_to_pixel(table.lon.to_numpy(), table.lat.to_numpy())
+    assert np.hypot(table.x - x, table.y - y).to_numpy() == pytest.approx(
+        table.residual_px.to_numpy(), abs=1e-6
+    )
+    x, y = truth.lonlat_to_pixel(table.lon.to_numpy(), table.lat.to_numpy())
+    assert np.median(np.hypot(table.x - x, table.y - y)) < 4.0
+    export(store, "parquet", tmp_path / "m.parquet", "--table", "matches")
+    assert len(pd.read_parquet(tmp_path / "m.parquet")) == len(table)
+    pictures = []
+    for words in ((), ("--matches",)):
+        said = run("overlay", store, "--out", tmp_path / "o", "--json", *words)
+        assert said.code == 0, said.err
+        with Image.open(said.records[0]["overlay"]) as picture:
+            pictures.append(np.asarray(picture).astype(int))
+    drawn = np.abs(pictures[1] - pictures[0]).max(axis=-1) > 30
+    lines = drawn[:, drawn.shape[1] // 2 - 2]  # between photo and map
+    assert 20 < lines.sum() < 0.5 * len(lines)
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (f"{SAMPLE}.jpg", "the photo is missing"),
+        ("lights.tif", "lights.tif, which this run used, was moved or changed: put it back"),
+    ],
+)
+def test_what_lacks_for_a_match_is_told(
+    lost: str, said: str, near: tuple[Path, Any], tmp_path: Path
+) -> None:
+    store, _ = near
+    (tmp_path / lost).unlink()
+    out = tmp_path / "points.csv"
+    (record,) = export(store, "csv", out, "--points", 9, "--json").records
+    (remark,) = record["remarks"].values()
+    assert remark.startswith("4 of 9 control points: ")
+    assert said in remark
+    assert len(pd.read_csv(out)) == 4
+    words = ("--table", "matches", "--json", "--force")
+    (record,) = export(store, "csv", out, *words, code=1).records
+    assert said in next(iter(record["failed"].values()))
 
 
 def test_photos_that_are_gone_or_changed_are_told(result: Any, tmp_path: Path) -> None:
@@ -262,6 +367,68 @@ def test_lamps_lie_on_the_map_where_the_camera_sees_them(
         assert np.array_equal(np.isfinite(sigma), dataset.dataset_mask() > 0)
     assert np.nanmin(sigma) > 50.0  # the map's own
     check_lamps(light, transform, crs, camera)
+
+
+def test_pixels_are_read_as_asked(tmp_path: Path) -> None:
+    """The nearest are colours of the photo; the smoother, the steeper between them."""
+    store = one_photo(tmp_path, camera_of(20.0), "png")
+    with Image.open(tmp_path / "photo.png") as photo:
+        colours = set(map(tuple, np.asarray(photo).reshape(-1, 3).tolist()))
+    drawn = {}
+    for name in ("nearest", "bilinear", "cubic", "lanczos"):
+        words = ("--files", "warped", "--resolution", 0.015, "--co", "BLOCKSIZE=128")
+        export(store, "geotiff", tmp_path / name, *words, "--resampling", name)
+        with rasterio.open(tmp_path / name / "photo.warped.tif") as dataset:
+            drawn[name] = dataset.read()[:, dataset.dataset_mask() > 0]
+            overview = rasterio.open(dataset.name, overview_level=0).read()
+        of_photo_alone = set(map(tuple, overview.reshape(3, -1).T.tolist())) <= colours
+        assert of_photo_alone == (name == "nearest")
+        assert (set(map(tuple, drawn[name].T.tolist())) <= colours) == (name == "nearest")
+    assert len({values.tobytes() for values in drawn.values()}) == 4
+    export(store, "kmz", tmp_path / "k", "--resampling", "nearest")
+    assert (
+        "--format geotiff"
+        in export(store, "gcp", tmp_path / "g", "--resampling", "cubic", code=2).err
+    )
+
+
+def test_creation_options_are_those_of_gdal(tmp_path: Path) -> None:
+    store = one_photo(tmp_path, camera_of(20.0))
+    words = ("--co", "compress=ZSTD", "--co", "BLOCKSIZE=128", "--resolution", 0.02)
+    export(store, "geotiff", tmp_path / "o", *words)
+    for kind in ("warped", "sigma"):
+        with rasterio.open(tmp_path / "o" / f"photo.{kind}.tif") as dataset:
+            assert dataset.profile["compress"] == "zstd"
+            assert dataset.block_shapes[0] == (128, 128)
+    words = ("--co", "COMPRESS=JPEG", "--files", "warped", "--resolution", 0.02)
+    export(store, "geotiff", tmp_path / "j", *words)
+    with rasterio.open(tmp_path / "j" / "photo.warped.tif") as dataset:
+        assert dataset.profile["compress"] == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--co", "FOO=1"), "does not support creation option FOO"),
+        (("--co", "TILED=YES"), "does not support creation option TILED"),
+        (("--co", "COMPRESS=XYZ"), "'XYZ' is an unexpected value for COMPRESS"),
+        (("--co", "BLOCKSIZE=abc"), "'ABC' is an unexpected value for BLOCKSIZE"),
+        (("--co", "BLOCKSIZE=129"), "Bad value 129"),
+        (("--co", "COMPRESS=JPEG"), "of the sigma file"),
+        (("--co", "COMPRESS"), "write KEY=VALUE"),
+        (("--co", "TARGET_SRS=EPSG:3857"), "the grid is that of --crs"),
+        (("--resampling", "best"), "choose from nearest, bilinear"),
+        (("--table", "matches"), "use --format csv or parquet"),
+        (("--points", "3"), "--points"),
+    ],
+)
+def test_options_that_cannot_be_met_are_refused_in_a_sentence(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    store = write_store(tmp_path / "run.h5", [proposal()])
+    told = export(store, "geotiff", tmp_path / "o", *words, code=2)
+    assert said in told.err
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.parametrize("lon", [136.9, 179.9])

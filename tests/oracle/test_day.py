@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,11 @@ from matchers.geometry.camera import Camera
 from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import FrameOptions, read_frame
+from regengine.registration.points.compare_maps import (
+    find_matches,
+    read_beside_map,
+    select_more_points,
+)
 from regengine.registration.propose_on_day import OF_MAPS, make_features
 from regengine.registration.register_on_day import register_on_day
 from regengine.registration.types import Prior
@@ -82,6 +88,30 @@ def test_a_frame_is_accepted_to_half_a_pixel_of_the_map(
     assert "held-out patches agree" in sources["proof"]
     assert placed.fit is not None
     assert placed.fit.log10_odds >= 6.0
+
+
+def test_more_points_and_matches_lie_where_they_truly_are(
+    photo: Path, earth: DayMap, truth: Camera
+) -> None:
+    """Through a camera that is a pixel off at the rim; none where cloud and window hide the map."""
+    camera = replace(truth, focal_px=1.004 * truth.focal_px)
+    beside = read_beside_map("day", photo, camera, earth)
+    points = select_more_points(camera, beside, np.array([[330.0, 240.0]]), 20)
+    rows = find_matches(camera, beside)
+    assert len(points) == 20
+    assert len(rows) > 40
+    placed = np.array([(one.x, one.y, one.lon, one.lat) for one in points])
+    matched = np.stack([rows.x, rows.y, rows.lon, rows.lat], axis=-1)
+    for (x, y, lon, lat), most_px in ((placed.T, 1.5), (matched.T, 0.7)):
+        assert np.hypot(x - 330.0, y - 240.0).max() < 235.0
+        assert np.hypot(x - 200.0, y - 150.0).min() > 45.0
+        at_x, at_y = truth.lonlat_to_pixel(lon, lat)
+        assert np.median(np.hypot(x - at_x, y - at_y)) < most_px
+    at_x, at_y = truth.lonlat_to_pixel(*placed[:, 2:].T)
+    sigma_px = np.array([one.sigma_px for one in points])
+    assert (np.hypot(*(placed[:, :2].T - (at_x, at_y))) < 4.0 * sigma_px).all()
+    apart = np.linalg.norm(placed[:, None, :2] - placed[:, :2], axis=-1) + 1e3 * np.eye(20)
+    assert apart.min() > 15.0
 
 
 @pytest.mark.slow

@@ -399,9 +399,23 @@ def test_a_view_keeps_its_better_tested_fit_and_another_is_its_rival(over_city: 
         assert choose_match(first, second, 0.08, ACCEPT) is tested
     kept = choose_match(weak, tested, 0.08, ACCEPT)
     assert kept.camera == tested.camera
-    known = tested.evidence.runner_up_log10_odds
-    assert kept.evidence.runner_up_log10_odds == max(known, weak.evidence.log10_odds)
-    assert kept.rivals[0] is weak.hypothesis
+
+
+@pytest.mark.parametrize("known_odds", [-9.0, 9.0])
+def test_the_runner_up_is_one_camera(known_odds: float, over_city: Solved) -> None:
+    """The best of the others by its odds, whose correlation may be the lesser."""
+    other = replace(over_city.match.hypothesis, ncc=0.5, image_log10_odds=known_odds)
+    figures = {"runner_up_log10_odds": known_odds, "runner_up_ncc": 0.5}
+    known = replace(said(light_log10_odds=20.0, **figures)(over_city.match), rivals=(other,))
+    turned = replace(over_city.match, camera=turn_camera(known.camera, [0.0, 0.0, np.pi]))
+    weak = said(ncc=0.1 if known_odds < 0.0 else 0.9)(odds(1.0)(turned))
+    for first, second in ((known, weak), (weak, known)):
+        kept = choose_match(first, second, 0.08, ACCEPT)
+        told = kept.evidence.runner_up_log10_odds, kept.evidence.runner_up_ncc
+        if known_odds < 0.0:
+            assert (kept.rivals[0], *told) == (weak.hypothesis, pytest.approx(1.0), 0.1)
+        else:
+            assert (kept.rivals[0], *told) == (other, 9.0, 0.5)
 
 
 # What held-out patches say of a fit

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from regengine.frames.frame import ExportFrame
 
 DIALECTS = ("mysql", "postgresql")
+RESAMPLINGS = ("nearest", "bilinear", "cubic", "lanczos")
 # Characters that XML 1.0 cannot represent, even escaped
 UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
@@ -29,11 +30,15 @@ UNHOLDABLE_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\u
 class ExportOptions:
     """Options of all formats; each format reads those that apply to it."""
 
-    table: str = "points"  # points: one row per control point; frames: one row per frame
+    # points: one row per control point; frames: per frame; matches: of what photo and map both show
+    table: str = "points"
+    points: int = 4  # least number of control points of a frame, if its photo has as many
     kinds: tuple[str, ...] = ()  # which of a format's files to write; empty: the default one
     layers: tuple[str, ...] = ()  # of footprints, nadirs, points; empty for all
     crs: str = "EPSG:4326"  # of warped images, as PROJ understands it
     resolution: float | None = None  # pixel size in units of the CRS; None: that of the photo
+    resampling: str = "bilinear"  # of warped images, one of `RESAMPLINGS`
+    creation: tuple[str, ...] = ()  # GDAL's creation options of GeoTIFFs, each KEY=VALUE
     dialect: str | None = None  # of SQL, one of `DIALECTS`
 
 
@@ -44,11 +49,24 @@ def check_options(name: str, options: ExportOptions) -> None:
         raise ConfigError(f"--resolution {resolution}: give a pixel size above 0.")
     if name == "kmz" and options.crs.upper() != "EPSG:4326":
         raise ConfigError(f"--crs {options.crs}: a KMZ is in longitude and latitude, EPSG:4326.")
+    check_known("--resampling", (options.resampling,), RESAMPLINGS)
+    if options.resampling != "bilinear" and name not in ("geotiff", "kmz"):
+        raise ConfigError(
+            f"--resampling {options.resampling} is for photos on the map: use --format geotiff or "
+            "kmz."
+        )
+    if options.table == "matches" and name not in ("csv", "parquet"):
+        raise ConfigError("--table matches is a table: use --format csv or parquet.")
+    if options.creation and name != "geotiff":
+        raise ConfigError(f"--co {options.creation[0]} is for GeoTIFFs: use --format geotiff.")
     if name != "sql" and dialect is not None:
         raise ConfigError(f"--dialect {dialect} is for SQL: use --format sql.")
     if name == "sql" and dialect not in DIALECTS:
         said = "--format sql" if dialect is None else f"--dialect {dialect}"
         raise ConfigError(f"{said}: name the server, --dialect {' or --dialect '.join(DIALECTS)}.")
+    kind = find_format(name)
+    if isinstance(kind, FolderFormat) and kind.check is not None:
+        kind.check(options)
 
 
 def photo_name(path: str, number: int) -> str:
@@ -139,6 +157,8 @@ class FolderFormat:
     # and the options. The result is passed to ``write_last``; in formats without it, a text is
     # reported as a remark on the photo. Raises `LeftOutError`.
     write: Callable[[ExportFrame, tuple[Path, ...], tuple[Path, ...], ExportOptions], Any]
+    # ConfigError for options that cannot be met, before a store is read
+    check: Callable[[ExportOptions], None] | None = None
     needs: tuple[str, ...] = ()  # what a frame must have: keys of `LACKING`
     usual: tuple[str, ...] = ()  # kinds that are written unless others are asked for; empty: all
     # Takes the photo's path and the frame's number; returns its name, before duplicates are made

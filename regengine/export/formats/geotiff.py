@@ -6,6 +6,7 @@ control points is ``--format gcp --files tif``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from regengine.errors import FrameError
+from regengine.errors import ConfigError, FrameError
 from regengine.export import warp
 from regengine.export.formats import (
     ExportOptions,
@@ -91,9 +92,76 @@ def differentiate_pixels(camera: Camera, ground_ecef_m: FloatArray) -> FloatArra
     return np.moveaxis((pixels[:4] - pixels[4:]) / (2.0 * STEP), -1, 0).swapaxes(1, 2)
 
 
+# Bands of the rasters
+PROFILES: dict[str, dict[str, Any]] = {
+    "warped": {"count": 3, "dtype": "uint8"},
+    "sigma": {"count": 1, "dtype": "float32", "nodata": float("nan")},
+}
+# Creation options that change the grid, which the record tells
+GRID_OPTIONS = ("TARGET_SRS", "TILING_SCHEME", "EXTENT", "RES")
+
+
+def creation_options(options: ExportOptions) -> dict[str, str]:
+    """Creation options of GDAL's driver COG: the given ones, and ours for the others."""
+    given = dict(one.split("=", 1) for one in options.creation)
+    given = {key.strip().upper(): value.strip() for key, value in given.items()}
+    ours = {
+        "BLOCKSIZE": str(warp.BLOCK),
+        "OVERVIEW_RESAMPLING": "NEAREST" if options.resampling == "nearest" else "AVERAGE",
+        "BIGTIFF": "IF_SAFER",
+    }
+    if "COMPRESS" not in given:
+        ours |= {"COMPRESS": "DEFLATE", "LEVEL": "6", "PREDICTOR": "YES"}
+    return ours | given
+
+
+def check_creation(options: ExportOptions) -> None:
+    """ConfigError for creation options that GDAL does not know, or not for the chosen files."""
+    if not options.creation:
+        return
+    import rasterio
+    import rasterio.shutil
+    from affine import Affine
+    from rasterio.io import MemoryFile
+
+    from regengine.io.gdal import capture_complaints, open_gdal_session
+
+    for one in options.creation:
+        key, is_given, _ = one.partition("=")
+        if not (is_given and key.strip()):
+            raise ConfigError(f"--co {one}: write KEY=VALUE, such as COMPRESS=JPEG.")
+        if key.strip().upper() in GRID_OPTIONS:
+            raise ConfigError(f"--co {one}: the grid is that of --crs and --resolution.")
+    known = creation_options(options)
+    for kind in (one for one in PROFILES if one in GEOTIFF.kinds(options)):
+        place = {"crs": "EPSG:4326", "transform": Affine(0.01, 0.0, 0.0, 0.0, -0.01, 0.0)}
+        profile = PROFILES[kind] | place | {"width": 64, "height": 64, "driver": "MEM"}
+        # GDAL says of an image without bands whether it knows options and values, and then does
+        # not use them: some would end the process
+        for count in (0, profile["count"]):
+            with open_gdal_session(), capture_complaints() as said, MemoryFile(ext=".tif") as out:
+                try:
+                    with rasterio.open("", "w", **profile | {"count": count}) as empty:
+                        rasterio.shutil.copy(empty, out.name, driver="COG", **known)
+                except Exception as error:  # GDAL's have no class that is public
+                    if count:
+                        said.insert(0, str(error))
+            if said:
+                what = re.sub(r"/vsimem/\S*: ", "", said[0]).rstrip(".")
+                asked = " --co ".join(options.creation)
+                raise ConfigError(
+                    f"--co {asked}: GDAL says of the {kind} file: {what}; "
+                    "see https://gdal.org/drivers/raster/cog.html, or leave files out with --files."
+                )
+
+
 @contextmanager
 def cloud_optimised(
-    path: Path, grid: warp.MapGrid, frame: ExportFrame, profile: dict[str, Any]
+    path: Path,
+    grid: warp.MapGrid,
+    frame: ExportFrame,
+    profile: dict[str, Any],
+    options: ExportOptions | None = None,
 ) -> Iterator[Any]:
     """A raster to write block by block, converted to a cloud-optimised GeoTIFF at the end."""
     import rasterio
@@ -119,15 +187,7 @@ def cloud_optimised(
             raster.update_tags(**warp.metadata(frame))
             yield raster
         rasterio.shutil.copy(
-            draft,
-            path,
-            driver="COG",
-            compress="DEFLATE",
-            level=6,
-            predictor="YES",
-            blocksize=warp.BLOCK,
-            overview_resampling="AVERAGE",
-            bigtiff="IF_SAFER",
+            draft, path, driver="COG", **creation_options(options or ExportOptions())
         )
 
 
@@ -148,14 +208,14 @@ def _write(
     for kind, path in zip(GEOTIFF.kinds(options), paths, strict=True):
         if kind == "warped":  # in colour; a mask excludes pixels without data
             reduced, photo = read_photo(frame, camera, grid, options)
-            with cloud_optimised(path, grid, frame, {"count": 3, "dtype": "uint8"}) as raster:
+            with cloud_optimised(path, grid, frame, PROFILES[kind], options) as raster:
                 for block, window in each_window(reduced):
-                    raster.write(np.moveaxis(warp.draw_block(block, photo), -1, 0), window=window)
+                    colours = warp.draw_block(block, photo, options.resampling)
+                    raster.write(np.moveaxis(colours, -1, 0), window=window)
                     raster.write_mask(block.seen, window=window)
         elif kind == "sigma":  # NaN without data
             known = estimate_ground_sigma(camera, frame.points)
-            profile = {"count": 1, "dtype": "float32", "nodata": float("nan")}
-            with cloud_optimised(path, grid, frame, profile) as raster:
+            with cloud_optimised(path, grid, frame, PROFILES[kind], options) as raster:
                 raster.set_band_description(1, "1 sigma per axis on the ground, metres")
                 raster.set_band_unit(1, "m")
                 for block, window in each_window(camera):
@@ -170,11 +230,14 @@ def _write(
 def read_photo(
     frame: ExportFrame, camera: Camera, grid: warp.MapGrid, options: ExportOptions
 ) -> tuple[Camera, np.ndarray]:
-    """The photo, reduced if the map is coarser, and its camera."""
+    """The photo, reduced if the map is coarser, and its camera.
+
+    Its pixels are taken as they are for ``--resampling nearest``.
+    """
     from regengine.photo.image import read_display_rgb
 
     longest = max(camera.width_px, camera.height_px)
-    if options.resolution is not None:
+    if options.resolution is not None and options.resampling != "nearest":
         coarser = grid.resolution / warp.map_grid(camera, options.crs, None).resolution
         if coarser >= 2.0:  # a reduced photo is warped
             longest = max(round(longest / coarser), 1)
@@ -195,6 +258,7 @@ GEOTIFF = FolderFormat(
         "record": ("{stem}.json",),
     },
     write=_write,
+    check=check_creation,
     needs=("camera", "points"),
 )
 FORMATS = {"geotiff": GEOTIFF}

@@ -40,7 +40,7 @@ def _write(
     for block in warp.map_blocks(reduced, grid):
         height, width = block.seen.shape
         there = picture[block.row : block.row + height, block.column : block.column + width]
-        there[..., :3] = warp.draw_block(block, photo)[..., ::-1]
+        there[..., :3] = warp.draw_block(block, photo, options.resampling)[..., ::-1]
         there[..., 3] = 255 * block.seen
     parts = {
         "doc.kml": (_describe(frame, grid), ZIP_DEFLATED),

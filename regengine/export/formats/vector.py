@@ -60,7 +60,8 @@ def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOpt
     from pyarrow import parquet
 
     check_known("--table", (options.table,), columns.TABLES)
-    layer = columns.POINTS if options.table == "points" else columns.FOOTPRINTS
+    layers = (columns.POINTS, columns.FOOTPRINTS, columns.MATCHES)
+    (layer,) = (one for one in layers if one.table == options.table)
     rows = (
         row
         for frame in frames

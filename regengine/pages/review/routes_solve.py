@@ -185,7 +185,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
         key = path, path.stat().st_mtime_ns, kind, side_px
         with one_at_a_time:
             if key not in photos:
-                photos[key] = read_beside_map(kind, path, side_px, camera, reference)
+                photos[key] = read_beside_map(kind, path, camera, reference)
                 # Three are cached while a person compares them with the map
                 if len(photos) > 3:
                     photos.popitem(last=False)

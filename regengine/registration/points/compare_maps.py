@@ -10,23 +10,34 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from detectors.constants import KM_PER_DEGREE
-from detectors.types import BoolArray, FloatArray, FloatImage
+from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.light_grid import render_known
 from matchers.lights.patches import (
     FLOOR_PX,
+    MIN_MATCHES,
     choose_patches,
     count_cells,
+    fit_to_patches,
+    group_patches,
     match_patches,
     measure_texture,
 )
 from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LIGHTS, find_light_peaks, spread_shifts
+from matchers.lights.verify import LIGHTS, find_light_peaks, score_lights, spread_shifts
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap
+from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
-from regengine.registration.points.solve_points import pair_points, turn_to_places
+from regengine.registration.align import free_unknowns
+from regengine.registration.control_points import MAP_SIGMA_M as LIGHTS_SIGMA_M
+from regengine.registration.control_points import select_control_points
+from regengine.registration.points.solve_points import (
+    make_rough_prior,
+    pair_points,
+    turn_to_places,
+)
 from regengine.registration.prepare_photo import find_photo_lights, fine_px
 from regengine.registration.refine_on_map import even_picture
 from regengine.registration.register_on_day import (
@@ -44,8 +55,9 @@ from regengine.registration.register_on_streets import (
     read_lamps,
     reduce_photo,
 )
+from regengine.registration.types import PatchFit
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
-from regengine.store.result import ReviewedPoint
+from regengine.store.result import ControlPoint, ReviewedPoint
 
 # Patch of the photo's image: about 10 km of lights, as in the automatic fit
 PATCH_PX = 31
@@ -116,6 +128,18 @@ class PhotoBesideMap:
             view = even_picture(view, weight, DAY)
         return view, weight
 
+    def choose_patches(
+        self, view: FloatImage, weight: FloatImage, reach_px: int, along: int = 12
+    ) -> IndexArray:
+        """Choose patches of a drawn map with the most structure, shape (n, 2), strongest first.
+
+        One for each cell of a grid, of which ``along`` lie along the long side.
+        """
+        texture = measure_texture(view, weight, PATCH_PX)
+        centres = choose_patches(texture, PATCH_PX, count_cells(along, view.shape), reach_px)
+        square = cv2.boxFilter(view * view, -1, (PATCH_PX, PATCH_PX))
+        return centres[square[centres[:, 1], centres[:, 0]] >= COMPARED[self.kind].min_structure]
+
 
 def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
     """Choose the long side of the photo, pixels, at which it is compared with a map."""
@@ -134,12 +158,13 @@ def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
 
 
 def read_beside_map(
-    kind: KindName, file: Path, side_px: int, camera: Camera, reference: LightMap
+    kind: KindName, file: Path | PhotoFile, camera: Camera, reference: LightMap
 ) -> PhotoBesideMap:
-    """Read a photo at a long side, for the comparison with a map.
+    """Read a photo for the comparison with a map, at the long side of `choose_side_px`.
 
     ``camera`` gives the scale of its lights. FrameError if the photo cannot be read.
     """
+    side_px = choose_side_px(kind, camera, reference)
     if kind == "day":
         red, _ = read_day_light(file)
         small = red.resized(side_px, DAY.smooth_px)
@@ -276,7 +301,7 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
     streets and by day these are the patches with the most structure, met if they are found in the
     photo within `AGREEING_PX`. None where the map shows nothing there.
     """
-    image, params = beside.image, COMPARED[beside.kind]
+    image = beside.image
     small = image.camera(camera)
     drawn = beside.draw(small)
     if drawn is None:
@@ -285,11 +310,7 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
     weight = np.asarray(image.weight * covered, np.float32)
     if beside.kind != "lights":
         size_px, reach_px = PATCH_PX, REACHES_PX[0]
-        texture = measure_texture(view, weight, size_px)
-        cells = count_cells(12, view.shape)
-        centres = choose_patches(texture, size_px, cells, reach_px)
-        square = cv2.boxFilter(view * view, -1, (size_px, size_px))
-        centres = centres[square[centres[:, 1], centres[:, 0]] >= params.min_structure][:most]
+        centres = beside.choose_patches(view, weight, reach_px)[:most]
         found = match_patches(image.values * image.weight, view, centres, size_px, reach_px)
         agree = np.hypot(found.dx, found.dy) <= AGREEING_PX
         agreeing = {tuple(centre) for centre in found.centres[agree].tolist()}
@@ -317,3 +338,89 @@ def find_marks(camera: Camera, beside: PhotoBesideMap, most: int = 100) -> MapMa
         met=nearest.query(lights.positions)[0] < LIGHTS.match_px,
         chance=float(by_chance.mean()) if len(by_chance) else 0.0,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapMatches(Columns):
+    """What a photo shows where a camera has it by the map, each shape (n,).
+
+    x, y: Pixel of the stored image.
+    lon, lat: Place by the map, degrees.
+    residual_px: Distance of the pixel from where the camera has that place.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    lon: FloatArray
+    lat: FloatArray
+    residual_px: FloatArray
+
+
+def find_matches(camera: Camera, beside: PhotoBesideMap) -> MapMatches:
+    """Find what photo and map both show through a camera, which is kept.
+
+    These are the lights that the engine counts as matched, strongest first. On streets and by day
+    they are patches that are found within `AGREEING_PX`.
+    """
+    image, found = beside.image, np.zeros((2, 0, 2))  # of the photo, and where the map has them
+    small = image.camera(camera)
+    drawn = beside.draw(small)
+    if drawn is not None:
+        weight = np.asarray(image.weight * drawn[1], np.float32)
+        if beside.kind == "lights":
+            seen = find_light_peaks(image.values, weight, LIGHTS.n_photo).positions
+            of_map = find_light_peaks(drawn[0], weight, LIGHTS.n_map).positions
+            if len(seen) and len(of_map):
+                away, nearest = cKDTree(of_map).query(seen)
+                found = np.stack([seen, of_map[nearest]])[:, away < LIGHTS.match_px]
+        else:
+            centres = beside.choose_patches(drawn[0], weight, REACHES_PX[0])
+            patches = match_patches(
+                image.values * image.weight, drawn[0], centres, PATCH_PX, REACHES_PX[0]
+            )
+            moved = np.stack([patches.dx, patches.dy], axis=-1)
+            there = np.stack([patches.x, patches.y], axis=-1)
+            agree = np.hypot(patches.dx, patches.dy) <= AGREEING_PX
+            found = np.stack([there + moved, there])[:, agree]
+    lon, lat = small.pixel_to_lonlat(*found[1].T)
+    (x, y), (map_x, map_y) = ((one.T + 0.5) / image.factor - 0.5 for one in found)
+    rows = MapMatches(x=x, y=y, lon=lon, lat=lat, residual_px=np.hypot(x - map_x, y - map_y))
+    return rows.select(np.isfinite(lon))  # close to the limb, a light may be sky
+
+
+def select_more_points(
+    camera: Camera, beside: PhotoBesideMap, points_px: FloatArray, n_more: int
+) -> tuple[ControlPoint, ...]:
+    """Select up to `n_more` control points of a solved camera beside its own, (n, 2).
+
+    Patches of the map are found in the photo through the camera, which is kept. A fit to them gives
+    the covariances, as in `select_control_points`.
+    """
+    image = beside.image
+    small = image.camera(camera)
+    drawn = beside.draw(small)
+    if drawn is None:
+        return ()
+    view, reach_px = drawn[0], REACHES_PX[-1]
+    weight = np.asarray(image.weight * drawn[1], np.float32)
+    # Patches of an image of 900 pixels lie side by side
+    centres = beside.choose_patches(view, weight, reach_px, along=28)
+    matches = match_patches(image.values * image.weight, view, centres, PATCH_PX, reach_px)
+    matches = matches.select(np.isfinite(small.pixel_to_ecef(matches.x, matches.y)[:, 0]))
+    if len(matches) < MIN_MATCHES:
+        return ()
+    prior = make_rough_prior(camera).for_image(image.factor)
+    fitted = fit_to_patches(small, matches, prior, free_unknowns(prior, fine=True, k1=True))
+    lights = find_light_peaks(image.values, weight, LIGHTS.n_photo * (beside.kind == "lights"))
+    of_map = find_light_peaks(view, weight, LIGHTS.n_map)
+    fit = PatchFit(
+        camera=small,
+        refinement=replace(fitted, residual_px=np.stack([matches.dx, matches.dy], axis=-1)),
+        image=image,
+        lights=lights,
+        matched=score_lights(lights, of_map)[1],
+        patch_view=(view, weight),
+        groups=group_patches(view, matches.centres, PATCH_PX),
+    )
+    sigma_m = beside.map_sigma_m or LIGHTS_SIGMA_M
+    return select_control_points(fit, camera, sigma_m, points_px, n_more)
