@@ -18,7 +18,7 @@ from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_rows, decode_text, unquote_name
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.frame_ids import name_spellings
 from regengine.photo.records import wrap_lon
 from regengine.registration.points.solve_points import solve
 from regengine.store.read import iter_blocks, iter_frames
@@ -263,7 +263,7 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for photo in photos:
-        for spelling in _spellings(photo):
+        for spelling in name_spellings(photo):
             wanted[spelling].add(photo)
     found: dict[str, set[int]] = {photo: set() for photo in photos}
     for tables in iter_blocks(store, select("frames/frame", "frames/path"), 65536):
@@ -271,7 +271,7 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
         for number, frame, path in zip(
             *(rows[name].tolist() for name in ("frame_index", "frame", "path")), strict=True
         ):
-            for name in _spellings(frame.decode()) | _spellings(path.decode()):
+            for name in name_spellings(frame.decode()) | name_spellings(path.decode()):
                 for photo in wanted.get(name, ()):
                     found[photo].add(number)
     stored = {}
@@ -284,10 +284,3 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
             )
         (stored[photo],) = iter_frames(store, numbers)
     return stored
-
-
-def _spellings(name: str) -> set[str]:
-    """Variants of a name: without its folder, without its ending, and as spelled in the archive."""
-    base = re.split(r"[/\\]", name)[-1]
-    found = {base, Path(base).stem or base}
-    return {spelling.casefold() for spelling in (*found, archive_frame_id(base) or base)}

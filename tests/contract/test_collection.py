@@ -472,7 +472,9 @@ def test_pictures_of_lights_give_no_gain(
     assert (refused.code, (tmp_path / "out").exists()) == (2, False)
     assert "regengine maps get --product VNP46A4" in refused.err
     # Beside radiances, they are left out
-    both = measure(trial[1], picture, tmp_path / "out", "--lights", trial[1].with_name(MAP), "--json")
+    both = measure(
+        trial[1], picture, tmp_path / "out", "--lights", trial[1].with_name(MAP), "--json"
+    )
     assert [one["gain"] for one in both.records] == [one["gain"] for one in written[1].records]
 
 
