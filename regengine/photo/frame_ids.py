@@ -94,7 +94,7 @@ def frame_id_of(path: Path) -> str:
 
 
 def name_spellings(name: str) -> set[str]:
-    """Return variants of a photo's name without folder and case: with and without ending, its id."""
+    """Return a photo's name without folder and case: with ending, without, and as an archive id."""
     base = re.split(r"[/\\]", name)[-1]
     spellings = (base, _ENDING.sub("", base), archive_frame_id(base) or base)
     return {spelling.casefold() for spelling in spellings}

@@ -316,7 +316,7 @@ def test_rows_meet_photos_by_name_where_that_is_unambiguous(
     [
         (
             "frame_id,time,latitude\nP1,1,2\n",
-            ("time (time_utc?), latitude (nadir_lat?)", "no value"),
+            ("time (time_utc?), latitude (nadir_lat?)", "no val"),
         ),
         (f"frame_id,tiem_utc,iso\nP1,{TIME},800\n", ("not known: tiem_utc (time_utc?)",)),
         (f"frame_id,time_utc\nQ1,{TIME}\n", ("no row meets a photo: its first is of Q1",)),

@@ -473,8 +473,8 @@ def measure_chosen(
     could not be measured.
 
     Raises ConfigError if the map has no radiances, a file exists and must not be replaced, or
-    pictures cannot be drawn. Raises StoreError if the store cannot be read or the output cannot be written. Raises
-    LightMapError if the map is damaged.
+    pictures cannot be drawn. Raises StoreError if the store cannot be read or the output cannot be
+    written. Raises LightMapError if the map is damaged.
     """
     light_map = keep_radiances(light_map)
     if plot:
