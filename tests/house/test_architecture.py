@@ -209,7 +209,8 @@ MOST = {
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another
-    "options": 313,
+    # import --confirm stands for opening each untouched photo in review to accept it
+    "options": 314,
 }
 
 

@@ -27,7 +27,7 @@ export function showDecisions(host: HTMLElement, decisions: Decision[], compare:
     host,
     decisions.length > 0 && element("h3", {}, "Decisions"),
     differ && element("p", { className: "disputed" }, "Disputed: reviewers disagree on this frame."),
-    decisions[0]?.independent === false && element("p", { className: "disputed" }, WHY_NOT_INDEPENDENT),
+    decisions[0]?.independent === false && element("p", { className: "disputed" }, decisions[0].problem ?? WHY_NOT_INDEPENDENT),
     decisions.length > 0 && decisionList(decisions, compare),
     decisions.length > 0 && quiet("All earlier decisions", history),
   );
@@ -43,7 +43,7 @@ export function decisionList(decisions: Decision[], compare: Compare): HTMLEleme
       "li",
       { data: { choice: decision.decision } },
       decisionLine(decision),
-      !decision.independent && element("strong", { title: WHY_NOT_INDEPENDENT }, `; ${NOT_INDEPENDENT}`),
+      !decision.independent && element("strong", { title: decision.problem ?? WHY_NOT_INDEPENDENT }, `; ${NOT_INDEPENDENT}`),
       decision.quality !== null && `; quality ${decision.quality}`,
       decision.tags.length > 0 && `; ${decision.tags.join(", ")}`,
       decision.comment !== "" && element("q", {}, decision.comment),
