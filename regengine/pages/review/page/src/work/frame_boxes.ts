@@ -16,7 +16,7 @@ const WHY_NOT_INDEPENDENT =
   "Not independent: accepted with points that only follow their own camera. Check them, and decide again.";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
-function decisionLine(decision: Decision): string {
+export function decisionLine(decision: Decision): string {
   const choice = CHOICE_WORDS[decision.decision];
   return `${choice[0]?.toUpperCase()}${choice.slice(1)} by ${decision.reviewer}, ${utc(decision.time_utc)}`;
 }
