@@ -348,13 +348,15 @@ class Decisions:
         with self._use() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, proposal_sha256, "
-                "json_extract(work, '$.sheet') IS NOT NULL AS sheet, "
-                "coalesce(json_extract(work, '$.tags'), '[]') AS tags, "
+                "json_extract(legible, '$.sheet') IS NOT NULL AS sheet, "
+                "coalesce(json_extract(legible, '$.tags'), '[]') AS tags, "
                 # Few decisions have such points, and only their work is read
-                "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
-                "json_each(work, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
-                "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END AS doubtful "
-                "FROM decisions WHERE revision > ? ORDER BY revision",
+                "CASE WHEN decision = 'accepted' AND (legible = '{}' OR EXISTS (SELECT 1 FROM "
+                "json_each(legible, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
+                "AND json_extract(value, '$.by_hand') IS NOT TRUE)) THEN work END AS doubtful "
+                # Numbers such as NaN, which JSON has not, must not make all others illegible
+                "FROM (SELECT *, iif(json_valid(work), work, '{}') AS legible FROM decisions) "
+                "WHERE revision > ? ORDER BY revision",
                 (revision,),
             ).fetchall()
         return [
