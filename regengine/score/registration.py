@@ -134,7 +134,7 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
             raise ConfigError(f"{place}: the photo is empty; name it.")
         if not all(map(math.isfinite, values)):
             raise ConfigError(f"{place}: x, y, lon and lat must be numbers.")
-        check_place(*values[2:4], f"{place}: the point")
+        check_place(values[2], values[3], f"{place}: the point")
         if math.isnan(probability) or surety.setdefault(key, probability) != probability:
             raise ConfigError(
                 f"{place}: {photo} has a probability different from a row above; write one per "
