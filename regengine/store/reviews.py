@@ -150,19 +150,10 @@ class Decision:
     work: Work
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """Which draft is known to who saves something in its place.
-
-    ``tab``: who saves, whose own drafts are known to it; ``base``: the version of the one that was
-    loaded last.
-    """
-
-    tab: str | None = None
-    base: str | None = None
-
-
-UNSEEN = Seen()
+# Which draft is known to who saves something in its place: the name of the tab that saves, whose
+# own drafts it knows, and the version of the draft that it has loaded
+Seen = tuple[str | None, str | None]
+UNSEEN: Seen = (None, None)
 
 
 class Decisions:
@@ -290,7 +281,7 @@ class Decisions:
         with self._use(write=True) as connection:
             if not self._may_replace(connection, frame_index, reviewer, work, seen, sha256):
                 return None
-            text = json.dumps(work | {"tab": seen.tab})
+            text = json.dumps(work | {"tab": seen[0]})
             connection.execute(
                 "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
                 (frame_index, sha256, reviewer, now, text),
@@ -336,8 +327,8 @@ class Decisions:
             return True
         kept = json.loads(row["work"])
         tab = kept.pop("tab", None)
-        is_own = tab is not None and tab == seen.tab
-        return is_own or seen.base == _version(row["work"]) or kept == json.loads(json.dumps(work))
+        is_own = tab is not None and tab == seen[0]
+        return is_own or seen[1] == _version(row["work"]) or kept == json.loads(json.dumps(work))
 
     def since(self, revision: int) -> list[dict[str, Any]]:
         """Return the decisions after a revision, oldest first; fast for many decisions.

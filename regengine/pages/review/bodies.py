@@ -148,19 +148,14 @@ class GivenBody(Body):
     focal_px: Annotated[float, Field(gt=0.0, le=MAX_PX)] | None = None
 
 
-class SeenBody(Body):
-    """Which draft the page knows, see `regengine.store.reviews.Seen`."""
+class DraftBody(Body):
+    """A person's work on a frame.
+
+    ``tab`` and ``draft`` say which draft the page knows, see `regengine.store.reviews.Seen`.
+    """
 
     tab: Version | None = None
     draft: Version | None = None
-
-    def seen(self) -> reviews.Seen:
-        """The same as stored."""
-        return reviews.Seen(tab=self.tab, base=self.draft)
-
-
-class DraftBody(SeenBody):
-    """A person's work on a frame."""
 
     camera: CameraBody | None
     points: Annotated[list[PointBody], Field(max_length=MAX_POINTS)]
@@ -176,7 +171,7 @@ class DraftBody(SeenBody):
 
     def work(self) -> dict[str, Any]:
         """The work as stored: JSON-serialisable values."""
-        names = [name for name in DraftBody.model_fields if name not in SeenBody.model_fields]
+        names = [name for name in DraftBody.model_fields if name not in ("tab", "draft")]
         work = self.model_dump(mode="json", include=set(names))
         for point in work["points"]:
             for name in ("by_hand", "off"):
@@ -186,6 +181,11 @@ class DraftBody(SeenBody):
         if self.given is None:  # the default, and older stores lack the field
             names.remove("given")
         return {name: work[name] for name in names}
+
+    @property
+    def seen(self) -> reviews.Seen:
+        """Which draft the page knows."""
+        return self.tab, self.draft
 
 
 PLACED = ("accepted", "review")  # verdicts with a credible camera

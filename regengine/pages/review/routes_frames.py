@@ -267,17 +267,19 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
     def keep_draft(number: FrameId, draft: bodies.DraftBody) -> dict[str, str]:
         """Save unfinished work, which a reload restores; 409 if it would replace another tab's."""
         about = check_decidable(context, number, draft)
-        work, seen = draft.work(), draft.seen()
-        time_utc = decisions.keep_draft(number, about.sha256, reviewer, work, seen)
+        work = draft.work()
+        time_utc = decisions.keep_draft(number, about.sha256, reviewer, work, draft.seen)
         if time_utc is None:
             raise HTTPException(409, OTHER_DRAFT)
         return {"time_utc": time_utc}
 
     @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
-    def drop_draft(number: FrameId, known: Annotated[bodies.SeenBody, Query()]) -> None:
+    def drop_draft(
+        number: FrameId, tab: bodies.Version | None = None, draft: bodies.Version | None = None
+    ) -> None:
         """Discard unfinished work; 409 if it is another tab's."""
         check_decidable(context, number)
-        if not decisions.drop_draft(number, reviewer, known.seen()):
+        if not decisions.drop_draft(number, reviewer, (tab, draft)):
             raise HTTPException(409, OTHER_DRAFT)
 
     @routes.post("/frames/{number}/acceptance")
@@ -306,7 +308,7 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
             body.work(),
             base=body.base,
             seconds=body.seconds,
-            seen=body.seen(),
+            seen=body.seen,
         )
         heads = decisions.heads(number, about.sha256)
         return {
