@@ -814,6 +814,9 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
         assert np.median([one["off_px"] for one in right]) < 2.5
         assert np.median([one["off_px"] for one in wrong]) == pytest.approx(9 * 2**0.5, abs=2.5)
         assert not [one for one in wrong if one["off_px"] < 3.717 * one["sigma_px"]]
+    # What a point claims of itself is part of what the offset is measured by
+    points = [point | {"sigma_px": 5.0} for point in points]
+    assert min(one["sigma_px"] for one in compare(camera, 0.0)) >= 5.0
 
 
 def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(
