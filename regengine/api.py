@@ -52,7 +52,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     """
     from regengine.maps.at_hand import choose_element_sets, choose_maps
     from regengine.maps.index.earth import BlindOptions, Mode
-    from regengine.orbit.position import ANY_KM, mission_heights_km
+    from regengine.orbit.position import ANY_KM, find_records, mission_heights_km
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
@@ -69,6 +69,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
         day=choose_maps("day", _paths(options.day)),
         tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
+        alike=find_records(_path(options.metadata), photos),
         frame=_frame_options(options),
         register=replace(
             params,
@@ -196,7 +197,8 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     if is_url(fspath(photo)):
         url = Url(fspath(photo))
         raise ConfigError(f"{url} is a URL: register needs a file; register_many downloads URLs.")
-    inputs, path = run_inputs((), options), fetch_photo_path(fspath(photo))
+    inputs = run_inputs((Path(photo),), options)
+    path = fetch_photo_path(fspath(photo))
     if options.fetch:
         inputs = add_needed_maps([path], inputs)
     result = process_photo(path, inputs)
@@ -292,10 +294,10 @@ def open_store(path: AnyPath, *, lights: Paths = ()) -> Store:
 # Scenes, detections, star fields, maps
 
 
-def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
+def classify_inputs(photos: Sequence[Path], options: ClassifyOptions) -> ClassifyInputs:
     """Return the common inputs of photos to classify, checked and read."""
     from regengine.maps.at_hand import choose_element_sets
-    from regengine.orbit.position import element_sets, frame_records
+    from regengine.orbit.position import element_sets, find_records
     from regengine.scene.classify import ClassifyInputs
     from regengine.scene.models import load_scene_model
 
@@ -307,6 +309,7 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
         model=_path(options.model),
         tle=choose_element_sets(_path(options.tle)),
         metadata=_path(options.metadata),
+        alike=find_records(_path(options.metadata), photos),
         frame=_frame_options(options),
         features=options.features,
         quality=options.quality,
@@ -316,8 +319,6 @@ def classify_inputs(options: ClassifyOptions) -> ClassifyInputs:
     # Errors are raised before the first photo
     load_scene_model(inputs.model)
     element_sets(inputs.tle)
-    if inputs.metadata is not None:
-        frame_records(inputs.metadata)
     return inputs
 
 
@@ -334,7 +335,7 @@ def classify(photo: AnyPath, options: ClassifyOptions) -> Scene:
     """
     from regengine.scene.classify import classify_photo
 
-    return classify_photo(Path(photo), classify_inputs(options))
+    return classify_photo(Path(photo), classify_inputs((Path(photo),), options))
 
 
 @takes(KindOptions)

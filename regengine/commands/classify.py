@@ -74,7 +74,7 @@ def main(
         features=options.features or fit is not None,
         thumbnails=sheet is not None,
     )
-    inputs = api.classify_inputs(asked)
+    inputs = api.classify_inputs(found, asked)
     names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}

@@ -24,6 +24,12 @@ def main(
         bool,
         typer.Option(help="Save the points as decisions beside the store, or only score them."),
     ] = True,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm", help="Accept points that nobody moved, too: they were looked at."
+        ),
+    ] = False,
     reviewer: Annotated[
         str | None, typer.Option(help="Who made the points.  [the user's name]")
     ] = None,
@@ -31,6 +37,8 @@ def main(
     quiet: Quiet = False,
 ) -> None:
     """Import control points from QGIS or a table, and score the engine's camera against them.
+
+    Photos of which a point was moved are accepted; of others the proposal stays as it is.
 
     \b
     Examples: regengine import run.h5 photos/*.points
@@ -62,19 +70,37 @@ def main(
     else:
         known = importing.frames_by_name(store, [photo for _, photo, _ in imported])
         stored = [known[photo] for _, photo, _ in imported]
-    works = [
-        importing.read_imported_work(one.result, file, points)
-        for one, (file, _, points) in zip(stored, imported, strict=True)
-    ]
-    if keep:
-        with closing(Decisions(decisions_path(store))) as decisions:
-            for one, work in zip(stored, works, strict=True):
+    beside = decisions_path(store)
+    with closing(Decisions(beside, readonly=True)) as decisions:
+        works = [
+            importing.read_imported_work(
+                one.result,
+                file,
+                points,
+                decisions.heads(one.frame_index, one.result.sha256),
+                confirmed=confirm,
+            )
+            for one, (file, _, points) in zip(stored, imported, strict=True)
+        ]
+    kept = [keep and (confirm or any(moved)) for _, moved in works]
+    if any(kept):
+        with closing(Decisions(beside)) as decisions:
+            for one, (work, _), is_kept in zip(stored, works, kept, strict=True):
+                if not is_kept:
+                    continue
                 number, result = one.frame_index, one.result
                 heads = decisions.heads(number, result.sha256)
                 own = [head.revision for head in heads if head.reviewer == name]
                 decisions.save(number, result, name, "accepted", work, base=own[0] if own else 0)
-    for one, (file, _, placed), work in zip(stored, imported, works, strict=True):
-        if not is_independent("accepted", work):
+    told_of = zip(stored, imported, works, kept, strict=True)
+    for one, (file, _, placed), (work, moved), is_kept in told_of:
+        if keep and not is_kept:
+            say(
+                f"{one.result.frame}: none of its points was moved, so nothing is saved: --confirm "
+                "says that they were looked at.",
+                err=True,
+            )
+        elif not is_independent("accepted", work):
             say(
                 f"{one.result.frame}: these points come from the engine's own camera, so they "
                 "check nothing: review the photo with regengine review.",
@@ -85,11 +111,15 @@ def main(
         if as_json:
             columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
             points = [
-                {name: getattr(point, name) for name in ("x", "y", "lon", "lat", "sigma_px")}
+                importing.pick(vars(point))
                 | dict(zip(columns, row, strict=True))
-                for point, row in zip(placed, zip(*columns.values(), strict=True), strict=True)
+                | {"moved": is_moved}
+                for point, row, is_moved in zip(
+                    placed, zip(*columns.values(), strict=True), moved, strict=True
+                )
             ]
-            record = {"frame": one.result.frame, "file": str(file), "kept": keep}
+            record = {"frame": one.result.frame, "file": str(file), "kept": is_kept}
+            record["moved"] = sum(moved)
             value = plain(record | told | {"points": points}, make_printable)
             print_data(json.dumps(value, allow_nan=False))
         elif told["rms_m"] is None:
@@ -100,9 +130,10 @@ def main(
         else:
             pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
             say(
-                f"{one.result.frame}: {format_count(told['count'], 'point')}, engine's camera off "
-                f"by {pixels}{told['rms_m'] / 1e3:.2f} km RMS, right at {told['right']}"
+                f"{one.result.frame}: {format_count(told['count'], 'point')}, {sum(moved)} moved, "
+                f"engine's camera off by {pixels}{told['rms_m'] / 1e3:.2f} km RMS, right at "
+                f"{told['right']}"
             )
     if not quiet:
-        done = f"saved as decisions of {name}" if keep else "not saved"
+        done = f"{sum(kept)} saved as decisions of {name}" if keep else "not saved"
         say(f"{store}: points of {format_count(len(imported), 'photo')}, {done}", err=True)

@@ -56,7 +56,7 @@ def fit(
     import logging
 
     from regengine.errors import FrameError
-    from regengine.orbit.position import frame_records
+    from regengine.orbit.position import find_records, frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import save_profile
     from regengine.runs.remote import find_existing_photos
@@ -67,7 +67,8 @@ def fit(
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
     found = find_existing_photos(photos)
-    records = None if metadata is None else frame_records(metadata)
+    alike = find_records(metadata, found)
+    records = None if metadata is None else frame_records(metadata, alike)
     options = FrameOptions(focal_mm=focal_mm)
     solved = None if solutions is None else read_solved(solutions)
     with show_progress(len(found), quiet=quiet, doing="measuring") as advance:

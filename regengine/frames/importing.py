@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +18,24 @@ from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_rows, decode_text, unquote_name
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.frame_ids import name_spellings
 from regengine.photo.records import wrap_lon
 from regengine.registration.points.solve_points import solve
 from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import FrameResult, ReviewedPoint
-from regengine.store.reviews import FOLLOWS_PX, Work, check_work, off_camera_px
+from regengine.store.reviews import (
+    FOLLOWS_PX,
+    Decision,
+    Work,
+    check_place,
+    check_work,
+    mend_work,
+    off_camera_px,
+)
 from regengine.store.rows import StoredFrame
 from regengine.store.schema import select
+
+ROUNDED_DEG = 1e-6  # a tenth of a metre: what formats with six decimals keep
 
 # At least one point of each photo of a file, in our coordinates, by the name given in the file
 PhotoPoints = dict[str, tuple[ReviewedPoint, ...]]
@@ -46,14 +56,13 @@ def check_points(path: Path, rows: Iterable[Place]) -> tuple[ReviewedPoint, ...]
     """Validate points, and normalise longitudes to [-180, 180)."""
     found = []
     for number, (x, y, lon, lat, sigma_px) in enumerate(rows, start=1):
-        if not all(math.isfinite(value) for value in (x, y, lon, lat, sigma_px or 0.0)):
+        if not (math.isfinite(x) and math.isfinite(y)):
             raise make_refusal(path, f"point {number} has an invalid number")
-        if not (-90.0 <= lat <= 90.0 and -540.0 <= lon <= 540.0):
-            raise make_refusal(
-                path,
-                f"point {number} has longitude {lon:g}, latitude {lat:g}, which is not on Earth "
-                "(does the file name its coordinate system?)",
-            )
+        try:
+            check_place(lon, lat, f"point {number}")
+        except ConfigError as error:
+            why = f"{error} (does the file name its coordinate system?)"
+            raise make_refusal(path, why) from error
         lon = wrap_lon(lon)
         found.append(ReviewedPoint(x=x, y=y, lon=lon, lat=lat, sigma_px=sigma_px, origin="person"))
     return tuple(found)
@@ -174,23 +183,42 @@ def read_points(path: Path) -> PhotoPoints:
 
 
 def read_imported_work(
-    result: FrameResult, file: Path, imported: tuple[ReviewedPoint, ...]
-) -> Work:
+    result: FrameResult,
+    file: Path,
+    imported: tuple[ReviewedPoint, ...],
+    heads: Sequence[Decision] = (),
+    *,
+    confirmed: bool = False,
+) -> tuple[Work, list[bool]]:
     """A person's work on a frame: the points of a file, and the engine's camera refitted to them.
 
-    Points that only repeat the engine's camera are not counted as placed by hand. Where no camera
-    fits, the points are saved without one.
+    Also returns which points were moved. Those that only repeat one of the engine or of the
+    ``heads``, the decisions that stand, stay what they were; ``confirmed``: the person looked at
+    them. Points that follow the engine's camera are not moved, either. Where no camera fits, the
+    points are saved without one.
 
     ConfigError if points lie outside of the photo, or the fitted camera is at an impossible
     position.
     """
     size_px = result.width_px or 0, result.height_px or 0
-    points = [asdict(point) for point in imported]
+    points: list[dict[str, Any]] = [asdict(point) for point in imported]
+    decided = [point for head in heads for point in mend_work(head.work, size_px)[0]["points"]]
+    known = [point for point in decided if not point.get("off")]
+    known += [pick(vars(one)) | {"origin": "engine"} for one in result.control_points]
     camera, off_px = None, np.full(len(points), np.inf)
     try:
-        check_work([(point.x, point.y) for point in imported], None, size_px)
+        check_work(points, None, size_px)
         if result.solved is not None:
             off_px = off_camera_px(points, result.solved.camera)
+        same = [find_repeated(point, known, result) for point in points]
+        moved = [
+            one is None and not off < FOLLOWS_PX
+            for one, off in zip(same, off_px.tolist(), strict=True)
+        ]
+        is_proposal = all(one is not None and one["origin"] == "engine" for one in same)
+        if result.solved is not None and is_proposal:
+            camera = result.solved.camera
+        elif result.solved is not None:
             with suppress(ConfigError):
                 camera = solve(result.solved.camera, imported).fit.camera
         check_work((), camera, size_px)
@@ -198,18 +226,45 @@ def read_imported_work(
         raise ConfigError(
             f"{file}: its points do not fit the photo ({error}): check columns and units."
         ) from error
-    return {
+    for number, repeated in enumerate(same):
+        if repeated is not None:
+            is_confirmed = confirmed and repeated["origin"] == "engine"
+            points[number] = repeated | ({"origin": "confirmed"} if is_confirmed else {})
+        elif moved[number]:
+            points[number]["by_hand"] = True
+    work = {
         "camera": None if camera is None else asdict(camera),
-        "points": [
-            point if off < FOLLOWS_PX else point | {"by_hand": True}
-            for point, off in zip(points, off_px.tolist(), strict=True)
-        ],
+        "points": points,
         "hypothesis": None,
         "comment": f"imported from {file.name}",
         "tags": ["imported"],
         "quality": None,
         "place": None,
     }
+    return work, moved
+
+
+def pick(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a point that work has of it."""
+    return {name: point[name] for name in ("x", "y", "lon", "lat", "sigma_px")}
+
+
+def find_repeated(
+    point: Mapping[str, Any], known: Iterable[Mapping[str, Any]], result: FrameResult
+) -> dict[str, Any] | None:
+    """The known point that one repeats but for what formats round; None if it was moved."""
+    for one in known:
+        if math.hypot(one["x"] - point["x"], one["y"] - point["y"]) >= FOLLOWS_PX:
+            continue
+        lon, lat = np.array([one["lon"], point["lon"]]), np.array([one["lat"], point["lat"]])
+        if max(abs(np.diff(lon)[0]), abs(np.diff(lat)[0])) < ROUNDED_DEG:
+            return dict(one)
+        if result.solved is not None:
+            with np.errstate(all="ignore"):
+                x, y = result.solved.camera.lonlat_to_pixel(lon, lat)
+            if math.hypot(np.diff(x)[0], np.diff(y)[0]) < FOLLOWS_PX:
+                return dict(one)
+    return None
 
 
 def score(result: FrameResult, points: tuple[ReviewedPoint, ...]) -> dict[str, FloatArray]:
@@ -263,7 +318,7 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     for photo in photos:
-        for spelling in _spellings(photo):
+        for spelling in name_spellings(photo):
             wanted[spelling].add(photo)
     found: dict[str, set[int]] = {photo: set() for photo in photos}
     for tables in iter_blocks(store, select("frames/frame", "frames/path"), 65536):
@@ -271,7 +326,7 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
         for number, frame, path in zip(
             *(rows[name].tolist() for name in ("frame_index", "frame", "path")), strict=True
         ):
-            for name in _spellings(frame.decode()) | _spellings(path.decode()):
+            for name in name_spellings(frame.decode()) | name_spellings(path.decode()):
                 for photo in wanted.get(name, ()):
                     found[photo].add(number)
     stored = {}
@@ -284,10 +339,3 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
             )
         (stored[photo],) = iter_frames(store, numbers)
     return stored
-
-
-def _spellings(name: str) -> set[str]:
-    """Variants of a name: without its folder, without its ending, and as spelled in the archive."""
-    base = re.split(r"[/\\]", name)[-1]
-    found = {base, Path(base).stem or base}
-    return {spelling.casefold() for spelling in (*found, archive_frame_id(base) or base)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -21,6 +22,7 @@ from matchers.geometry.earth import great_circle_km, unit_vectors
 from regengine.errors import ConfigError, EphemerisError
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
+from regengine.io.urls import Url
 from regengine.orbit.propagation import (
     CENTRE_SIGMA_KM,
     NADIR_SIGMA_KM,
@@ -34,7 +36,7 @@ from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
 from regengine.orbit.tle_format import describe_skipped
 from regengine.photo.frame_ids import find_mission
-from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
+from regengine.photo.records import FrameRecord, FrameRecords, find_alike, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -235,9 +237,12 @@ def element_sets(paths: tuple[Path, ...], *, every: bool = False) -> TleSet:
 
 
 @lru_cache(maxsize=4)
-def frame_records(path: Path) -> FrameRecords:
-    """Read the records of a table; unparsable values are logged once, not by each worker."""
-    records = load_frame_records(path)
+def frame_records(path: Path, alike: frozenset[str] = frozenset()) -> FrameRecords:
+    """Read the records of a table; unparsable values are logged once, not by each worker.
+
+    ``alike`` are the names of the run that do not tell its photos apart (`find_alike`).
+    """
+    records = replace(load_frame_records(path), alike=alike)
     if parent_process() is None:
         log = logging.getLogger("regengine")
         for sentence in records.problems[:10]:
@@ -246,6 +251,20 @@ def frame_records(path: Path) -> FrameRecords:
             more = format_count(len(records.problems) - 10, "more value", "more values")
             log.warning("%s: %s ignored", path, more)
     return records
+
+
+def find_records(path: Path | None, photos: Sequence[Path | Url]) -> frozenset[str]:
+    """Read a run's table, log what of it is of no use, and return `find_alike` of the photos.
+
+    Raises ConfigError if it cannot be read.
+    """
+    if path is None:
+        return frozenset()
+    files = [photo if isinstance(photo, Path) else Path(photo.stem) for photo in photos]
+    alike = find_alike(files)
+    for sentence in frame_records(path, alike).describe_unused(files):
+        logging.getLogger("regengine").warning("%s: %s", path, sentence)
+    return alike
 
 
 def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:

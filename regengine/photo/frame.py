@@ -265,7 +265,7 @@ def read_frame(
     file = read_photo_file(path, hashed=True)
     exif = file.exif
     frame_id = frame_id_of(path)
-    record = (records.get(frame_id) if records else None) or record_beside(path)
+    record = (records.get(path) if records else None) or record_beside(path)
     record = record or FrameRecord(frame_id=frame_id)
     sources = {"frame_id": "filename"} if archive_frame_id(path.stem) else {}
 

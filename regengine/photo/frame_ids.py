@@ -22,6 +22,7 @@ _MISSION = re.compile(r"([A-Z]{2,4})(\d{1,3})([A-Z]?)", re.IGNORECASE)
 _MISSION_OF_TABLE = re.compile(r"(?<![A-Za-z0-9])ISS(\d{1,3})(?!\d)", re.IGNORECASE)
 _ARCHIVE_PAGE = re.compile(r"https?://eol\.jsc\.nasa\.gov/SearchPhotos/photo\.pl\?.", re.IGNORECASE)
 _COPY_ENDING = re.compile(r"(?:_lrg)?(?:\.jpe?g)?$", re.IGNORECASE)
+_ENDING = re.compile(r"(?<=.)\.[a-z]\w{1,4}$", re.IGNORECASE)
 ID_PARTS = ("mission", "roll", "frame")
 RECORD_ENDING = ".record.csv"
 
@@ -90,6 +91,13 @@ def frame_id_of(path: Path) -> str:
     ``"ISS073-E-206244"`` for ``iss073e0206244.jpg``, ``"espana"`` for ``espana.png``.
     """
     return archive_frame_id(path.stem) or path.stem
+
+
+def name_spellings(name: str) -> set[str]:
+    """Return a photo's name without folder and case: with ending, without, and as an archive id."""
+    base = re.split(r"[/\\]", name)[-1]
+    spellings = (base, _ENDING.sub("", base), archive_frame_id(base) or base)
+    return {spelling.casefold() for spelling in spellings}
 
 
 def record_place(path: Path) -> Path:

@@ -12,11 +12,13 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from functools import cache
+from difflib import get_close_matches
+from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, 
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.decoding import open_regular
+from regengine.io.plain import format_count
 from regengine.io.tables import (
     cell,
     check_columns_once,
@@ -42,6 +45,7 @@ from regengine.photo.frame_ids import (
     find_frame_id,
     find_mission,
     frame_id_of,
+    name_spellings,
     parse_query,
     record_place,
 )
@@ -49,6 +53,7 @@ from regengine.photo.frame_ids import (
 NAUTICAL_MILE_KM = 1.852
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
 _ECCENTRICITY_SQ = 0.00669437999014
+_ZONE = re.compile(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d:?\d\d)$")
 _SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
 _DECIMAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
 _PAIR = re.compile(rf"({_DECIMAL})\s*[,;]\s*({_DECIMAL})$")
@@ -198,11 +203,15 @@ _PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNO
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "frame_id": ("frameid",),
     "archive_id": ("issid", "nasaid", "idiss", "imagesfilename", "filename", "photo"),
+    "path": ("sourcefile", "path", "file"),
     "mission": ("mission",),
     "roll": ("roll",),
     "frame": ("frame",),
     "bare_id": ("id",),
-    "time": ("timeutc", "datetimeutc", "datetimeoriginal", "datetime", "fechadate"),
+    "time": (
+        *("timeutc", "datetimeutc", "datetimeoriginal", "subsecdatetimeoriginal"),
+        *("datetime", "fechadate", "subseccreatedate", "createdate"),
+    ),
     "time_zone": ("offsettimeoriginal",),
     "gmt_date": ("gmtdate", "photodate", "pdate", "date"),
     "gmt_time": ("gmttime", "phototimegmt", "ptime"),
@@ -240,7 +249,9 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 }
 # Numbers that a table may have only once, in any spelling
 ONLY_ONE = ("nadir_lat", "nadir_lon", "altitude_km", "focal_mm", "centre_lat", "centre_lon")
-OWN_NAMES = ("frame_id", "frame", "bare_id")  # columns in which a user may name any photo
+# Units of columns that are spelt without
+_UNITS = {"time": "utc", "exposure": "s", "aperture": "f"}
+OWN_NAMES = ("frame_id", "frame", "bare_id", "path")  # columns in which a user may name any photo
 _NAMES = {*OWN_NAMES, "archive_id"}
 _AXES = ("lat", "lon")
 # Fields of the archive's database whose meaning depends on their table
@@ -306,6 +317,12 @@ class FrameRecord:
 
 COLUMNS = tuple(field.name for field in fields(FrameRecord))
 LISTS = ("problems", "sources")
+# Columns by the names of their spellings
+_COLUMN_OF = {
+    name: name if name in COLUMNS else f"{name}_{unit}"
+    for name, unit in {**dict.fromkeys(COLUMNS, ""), **_UNITS}.items()
+    if name in SPELLINGS
+}
 # Values that are only meaningful together
 _GROUPS = (
     ("nadir_lat", "nadir_lon"),
@@ -313,6 +330,11 @@ _GROUPS = (
     ("place_lat", "place_lon"),
 )
 _IN_GROUPS = {name for group in _GROUPS for name in group}
+# What a photo is searched or classified by
+_USED = (
+    *("time_utc", "nadir", "altitude_km", "camera", "focal_mm", "exposure_s", "aperture_f", "iso"),
+    *("centre", "place", "features", "caption"),
+)
 _ALONE = tuple((name,) for name in COLUMNS[1:] if name not in {*LISTS, *_IN_GROUPS})
 
 
@@ -321,18 +343,85 @@ class FrameRecords:
     """Records of photos by their ids, in order of first appearance.
 
     ``n_rows`` is the number of rows read, ``n_unnamed`` the number of those without a photo's name.
-    ``problems`` has a sentence for every value that could not be parsed, with its position.
+    ``problems`` has a sentence for every value that could not be parsed, with its position;
+    ``headings`` are those of the table. ``alike`` are the names of `find_alike`.
     """
 
     by_id: Mapping[str, FrameRecord]
     n_rows: int = 0
     n_unnamed: int = 0
     problems: tuple[str, ...] = ()
+    headings: tuple[str, ...] = ()
+    alike: Collection[str] = frozenset()
 
-    def get(self, frame_id: str) -> FrameRecord | None:
-        """Return the record of a frame, by any spelling of its archive id; None if missing."""
-        known = self.by_id.get(archive_frame_id(frame_id) or frame_id)
-        return known or self.by_id.get(find_frame_id(frame_id) or frame_id)
+    def get(self, photo: str | Path) -> FrameRecord | None:
+        """Return the record of a photo, by its path or any spelling of its id; None if missing.
+
+        A row may name the photo with its folders, or with other folders, ending or case, if that
+        is true of no other row or photo.
+        """
+        text = str(photo)
+        name = text if isinstance(photo, str) else frame_id_of(photo)
+        for one in (archive_frame_id(name) or name, find_frame_id(name) or name):
+            if one in self.by_id:
+                return self.by_id[one]
+        spellings = name_spellings(text)
+        near = {one for spelling in spellings for one in self._by_spelling.get(spelling, ())}
+        inside = [one for one in near if _is_end(_parts(one), _parts(text))]
+        if len(near) == 1 and spellings.isdisjoint(self.alike):
+            inside = list(near)
+        return self.by_id[inside[0]] if len(inside) == 1 else None
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for frame_id in self.by_id:
+            for spelling in name_spellings(frame_id):
+                found.setdefault(spelling, []).append(frame_id)
+        return found
+
+    def describe_unused(self, photos: Sequence[Path]) -> list[str]:
+        """Return sentences for rows that meet none of the photos, and unknown columns.
+
+        Nothing is said of photos without a row if all rows are met, and the other way round; of
+        unknown columns only if the table gives the photos nothing, or they are nearly known.
+        """
+        met = [self.get(photo) for photo in photos]
+        n_met = len({record.frame_id for record in met if record})
+        n_rows, n_without = len(self.by_id), met.count(None)
+        told = []
+        if self.by_id and met and not n_met:
+            row = next(iter(self.by_id))
+            told.append(f"no row meets a photo: its first is of {row}, not of {photos[0].name}")
+        elif n_without and n_met < n_rows:
+            told.append(
+                f"{n_without:,} of {format_count(len(met), 'photo')} have no row, and "
+                f"{n_rows - n_met:,} of {format_count(n_rows, 'row')} meet no photo"
+            )
+        rows = [record for record in met if record] or self.rows
+        gives = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
+        known = find_columns(self.headings)
+        lacking = {
+            spelling: column
+            for name, column in _COLUMN_OF.items()
+            if name not in known
+            for spelling in SPELLINGS[name]
+        }
+        unknown = []
+        for heading in self.headings:
+            bare = bare_heading(heading)
+            if bare and bare not in _ALL_SPELLINGS:
+                bare = bare.replace("latitude", "lat").replace("longitude", "lon")
+                near = get_close_matches(bare, lacking, n=1, cutoff=0.8 if gives else 0.5)
+                if near or not gives:
+                    meant = f" ({lacking[near[0]]}?)" if near else ""
+                    unknown.append(f"{clean_text(heading)[:40]}{meant}")
+        if unknown:
+            more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+            told.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
+        if self.by_id and not gives:
+            told.append("it has no value that is used, such as time_utc, nadir_lat or focal_mm")
+        return told
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -354,7 +443,8 @@ def load_frame_records(path: Path) -> FrameRecords:
     A text in a column ``frame_id``, ``frame`` or ``id`` is a photo's name, whether or not it is an
     archive id. A table may have no rows. Otherwise like `read_tables`.
     """
-    return merge_records(_read_table(Path(path), any_name=True))
+    rows, headings = _read_table(Path(path), any_name=True)
+    return replace(merge_records(rows), headings=headings)
 
 
 def read_tables(paths: Iterable[Path]) -> FrameRecords:
@@ -365,7 +455,7 @@ def read_tables(paths: Iterable[Path]) -> FrameRecords:
     earlier row have priority over those of a later one. Raises ConfigError if a file cannot be
     read, or names no photo.
     """
-    return merge_records(row for path in paths for row in _read_table(path, any_name=False))
+    return merge_records(row for path in paths for row in _read_table(path, any_name=False)[0])
 
 
 def record_beside(path: Path) -> FrameRecord | None:
@@ -374,23 +464,28 @@ def record_beside(path: Path) -> FrameRecord | None:
     Raises ConfigError if it cannot be read.
     """
     table = record_place(path)
-    return load_frame_records(table).get(frame_id_of(path)) if table.is_file() else None
+    return load_frame_records(table).get(path) if table.is_file() else None
 
 
-def _read_table(path: Path, *, any_name: bool) -> list[tuple[str, FrameRecord | None]]:
-    """Yield the record of each row, and the position of the row."""
+def _read_table(
+    path: Path, *, any_name: bool
+) -> tuple[list[tuple[str, FrameRecord | None]], tuple[str, ...]]:
+    """Return the record of each row with the position of the row, and the headings."""
     name, mission = clean_text(path.name), find_mission(path.stem)
-    rows, is_known = [], False
+    rows, headings = [], dict[str, None]()
     for place, cells in read_cells(path):
-        is_known = is_known or bool(find_columns(tuple(cells)))
+        headings |= dict.fromkeys(cells)
         record = interpret(cells, source=name, mission=mission, any_name=any_name)
         rows.append((f"{path} {place}", record))
-    if rows and not is_known:
-        raise unreadable_table(path, "it has no known column, such as frame_id or time_utc")
+    columns = ", ".join(clean_text(heading)[:40] for heading in list(headings)[:12])
+    if rows and not find_columns(tuple(headings)):
+        why = f"it has no known column, such as frame_id or time_utc, but {columns}"
+        raise unreadable_table(path, why)
     if all(record is None for _, record in rows) and (rows or not any_name):
         where = " in a column frame_id" if any_name else ", such as ISS030-E-184140"
-        raise unreadable_table(path, f"no row names a photo{where}")
-    return rows
+        has = f"; its columns: {columns}" if columns else ""
+        raise unreadable_table(path, f"no row names a photo{where}{has}")
+    return rows, tuple(headings)
 
 
 def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -591,7 +686,9 @@ class _Row:
 
     def time(self) -> datetime | None:
         """Return the time of the photo; without a time zone it is UTC."""
-        text = f"{self.cell('time')}{self.cell('time_zone')}" if self.cell("time") else ""
+        text = self.cell("time")
+        if text and not _ZONE.search(text):
+            text += self.cell("time_zone")
         time = parse_time(text) if text else None
         day, hour = self.cell("gmt_date"), self.cell("hour")
         clock = self.cell("gmt_time") or hour
@@ -610,7 +707,7 @@ class _Row:
         own = [name for name in OWN_NAMES if name in self.columns]
         if any_name and own:
             name = self.cell(own[0])
-            if name and self.cell("mission") and self.cell("roll"):
+            if name and own[0] != "path" and self.cell("mission") and self.cell("roll"):
                 parts = self.cell("mission"), self.cell("roll"), name
                 name = compose_frame_id(*parts) or "-".join(parts)
             return archive_frame_id(name) or _PHOTO_EXTENSION.sub("", name) or None
@@ -621,6 +718,8 @@ class _Row:
         if found is None and mission is not None:
             numbers = (compose_frame_id(mission, "E", text) for text in texts)
             found = next(filter(None, numbers), None)
+        if found is None and any_name:
+            found = _PHOTO_EXTENSION.sub("", self.cell("archive_id")) or None
         return found
 
 
@@ -708,6 +807,17 @@ def interpret(
     )
 
 
+def _parts(name: str) -> list[str]:
+    """Return folders and name of a photo without ending and case."""
+    parts = [part for part in re.split(r"[/\\]", name.casefold()) if part not in ("", ".", "..")]
+    return [*parts[:-1], *(_PHOTO_EXTENSION.sub("", part) for part in parts[-1:])]
+
+
+def _is_end(parts: list[str], whole: list[str]) -> bool:
+    """Whether folders and name are the last ones of a path, not the name alone."""
+    return len(parts) > 1 and whole[-len(parts) :] == parts
+
+
 def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
     """Merge records of the same photo, see `merge`; each row comes with its position."""
     by_id: dict[str, FrameRecord] = {}
@@ -755,6 +865,16 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
     problems = dict.fromkeys((*first.problems, *second.problems, *found))
     sources = dict.fromkeys((*first.sources, *second.sources))
     return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
+
+
+def find_alike(photos: Iterable[Path]) -> frozenset[str]:
+    """Return names that several photos have but for folder, ending and case.
+
+    Files of the same name beside each other, a raw file and its copy, are one photo.
+    """
+    named = {(photo.parent, photo.stem): photo.name for photo in photos}
+    count = Counter(one for name in named.values() for one in name_spellings(name))
+    return frozenset(name for name, number in count.items() if number > 1)
 
 
 ENDINGS = (".csv", ".ndjson", ".jsonl")  # of tables that are written

@@ -39,6 +39,8 @@ class RunFiles:
 class RunInputs(RunFiles):
     """What all photos of a run share; pickles, so that workers can have it."""
 
+    # Names that several photos have but for folder, ending and case: no row is told by them
+    alike: frozenset[str] = frozenset()
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
     register: RegisterParams = field(default_factory=RegisterParams)
     overlays: Path | None = None  # folder for one picture per photo
@@ -65,7 +67,7 @@ class RunInputs(RunFiles):
         if self.day:
             day_map_of(self.day)
         tles = element_sets(self.tle) if self.tle else None
-        records = None if self.metadata is None else frame_records(self.metadata)
+        records = None if self.metadata is None else frame_records(self.metadata, self.alike)
         return light_map, tles, records
 
     def found_anywhere(self) -> RunInputs:

@@ -224,6 +224,7 @@ class ClassifyInputs:
     # Element sets and frame records for the ephemeris
     tle: tuple[Path, ...] = ()
     metadata: Path | None = None
+    alike: frozenset[str] = frozenset()  # see `regengine.runs.run_inputs.RunInputs`
     frame: FrameOptions = field(default_factory=FrameOptions)  # metadata given as options
     # Additional measurements
     features: bool = False
@@ -240,7 +241,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     element sets or records cannot be used. These are read once per process.
     """
     model = load_scene_model(inputs.model)
-    records = None if inputs.metadata is None else frame_records(inputs.metadata)
+    records = None if inputs.metadata is None else frame_records(inputs.metadata, inputs.alike)
     frame = read_frame(path, records=records, options=inputs.frame)
     picture = read_scene_picture(frame.file)
     features = measure_features(picture)

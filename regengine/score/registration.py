@@ -20,6 +20,7 @@ from regengine.io.plain import format_count
 from regengine.io.tables import csv_rows
 from regengine.score.labels import bound_share, parse_numbers, table
 from regengine.store.result import MIN_HULL, MIN_POINTS
+from regengine.store.reviews import check_place
 
 ANSWER_COLUMNS = ("photo", "x", "y", "lon", "lat")
 PROBABILITY = "probability"
@@ -131,8 +132,9 @@ def read_answers(path: Path) -> dict[str, PhotoAnswer]:
         key = photo_key(photo)
         if not key:
             raise ConfigError(f"{place}: the photo is empty; name it.")
-        if not all(map(math.isfinite, values)) or abs(values[3]) > 90.0:
-            raise ConfigError(f"{place}: x, y, lon and lat must be numbers, lat within 90 degrees.")
+        if not all(map(math.isfinite, values)):
+            raise ConfigError(f"{place}: x, y, lon and lat must be numbers.")
+        check_place(values[2], values[3], f"{place}: the point")
         if math.isnan(probability) or surety.setdefault(key, probability) != probability:
             raise ConfigError(
                 f"{place}: {photo} has a probability different from a row above; write one per "

@@ -289,6 +289,7 @@ class Reviewed:
     stale: bool  # whether the engine has a different proposal now
     independent: bool  # see `regengine.store.reviews.is_independent`
     size_px: tuple[int, int]  # of the photo
+    problem: str = ""  # what impossible values were left out, see `regengine.store.reviews`
 
 
 def decide_state(verdict: str, review: Reviewed | None) -> str:

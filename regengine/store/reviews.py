@@ -54,6 +54,8 @@ FOCAL_RATIO = (0.2, 40.0)
 CONFIRMED = ("person", "snap", "confirmed")
 # No hand, and no screen pixel, places a point this close to its position by the camera
 FOLLOWS_PX = 0.05
+MOST_LON_DEG = 360.0  # some maps count from 0, and some beyond 180
+QUALITIES = range(6)
 STATE = select(
     *(f"frames/{name}" for name in ("sha256", "width_px", "height_px")),
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
@@ -148,6 +150,12 @@ class Decision:
     work: Work
 
 
+# Which draft is known to who saves something in its place: the name of the tab that saves, whose
+# own drafts it knows, and the version of the draft that it has loaded
+Seen = tuple[str | None, str | None]
+UNSEEN: Seen = (None, None)
+
+
 class Decisions:
     """Decisions and drafts in an SQLite file; safe to use from several threads and processes.
 
@@ -205,8 +213,9 @@ class Decisions:
         *,
         base: int = 0,
         seconds: float | None = None,
+        seen: Seen = UNSEEN,
     ) -> tuple[Decision, Decision | None]:
-        """Add a decision and delete the reviewer's draft of the frame.
+        """Add a decision and delete the reviewer's draft of the frame, if it was ``seen``.
 
         A repeated decision is not added again: it is sent if the server ended before it answered.
         ``base`` is the reviewer's latest revision of this frame that the page had loaded, 0 for
@@ -240,7 +249,8 @@ class Decisions:
                 row,
             )
             saved = _decision(added.fetchone())
-            connection.execute(DROP_DRAFT, (frame_index, reviewer))
+            if self._may_replace(connection, frame_index, reviewer, work, seen):
+                connection.execute(DROP_DRAFT, (frame_index, reviewer))
         unseen = [head for head in before if head.revision != base]
         return saved, unseen[0] if unseen else None
 
@@ -260,29 +270,65 @@ class Decisions:
         """Return all decisions on a photo, newest first."""
         return self._select("frame_index = ? AND sha256 = ?", frame_index, sha256)
 
-    def keep_draft(self, frame_index: int, sha256: str, reviewer: str, work: Work) -> str:
-        """Save a draft in place of an earlier one; return the time (ISO 8601, UTC)."""
+    def keep_draft(
+        self, frame_index: int, sha256: str, reviewer: str, work: Work, seen: Seen = UNSEEN
+    ) -> str | None:
+        """Save a draft; return the time (ISO 8601, UTC), or None if another one is kept.
+
+        An earlier draft is replaced if it was ``seen``, or is on a photo that is no longer there.
+        """
         now = utc_now()
         with self._use(write=True) as connection:
+            if not self._may_replace(connection, frame_index, reviewer, work, seen, sha256):
+                return None
+            text = json.dumps(work | {"tab": seen[0]})
             connection.execute(
                 "INSERT OR REPLACE INTO drafts VALUES (?, ?, ?, ?, ?)",
-                (frame_index, sha256, reviewer, now, json.dumps(work)),
+                (frame_index, sha256, reviewer, now, text),
             )
         return now
 
-    def draft(self, frame_index: int, sha256: str, reviewer: str) -> Work | None:
-        """Return the draft of a photo, or None."""
+    def draft(self, frame_index: int, sha256: str, reviewer: str) -> tuple[Work | None, str | None]:
+        """Return the draft of a photo and its version (`Seen`), or None."""
         with self._use() as connection:
             row = connection.execute(
                 "SELECT work FROM drafts WHERE frame_index = ? AND sha256 = ? AND reviewer = ?",
                 (frame_index, sha256, reviewer),
             ).fetchone()
-        return None if row is None else json.loads(row[0])
+        if row is None:
+            return None, None
+        work = json.loads(row["work"])
+        work.pop("tab", None)
+        return work, _version(row["work"])
 
-    def drop_draft(self, frame_index: int, reviewer: str) -> None:
-        """Delete a draft."""
+    def drop_draft(self, frame_index: int, reviewer: str, seen: Seen = UNSEEN) -> bool:
+        """Delete a draft; False if it was not ``seen``, and is kept."""
         with self._use(write=True) as connection:
-            connection.execute(DROP_DRAFT, (frame_index, reviewer))
+            may = self._may_replace(connection, frame_index, reviewer, None, seen)
+            if may:
+                connection.execute(DROP_DRAFT, (frame_index, reviewer))
+        return may
+
+    def _may_replace(
+        self,
+        connection: sqlite3.Connection,
+        frame_index: int,
+        reviewer: str,
+        work: Work | None,
+        seen: Seen,
+        sha256: str | None = None,
+    ) -> bool:
+        """Whether a draft is there no more, was seen by who replaces it, or says the same."""
+        row = connection.execute(
+            "SELECT sha256, work FROM drafts WHERE frame_index = ? AND reviewer = ?",
+            (frame_index, reviewer),
+        ).fetchone()
+        if row is None or (sha256 is not None and row["sha256"] != sha256):
+            return True
+        kept = json.loads(row["work"])
+        tab = kept.pop("tab", None)
+        is_own = tab is not None and tab == seen[0]
+        return is_own or seen[1] == _version(row["work"]) or kept == json.loads(json.dumps(work))
 
     def since(self, revision: int) -> list[dict[str, Any]]:
         """Return the decisions after a revision, oldest first; fast for many decisions.
@@ -293,13 +339,15 @@ class Decisions:
         with self._use() as connection:
             rows = connection.execute(
                 "SELECT revision, frame_index, sha256, reviewer, decision, proposal_sha256, "
-                "json_extract(work, '$.sheet') IS NOT NULL AS sheet, "
-                "coalesce(json_extract(work, '$.tags'), '[]') AS tags, "
+                "json_extract(legible, '$.sheet') IS NOT NULL AS sheet, "
+                "coalesce(json_extract(legible, '$.tags'), '[]') AS tags, "
                 # Few decisions have such points, and only their work is read
-                "CASE WHEN decision = 'accepted' AND EXISTS (SELECT 1 FROM "
-                "json_each(work, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
-                "AND json_extract(value, '$.by_hand') IS NOT TRUE) THEN work END AS doubtful "
-                "FROM decisions WHERE revision > ? ORDER BY revision",
+                "CASE WHEN decision = 'accepted' AND (legible = '{}' OR EXISTS (SELECT 1 FROM "
+                "json_each(legible, '$.points') WHERE json_extract(value, '$.origin') = 'person' "
+                "AND json_extract(value, '$.by_hand') IS NOT TRUE)) THEN work END AS doubtful "
+                # Numbers such as NaN, which JSON has not, must not make all others illegible
+                "FROM (SELECT *, iif(json_valid(work), work, '{}') AS legible FROM decisions) "
+                "WHERE revision > ? ORDER BY revision",
                 (revision,),
             ).fetchall()
         return [
@@ -341,6 +389,11 @@ def _schema(earlier: str = "", copy: str = "") -> str:
     return SCHEMA.format(
         earlier=earlier, copy=copy, application=APPLICATION_ID, version=FORMAT_VERSION
     )
+
+
+def _version(text: str) -> str:
+    """Return what tells a draft from others."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _decision(row: sqlite3.Row) -> Decision:
@@ -467,10 +520,10 @@ def read_reviews(store: Path) -> dict[int, Reviewed]:
 
 
 def check_work(
-    pixels: Iterable[tuple[float, float]], camera: Camera | None, size_px: tuple[int, int]
+    points: Iterable[Mapping[str, Any]], camera: Camera | None, size_px: tuple[int, int]
 ) -> None:
-    """Raise ConfigError for points outside of a photo and for cameras that cannot have taken it."""
-    check_pixels(pixels, *size_px)
+    """Raise ConfigError for impossible points, and for cameras that cannot have taken a photo."""
+    check_points(points, size_px)
     if camera is None:
         return
     check_camera(camera, size_px)
@@ -478,6 +531,61 @@ def check_work(
         # 17 samples per side when searching ground in a photo
         if not len(trace_visible_outline(camera, 17)[0]):
             raise ConfigError("the camera shows no ground")
+
+
+def check_points(points: Iterable[Mapping[str, Any]], size_px: tuple[int, int]) -> None:
+    """Raise ConfigError for a control point outside of a photo or the Earth, or without a sigma.
+
+    This is the one check of points from files, the page and databases. ``sigma_px`` may be None; it
+    is above 0, and at most the photo's long side.
+    """
+    for number, point in enumerate(points, start=1):
+        check_pixels([(point["x"], point["y"])], *size_px)
+        check_place(point["lon"], point["lat"], f"point {number}")
+        sigma_px = point["sigma_px"]
+        if sigma_px is not None and not 0.0 < sigma_px <= max(size_px):
+            raise ConfigError(
+                f"point {number} has sigma_px {sigma_px:g}, which is not a standard deviation in "
+                f"this photo: leave it empty, or give one above 0 and at most {max(size_px)} pixels"
+            )
+
+
+def check_place(lon: float, lat: float, whose: str) -> None:
+    """Raise ConfigError for a longitude and latitude, degrees, that are not on Earth."""
+    if not (-90.0 <= lat <= 90.0 and -MOST_LON_DEG <= lon <= MOST_LON_DEG):
+        raise ConfigError(f"{whose} has longitude {lon:g}, latitude {lat:g}, which is not on Earth")
+
+
+def mend_work(work: Work, size_px: tuple[int, int]) -> tuple[Work, str]:
+    """Return saved work without its impossible values, and what these were; "" if there are none.
+
+    A file of decisions may hold them from an earlier version or another program. Points lose their
+    sigma, or are left out; a camera is left out.
+    """
+    problems, points = [], []
+    for number, point in enumerate(work["points"], start=1):
+        for mended in (point, point | {"sigma_px": None}):
+            try:
+                check_points([mended], size_px)
+            except ConfigError as error:
+                problems.append(str(error).replace("point 1 ", f"point {number} "))
+            else:
+                points.append(mended)
+                break
+    camera = work["camera"]
+    try:
+        if (given := _camera_of(work)) is not None:
+            check_camera(given, size_px)
+    except ConfigError as error:
+        problems.append(str(error))
+        camera = None
+    quality = work["quality"]
+    if quality is not None and quality not in QUALITIES:
+        problems.append(f"its quality is {quality}, which is not a number from 0 to 5")
+        quality = None
+    more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+    mended = work | {"points": points, "camera": camera, "quality": quality}
+    return mended, f"{problems[0]}{more}" if problems else ""
 
 
 def check_camera(camera: Camera, size_px: tuple[int, int]) -> None:
@@ -576,7 +684,7 @@ def proposal_sha256(points: Iterable[Sequence[float]]) -> str:
 
 def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int]) -> Reviewed:
     counts = next((head for head in heads if head.decision != "glanced"), heads[0])
-    work = counts.work
+    work, problem = mend_work(counts.work, size_px)
     # A glance agrees with an acceptance
     choices = {head.decision.replace("glanced", "accepted") for head in heads}
     return Reviewed(
@@ -598,4 +706,5 @@ def _make_reviewed(heads: list[Decision], proposal: str, size_px: tuple[int, int
         stale=counts.proposal_sha256 != proposal,
         independent=is_independent(counts.decision, work),
         size_px=size_px,
+        problem=problem,
     )

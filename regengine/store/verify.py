@@ -157,13 +157,15 @@ def verify_store(path: Path) -> tuple[int, int, list[Problem]]:
             problems.append(unreadable | {"count": 1, "frame_index": []})
             reviews = {}
         for judged, one in reviews.items():
-            if one.decision == "accepted":
-                pixels = ((point.x, point.y) for point in one.points)
+            problem = one.problem
+            if one.decision == "accepted" and not problem:
                 try:
-                    check_work(pixels, one.camera, one.size_px)
+                    check_work((), one.camera, one.size_px)
                 except ConfigError as error:
-                    what, row = f"decisions are invalid: {error}", np.array([judged])
-                    findings.rows_wrong("review", what, [True], row)
+                    problem = str(error)
+            if problem:
+                what, row = f"decisions are invalid: {problem}", np.array([judged])
+                findings.rows_wrong("review", what, [True], row)
         problems += findings.problems()
     return n_frames, n_unmerged, problems
 

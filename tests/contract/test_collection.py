@@ -464,6 +464,20 @@ def test_tables_and_lines_say_the_same_and_existing_files_stay(
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
+def test_pictures_of_lights_give_no_gain(
+    written: tuple[Path, Said], trial: Trial, tmp_path: Path
+) -> None:
+    picture = ROOT / "regengine" / "data" / "black_marble.tif"
+    refused = measure(trial[1], picture, tmp_path / "out")
+    assert (refused.code, (tmp_path / "out").exists()) == (2, False)
+    assert "regengine maps get --product VNP46A4" in refused.err
+    # Beside radiances, they are left out
+    both = measure(
+        trial[1], picture, tmp_path / "out", "--lights", trial[1].with_name(MAP), "--json"
+    )
+    assert [one["gain"] for one in both.records] == [one["gain"] for one in written[1].records]
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize(
     ("name", "earlier", "new", "lost"),

@@ -108,16 +108,46 @@ def test_points_that_only_repeat_our_camera_are_told(
 ) -> None:
     """As they were exported, and nobody moved one."""
     file = qgis_file(tmp_path / "ISS030-E-184140.JPG.points", "EPSG:4326", shift_px)
-    said = run("import", ours, file, "--reviewer", "eva")
+    said = run("import", ours, file, "--reviewer", "eva", "--confirm")
     repeated = shift_px == 0.0
     assert (said.code, "come from the engine's own camera" in said.err) == (0, repeated)
     (figures,) = run("report", ours, "--json").records
     assert figures["decisions"]["not_independent"]["photos"] == int(repeated)
 
 
+@pytest.mark.parametrize("form", ["qgis", "csv"])
+def test_what_nobody_moved_is_accepted_only_if_that_is_said(
+    ours: Path, tmp_path: Path, form: str
+) -> None:
+    """Exported, moved or not in another program, and back."""
+    out = tmp_path / ("q" if form == "qgis" else "q.csv")
+    export(ours, form, out, "--verdict", "all", "--where", "frame = 'ISS030-E-184140'")
+    (file,) = out.glob("*.points") if form == "qgis" else [out]
+    said = run("import", ours, file)
+    assert (said.code, "none of its points was moved" in said.err) == (0, True)
+    assert is_as_before(ours)
+    lines = file.read_text().splitlines()
+    at, column = (3, 2) if form == "qgis" else (2, lines[0].split(",").index("x"))
+    cells = lines[at].split(",")
+    cells[column] = str(float(cells[column]) + 8.0)
+    moved = tmp_path / "moved" / file.name
+    moved.parent.mkdir()
+    moved.write_text("\n".join([*lines[:at], ",".join(cells), *lines[at + 1 :]]) + "\n")
+    record = told(ours, moved)
+    assert (record["kept"], record["moved"]) == (True, 1)
+    assert [one["moved"] for one in record["points"]] == [False, True, False, False]
+    assert list(reviewed(ours, tmp_path / "k.csv").origin) == ["engine", "person", *2 * ["engine"]]
+    # What stands is not moved, either; points that were looked at are, as they were proposed
+    assert told(ours, moved)["kept"] is False
+    assert told(ours, file, "--confirm")["kept"] is True
+    kept = reviewed(ours, tmp_path / "k.csv")
+    assert set(kept.origin) == {"engine"}
+    assert list(kept.x) == [point.x for point in proposal().control_points]
+
+
 def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
     lon, lat = (float(v) for v in nadir_camera().pixel_to_lonlat(100.0, 100.0))
-    rows = [f"{name};100;100;{lon!r};{lat!r};0.5" for name in ("184140", "184141")]
+    rows = [f"{name};101;100;{lon!r};{lat!r};0.5" for name in ("184140", "184141")]
     table = "sep=;\n# by eva, of one night\nPhoto;Column;Row;Longitude;Latitude;sigma_px\n"
     (tmp_path / "p.csv").write_text(table + "\n".join(f"ISS030-E-{row}" for row in rows) + "\n")
     said = run("import", ours, tmp_path / "p.csv", "--reviewer", "eva")
@@ -139,6 +169,16 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
         ("a.csv", "x,y,lon,lat,lng\n1,2,10,50,11\n", "'lon', or 'lng', is given twice"),
         ("b.csv", "x,y,lon,lat\n1,2,3,4\n", "has no frame named b"),
         ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "do not fit the photo"),
+        ("a.csv", "x,y,lon,lat\n1,2,400,50\n", "not on Earth"),
+        ("a.csv", "x,y,lon,lat\n1,2,nan,50\n", "not on Earth"),
+        *(
+            (
+                "a.csv",
+                f"frame,x,y,lon,lat,sigma_px\nISS030-E-184140,1,2,3,4,{sigma}\n",
+                "not a standard deviation",
+            )
+            for sigma in ("-1", "0", "1e308", "nan", "inf")
+        ),
     ],
 )
 def test_of_several_files_none_is_kept_where_one_is_wrong(
@@ -170,6 +210,9 @@ def test_points_of_a_camera_that_no_station_carries_are_refused(ours: Path, tmp_
         ({"position_ecef_m": BELOW}, {}, "225 km below the ground"),
         ({"quaternion": (0.0, 0.0, 0.0, 1.0)}, {}, "shows no ground"),
         ({}, {"y": -178.0}, "outside the photo"),
+        ({}, {"sigma_px": -1.0}, "not a standard deviation"),
+        ({}, {"lat": 95.0}, "not on Earth"),
+        ({"focal_px": -50.0}, {}, "focal length"),
     ],
 )
 def test_verify_finds_decisions_that_cannot_be(

@@ -217,6 +217,11 @@ def test_a_frame_has_one_state_wherever_it_is_told(store_copy: Path, tmp_path: P
     rows = data_of(tmp_path / "r.html")["frames"]
     assert [row["verdict"] for row in rows] == list(state.values())
     assert "rejected by Ann, " in rows[0]["decided"]
+    # A person's word comes first, and the engine's doubts after its own verdict
+    sheet = run("show", store_copy, "ISS030-E-184148").out
+    assert sheet.startswith("ISS030-E-184148  ACCEPTED by Ann, ")
+    doubt = regengine.open_store(store_copy)["ISS030-E-184148"].result.reasons[0].code
+    assert sheet.index("engine's verdict     review") < sheet.index(doubt)
     store = regengine.open_store(store_copy)
     assert {one.frame: one.verdict for one in store} == state
     assert dict(zip(store.frames["frame"], store.frames["verdict"], strict=True)) == state

@@ -22,8 +22,9 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+import regengine
 from regengine.errors import RegengineError
-from tests.world.exports import ecef_of, nadir_camera, proposal, seen_by, write_store
+from tests.world.exports import decide, ecef_of, nadir_camera, proposal, seen_by, write_store
 from tests.world.hand import camera_error_km
 from tests.world.pages import (
     BASE,
@@ -106,7 +107,9 @@ PATHS = (
 )  # fmt: skip
 NONSENSE: dict[str, Any] = {
     "latitude": {"points": [POINT | {"lat": 91}]},
-    "sigma": {"points": [POINT | {"sigma_px": -1.0}]},
+    **{f"sigma {s}": {"points": [POINT | {"sigma_px": s}]} for s in (-1.0, 0.0, 1e308)},
+    "longitude": {"points": [POINT | {"lon": 400.0}]},
+    "quality": {"quality": 9},
     "comment": {"comment": "x" * 10_001},
     "base": {"base": 10**20},
     "not finite": {"seconds": float("nan")},
@@ -347,6 +350,65 @@ def test_a_decision_shows_everywhere_and_is_exported(client: Client, review_stor
     assert (kept["camera"], kept["points"]) == (frame["camera"], frame["points"])
     assert client.told("frames/8/history") == [kept]
     assert exported(review_store) == [frame["frame"]] * 4
+
+
+def test_an_older_tab_replaces_no_newer_unfinished_work(client: Client) -> None:
+    address = "/api/frames/8/draft"
+
+    def keep(comment: str, **seen: Any) -> int:
+        body = WORK | {"comment": comment} | seen
+        return client.ask("PUT", address, json=body).status_code
+
+    def kept() -> str:
+        return client.told("frames/8")["draft"]["comment"]  # type: ignore[no-any-return]
+
+    # Both tabs have loaded the frame before either kept anything
+    assert (keep("A", tab="a"), keep("A 2", tab="a"), keep("A 2", tab="b")) == (200, 200, 200)
+    assert is_refused(client.ask("PUT", address, json=WORK | {"tab": "c"}), 409, "another tab")
+    assert is_refused(client.ask("PUT", address, json=WORK), 409)
+    assert is_refused(client.ask("DELETE", f"{address}?tab=c"), 409)
+    assert kept() == "A 2"
+    # One that has loaded what there is goes on with it; then the first is the older one
+    version = client.told("frames/8")["draft_version"]
+    assert (keep("B", tab="c", draft=version), keep("A 3", tab="a"), kept()) == (200, 409, "B")
+    # A decision takes its own unfinished work with it, and says if another tab's is kept
+    told = client.decide(8, "unsure", tab="a").json()
+    assert (told["draft_kept"], kept()) == (True, "B")
+    told = client.decide(8, "rejected", base=told["revision"], tab="c").json()
+    assert (told["draft_kept"], client.told("frames/8")["draft"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("point", "more", "why"),
+    [
+        ({"sigma_px": -1.0}, {}, "sigma_px -1"),
+        ({"sigma_px": 1e308}, {}, "sigma_px 1e+308"),
+        ({"lat": 95.0}, {}, "not on Earth"),
+        ({"x": float("nan")}, {}, "outside the photo"),
+        ({}, {"quality": 9}, "quality is 9"),
+    ],
+)
+def test_what_is_stored_opens_and_is_shown_as_bad_until_it_is_decided_again(
+    client: Client, review_store: Path, point: dict[str, Any], more: dict[str, Any], why: str
+) -> None:
+    """Of an earlier version, or another program."""
+    frame = client.told("frames/8")
+    done = WORK | {"camera": frame["camera"], "points": frame["points"]} | more
+    done["points"][1] |= point
+    result = regengine.open_store(review_store)[frame["frame"]].result
+    decide(review_store, 8, result, "accepted", done, "Ada")
+    (decision,) = client.told("frames/8")["decisions"]
+    assert why in decision["problem"]
+    assert decision["independent"] is False
+    work = {name: decision[name] for name in WORK}
+    assert client.ask("PUT", "/api/frames/8/draft", json=work).status_code == 200
+    body = {"points": work["points"], "camera": work["camera"]}
+    assert client.post("frames/8/points", body).status_code == 200
+    assert len(exported(review_store)) == len(work["points"])
+    assert run("verify", review_store).code == 1
+    assert client.decide(8, "unsure", **work, base=decision["revision"]).status_code == 200
+    assert client.told("frames/8")["decisions"][0]["problem"] is None
+    assert run("verify", review_store).code == 0
 
 
 def exported(store: Path) -> list[str]:
@@ -752,6 +814,9 @@ def test_the_lights_of_photo_and_map_are_compared_at_each_point(sample_client: C
         assert np.median([one["off_px"] for one in right]) < 2.5
         assert np.median([one["off_px"] for one in wrong]) == pytest.approx(9 * 2**0.5, abs=2.5)
         assert not [one for one in wrong if one["off_px"] < 3.717 * one["sigma_px"]]
+    # What a point claims of itself is part of what the offset is measured by
+    points = [point | {"sigma_px": 5.0} for point in points]
+    assert min(one["sigma_px"] for one in compare(camera, 0.0)) >= 5.0
 
 
 def test_the_strongest_lights_of_the_map_are_met_where_the_camera_is_right(

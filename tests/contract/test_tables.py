@@ -317,6 +317,64 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     assert [row | {"sources": [out.name]} for row in both[0]] == both[1]
 
 
+TIME = "2014-01-30T10:14:58Z"
+
+
+@pytest.mark.parametrize(
+    ("table", "met"),
+    [
+        (f"frame_id,time_utc\np1,{TIME}\n", "a/P1.jpg"),
+        (f"frame_id,time_utc\nelsewhere/P1.heic,{TIME}\n", "a/P1.jpg"),
+        (f"SourceFile,CreateDate\nC:\\pics\\p1.JPG,{TIME}\n", "a/P1.jpg"),
+        (json.dumps({"P1.NEF": {"time_utc": TIME}}), "a/P1.jpg"),
+        # Names that two rows, or two photos, have: the folder tells them apart, or nothing
+        (f"frame_id,time_utc\na/x.jpg,{TIME}\nb/x.jpg,\n", "a/x.jpg"),
+        (f"frame_id,time_utc\na/x.jpg,{TIME}\n", "a/x.jpg"),
+        (f"frame_id,time_utc\nc/x.jpg,{TIME}\n", ""),
+        (f"frame_id,time_utc\nc/P1.jpg,{TIME}\nd/P1.jpg,{TIME}\n", ""),
+    ],
+)
+def test_rows_meet_photos_by_name_where_that_is_unambiguous(
+    tmp_path: Path, table: str, met: str
+) -> None:
+    names = ("a/P1.jpg", "a/x.jpg", "b/x.jpg")
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(night_picture())
+    path = tmp_path / ("t.json" if table[0] == "{" else "t.csv")
+    path.write_text(table)
+    photos = [tmp_path / name for name in names]
+    said = run("register", *photos, "--metadata", path, *PREVIEW)
+    told = {str(Path(one["path"]).relative_to(tmp_path)): one["time_utc"] for one in said.records}
+    assert {name for name, time in told.items() if time} == ({met} if met else set())
+    assert ("no row meets a photo" in said.err) == (not met)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            "frame_id,time,latitude\nP1,1,2\n",
+            ("time (time_utc?), latitude (nadir_lat?)", "no val"),
+        ),
+        (f"frame_id,tiem_utc,iso\nP1,{TIME},800\n", ("not known: tiem_utc (time_utc?)",)),
+        (f"frame_id,time_utc\nQ1,{TIME}\n", ("no row meets a photo: its first is of Q1",)),
+        (f"frame_id,time_utc,who\nP1,{TIME},me\nQ1,{TIME},me\n", ()),
+    ],
+)
+def test_a_table_that_gives_nothing_is_told(
+    tmp_path: Path, table: str, words: tuple[str, ...]
+) -> None:
+    photo, path = tmp_path / "P1.jpg", tmp_path / "t.csv"
+    photo.write_bytes(night_picture())
+    path.write_text(table)
+    for command, more in (("register", PREVIEW), ("classify", ("--json",))):
+        said = run(command, photo, "--metadata", path, *more)
+        assert said.code == 0
+        assert [word for word in words if word not in said.err] == []
+        assert (str(path) in said.err) == bool(words), said.err
+
+
 def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: Path) -> None:
     text = 'frame_id,place,caption\nISS990-E-1,"=cmd(), ""x""; Ünï🚀","a\x1b[31mb"\n'
     path, out = tmp_path / "we\nird \x1b[31m.csv", tmp_path / "out.csv"

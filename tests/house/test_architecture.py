@@ -212,7 +212,8 @@ MOST = {
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another
     # export --points, --resampling, --co and overlay --matches, which none could say
-    "options": 317,
+    # import --confirm stands for opening each untouched photo in review to accept it
+    "options": 318,
 }
 
 

@@ -229,7 +229,7 @@ class ReviewMachine(RuleBasedStateMachine):
     def decide(self, who: str, frame: int, decision: str, base: int, **work: Any) -> dict[str, Any]:
         """A decision, which is told what its page had not loaded; what was sent."""
         before, count = self.of(who, frame), sum(map(len, self.history.values()))
-        sent = WORK | work | {"base": base, "seconds": float(count)}
+        sent = WORK | work | {"base": base, "seconds": float(count), "tab": who}
         answer = self.clients[who].decide(frame, decision, **sent)
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -249,10 +249,11 @@ class ReviewMachine(RuleBasedStateMachine):
         client, address = self.clients[who], f"/api/frames/{frame}/draft"
         self.drafts.pop((who, frame), None)
         if comment is None:
-            assert client.ask("DELETE", address).status_code == 204
+            assert client.ask("DELETE", f"{address}?tab={who}").status_code == 204
         else:
             self.drafts[who, frame] = WORK | {"comment": comment}
-            assert client.ask("PUT", address, json=self.drafts[who, frame]).status_code == 200
+            body = self.drafts[who, frame] | {"tab": who}
+            assert client.ask("PUT", address, json=body).status_code == 200
 
     @rule(
         who=WHO,

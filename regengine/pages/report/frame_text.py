@@ -27,8 +27,12 @@ def frame_sheet(
 ) -> str:
     """A multi-line description of one frame, without a final line break, and so wide at most."""
     result = stored.result
-    lines = [f"{result.frame}  {records.VERDICT_WORDS[decide_state(result.verdict, review)]}"]
-    lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
+    if review is None or review.decision == "glanced":
+        lines = [f"{result.frame}  {records.VERDICT_WORDS[result.verdict]}"]
+        lines += [f"  {reason.code}: {reason.text}" for reason in result.reasons]
+    else:
+        decided, _, by = describe_decision(review).partition(" ")
+        lines = [f"{result.frame}  {decided.upper()} {by}"]
     sections = {
         "decision": _decision(result, review),
         "photo": _photo(result),
@@ -85,11 +89,14 @@ def _wrap(line: str, width: int) -> list[str]:
 def _decision(result: FrameResult, review: Reviewed | None) -> Section:
     if review is None:
         return []
+    # A glance leaves the engine's word at the top
+    told = () if review.decision == "glanced" else result.reasons
     rows = [
         ("decision", review.decision),
         ("by", review.reviewer),
         ("at", review.time_utc),
         ("engine's verdict", result.verdict),
+        *(("", f"{reason.code}: {reason.text}") for reason in told),
     ]
     proposed = None if result.solved is None else result.solved.camera
     if review.decision == "accepted" and review.camera not in (None, proposed):

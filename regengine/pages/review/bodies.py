@@ -17,7 +17,6 @@ from regengine.errors import ConfigError
 from regengine.io.plain import format_count
 from regengine.io.times import parse_iso_time
 from regengine.orbit.tle import ISS_LAUNCH
-from regengine.photo.formats import check_pixels
 from regengine.registration.points.solve_points import (
     CLICK_SIGMA_M,
     CLICK_SIGMA_PX,
@@ -67,10 +66,11 @@ Quaternion = tuple[Unit, Unit, Unit, Unit]
 # An angle that is in range stays as it is, without a rounding error
 Lon = Annotated[
     float,
-    Field(ge=-540.0, le=540.0),
+    Field(ge=-reviews.MOST_LON_DEG, le=reviews.MOST_LON_DEG),
     AfterValidator(lambda lon: lon if -180.0 <= lon < 180.0 else (lon + 180.0) % 360.0 - 180.0),
 ]
 Lat = Annotated[float, Field(ge=-90.0, le=90.0)]
+Version = Annotated[str, Field(max_length=40)]
 Line = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 
 
@@ -110,7 +110,7 @@ class PointBody(Body):
     y: Px
     lon: Lon
     lat: Lat
-    sigma_px: Annotated[float, Field(ge=0.0, le=MAX_PX)] | None
+    sigma_px: float | None
     origin: Literal["engine", "person", "snap", "search", "confirmed"]
     by_hand: bool = False
     off: bool = False
@@ -149,7 +149,13 @@ class GivenBody(Body):
 
 
 class DraftBody(Body):
-    """A person's work on a frame."""
+    """A person's work on a frame.
+
+    ``tab`` and ``draft`` say which draft the page knows, see `regengine.store.reviews.Seen`.
+    """
+
+    tab: Version | None = None
+    draft: Version | None = None
 
     camera: CameraBody | None
     points: Annotated[list[PointBody], Field(max_length=MAX_POINTS)]
@@ -159,13 +165,13 @@ class DraftBody(Body):
         list[Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_one_line)]],
         Field(max_length=32),
     ]
-    quality: Annotated[int, Field(ge=0, le=5)] | None
+    quality: Annotated[int, Field(ge=reviews.QUALITIES[0], le=reviews.QUALITIES[-1])] | None
     place: PlaceBody | None
     given: GivenBody | None = None
 
     def work(self) -> dict[str, Any]:
         """The work as stored: JSON-serialisable values."""
-        names = list(DraftBody.model_fields)
+        names = [name for name in DraftBody.model_fields if name not in ("tab", "draft")]
         work = self.model_dump(mode="json", include=set(names))
         for point in work["points"]:
             for name in ("by_hand", "off"):
@@ -175,6 +181,11 @@ class DraftBody(Body):
         if self.given is None:  # the default, and older stores lack the field
             names.remove("given")
         return {name: work[name] for name in names}
+
+    @property
+    def seen(self) -> reviews.Seen:
+        """Which draft the page knows."""
+        return self.tab, self.draft
 
 
 PLACED = ("accepted", "review")  # verdicts with a credible camera
@@ -266,11 +277,11 @@ def check_sent(
 ) -> Camera | None:
     """Check what a page sent against the frame that it belongs to, and return the camera.
 
-    ConfigError for points outside of the photo, and for a camera of another size or one that cannot
+    ConfigError for impossible points, and for a camera of another size or one that cannot
     have taken it.
     """
     size_px = result.width_px or 0, result.height_px or 0
-    check_pixels(((point.x, point.y) for point in points), *size_px)
+    reviews.check_points([vars(point) for point in points], size_px)
     if given is not None and given.focal_px is not None:
         reviews.check_focal_length(given.focal_px, size_px)
     if camera is None:
@@ -298,12 +309,16 @@ def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:
     ]
 
 
-def decision_json(decision: reviews.Decision) -> dict[str, Any]:
-    """JSON of a decision."""
+def decision_json(decision: reviews.Decision, result: FrameResult) -> dict[str, Any]:
+    """JSON of a decision on a frame; ``problem``: what of it was impossible, and left out."""
     names = ("revision", "decision", "reviewer", "time_utc", "seconds")
     said = {name: getattr(decision, name) for name in names}
-    return (
-        said
-        | decision.work
-        | {"independent": reviews.is_independent(decision.decision, decision.work)}
-    )
+    work, problem = mend_work(decision.work, result)
+    independent = not problem and reviews.is_independent(decision.decision, work)
+    told = f"Impossible values are left out ({problem}): decide again." if problem else None
+    return said | work | {"independent": independent, "problem": told}
+
+
+def mend_work(work: reviews.Work, result: FrameResult) -> tuple[reviews.Work, str]:
+    """Saved work that a page can open, see `regengine.store.reviews.mend_work`."""
+    return reviews.mend_work(work, (result.width_px or 0, result.height_px or 0))

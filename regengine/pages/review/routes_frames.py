@@ -76,9 +76,11 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         "photo": context.frames.photo(number) is not None,
     }
     heads = context.decisions.heads(number, result.sha256)
+    draft, version = context.decisions.draft(number, result.sha256, context.reviewer)
     return plain(said, escape_invisible) | {
-        "draft": context.decisions.draft(number, result.sha256, context.reviewer),
-        "decisions": [bodies.decision_json(head) for head in heads],
+        "draft": draft and bodies.mend_work(draft, result)[0],
+        "draft_version": version,
+        "decisions": [bodies.decision_json(head, result) for head in heads],
     }
 
 
@@ -138,7 +140,7 @@ def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera 
     """The camera that a person accepted, or else the engine's proposal unless rejected."""
     heads = context.decisions.heads(number, result.sha256)
     if heads:
-        work = heads[0].work
+        work, _ = bodies.mend_work(heads[0].work, result)
         accepted = heads[0].decision == "accepted" and work["camera"] is not None
         return bodies.CameraBody(**work["camera"]).camera() if accepted else None
     return result.solved.camera if result.solved and result.verdict in bodies.PLACED else None
@@ -225,9 +227,9 @@ def _add_queue(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.get("/frames/{number}/history")
     def history(number: FrameId) -> list[dict[str, Any]]:
-        sha256 = context.result(number).sha256
-        found = context.decisions.history(number, sha256)
-        return [bodies.decision_json(each) for each in found]
+        result = context.result(number)
+        found = context.decisions.history(number, result.sha256)
+        return [bodies.decision_json(each, result) for each in found]
 
 
 def check_decidable(
@@ -247,6 +249,9 @@ def check_decidable(
     return result
 
 
+OTHER_DRAFT = "another tab has newer unfinished work on this photo, which is kept: open it first."
+
+
 class PointsBody(bodies.Body):
     """Control points, and the camera that they belong to."""
 
@@ -260,16 +265,22 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.put("/frames/{number}/draft")
     def keep_draft(number: FrameId, draft: bodies.DraftBody) -> dict[str, str]:
-        """Save unfinished work, which a reload restores."""
+        """Save unfinished work, which a reload restores; 409 if it would replace another tab's."""
         about = check_decidable(context, number, draft)
-        time_utc = decisions.keep_draft(number, about.sha256, reviewer, draft.work())
+        work = draft.work()
+        time_utc = decisions.keep_draft(number, about.sha256, reviewer, work, draft.seen)
+        if time_utc is None:
+            raise HTTPException(409, OTHER_DRAFT)
         return {"time_utc": time_utc}
 
     @routes.delete("/frames/{number}/draft", status_code=204, response_class=Response)
-    def drop_draft(number: FrameId) -> None:
-        """Discard unfinished work."""
+    def drop_draft(
+        number: FrameId, tab: bodies.Version | None = None, draft: bodies.Version | None = None
+    ) -> None:
+        """Discard unfinished work; 409 if it is another tab's."""
         check_decidable(context, number)
-        decisions.drop_draft(number, reviewer)
+        if not decisions.drop_draft(number, reviewer, (tab, draft)):
+            raise HTTPException(409, OTHER_DRAFT)
 
     @routes.post("/frames/{number}/acceptance")
     def acceptance(number: FrameId, body: PointsBody) -> dict[str, str | None]:
@@ -284,7 +295,10 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
 
     @routes.put("/frames/{number}/decision")
     def decide(number: FrameId, body: bodies.DecisionBody) -> dict[str, Any]:
-        """Add a decision; returns a conflict if the page had not seen the latest one."""
+        """Add a decision; returns a conflict if the page had not seen the latest one.
+
+        ``draft_kept``: there is unfinished work that the page had not seen.
+        """
         about = check_decidable(context, number, body)
         saved, conflict = decisions.save(
             number,
@@ -294,13 +308,17 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
             body.work(),
             base=body.base,
             seconds=body.seconds,
+            seen=body.seen,
         )
         heads = decisions.heads(number, about.sha256)
         return {
             "revision": saved.revision,
             "time_utc": saved.time_utc,
-            "conflict": None if conflict is None else bodies.decision_json(conflict),
-            "others": [bodies.decision_json(head) for head in heads if head.reviewer != reviewer],
+            "conflict": None if conflict is None else bodies.decision_json(conflict, about),
+            "draft_kept": decisions.draft(number, about.sha256, reviewer)[0] is not None,
+            "others": [
+                bodies.decision_json(head, about) for head in heads if head.reviewer != reviewer
+            ],
         }
 
     @routes.post("/frames/{number}/points")

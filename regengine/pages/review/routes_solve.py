@@ -204,8 +204,8 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
     def compared(number: FrameId, body: EvidenceBody) -> dict[str, Any]:
         """Offset between map and photo at each point, independent of the camera.
 
-        ``sigma_px`` is its standard deviation. Both are None, with the reason, if photo and map
-        cannot be compared.
+        ``sigma_px`` is its standard deviation, with that of the point. Both are None, with the
+        reason, if photo and map cannot be compared.
         """
         from regengine.registration.points.compare_maps import compare_at_point
 

@@ -75,11 +75,11 @@ def measure(
 
     `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. Raises LeftOutError
     if the photo is missing or too little of it can be compared, LightMapError if the map has no
-    data there or is damaged.
+    data there or is damaged, ConfigError if it has no radiances.
     """
     camera = frame.camera
     assert camera is not None
-    cells = select_cells_in_view(camera, light_map)
+    cells = select_cells_in_view(camera, keep_radiances(light_map))
     ratio = cells.grid.resolution / cells.photo_pixel_deg
     samples = 2 if ratio < 1.5 else 4  # across a cell
     profile = choose_profile(
@@ -107,6 +107,22 @@ def measure(
         falloff_known=falloff is not None,
         linear_by=picture.linear_by,
     )
+
+
+def keep_radiances(light_map: LightMap) -> LightMap:
+    """Return the parts of a map that are measured radiances; ConfigError if there are none.
+
+    Of a picture of lights, radiances are only estimated, by a curve that is flat where it is
+    bright: gain and exponent would be those of the curve.
+    """
+    measured = LightMap(one for one in light_map if one.measured)
+    if not measured:
+        raise ConfigError(
+            f"{light_map.info.description}: a gain needs measured radiances; get them with "
+            "regengine maps get --product VNP46A4 --date YEAR --bbox WEST,SOUTH,EAST,NORTH, or "
+            "give a map of radiances with --lights."
+        )
+    return measured
 
 
 def standardise_residuals(comparison: Comparison, gain: Gain) -> tuple[FloatImage, float]:
@@ -456,10 +472,11 @@ def measure_chosen(
     Returns the rows of the photos, the number of excluded photos by reason, and by path why photos
     could not be measured.
 
-    Raises ConfigError if a file exists and must not be replaced, or pictures cannot be drawn.
-    Raises StoreError if the store cannot be read or the output cannot be written. Raises
-    LightMapError if the map is damaged.
+    Raises ConfigError if the map has no radiances, a file exists and must not be replaced, or
+    pictures cannot be drawn. Raises StoreError if the store cannot be read or the output cannot be
+    written. Raises LightMapError if the map is damaged.
     """
+    light_map = keep_radiances(light_map)
     if plot:
         need("--plot", "matplotlib.figure")
     if out.exists() and not out.is_dir():

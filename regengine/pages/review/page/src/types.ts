@@ -186,6 +186,12 @@ export interface Draft {
   place: Place | null;
 }
 
+/** Who sends work, and which draft was loaded before: another one is not replaced. */
+export interface Seen {
+  tab: string;
+  draft: string | null;
+}
+
 /** What a person said of a frame: the head of one reviewer's decisions. */
 export interface Decision extends Draft {
   revision: number;
@@ -196,6 +202,8 @@ export interface Decision extends Draft {
   seconds: number | null;
   /** As of a row of the queue. */
   independent: boolean;
+  /** What of it was impossible, and is left out. */
+  problem: string | null;
 }
 
 /** GET /api/frames/{id} */
@@ -224,6 +232,7 @@ export interface Frame extends QueueRow, Said {
   /** Where the photo's file can be read by the server. */
   photo: boolean;
   draft: Draft | null;
+  draft_version: string | null;
   /** Heads of all reviewers, newest first. */
   decisions: Decision[];
 }
@@ -299,6 +308,8 @@ export interface Saved {
   revision: number;
   /** A decision of the same reviewer that the page had not seen (another tab); kept, too. */
   conflict: Decision | null;
+  /** Unfinished work of another tab is kept. */
+  draft_kept: boolean;
   others: Decision[];
 }
 

@@ -108,10 +108,11 @@ export const api = {
   /** Why a frame cannot be accepted so; null where it can. */
   acceptance: (id: number, camera: types.Camera | null, points: types.Point[]) =>
     call<{ refusal: string | null }>("POST", `frames/${id}/acceptance`, { camera, points }),
-  saveDraft: (id: number, draft: types.Draft) =>
+  saveDraft: (id: number, draft: types.Draft & types.Seen) =>
     call<unknown>("PUT", `frames/${id}/draft`, draft, { keepalive: true }),
-  dropDraft: (id: number) => call<unknown>("DELETE", `frames/${id}/draft`),
-  decide: (id: number, body: DecisionBody) => call<types.Saved>("PUT", `frames/${id}/decision`, body),
+  dropDraft: (id: number, { tab, draft }: types.Seen) =>
+    call<unknown>("DELETE", `frames/${id}/draft?tab=${tab}${draft === null ? "" : `&draft=${draft}`}`),
+  decide: (id: number, body: DecisionBody & types.Seen) => call<types.Saved>("PUT", `frames/${id}/decision`, body),
   nadir: (time: string) => call<types.Nadir>("GET", `nadir?time_utc=${encodeURIComponent(time)}`),
   pointsFile: (id: number, points: types.Point[], camera: types.Camera | null) =>
     call<{ name: string; text: string }>("POST", `frames/${id}/points`, { points, camera }),

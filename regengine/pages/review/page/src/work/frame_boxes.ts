@@ -16,7 +16,7 @@ const WHY_NOT_INDEPENDENT =
   "Not independent: accepted with points that only follow their own camera. Check them, and decide again.";
 
 /** "Accepted by Ann, 2026-01-31 12:00:00 UTC". */
-function decisionLine(decision: Decision): string {
+export function decisionLine(decision: Decision): string {
   const choice = CHOICE_WORDS[decision.decision];
   return `${choice[0]?.toUpperCase()}${choice.slice(1)} by ${decision.reviewer}, ${utc(decision.time_utc)}`;
 }
@@ -27,7 +27,7 @@ export function showDecisions(host: HTMLElement, decisions: Decision[], compare:
     host,
     decisions.length > 0 && element("h3", {}, "Decisions"),
     differ && element("p", { className: "disputed" }, "Disputed: reviewers disagree on this frame."),
-    decisions[0]?.independent === false && element("p", { className: "disputed" }, WHY_NOT_INDEPENDENT),
+    decisions[0]?.independent === false && element("p", { className: "disputed" }, decisions[0].problem ?? WHY_NOT_INDEPENDENT),
     decisions.length > 0 && decisionList(decisions, compare),
     decisions.length > 0 && quiet("All earlier decisions", history),
   );
@@ -43,7 +43,7 @@ export function decisionList(decisions: Decision[], compare: Compare): HTMLEleme
       "li",
       { data: { choice: decision.decision } },
       decisionLine(decision),
-      !decision.independent && element("strong", { title: WHY_NOT_INDEPENDENT }, `; ${NOT_INDEPENDENT}`),
+      !decision.independent && element("strong", { title: decision.problem ?? WHY_NOT_INDEPENDENT }, `; ${NOT_INDEPENDENT}`),
       decision.quality !== null && `; quality ${decision.quality}`,
       decision.tags.length > 0 && `; ${decision.tags.join(", ")}`,
       decision.comment !== "" && element("q", {}, decision.comment),

@@ -7,6 +7,7 @@ import { azimuthOf } from "../geometry/horizon";
 import type { Camera, Draft, Frame, MapKind, Said } from "../types";
 import { element, refill } from "./dom";
 import { isSearched, proposalShown } from "./draft";
+import { decisionLine } from "./frame_boxes";
 import type { Review } from "./review";
 import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
@@ -19,10 +20,13 @@ export function showVerdict(host: HTMLElement, frame: Frame, review: Review, hin
   const own = searched === undefined && draft.camera !== null && proposalShown(draft, frame) !== 0;
   const said = searched ?? frame;
   const placed = said.verdict === "accepted" || said.verdict === "review";
-  const needed = said.verdict === "review";
+  // Who has decided comes first; a glance leaves the engine's word
+  const decided = frame.decisions.find((each) => each.decision !== "glanced");
+  const needed = said.verdict === "review" && decided === undefined;
   refill(
     host,
     element("h2", { title: frame.path }, frame.frame),
+    decided && element("p", { className: "verdict" }, element("strong", {}, decisionLine(decided))),
     element(
       "p",
       { className: "verdict", data: { own: String(own) } },

@@ -1,8 +1,8 @@
 // What must reach the server: kept in the browser until it has, a key an item for all tabs of the
 // store, sent in order, tried again. What is sent twice does no harm: the server keeps the same
-// decision once, and of drafts the last.
+// decision once, and of a tab's drafts the last.
 
-import type { Draft, Saved } from "../types";
+import type { Draft, Saved, Seen } from "../types";
 import { ApiError, api, type DecisionBody } from "./api";
 import { workOf } from "./draft";
 import { link } from "./link";
@@ -31,6 +31,15 @@ export interface OutboxNeeds {
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 
+/** The same after a reload; a copy of a tab is another one. */
+function tabName(): string {
+  const [began] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+  const before = began?.type === "reload" ? window.sessionStorage.getItem("tab") : null;
+  const name = before ?? Math.random().toString(36).slice(2);
+  window.sessionStorage.setItem("tab", name);
+  return name;
+}
+
 export class Outbox {
   private readonly shelf = window.localStorage;
   private readonly prefix: string;
@@ -38,6 +47,9 @@ export class Outbox {
   private last = 0;
   /** Heads of this reviewer that were saved since their frames were fetched. */
   private readonly heads = new Map<number, number>();
+  /** The drafts that this page has loaded: their versions, by frame. */
+  readonly loaded = new Map<number, string | null>();
+  private readonly tab = tabName();
 
   constructor(private readonly needs: OutboxNeeds) {
     this.prefix = `regengine-review.outbox.${needs.store}.`;
@@ -58,14 +70,15 @@ export class Outbox {
     return found?.kind === "decision" ? workOf(found.body) : found?.draft;
   }
 
-  /** Later work on a frame replaces its draft that has not been sent yet. */
+  /** Later work on a frame replaces its draft of this tab that has not been sent yet. */
   put(item: Item): void {
     for (const key of this.keys()) {
       const each = this.read(key);
-      if (each?.kind === "draft" && each.frame === item.frame) this.shelf.removeItem(key);
+      if (each?.kind === "draft" && each.frame === item.frame && each.seen.tab === this.tab) this.shelf.removeItem(key);
     }
     this.last = Math.max(Date.now(), this.last + 1);
-    this.shelf.setItem(`${this.prefix}${this.last}`, JSON.stringify(item));
+    const seen: Seen = { tab: this.tab, draft: this.loaded.get(item.frame) ?? null };
+    this.shelf.setItem(`${this.prefix}${this.last}`, JSON.stringify({ ...item, seen }));
     this.needs.outdated(item.frame);
     void this.work();
   }
@@ -74,9 +87,10 @@ export class Outbox {
     return Object.keys(this.shelf).filter((key) => key.startsWith(this.prefix)).sort();
   }
 
-  private read(key: string): Item | null {
+  private read(key: string): (Item & { seen: Seen }) | null {
     try {
-      return JSON.parse(this.shelf.getItem(key) ?? "null") as Item | null;
+      const item = JSON.parse(this.shelf.getItem(key) ?? "null") as (Item & { seen: Seen }) | null;
+      return item && { ...item, seen: item.seen ?? { tab: this.tab, draft: null } };
     } catch {
       return null;
     }
@@ -111,18 +125,19 @@ export class Outbox {
     this.needs.sending("saved");
   }
 
-  private async send(item: Item): Promise<void> {
+  private async send(item: Item & { seen: Seen }): Promise<void> {
+    const { seen } = item;
     if (item.kind === "draft") {
-      await (item.draft === null ? api.dropDraft(item.frame) : api.saveDraft(item.frame, item.draft));
+      await (item.draft === null ? api.dropDraft(item.frame, seen) : api.saveDraft(item.frame, { ...item.draft, ...seen }));
       return;
     }
     const base = Math.max(item.body.base, this.heads.get(item.frame) ?? 0);
-    const saved = await api.decide(item.frame, { ...item.body, base });
+    const saved = await api.decide(item.frame, { ...item.body, ...seen, base });
     this.heads.set(item.frame, saved.revision);
     this.tell(item.frame, item.body.decision, saved);
   }
 
-  private tell(frame: number, decision: DecisionBody["decision"], { conflict, others }: Saved): void {
+  private tell(frame: number, decision: DecisionBody["decision"], { conflict, draft_kept, others }: Saved): void {
     const chosen = CHOICE_WORDS[decision];
     const against = others.find((each) => each.decision !== decision);
     if (conflict !== null) {
@@ -131,6 +146,8 @@ export class Outbox {
         `You also decided this frame in another tab (${theirs}). Both are kept; the later one, ${chosen}, counts.`,
         this.link(frame),
       );
+    } else if (draft_kept) {
+      complain("Saved. Unfinished work on this frame from another tab is kept.", this.link(frame));
     } else if (against !== undefined) {
       const theirs = CHOICE_WORDS[against.decision];
       say(`Saved. ${against.reviewer} decided differently (${theirs}): the frame is disputed.`, this.link(frame));

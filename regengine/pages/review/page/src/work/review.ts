@@ -159,6 +159,7 @@ export class Review {
     // Work on the same frame that went on meanwhile is newer than what has come
     if (frame === undefined || (this.frame?.id === id && this.editor.draft !== before)) return;
     const mine = this.opening;
+    this.outbox.loaded.set(id, frame.draft_version);
     this.queue.index = this.queue.indexOf(id) ?? this.queue.index;
     this.inView = null;
     this.unacceptable = null;
@@ -389,6 +390,7 @@ export class Review {
     }
     this.cache.forget(id);
     const frame = await this.cache.get(id);
+    this.outbox.loaded.set(id, frame.draft_version);
     const { reviewer } = this.session;
     const work = begun(frame, reviewer);
     const decided = frame.decisions.some((each) => each.reviewer === reviewer);
