@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from regengine.errors import RegengineError
-from regengine.io.extras import make_missing_error
+from regengine.io.extras import make_import_error
 
 OWN = ("benchmarks", "regengine", "matchers", "detectors", "")
 FOLDER = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
         except ImportError as error:
             if (error.name or "").partition(".")[0] in OWN:
                 raise
-            problem = str(make_missing_error(f"The benchmark {argv[0]}", error))
+            problem = str(make_import_error(f"The benchmark {argv[0]}", error))
         except (RegengineError, OSError) as error:
             problem = str(error)
         print(f"Error: {problem}", file=sys.stderr)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -127,8 +126,10 @@ def _photo() -> tuple[str, str]:
     from regengine.maps.at_hand import PHOTO, check_packaged
 
     found = register(check_packaged(PHOTO))
-    lon, lat = found.camera.pixel_to_lonlat(*PIXEL) if found.camera else (math.nan, math.nan)
-    is_right = abs(lon - PLACE[0]) < NEAR_DEG and abs(lat - PLACE[1]) < NEAR_DEG
+    is_right = False
+    if found.camera is not None:
+        lon, lat = found.camera.pixel_to_lonlat(*PIXEL)
+        is_right = abs(lon - PLACE[0]) < NEAR_DEG and abs(lat - PLACE[1]) < NEAR_DEG
     if found.verdict != "accepted" or not is_right:
         why = "; ".join([found.verdict, *(reason.text for reason in found.reasons)])
         raise RegengineError(
