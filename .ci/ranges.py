@@ -2,8 +2,9 @@
 
 ``python .ci/ranges.py newest|lowest [PYTHON]`` makes an environment of the newest or the lowest
 releases that pyproject.toml allows, extras included, in a folder of its own. PYTHON is the path of
-one, or a word for those that pyproject.toml names and this machine has: ``newest``, ``oldest`` or
-``all``; by default it is the newest. What goes wrong ends it with a sentence and 1.
+one, or a word for those that pyproject.toml names and this machine has: ``newest`` (where none is
+said), ``oldest`` or ``all``; where there is none, the one that runs this is taken. What goes wrong
+ends it with a sentence and 1.
 """
 
 from __future__ import annotations
@@ -86,9 +87,7 @@ def choose_pythons(word: str) -> list[str]:
     """Those that a word of the command line means."""
     if "/" in word:
         return [word]
-    found = list(find_pythons().values())
-    if not found:
-        sys.exit(f"no Python of {', '.join(NAMED)} starts here: install one, with its venv module")
+    found = list(find_pythons().values()) or [sys.executable]
     return {"newest": found[-1:], "oldest": found[:1], "all": found}[word]
 
 

@@ -129,7 +129,7 @@ def _photo() -> tuple[str, str]:
     is_right = False
     if found.camera is not None:
         lon, lat = found.camera.pixel_to_lonlat(*PIXEL)
-        is_right = abs(lon - PLACE[0]) < NEAR_DEG and abs(lat - PLACE[1]) < NEAR_DEG
+        is_right = bool(abs(lon - PLACE[0]) < NEAR_DEG and abs(lat - PLACE[1]) < NEAR_DEG)
     if found.verdict != "accepted" or not is_right:
         why = "; ".join([found.verdict, *(reason.text for reason in found.reasons)])
         raise RegengineError(
