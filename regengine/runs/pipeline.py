@@ -157,6 +157,9 @@ def _register(
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
 MAX_NAMED, MAX_MENTIONED = 6, 3
+# Of the work of a photo whose place contradicts its time or nadir: shares for each alone. The orbit
+# is searched for other clocks and lenses as well; around a right place little work suffices
+APART = {"position": 0.7, "place": 0.3}
 # Where a search starts, and its further arguments
 Start = tuple[Frame, "CameraPosition | EphemerisError | None", dict[str, Any]]
 
@@ -218,7 +221,7 @@ def list_starts(
     that is out of sight contradicts the position: the photo is searched by each alone, and both
     share the work budget. Without a position, each town of the given name is tried as ``--centre``
     is, then the whole Earth. Towns that texts mention are last; with a position those out of sight,
-    with half the work. Towns share their work by the roots of their people.
+    with less work. Towns share their work by the roots of their people.
     """
 
     def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
@@ -234,7 +237,8 @@ def list_starts(
         if not isinstance(position, EphemerisError | None) and position.source == "centre":
             apart = list_contradicting(position)
         for one in apart:
-            more = {"n_places": 2, "share": 0.5, "may_be_elsewhere": one is not position}
+            share = APART["place" if one is position else "position"]
+            more = {"n_places": 2, "share": share, "may_be_elsewhere": one is not position}
             yield frame, one, more
         if not apart:
             yield frame, position, {}
@@ -247,13 +251,13 @@ def list_starts(
         yield from at_towns(mentioned, len(mentioned), 1.0)
     elif named and not is_in_view(frame, position, named[0]):
         n_places = len(towns) + 1
-        yield frame, position, {"n_places": n_places, "share": 0.5}
-        yield from at_towns(towns, n_places, 0.5)
+        yield frame, position, {"n_places": n_places, "share": APART["position"]}
+        yield from at_towns(towns, n_places, APART["place"])
     else:
         yield show_town(frame, *towns[0]) if towns else frame, position, {}
         mentioned = list_mentioned_towns(frame, named)
         hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
-        yield from at_towns(hidden, len(hidden), 0.5)
+        yield from at_towns(hidden, len(hidden), APART["place"])
 
 
 def is_in_view(frame: Frame, position: CameraPosition, town: Place) -> bool:

@@ -160,6 +160,7 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
         options=FrameOptions(place=name),
     )
     found: list[str] = []
+    shares: list[float] = []
     apart = (name, above) == ("Tripoli, leb", (-120.0, 30.0))
 
     def search(frame: Frame, position: Any, **more: Any) -> FrameResult:
@@ -167,7 +168,8 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
         n_towns = 2 if apart or (found[:2] == BOTH and len(found) > 2) else 1  # Libya and Kyoto
         assert frame.centre is None or more.get("n_places", 1) == n_towns
         share = more.get("share", 1.0)  # of the work budget
-        assert share == 0.5 if apart else 0.0 < share <= 1.0
+        shares.append(share)
+        assert 0.0 < share <= 1.0
         result = proposal("a") if len(found) == accepted_at else nothing_found("a")
         source = "lights" if position is unknown else position.source
         sigma = {"sigma_along_km": 1.0, "sigma_cross_km": 1.0}
@@ -178,6 +180,7 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
     position = position_from_nadir(*above, 400.0, "option") if above else unknown
     result = search_named(frame, position, None, search)
     assert found == sought
+    assert not apart or sum(shares) <= 1.0  # both share the work
     # The proposal shows Japan, which is not what was named
     is_elsewhere = sought[:2] == BOTH
     doubts = [one.text for one in result.reasons if one.code == "centre_suspect"]
