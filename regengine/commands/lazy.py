@@ -27,7 +27,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, RegengineError
 
 FILE_NAME = "regengine.toml"
 # Content of each settings file, by its path, in order of precedence
@@ -145,6 +145,7 @@ def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
+        from regengine.io.atomic import find_full_disk, make_refusal
         from regengine.io.console import reserve_standard_output
 
         if options.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
@@ -152,7 +153,13 @@ def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[
                 f"--out -: regengine {command} cannot write to standard output: name a file."
             )
         with reserve_standard_output():
-            return callback(*arguments, **options)
+            try:
+                return callback(*arguments, **options)
+            except Exception as error:
+                full = find_full_disk(error)
+                if full is None or isinstance(error, RegengineError):
+                    raise
+                raise make_refusal(full.filename or "the output", full) from error
 
     return run
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from regengine.errors import ConfigError, RegengineError, StoreError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# In messages of GDAL, HDF5 and SQLite, whose exceptions have no error number
+_FULL_WORDS = (*map(os.strerror, FULL_DISK), "disk is full", "disk full")
 _NUMBERS = count()  # numbers of new files, so that two threads can write one at the same time
 
 
@@ -41,16 +43,31 @@ def replace_files(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tup
 
 @contextmanager
 def raise_as_store_error(out: Path) -> Iterator[None]:
-    """Raise write errors as a `StoreError` with one sentence."""
+    """Raise write errors, also those of libraries, as a `StoreError` with one sentence."""
     try:
         yield
+    except RegengineError:
+        raise
     except OSError as error:
-        if isinstance(error, RegengineError):
-            raise
-        raise make_refusal(out, error) from error
+        raise make_refusal(out, find_full_disk(error) or error) from error
+    except Exception as error:
+        if full := find_full_disk(error):
+            raise make_refusal(out, full) from error
+        raise
 
 
-def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
+def find_full_disk(error: BaseException | None) -> OSError | None:
+    """Return the full disk that is behind an exception of any library; None if none is."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            return error
+        if any(words.lower() in str(error).lower() for words in _FULL_WORDS):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def make_refusal(out: Path | str, error: OSError, *, safe: str = "") -> StoreError:
     """Return the error for a failed write; ``safe`` names what is in the file nevertheless."""
     what = f"({(error.strerror or str(error)).lower()})"
     what += f"; {safe} of this run are saved" if safe else ""
