@@ -74,11 +74,10 @@ def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None
     """
     replaces = name in known
     known[name] = sha256
-    with raise_as_store_error(folder / NAME):
-        if replaces:
-            lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
-            write_whole(folder / NAME, lines.encode())
-            return
+    if replaces:
+        lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
+        write_whole(folder / NAME, lines.encode())
+        return
     with raise_as_store_error(folder / NAME), (folder / NAME).open("ab+") as stream:
         stream.seek(0, os.SEEK_END)
         if stream.tell():

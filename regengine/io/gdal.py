@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,13 +16,17 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from regengine.errors import LightMapError, RegengineError
+from regengine.io.atomic import find_full_disk
 from regengine.io.decoding import capture_stderr
 
 # GDAL's default is 5 % of the machine's memory, which is never released
 CACHE_BYTES = 128 * 1024**2
+# With less, a write that fails without a reason, as those of XML do, fails for want of space
+_LEAST_FREE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -96,7 +103,7 @@ def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
 
 @contextmanager
 def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
-    """Raise any failure to write ``out`` as LightMapError, even one that GDAL only logs.
+    """Raise any failure to write ``out`` as OSError, even one that GDAL only logs.
 
     ``leftovers`` are deleted at the end if they exist. Causes are a full disk, or a folder that is
     missing or not writable.
@@ -108,7 +115,7 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
     said: list[str] = []
     try:
         if not out.parent.is_dir():
-            raise FileNotFoundError(f"the folder {out.parent} does not exist")
+            raise FileNotFoundError(errno.ENOENT, f"the folder {out.parent} does not exist")
         try:
             with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
                 yield
@@ -118,14 +125,14 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
                 print(line, file=complaints if of_tiff else sys.stderr)
         if complaints.getvalue():
             raise OSError(complaints.getvalue())
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         if isinstance(error, RegengineError) and not complaints.getvalue():
             raise
         detail = (complaints.getvalue() or str(error)).strip().partition("\n")[0].strip(". ")
-        raise LightMapError(
-            f"{out} cannot be written ({detail}): make sure that the folder exists, is writable "
-            "and has free space; nothing was left behind."
-        ) from error
+        full = find_full_disk(error) or find_full_disk(OSError(detail))
+        if full is None and shutil.disk_usage(out.parent).free < _LEAST_FREE_BYTES:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise (full or OSError(detail)) from error
     finally:
         logger.removeHandler(handler)
         for path in leftovers:

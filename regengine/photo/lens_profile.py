@@ -262,13 +262,8 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile atomically; ConfigError if that fails."""
-    try:
-        write_whole(path, profile_text(profile).encode())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the lens profile cannot be written ({error.strerror}): choose another place."
-        ) from error
+    """Write a profile atomically; StoreError if that fails."""
+    write_whole(path, profile_text(profile).encode())
 
 
 def profile_text(profile: LensProfile) -> str:

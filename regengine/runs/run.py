@@ -73,6 +73,7 @@ class BatchSummary:
     # Frame numbers of results that were reused from the store
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
+    undrawn: int = 0  # overlays that were asked for and are not there
 
 
 def run_batch(

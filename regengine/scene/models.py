@@ -559,17 +559,13 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
 def write_scene_model(path: Path, model: SceneModel) -> None:
     """Write a model atomically: one line per part, with a checksum of all of them.
 
-    Equal models give equal bytes. Raises ConfigError if the file cannot be written.
+    Equal models give equal bytes. Raises StoreError if the file cannot be written.
     """
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
     dump = partial(json.dumps, default=np.ndarray.tolist, allow_nan=False)
     lines = [f'"{name}": {dump(value)}' for name, value in content.items()]
     text = "{\n" + ",\n".join([*lines, f'"sha256": "{_seal(content)}"']) + "\n}\n"
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        why = error.strerror or error
-        raise ConfigError(f"{path}: the scene model cannot be written ({why}).") from error
+    write_whole(path, text.encode())
 
 
 def _seal(content: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ from regengine.export.run import check_free, guard_photo, take_away
 from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
-from regengine.io.atomic import raise_as_store_error, replace_files
+from regengine.io.atomic import check_folder, raise_as_store_error, replace_files
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
@@ -476,6 +476,7 @@ def measure_chosen(
     tables = (PHOTO_TABLE, CHANGE_TABLE)
     if not force:
         check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
+    check_folder(out)
     with raise_as_store_error(out):
         out.mkdir(parents=True, exist_ok=True)
     # Tables must not exist while only some of the rasters are replaced
