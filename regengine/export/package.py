@@ -28,7 +28,7 @@ from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
 from regengine.io.atomic import check_folder, raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, restore_bytes
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import iter_frames
@@ -148,7 +148,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str,
     failed: dict[str, str] = {}
     reviews: dict[str, Any] = {}
     for number, row in enumerate(rows):
-        name, store = names[number], Path(row["store"])
+        name, store = names[number], Path(restore_bytes(row["store"]))
         try:
             if row["store"] not in reviews:
                 reviews[row["store"]] = read_reviews(store)

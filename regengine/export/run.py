@@ -103,7 +103,7 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, FloatArray]]:
                 with RPCTransformer(dataset.rpcs) as transformer:
                     lon, lat = transformer.xy(y, x, np.zeros_like(x), offset="center")
                 yield name, np.stack([x, y, lon, lat])
-    except (RegengineError, RasterioError, OSError):
+    except (RegengineError, RasterioError, OSError, UnicodeEncodeError):
         return  # errors in the file are reported where it is read for writing
 
 

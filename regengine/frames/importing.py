@@ -17,6 +17,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
+from regengine.io.plain import flatten_bytes
 from regengine.io.tables import csv_rows, decode_text, unquote_name
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.photo.records import wrap_lon
@@ -288,6 +289,6 @@ def frames_by_name(store: Path, photos: Sequence[str]) -> dict[str, StoredFrame]
 
 def _spellings(name: str) -> set[str]:
     """Variants of a name: without its folder, without its ending, and as spelled in the archive."""
-    base = re.split(r"[/\\]", name)[-1]
+    base = re.split(r"[/\\]", flatten_bytes(name))[-1]
     found = {base, Path(base).stem or base}
     return {spelling.casefold() for spelling in (*found, archive_frame_id(base) or base)}

@@ -212,7 +212,8 @@ def check_file(path: Path) -> None:
 def check_folder(folder: Path, *, named: Path | None = None) -> None:
     """Raise StoreError, before any work is done, if a folder cannot be made or written.
 
-    ``named`` is what the error names instead. Nothing is made: a file without a name is written to the folder, or to the nearest that exists.
+    ``named`` is what the error names instead. Nothing is made: a file without a name is written to
+    the folder, or to the nearest that exists.
     """
     there = folder.absolute()
     while not os.path.lexists(there):

@@ -21,7 +21,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOEr
 
 from regengine.errors import LightMapError, RegengineError
 from regengine.io.atomic import find_full_disk
-from regengine.io.decoding import capture_stderr
+from regengine.io.decoding import capture_stderr, open_regular
+from regengine.io.plain import make_printable
 
 # GDAL's default is 5 % of the machine's memory, which is never released
 CACHE_BYTES = 128 * 1024**2
@@ -70,6 +71,20 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
                 f"{path} cannot be opened as {driver}: it has another format, or is damaged or "
                 "truncated; get it again or convert it to GeoTIFF."
             ) from error
+
+
+@contextmanager
+def provide_gdal_path(path: Path) -> Iterator[Path]:
+    """Provide the absolute path of a file, or another that GDAL takes if its name is not UTF-8.
+
+    GDAL would treat a relative path in a folder "http:" as a web address.
+    """
+    path = path.absolute()
+    if make_printable(str(path)) == str(path):
+        yield path
+        return
+    with open_regular(path) as stream:
+        yield Path(f"/dev/fd/{stream.fileno()}")
 
 
 def expand_palette(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
@@ -125,6 +140,8 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
                 print(line, file=complaints if of_tiff else sys.stderr)
         if complaints.getvalue():
             raise OSError(complaints.getvalue())
+    except UnicodeEncodeError as error:
+        raise OSError("GDAL cannot be given a name that is not UTF-8") from error
     except (RasterioError, CPLE_BaseError, OSError) as error:
         if isinstance(error, RegengineError) and not complaints.getvalue():
             raise

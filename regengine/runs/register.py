@@ -22,7 +22,7 @@ from regengine.errors import (
 )
 from regengine.io.checksums import fingerprint
 from regengine.io.console import VERDICTS, Advance
-from regengine.io.plain import format_count, make_printable
+from regengine.io.plain import format_count, make_printable, restore_bytes
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url, hide_secrets
 from regengine.maps.at_hand import identify_frame_to_fetch
@@ -185,7 +185,7 @@ class RegisterRun:
         drawings = (
             Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=inputs)
             for stored in iter_frames(self.store, summary.taken, hypotheses=False)
-            for path in (Path(stored.result.path),)
+            for path in (Path(restore_bytes(stored.result.path)),)
             if stored.result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed)
         )
         drawn = 0

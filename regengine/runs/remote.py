@@ -31,7 +31,7 @@ from regengine.errors import (
     NoPhotoError,
     StoreError,
 )
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, restore_bytes
 from regengine.io.tables import decode_text
 from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
@@ -262,13 +262,14 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
             yield argument
             continue
         try:
-            lines = map(str.strip, decode_text(path.read_bytes()).splitlines())
+            text = decode_text(path.read_bytes(), "surrogateescape")  # names may be any bytes
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
                 "text file with one path, URL or archive id per line."
             ) from None
-        yield from (line for line in lines if line and not line.startswith("#"))
+        lines = map(str.strip, text.split("\n"))
+        yield from (restore_bytes(one) for one in lines if one and not one.startswith("#"))
 
 
 @contextmanager
