@@ -25,6 +25,7 @@ from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, 
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.decoding import open_regular
+from regengine.io.plain import make_printable
 from regengine.io.tables import (
     cell,
     check_columns_once,
@@ -330,8 +331,12 @@ class FrameRecords:
 
     def get(self, frame_id: str) -> FrameRecord | None:
         """Return the record of a frame, by any spelling of its archive id; None if missing."""
-        known = self.by_id.get(archive_frame_id(frame_id) or frame_id)
-        return known or self.by_id.get(find_frame_id(frame_id) or frame_id)
+        names = [frame_id]
+        if (printed := make_printable(frame_id)) != frame_id:
+            # Bytes that are not UTF-8: as our tables spell them, or as `_read_text` reads them
+            names += [printed, os.fsencode(frame_id).decode("cp1252", "replace")]
+        ids = (of(name) or name for name in names for of in (archive_frame_id, find_frame_id))
+        return next(filter(None, map(self.by_id.get, ids)), None)
 
     def __len__(self) -> int:
         return len(self.by_id)
