@@ -30,7 +30,9 @@ from regengine.io.tables import (
     cell,
     check_columns_once,
     csv_lines,
+    decode_text,
     read_csv,
+    split_lines,
     unquote_name,
     utf16_codec,
 )
@@ -440,8 +442,8 @@ def _read_text(path: Path) -> str:
         return data.decode(codec, errors="replace")
     if b"\0" in data[:4096]:
         raise unreadable_table(path, "it is not text")
-    with suppress(UnicodeDecodeError):
-        return data.decode("utf-8-sig")
+    with suppress(UnicodeError):
+        return decode_text(data)
     lines = []
     for line in data.splitlines(keepends=True):
         try:
@@ -491,7 +493,7 @@ def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if not line.strip():
             continue
         try:

@@ -32,7 +32,7 @@ from regengine.errors import (
     StoreError,
 )
 from regengine.io.plain import format_count, restore_bytes
-from regengine.io.tables import decode_text
+from regengine.io.tables import decode_text, split_lines
 from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
@@ -263,12 +263,14 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
             continue
         try:
             text = decode_text(path.read_bytes(), "surrogateescape")  # names may be any bytes
-        except (OSError, UnicodeDecodeError) as error:
+            if "\0" in text:
+                raise UnicodeError("it is not text")
+        except (OSError, UnicodeError) as error:
             raise ConfigError(
-                f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
-                "text file with one path, URL or archive id per line."
+                f"{path} cannot be read as a list of photos ({error}): it must be a text file with "
+                "one path, URL or archive id per line."
             ) from None
-        lines = map(str.strip, text.split("\n"))
+        lines = map(str.strip, split_lines(text))
         yield from (restore_bytes(one) for one in lines if one and not one.startswith("#"))
 
 

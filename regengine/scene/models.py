@@ -28,6 +28,7 @@ from scipy.special import expit, log_softmax, logsumexp
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.tables import decode_text
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
@@ -523,7 +524,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
     path = path or Path(str(files("regengine.scene") / "scene_model.json"))
     again = f"train it again with `regengine train LABELS.csv --out {path.name}`"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(decode_text(path.read_bytes()))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         if content.get("format_version") != FORMAT_VERSION:
@@ -549,7 +550,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
         return model
     except ConfigError:
         raise
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
