@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -23,6 +24,7 @@ from regengine.errors import ConfigError, RegengineError, StoreError
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = ("store_full", "store_unwritable")  # codes of what cannot be written
 _PROBE_BYTES = 1 << 12  # a block of a file system, so that a full disk refuses it
+_LEAST_FREE_BYTES = 1 << 20
 # In messages of GDAL, HDF5 and SQLite, whose exceptions have no error number
 _FULL_WORDS = (*map(os.strerror, FULL_DISK), "disk is full", "disk full")
 _NUMBERS = count()  # numbers of new files, so that two threads can write one at the same time
@@ -56,7 +58,11 @@ def raise_as_store_error(out: Path) -> Iterator[None]:
     except RegengineError:
         raise
     except OSError as error:
-        raise make_refusal(out, find_full_disk(error) or error) from error
+        full = find_full_disk(error)
+        # Libraries do not always say why: with as little space as this, that is why
+        if error.errno is None and shutil.disk_usage(_find_existing(out)).free < _LEAST_FREE_BYTES:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise make_refusal(out, full or error) from error
     except Exception as error:
         if full := find_full_disk(error):
             raise make_refusal(out, full) from error
@@ -215,11 +221,17 @@ def check_folder(folder: Path, *, named: Path | None = None) -> None:
     ``named`` is what the error names instead. Nothing is made: a file without a name is written to
     the folder, or to the nearest that exists.
     """
-    there = folder.absolute()
-    while not os.path.lexists(there):
-        there = there.parent
+    there = _find_existing(folder)
     with raise_as_store_error(named or folder), TemporaryFile(dir=there, buffering=0) as probe:
         probe.write(bytes(_PROBE_BYTES))
+
+
+def _find_existing(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    path = path.absolute()
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
 
 
 def data_folder() -> Path:

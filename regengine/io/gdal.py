@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import re
-import shutil
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,14 +18,11 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from regengine.errors import LightMapError, RegengineError
-from regengine.io.atomic import find_full_disk
 from regengine.io.decoding import capture_stderr, open_regular
 from regengine.io.plain import make_printable
 
 # GDAL's default is 5 % of the machine's memory, which is never released
 CACHE_BYTES = 128 * 1024**2
-# With less, a write that fails without a reason, as those of XML do, fails for want of space
-_LEAST_FREE_BYTES = 1 << 20
 
 
 @contextmanager
@@ -143,13 +138,11 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
     except UnicodeEncodeError as error:
         raise OSError("GDAL cannot be given a name that is not UTF-8") from error
     except (RasterioError, CPLE_BaseError, OSError) as error:
-        if isinstance(error, RegengineError) and not complaints.getvalue():
+        known = isinstance(error, RegengineError) or getattr(error, "errno", None) is not None
+        if known and not complaints.getvalue():
             raise
         detail = (complaints.getvalue() or str(error)).strip().partition("\n")[0].strip(". ")
-        full = find_full_disk(error) or find_full_disk(OSError(detail))
-        if full is None and shutil.disk_usage(out.parent).free < _LEAST_FREE_BYTES:
-            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        raise (full or OSError(detail)) from error
+        raise OSError(detail) from error
     finally:
         logger.removeHandler(handler)
         for path in leftovers:

@@ -81,7 +81,7 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
     Raises UnicodeError if it is neither, unless ``errors`` specifies otherwise.
     """
     try:
-        return data.decode(utf16_codec(data) or "utf-8-sig", errors)
+        return data.decode(utf16_codec(data) or "utf-8", errors).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise UnicodeError("it is not text in UTF-8 or UTF-16") from error
 

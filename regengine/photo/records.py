@@ -438,8 +438,8 @@ def _read_text(path: Path) -> str:
             data = file.read()
     except OSError as error:
         raise unreadable_table(path, error.strerror or str(error)) from error
-    if (codec := utf16_codec(data)) is not None:
-        return data.decode(codec, errors="replace")
+    if utf16_codec(data) is not None:
+        return decode_text(data, errors="replace")
     if b"\0" in data[:4096]:
         raise unreadable_table(path, "it is not text")
     with suppress(UnicodeError):

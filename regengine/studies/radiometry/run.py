@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.special import ndtri
 
 from detectors.types import FloatImage
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import LightMapError
 from regengine.export.formats import (
     LeftOutError,
     explain_lacking,
@@ -462,8 +462,7 @@ def measure_chosen(
     """
     if plot:
         need("--plot", "matplotlib.figure")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
+    check_folder(out)
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         # From the photo's own name without its ending: a.jpg and a.png must not share a raster
@@ -476,7 +475,6 @@ def measure_chosen(
     tables = (PHOTO_TABLE, CHANGE_TABLE)
     if not force:
         check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
-    check_folder(out)
     with raise_as_store_error(out):
         out.mkdir(parents=True, exist_ok=True)
     # Tables must not exist while only some of the rasters are replaced
