@@ -77,7 +77,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             max_seconds=options.max_seconds,
             any_category=options.any_category,
         ),
-        overlays=_path(options.overlay),
+        overlays=_writable(options.overlay),
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
         neighbours=options.neighbours,
         stars=options.stars,
@@ -128,6 +128,15 @@ def utc_time(time: Time) -> datetime:
 
 def _path(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path)
+
+
+def _writable(path: AnyPath | None) -> Path | None:
+    from regengine.io.atomic import check_folder
+
+    folder = _path(path)
+    if folder is not None:
+        check_folder(folder)
+    return folder
 
 
 def _each(paths: Paths | None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 
 from regengine.commands import options as common
+from regengine.io.atomic import check_folder
 from regengine.io.console import configure_logging, print_data, say, show_progress
 from regengine.io.plain import plain
 from regengine.options import DetectOptions, Kind
@@ -94,6 +95,8 @@ def main(
         if kind not in kinds and given[name] is not None and given[name] is not False:
             option = f"--{name.replace('_', '-')}"
             raise typer.BadParameter(f"{option} is not an option of bench {kind}; omit it.")
+    if plot is not None:
+        check_folder(plot)
     if (answers is None) == (kind == "registration"):
         needed = "needs ANSWERS after the true cameras" if answers is None else "takes one file"
         raise typer.BadParameter(f"bench {kind} {needed}.")

@@ -50,6 +50,7 @@ def main(
 
     from regengine import api
     from regengine.errors import ConfigError
+    from regengine.io.atomic import check_file
     from regengine.runs.remote import find_existing_photos
     from regengine.scene.classify import answer_scene
     from regengine.scene.result import TABLE_HEADER, write_sheet
@@ -66,6 +67,9 @@ def main(
         raise ConfigError(
             "--sheet and --fit need all photos at once, --out resumes a run: give --out on its own."
         )
+    for file in (sheet, None if fit is None else labels):
+        if file is not None:
+            check_file(file)
     found = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
     asked = replace(

@@ -27,7 +27,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, RegengineError
+from regengine.io.tables import decode_text
 
 FILE_NAME = "regengine.toml"
 # Content of each settings file, by its path, in order of precedence
@@ -44,13 +45,13 @@ def read_settings(given: Path | None = None) -> Settings:
     settings = {}
     for path in [path for path in usual if path.is_file()] if given is None else [given]:
         try:
-            settings[path] = tomllib.loads(path.read_text(encoding="utf-8"))
+            settings[path] = tomllib.loads(decode_text(path.read_bytes()))
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigError(
                 f"{path}: the settings file cannot be read ({reason}): check the path."
             ) from error
-        except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
+        except (ValueError, RecursionError) as error:  # not text, or not TOML
             raise ConfigError(f"{path}: the settings file is not valid TOML ({error}).") from error
     return settings
 
@@ -145,6 +146,7 @@ def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[
 
     @wraps(callback)
     def run(*arguments: Any, **options: Any) -> Any:
+        from regengine.io.atomic import find_full_disk, make_refusal
         from regengine.io.console import reserve_standard_output
 
         if options.get("out") == STANDARD_OUTPUT and command not in TO_STANDARD_OUTPUT:
@@ -152,7 +154,13 @@ def _with_results_alone(callback: Callable[..., Any], command: str) -> Callable[
                 f"--out -: regengine {command} cannot write to standard output: name a file."
             )
         with reserve_standard_output():
-            return callback(*arguments, **options)
+            try:
+                return callback(*arguments, **options)
+            except Exception as error:
+                full = find_full_disk(error)
+                if full is None or isinstance(error, RegengineError):
+                    raise
+                raise make_refusal(full.filename or "the output", full) from error
 
     return run
 

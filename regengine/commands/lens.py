@@ -56,6 +56,7 @@ def fit(
     import logging
 
     from regengine.errors import FrameError
+    from regengine.io.atomic import check_file
     from regengine.orbit.position import find_records, frame_records
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import save_profile
@@ -66,6 +67,7 @@ def fit(
 
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
+    check_file(out)
     found = find_existing_photos(photos)
     alike = find_records(metadata, found)
     records = None if metadata is None else frame_records(metadata, alike)

@@ -17,6 +17,7 @@ import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.errors import ConfigError
+from regengine.io.atomic import UNWRITABLE
 from regengine.io.console import (
     configure_logging,
     print_data,
@@ -296,6 +297,7 @@ def work_through(
 
     tell = tell or print_answer
     failed = taken = done = 0
+    unwritable = False
     try:
         with (
             stop_on_signals() as stop,
@@ -312,6 +314,7 @@ def work_through(
                 there = isinstance(outcome, str)
                 bad = isinstance(outcome, Reason) or outcome == "failed"
                 if isinstance(outcome, Reason):
+                    unwritable |= outcome.code in UNWRITABLE
                     logging.getLogger("regengine").error("Error: %s", outcome.text)
                 elif isinstance(outcome, Answer):
                     tell(outcome)
@@ -338,6 +341,8 @@ def work_through(
         logger.warning("interrupted; run the same command%s again to resume", how)
     if stopped:
         return EXIT_INTERRUPTED
+    if unwritable:
+        return EXIT_NOT_STARTED
     return EXIT_FRAMES_FAILED if failed else 0
 
 

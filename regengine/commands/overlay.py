@@ -51,9 +51,9 @@ def main(
     """
     from functools import partial
 
-    from regengine.errors import ConfigError
     from regengine.frames.select import choose
     from regengine.io import console
+    from regengine.io.atomic import UNWRITABLE, check_folder
     from regengine.io.plain import format_count
     from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
@@ -62,8 +62,7 @@ def main(
 
     configure = partial(console.configure_logging, quiet=quiet, as_json=False)
     configure()
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file: the pictures need a folder.")
+    check_folder(out)
     verdicts = common.parse_verdicts(verdict, with_rejected=True)
     numbers: Sequence[int] = choose(store, verdicts=verdicts, where=where).numbers
     if photos:
@@ -77,6 +76,7 @@ def main(
         workers=workers if total > 1 else 0, memory_mb=max_memory_mb, prepare=configure
     )
     drawn = failed = 0
+    unwritable = False
     with (
         console.stop_on_signals() as stop,
         console.show_progress(total, quiet=quiet, doing="drawing") as advance,
@@ -89,6 +89,7 @@ def main(
             lacks = isinstance(outcome, Reason)
             drawn, failed = drawn + (not lacks), failed + lacks
             if isinstance(outcome, Reason):
+                unwritable |= outcome.code in UNWRITABLE
                 console.say(f"{outcome.text.rstrip('.')}.", err=True)
             if as_json:
                 said: dict[str, object] = {"frame": result.frame, "path": result.path}
@@ -104,4 +105,4 @@ def main(
     if drawn + failed < total:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if failed:
-        raise typer.Exit(common.EXIT_FRAMES_FAILED)
+        raise typer.Exit(common.EXIT_NOT_STARTED if unwritable else common.EXIT_FRAMES_FAILED)

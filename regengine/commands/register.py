@@ -9,7 +9,7 @@ import typer
 
 from regengine.commands import options as common
 from regengine.commands.options import with_options
-from regengine.errors import EphemerisError
+from regengine.errors import EphemerisError, StoreError
 from regengine.io.plain import format_count, make_printable
 from regengine.options import OutputOptions, RunOptions
 
@@ -95,6 +95,12 @@ def main(
     _tell(summary, writer.problems, run, advise=not output.log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
+    if summary.undrawn:
+        many = format_count(summary.undrawn, "overlay is", "overlays are")
+        raise StoreError(
+            f"{many} missing in {options.overlay}: the reasons are above; the same command draws "
+            "what is missing."
+        )
     if summary.verdicts["failed"] or writer.problems:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
     if untried and len(untried) == summary.verdicts.total():

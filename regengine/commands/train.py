@@ -33,7 +33,7 @@ def main(
     import json
     from functools import partial
 
-    from regengine.errors import ConfigError
+    from regengine.io.atomic import check_file
     from regengine.scene.labels import deal_folds
     from regengine.scene.models import write_scene_model
     from regengine.scene.training import measure_labelled, train_scene_model
@@ -41,10 +41,7 @@ def main(
     from regengine.score.scenes import confusion_lines
 
     configure_logging(quiet=quiet, as_json=log_json)
-    if not out.absolute().parent.is_dir():
-        raise ConfigError(
-            f"--out {out}: the folder {out.absolute().parent} does not exist: create it."
-        )
+    check_file(out)
     samples, complete = measure_labelled(
         labels, partial(show_progress, quiet=quiet, doing="measuring")
     )

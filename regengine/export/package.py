@@ -25,10 +25,10 @@ from regengine.export.formats.gcp_qgis import points_text
 from regengine.frames.catalogue import SHOWN, Catalogue
 from regengine.frames.columns import COURTESY, frame_record
 from regengine.frames.frame import ExportFrame, make_engine_frame, with_review
-from regengine.io.atomic import raise_as_store_error, sync_folder
+from regengine.io.atomic import check_folder, raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, restore_bytes
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import iter_frames
@@ -66,15 +66,15 @@ README = "README.md"
 
 
 def check_package(out: Path, *, force: bool) -> None:
-    """ConfigError, before anything is read, unless a package can be written.
+    """StoreError, before anything is read, unless a package can be written.
 
-    A folder that is not a package is never replaced, even with ``force``.
+    ConfigError if the folder exists: one that is no package is never replaced, even with ``force``.
     """
-    folder = out.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or out.name in ("", ".", ".."):
-        raise ConfigError(
+    if not out.absolute().parent.is_dir() or out.name in ("", ".", ".."):
+        raise StoreError(
             f"--out {out} cannot be written: name a folder inside an existing, writable one."
         )
+    check_folder(out.parent)
     if not _may_write(out, force):
         remedy = "it is not a package of regengine"
         if _is_package(out):
@@ -148,7 +148,7 @@ def pack_frames(rows: Sequence[dict[str, Any]]) -> tuple[list[Packed], dict[str,
     failed: dict[str, str] = {}
     reviews: dict[str, Any] = {}
     for number, row in enumerate(rows):
-        name, store = names[number], Path(row["store"])
+        name, store = names[number], Path(restore_bytes(row["store"]))
         try:
             if row["store"] not in reviews:
                 reviews[row["store"]] = read_reviews(store)

@@ -29,6 +29,7 @@ from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.frames.importing import read_points
 from regengine.frames.select import Chosen
 from regengine.io.atomic import (
+    check_folder,
     check_new_file,
     raise_as_store_error,
     replace_files,
@@ -109,7 +110,7 @@ def _read_carried(photo: Path) -> Iterator[tuple[str, FloatArray]]:
                 with RPCTransformer(dataset.rpcs) as transformer:
                     lon, lat = transformer.xy(y, x, np.zeros_like(x), offset="center")
                 yield name, np.stack([x, y, lon, lat])
-    except (RegengineError, RasterioError, OSError):
+    except (RegengineError, RasterioError, OSError, UnicodeEncodeError):
         return  # errors in the file are reported where it is read for writing
 
 
@@ -169,14 +170,14 @@ def take_away(last: Path, chosen: Chosen) -> None:
 def check_out(out: Path, name: str, force: bool) -> None:
     """Check before the store is read that the output can be written.
 
-    ``out`` is the file, or the folder for formats that write files for each frame. ConfigError if
-    it cannot be written, or exists and ``force`` is not set.
+    ``out`` is the file, or the folder for formats that write files for each frame. StoreError if
+    it cannot be written, ConfigError if it exists and ``force`` is not set.
     """
     kind = find_format(name)
     if not isinstance(kind, FolderFormat):
         check_new_file(out, ENDINGS[name], force=force)
-    elif out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file: --format {name} writes files into a folder.")
+    else:
+        check_folder(out)
 
 
 def match_again(frame: ExportFrame, options: ExportOptions) -> tuple[ExportFrame, str]:

@@ -31,6 +31,7 @@ from regengine.errors import ConfigError, FrameError
 from regengine.export.formats import UNHOLDABLE_IN_XML, LeftOutError
 from regengine.frames.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
+from regengine.io.plain import make_printable
 
 MAX_PIXELS = 400_000_000
 PER_SIDE = 65  # nodes along each side of the photo for extent and resolution
@@ -346,6 +347,8 @@ def write_vrt(frame: ExportFrame, path: Path, place: Callable[[Any], None]) -> N
     from regengine.photo.formats import read_photo_file
 
     source = find_photo(frame)
+    if make_printable(str(source.absolute())) != str(source.absolute()):
+        raise LeftOutError("GDAL cannot be given a name that is not UTF-8: rename the photo")
     try:
         driver = DRIVERS.get(read_photo_file(source).format)
     except FrameError as error:

@@ -35,7 +35,7 @@ from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import as_shape, rings_bbox
 from regengine.frames.quality import quality_score
 from regengine.frames.select import Chosen, check_condition, find_unknown_column, guard_reading
-from regengine.io.atomic import replace_files
+from regengine.io.atomic import find_full_disk, make_refusal, replace_files
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
@@ -167,9 +167,7 @@ def build(
             summary = _arrange(base, changed)
             base.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{out} cannot be written ({error}): free some disk space and memory."
-            ) from error
+            raise make_refusal(out, find_full_disk(error) or OSError(str(error))) from error
     return summary
 
 

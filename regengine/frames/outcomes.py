@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from regengine.errors import ConfigError, FrameError, NoFrameError
 from regengine.io.extras import need
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, restore_bytes
 
 if TYPE_CHECKING:
     import geopandas
@@ -178,7 +178,7 @@ class Registration:
     @property
     def path(self) -> Path:
         """Path of the photo, as given."""
-        return Path(self.result.path)
+        return Path(restore_bytes(self.result.path))
 
     @property
     def verdict(self) -> str:

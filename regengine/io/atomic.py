@@ -10,26 +10,37 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from io import FileIO
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from regengine.errors import ConfigError, RegengineError, StoreError
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = ("store_full", "store_unwritable")  # codes of what cannot be written
+_PROBE_BYTES = 1 << 12  # a block of a file system, so that a full disk refuses it
+_LEAST_FREE_BYTES = 1 << 20
+# In messages of GDAL, HDF5 and SQLite, whose exceptions have no error number
+_FULL_WORDS = (*map(os.strerror, FULL_DISK), "disk is full", "disk full")
 _NUMBERS = count()  # numbers of new files, so that two threads can write one at the same time
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, with_folder: bool = False) -> None:
     """Write a file so that any crash leaves either the old one or the new one.
 
-    Raises OSError if the disk is full or the folder cannot be written; no temporary file remains.
+    ``with_folder`` makes its folder if necessary. Raises StoreError if the disk is full or the
+    folder cannot be written; no temporary file remains.
     """
-    with provide_replacements((path,), ending=".tmp") as (new,):
-        new.write_bytes(content)
+    with raise_as_store_error(path):
+        if with_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with provide_replacements((path,), ending=".tmp") as (new,):
+            new.write_bytes(content)
 
 
 @contextmanager
@@ -41,23 +52,45 @@ def replace_files(paths: tuple[Path, ...], *, sync: bool = True) -> Iterator[tup
 
 @contextmanager
 def raise_as_store_error(out: Path) -> Iterator[None]:
-    """Raise write errors as a `StoreError` with one sentence."""
+    """Raise write errors, also those of libraries, as a `StoreError` with one sentence."""
     try:
         yield
+    except RegengineError:
+        raise
     except OSError as error:
-        if isinstance(error, RegengineError):
-            raise
-        raise make_refusal(out, error) from error
+        full = find_full_disk(error)
+        # Libraries do not always say why: with as little space as this, that is why
+        if error.errno is None and shutil.disk_usage(_find_existing(out)).free < _LEAST_FREE_BYTES:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise make_refusal(out, full or error) from error
+    except Exception as error:
+        if full := find_full_disk(error):
+            raise make_refusal(out, full) from error
+        raise
 
 
-def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
+def find_full_disk(error: BaseException | None) -> OSError | None:
+    """Return the full disk that is behind an exception of any library; None if none is."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL_DISK:
+            return error
+        if any(words.lower() in str(error).lower() for words in _FULL_WORDS):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def make_refusal(
+    out: Path | str, error: OSError, *, safe: str = "", instead: str = "choose another place"
+) -> StoreError:
     """Return the error for a failed write; ``safe`` names what is in the file nevertheless."""
-    what = f"({(error.strerror or str(error)).lower()})"
-    what += f"; {safe} of this run are saved" if safe else ""
-    if error.errno in FULL_DISK:
+    is_full = error.errno in FULL_DISK
+    why = os.strerror(error.errno or 0) if is_full else error.strerror or str(error)
+    what = f"({why.lower()})" + (f"; {safe} of this run are saved" if safe else "")
+    if is_full:
         what = f"because the disk is full {what}: free some space, then run the same command again"
         return StoreError(f"{out} cannot be written {what}.", code="store_full")
-    what += ": check the folder and its permissions, or choose another place"
+    what += f": check the folder and its permissions, or {instead}"
     return StoreError(f"{out} cannot be written {what}.", code="store_unwritable")
 
 
@@ -159,20 +192,46 @@ class FileLock:
 
 
 def check_new_file(out: Path, endings: Sequence[str], *, force: bool) -> None:
-    """Raise ConfigError, before any work is done, if an ``--out`` file cannot be written.
+    """Raise an error, before any work is done, if an ``--out`` file cannot be written.
 
     Its name must have one of the suffixes ``endings``, if there are any. With ``force``, an
-    existing file may be replaced.
+    existing file may be replaced. Raises ConfigError for a name that cannot be used, and StoreError
+    for a place that cannot be written.
     """
     if endings and out.suffix.lower() not in endings:
         raise ConfigError(f"--out {out}: the file's name must end in {' or '.join(endings)}.")
-    folder = out.absolute().parent
-    if out.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigError(
-            f"--out {out} cannot be written: name a file in an existing, writable folder."
-        )
+    check_file(out)
     if os.path.lexists(out) and not force:
         raise ConfigError(f"--out {out} exists: name another file, or replace it with --force.")
+
+
+def check_file(path: Path) -> None:
+    """Raise StoreError, before any work is done, if a file cannot be written."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise StoreError(
+            f"{path} cannot be written: name a file in an existing, writable folder.",
+            code="store_unwritable",
+        )
+    check_folder(path.parent, named=path)
+
+
+def check_folder(folder: Path, *, named: Path | None = None) -> None:
+    """Raise StoreError, before any work is done, if a folder cannot be made or written.
+
+    ``named`` is what the error names instead. Nothing is made: a file without a name is written to
+    the folder, or to the nearest that exists.
+    """
+    there = _find_existing(folder)
+    with raise_as_store_error(named or folder), TemporaryFile(dir=there, buffering=0) as probe:
+        probe.write(bytes(_PROBE_BYTES))
+
+
+def _find_existing(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that exists."""
+    path = path.absolute()
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
 
 
 def data_folder() -> Path:
@@ -186,13 +245,11 @@ def cache_folder() -> Path:
 
 
 def make_folder(folder: Path, *, variable: str = "REGENGINE_DATA") -> Path:
-    """Create a folder for the user's files if necessary; ConfigError if that fails."""
+    """Create a folder for the user's files if necessary; StoreError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be created ({error.strerror}): set {variable} to a writable folder."
-        ) from error
+        raise make_refusal(folder, error, instead=f"set {variable} to another folder") from error
     return folder
 
 

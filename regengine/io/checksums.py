@@ -10,6 +10,7 @@ from pathlib import Path
 
 from regengine.io.atomic import raise_as_store_error, write_whole
 from regengine.io.decoding import open_regular
+from regengine.io.tables import decode_text, split_lines
 
 NAME = "SHA256SUMS"  # list of a folder, which ``sha256sum --check`` reads, too
 MAX_FILES = 10_000  # whose hashes are kept
@@ -60,7 +61,7 @@ def fingerprint(path: Path) -> str:
 def read_sums(folder: Path) -> dict[str, str]:
     """Return checksums by file name; empty without a list; truncated lines are ignored."""
     try:
-        lines = (folder / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = split_lines(decode_text((folder / NAME).read_bytes(), errors="replace"))
     except OSError:
         return {}
     found = (_LINE.fullmatch(line) for line in lines)
@@ -74,11 +75,10 @@ def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None
     """
     replaces = name in known
     known[name] = sha256
-    with raise_as_store_error(folder / NAME):
-        if replaces:
-            lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
-            write_whole(folder / NAME, lines.encode())
-            return
+    if replaces:
+        lines = "".join(f"{known[name]}  {name}\n" for name in sorted(known))
+        write_whole(folder / NAME, lines.encode())
+        return
     with raise_as_store_error(folder / NAME), (folder / NAME).open("ab+") as stream:
         stream.seek(0, os.SEEK_END)
         if stream.tell():

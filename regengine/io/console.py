@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import os
@@ -12,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from io import TextIOWrapper
 from threading import Timer, current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
 
-from regengine.errors import escape_terminal
+from regengine.errors import StoreError, escape_terminal
+from regengine.io.atomic import make_refusal
 from regengine.io.plain import format_count, make_printable
 
 if TYPE_CHECKING:
@@ -32,6 +35,48 @@ _results: list[TextIO] = []  # current result stream, the last in the list; `sys
 def open_result_stream() -> TextIO:
     """The standard output on which results are printed."""
     return _results[-1] if _results else sys.stdout
+
+
+def escape_unencodable(error: UnicodeError) -> tuple[str, int]:
+    r"""Return what an encoding lacks as ``\u014d``, which JSON reads as the same character."""
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+def prepare_streams() -> None:
+    """Escape characters that standard output or standard error cannot encode.
+
+    What is written to one that the caller has closed is dropped.
+    """
+    codecs.register_error("regengine.escape", escape_unencodable)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="regengine.escape")
+
+
+@contextmanager
+def raise_output_failures() -> Iterator[None]:
+    """Raise a failed write to standard output as a StoreError; a reader that is gone, unchanged."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise make_refusal("standard output", error) from error
+
+
+def discard_output() -> bool:
+    """Whether standard output refuses what is still to be written; if so, drop it."""
+    try:
+        sys.stdout.flush()
+        return False
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
 
 
 def output_width() -> int | None:
@@ -72,7 +117,8 @@ def reserve_standard_output() -> Iterator[None]:
     sys.stdout = sys.stderr
     try:
         yield
-        results.flush()
+        with raise_output_failures():
+            results.flush()
     finally:
         _results.remove(results)
         sys.stdout = before
@@ -179,7 +225,8 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
     from rich.progress import Progress, TaskID
 
     # On a copy of standard error: while a map is written, output to the real one is captured
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w") as terminal:
+    as_before = {"encoding": sys.stderr.encoding, "errors": sys.stderr.errors}
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", **as_before) as terminal:
         console = Console(file=terminal, force_terminal=True)
         with Progress(console=console, transient=True) as bar:
             tasks: dict[str, TaskID] = {}
@@ -193,12 +240,17 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines for people; control characters and line breaks in names are escaped."""
-    print(
-        "\n".join(map(escape_terminal, lines)),
-        file=sys.stderr if err else open_result_stream(),
-        flush=True,
-    )
+    """Print lines for people; control characters and line breaks in names are escaped.
+
+    A message that standard error does not take is lost; StoreError if standard output is full.
+    """
+    text = "\n".join(map(escape_terminal, lines))
+    try:
+        with raise_output_failures():
+            print(text, file=sys.stderr if err else open_result_stream(), flush=True)
+    except StoreError:
+        if not err:
+            raise
 
 
 def print_data(text: str) -> None:
@@ -206,7 +258,8 @@ def print_data(text: str) -> None:
     if open_result_stream().isatty():
         say(*text.split("\n"))
     else:
-        print(make_printable(text), file=open_result_stream(), flush=True)
+        with raise_output_failures():
+            print(make_printable(text), file=open_result_stream(), flush=True)
 
 
 class StandardError(logging.StreamHandler):

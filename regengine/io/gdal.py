@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
 from regengine.errors import LightMapError, RegengineError
-from regengine.io.decoding import capture_stderr
+from regengine.io.decoding import capture_stderr, open_regular
+from regengine.io.plain import make_printable
 
 # GDAL's default is 5 % of the machine's memory, which is never released
 CACHE_BYTES = 128 * 1024**2
@@ -63,6 +66,20 @@ def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
                 f"{path} cannot be opened as {driver}: it has another format, or is damaged or "
                 "truncated; get it again or convert it to GeoTIFF."
             ) from error
+
+
+@contextmanager
+def provide_gdal_path(path: Path) -> Iterator[Path]:
+    """Provide the absolute path of a file, or another that GDAL takes if its name is not UTF-8.
+
+    GDAL would treat a relative path in a folder "http:" as a web address.
+    """
+    path = path.absolute()
+    if make_printable(str(path)) == str(path):
+        yield path
+        return
+    with open_regular(path) as stream:
+        yield Path(f"/dev/fd/{stream.fileno()}")
 
 
 def expand_palette(dataset: rasterio.DatasetReader) -> rasterio.DatasetReader:
@@ -113,7 +130,7 @@ def capture_complaints() -> Iterator[list[str]]:
 
 @contextmanager
 def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]:
-    """Raise any failure to write ``out`` as LightMapError, even one that GDAL only logs.
+    """Raise any failure to write ``out`` as OSError, even one that GDAL only logs.
 
     ``leftovers`` are deleted at the end if they exist. Causes are a full disk, or a folder that is
     missing or not writable.
@@ -125,7 +142,7 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
     said: list[str] = []
     try:
         if not out.parent.is_dir():
-            raise FileNotFoundError(f"the folder {out.parent} does not exist")
+            raise FileNotFoundError(errno.ENOENT, f"the folder {out.parent} does not exist")
         try:
             with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
                 yield
@@ -135,14 +152,14 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
                 print(line, file=complaints if of_tiff else sys.stderr)
         if complaints.getvalue():
             raise OSError(complaints.getvalue())
-    except (RasterioError, OSError) as error:
-        if isinstance(error, RegengineError) and not complaints.getvalue():
+    except UnicodeEncodeError as error:
+        raise OSError("GDAL cannot be given a name that is not UTF-8") from error
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        known = isinstance(error, RegengineError) or getattr(error, "errno", None) is not None
+        if known and not complaints.getvalue():
             raise
         detail = (complaints.getvalue() or str(error)).strip().partition("\n")[0].strip(". ")
-        raise LightMapError(
-            f"{out} cannot be written ({detail}): make sure that the folder exists, is writable "
-            "and has free space; nothing was left behind."
-        ) from error
+        raise OSError(detail) from error
     finally:
         logger.removeHandler(handler)
         for path in leftovers:

@@ -16,8 +16,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.io.atomic import raise_as_store_error, write_whole
-from regengine.io.plain import plain
+from regengine.io.atomic import write_whole
+from regengine.io.plain import plain, restore_bytes
 
 THUMBNAIL_PX = 240  # twice the displayed height, for dense screens: some 8 kB each
 THUMBNAIL_QUALITY = 78
@@ -72,8 +72,7 @@ def render_page(content: str, data: Any, *, title: str) -> str:
 
 def write_page(path: Path, page: str) -> None:
     """Write a page of `render_page` atomically; StoreError if that fails."""
-    with raise_as_store_error(path):
-        write_whole(path, page.encode())
+    write_whole(path, page.encode())
 
 
 def link_to(path: str | Path, folder: Path) -> str:
@@ -82,7 +81,7 @@ def link_to(path: str | Path, folder: Path) -> str:
     The link is relative if possible, so that page and photo can be moved together. Characters that
     could begin a scheme (``javascript:``) are percent-encoded.
     """
-    text = str(path)
+    text = restore_bytes(str(path))
     if text.lower().startswith(("http://", "https://")):
         return quote(_octets(text), safe=_OF_A_URL)
     try:

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+_BYTE = re.compile(r"\\u(dc[89a-f][0-9a-f])")  # of a file name that is not UTF-8
 
 
 def make_printable(text: str) -> str:
-    r"""Return text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
+    r"""Return text that is valid UTF-8: bytes of odd file names become ``\udcXX``.
+
+    `restore_bytes` is the way back, to the file.
+    """
+    if text.isascii():
+        return text
+    with suppress(UnicodeEncodeError):
+        # Where file names are ASCII, as in the locale C, all others are bytes
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def restore_bytes(text: str) -> str:
+    r"""Return the path, or the name, that `make_printable` made text of.
+
+    A file that has ``\udcXX`` in its name is that file.
+    """
+    if _BYTE.search(text) and not os.path.lexists(text):
+        text = _BYTE.sub(lambda found: chr(int(found[1], 16)), text)
+    with suppress(UnicodeEncodeError):
+        text = os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text
+
+
+def flatten_bytes(text: str) -> str:
+    r"""Return a path as names of new files have it: ``\udcXX`` without the backslash."""
+    return _BYTE.sub(r"_u\1", make_printable(text))
 
 
 def plain(value: Any, text: Callable[[str], str]) -> Any:

@@ -86,11 +86,23 @@ def check_unpacked(data: bytes) -> None:
 def decode_text(data: bytes, errors: str = "strict") -> str:
     """Decode the text of a file: UTF-8 or UTF-16, with or without a byte-order mark.
 
-    Raises UnicodeDecodeError if it is neither, unless ``errors`` specifies otherwise; OSError if it
-    is compressed.
+    Raises UnicodeError if it is neither, unless ``errors`` specifies otherwise; OSError if it is
+    compressed.
     """
     check_unpacked(data)
-    return data.decode(utf16_codec(data) or "utf-8-sig", errors)
+    try:
+        return data.decode(utf16_codec(data) or "utf-8", errors).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise UnicodeError("it is not text in UTF-8 or UTF-16") from error
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Split text where files end lines: ``\n``, ``\r\n`` or ``\r``.
+
+    Other line breaks of Unicode, such as U+2028, are part of a text. Joined files may have a
+    byte-order mark in front of any line.
+    """
+    return [line.removeprefix("\ufeff").rstrip("\n") for line in io.StringIO(text, newline=None)]
 
 
 def check_columns_once(headings: Iterable[str], meaning: Callable[[str], str]) -> None:
@@ -172,5 +184,5 @@ def csv_rows(
             if any(cells):
                 texts = [*map(str.strip, cells), *[""] * (len(names) - len(cells))]
                 yield f"{path}, line {line}", dict(zip(names, texts, strict=False))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as a table ({error}): {advice}.") from error

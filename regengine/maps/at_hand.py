@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from regengine.errors import ConfigError
-from regengine.io.atomic import data_folder, make_folder, raise_as_store_error, write_whole
+from regengine.io.atomic import data_folder, make_folder, write_whole
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps.lights import KindName
 from regengine.photo.frame_ids import archive_name, record_place
@@ -104,13 +104,12 @@ def choose_element_sets(given: Path | None = None) -> tuple[Path, ...]:
 def keep_element_sets(content: bytes, name: str) -> Path:
     """Save the text of an element set file in the data folder, under an unused name.
 
-    Raises ConfigError if there can be no such folder, StoreError if the file cannot be written.
+    Raises StoreError if the file cannot be written.
     """
     path = make_folder(element_set_folder()) / name
     if path.exists() and path.read_bytes() != content:
         path = path.with_stem(f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}")
-    with raise_as_store_error(path):
-        write_whole(path, content)
+    write_whole(path, content)
     return path
 
 

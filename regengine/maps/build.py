@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError
-from regengine.io.atomic import provide_replacements
+from regengine.io.atomic import provide_replacements, raise_as_store_error
 from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.maps.formats import has_all_blocks
 from regengine.maps.lights import FORMAT_TAG, KINDS, KindName
@@ -103,14 +103,20 @@ def write_reference(
     ConfigError
         The reference would have too many pixels.
     LightMapError
-        The disk has too little space, or ``out`` cannot be written; no partial file remains.
+        The disk has too little space.
+    StoreError
+        ``out`` cannot be written; no partial file remains.
     """
     grid, spec = plan_grid(bounds, step_deg), KINDS[kind]
     about = {FORMAT_TAG: spec.format, "UNITS": spec.units, "KIND": kind, "CREDIT": spec.credit}
     said = {**about, **tags, "AREA_OR_POINT": "Area"}
     draft = out.with_name(f".{out.name}.{os.getpid()}.plain.tif")
     leftovers = [draft]
-    with raise_write_failures(out, leftovers), provide_replacements((out,)) as (final,):
+    with (
+        raise_as_store_error(out),
+        raise_write_failures(out, leftovers),
+        provide_replacements((out,)) as (final,),
+    ):
         leftovers.append(Path(f"{final}.ovr.tmp"))
         check_free_space(out.parent, estimate_bytes(kind, grid), out.name)
         with rasterio.open(

@@ -23,7 +23,7 @@ from PIL import Image
 
 from matchers.geometry.footprint import Bounds
 from regengine.errors import ConfigError, LightMapError, check_known
-from regengine.io.atomic import cache_folder, hold_lock
+from regengine.io.atomic import cache_folder, hold_lock, make_refusal
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
 from regengine.io.urls import parse_host
@@ -125,7 +125,7 @@ class Downloader:
         One process downloads it at a time: what another one fetched meanwhile is taken as it is.
         For ``check``, ``begin`` and ``progress`` see `HttpClient.resume`. Returns its
         Last-Modified, or "", and None if the server has no such file (404). LightMapError if the
-        host cannot be reached, refuses, or keeps failing, or the file cannot be written.
+        host cannot be reached, refuses, or keeps failing; StoreError if the file cannot be written.
         """
         part = path.with_name(path.name + ".part")
         try:
@@ -141,11 +141,8 @@ class Downloader:
                 return None
             raise explain_failure(failure, url, self.kind) from failure
         except OSError as error:
-            raise LightMapError(
-                f"{path} cannot be written ({error.strerror}): make sure that the folder is "
-                "writable and has free space, or set REGENGINE_CACHE to another one; then run "
-                "the same command again."
-            ) from error
+            instead = "set REGENGINE_CACHE to another folder"
+            raise make_refusal(path, error, instead=instead) from error
 
     def read_list(
         self, url: str, key: str, hint: str, *, may_be_missing: bool = False

@@ -15,6 +15,7 @@ from sgp4.alpha5 import to_alpha5
 from detectors.types import BoolArray, FloatArray, IndexArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
+from regengine.io.tables import decode_text
 from regengine.io.urls import parse_host
 from regengine.orbit.rotation import J2000_JULIAN_DATE, days_since_j2000, utc_of
 from regengine.orbit.tle_format import (
@@ -321,7 +322,7 @@ def fetch_latest(around: datetime | None = None) -> bytes:
             f"{parse_host(url)} cannot be reached for element sets ({failure}): try again later, "
             f"or {WHERE_ELSE}."
         ) from failure
-    pairs, _ = pair_lines(content.decode("utf-8", errors="replace"))
+    pairs, _ = pair_lines(decode_text(content, errors="replace"))
     if not check_pairs(pairs)[0]:
         raise EphemerisError(
             f"{parse_host(url)} answered with something other than element sets: try again later."

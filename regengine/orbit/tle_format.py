@@ -19,7 +19,7 @@ from sgp4.api import Satrec
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
-from regengine.io.tables import decode_text, read_csv
+from regengine.io.tables import decode_text, read_csv, split_lines
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
@@ -215,7 +215,7 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     lone: list[tuple[int, str]] = []  # numbers and texts of lines
     waiting: tuple[int, str, str | None] | None = None  # a first line, and the name above it
     name, last = None, ""
-    for number, raw in enumerate(text.splitlines(), start=1):
+    for number, raw in enumerate(split_lines(text), start=1):
         written = raw.strip()
         if not written or written[0] in COMMENT_MARKS:
             continue

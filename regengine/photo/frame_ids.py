@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from regengine.io.plain import flatten_bytes
+
 # Matches ISS030-E-184140, iss030e184140_lrg, Osaka_ISS006-E-22876 and iss073e0206244: expedition,
 # "E" for an electronic camera, number. The archive writes three digits for the expedition and the
 # number without leading zeros.
@@ -95,7 +97,7 @@ def frame_id_of(path: Path) -> str:
 
 def name_spellings(name: str) -> set[str]:
     """Return a photo's name without folder and case: with ending, without, and as an archive id."""
-    base = re.split(r"[/\\]", name)[-1]
+    base = re.split(r"[/\\]", flatten_bytes(name))[-1]
     spellings = (base, _ENDING.sub("", base), archive_frame_id(base) or base)
     return {spelling.casefold() for spelling in spellings}
 

@@ -21,7 +21,7 @@ from rasterio.enums import ColorInterp as Band
 from detectors.masks import mask_caption_strips
 from regengine.errors import FrameError
 from regengine.io.decoding import capture_stderr, open_regular, raise_as_frame_error
-from regengine.io.gdal import open_gdal_session
+from regengine.io.gdal import open_gdal_session, provide_gdal_path
 from regengine.photo.fits import FitsImage, read_fits_image
 from regengine.photo.formats import (
     TIFF_EXTRA_SAMPLES,
@@ -115,11 +115,11 @@ def decode(file: PhotoFile) -> Samples:
 
 
 def _decode_with_gdal(file: PhotoFile) -> Samples:
-    # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
-    place, driver = file.path.absolute(), "PNG" if file.format == "png" else "GTiff"
+    driver = "PNG" if file.format == "png" else "GTiff"
     with (
         open_gdal_session(),
         raise_as_frame_error(file.path),
+        provide_gdal_path(file.path) as place,
         capture_stderr(),  # libtiff reports offsets beyond the end of the file
         rasterio.open(place, driver=driver) as source,
     ):
@@ -143,7 +143,7 @@ def _decode_with_gdal(file: PhotoFile) -> Samples:
         bands = source.read([*range(1, n_colours + 1), *([] if alpha is None else [alpha])])
     bits = 8 if colours == "palette" else int(stated)
     if bits == 16 and colours != "white is zero":
-        bits = _bits_used(place, int(bands[:n_colours].max()))
+        bits = _bits_used(file.path.absolute(), int(bands[:n_colours].max()))
     scaled = np.arange(full_scale + 1, dtype=np.uint32) * full_scale // (2**bits - 1)
     for strip in np.array_split(bands, math.ceil(bands.shape[1] / _STRIP_ROWS), axis=1):
         if 2**bits - 1 != full_scale:  # such as 12 bits in 16; alpha may use all 16

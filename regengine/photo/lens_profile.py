@@ -21,6 +21,7 @@ from matchers.geometry.camera import Lens
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.tables import decode_text
 
 Matrix = tuple[tuple[float, ...], ...]
 # Constraints on a number in a file
@@ -262,13 +263,8 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile atomically; ConfigError if that fails."""
-    try:
-        write_whole(path, profile_text(profile).encode())
-    except OSError as error:
-        raise ConfigError(
-            f"{path}: the lens profile cannot be written ({error.strerror}): choose another place."
-        ) from error
+    """Write a profile atomically; StoreError if that fails."""
+    write_whole(path, profile_text(profile).encode())
 
 
 def profile_text(profile: LensProfile) -> str:
@@ -308,12 +304,12 @@ def load_profile(path: Path) -> LensProfile:
     try:
         with path.open("rb") as stream:
             data = stream.read(_LARGEST_FILE)
-        content = tomllib.loads(data.decode("utf-8"))
+        content = tomllib.loads(decode_text(data))
     except OSError as error:
         raise ConfigError(
             f"{path}: the lens profile cannot be read ({error.strerror}): check the path."
         ) from error
-    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
+    except (ValueError, RecursionError) as error:  # not text, or not TOML
         why = f"it is not valid TOML ({error})."
         raise ConfigError(f"{path} is not a lens profile: {why}") from error
     if content.pop("format", None) != FORMAT:

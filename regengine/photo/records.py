@@ -27,13 +27,15 @@ from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, 
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.decoding import open_regular
-from regengine.io.plain import format_count
+from regengine.io.plain import format_count, make_printable
 from regengine.io.tables import (
     cell,
     check_columns_once,
     check_unpacked,
     csv_lines,
+    decode_text,
     read_csv,
+    split_lines,
     unquote_name,
     utf16_codec,
 )
@@ -362,9 +364,13 @@ class FrameRecords:
         """
         text = str(photo)
         name = text if isinstance(photo, str) else frame_id_of(photo)
-        for one in (archive_frame_id(name) or name, find_frame_id(name) or name):
-            if one in self.by_id:
-                return self.by_id[one]
+        names = [name]
+        if (printed := make_printable(name)) != name:
+            # Bytes that are not UTF-8: as our tables spell them, or as `_read_text` reads them
+            names += [printed, os.fsencode(name).decode("cp1252", "replace")]
+        ids = (of(one) or one for one in names for of in (archive_frame_id, find_frame_id))
+        if (known := next(filter(None, map(self.by_id.get, ids)), None)) is not None:
+            return known
         spellings = name_spellings(text)
         near = {one for spelling in spellings for one in self._by_spelling.get(spelling, ())}
         inside = [one for one in near if _is_end(_parts(one), _parts(text))]
@@ -528,12 +534,12 @@ def _read_text(path: Path) -> str:
             check_unpacked(data)
     except OSError as error:
         raise unreadable_table(path, error.strerror or str(error)) from error
-    if (codec := utf16_codec(data)) is not None:
-        return data.decode(codec, errors="replace")
+    if utf16_codec(data) is not None:
+        return decode_text(data, errors="replace")
     if b"\0" in data[:4096]:
         raise unreadable_table(path, "it is not text")
-    with suppress(UnicodeDecodeError):
-        return data.decode("utf-8-sig")
+    with suppress(UnicodeError):
+        return decode_text(data)
     lines = []
     for line in data.splitlines(keepends=True):
         try:
@@ -583,7 +589,7 @@ def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _read_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if not line.strip():
             continue
         try:

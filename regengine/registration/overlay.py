@@ -30,6 +30,7 @@ from matchers.geometry.earth import (
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
+from regengine.io.plain import restore_bytes
 from regengine.maps.lights import KindName
 from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.maps.reference import LightMap
@@ -104,7 +105,7 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
     the start of the file's SHA-256.
     """
     mark = f"-{result.sha256[:8]}" if hashed else ""
-    return folder / f"{Path(result.path).stem}{mark}.overlay.png"
+    return folder / f"{Path(restore_bytes(result.path)).stem}{mark}.overlay.png"
 
 
 def make_overlay(

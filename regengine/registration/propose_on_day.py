@@ -37,8 +37,8 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, 
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
-from regengine.errors import ConfigError, LightMapError, StoreError
-from regengine.io.atomic import cache_folder, make_folder, raise_as_store_error, write_whole
+from regengine.errors import LightMapError, StoreError
+from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.gdal import raise_read_failures
 from regengine.maps.at_hand import FOLDER
@@ -390,13 +390,12 @@ def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
         try:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
-            with raise_as_store_error(path):
-                corner = (found.west, found.top, found.step_deg)
-                arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
-                content = BytesIO()
-                np.savez(content, **arrays)
-                write_whole(path, content.getvalue())
-        except (ConfigError, StoreError) as error:
+            corner = (found.west, found.top, found.step_deg)
+            arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
+            content = BytesIO()
+            np.savez(content, **arrays)
+            write_whole(path, content.getvalue())
+        except StoreError as error:
             refused = error
             continue
         logger.info("%s features at %s a pixel are cached in %s", f"{len(found):,}", at, path)

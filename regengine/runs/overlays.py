@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from regengine.errors import FrameError
+from regengine.io.plain import restore_bytes
 from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
 from regengine.runs.plan import Task, compute_file_sha256, describe_failure
 from regengine.runs.run_inputs import RunFiles, find_settings_files
@@ -79,7 +80,7 @@ def list_stored_drawings(
     for stored in iter_frames(store, numbers, hypotheses=False):
         photo = photo_file(stored.result.path, store, stored.result.sha256, folder)
         yield Drawing(
-            path=Path(stored.result.path),
+            path=Path(restore_bytes(stored.result.path)),
             result=stored.result,
             photos=() if photo is None else (photo,),
             maps=replace(find_settings_files(stored.parameters), **dict[str, Any](maps)),

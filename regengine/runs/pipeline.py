@@ -72,13 +72,15 @@ def process_photo(
     result = replace(result, seconds=time.perf_counter() - start_s)
     is_kept = hints is None or result.replaces(hints.first_probability)
     if inputs.overlays is not None and is_kept:
-        from regengine.registration.overlay import write_overlay
+        from regengine.registration.overlay import overlay_path, write_overlay
 
+        hashed = inputs.overlay_names_hashed
         try:
+            # That of an older result is wrong, and would hide that there is no new one
+            overlay_path(result, inputs.overlays, hashed=hashed).unlink(missing_ok=True)
             reference = map_of_kind(
                 result.reference_kind, inputs.lights, inputs.streets, inputs.day
             )
-            hashed = inputs.overlay_names_hashed
             write_overlay(result, frame.file, reference, inputs.overlays, hashed=hashed)
         except Exception as error:  # a picture is never worth a frame's result
             logging.getLogger("regengine").warning("overlay of %s not drawn: %s", path, error)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from regengine.errors import RegengineError, describe_exception, is_short_of_memory
 from regengine.io.checksums import compute_sha256
 from regengine.io.extras import is_import_failure, make_import_error
-from regengine.io.plain import make_printable
+from regengine.io.plain import make_printable, restore_bytes
 from regengine.io.urls import Url
 from regengine.registration.priors import NeighbourPrior
 from regengine.store.read import frame_identity, identity_key, is_there, iter_blocks
@@ -235,7 +235,7 @@ def compare_with_store(
         for row in dict_rows(tables["provenance"] | tables["frames"]):
             path, sha256 = row["path"], row["sha256"]
             found = known.get(frame_identity(path, sha256)) or known.get(path)
-            if found is None and not read_photos and not os.path.exists(path):
+            if found is None and not read_photos and not os.path.exists(restore_bytes(path)):
                 found = known.get(("moved", os.path.basename(path)))
             if found is not None:
                 made_with = row["parameters"], row["parameters_sha256"]

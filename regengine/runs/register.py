@@ -22,7 +22,7 @@ from regengine.errors import (
 )
 from regengine.io.checksums import fingerprint
 from regengine.io.console import VERDICTS, Advance
-from regengine.io.plain import format_count, make_printable
+from regengine.io.plain import format_count, make_printable, restore_bytes
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url, hide_secrets
 from regengine.maps.at_hand import identify_frame_to_fetch
@@ -113,10 +113,21 @@ class RegisterRun:
             stop=stop,
             advance=advance,
         )
+        undrawn: list[Path] = []
+        if inputs.overlays is not None:
+            from regengine.registration.overlay import overlay_path
+
+        def report_and_look(result: FrameResult) -> None:
+            report(result)
+            if inputs.overlays is not None and result.verdict != "failed":
+                hashed = inputs.overlay_names_hashed
+                overlay = overlay_path(result, inputs.overlays, hashed=hashed)
+                undrawn.extend([] if overlay.exists() else [overlay])
+
         with provide_photos(self.photos, writer, options) as (photos, at_hand):
             if self.scheduler is None:
                 process = partial(process_photo, inputs=inputs)
-                summary = run_batch(photos, process, writer, at_hand, report)
+                summary = run_batch(photos, process, writer, at_hand, report_and_look)
             else:
                 from regengine.runs.cluster import ClusterWorkers, check_workers, connect_client
 
@@ -133,9 +144,10 @@ class RegisterRun:
                         check=absolute.open,
                     )
                     there = replace(at_hand, executor=start)
-                    summary = run_batch(photos, process, writer, there, report)
+                    summary = run_batch(photos, process, writer, there, report_and_look)
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options, inputs)
+        summary.undrawn = sum(not overlay.exists() for overlay in undrawn)
         return summary
 
     def _read_stored(
@@ -173,7 +185,7 @@ class RegisterRun:
         drawings = (
             Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=inputs)
             for stored in iter_frames(self.store, summary.taken, hypotheses=False)
-            for path in (Path(stored.result.path),)
+            for path in (Path(restore_bytes(stored.result.path)),)
             if stored.result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed)
         )
         drawn = 0

@@ -31,8 +31,8 @@ from regengine.errors import (
     NoPhotoError,
     StoreError,
 )
-from regengine.io.plain import format_count
-from regengine.io.tables import decode_text
+from regengine.io.plain import format_count, restore_bytes
+from regengine.io.tables import decode_text, split_lines
 from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
@@ -263,13 +263,16 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
             yield argument
             continue
         try:
-            lines = map(str.strip, decode_text(path.read_bytes()).splitlines())
-        except (OSError, UnicodeDecodeError) as error:
+            text = decode_text(path.read_bytes(), "surrogateescape")  # names may be any bytes
+            if "\0" in text:
+                raise UnicodeError("it is not text")
+        except (OSError, UnicodeError) as error:
             raise ConfigError(
-                f"{path} cannot be read as a list of photos ({error}): it must be a "
-                "text file with one path, URL or archive id per line."
+                f"{path} cannot be read as a list of photos ({error}): it must be a text file with "
+                "one path, URL or archive id per line."
             ) from None
-        yield from (line for line in lines if line and not line.startswith("#"))
+        lines = map(str.strip, split_lines(text))
+        yield from (restore_bytes(one) for one in lines if one and not one.startswith("#"))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from regengine.io.console import Advance
-from regengine.io.plain import make_printable
+from regengine.io.plain import make_printable, restore_bytes
 from regengine.io.times import utc_now
 from regengine.photo.frame_ids import frame_id_of
 from regengine.registration.priors import (
@@ -73,6 +73,7 @@ class BatchSummary:
     # Frame numbers of results that were reused from the store
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
+    undrawn: int = 0  # overlays that were asked for and are not there
 
 
 def run_batch(
@@ -279,7 +280,9 @@ class SecondSearch:
                 # of 64: a time-lapse has thousands per day, and they agree
                 chosen = sorted(number for _, number in near[:64])
                 hints = make_neighbour_prior(facts, list(map(self._reference, chosen)))
-            task = Task(frame_index=frame_index, path=Path(result.path), sha256=result.sha256)
+            task = Task(
+                frame_index=frame_index, path=Path(restore_bytes(result.path)), sha256=result.sha256
+            )
             if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
                 self.unsettled.discard(frame_index)
                 yield task, stored

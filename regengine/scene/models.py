@@ -28,6 +28,7 @@ from scipy.special import expit, log_softmax, logsumexp
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.tables import decode_text
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
@@ -525,7 +526,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
     path = path or Path(str(files("regengine.scene") / "scene_model.json"))
     again = f"train it again with `regengine train LABELS.csv --out {path.name}`"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(decode_text(path.read_bytes()))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         if content.get("format_version") != FORMAT_VERSION:
@@ -551,7 +552,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
         return model
     except ConfigError:
         raise
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: the scene model cannot be read ({error}).") from error
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
@@ -561,17 +562,13 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
 def write_scene_model(path: Path, model: SceneModel) -> None:
     """Write a model atomically: one line per part, with a checksum of all of them.
 
-    Equal models give equal bytes. Raises ConfigError if the file cannot be written.
+    Equal models give equal bytes. Raises StoreError if the file cannot be written.
     """
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(model)}
     dump = partial(json.dumps, default=np.ndarray.tolist, allow_nan=False)
     lines = [f'"{name}": {dump(value)}' for name, value in content.items()]
     text = "{\n" + ",\n".join([*lines, f'"sha256": "{_seal(content)}"']) + "\n}\n"
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        why = error.strerror or error
-        raise ConfigError(f"{path}: the scene model cannot be written ({why}).") from error
+    write_whole(path, text.encode())
 
 
 def _seal(content: Mapping[str, Any]) -> str:

@@ -154,8 +154,8 @@ def write_proposals(path: Path, proposals: Sequence[tuple[Scene, str, float]]) -
     """Write a table of labels to edit: replace each cluster's name by that of its class.
 
     A CSV file with the columns of docs/labels.md (path, label, group) and ``guess``, what the
-    present model says. Raises ConfigError if it exists (a person's labels are never overwritten) or
-    cannot be written.
+    present model says. Raises ConfigError if it exists (a person's labels are never overwritten),
+    and StoreError if it cannot be written.
     """
     if path.exists():
         raise ConfigError(f"{path} exists and may hold your labels; name another file.")
@@ -166,7 +166,4 @@ def write_proposals(path: Path, proposals: Sequence[tuple[Scene, str, float]]) -
         photo = os.path.relpath(scene.path.absolute(), folder)
         rows.append((path_cell(photo), cluster, name_cell(scene.frame), scene.category))
     text = "".join(f"{line}\n" for line in csv_lines(rows))
-    try:
-        write_whole(path, text.encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
+    write_whole(path, text.encode("utf-8", "surrogateescape"))

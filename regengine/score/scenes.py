@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.types import FloatArray, IndexArray
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import FrameError
+from regengine.io.atomic import write_whole
 from regengine.io.extras import need
 from regengine.photo.image import read_display_rgb
 from regengine.scene.labels import Samples
@@ -303,10 +305,8 @@ def _figure(width: float, height: float, grid: tuple[int, int] = (1, 1)) -> tupl
 
 
 def _save(figure: Any, path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Without the library's version, so that equal reports give equal bytes
-        figure.savefig(path, dpi=100, metadata={"Software": None})
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror or error}).") from error
+    content = BytesIO()
+    # Without the library's version, so that equal reports give equal bytes
+    figure.savefig(content, dpi=100, metadata={"Software": None})
+    write_whole(path, content.getvalue(), with_folder=True)
     return path

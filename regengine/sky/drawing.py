@@ -21,8 +21,7 @@ from detectors.types import (
     StarDetections,
     StreakDetections,
 )
-from regengine.errors import FrameError
-from regengine.io.atomic import FULL_DISK, write_whole
+from regengine.io.atomic import check_folder, write_whole
 from regengine.photo.image import read_display_rgb
 
 if TYPE_CHECKING:
@@ -67,7 +66,11 @@ class PicturePaths:
 def picture_paths(
     photos: Sequence[Path], folder: Path, what: str, *, ending: str = ".png"
 ) -> PicturePaths:
-    """Paths of the overlays of a command, named after the photos and the drawn content."""
+    """Paths of the overlays of a command, named after the photos and the drawn content.
+
+    Raises StoreError if the folder cannot be made or written.
+    """
+    check_folder(folder)
     uses = Counter(photo.stem.lower() for photo in photos)
     repeated = frozenset(name for name, count in uses.items() if count > 1)
     return PicturePaths(folder=folder, suffix=f"_{what}{ending}", repeated=repeated)
@@ -295,17 +298,6 @@ def draw_streak_outline(
 
 
 def write_picture(picture: Picture, target: Path) -> None:
-    """Write a PNG atomically; FrameError if that fails."""
+    """Write a PNG atomically; StoreError if that fails."""
     _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    write_photo_file(target, data.tobytes())
-
-
-def write_photo_file(target: Path, content: bytes) -> None:
-    """Write a file of a photo and create its folder; FrameError if that fails."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
-    except OSError as error:
-        full = error.errno in FULL_DISK
-        advice = "the disk is full: free some space" if full else "name a writable folder"
-        raise FrameError(f"{target} cannot be written ({error.strerror}): {advice}.") from error
+    write_whole(target, data.tobytes(), with_folder=True)

@@ -20,6 +20,7 @@ from regengine.io.atomic import provide_replacements
 from regengine.io.checksums import compute_sha256_once
 from regengine.io.decoding import open_regular
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
+from regengine.io.plain import restore_bytes
 from regengine.store.rows import Selection, Table, Tables, missing
 from regengine.store.schema import (
     COLUMNS,
@@ -160,6 +161,7 @@ def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = N
     by its name and the hash ``sha256`` of its content: anywhere in ``folder``, or beside the store,
     with or without the folders above it.
     """
+    text = restore_bytes(text)
     names = [name for name in Path(text).parts if name not in ("/", "..")]
     beside = store.absolute().parent
     if folder is not None and names:

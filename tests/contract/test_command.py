@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,16 @@ def test_a_run_depends_on_the_settings_that_it_depended_on(simulated: Path) -> N
 
     kept = {"sha256": sha256, "settings": json.loads(text, object_hook=without_path)}
     assert_kept("settings.json", json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_settings_are_read_in_any_encoding_of_windows(folder: Path, encoding: str) -> None:
+    Path("regengine.toml").write_bytes("# ä\r\n[register]\r\nmax-seconds = 31".encode(encoding))
+    assert setting("--json", "register")[0] == 31
+    Path("regengine.toml").write_bytes(b"\x89PNG\r\n\x1a\n")
+    said = run("config", "show", "register")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "regengine.toml: the settings file is not valid TOML (it is not text" in said.err
 
 
 @pytest.mark.parametrize(
@@ -171,6 +183,7 @@ def test_a_mistake_in_a_settings_file_is_named_with_the_file(
         ([PHOTO, "--tle", "gone.txt"], 3, "gone.txt"),
         ([PHOTO, "--store", "text"], 3, "text is not a regengine store"),
         ([PHOTO, "--store", "text/run.h5"], 3, "cannot be written"),
+        ([PHOTO, "--overlay", "text/drawn"], 3, "text/drawn cannot be written"),
     ],
 )
 def test_a_run_that_cannot_start_is_one_sentence_and_leaves_nothing(
@@ -218,6 +231,75 @@ def test_what_is_missing_or_no_such_file_is_one_sentence_and_3(
         assert said.err.startswith("Error: ")
         assert "given.h5" in said.err
         assert not list(folder.glob("out*"))
+
+
+WRITERS = (
+    "detect lights PHOTO --overlay text/out",
+    "solve PHOTO --overlay text/out",
+    "solve PHOTO --wcs text/out",
+    "satellites PHOTO --tle TLE --overlay text/out",
+    "overlay STORE --out text/out",
+    "export STORE --format gcp --out text",
+    "export STORE --format qgis --out text/out",
+    "export STORE --format csv --out text/out.csv",
+    "report STORE --out gone/out.html",
+    "radiometry STORE --lights LIGHTS --out text",
+    "catalogue build STORE --out gone/out.gpkg",
+    "catalogue package out.gpkg --place Paris --out text/out",
+    "merge STORE --out text/out.h5",
+    "classify PHOTO --sheet gone/out.html",
+    "classify --fit . --labels gone/out.csv",
+    "train labels.csv --out gone/out.json",
+    "lens fit PHOTO --camera X --lens Y --out gone/out.toml",
+    "bench stars labels.csv --plot text/out",
+    "frames download ISS030-E-184140 --out text/out",
+    "maps build LIGHTS --out text/out.tif",
+    "maps index LIGHTS --out gone/out.idx",
+)
+
+
+@pytest.mark.parametrize("words", WRITERS)
+def test_output_that_cannot_be_written_is_refused_with_3_before_the_work(
+    folder: Path, store: Path, words: str
+) -> None:
+    (folder / "text").write_text("text")
+    for name, path in (("PHOTO", PHOTO), ("STORE", store), ("TLE", ELEMENTS), ("LIGHTS", LIGHTS)):
+        words = words.replace(name, str(path))
+    said = run(*words.split())
+    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+    assert "cannot be written" in said.err
+    assert words.split()[-1] in said.err
+    assert [path.name for path in folder.iterdir()] == ["text"]
+
+
+@pytest.mark.parametrize("words", [("--help",), ("register", "--help"), ("config", "show")])
+def test_standard_output_that_is_full_is_one_sentence_and_3(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "regengine", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+    assert (process.returncode, process.stderr.count("\n")) == (3, 1)
+    assert "standard output cannot be written because the disk is full" in process.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252:strict"])
+def test_what_standard_output_cannot_encode_is_escaped(folder: Path, encoding: str) -> None:
+    names = ["Tōkyō", "b", "é 🌃"]
+    for name in names:
+        save(night(), folder / f"{name}.png")
+    (folder / "c.jpg").write_bytes(b"no photo")
+    codec = {"PYTHONIOENCODING": encoding}, encoding.partition(":")[0]
+    words = ("register", ".", "--lights", LIGHTS, "--blind", "never", "--workers", 0)
+    told = start(*words, environment=codec[0], encoding=codec[1])
+    assert (told.code, "unexpected" in told.err) == (1, False)
+    assert len(told.out.splitlines()) == 1 + 4
+    assert "T\\u014dky\\u014d" in told.out
+    shown = start("show", "run.h5", "--json", environment=codec[0], encoding=codec[1])
+    assert {*names} < {one["frame"] for one in shown.records}
 
 
 def test_debug_shows_the_traceback_wherever_it_stands(folder: Path) -> None:

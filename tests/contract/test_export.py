@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -14,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 import h5py
 import numpy as np
@@ -106,7 +107,6 @@ def test_what_exists_is_kept_unless_forced_and_equal_exports_have_equal_bytes(
         ("--format geotiff -o OUT/o --resolution inf", "--resolution"),
         ("-o - --format qgis", "choose csv, geojson, sql"),
         ("-o OUT/points", "choose --format from csv"),
-        ("--format qgis -o STORE", "is a file"),
     ],
 )
 def test_what_cannot_be_written_is_told_and_left(
@@ -122,6 +122,31 @@ def test_what_cannot_be_written_is_told_and_left(
     assert says in said.err
     assert {path for path in tmp_path.rglob("*") if not path.is_dir()} == {there, link}
     assert there.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [*FILES, "gcp --files tif", "geotiff", "kmz", "qgis --files project"],
+)
+@pytest.mark.filterwarnings("ignore")  # GDAL's, of a file that it could not write
+def test_a_full_disk_is_told_and_leaves_no_file(
+    words: str, store: Path, limb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files of more than a block, whichever library writes them."""
+    name, *more = words.split()
+    given = store if name in FILES else limb
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    usage = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        options = () if name == "geotiff" else OPTIONS.get(name, ())
+        said = run("export", given, "--format", name, "-o", output(name, tmp_path), *more, *options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1)
+    assert "because the disk is full" in said.err
+    assert not [path for path in tmp_path.rglob("*") if not path.is_dir()]
 
 
 def test_the_format_is_that_of_the_name_and_text_goes_to_standard_output(
@@ -467,6 +492,27 @@ def test_addresses_of_photos_find_them_and_hold_no_secret_and_no_script(tmp_path
     mine = items["my ISS030-E-7"]
     assert "file:checksum" not in mine.assets["photo"].extra_fields
     assert not {"regengine:credit", "license", "providers"} & set(mine.properties)
+
+
+def test_a_photo_whose_name_is_not_utf8_is_found_again(tmp_path: Path) -> None:
+    name, folder = os.fsdecode(b"caf\xe9 \xff.jpg"), tmp_path / "photos"
+    folder.mkdir()
+    result = above("caf", 136.9, 35.7, 30.0, focal_px=600.0)
+    store = write_store(tmp_path / "run.h5", [photographed(result, folder / name)])
+    for given, out in ((), "here"), (("--photos", tmp_path / "moved"), "there"):
+        for format in ("stac", "geotiff", "kmz", "qgis"):
+            export(store, format, tmp_path / out / format, *given)
+        assert run("overlay", store, "--out", tmp_path / out, *given).code == 0
+        assert (tmp_path / out / name).with_suffix(".overlay.png").is_file()
+        (item,) = valid_items(tmp_path / out / "stac").values()
+        href = item.assets["photo"].href
+        assert "caf%E9%20%FF.jpg" in href
+        assert os.path.isfile(os.fsencode(tmp_path / out / "stac") + b"/" + unquote_to_bytes(href))
+        assert "not UTF-8" in export(store, "gcp", tmp_path / out / "gcp", *given, code=1).err
+        folder = folder.rename(tmp_path / "moved")
+    (points,) = (tmp_path / "here" / "qgis").iterdir()
+    assert run("import", store, points).code == 0
+    assert len(run("show", store, name, "--json").records) == 1
 
 
 def test_warped_pictures_of_the_same_photo_are_told_of(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Pat
     data.rename(tmp_path / "other")
     data.touch()
     said = run("maps", "build", SAMPLE)
-    assert (said.code, "REGENGINE_DATA" in said.err) == (2, True)
+    assert (said.code, "REGENGINE_DATA" in said.err) == (3, True)
 
 
 def test_a_built_map_is_a_cloud_optimised_geotiff_of_log_radiance(tmp_path: Path) -> None:

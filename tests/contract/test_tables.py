@@ -136,6 +136,10 @@ ROWS = (
     Row(name="exif.json", content=json.dumps({"ISS016-E-1.jpg": TAGS}),
         told={"time_utc": "2011-09-18T09:54:56Z", "focal_mm": 20.0, "exposure_s": 1.3,
               "aperture_f": 2.8, "iso": 12800.0}),
+    # Lines end where files end them, not at U+2028, U+2029 or U+0085
+    Row(name="lines.ndjson", told={"place": "a\u2028b\u2029c\x85d"},
+        content='\ufeff{"frame_id": "ISS016-E-1", "place": "a\u2028b\u2029c\x85d"}\r\n'
+        '\ufeff{"frame_id": "ISS016-E-1", "focal_mm": 85}\n'.encode("utf-16")),
     # An hour is a time of day where it is a whole one
     of_columns("hour.csv", "frame_id,date,hour", "20120418,930", "930", time_utc=None),
     of_columns("no lens.csv", "frame_id,focal_mm", "65535",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from regengine.errors import ConfigError, check_known
 from regengine.io.extras import need
 from regengine.io.html import escape_invisible
+from regengine.io.plain import flatten_bytes
 
 if TYPE_CHECKING:
     from regengine.frames.frame import ExportFrame
@@ -76,6 +77,7 @@ def photo_name(path: str, number: int) -> str:
     without a name is named by the frame's number. The result contains no folder and no invisible
     character; an ordinary name is unchanged.
     """
+    path = flatten_bytes(path)
     path = path.partition("?")[0] if "://" in path else path
     parts = [part for part in re.split(r"[/\\\0]", path) if part]
     name = escape_invisible(parts[-1] if parts else "").replace("\\", "_")

@@ -308,8 +308,8 @@ def ask(
                     )
                 answer = extract_rows(body, question.table, host, secret=key)
                 with suppress(OSError):  # a full disk: the next run asks the question again
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(path, json.dumps({"question": name, "rows": answer}).encode())
+                    content = json.dumps({"question": name, "rows": answer}).encode()
+                    write_whole(path, content, with_folder=True)
             except RequestError as error:
                 finer = question.halves(()) if error.too_much else None
                 if finer is None:

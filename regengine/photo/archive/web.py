@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from regengine.errors import ArchiveError, ConfigError, FrameError, StoreError
-from regengine.io.atomic import raise_as_store_error, write_whole
+from regengine.io.atomic import check_folder, raise_as_store_error, write_whole
 from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.plain import make_printable
@@ -167,6 +167,7 @@ def download(
     force : bool
         Download existing files again.
     """
+    check_folder(folder)
     with raise_as_store_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
     sums, came, failed_in_a_row = read_sums(folder), 0, 0
@@ -221,8 +222,7 @@ def _keep_picture(picture: bytes, address: str, target: Path) -> str:
         raise ArchiveError(
             f"{address} returned {what} instead of a complete picture: try again later."
         )
-    with raise_as_store_error(target):
-        write_whole(target, picture)
+    write_whole(target, picture)
     return hashlib.sha256(picture).hexdigest()
 
 

@@ -18,10 +18,12 @@ from detectors.types import FloatArray, StarDetections, StarDetector
 from matchers.geometry.earth import local_axes, measure_lonlat, unit_vectors
 from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
+from regengine.io.atomic import write_whole
 from regengine.io.decoding import open_regular
+from regengine.io.tables import decode_text, split_lines
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection import STARS
-from regengine.sky.drawing import PicturePaths, draw_solution, write_photo_file
+from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
 from regengine.store.result import Answer, Reason
@@ -84,7 +86,7 @@ def write_wcs(solution: StarSolution, target: Path) -> None:
     header["NMATCH"] = len(solution)
     header["RMSPX"] = round(solution.rms_px, 4)
     text = Header(header.items()).tostring(padding=True)
-    write_photo_file(target, text.encode("ascii"))
+    write_whole(target, text.encode("ascii"), with_folder=True)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -367,8 +369,8 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
     Raises ConfigError if the file cannot be read or a line is not such a record.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = split_lines(decode_text(path.read_bytes()))
+    except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: solved frames cannot be read ({error}): {_REMEDY}.") from error
     found = {}
     for number, line in enumerate(lines, start=1):

@@ -26,7 +26,7 @@ from regengine.export.formats import explain_lacking
 from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
 from regengine.io.plain import format_count, make_printable, round_or_none
-from regengine.io.tables import cell, decode_text, read_csv, unquote_name, write_csv
+from regengine.io.tables import cell, decode_text, read_csv, split_lines, unquote_name, write_csv
 from regengine.io.times import parse_iso_time
 from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
@@ -56,13 +56,13 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     """
     try:
         text = decode_text(path.read_bytes())
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeError) as error:
         why = error.strerror or error if isinstance(error, OSError) else "it is not text"
         raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
     rows: list[tuple[int, Mapping[str, Any]]] = []
     if text.lstrip()[:1] == "{":
         photos: dict[object, list[tuple[int, Mapping[str, Any]]]] = {}
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(split_lines(text), 1):
             if not line.strip():
                 continue
             try:

@@ -28,7 +28,7 @@ from regengine.export.run import check_free, guard_photo, take_away
 from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
-from regengine.io.atomic import raise_as_store_error, replace_files
+from regengine.io.atomic import check_folder, raise_as_store_error, replace_files
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
@@ -479,8 +479,7 @@ def measure_chosen(
     light_map = keep_radiances(light_map)
     if plot:
         need("--plot", "matplotlib.figure")
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file: rasters and tables need a folder.")
+    check_folder(out)
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         # From the photo's own name without its ending: a.jpg and a.png must not share a raster

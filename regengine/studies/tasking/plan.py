@@ -77,7 +77,7 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
 
     try:
         table = [*read_csv(decode_text(path.read_bytes()), name_column)] or [(1, [])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
             error
         )
