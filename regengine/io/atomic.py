@@ -165,12 +165,16 @@ class FileLock:
     """
 
     def __init__(self, path: Path, busy: StoreError | None = None) -> None:
-        self._path = path
+        self._path, tries_left = path, 100
         while True:
             path.parent.mkdir(exist_ok=True)
             try:
                 self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            except FileNotFoundError:  # the previous holder has just deleted the folder
+            except FileNotFoundError:
+                # The previous holder has just deleted the folder, or it takes no files, as /proc
+                tries_left -= 1
+                if not tries_left:
+                    raise
                 continue
             try:
                 fcntl.flock(self._handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
