@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,13 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.options import with_options
 from regengine.errors import EphemerisError
-from regengine.io.plain import format_count, make_printable
+from regengine.io.extras import has_extra
+from regengine.io.plain import format_command, format_count
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from regengine.runs.register import RegisterRun
     from regengine.runs.run import BatchSummary
     from regengine.store.result import FrameResult
@@ -118,7 +122,6 @@ def _tell(
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
-    import shlex
 
     from regengine.io.console import VERDICTS
 
@@ -148,16 +151,23 @@ def _tell(
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        store = make_printable(shlex.quote(str(run.store)))
-        ways = [
-            f"review them with regengine review {store}",
-            f"list them with regengine show {store}",
-        ]
-        if summary.verdicts["accepted"]:
-            # The pictures of URLs are not kept
-            kept = all(isinstance(photo, Path) for photo in run.photos)
-            way = "geotiff --out gis" if kept else "qgis --out points"
-            ways.append(f"open them in QGIS with regengine export {store} --format {way}")
-        log.info("Next: %s", "; ".join(ways))
+        log.info("Next: %s", "; ".join(_list_next(run, summary)))
     for problem in problems:
         log.warning("%s", problem["text"])
+
+
+def _list_next(run: RegisterRun, summary: BatchSummary) -> Iterator[str]:
+    """Commands that can be typed next, each with what it does."""
+    if has_extra("review"):
+        yield f"review them with {format_command('review', run.store)}"
+    else:
+        yield f"look at them on a page with {format_command('report', run.store)}"
+    yield f"list them with {format_command('show', run.store)}"
+    if summary.verdicts["accepted"]:
+        # The pictures of URLs are not kept
+        kept = all(isinstance(photo, Path) for photo in run.photos)
+        form, folder = ("geotiff", "gis") if kept else ("qgis", "points")
+        names = chain([folder], (f"{folder}{number}" for number in count(2)))
+        free = next(name for name in names if not Path(name).exists())
+        export = format_command("export", run.store, "--format", form, "--out", free)
+        yield f"open them in QGIS with {export}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 
 from regengine.errors import ConfigError
 
@@ -21,6 +22,11 @@ EXTRAS |= dict.fromkeys(("pydantic", "starlette"), EXTRAS["fastapi"])
 def is_missing(error: BaseException) -> bool:
     """Whether an exception means that a package of an extra is not installed."""
     return isinstance(error, ImportError) and _top(error) in EXTRAS
+
+
+def has_extra(name: str) -> bool:
+    """Whether all packages of an extra are installed."""
+    return all(find_spec(package) is not None for package in PACKAGES[name])
 
 
 def make_missing_error(what: str, error: ImportError) -> ConfigError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,11 @@ from typing import Any
 def make_printable(text: str) -> str:
     r"""Return text that is valid UTF-8: bytes of odd file names become ``\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def format_command(*words: object) -> str:
+    """Format a command of this program for a message; names are quoted for the shell."""
+    return make_printable(shlex.join(["regengine", *map(str, words)]))
 
 
 def plain(value: Any, text: Callable[[str], str]) -> Any:

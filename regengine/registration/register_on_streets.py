@@ -166,12 +166,12 @@ STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
 def register_on_streets(
-    problem: Problem, state: SearchState, known: Match | None = None
+    problem: Problem, state: SearchState, started_s: float, known: Match | None = None
 ) -> MapMatch | None:
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
     `state` records the work as "streets"; its stop reason shows if the budget ended the search
-    early. `known`: a match of the lights, which alone is refined; without it the prior is searched.
+    early. `started_s`: the clock of the parameters when the search of the photo began. `known`: a match of the lights, which alone is refined; without it the prior is searched.
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
@@ -181,7 +181,7 @@ def register_on_streets(
         or prior.cities_probability < problem.params.search.min_cities_probability
     ):
         return None
-    started_s, max_s = problem.params.clock(), problem.params.max_seconds
+    max_s = problem.params.max_seconds
     share = problem.params.search.same_view_share
     light = read_street_light(problem)
     best: MapMatch | None = None

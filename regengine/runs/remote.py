@@ -90,11 +90,21 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
-    """Return the error for patterns that match no photo."""
-    names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
+    """Return the error for arguments that name no photo: what each is, and what to do."""
+    told = [_describe_photoless(pattern) for pattern in patterns[:3]]
+    others = [f"{len(patterns) - 3:,} more likewise"] if len(patterns) > 3 else []
     return NoPhotoError(
-        f"{names}: no photo found; name image files, a folder of them, or a pattern in quotes."
+        f"{'; '.join(told + others)}: name image files, a folder of them, or a pattern in quotes."
     )
+
+
+def _describe_photoless(pattern: str) -> str:
+    if os.path.isdir(pattern):
+        return f"{pattern} has no photo in it"
+    if os.path.isfile(pattern):  # a list, or what is never taken
+        return f"{pattern} names no photo that exists"
+    is_pattern = glob.has_magic(pattern)
+    return f"{pattern} {'matches no photo' if is_pattern else 'does not exist'}"
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -253,7 +263,7 @@ def _find_archive_name(argument: str) -> str | None:
 
 
 def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
-    """Yield arguments; of lists their lines, except empty lines and ``#`` lines."""
+    """Yield arguments; of lists their lines, without empty ones and comments."""
     for argument in arguments:
         path = Path(argument)
         if argument.startswith(LIST_MARK) and not lexists(path):
@@ -268,7 +278,17 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
                 f"{path} cannot be read as a list of photos ({type(error).__name__}): it must be a "
                 "text file with one path, URL or archive id per line."
             ) from None
-        yield from (line for line in lines if line and not line.startswith("#"))
+        yield from filter(None, map(_without_comment, lines))
+
+
+def _without_comment(line: str) -> str:
+    """Return a line of a list without ``# comment``, unless a file has that name."""
+    if line.startswith("#"):
+        return ""
+    ends = [len(line), *(found.start() for found in reversed([*re.finditer(r"\s+#", line)]))]
+    names = [line[:end] for end in ends]
+    there = (name for name in names if lexists(Path(name)) or any(glob.iglob(name)))
+    return next(there, names[-1])
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
+from regengine.io.console import as_typed
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.store import records
@@ -57,7 +58,7 @@ def frame_sheet(
                 for h in result.hypotheses
             ]
         lines += ["", title, *(f"  {name:<{NAME_WIDTH}}{value}" for name, value in rows)]
-    lines = list(map(escape_terminal, lines))
+    lines = [escape_terminal(as_typed(line)) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in _wrap(line, width)]
     return "\n".join(lines)
@@ -326,7 +327,7 @@ def table_line(
     reasons = [reason.code if codes else reason.text.rstrip(".") for reason in result.reasons]
     decided = escape_terminal(describe_decision(review))
     told = ", ".join(reasons) if codes else "; ".join(reasons)
-    return _line(cells, decided or told, width)
+    return _line(cells, decided or as_typed(told), width)
 
 
 def _name_place(result: FrameResult, review: Reviewed | None) -> str:
