@@ -53,7 +53,7 @@ def raise_as_store_error(out: Path) -> Iterator[None]:
 def make_refusal(out: Path, error: OSError, *, safe: str = "") -> StoreError:
     """Return the error for a failed write; ``safe`` names what is in the file nevertheless."""
     what = f"({(error.strerror or str(error)).lower()})"
-    what += f"; {safe} of this run are saved" if safe else ""
+    what += f"; {safe} of this run saved" if safe else ""
     if error.errno in FULL_DISK:
         what = f"because the disk is full {what}: free some space, then run the same command again"
         return StoreError(f"{out} cannot be written {what}.", code="store_full")

@@ -222,6 +222,18 @@ def as_typed(text: str) -> str:
     return _find_commands().sub(lambda _: name_program(), text)
 
 
+def fit_cell(text: str, width: int, *, keep_end: bool = False) -> str:
+    """A cell of a table, so many columns wide on a terminal; its end, or middle, may be cut."""
+    from rich.cells import cell_len, set_cell_size  # letters of East Asia take two columns
+
+    text = escape_terminal(text)
+    if cell_len(text) > width:
+        tail = (width - 1) // 2 if keep_end else 0
+        end = set_cell_size(text[::-1], tail)[::-1]
+        text = f"{set_cell_size(text, width - 1 - tail)}…{end}"
+    return text + " " * (width - cell_len(text))
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people: commands as they can be typed, control characters escaped."""
     print(

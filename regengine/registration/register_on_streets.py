@@ -171,7 +171,8 @@ def register_on_streets(
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
     `state` records the work as "streets"; its stop reason shows if the budget ended the search
-    early. `started_s`: the clock of the parameters when the search of the photo began. `known`: a match of the lights, which alone is refined; without it the prior is searched.
+    early. `started_s`: the clock of the parameters when the search of the photo began. `known`: a
+    match of the lights, which alone is refined; without it the prior is searched.
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)

@@ -18,10 +18,9 @@ from regengine.errors import (
     EphemerisError,
     FrameError,
     check_known,
-    escape_terminal,
 )
 from regengine.io.checksums import fingerprint
-from regengine.io.console import VERDICTS, Advance
+from regengine.io.console import VERDICTS, Advance, fit_cell
 from regengine.io.plain import format_count, make_printable
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url, hide_secrets
@@ -278,7 +277,7 @@ def _preview(
 
 
 def _preview_text(facts: dict[str, Any]) -> str:
-    frame = f"{escape_terminal(facts['frame']):<24}"
+    frame = fit_cell(facts["frame"], 24, keep_end=True)
     if facts["stored"] is not None:
         return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:

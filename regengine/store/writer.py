@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import ConfigError, StoreError
 from regengine.io.atomic import FileLock, Journal, make_refusal, raise_as_store_error, sync_folder
-from regengine.io.plain import make_printable
+from regengine.io.plain import format_count, make_printable
 from regengine.io.times import utc_now
 from regengine.io.urls import hide_secrets
 from regengine.store.file import (
@@ -173,7 +173,8 @@ class StoreWriter(AbstractContextManager["StoreWriter"]):
         return lock_store(self.path)
 
     def _make_refusal(self, error: OSError) -> StoreError:
-        return make_refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
+        safe = format_count(self._n_safe, "frame") if self._n_safe else ""
+        return make_refusal(self.path, error, safe=safe)
 
     def _merge(self) -> None:
         """Merge the journal into the store, and delete it."""

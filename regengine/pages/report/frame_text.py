@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
-from regengine.io.console import as_typed
+from regengine.io.console import as_typed, fit_cell
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.store import records
@@ -211,7 +211,9 @@ def _points(result: FrameResult) -> list[str]:
 
 
 def _settings(parameters: str) -> Section:
-    """Options and files that the result depends on, and changed search parameters."""
+    """Files that the result depends on, and options that differ from their defaults."""
+    from regengine.maps.index.earth import BlindOptions
+    from regengine.photo.frame import FrameOptions
     from regengine.registration.parameters import RegisterParams
 
     try:
@@ -220,22 +222,21 @@ def _settings(parameters: str) -> Section:
     except (ValueError, AttributeError, TypeError):
         return []
     known.pop("engine_version", None)
-    usual = json.loads(json.dumps(asdict(RegisterParams()), default=str))
-    # Options are listed; the hundreds of search parameters only if they differ from the defaults
-    told = {name: value for name, value in search.items() if not isinstance(value, dict)}
-    tuned = {
-        f"{group}.{name}": value
-        for group, values in search.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-        if (usual.get(group) or {}).get(name) != value
-    }
-    lines = [
-        (name.replace("_", " "), text)
-        for name, value in (known | told).items()
-        if (text := _setting(value))
-    ]
-    return [*lines, *((name, _setting(value)) for name, value in tuned.items())]
+    made = {"blind": BlindOptions(), "frame": FrameOptions(), **vars(RegisterParams())}
+    usual = {name: asdict(one) if is_dataclass(one) else one for name, one in made.items()}
+    usual = json.loads(json.dumps({"neighbours": True, "stars": True, **usual}, default=str))
+    lines = []
+    for name, value in (known | search).items():
+        if not isinstance(value, dict):
+            value = None if value == usual.get(name) else value
+        else:
+            default = usual.get(name) or {}
+            value = {key: one for key, one in value.items() if one != default.get(key)}
+            if name == "blind":  # a hash, of the index beside the map
+                value.pop("index", None)
+        if text := _setting(value):
+            lines.append((name.replace("_", " "), text))
+    return lines
 
 
 def _setting(value: Any) -> str:
@@ -255,7 +256,9 @@ def _setting(value: Any) -> str:
 
 
 def _source_words(source: str) -> str:
-    return source if source == "assumed" else f"from {source}"
+    source, _, remark = source.partition(" (")
+    told = source if source == "assumed" else f"from {source}"
+    return f"{told}; {remark.removesuffix(')')}" if remark else told
 
 
 def _number(value: float | None, unit: str) -> str:
@@ -305,15 +308,15 @@ def table_line(
 ) -> str:
     """One frame's line: `COLUMNS`, who decided on it, and the messages or codes of its reasons.
 
-    The margin is that of the correlation over the best alternative solution. A line is at most
-    ``width`` long.
+    The margin is that of the correlation over the best alternative solution. Cells are cut to their
+    columns; a line is at most ``width`` long.
     """
     solved, margin = result.solved, records.margin_of(result)
     cells = [
-        escape_terminal(result.frame),
+        result.frame,
         decide_state(result.verdict, review),
         records.probability_text(result.probability),
-        escape_terminal(_name_place(result, review)),
+        _name_place(result, review),
         records.centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
         "" if result.fit is None else result.reference_kind,
@@ -378,11 +381,10 @@ def _line(cells: list[str], last: str, width: int | None) -> str:
     kept, left = _kept_columns(width)
     texts = []
     for number in kept:
-        _, size, is_text, _ = COLUMNS[number]
-        cell = cells[number]
-        if width is not None and len(cell) > size:
-            cell = f"{cell[: size - 1]}…"
-        texts.append(f"{cell:<{size}}" if is_text else f"{cell:>{size}}")
+        title, size, is_text, _ = COLUMNS[number]
+        # Of names the end tells photos apart
+        cell = fit_cell(cells[number], size, keep_end=title == "frame")
+        texts.append(cell if is_text else cell.strip().rjust(size))
     if left is not None and len(last) > left:
         last = f"{last[: max(left - 1, 0)]}…"
     line = "  ".join([*texts, last]).rstrip()
