@@ -63,6 +63,7 @@ def main(
     from regengine import api
     from regengine.io import console
     from regengine.pages.report.frame_text import table_header, table_line
+    from regengine.runs.plan import COSTLY
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
 
@@ -76,6 +77,7 @@ def main(
             console.print_data(line) if output.as_json else console.say(line)
         return
     untried: list[str] = []  # why photos could not even be tried
+    given_up: list[str] = []  # codes of failures that are tried again only on request
 
     def report(result: FrameResult) -> None:
         console.say(
@@ -84,6 +86,7 @@ def main(
             else table_line(result, width=console.output_width())
         )
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
+        given_up.extend(why.code for why in result.reasons if why.code in COSTLY)
 
     try:
         with (
@@ -96,10 +99,10 @@ def main(
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, writer.problems, run, advise=not output.log_json)
+    _tell(summary, writer.problems, run, given_up, advise=not output.log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
-    if summary.verdicts["failed"] or writer.problems:
+    if summary.verdicts["failed"] or writer.problems or summary.unfetched:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
     if untried and len(untried) == summary.verdicts.total():
         raise EphemerisError(f"No photo could be processed: {untried[0]}")
@@ -118,7 +121,12 @@ def tidy_arguments(arguments: list[str]) -> list[str]:
 
 
 def _tell(
-    summary: BatchSummary, problems: list[Problem], run: RegisterRun, *, advise: bool
+    summary: BatchSummary,
+    problems: list[Problem],
+    run: RegisterRun,
+    given_up: list[str],
+    *,
+    advise: bool,
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
@@ -138,7 +146,9 @@ def _tell(
         )
         advice = f"; interrupted; run the same command again to resume{which}"
     elif summary.verdicts["failed"]:
-        advice = "; retry failed photos with the same command and --retry failed"
+        advice = "; the same command tries failed photos again"
+        if given_up:
+            advice += ", with --retry failed those too that a limit ended"
     log = logging.getLogger("regengine")
     log.info(
         "%s%s: %s; saved to %s%s%s",
@@ -152,6 +162,8 @@ def _tell(
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
         log.info("Next: %s", "; ".join(_list_next(run, summary)))
+    if summary.unfetched:
+        log.warning("photos were searched without maps that they need: %s", summary.unfetched)
     for problem in problems:
         log.warning("%s", problem["text"])
 

@@ -812,14 +812,18 @@ def advise_streets(problem: Problem) -> Reason | None:
         long_km = longest / nominal.focal_px * problem.altitude_km
         text = (
             f"from straight above the frame is {long_km:.0f} km long, so a city fills it, which "
-            "night lights hardly resolve, and no street map of its place is available: get "
+            "night lights hardly resolve, and no street map of its place is available: "
         )
-        if given is None:
-            text += "one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
+        if problem.references.unfetched:
+            text += problem.references.unfetched
+        elif given is None:
+            text += (
+                "get one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
+            )
         elif frame.centre is not None:
-            text += f"the streets around the given place with {get_streets_at(*frame.centre)}"
+            text += f"get the streets around the given place with {get_streets_at(*frame.centre)}"
         else:
-            text += f"the streets around the nadir with {get_streets_at(given.lon, given.lat)}"
+            text += f"get the streets around the nadir with {get_streets_at(given.lon, given.lat)}"
             text += ", or those of the city if you know it"
     else:
         return None

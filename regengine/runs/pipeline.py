@@ -112,7 +112,9 @@ def _register(
         from regengine.registration.register_on_day import register_on_day
 
         prior = Prior(position=position, neighbours=hints)
-        by_day = register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+        by_day = register_on_day(
+            frame, prior, day_map_of(inputs.day), inputs.register, inputs.unfetched
+        )
         # Where that led nowhere, what the photo looks like decides what is told of it
         result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
     if futile is not None:
@@ -279,7 +281,9 @@ def _search_photo(
             cities_probability=scene.cities_probability,
         )
         streets = street_maps_of(inputs.streets)
-        references = SearchReferences(light_map=light_map, index=index, streets=streets)
+        references = SearchReferences(
+            light_map=light_map, index=index, streets=streets, unfetched=inputs.unfetched
+        )
         params = replace(
             inputs.register,
             work_budget=share * inputs.register.work_budget,

@@ -135,6 +135,7 @@ class RegisterRun:
                     summary = run_batch(photos, process, writer, there, report)
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options, inputs)
+        summary.unfetched = inputs.unfetched
         return summary
 
     def _read_stored(

@@ -414,7 +414,8 @@ def add_needed_maps(
     They are made in the data folder, as `regengine.maps.make.get_map` does, at most `MAX_MAPS_GB`
     in total. Photos of the archive are downloaded first; those given by URL are left out. What
     cannot be fetched is logged in one sentence a place, and leaves the inputs as they are; with no
-    network nothing more is asked for. KeyboardInterrupt once ``stop`` is true.
+    network nothing more is asked for, and the inputs tell it. KeyboardInterrupt once ``stop`` is
+    true.
     """
     from regengine.maps.make import Listener, get_map
     from regengine.photo.archive.web import ArchivePhotos
@@ -462,6 +463,7 @@ def add_needed_maps(
         except (LightMapError, ConfigError, StoreError) as error:
             logger.warning("%s: no %s map was fetched: %s", photo, kind, error)
             if error.code == "offline":
+                inputs = replace(inputs, unfetched=str(error).rstrip("."))
                 break
             continue
         given, listed = getattr(inputs, kind), choose_maps(kind)

@@ -73,6 +73,7 @@ class BatchSummary:
     # Frame numbers of results that were reused from the store
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
+    unfetched: str = ""  # why maps that photos need could not be fetched
 
 
 def run_batch(

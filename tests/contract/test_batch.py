@@ -95,7 +95,8 @@ def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
             assert Path(record["path"]).name in text
             assert "unforeseen" not in text
     assert (
-        "3 no_match, 4 failed; saved to run.h5 (verified); retry failed photos with the" in said.err
+        "3 no_match, 4 failed; saved to run.h5 (verified); the same command tries failed"
+        in said.err
     )
     assert column("verdict") == [record["verdict"] for record in said.records]
     assert run("verify", "run.h5").code == 0
