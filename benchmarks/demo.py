@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
@@ -108,10 +109,12 @@ def main(
         if result.verdict == "accepted" and not is_right:
             wrong.append(name)
         town, country = name_result(result)
-        caption = f"{name}  {town or country}  {result.verdict} {angle}"
+        # Pillow's font has no other letters
+        place = unicodedata.normalize("NFKD", town or country).encode("ascii", "ignore").decode()
+        caption = "  ".join(filter(None, (name, place, f"{result.verdict} {angle}")))
         if name in stars and stars[name]["solved"]:
             error = f"{stars[name]['matched_stars']} stars, {stars[name]['rms_px']:.2f} px"
-            caption, picture = f"{name}  stars solved", overlays / f"{name}_solved.png"
+            caption, picture = f"{name}  stars, solved", overlays / f"{name}_solved.png"
         how = "" if result.time_utc else "time unknown"
         shows = ", ".join(filter(None, (town, country))) or result.category or ""
         lines.append(
