@@ -16,8 +16,9 @@ from regengine.io.plain import format_command, format_count
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from regengine.io.urls import Url
     from regengine.runs.register import RegisterRun
     from regengine.runs.run import BatchSummary
     from regengine.store.result import FrameResult
@@ -161,25 +162,27 @@ def _tell(
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        log.info("Next: %s", "; ".join(_list_next(run, summary)))
+        log.info("Next: %s", "; ".join(list_next(run.store, run.photos, summary.verdicts)))
     if summary.unfetched:
         log.warning("photos were searched without maps that they need: %s", summary.unfetched)
     for problem in problems:
         log.warning("%s", problem["text"])
 
 
-def _list_next(run: RegisterRun, summary: BatchSummary) -> Iterator[str]:
-    """Commands that can be typed next, each with what it does."""
+def list_next(
+    store: Path, photos: Sequence[Path | Url], verdicts: Mapping[str, int]
+) -> Iterator[str]:
+    """Commands that can be typed after a run, each with what it does."""
     if has_extra("review"):
-        yield f"review them with {format_command('review', run.store)}"
+        yield f"review them with {format_command('review', store)}"
     else:
-        yield f"look at them on a page with {format_command('report', run.store)}"
-    yield f"list them with {format_command('show', run.store)}"
-    if summary.verdicts["accepted"]:
+        yield f"look at them on a page with {format_command('report', store)}"
+    yield f"list them with {format_command('show', store)}"
+    if verdicts["accepted"]:
         # The pictures of URLs are not kept
-        kept = all(isinstance(photo, Path) for photo in run.photos)
+        kept = all(isinstance(photo, Path) for photo in photos)
         form, folder = ("geotiff", "gis") if kept else ("qgis", "points")
         names = chain([folder], (f"{folder}{number}" for number in count(2)))
         free = next(name for name in names if not Path(name).exists())
-        export = format_command("export", run.store, "--format", form, "--out", free)
+        export = format_command("export", store, "--format", form, "--out", free)
         yield f"open them in QGIS with {export}"

@@ -168,10 +168,14 @@ def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = N
         for path in _list_by_name(folder.absolute()).get(names[-1], ()):
             if _has_hash(path, sha256):
                 return path
-    folders = (Path(), beside) if os.path.isabs(text) else (Path(), beside, *_run_folders(store))
-    paths = [path for path in (folder / text for folder in folders) if os.path.isfile(path)]
-    # Content is read only where the name leaves a choice
-    if not sha256 or len({path.absolute() for path in paths}) == 1:
+    if os.path.isabs(text):
+        known = {Path(text)}
+    else:
+        known = {folder / text for folder in (beside, *_run_folders(store))}
+    paths = [path for path in (Path(text), *sorted(known)) if os.path.isfile(path)]
+    found = {path.absolute() for path in paths}
+    # Content is read where the name leaves a choice, or the present folder alone has it
+    if not sha256 or (len(found) == 1 and found <= known):
         return next(iter(paths), None)
     ends = [names[first:] for first in range(len(names))]
     moved = (above.joinpath(*end) for above in (beside, *beside.parents) for end in ends)

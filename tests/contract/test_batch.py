@@ -67,6 +67,20 @@ def test_photos_are_files_folders_patterns_and_lists_each_taken_once(
     assert [one["path"] for one in said.records] == [f"photos/{name}.png" for name in NIGHTS]
 
 
+def test_a_list_has_comments_behind_names_and_names_that_look_like_them(photos: Path) -> None:
+    for name in ("a #1", "b"):
+        shutil.copy(photos / "night 0.png", photos / f"{name}.png")
+    lines = [
+        "photos/b.png # of b",
+        "photos/a #1.png",
+        "photos/a #1.png\t# again",
+        "photos/n*2* # n",
+    ]
+    Path("list.txt").write_text("\n".join(lines))
+    given = [one["path"] for one in register("list.txt", "--dry-run").records]
+    assert given == ["photos/b.png", "photos/a #1.png", "photos/night 2.png"]
+
+
 def test_a_photo_is_the_same_by_content_and_name(photos: Path) -> None:
     register("photos")
     Path("moved").mkdir()

@@ -262,7 +262,7 @@ ROWS = {
         *("review", ("few_control_points", "narrow", "dark_points"), "% of the picture", 0.01),
     ),
     "points beyond the lights that agree": Row(
-        matched_lights(2), "accepted", ("dark_points",), "are on no detected light"
+        matched_lights(2), "accepted", ("dark_points",), "on no detected light"
     ),
     "a vague point": Row(vague(60.0), "review", ("imprecise",), "uncertain by", 0.9),
     "a camera that moves without some lights": Row(
