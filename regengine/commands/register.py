@@ -63,7 +63,8 @@ def main(
 
     from regengine import api
     from regengine.io import console
-    from regengine.pages.report.frame_text import table_header, table_line
+    from regengine.pages.report.frame_text import measure_columns, table_header, table_line
+    from regengine.photo.frame_ids import frame_id_of
     from regengine.runs.plan import COSTLY
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
@@ -77,6 +78,9 @@ def main(
         for line in run.preview(as_json=output.as_json):
             console.print_data(line) if output.as_json else console.say(line)
         return
+    # What photos show is not known yet: few names are longer
+    names = (frame_id_of(Path(str(photo))) for photo in run.photos)
+    wide = measure_columns(names, ["Oklahoma City, United States"])
     untried: list[str] = []  # why photos could not even be tried
     given_up: list[str] = []  # codes of failures that are tried again only on request
 
@@ -84,7 +88,7 @@ def main(
         console.say(
             record_line(result)
             if output.as_json
-            else table_line(result, width=console.output_width())
+            else table_line(result, width=console.output_width(), wide=wide)
         )
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
         given_up.extend(why.code for why in result.reasons if why.code in COSTLY)
@@ -96,7 +100,7 @@ def main(
             console.show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                console.say(table_header(console.output_width()))
+                console.say(table_header(console.output_width(), wide))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
+
+from rich.cells import cell_len
 
 from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
@@ -298,18 +301,31 @@ def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
     return sorted(kept), max(left, 0)
 
 
-def table_header(width: int | None = None) -> str:
+def measure_columns(frames: Iterable[str], places: Iterable[str]) -> dict[str, int]:
+    """How wide columns must be for the names of frames and of what they show, by title."""
+    told = {"frame": frames, "shows": places}
+    return {
+        title: max((cell_len(escape_terminal(text)) for text in texts), default=0)
+        for title, texts in told.items()
+    }
+
+
+def table_header(width: int | None = None, wide: Mapping[str, int] | None = None) -> str:
     """Titles of the columns for which there is room."""
-    return _line([title for title, *_ in COLUMNS], "reason", width)
+    return _line([title for title, *_ in COLUMNS], "reason", width, wide)
 
 
 def table_line(
-    result: FrameResult, review: Reviewed | None = None, width: int | None = None
+    result: FrameResult,
+    review: Reviewed | None = None,
+    width: int | None = None,
+    wide: Mapping[str, int] | None = None,
 ) -> str:
     """One frame's line: `COLUMNS`, who decided on it, and the messages or codes of its reasons.
 
-    The margin is that of the correlation over the best alternative solution. Cells are cut to their
-    columns; a line is at most ``width`` long.
+    The margin is that of the correlation over the best alternative solution. A line is at most
+    ``width`` long, and its cells are cut to their columns. Without a width everything is whole, in
+    columns that are as ``wide`` at least (`measure_columns`).
     """
     solved, margin = result.solved, records.margin_of(result)
     cells = [
@@ -330,7 +346,7 @@ def table_line(
     reasons = [reason.code if codes else reason.text.rstrip(".") for reason in result.reasons]
     decided = escape_terminal(describe_decision(review))
     told = ", ".join(reasons) if codes else "; ".join(reasons)
-    return _line(cells, decided or as_typed(told), width)
+    return _line(cells, decided or as_typed(told), width, wide)
 
 
 def _name_place(result: FrameResult, review: Reviewed | None) -> str:
@@ -376,12 +392,16 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
     return next(csv_lines([[cell(name, value) for name, value in told]]))
 
 
-def _line(cells: list[str], last: str, width: int | None) -> str:
+def _line(
+    cells: list[str], last: str, width: int | None, wide: Mapping[str, int] | None = None
+) -> str:
     """Texts left-aligned, numbers right-aligned; cut where a line has an end."""
     kept, left = _kept_columns(width)
     texts = []
     for number in kept:
         title, size, is_text, _ = COLUMNS[number]
+        if width is None:
+            size = max(size, (wide or {}).get(title, 0), cell_len(escape_terminal(cells[number])))
         # Of names the end tells photos apart
         cell = fit_cell(cells[number], size, keep_end=title == "frame")
         texts.append(cell if is_text else cell.strip().rjust(size))
