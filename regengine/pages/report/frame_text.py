@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich.cells import cell_len
@@ -225,9 +225,9 @@ def _settings(parameters: str) -> Section:
     except (ValueError, AttributeError, TypeError):
         return []
     known.pop("engine_version", None)
-    made = {"blind": BlindOptions(), "frame": FrameOptions(), **vars(RegisterParams())}
-    usual = {name: asdict(one) if is_dataclass(one) else one for name, one in made.items()}
-    usual = json.loads(json.dumps({"neighbours": True, "stars": True, **usual}, default=str))
+    made = {"neighbours": True, "stars": True, **asdict(RegisterParams())}
+    made |= {"blind": asdict(BlindOptions()), "frame": asdict(FrameOptions())}
+    usual = json.loads(json.dumps(made, default=str))
     lines = []
     for name, value in (known | search).items():
         if not isinstance(value, dict):
