@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import runpy
-import shlex
 import shutil
 import subprocess
 import sys
@@ -16,16 +15,11 @@ import pytest
 from PIL import Image
 
 import regengine
-from regengine.commands.register import list_next
-from regengine.io import extras
-from regengine.io.console import as_typed, name_program
 from tests.conftest import ROOT
 from tests.world.program import run, start
-from tests.world.results import proposal
 from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.shared import records_of
 from tests.world.simulated import is_right, point_misses_m, sample_camera
-from tests.world.stores import write_store
 
 # The samples, as README and quick start have it
 
@@ -67,52 +61,6 @@ def test_five_of_six_samples_are_right_and_cloud_over_the_sea_is_no_match(demo_r
     for command in ("review", "show", "export"):
         assert f"regengine {command} run.h5" in said
     assert "regengine export run.h5 --format geotiff --out gis\n" in said
-
-
-CALLED = [
-    (["python", "-m", "regengine"], "python -m regengine"),
-    (["/a b/python", "-W", "ignore", "cli.py"], "'/a b/python' -W ignore cli.py"),
-    (["/venv/python", ".venv/bin/regengine"], ".venv/bin/regengine"),
-    (["/usr/python", "on path/regengine"], "regengine"),
-    (["python", "mine.py"], "regengine"),  # calls the package
-]
-
-
-@pytest.mark.parametrize(("called", "name"), CALLED)
-def test_commands_in_messages_are_named_as_the_program_was_called(
-    called: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    script = tmp_path / "on path" / "regengine"
-    script.parent.mkdir()
-    script.touch(mode=0o755)
-    monkeypatch.setenv("PATH", str(script.parent))
-    monkeypatch.setattr(sys, "orig_argv", [*called, "show", "run.h5"])
-    monkeypatch.setattr(sys, "argv", [called[-1], "show", "run.h5"])
-    name_program.cache_clear()
-    try:
-        said = as_typed(as_typed("regengine wrote it: regengine show a, regengine maps get"))
-    finally:
-        name_program.cache_clear()
-    assert said == f"regengine wrote it: {name} show a, {name} maps get"
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_what_comes_next_can_be_typed(
-    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Names are quoted; no extra that is missing, no folder that is in use."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(extras.PACKAGES, "review", ("json" if there else "no_such_package",))
-    (tmp_path / "gis").mkdir()
-    store = write_store(tmp_path / "a night.h5", [proposal()])
-    ways = [*list_next(store, [Path("a.jpg")], {"accepted": 1, "review": 0})]
-    commands = [shlex.split(way[way.index("regengine ") :]) for way in ways]
-    verbs = ["review" if there else "report", "show", "export"]
-    assert [words[:3] for words in commands] == [["regengine", one, str(store)] for one in verbs]
-    assert commands[-1][-1] == "gis2"
-    for words in commands[there:-1]:  # the review page would wait
-        assert run(*words[1:]).code == 0, words
 
 
 @pytest.mark.slow

@@ -10,31 +10,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from rich.cells import cell_len
 
 import regengine as rg
-from regengine.io.checksums import compute_sha256
-from regengine.pages.report.frame_text import (
-    frame_sheet,
-    measure_columns,
-    table_header,
-    table_line,
-)
-from regengine.registration.parameters import RegisterParams
-from regengine.store.file import photo_file
-from regengine.store.read import iter_frames
-from regengine.store.writer import merge_stores
 from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.program import run
-from tests.world.results import nothing_found, proposal
 from tests.world.runs import LIGHTS
 from tests.world.stores import HOSTILE, make_results, write_killed, write_store
 
@@ -82,64 +69,6 @@ def test_names_come_back_as_they_were_whatever_is_in_them(store: Path) -> None:
     assert list(names.frame) == list(HOSTILE)
     bodies = ["" if n % 5 == 3 else name for n, name in enumerate(HOSTILE, 32)]
     assert list(names.camera_body) == bodies
-
-
-def test_photos_are_found_from_any_folder_and_after_a_move(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Relative paths count from where the run began; a folder with photos and store may move."""
-    for name in ("work", "other"):
-        (tmp_path / name / "photos").mkdir(parents=True)
-        (tmp_path / name / "photos" / "a.jpg").write_text(name)  # of the same name
-    sha256, text = compute_sha256(tmp_path / "work" / "photos" / "a.jpg"), "photos/a.jpg"
-    monkeypatch.chdir(tmp_path / "work")
-    store = write_store(tmp_path / "stores" / "run.h5", [nothing_found()])
-    monkeypatch.chdir(tmp_path / "other")
-    merge_stores([store], tmp_path / "merged.h5")
-    for one in (store, tmp_path / "merged.h5"):
-        assert photo_file(text, one, sha256) == tmp_path / "work" / text
-    monkeypatch.chdir(tmp_path / "work")
-    write_store(tmp_path / "work" / "out" / "run.h5", [nothing_found()])
-    monkeypatch.chdir(tmp_path / "other")
-    given = text, str(tmp_path / "work" / text)
-    (tmp_path / "work").rename(tmp_path / "moved")
-    for path in given:
-        found = photo_file(path, tmp_path / "moved" / "out" / "run.h5", sha256)
-        assert found == tmp_path / "moved" / text
-
-
-LONG = ["a long name of a photo of a night, 1", "名古屋の夜景写真のとても長い名前", "e\u0301a\nb"]
-
-
-@pytest.mark.parametrize("width", [None, 100, 200])
-def test_columns_of_the_table_stay_below_their_heads(width: int | None) -> None:
-    """In a pipe all is whole; on a terminal names are cut in the middle."""
-    shows = ("A town with a name that is too long", "Land")
-    wide = measure_columns(LONG, [", ".join(shows)])
-    at = [cell_len(table_header(width, wide).partition("centre")[0])]
-    for name in LONG:
-        frame = replace(proposal(), frame=name, shows=shows)
-        line = table_line(frame, width=width, wide=wide)
-        assert ("…" in line.partition("accepted")[0]) == (width is not None and name != LONG[2])
-        at.append(cell_len(line.partition("34.")[0]) if "34." in line else at[0])
-    assert table_line(replace(proposal(), frame=LONG[0]), width=100)[:16].endswith(", 1")
-    assert set(at) == {at[0]}
-
-
-def test_show_tells_the_settings_that_differ_from_the_default(store: Path) -> None:
-    search = asdict(RegisterParams()) | {"clock": None}
-    usual = {"neighbours": True, "stars": True, "register": search}
-    other = {"neighbours": False, "stars": True, "register": search | {"max_seconds": 9.0}}
-    (one,) = iter_frames(store, [0])
-    sheets = (
-        frame_sheet(replace(one, parameters=json.dumps(settings, default=str)))
-        for settings in (usual, other)
-    )
-    for sheet, told in zip(sheets, (False, True), strict=True):
-        for words in ("neighbours  ", "max seconds  "):
-            assert (words in sheet) == told
-        assert "stars  " not in sheet
-        assert "work budget" not in sheet
 
 
 def test_show_finds_a_frame_by_each_of_its_names(store: Path) -> None:
