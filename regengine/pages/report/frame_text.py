@@ -302,10 +302,13 @@ def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
 
 
 def measure_columns(frames: Iterable[str], places: Iterable[str]) -> dict[str, int]:
-    """How wide columns must be for the names of frames and of what they show, by title."""
+    """How wide columns must be for the names of frames and of what they show, by title.
+
+    A name of more than 60 columns moves its own line alone.
+    """
     told = {"frame": frames, "shows": places}
     return {
-        title: max((cell_len(escape_terminal(text)) for text in texts), default=0)
+        title: min(max((cell_len(escape_terminal(text)) for text in texts), default=0), 60)
         for title, texts in told.items()
     }
 
