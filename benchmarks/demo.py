@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import unicodedata
 from collections import defaultdict
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +17,12 @@ from typer import Argument, Option
 from benchmarks.pages import tell
 from benchmarks.rows import read_csv
 from matchers.geometry.footprint import right_within_km
+from regengine.io.console import fit_cell
 from regengine.registration.overlay import overlay_path
 from regengine.score.registration import distance_m
 from regengine.store.read import iter_frames
 from regengine.store.result import FrameResult
+from regengine.store.rows import name_result
 
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "photos" / "truth.csv"
 TILE_PX = 480, 320
@@ -105,16 +108,20 @@ def main(
         error, is_right = judge(result, truth[name])
         if result.verdict == "accepted" and not is_right:
             wrong.append(name)
-        caption = f"{name}  {result.verdict} {angle}"
+        town, country = name_result(result)
+        # Pillow's font has no other letters
+        place = unicodedata.normalize("NFKD", town or country).encode("ascii", "ignore").decode()
+        caption = "  ".join(filter(None, (name, place, f"{result.verdict} {angle}")))
         if name in stars and stars[name]["solved"]:
             error = f"{stars[name]['matched_stars']} stars, {stars[name]['rms_px']:.2f} px"
-            caption, picture = f"{name}  stars solved", overlays / f"{name}_solved.png"
+            caption, picture = f"{name}  stars, solved", overlays / f"{name}_solved.png"
         how = "" if result.time_utc else "time unknown"
+        shows = ", ".join(filter(None, (town, country))) or result.category or ""
         lines.append(
-            f"{name:16} {result.category or '':20} {result.verdict:9} {angle:>4}  {error:44} {how}"
+            f"{name:16} {fit_cell(shows, 28)} {result.verdict:9} {angle:>4}  {error:44} {how}"
         )
         tiles.append((picture, caption, result))
-    head = f"{'photo':16} {'shows':20} {'verdict':9} {'tilt':>4}  {'median error, against what':44}"
+    head = f"{'photo':16} {'shows':28} {'verdict':9} {'tilt':>4}  {'median error, against what':44}"
     print("\n" + "\n".join(line.rstrip() for line in (head, *lines)))
     draw_sheet(tiles, out.with_suffix(".png"))
     folder = overlays.absolute().as_uri()

@@ -170,13 +170,13 @@ class RegisterOptions(TimeOptions, MapOptions):
     )
     max_seconds: float = option(
         240.0,
-        "CPU-time limit per photo; the search normally stops earlier, at its work budget.",
+        "CPU-time limit of a photo's search; it normally stops earlier, at its work budget.",
         bounds=(0.1, math.inf),
     )
     effort: str = option(
         "normal",
         "Work budget per photo: quick finds nine in ten of what normal finds; thorough a few "
-        "more, in twice the time.",
+        "more, in half as much time again.",
         metavar="[quick|normal|thorough]",
     )
     any_category: bool = option(

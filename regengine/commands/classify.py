@@ -11,6 +11,7 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.options import begin_lines, with_options, work_through
 from regengine.io.console import say
+from regengine.io.plain import format_command
 from regengine.options import ClassifyOptions, LineOptions
 
 if TYPE_CHECKING:
@@ -136,4 +137,5 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
         guesses = Counter(scene.category for scene, cluster, _ in proposals if cluster == name)
         said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
         say(f"{name:<12} {guesses.total():>6}  {said}")
-    say(f"Name them in {labels}, then: regengine train {labels} --out model.json", err=True)
+    train = format_command("train", labels, "--out", "model.json")
+    say(f"Name them in {labels}, then: {train}", err=True)

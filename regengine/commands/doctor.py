@@ -15,7 +15,7 @@ from regengine.commands.options import EXIT_FRAMES_FAILED, Json
 from regengine.errors import RegengineError, describe_exception
 from regengine.io.console import print_data, say
 from regengine.io.extras import is_import_failure, make_import_error
-from regengine.io.plain import format_count
+from regengine.io.plain import format_command, format_count
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
@@ -102,7 +102,7 @@ def _index(lights: list[Path]) -> tuple[str, str]:
     index = index_file(BlindOptions(), maps)
     if index is None:
         why = "to place photos without time or element sets"
-        return "none", f"regengine maps index {maps[0]}, {why}"
+        return "none", f"{format_command('maps', 'index', maps[0])}, {why}"
     earth = read_earth_index(index, [one for one in maps if index_beside(one) == index])
     count = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
     return f"{format_count(count, 'light')} ({_whence(index)})", ""

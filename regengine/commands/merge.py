@@ -10,6 +10,7 @@ import typer
 
 from regengine.commands.options import Json
 from regengine.io.console import print_data, say
+from regengine.io.plain import format_count
 
 
 def main(
@@ -39,6 +40,6 @@ def main(
         print_data(json.dumps(said))
         return
     for store, count in taken.items():
-        say(f"{count:8,} frames from {store}")
-    left_out = f", {repeated:,} duplicates left out" if repeated else ""
-    say(f"{frames:8,} frames in {out}{left_out}")
+        say(f"{format_count(count, 'frame'):>15} from {store}")
+    left_out = f", {format_count(repeated, 'duplicate')} left out" if repeated else ""
+    say(f"{format_count(frames, 'frame'):>15} in {out}{left_out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,10 +11,14 @@ import typer
 from regengine.commands import options as common
 from regengine.commands.options import with_options
 from regengine.errors import EphemerisError, StoreError
-from regengine.io.plain import format_count, make_printable
+from regengine.io.extras import has_extra
+from regengine.io.plain import format_command, format_count
 from regengine.options import OutputOptions, RunOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from regengine.io.urls import Url
     from regengine.runs.register import RegisterRun
     from regengine.runs.run import BatchSummary
     from regengine.store.result import FrameResult
@@ -58,7 +63,9 @@ def main(
 
     from regengine import api
     from regengine.io import console
-    from regengine.pages.report.frame_text import table_header, table_line
+    from regengine.pages.report.frame_text import measure_columns, table_header, table_line
+    from regengine.photo.frame_ids import frame_id_of
+    from regengine.runs.plan import COSTLY
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter
 
@@ -71,15 +78,20 @@ def main(
         for line in run.preview(as_json=output.as_json):
             console.print_data(line) if output.as_json else console.say(line)
         return
+    # What photos show is not known yet: few names are longer
+    names = (frame_id_of(Path(str(photo))) for photo in run.photos)
+    wide = measure_columns(names, ["Oklahoma City, United States"])
     untried: list[str] = []  # why photos could not even be tried
+    given_up: list[str] = []  # codes of failures that are tried again only on request
 
     def report(result: FrameResult) -> None:
         console.say(
             record_line(result)
             if output.as_json
-            else table_line(result, width=console.output_width())
+            else table_line(result, width=console.output_width(), wide=wide)
         )
         untried.extend(why.text for why in result.reasons if why.code == EphemerisError.code)
+        given_up.extend(why.code for why in result.reasons if why.code in COSTLY)
 
     try:
         with (
@@ -88,11 +100,11 @@ def main(
             console.show_progress(len(run.photos), quiet=output.quiet) as advance,
         ):
             if not output.as_json:
-                console.say(table_header(console.output_width()))
+                console.say(table_header(console.output_width(), wide))
             summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
-    _tell(summary, writer.problems, run, advise=not output.log_json)
+    _tell(summary, writer.problems, run, given_up, advise=not output.log_json)
     if summary.interrupted:
         raise typer.Exit(common.EXIT_INTERRUPTED)
     if summary.undrawn:
@@ -101,7 +113,7 @@ def main(
             f"{many} missing in {options.overlay}: the reasons are above; the same command draws "
             "what is missing."
         )
-    if summary.verdicts["failed"] or writer.problems:
+    if summary.verdicts["failed"] or writer.problems or summary.unfetched:
         raise typer.Exit(common.EXIT_FRAMES_FAILED)
     if untried and len(untried) == summary.verdicts.total():
         raise EphemerisError(f"No photo could be processed: {untried[0]}")
@@ -120,11 +132,15 @@ def tidy_arguments(arguments: list[str]) -> list[str]:
 
 
 def _tell(
-    summary: BatchSummary, problems: list[Problem], run: RegisterRun, *, advise: bool
+    summary: BatchSummary,
+    problems: list[Problem],
+    run: RegisterRun,
+    given_up: list[str],
+    *,
+    advise: bool,
 ) -> None:
     """Say on standard error what became of the photos."""
     import logging
-    import shlex
 
     from regengine.io.console import VERDICTS
 
@@ -141,7 +157,9 @@ def _tell(
         )
         advice = f"; interrupted; run the same command again to resume{which}"
     elif summary.verdicts["failed"]:
-        advice = "; retry failed photos with the same command and --retry failed"
+        advice = "; the same command tries failed photos again"
+        if given_up:
+            advice += ", with --retry failed those too that a limit ended"
     log = logging.getLogger("regengine")
     log.info(
         "%s%s: %s; saved to %s%s%s",
@@ -154,16 +172,27 @@ def _tell(
     )
     placed = summary.verdicts["accepted"] + summary.verdicts["review"]
     if advise and placed and not summary.interrupted:
-        store = make_printable(shlex.quote(str(run.store)))
-        ways = [
-            f"review them with regengine review {store}",
-            f"list them with regengine show {store}",
-        ]
-        if summary.verdicts["accepted"]:
-            # The pictures of URLs are not kept
-            kept = all(isinstance(photo, Path) for photo in run.photos)
-            way = "geotiff --out gis" if kept else "qgis --out points"
-            ways.append(f"open them in QGIS with regengine export {store} --format {way}")
-        log.info("Next: %s", "; ".join(ways))
+        log.info("Next: %s", "; ".join(list_next(run.store, run.photos, summary.verdicts)))
+    if summary.unfetched:
+        log.warning("photos were searched without maps that they need: %s", summary.unfetched)
     for problem in problems:
         log.warning("%s", problem["text"])
+
+
+def list_next(
+    store: Path, photos: Sequence[Path | Url], verdicts: Mapping[str, int]
+) -> Iterator[str]:
+    """Commands that can be typed after a run, each with what it does."""
+    if has_extra("review"):
+        yield f"review them with {format_command('review', store)}"
+    else:
+        yield f"look at them on a page with {format_command('report', store)}"
+    yield f"list them with {format_command('show', store)}"
+    if verdicts["accepted"]:
+        # The pictures of URLs are not kept
+        kept = all(isinstance(photo, Path) for photo in photos)
+        form, folder = ("geotiff", "gis") if kept else ("qgis", "points")
+        names = chain([folder], (f"{folder}{number}" for number in count(2)))
+        free = next(name for name in names if not Path(name).exists())
+        export = format_command("export", store, "--format", form, "--out", free)
+        yield f"open them in QGIS with {export}"

@@ -13,6 +13,7 @@ from regengine.io.console import output_width, print_data, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def main(
@@ -74,6 +75,7 @@ def main(
         order = None if sort is None else sort_numbers(chosen, sort)
         frames = iter_frames(store, chosen.numbers)
     reviews, width = read_reviews(store), output_width()
+    wide = measure_names(store) if width is None and told_as == "table" else {}
     if frame is not None and told_as == "table":
         sheets = (
             frame_text.frame_sheet(one, reviews.get(one.frame_index), width) for one in frames
@@ -81,7 +83,11 @@ def main(
         say(*"\n\n".join(sheets).split("\n"))
         return
     forms: dict[str, tuple[Callable[..., str], str, Callable[[str], None]]] = {
-        "table": (partial(frame_text.table_line, width=width), frame_text.table_header(width), say),
+        "table": (
+            partial(frame_text.table_line, width=width, wide=wide),
+            frame_text.table_header(width, wide),
+            say,
+        ),
         "csv": (frame_text.csv_row, next(csv_lines([frame_text.CSV_COLUMNS])), print_data),
         "json": (record_line, "", print_data),
     }
@@ -103,3 +109,19 @@ def main(
         for number in order:
             if number in held:
                 print_line(held[number])
+
+
+def measure_names(store: Path) -> dict[str, int]:
+    """Measure the columns of names that no line of the table is wider than."""
+    from regengine.pages.report.frame_text import measure_columns
+    from regengine.store.read import iter_blocks
+    from regengine.store.rows import values_of
+    from regengine.store.schema import select
+
+    names, places = set[str](), set[str]()
+    for tables in iter_blocks(store, select("frames/frame", "frames/place", "frames/country")):
+        frames = tables["frames"]
+        names.update(values_of(frames["frame"]))
+        named = zip(values_of(frames["place"]), values_of(frames["country"]), strict=True)
+        places.update(", ".join(filter(None, one)) for one in set(named))
+    return measure_columns(names, places)

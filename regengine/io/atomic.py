@@ -86,7 +86,7 @@ def make_refusal(
     """Return the error for a failed write; ``safe`` names what is in the file nevertheless."""
     is_full = error.errno in FULL_DISK
     why = os.strerror(error.errno or 0) if is_full else error.strerror or str(error)
-    what = f"({why.lower()})" + (f"; {safe} of this run are saved" if safe else "")
+    what = f"({why.lower()})" + (f"; {safe} of this run saved" if safe else "")
     if is_full:
         what = f"because the disk is full {what}: free some space, then run the same command again"
         return StoreError(f"{out} cannot be written {what}.", code="store_full")

@@ -6,6 +6,9 @@ import codecs
 import json
 import logging
 import os
+import re
+import shlex
+import shutil
 import signal
 import sys
 import time
@@ -13,7 +16,9 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from io import TextIOWrapper
+from pathlib import Path
 from threading import Timer, current_thread, main_thread
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO, cast
@@ -240,12 +245,49 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
             yield advance
 
 
+@cache
+def name_program() -> str:
+    """How this program was called, for a shell: ``regengine``, ``python cli.py`` and others."""
+    words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]  # without what it was given
+    name = Path(words[-1]).name
+    if name == "regengine" and words[-2:-1] != ["-m"]:  # a script, which names its Python itself
+        found = shutil.which("regengine")
+        is_on_path = found is not None and os.path.realpath(found) == os.path.realpath(words[-1])
+        words = ["regengine" if is_on_path else words[-1]]
+    # Python that calls this package, and workers, have names of their own
+    return shlex.join(words) if name in ("regengine", "cli.py") else "regengine"
+
+
+@cache
+def _find_commands() -> re.Pattern[str]:
+    folder = Path(__file__).parents[1] / "commands"
+    names = "|".join(sorted(path.stem for path in folder.glob("[a-z]*.py")))
+    return re.compile(rf"(?<![\w/.-])(?<!-m )regengine(?= (?:{names})\b)")
+
+
+def as_typed(text: str) -> str:
+    """Name commands in a message, ``regengine show``, as this program was called."""
+    return _find_commands().sub(lambda _: name_program(), text)
+
+
+def fit_cell(text: str, width: int, *, keep_end: bool = False) -> str:
+    """A cell of a table, so many columns wide on a terminal; its end, or middle, may be cut."""
+    from rich.cells import cell_len, set_cell_size  # letters of East Asia take two columns
+
+    text = escape_terminal(text)
+    if cell_len(text) > width:
+        tail = (width - 1) // 2 if keep_end else 0
+        end = set_cell_size(text[::-1], tail)[::-1]
+        text = f"{set_cell_size(text, width - 1 - tail)}…{end}"
+    return text + " " * (width - cell_len(text))
+
+
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines for people; control characters and line breaks in names are escaped.
+    """Print lines for people: commands as they can be typed, control characters escaped.
 
     A message that standard error does not take is lost; StoreError if standard output is full.
     """
-    text = "\n".join(map(escape_terminal, lines))
+    text = "\n".join(escape_terminal(as_typed(line)) for line in lines)
     try:
         with raise_output_failures():
             print(text, file=sys.stderr if err else open_result_stream(), flush=True)
@@ -284,7 +326,7 @@ class StandardError(logging.StreamHandler):
         message, error = record.getMessage(), record.exc_info
         traceback = logging.Formatter().formatException(error) if error else None
         if not self._as_json:
-            return escape_terminal(message) + (f"\n{traceback}" if traceback else "")
+            return escape_terminal(as_typed(message)) + (f"\n{traceback}" if traceback else "")
         time_utc = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": time_utc, "level": record.levelname.lower(), "message": message}
         return json.dumps(line | ({"traceback": traceback} if traceback else {}))

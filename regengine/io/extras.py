@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 
 from regengine.errors import ConfigError
 
@@ -29,6 +30,11 @@ def is_import_failure(error: BaseException) -> bool:
     """Whether an exception means that a library is not installed, or cannot be loaded."""
     told = isinstance(error, ImportError) or WRONG_RELEASE in str(error)
     return told and _find_library(error) not in OWN
+
+
+def has_extra(name: str) -> bool:
+    """Whether all packages of an extra are installed."""
+    return all(find_spec(package) is not None for package in PACKAGES[name])
 
 
 def make_import_error(what: str, error: BaseException) -> ConfigError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -40,6 +41,11 @@ def restore_bytes(text: str) -> str:
 def flatten_bytes(text: str) -> str:
     r"""Return a path as names of new files have it: ``\udcXX`` without the backslash."""
     return _BYTE.sub(r"_u\1", make_printable(text))
+
+
+def format_command(*words: object) -> str:
+    """Format a command of this program for a message; names are quoted for the shell."""
+    return make_printable(shlex.join(["regengine", *map(str, words)]))
 
 
 def plain(value: Any, text: Callable[[str], str]) -> Any:

@@ -385,8 +385,8 @@ def index_lights(
     lights = max(len(earth[size_km].vectors) for size_km in earth.sizes_km)
     levels = ", ".join(f"{size_km:g}" for size_km in earth.sizes_km)
     listener.message(
-        f"{out}: levels of {levels} km, {lights:,} lights at the finest, {size_mb:.1f} MB in "
-        f"{seconds:.0f} s"
+        f"{out}: levels of {levels} km, {format_count(lights, 'light')} at the finest, "
+        f"{size_mb:.1f} MB in {seconds:.0f} s"
     )
     return out
 

@@ -21,6 +21,7 @@ from matchers.geometry.camera import Lens
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.plain import format_count
 from regengine.io.tables import decode_text
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -220,7 +221,8 @@ def profile_lines(profile: LensProfile) -> list[str]:
     terms = zip(("k1", "k2", "p1", "p2", "k3"), profile.distortion, strict=True)
     left_out = profile.held_out_px
     held_out = "" if left_out is None else f", {left_out:.3f} for held-out stars"
-    origin = f"{profile.stars} stars of {profile.frames} photos, residual {profile.rms_px:.3f} px"
+    counts = format_count(profile.stars, "star"), format_count(profile.frames, "photo")
+    origin = f"{' of '.join(counts)}, residual {profile.rms_px:.3f} px"
     rows = [
         ("focal length", f"{with_sigma(profile.focal_px, 'focal_px', '.3f')} px"),
         ("principal point", f"{place} ({off[0]:+.2f}, {off[1]:+.2f} from the image centre)"),
@@ -232,7 +234,7 @@ def profile_lines(profile: LensProfile) -> list[str]:
         corner, sigma = profile.falloff.arrives(r), profile.falloff.sigma(r)
         where = "in the corners" if r > 0.9 else f"at {r:.2f} of the corner's radius"
         share = f"{100 * corner:.1f} +- {100 * sigma:.1f} % of the light {where}"
-        rows.append(("falloff", f"{share} ({profile.falloff.frames} photos)"))
+        rows.append(("falloff", f"{share} ({format_count(profile.falloff.frames, 'photo')})"))
     if (given := profile.exposure) is not None:
         words = (given.exposure_s, "{:g} s"), (given.aperture_f, "f/{:g}"), (given.iso, "ISO {:g}")
         settings = ", ".join(form.format(value) for value, form in words if value is not None)
@@ -243,7 +245,7 @@ def profile_lines(profile: LensProfile) -> list[str]:
             one.channel,
             f"zero point {one.zero_point_mag:.3f} +- {one.zero_point_sigma:.3f}, colour term "
             f"{one.colour_term:+.3f} +- {one.colour_term_sigma:.3f}, scatter "
-            f"{one.scatter_mag:.3f} mag ({one.stars} stars)",
+            f"{one.scatter_mag:.3f} mag ({format_count(one.stars, 'star')})",
         )
         for one in profile.channels
     ]

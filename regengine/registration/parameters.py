@@ -271,8 +271,8 @@ class RegisterParams:
     work_budget : float
         The search ends after this much work and returns its best match, see `WORK_BUDGETS`.
     max_seconds : float
-        CPU-time limit of the search, without reading the photo and loading the program. The result
-        states if the limit was reached.
+        CPU-time limit of the search, of lights and streets together, without preparing the photo
+        and loading the program. The result states if the limit was reached.
     any_category : bool
         Whether frames that do not look like night cities are tried, too.
     clock : callable

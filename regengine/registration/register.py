@@ -163,13 +163,13 @@ def search_frame(
     # If street maps are available, a telephoto frame is registered on them: first from the prior
     # and, if that gives no proven match, from the match of the lights
     state = SearchState()
-    street_match = register_on_streets(problem, state)
+    street_match = register_on_streets(problem, state, started_s)
     if is_proven_on_streets(street_match):
         state.stop_reason = StopReason.PROVEN
     else:
         search(problem, started_s, state)
         if state.match is not None:
-            found = (street_match, register_on_streets(problem, state, state.match))
+            found = (street_match, register_on_streets(problem, state, started_s, state.match))
             fitted = (match for match in found if match is not None)
             street_match = max(fitted, key=lambda match: match.score, default=None)
     return problem, state, street_match

@@ -582,7 +582,11 @@ def place_on_day(view: DayView) -> DayMatch | None:
 
 
 def register_on_day(
-    frame: Frame, prior: Prior, day_map: DayMap, params: RegisterParams | None = None
+    frame: Frame,
+    prior: Prior,
+    day_map: DayMap,
+    params: RegisterParams | None = None,
+    unfetched: str = "",
 ) -> FrameResult:
     """Register a daytime photo: find the position on Earth of each of its pixels.
 
@@ -592,6 +596,8 @@ def register_on_day(
         Telephoto frames need its position. Its neighbours determine the attitude.
     day_map : DayMap
         Day maps of the Earth.
+    unfetched : str
+        Why a finer one could not be fetched, and what to do; empty if nobody tried.
 
     Returns
     -------
@@ -672,8 +678,9 @@ def register_on_day(
             )
         text = (
             f"no available day map {fine}covers the place for a frame {long_km:.0f} km wide "
-            f"looking straight down: {get}, or with regengine maps build PICTURES… --kind day"
+            "looking straight down: "
         )
+        text += unfetched or f"{get}, or with regengine maps build PICTURES… --kind day"
         return refuse("outside_map", text)
     if match is None:
         assert position is not None

@@ -167,12 +167,13 @@ STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
 def register_on_streets(
-    problem: Problem, state: SearchState, known: Match | None = None
+    problem: Problem, state: SearchState, started_s: float, known: Match | None = None
 ) -> MapMatch | None:
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
     `state` records the work as "streets"; its stop reason shows if the budget ended the search
-    early. `known`: a match of the lights, which alone is refined; without it the prior is searched.
+    early. `started_s`: the clock of the parameters when the search of the photo began. `known`: a
+    match of the lights, which alone is refined; without it the prior is searched.
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
@@ -182,8 +183,9 @@ def register_on_streets(
         or prior.cities_probability < problem.params.search.min_cities_probability
     ):
         return None
-    started_s, max_s = problem.params.clock(), problem.params.max_seconds
-    share, accept = problem.params.search.same_view_share, problem.params.accept
+    max_s = problem.params.max_seconds
+    share = problem.params.search.same_view_share
+    accept = problem.params.accept
     light = read_street_light(problem)
     best: MapMatch | None = None
     # Views of each map that were tried with one square
@@ -810,14 +812,18 @@ def advise_streets(problem: Problem) -> Reason | None:
         long_km = longest / nominal.focal_px * problem.altitude_km
         text = (
             f"from straight above the frame is {long_km:.0f} km long, so a city fills it, which "
-            "night lights hardly resolve, and no street map of its place is available: get "
+            "night lights hardly resolve, and no street map of its place is available: "
         )
-        if given is None:
-            text += "one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
+        if problem.references.unfetched:
+            text += problem.references.unfetched
+        elif given is None:
+            text += (
+                "get one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
+            )
         elif frame.centre is not None:
-            text += f"the streets around the given place with {get_streets_at(*frame.centre)}"
+            text += f"get the streets around the given place with {get_streets_at(*frame.centre)}"
         else:
-            text += f"the streets around the nadir with {get_streets_at(given.lon, given.lat)}"
+            text += f"get the streets around the nadir with {get_streets_at(given.lon, given.lat)}"
             text += ", or those of the city if you know it"
     else:
         return None

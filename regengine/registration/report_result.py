@@ -625,11 +625,13 @@ def remark_on_points(
         )
         yield Reason(code="narrow", text=text)
     away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
-    dark = ", ".join(str(k) for k in 1 + np.flatnonzero(away_px > 2.0 * LIGHTS.match_px))
-    if dark:
+    dark = 1 + np.flatnonzero(away_px > 2.0 * LIGHTS.match_px)
+    if len(dark):
+        which = ", ".join(map(str, dark))
+        told = f"point {which} is" if len(dark) == 1 else f"points {which} are"
         text = (
-            f"control points {dark} are on no detected light, since the matched lights cover too "
-            "small an area; their positions come from the camera"
+            f"control {told} on no detected light, since the matched lights cover too small an "
+            "area: placed by the camera alone"
         )
         yield Reason(code="dark_points", text=text)
 

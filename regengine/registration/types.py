@@ -130,11 +130,15 @@ class Photo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SearchReferences:
-    """References for photos: the map of night lights, the index of its peaks, and street maps."""
+    """References for photos: the map of night lights, the index of its peaks, and street maps.
+
+    unfetched: Why street maps could not be fetched, and what to do; empty if nobody tried.
+    """
 
     light_map: LightMap
     index: EarthIndex | None = None
     streets: Sequence[LightMap] = ()
+    unfetched: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -229,7 +229,7 @@ class LineFile:
 
     def _failure(self, error: OSError) -> StoreError:
         n_safe = self._journal.n_flushed
-        return make_refusal(self.path, error, safe=f"{n_safe} lines" if n_safe else "")
+        return make_refusal(self.path, error, safe=format_count(n_safe, "line") if n_safe else "")
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:

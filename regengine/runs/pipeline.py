@@ -116,7 +116,11 @@ def _register(
         tried = []
         for start in list_contradicting(position) or (position,):
             prior = Prior(position=start, neighbours=hints)
-            tried.append(register_on_day(frame, prior, day_map_of(inputs.day), inputs.register))
+            tried.append(
+                register_on_day(
+                    frame, prior, day_map_of(inputs.day), inputs.register, inputs.unfetched
+                )
+            )
             if tried[-1].verdict == "accepted":
                 break
         by_day = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
@@ -133,6 +137,7 @@ def _register(
             inputs=inputs,
             hints=hints,
             read_stars=make_star_reader(attitudes) if inputs.stars else None,
+            times_s=[],
         )
         result = search_named(frame, unknown or position, tles, search)
     reasons = result.reasons
@@ -367,6 +372,7 @@ def _search_photo(
     inputs: RunInputs,
     hints: NeighbourPrior | None,
     read_stars: Callable[[Problem], StarAttitude | None] | None,
+    times_s: list[float],
     n_places: int = 1,
     share: float = 1.0,
     may_be_elsewhere: bool = True,
@@ -374,9 +380,10 @@ def _search_photo(
     """Search for a photo at its position, or anywhere where it has none, or why it has none.
 
     ``n_places``: number of places that are tried one by one instead, of which the position is one.
-    ``share``: part of the work budget. ``may_be_elsewhere``: see `Prior`.
+    ``share``: part of the work budget. ``may_be_elsewhere``: see `Prior`. ``times_s``: of each
+    search of the photo, which together may take ``max_seconds``.
     """
-    blind = inputs.blind
+    blind, begun_s = inputs.blind, inputs.register.clock()
     index = load_earth_index(blind, inputs.lights)
     if isinstance(position, EphemerisError):
         if blind.mode == "never" or index is None:
@@ -401,9 +408,16 @@ def _search_photo(
             cities_probability=scene.cities_probability,
         )
         streets = street_maps_of(inputs.streets)
-        references = SearchReferences(light_map=light_map, index=index, streets=streets)
-        params = replace(inputs.register, work_budget=share * inputs.register.work_budget)
+        references = SearchReferences(
+            light_map=light_map, index=index, streets=streets, unfetched=inputs.unfetched
+        )
+        params = replace(
+            inputs.register,
+            work_budget=share * inputs.register.work_budget,
+            max_seconds=max(inputs.register.max_seconds - sum(times_s), 0.0),
+        )
         result = register_frame(frame, prior, references, params)
+        times_s.append(inputs.register.clock() - begun_s)
         if hints is None:
             return result
         sources = {**dict(result.sources), SOURCE: hints.source}

@@ -18,10 +18,9 @@ from regengine.errors import (
     EphemerisError,
     FrameError,
     check_known,
-    escape_terminal,
 )
 from regengine.io.checksums import fingerprint
-from regengine.io.console import VERDICTS, Advance
+from regengine.io.console import VERDICTS, Advance, fit_cell
 from regengine.io.plain import format_count, make_printable, restore_bytes
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url, hide_secrets
@@ -148,6 +147,7 @@ class RegisterRun:
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options, inputs)
         summary.undrawn = sum(not overlay.exists() for overlay in undrawn)
+        summary.unfetched = inputs.unfetched
         return summary
 
     def _read_stored(
@@ -290,7 +290,7 @@ def _preview(
 
 
 def _preview_text(facts: dict[str, Any]) -> str:
-    frame = f"{escape_terminal(facts['frame']):<24}"
+    frame = fit_cell(facts["frame"], 24, keep_end=True)
     if facts["stored"] is not None:
         return f"{frame}  done: {facts['stored']}"
     if "would_fetch" in facts:

@@ -91,11 +91,21 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
-    """Return the error for patterns that match no photo."""
-    names = ", ".join(patterns[:3]) + (" and others" if len(patterns) > 3 else "")
+    """Return the error for arguments that name no photo: what each is, and what to do."""
+    told = [_describe_photoless(pattern) for pattern in patterns[:3]]
+    others = [f"{len(patterns) - 3:,} more likewise"] if len(patterns) > 3 else []
     return NoPhotoError(
-        f"{names}: no photo found; name image files, a folder of them, or a pattern in quotes."
+        f"{'; '.join(told + others)}: name image files, a folder of them, or a pattern in quotes."
     )
+
+
+def _describe_photoless(pattern: str) -> str:
+    if os.path.isdir(pattern):
+        return f"{pattern} has no photo in it"
+    if os.path.isfile(pattern):  # a list, or what is never taken
+        return f"{pattern} names no photo that exists"
+    is_pattern = glob.has_magic(pattern)
+    return f"{pattern} {'matches no photo' if is_pattern else 'does not exist'}"
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -254,7 +264,7 @@ def _find_archive_name(argument: str) -> str | None:
 
 
 def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
-    """Yield arguments; of lists their lines, except empty lines and ``#`` lines."""
+    """Yield arguments; of lists their lines, without empty ones and comments."""
     for argument in arguments:
         path = Path(argument)
         if argument.startswith(LIST_MARK) and not lexists(path):
@@ -271,8 +281,18 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
                 f"{path} cannot be read as a list of photos ({error}): it must be a text file with "
                 "one path, URL or archive id per line."
             ) from None
-        lines = map(str.strip, split_lines(text))
-        yield from (restore_bytes(one) for one in lines if one and not one.startswith("#"))
+        lines = map(_without_comment, map(str.strip, split_lines(text)))
+        yield from map(restore_bytes, filter(None, lines))
+
+
+def _without_comment(line: str) -> str:
+    """Return a line of a list without ``# comment``, unless a file has that name."""
+    if line.startswith("#"):
+        return ""
+    ends = [len(line), *(found.start() for found in reversed([*re.finditer(r"\s+#", line)]))]
+    names = [line[:end] for end in ends]
+    there = (name for name in names if lexists(Path(name)) or any(glob.iglob(name)))
+    return next(there, names[-1])
 
 
 @contextmanager
@@ -398,7 +418,8 @@ def add_needed_maps(
     They are made in the data folder, as `regengine.maps.make.get_map` does, at most `MAX_MAPS_GB`
     in total. Photos of the archive are downloaded first; those given by URL are left out. What
     cannot be fetched is logged in one sentence a place, and leaves the inputs as they are; with no
-    network nothing more is asked for. KeyboardInterrupt once ``stop`` is true.
+    network nothing more is asked for, and the inputs tell it. KeyboardInterrupt once ``stop`` is
+    true.
     """
     from regengine.maps.make import Listener, get_map
     from regengine.photo.archive.web import ArchivePhotos
@@ -448,6 +469,7 @@ def add_needed_maps(
         except (LightMapError, ConfigError, StoreError) as error:
             logger.warning("%s: no %s map was fetched: %s", photo, kind, error)
             if error.code == "offline":
+                inputs = replace(inputs, unfetched=str(error).rstrip("."))
                 break
             continue
         given, listed = getattr(inputs, kind), choose_maps(kind)

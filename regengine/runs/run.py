@@ -74,6 +74,7 @@ class BatchSummary:
     taken: array[int] = field(default_factory=lambda: array("q"))
     interrupted: bool = False
     undrawn: int = 0  # overlays that were asked for and are not there
+    unfetched: str = ""  # why maps that photos need could not be fetched
 
 
 def run_batch(

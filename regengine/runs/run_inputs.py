@@ -43,6 +43,7 @@ class RunInputs(RunFiles):
     alike: frozenset[str] = frozenset()
     frame: FrameOptions = field(default_factory=FrameOptions)  # what options say of every photo
     register: RegisterParams = field(default_factory=RegisterParams)
+    unfetched: str = ""  # why maps that photos need could not be fetched, and what to do
     overlays: Path | None = None  # folder for one picture per photo
     overlay_names_hashed: bool = False  # because photos have the same name
     neighbours: bool = True  # whether photos of a batch may help each other

@@ -205,7 +205,7 @@ def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
 NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
 # The same holds for known other content: spacecraft, hardware, empty windows. Content outside the
 # model's gate may be anything
-KNOWN_OTHER = "something else"
+KNOWN_OTHER = "other, none of the known kinds"
 NIGHT_SKY = ("aurora", "moon", "stars")
 # What to try with photos of other classes than cities
 ADVICE = dict.fromkeys(
@@ -333,7 +333,7 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     if answer.explained and not night:
         found[KNOWN_OTHER] = answer.probabilities.get(OTHER, 0.0)
     # The sum of the probabilities of unregistrable classes was 0.56 at most in 349 registrable
-    # frames of the simulated benchmark's training half, without "something else", by the first
+    # frames of the simulated benchmark's training half, without known other content, by the first
     # model that shipped; with it, 0.07 at most in 68 further frames by the present model No photo
     # is skipped that may show cities as well: of 42 photos of cities, left out of training in turn,
     # the lowest probability was 0.07, in a photo with lightning that resembles a sunset

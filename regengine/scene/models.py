@@ -28,6 +28,7 @@ from scipy.special import expit, log_softmax, logsumexp
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.plain import format_command
 from regengine.io.tables import decode_text
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
@@ -524,7 +525,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
     other features than the present ones.
     """
     path = path or Path(str(files("regengine.scene") / "scene_model.json"))
-    again = f"train it again with `regengine train LABELS.csv --out {path.name}`"
+    again = f"train it again with {format_command('train', 'LABELS.csv', '--out', path.name)}"
     try:
         content = json.loads(decode_text(path.read_bytes()))
         if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from regengine.errors import ConfigError, escape_terminal
+from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
+from regengine.io.console import fit_cell
 from regengine.io.html import data_address, link_to, render_page, write_page
 from regengine.io.plain import make_printable, round_or_none
 from regengine.io.tables import csv_lines, name_cell, path_cell
@@ -96,7 +97,8 @@ def table_line(scene: Scene) -> str:
     others = [f"{name} {scene.probabilities[name]:.2f}" for name in scene.also]
     others += [flag.split(":")[0] for flag in scene.flags]
     p = scene.probabilities[scene.category]
-    line = f"{escape_terminal(scene.frame):<24} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
+    name = fit_cell(scene.frame, 24, keep_end=True)
+    line = f"{name} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
     return line.rstrip()
 
 

@@ -17,6 +17,7 @@ from detectors.types import FloatArray, IndexArray
 from regengine.errors import FrameError
 from regengine.io.atomic import write_whole
 from regengine.io.extras import need
+from regengine.io.plain import format_count
 from regengine.photo.image import read_display_rgb
 from regengine.scene.labels import Samples
 from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
@@ -183,6 +184,7 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
     best, is_real = report.chosen, ~samples.simulated
     n_groups = len({g for g, real in zip(samples.groups, is_real, strict=True) if real})
     n_simulated = int(samples.simulated.sum())
+    simulated = format_count(n_simulated, "simulated frame")
     heads = "method, macro-F1, by groups, right, ECE, Brier, ECE of the said, beyond the gate, "
     figures = (
         *("macro_f1", "macro_f1_by_groups", "accuracy", "expected_calibration_error"),
@@ -215,8 +217,8 @@ def report_lines(samples: Samples, report: SceneReport) -> list[str]:
         for m in report.mistakes
     ]
     return [
-        f"{int(is_real.sum())} photos in {n_groups} groups"
-        + (f", and {n_simulated} simulated frames in training" if n_simulated else "")
+        f"{format_count(int(is_real.sum()), 'photo')} in {format_count(n_groups, 'group')}"
+        + (f", and {simulated} in training" if n_simulated else "")
         + f"; macro-F1 over {', '.join(report.scored)}.",
         *["", "## Methods", ""],
         *table(re.split(", ?", heads), methods),

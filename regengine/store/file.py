@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -157,9 +158,10 @@ def _short(error: BaseException) -> str:
 def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = None) -> Path | None:
     """Return the path of a stored photo if it still exists as a regular file.
 
-    The stored path can be any text; web addresses are not followed. A photo that has moved is found
-    by its name and the hash ``sha256`` of its content: anywhere in ``folder``, or beside the store,
-    with or without the folders above it.
+    The stored path can be any text; web addresses are not followed. A relative one begins from the
+    present folder, the store's, or one in which a run of the store began: of several files, that
+    with the hash ``sha256`` is taken. A photo that has moved is found by its name and hash:
+    anywhere in ``folder``, or beside the store or above it, with or without its own folders.
     """
     text = restore_bytes(text)
     names = [name for name in Path(text).parts if name not in ("/", "..")]
@@ -168,14 +170,41 @@ def photo_file(text: str, store: Path, sha256: str = "", folder: Path | None = N
         for path in _list_by_name(folder.absolute()).get(names[-1], ()):
             if _has_hash(path, sha256):
                 return path
-    for path in (Path(text), beside / text):
-        if os.path.isfile(path):
+    if os.path.isabs(text):
+        known = {Path(text)}
+    else:
+        known = {folder / text for folder in (beside, *_run_folders(store))}
+    paths = [path for path in (Path(text), *sorted(known)) if os.path.isfile(path)]
+    found = {path.absolute() for path in paths}
+    # Content is read where the name leaves a choice, or the present folder alone has it
+    if not sha256 or (len(found) == 1 and found <= known):
+        return next(iter(paths), None)
+    ends = [names[first:] for first in range(len(names))]
+    moved = (above.joinpath(*end) for above in (beside, *beside.parents) for end in ends)
+    for path in (*paths, *filter(os.path.isfile, moved)):
+        if _has_hash(path, sha256):
             return path
-    for first in range(len(names)) if sha256 else ():
-        path = beside.joinpath(*names[first:])
-        if os.path.isfile(path) and _has_hash(path, sha256):
-            return path
-    return None
+    return next(iter(paths), None)
+
+
+def _run_folders(store: Path) -> tuple[Path, ...]:
+    """Folders in which the runs of a store began; empty if it cannot be read."""
+    with suppress(OSError):
+        return _read_run_folders(store.absolute(), store.stat().st_mtime_ns)
+    return ()
+
+
+@lru_cache(maxsize=16)
+def _read_run_folders(store: Path, modified_ns: int) -> tuple[Path, ...]:
+    with open_store(store) as file:
+        return tuple(map(Path, decode_folders(file.attrs)))
+
+
+def decode_folders(attributes: Mapping[str, Any]) -> list[str]:
+    """Return the folders in which runs began, by a store's or journal's root attributes."""
+    with suppress(*DAMAGE):
+        return [str(folder) for folder in json.loads(attributes.get("folders", "[]"))]
+    return []
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regengine.errors import NoFrameError, StoreError
-from regengine.io.plain import make_printable
+from regengine.io.plain import format_command, format_count, make_printable
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, journal_path
@@ -305,6 +305,6 @@ def find_frames(path: Path, name: str) -> list[StoredFrame]:
             if numbers:
                 return list(iter_frames(path, numbers))
         raise NoFrameError(
-            f"{path} has no frame named {name}: regengine show {path} lists its "
-            f"{len(snapshot.frame_index):,} frames."
+            f"{path} has no frame named {name}: {format_command('show', path)} lists the "
+            f"{format_count(len(snapshot.frame_index), 'frame')} that it has."
         )

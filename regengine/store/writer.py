@@ -23,9 +23,16 @@ from numpy.typing import NDArray
 
 from regengine.errors import ConfigError, StoreError
 from regengine.io.atomic import FileLock, Journal, make_refusal, raise_as_store_error, sync_folder
+from regengine.io.plain import format_count, make_printable
 from regengine.io.times import utc_now
 from regengine.io.urls import hide_secrets
-from regengine.store.file import StoreFile, open_growing, open_store, raise_as_damage
+from regengine.store.file import (
+    StoreFile,
+    decode_folders,
+    open_growing,
+    open_store,
+    raise_as_damage,
+)
 from regengine.store.journal import encode_frame, encode_head, journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, is_there
 from regengine.store.rows import StoredFrame, Tables, join, select_frames
@@ -51,11 +58,12 @@ PACKAGES = (
 def root_attributes(grown: StoreFile | None = None) -> dict[str, str]:
     """Return the attributes of a store that this process writes now.
 
-    ``created`` (ISO 8601, UTC) is kept from a store that is extended; ``command_line`` and
-    ``package_versions`` (a JSON object) are those of this run.
+    ``created`` (ISO 8601, UTC) is kept from a store that is extended; ``command_line``,
+    ``package_versions`` (a JSON object) and ``folders`` (a JSON list) are those of this run.
     """
     created = utc_now()
     return {
+        "folders": json.dumps([make_printable(str(Path.cwd()))]),
         "created": created if grown is None else grown.attributes.get("created", created),
         "command_line": shlex.join(map(hide_secrets, sys.argv)),
         "package_versions": json.dumps(package_versions()),
@@ -165,7 +173,8 @@ class StoreWriter(AbstractContextManager["StoreWriter"]):
         return lock_store(self.path)
 
     def _make_refusal(self, error: OSError) -> StoreError:
-        return make_refusal(self.path, error, safe=f"{self._n_safe} frames" if self._n_safe else "")
+        safe = format_count(self._n_safe, "frame") if self._n_safe else ""
+        return make_refusal(self.path, error, safe=safe)
 
     def _merge(self) -> None:
         """Merge the journal into the store, and delete it."""
@@ -203,6 +212,7 @@ def lock_store(store: Path) -> FileLock:
 
 # Merge stores, such as the shards of a batch that ran on many machines
 
+MAX_FOLDERS = 100  # in which runs began: an attribute takes 64 kB
 LOOKED_AT = select("frames/verdict", "provenance/processed_utc")
 READ_FRAMES = 65536
 
@@ -308,6 +318,13 @@ def write_frames(
         other = (source != 0) | (old_index != new_index)
         changed = moved | other | np.isin(old_index, sources[0].journal.frame_index)
     attributes = root_attributes(old)
+    began = [
+        folder
+        for one in sources
+        for known in (one.journal.attributes, {} if one.store is None else one.store.attributes)
+        for folder in decode_folders(known)
+    ]
+    attributes["folders"] = json.dumps([*dict.fromkeys(began)][:MAX_FOLDERS])
     first = number = 0
     if old is not None:
         # Leading frames that are unchanged are copied, if they are the most

@@ -141,7 +141,7 @@ def test_a_photo_that_cannot_be_read_is_an_error_alone_and_a_row_in_a_run(tmp_pa
             verb(tmp_path / "a.jpg", **options)
     store = rg.register_many(tmp_path, tmp_path / "run.h5", lights=LIGHTS)
     assert [(r.verdict, r.reasons[0].code) for r in store] == [("failed", "unreadable")]
-    with pytest.raises(NoPhotoError, match=r"none\.jpg: no photo found"):
+    with pytest.raises(NoPhotoError, match=r"none\.jpg does not exist"):
         rg.register_many(tmp_path / "none.jpg", tmp_path / "run.h5", lights=LIGHTS)
 
 

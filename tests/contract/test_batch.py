@@ -67,6 +67,20 @@ def test_photos_are_files_folders_patterns_and_lists_each_taken_once(
     assert [one["path"] for one in said.records] == [f"photos/{name}.png" for name in NIGHTS]
 
 
+def test_a_list_has_comments_behind_names_and_names_that_look_like_them(photos: Path) -> None:
+    for name in ("a #1", "b"):
+        shutil.copy(photos / "night 0.png", photos / f"{name}.png")
+    lines = [
+        "photos/b.png # of b",
+        "photos/a #1.png",
+        "photos/a #1.png\t# again",
+        "photos/n*2* # n",
+    ]
+    Path("list.txt").write_text("\n".join(lines))
+    given = [one["path"] for one in register("list.txt", "--dry-run").records]
+    assert given == ["photos/b.png", "photos/a #1.png", "photos/night 2.png"]
+
+
 def test_a_photo_is_the_same_by_content_and_name(photos: Path) -> None:
     register("photos")
     Path("moved").mkdir()
@@ -95,7 +109,8 @@ def test_a_bad_photo_costs_a_sentence_and_no_other(photos: Path) -> None:
             assert Path(record["path"]).name in text
             assert "unforeseen" not in text
     assert (
-        "3 no_match, 4 failed; saved to run.h5 (verified); retry failed photos with the" in said.err
+        "3 no_match, 4 failed; saved to run.h5 (verified); the same command tries failed"
+        in said.err
     )
     assert column("verdict") == [record["verdict"] for record in said.records]
     assert run("verify", "run.h5").code == 0

@@ -172,7 +172,8 @@ def test_a_mistake_in_a_settings_file_is_named_with_the_file(
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["nowhere"], 3, "nowhere: no photo found"),
+        (["nowhere"], 3, "nowhere does not exist: name image files"),
+        ([".", "x*.jpg"], 3, ". has no photo in it; x*.jpg matches no photo: name"),
         ([PHOTO, "--nadir", "12,95"], 2, "--nadir must be longitude"),
         ([PHOTO, "--nadir", "48,80"], 2, "--nadir 48,80 is a place that the station never flies"),
         ([PHOTO, "--metadata", "gone.csv"], 2, "gone.csv cannot be read"),

@@ -163,10 +163,14 @@ def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
         data.with_name("records.csv").write_text("frame_id,focal_mm\nISS001-E-2,600\n")
     said = run(*telephoto)
     (record,) = said.records
-    code = 3 if lack == "place" else 0  # no photo could be tried
+    code = {"network": 1, "place": 3}.get(lack, 0)  # 3: no photo could be tried
     assert (said.code, record["verdict"]) == (code, "no_match")
     assert said.err.count("no day map was fetched: ") == (lack != "place")
     assert sentence in said.err
+    # The reason does not advise what has just failed
+    told = " ".join(record["reason_texts"])
+    advised, explained = "--fetch maps" in told, "cannot be reached" in told
+    assert (advised, explained) == (lack == "room", lack == "network")
     assert made(data) == []
     assert bool(tiles.requests) == (lack == "room")
 

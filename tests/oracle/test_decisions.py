@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 from pathlib import Path
@@ -17,6 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from scipy.stats import binom
 
 from benchmarks.confidence import calibration_text
@@ -24,10 +27,19 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef
 from matchers.geometry.pose import turn_camera
 from matchers.lights.patches import Refits
 from matchers.lights.verify import LightPeaks
+from regengine.commands.register import list_next
 from regengine.errors import ConfigError
+from regengine.io import extras
+from regengine.io.console import as_typed, name_program
 from regengine.maps.places import Place
 from regengine.orbit import CameraPosition, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position, list_contradicting
+from regengine.pages.report.frame_text import (
+    frame_sheet,
+    measure_columns,
+    table_header,
+    table_line,
+)
 from regengine.registration import fit as fitting
 from regengine.registration.accept import (
     bound_any_beyond,
@@ -51,6 +63,7 @@ from regengine.registration.parameters import (
     LENS,
     AcceptParams,
     RefineParams,
+    RegisterParams,
     Steps,
     read_calibration,
     read_shipped_calibration,
@@ -68,9 +81,13 @@ from regengine.registration.types import (
     StopReason,
 )
 from regengine.runs.pipeline import doubt_towns
+from regengine.store.read import iter_frames
 from regengine.store.result import FrameResult, Reason
 from tests.oracle.conftest import Solved
+from tests.world.program import run
+from tests.world.results import proposal
 from tests.world.runs import ELEMENTS
+from tests.world.stores import write_store
 
 ACCEPT = AcceptParams()
 BETTER = RefineParams().better_log10_odds
@@ -264,7 +281,7 @@ ROWS = {
         *("review", ("few_control_points", "narrow", "dark_points"), "% of the picture", 0.01),
     ),
     "points beyond the lights that agree": Row(
-        matched_lights(2), "accepted", ("dark_points",), "are on no detected light"
+        matched_lights(2), "accepted", ("dark_points",), "on no detected light"
     ),
     "a vague point": Row(vague(60.0), "review", ("imprecise",), "uncertain by", 0.9),
     "a camera that moves without some lights": Row(
@@ -751,3 +768,86 @@ def test_a_quarter_in_which_no_patch_lands_is_told_and_whether_its_lights_are_ma
     assert check(x, 3.0 * y, off_px, [0, 1, 4, 5]) == (True, False)
     row = np.repeat([0.0, 100.0], [12, 3])
     assert check(row, 0.0 * row, np.full(15, 9.0), [])[0]
+
+
+# What is said to people
+
+
+CALLED = [
+    (["python", "-m", "regengine"], "python -m regengine"),
+    (["/a b/python", "-W", "ignore", "cli.py"], "'/a b/python' -W ignore cli.py"),
+    (["/venv/python", ".venv/bin/regengine"], ".venv/bin/regengine"),
+    (["/usr/python", "on path/regengine"], "regengine"),
+    (["python", "mine.py"], "regengine"),  # calls the package
+]
+
+
+@pytest.mark.parametrize(("called", "name"), CALLED)
+def test_commands_in_messages_are_named_as_the_program_was_called(
+    called: list[str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    script = tmp_path / "on path" / "regengine"
+    script.parent.mkdir()
+    script.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(script.parent))
+    monkeypatch.setattr(sys, "orig_argv", [*called, "show", "run.h5"])
+    monkeypatch.setattr(sys, "argv", [called[-1], "show", "run.h5"])
+    name_program.cache_clear()
+    try:
+        said = as_typed(as_typed("regengine wrote it: regengine show a, regengine maps get"))
+    finally:
+        name_program.cache_clear()
+    assert said == f"regengine wrote it: {name} show a, {name} maps get"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_comes_next_can_be_typed(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names are quoted; no extra that is missing, no folder that is in use."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(extras.PACKAGES, "review", ("json" if there else "no_such_package",))
+    (tmp_path / "gis").mkdir()
+    store = write_store(tmp_path / "a night.h5", [proposal()])
+    ways = [*list_next(store, [Path("a.jpg")], {"accepted": 1, "review": 0})]
+    commands = [shlex.split(way[way.index("regengine ") :]) for way in ways]
+    verbs = ["review" if there else "report", "show", "export"]
+    assert [words[:3] for words in commands] == [["regengine", one, str(store)] for one in verbs]
+    assert commands[-1][-1] == "gis2"
+    for words in commands[there:-1]:  # the review page would wait
+        assert run(*words[1:]).code == 0, words
+
+
+LONG = ["a long name of a photo of a night, 1", "名古屋の夜景写真のとても長い名前", "e\u0301a\nb"]
+
+
+@pytest.mark.parametrize("width", [None, 100, 200])
+def test_columns_of_the_table_stay_below_their_heads(width: int | None) -> None:
+    """In a pipe all is whole; on a terminal names are cut in the middle."""
+    shows = ("A town with a name that is too long", "Land")
+    wide = measure_columns(LONG, [", ".join(shows)])
+    at = [cell_len(table_header(width, wide).partition("centre")[0])]
+    for name in LONG:
+        frame = replace(proposal(), frame=name, shows=shows)
+        line = table_line(frame, width=width, wide=wide)
+        assert ("…" in line.partition("accepted")[0]) == (width is not None and name != LONG[2])
+        at.append(cell_len(line.partition("34.")[0]) if "34." in line else at[0])
+    assert table_line(replace(proposal(), frame=LONG[0]), width=100)[:16].endswith(", 1")
+    assert set(at) == {at[0]}
+
+
+def test_show_tells_the_settings_that_differ_from_the_default(store: Path) -> None:
+    search = asdict(RegisterParams()) | {"clock": None}
+    usual = {"neighbours": True, "stars": True, "register": search}
+    other = {"neighbours": False, "stars": True, "register": search | {"max_seconds": 9.0}}
+    (one,) = iter_frames(store, [0])
+    sheets = (
+        frame_sheet(replace(one, parameters=json.dumps(settings, default=str)))
+        for settings in (usual, other)
+    )
+    for sheet, told in zip(sheets, (False, True), strict=True):
+        for words in ("neighbours  ", "max seconds  "):
+            assert (words in sheet) == told
+        assert "stars  " not in sheet
+        assert "work budget" not in sheet

@@ -21,6 +21,7 @@ from PIL import Image, TiffImagePlugin
 
 from matchers.geometry.sky_camera import LENS_PARAMETERS
 from regengine.errors import ConfigError, FrameError
+from regengine.io.checksums import compute_sha256
 from regengine.io.http import RetryPolicy, fetch
 from regengine.io.times import (
     iso_utc,
@@ -36,7 +37,11 @@ from regengine.photo import records as cells
 from regengine.photo.exif import interpret_exif
 from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
 from regengine.photo.records import FrameRecord, FrameRecords
+from regengine.store.file import photo_file
+from regengine.store.writer import merge_stores
+from tests.world.results import nothing_found
 from tests.world.services import Service
+from tests.world.stores import write_store
 
 MODEL, ORIENTATION, EXPOSURE = 0x0110, 0x0112, 0x8769
 ORIGINAL, SUBSECOND, OFFSET, DIGITISED = 0x9003, 0x9291, 0x9011, 0x9004
@@ -678,3 +683,27 @@ def test_a_download_that_takes_too_long_is_given_up(tmp_path: Path, service: Ser
     assert "does not answer in time" in refused(service.url("/drip.jpg"), tmp_path / "d", policy)[1]
     policy = RetryPolicy(total_s=-1.0, attempts=1)
     assert "takes more than" in refused(service.url("/x.jpg"), tmp_path / "x", policy)[1]
+
+
+def test_photos_are_found_from_any_folder_and_after_a_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths count from where the run began; a folder with photos and store may move."""
+    for name in ("work", "other"):
+        (tmp_path / name / "photos").mkdir(parents=True)
+        (tmp_path / name / "photos" / "a.jpg").write_text(name)  # of the same name
+    sha256, text = compute_sha256(tmp_path / "work" / "photos" / "a.jpg"), "photos/a.jpg"
+    monkeypatch.chdir(tmp_path / "work")
+    store = write_store(tmp_path / "stores" / "run.h5", [nothing_found()])
+    monkeypatch.chdir(tmp_path / "other")
+    merge_stores([store], tmp_path / "merged.h5")
+    for one in (store, tmp_path / "merged.h5"):
+        assert photo_file(text, one, sha256) == tmp_path / "work" / text
+    monkeypatch.chdir(tmp_path / "work")
+    write_store(tmp_path / "work" / "out" / "run.h5", [nothing_found()])
+    monkeypatch.chdir(tmp_path / "other")
+    given = text, str(tmp_path / "work" / text)
+    (tmp_path / "work").rename(tmp_path / "moved")
+    for path in given:
+        found = photo_file(path, tmp_path / "moved" / "out" / "run.h5", sha256)
+        assert found == tmp_path / "moved" / text

@@ -25,7 +25,9 @@ from regengine.maps.places import (
 from regengine.orbit import position_from_nadir
 from regengine.orbit.tle import load_element_sets, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.runs.pipeline import search_named
+from regengine.registration.parameters import RegisterParams
+from regengine.runs.pipeline import process_photo, search_named
+from regengine.runs.run_inputs import RunInputs
 from regengine.store.result import FrameResult, NadirInput
 from tests.world.maps import write_geotiff
 from tests.world.results import nadir_camera, nothing_found, proposal
@@ -188,6 +190,26 @@ def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
     assert all("Tripoli, Leb" in one or "Djanet" in one for one in doubts)
     verdict = "no_match" if accepted_at == 9 else "review" if is_elsewhere else "accepted"
     assert result.verdict == verdict
+
+
+def test_the_time_of_a_photo_is_shared_by_all_its_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two towns, and the whole Earth, has what the earlier ones left."""
+    photo = write_png(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+    now, left = [0.0], []
+
+    def search(frame: Frame, prior: Any, references: Any, params: RegisterParams) -> FrameResult:
+        left.append(params.max_seconds)
+        now[0] += 4.0
+        return nothing_found("a")
+
+    monkeypatch.setattr("regengine.runs.pipeline.register_frame", search)
+    given = RegisterParams(max_seconds=10.0, any_category=True, clock=lambda: now[0])
+    options = FrameOptions(place="Tripoli")
+    process_photo(photo, RunInputs(lights=choose_maps("lights", []), frame=options, register=given))
+    assert left[:3] == [10.0, 6.0, 2.0]
+    assert set(left[3:]) <= {0.0}
 
 
 @given(st.text(max_size=200))

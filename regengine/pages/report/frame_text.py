@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.cells import cell_len
+
 from matchers.geometry.footprint import centre_lonlat
 from regengine.errors import escape_terminal
+from regengine.io.console import as_typed, fit_cell
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.store import records
@@ -61,7 +65,7 @@ def frame_sheet(
                 for h in result.hypotheses
             ]
         lines += ["", title, *(f"  {name:<{NAME_WIDTH}}{value}" for name, value in rows)]
-    lines = list(map(escape_terminal, lines))
+    lines = [escape_terminal(as_typed(line)) for line in lines]
     if width is not None:
         lines = [part for line in lines for part in _wrap(line, width)]
     return "\n".join(lines)
@@ -217,7 +221,9 @@ def _points(result: FrameResult) -> list[str]:
 
 
 def _settings(parameters: str) -> Section:
-    """Options and files that the result depends on, and changed search parameters."""
+    """Files that the result depends on, and options that differ from their defaults."""
+    from regengine.maps.index.earth import BlindOptions
+    from regengine.photo.frame import FrameOptions
     from regengine.registration.parameters import RegisterParams
 
     try:
@@ -226,22 +232,21 @@ def _settings(parameters: str) -> Section:
     except (ValueError, AttributeError, TypeError):
         return []
     known.pop("engine_version", None)
-    usual = json.loads(json.dumps(asdict(RegisterParams()), default=str))
-    # Options are listed; the hundreds of search parameters only if they differ from the defaults
-    told = {name: value for name, value in search.items() if not isinstance(value, dict)}
-    tuned = {
-        f"{group}.{name}": value
-        for group, values in search.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-        if (usual.get(group) or {}).get(name) != value
-    }
-    lines = [
-        (name.replace("_", " "), text)
-        for name, value in (known | told).items()
-        if (text := _setting(value))
-    ]
-    return [*lines, *((name, _setting(value)) for name, value in tuned.items())]
+    made = {"neighbours": True, "stars": True, **asdict(RegisterParams())}
+    made |= {"blind": asdict(BlindOptions()), "frame": asdict(FrameOptions())}
+    usual = json.loads(json.dumps(made, default=str))
+    lines = []
+    for name, value in (known | search).items():
+        if not isinstance(value, dict):
+            value = None if value == usual.get(name) else value
+        else:
+            default = usual.get(name) or {}
+            value = {key: one for key, one in value.items() if one != default.get(key)}
+            if name == "blind":  # a hash, of the index beside the map
+                value.pop("index", None)
+        if text := _setting(value):
+            lines.append((name.replace("_", " "), text))
+    return lines
 
 
 def _setting(value: Any) -> str:
@@ -261,7 +266,9 @@ def _setting(value: Any) -> str:
 
 
 def _source_words(source: str) -> str:
-    return source if source == "assumed" else f"from {source}"
+    source, _, remark = source.partition(" (")
+    told = source if source == "assumed" else f"from {source}"
+    return f"{told}; {remark.removesuffix(')')}" if remark else told
 
 
 def _number(value: float | None, unit: str) -> str:
@@ -301,25 +308,41 @@ def _kept_columns(width: int | None) -> tuple[list[int], int | None]:
     return sorted(kept), max(left, 0)
 
 
-def table_header(width: int | None = None) -> str:
+def measure_columns(frames: Iterable[str], places: Iterable[str]) -> dict[str, int]:
+    """How wide columns must be for the names of frames and of what they show, by title.
+
+    A name of more than 60 columns moves its own line alone.
+    """
+    told = {"frame": frames, "shows": places}
+    return {
+        title: min(max((cell_len(escape_terminal(text)) for text in texts), default=0), 60)
+        for title, texts in told.items()
+    }
+
+
+def table_header(width: int | None = None, wide: Mapping[str, int] | None = None) -> str:
     """Titles of the columns for which there is room."""
-    return _line([title for title, *_ in COLUMNS], "reason", width)
+    return _line([title for title, *_ in COLUMNS], "reason", width, wide)
 
 
 def table_line(
-    result: FrameResult, review: Reviewed | None = None, width: int | None = None
+    result: FrameResult,
+    review: Reviewed | None = None,
+    width: int | None = None,
+    wide: Mapping[str, int] | None = None,
 ) -> str:
     """One frame's line: `COLUMNS`, who decided on it, and the messages or codes of its reasons.
 
     The margin is that of the correlation over the best alternative solution. A line is at most
-    ``width`` long.
+    ``width`` long, and its cells are cut to their columns. Without a width everything is whole, in
+    columns that are as ``wide`` at least (`measure_columns`).
     """
     solved, margin = result.solved, records.margin_of(result)
     cells = [
-        escape_terminal(result.frame),
+        result.frame,
         decide_state(result.verdict, review),
         records.probability_text(result.probability),
-        escape_terminal(_name_place(result, review)),
+        _name_place(result, review),
         records.centre_text(result),
         "" if solved is None else f"{solved.off_nadir_deg:.0f}°",
         "" if result.fit is None else result.reference_kind,
@@ -333,7 +356,7 @@ def table_line(
     reasons = [reason.code if codes else reason.text.rstrip(".") for reason in result.reasons]
     decided = escape_terminal(describe_decision(review))
     told = ", ".join(reasons) if codes else "; ".join(reasons)
-    return _line(cells, decided or told, width)
+    return _line(cells, decided or as_typed(told), width, wide)
 
 
 def _name_place(result: FrameResult, review: Reviewed | None) -> str:
@@ -379,16 +402,19 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
     return next(csv_lines([[cell(name, value) for name, value in told]]))
 
 
-def _line(cells: list[str], last: str, width: int | None) -> str:
+def _line(
+    cells: list[str], last: str, width: int | None, wide: Mapping[str, int] | None = None
+) -> str:
     """Texts left-aligned, numbers right-aligned; cut where a line has an end."""
     kept, left = _kept_columns(width)
     texts = []
     for number in kept:
-        _, size, is_text, _ = COLUMNS[number]
-        cell = cells[number]
-        if width is not None and len(cell) > size:
-            cell = f"{cell[: size - 1]}…"
-        texts.append(f"{cell:<{size}}" if is_text else f"{cell:>{size}}")
+        title, size, is_text, _ = COLUMNS[number]
+        if width is None:
+            size = max(size, (wide or {}).get(title, 0), cell_len(escape_terminal(cells[number])))
+        # Of names the end tells photos apart
+        cell = fit_cell(cells[number], size, keep_end=title == "frame")
+        texts.append(cell if is_text else cell.strip().rjust(size))
     if left is not None and len(last) > left:
         last = f"{last[: max(left - 1, 0)]}…"
     line = "  ".join([*texts, last]).rstrip()

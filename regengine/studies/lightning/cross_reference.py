@@ -361,11 +361,12 @@ def compare_lapse(
 def describe_clock(clock: match.Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
     """Description of a clock with a message, and a reason code if it is wrong."""
     said = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
+    flashes = format_count(clock.flashes, "flash", "flashes")
     begun_utc = None
     code = None
     if not clock.is_sure:
         text = (
-            f"the pattern of {clock.flashes} flashes does not determine the clock (margin "
+            f"the pattern of {flashes} does not determine the clock (margin "
             f"{clock.margin:.1f}): give more flashes, or more files"
         )
     else:
@@ -373,7 +374,7 @@ def describe_clock(clock: match.Clock, first: PlacedFrame, begun_s: float) -> di
         suspect = abs(clock.offset_s) > 1.0 + 3.0 * clock.sigma_s  # clock offsets are whole seconds
         code = "clock_suspect" if suspect else None
         text = (
-            f"the pattern of {clock.flashes} flashes fits {said} from the given times (margin "
+            f"the pattern of {flashes} fits {said} from the given times (margin "
             f"{clock.margin:.1f}, chance 1e{clock.log10_chance:.0f}); {first.frame}, at "
             f"{stamp(first.time_s, 'seconds')} by its clock, began at {begun_utc}"
         )
