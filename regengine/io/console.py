@@ -225,8 +225,10 @@ def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None
     from rich.progress import Progress, TaskID
 
     # On a copy of standard error: while a map is written, output to the real one is captured
-    as_before = {"encoding": sys.stderr.encoding, "errors": sys.stderr.errors}
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w", **as_before) as terminal:
+    stderr = sys.stderr
+    with os.fdopen(
+        os.dup(stderr.fileno()), "w", encoding=stderr.encoding, errors=stderr.errors
+    ) as terminal:
         console = Console(file=terminal, force_terminal=True)
         with Progress(console=console, transient=True) as bar:
             tasks: dict[str, TaskID] = {}
