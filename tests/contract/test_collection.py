@@ -520,7 +520,7 @@ def test_a_dark_photo_and_a_place_that_the_map_lacks_are_left_out(
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(("--lights", "nowhere.tif"), 3), (("--out", "mine"), 2)],
+    [(("--lights", "nowhere.tif"), 3), (("--out", "mine"), 3)],
 )
 def test_what_makes_no_sense_is_told_and_nothing_is_written(
     trial: Trial,

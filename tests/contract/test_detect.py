@@ -150,7 +150,7 @@ def test_a_photo_of_nothing_has_no_row_and_what_is_wrong_costs_no_other_photo(dr
     assert "bad.png" in said.err
     assert run("detect", "streaks", drawn / "streak.png", "--method", "magic").code == 2
     said = run("detect", "lights", drawn / "night.png", "--overlay", bad)
-    assert said.code == 1
+    assert said.code == 3
     assert "cannot be written" in said.err
     with pytest.raises(rg.RegengineError, match="cannot be detected"):
         rg.detect(drawn / "night.png", "towns")  # type: ignore[arg-type]
