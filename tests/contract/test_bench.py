@@ -263,7 +263,7 @@ def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
     [
         (None, "answers.csv"),
         ("photo,x,y,lon,lat\nnobody.jpg,1,1,1,1\n", "not a photo of the benchmark"),
-        (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,91\n", "within 90 degrees"),
+        (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,91\n", "latitude 91, which is not on Earth"),
     ],
 )
 def test_what_is_wrong_with_answers_is_said(three: Path, text: str | None, words: str) -> None:

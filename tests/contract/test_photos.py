@@ -285,7 +285,7 @@ def other_land(_: Path) -> Image:
 
 # What a picture is tried with, the one reason that it has (more than one may hold: None)
 FEW = {"time": None, "tle": None}
-NADIR = {"nadir": (10.0, -45.0), "altitude_km": 410.0}
+NADIR = {**FEW, "nadir": (10.0, -45.0), "altitude_km": 410.0}
 REFUSED: dict[str, tuple[Callable[[Path], Image], dict[str, Any], str | None]] = {
     "four lights": (lambda _: spots(4), FEW, "few_lights"),
     "nothing known": (lambda _: spots(4), {**FEW, "blind": "never"}, "no_ephemeris"),

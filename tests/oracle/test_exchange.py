@@ -251,7 +251,7 @@ def test_every_pixel_of_a_map_takes_its_colour_from_where_opencv_projects_it(nam
     photo = np.random.default_rng(5).integers(0, 256, (426, 640, 3), np.uint8)
     photo = cv2.GaussianBlur(photo, (0, 0), 2.0)
     for block in map_blocks(camera, grid):
-        drawn = draw_block(block, photo)
+        drawn = draw_block(block, photo, "bilinear")
         at = [block.y[block.seen], block.x[block.seen]]
         wanted = map_coordinates(photo[..., 1].astype(float), at, order=1, mode="nearest")
         assert np.abs(drawn[block.seen][:, 1] - wanted).max() < 3.0

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from matchers.geometry.sky_camera import LENS_PARAMETERS
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import ConfigError, FrameError, StoreError
 from regengine.io.checksums import compute_sha256
 from regengine.io.http import RetryPolicy, fetch
 from regengine.io.times import (
@@ -504,7 +504,7 @@ def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path:
         files.load_profiles([path])
     with pytest.raises(ConfigError, match="no lens profile"):
         files.load_profiles([tmp_path])
-    with pytest.raises(ConfigError, match="cannot be written"):
+    with pytest.raises(StoreError, match="cannot be written"):
         files.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
     files.save_profile(PROFILE, path)
     assert files.load_profile(path) == PROFILE

@@ -135,13 +135,14 @@ def check_creation(options: ExportOptions) -> None:
     known = creation_options(options)
     for kind in (one for one in PROFILES if one in GEOTIFF.kinds(options)):
         place = {"crs": "EPSG:4326", "transform": Affine(0.01, 0.0, 0.0, 0.0, -0.01, 0.0)}
-        profile = PROFILES[kind] | place | {"width": 64, "height": 64, "driver": "MEM"}
+        profile = PROFILES[kind] | place | {"width": 64, "height": 64}
         # GDAL says of an image without bands whether it knows options and values, and then does
         # not use them: some would end the process
         for count in (0, profile["count"]):
             with open_gdal_session(), capture_complaints() as said, MemoryFile(ext=".tif") as out:
                 try:
-                    with rasterio.open("", "w", **profile | {"count": count}) as empty:
+                    wanted = profile | {"count": count}
+                    with rasterio.open("", "w", driver="MEM", **wanted) as empty:
                         rasterio.shutil.copy(empty, out.name, driver="COG", **known)
                 except Exception as error:  # GDAL's have no class that is public
                     if count:
