@@ -107,19 +107,17 @@ def miss_km(found: regengine.Registration, name: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("photo", "within_km", "blind"), [(OSAKA, 0.6, "auto"), (BALKANS, 1.0, "always")]
+    ("photo", "within_km", "source"), [(OSAKA, 0.6, "tle"), (BALKANS, 1.0, "lights")]
 )
-def test_a_photo_is_placed_with_the_package_alone(
-    photo: Path, within_km: float, blind: str
-) -> None:
-    """By its time, and by its lights alone anywhere on Earth."""
-    found = regengine.register(photo, blind=blind)
+def test_a_photo_is_placed_without_an_option(photo: Path, within_km: float, source: str) -> None:
+    """With its time, and without one anywhere on Earth."""
+    found = regengine.register(photo)
     assert found.verdict == "accepted"
     assert miss_km(found, photo.stem) < within_km
     record = found.to_dict()
-    assert record["nadir"]["source"] == ("tle" if blind == "auto" else "lights")
+    assert record["nadir"]["source"] == source
     assert record["engine"]["lights"] == "Black Marble 2016, 930 m per pixel"
-    if blind == "auto":
+    if source == "tle":
         assert record["sources"]["tle"] == "the package"
         assert record["nadir"]["tle_age_h"] < 24.0
 
