@@ -92,7 +92,10 @@ def placed_at_a_nadir(tmp_path: Path) -> Any:
     once = _register(tmp_path, _samples(106), *words)
     asked = (*words, "--lights", LIGHTS, "--store", tmp_path / "run.h5", "--overlay", tmp_path)
     later = run("register", *_samples(106), *asked, *QUIET)
-    return once | {"later": [read_lines(later.err), *map(read_picture, tmp_path.glob("*.png"))]}
+    (drawn,) = tmp_path.glob("*.png")
+    return once | {
+        "later": {"told": read_lines(later.err), "drawn": {"again": read_picture(drawn)}}
+    }
 
 
 def placed_real(tmp_path: Path) -> Any:
