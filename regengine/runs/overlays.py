@@ -64,7 +64,7 @@ def is_drawn(stored: StoredFrame, folder: Path, *, hashed: bool) -> bool:
     try:
         made_s = datetime.fromisoformat(stored.processed_utc).timestamp()
         # 2 s: the store rounds times to seconds, and a result is stored with a short delay
-        return path.stat().st_mtime >= made_s - stored.result.seconds - 2.0
+        return path.is_file() and path.stat().st_mtime >= made_s - stored.result.seconds - 2.0
     except (OSError, ValueError):
         return False
 

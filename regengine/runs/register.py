@@ -121,7 +121,7 @@ class RegisterRun:
             if inputs.overlays is not None and result.verdict != "failed":
                 hashed = inputs.overlay_names_hashed
                 overlay = overlay_path(result, inputs.overlays, hashed=hashed)
-                undrawn.extend([] if overlay.exists() else [overlay])
+                undrawn.extend([] if overlay.is_file() else [overlay])
 
         with provide_photos(self.photos, writer, options) as (photos, at_hand):
             if self.scheduler is None:
@@ -146,7 +146,7 @@ class RegisterRun:
                     summary = run_batch(photos, process, writer, there, report_and_look)
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
             self._draw_taken(summary, options, inputs)
-        summary.undrawn = sum(not overlay.exists() for overlay in undrawn)
+        summary.undrawn = sum(not overlay.is_file() for overlay in undrawn)
         summary.unfetched = inputs.unfetched
         return summary
 
