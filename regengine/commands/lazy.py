@@ -28,7 +28,7 @@ import typer
 from typer.core import TyperGroup
 
 from regengine.errors import ConfigError, RegengineError
-from regengine.io.tables import decode_text
+from regengine.io.tables import read_text
 
 FILE_NAME = "regengine.toml"
 # Content of each settings file, by its path, in order of precedence
@@ -45,11 +45,10 @@ def read_settings(given: Path | None = None) -> Settings:
     settings = {}
     for path in [path for path in usual if path.is_file()] if given is None else [given]:
         try:
-            settings[path] = tomllib.loads(decode_text(path.read_bytes()))
+            settings[path] = tomllib.loads(read_text(path))
         except OSError as error:
-            reason = error.strerror or str(error)
             raise ConfigError(
-                f"{path}: the settings file cannot be read ({reason}): check the path."
+                f"{path}: the settings file cannot be read ({error}): check the path."
             ) from error
         except (ValueError, RecursionError) as error:  # not text, or not TOML
             raise ConfigError(f"{path}: the settings file is not valid TOML ({error}).") from error

@@ -17,7 +17,7 @@ import numpy as np
 from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
-from regengine.io.tables import csv_rows, decode_text, split_lines, unquote_name
+from regengine.io.tables import csv_rows, read_text, split_lines, unquote_name
 from regengine.photo.frame_ids import name_spellings
 from regengine.photo.records import wrap_lon
 from regengine.registration.points.solve_points import solve
@@ -112,7 +112,7 @@ def read_qgis_points(path: Path) -> PhotoPoints:
     from pyproj.exceptions import ProjError
 
     try:
-        lines = split_lines(decode_text(path.read_bytes()))
+        lines = split_lines(read_text(path))
     except (OSError, UnicodeError) as error:
         raise make_refusal(path, f"it cannot be read as text ({error})") from error
     crs = ""

@@ -96,6 +96,15 @@ def decode_text(data: bytes, errors: str = "strict") -> str:
         raise UnicodeError("it is not text in UTF-8 or UTF-16") from error
 
 
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Read the text of a file, see `decode_text`; an OSError says why alone, without the path."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OSError(error.strerror or str(error)) from error
+    return decode_text(data, errors)
+
+
 def split_lines(text: str) -> list[str]:
     r"""Split text where files end lines: ``\n``, ``\r\n`` or ``\r``.
 
@@ -173,7 +182,7 @@ def csv_rows(
     """
     known = meaning or (lambda heading: heading.strip() if heading.strip() in needed else "")
     try:
-        rows = read_csv(decode_text(path.read_bytes()), known)
+        rows = read_csv(read_text(path), known)
         _, header = next(rows, (1, []))
         names = [known(heading) or heading.strip() for heading in header]
         lacking = [name for name in needed if name not in names]

@@ -19,7 +19,7 @@ from sgp4.api import Satrec
 from detectors.types import BoolArray, FloatArray
 from regengine.errors import EphemerisError
 from regengine.io.plain import format_count
-from regengine.io.tables import decode_text, read_csv, split_lines
+from regengine.io.tables import read_csv, read_text, split_lines
 from regengine.io.times import parse_iso_time
 from regengine.orbit.rotation import days_since_j2000, utc_of
 
@@ -132,11 +132,10 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
     if path.exists() and not path.is_file():  # a pipe would never end
         raise EphemerisError(f"{path} is not a file; check the path given with --tle")
     try:
-        text = decode_text(path.read_bytes(), errors="replace")
+        text = read_text(path, errors="replace")
     except OSError as error:
-        what = (error.strerror or "").lower() or str(error)
         raise EphemerisError(
-            f"{path}: the TLE file cannot be read ({what}); check the path given with --tle"
+            f"{path}: the TLE file cannot be read ({str(error).lower()}); check the path given with --tle"
         ) from error
     start = text.lstrip()[:4096]
     if start.startswith(("[", "{")):

@@ -32,7 +32,7 @@ from regengine.errors import (
     StoreError,
 )
 from regengine.io.plain import format_count, restore_bytes
-from regengine.io.tables import decode_text, split_lines
+from regengine.io.tables import read_text, split_lines
 from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
@@ -273,7 +273,7 @@ def _spelled_out(arguments: Sequence[str]) -> Iterator[str]:
             yield argument
             continue
         try:
-            text = decode_text(path.read_bytes(), "surrogateescape")  # names may be any bytes
+            text = read_text(path, "surrogateescape")  # names may be any bytes
             if "\0" in text:
                 raise UnicodeError("it is not text")
         except (OSError, UnicodeError) as error:

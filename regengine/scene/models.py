@@ -29,7 +29,7 @@ from detectors.types import FloatArray
 from regengine.errors import ConfigError
 from regengine.io.atomic import write_whole
 from regengine.io.plain import format_command
-from regengine.io.tables import decode_text
+from regengine.io.tables import read_text
 from regengine.scene.features import feature_names, feature_versions
 from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
 
@@ -527,7 +527,7 @@ def load_scene_model(path: Path | None = None) -> SceneModel:
     path = path or Path(str(files("regengine.scene") / "scene_model.json"))
     again = f"train it again with {format_command('train', 'LABELS.csv', '--out', path.name)}"
     try:
-        content = json.loads(decode_text(path.read_bytes()))
+        content = json.loads(read_text(path))
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT!r}")
         if content.get("format_version") != FORMAT_VERSION:

@@ -261,7 +261,7 @@ def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "answers.csv"),
+        (None, "answers.csv cannot be read as a table (No such file or directory): "),
         ("photo,x,y,lon,lat\nnobody.jpg,1,1,1,1\n", "not a photo of the benchmark"),
         (f"photo,x,y,lon,lat\n{OSAKA},1,1,1,91\n", "latitude 91, which is not on Earth"),
     ],

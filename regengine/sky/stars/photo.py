@@ -20,7 +20,7 @@ from matchers.geometry.sky_camera import SkyCamera
 from regengine.errors import ConfigError, FrameError, escape_terminal
 from regengine.io.atomic import write_whole
 from regengine.io.decoding import open_regular
-from regengine.io.tables import decode_text, split_lines
+from regengine.io.tables import read_text, split_lines
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.sky.detection import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution
@@ -369,7 +369,7 @@ def read_solved(path: Path) -> dict[str, dict[str, Any]]:
     Raises ConfigError if the file cannot be read or a line is not such a record.
     """
     try:
-        lines = split_lines(decode_text(path.read_bytes()))
+        lines = split_lines(read_text(path))
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"{path}: solved frames cannot be read ({error}): {_REMEDY}.") from error
     found = {}

@@ -26,7 +26,7 @@ from regengine.export.formats import explain_lacking
 from regengine.export.formats.sql import read_photo_exif
 from regengine.frames.select import Chosen
 from regengine.io.plain import format_count, make_printable, round_or_none
-from regengine.io.tables import cell, decode_text, read_csv, split_lines, unquote_name, write_csv
+from regengine.io.tables import cell, read_csv, read_text, split_lines, unquote_name, write_csv
 from regengine.io.times import parse_iso_time
 from regengine.photo.formats import check_pixels
 from regengine.photo.frame_ids import frame_id_of
@@ -55,10 +55,9 @@ def read_flashes(path: Path) -> list[PhotoFlash]:
     contains other detections than flashes.
     """
     try:
-        text = decode_text(path.read_bytes())
+        text = read_text(path)
     except (OSError, UnicodeError) as error:
-        why = error.strerror or error if isinstance(error, OSError) else "it is not text"
-        raise LightningError(f"{path} cannot be read ({why}): give a file of flashes.") from error
+        raise LightningError(f"{path} cannot be read ({error}): give a file of flashes.") from error
     rows: list[tuple[int, Mapping[str, Any]]] = []
     if text.lstrip()[:1] == "{":
         photos: dict[object, list[tuple[int, Mapping[str, Any]]]] = {}

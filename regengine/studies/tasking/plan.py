@@ -20,7 +20,7 @@ from matchers.geometry.footprint import WGS84
 from regengine.errors import ConfigError, EphemerisError
 from regengine.io.html import escape_invisible
 from regengine.io.plain import format_count, plain
-from regengine.io.tables import cell, decode_text, read_csv, write_csv
+from regengine.io.tables import cell, read_csv, read_text, write_csv
 from regengine.maps.places import place_index
 from regengine.orbit.propagation import drag_shift_km, track_positions
 from regengine.orbit.rotation import days_since_j2000, sun_moon_over
@@ -76,7 +76,7 @@ def read_listed_targets(path: Path) -> pd.DataFrame:
         return word if word in {*TARGET_COLUMNS, *NAMES} else SPELLINGS.get(word, "")
 
     try:
-        table = [*read_csv(decode_text(path.read_bytes()), name_column)] or [(1, [])]
+        table = [*read_csv(read_text(path), name_column)] or [(1, [])]
     except (OSError, UnicodeError, csv.Error) as error:
         raise ConfigError(f"{path}: the list of places cannot be read ({error}): {_REMEDY}.") from (
             error
