@@ -135,7 +135,8 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
         text = read_text(path, errors="replace")
     except OSError as error:
         raise EphemerisError(
-            f"{path}: the TLE file cannot be read ({str(error).lower()}); check the path given with --tle"
+            f"{path}: the TLE file cannot be read ({str(error).lower()}); check the path given "
+            "with --tle"
         ) from error
     start = text.lstrip()[:4096]
     if start.startswith(("[", "{")):
