@@ -19,6 +19,7 @@ import { createMapView } from "./map_view";
 import { createPhotoView } from "./photo_view";
 import { createLookTool, createPlaceTool } from "./place_tool";
 import { type Pixel, pixelToPlane, toMercator } from "./planes";
+import { createPointTool } from "./point_tool";
 import { previews } from "./previews";
 import { createSplit } from "./split";
 
@@ -69,6 +70,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     // Where the second half of a pair is looked for, the first one stays in sight
     () => work.tool === "select",
   );
+  const letGoOfPoints = [createPointTool(photo.stage, photo.drawLoupe), createPointTool(map.stage)];
   const place = createPlaceTool(map.stage);
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
@@ -147,7 +149,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   async function show(frame: Frame, camera: Camera | null): Promise<void> {
     const turnOf = ++shown;
     delete photoElement.dataset.drawn;
-    for (const stage of Object.values(stages)) stage.letGo();
+    for (const letGo of letGoOfPoints) letGo();
     letGoOfMap();
     // Until the picture has come, no other one stands in its place
     for (const element of [photoElement, mapElement]) element.classList.add("waiting");

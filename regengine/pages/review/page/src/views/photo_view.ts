@@ -19,10 +19,7 @@ export type PhotoView = ReturnType<typeof createPhotoView>;
 
 export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvents) {
   const layer = new PhotoLayer({});
-  const stage: Stage = new Stage(host, "photo", work, events, (context, at, times) => {
-    const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
-    layer.drawAround(context, at, scale, stage.view.getRotation());
-  });
+  const stage = new Stage(host, "photo", work, events);
   stage.map.addLayer(layer);
   addScaleBar(stage);
   let frame: Frame | null = null;
@@ -34,6 +31,11 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   return {
     stage,
     fit,
+    /** The photo itself is sharper than what is on the screen. */
+    drawLoupe(context: CanvasRenderingContext2D, at: Coordinate, times: number): void {
+      const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
+      layer.drawAround(context, at, scale, stage.view.getRotation());
+    },
     /** Ask again for tiles that could not be fetched. */
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */

@@ -12,7 +12,7 @@ import type View from "ol/View";
 import type { Point, PointResidual, Side, ViewEvents, Work } from "../types";
 import { element } from "../work/dom";
 import { nearestCopy, planeToPixel, toLonLat } from "./planes";
-import { createLoupe, createPointLayer, type DrawLoupe, exaggeration, type Marker, markersOf, onSide, PointTool } from "./points";
+import { createPointLayer, exaggeration, type Marker, markersOf, onSide } from "./points";
 
 /** Who asked the system for less motion sees views jump where they would glide. */
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -22,12 +22,10 @@ const MARGIN_PX = 16; // in sight is what lies so far inside
 
 export class Stage {
   readonly map: OlMap;
-  readonly loupe;
   markers: Marker[] = [];
   private readonly points;
   private readonly note = element("div", { className: "view-note" });
   private sentence = "";
-  private readonly tool: PointTool = new PointTool(this);
   /** The cross that shows where the pointer is in the other view. */
   private readonly cross = new Overlay({
     element: element("div", { className: "view-cross", attributes: { "aria-hidden": "true" } }),
@@ -40,7 +38,6 @@ export class Stage {
     readonly side: Side,
     readonly work: Work,
     readonly events: ViewEvents,
-    drawLoupe?: DrawLoupe,
   ) {
     host.classList.add("view");
     if (!host.hasAttribute("tabindex")) host.tabIndex = 0;
@@ -59,7 +56,6 @@ export class Stage {
       interactions: defaultInteractions({ doubleClickZoom: false, keyboard: false, zoomDuration: ZOOM_MS }).extend([
         new KeyboardZoom({ duration: ZOOM_MS }),
         new KeyboardPan({ condition: (event) => panning() && noModifierKeys(event) && targetNotEditable(event) }),
-        this.tool,
       ]),
     });
     host.addEventListener("keydown", (event) => {
@@ -71,7 +67,6 @@ export class Stage {
       events.added(side, this.position(at));
     });
     host.append(this.note);
-    this.loupe = createLoupe(this.map, drawLoupe);
     this.map.on("postrender", () => {
       this.sayScale();
       const [x, y] = this.view.getCenter() ?? [];
@@ -120,12 +115,6 @@ export class Stage {
   /** null hides it. */
   showCross(at: Coordinate | null): void {
     this.cross.setPosition(at ?? undefined);
-  }
-
-  /** End a drag of a point. */
-  letGo(): void {
-    this.tool.letGo();
-    this.loupe.show(null);
   }
 
   /** A coordinate moved by so much on the screen, x right and y down. */
