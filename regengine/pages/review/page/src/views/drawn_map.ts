@@ -34,16 +34,11 @@ const STYLES = {
   limb: lineStyle({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }),
 };
 
-interface Line {
-  kind: OutlineKind;
-  points: Vec3[];
-}
-
 export function createDrawnMap(stage: Stage) {
   let camera: Camera | null = null;
   let on = false;
   let mesh: MeshTriangle[] | null = null;
-  let lines: Line[] = [];
+  let lines: { kind: OutlineKind; points: Vec3[] }[] = [];
   let places: { place: Place; at: Vec3 }[] = [];
   let asked = ""; // which outlines
   let mosaic: ReturnType<typeof createMapMosaic> | null = null;

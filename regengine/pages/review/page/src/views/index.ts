@@ -12,7 +12,7 @@ import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
-import { keepInStep, mapTurn } from "./follow";
+import { APART_PX, keepInStep, mapTurn } from "./follow";
 import { createGhost, type Ghost } from "./ghost";
 import { createMapMarks } from "./map_marks";
 import { createMapView } from "./map_view";
@@ -24,7 +24,6 @@ import { previews } from "./previews";
 import { createSplit } from "./split";
 
 const ZOOMED_PX = 3; // of the screen to one of the photo
-const SCALE_PX = 100; // on the screen, between the two pixels that give the photo's scale
 
 export type Views = ReturnType<typeof createViews>;
 
@@ -118,8 +117,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const held = points.filter(({ origin }) => origin === "person" || origin === "snap");
     const turn = camera && inStep.pressed() && held.length > 1;
     map.seek([point.lon, point.lat], held.map((each) => [each.lon, each.lat]), {
-      ends: camera ? photo.stage.ends(SCALE_PX, at).map((pixel) => pixelToLonLat(camera, ...pixel)) : [],
-      apart_px: SCALE_PX,
+      ends: camera ? photo.stage.ends(APART_PX, at).map((pixel) => pixelToLonLat(camera, ...pixel)) : [],
+      apart_px: APART_PX,
       turn: turn ? mapTurn(camera, photo.stage.view.getRotation()) : null,
     });
   }

@@ -1,6 +1,6 @@
 // The photo, turned as it was held or with north up, and the control points on it.
 
-import { type Coordinate, distance } from "ol/coordinate";
+import type { Coordinate } from "ol/coordinate";
 import Layer from "ol/layer/Layer";
 import type { FrameState } from "ol/Map";
 import View from "ol/View";
@@ -60,12 +60,6 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
     up(): Pixel {
       const [from, to] = [planeToPixel([0, 0]), planeToPixel([-Math.sin(upright()), Math.cos(upright())])];
       return [to[0] - from[0], to[1] - from[1]];
-    },
-    /** Centre between two pixels that lie so many screen pixels apart, or, for null, as far as they do
-     *  now: no further than the photo's edge. */
-    follow(a: Pixel, b: Pixel, apart_px: number | null): void {
-      stage.view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
-      if (apart_px) stage.view.setResolution(distance(a, b) / apart_px);
     },
   };
 }

@@ -1,7 +1,7 @@
 // What both views have in common: an OpenLayers map that the keyboard reaches, and its points.
 
 import { defaults as defaultControls } from "ol/control/defaults";
-import { add, type Coordinate, rotate } from "ol/coordinate";
+import { add, type Coordinate, distance, rotate } from "ol/coordinate";
 import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
@@ -126,6 +126,12 @@ export class Stage {
   /** Positions on both sides of one, or of the view's middle, so many screen pixels apart. */
   ends(apart_px: number, about = this.view.getCenter()): [number, number][] {
     return about ? [-apart_px / 2, apart_px / 2].map((dx) => this.position(this.shifted(about, dx, 0))) : [];
+  }
+
+  /** Centre between two coordinates that lie so many screen pixels apart, or, for null, as far as they do now. */
+  centreBetween(from: Coordinate, to: Coordinate, apart_px: number | null): void {
+    this.view.setCenter([(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2]);
+    if (apart_px) this.view.setResolution(distance(from, to) / apart_px);
   }
 
   /** A view that was fitted and not moved since stays fitted when its room changes. */

@@ -85,10 +85,6 @@ export class Editor {
   get solved(): Promise<void> {
     return this.live.idle;
   }
-  /** Whether there is work that was not decided. */
-  get touched(): boolean {
-    return JSON.stringify(this.draft) !== JSON.stringify(this.start);
-  }
 
   /** Residuals: the solution's, else of held points against the camera. The others follow it, and have
    *  those of the pairs that the engine measured, where the camera is not the engine's. */
@@ -402,7 +398,8 @@ export class Editor {
   }
 
   private keep(): void {
-    if (this.frame !== null) this.needs.save(this.frame.id, this.touched ? this.draft : null);
+    const touched = JSON.stringify(this.draft) !== JSON.stringify(this.start);
+    if (this.frame !== null) this.needs.save(this.frame.id, touched ? this.draft : null);
   }
 
   private forget(): void {
