@@ -140,7 +140,7 @@ def test_no_modules_import_each_other() -> None:
 def test_no_files_of_the_page_import_each_other() -> None:
     source = ROOT / "regengine" / "pages" / "review" / "page" / "src"
     named = re.compile(r'\b(?:from|import)\b\s*\(?\s*"(\.[^"]*)"')
-    needs = {}
+    needs: dict[Path, set[Path]] = {}
     for path in source.rglob("*.ts"):
         beside = [(path.parent / one).resolve() for one in named.findall(path.read_text("utf-8"))]
         files = [file for one in beside for file in (one.with_suffix(".ts"), one / "index.ts")]
