@@ -137,6 +137,18 @@ def test_no_modules_import_each_other() -> None:
     TopologicalSorter(needs).prepare()  # raises the circle
 
 
+def test_no_files_of_the_page_import_each_other() -> None:
+    source = ROOT / "regengine" / "pages" / "review" / "page" / "src"
+    named = re.compile(r'\b(?:from|import)\b\s*\(?\s*"(\.[^"]*)"')
+    needs: dict[Path, set[Path]] = {}
+    for path in source.rglob("*.ts"):
+        beside = [(path.parent / one).resolve() for one in named.findall(path.read_text("utf-8"))]
+        files = [file for one in beside for file in (one.with_suffix(".ts"), one / "index.ts")]
+        needs[path.resolve()] = {file for file in files if file.is_file()}
+    assert sum(map(len, needs.values())) > len(needs)  # they were looked at
+    TopologicalSorter(needs).prepare()  # raises the circle
+
+
 def test_tests_of_promises_go_through_the_doors() -> None:
     """Those of the product that users have; `detectors` and `matchers` are libraries."""
     wrong = {}

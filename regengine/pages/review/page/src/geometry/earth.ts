@@ -78,11 +78,7 @@ export function localAxes(lon: number, lat: number): { east: Vec3; north: Vec3; 
 
 /** Angle at the ground between the vertical and the line to the camera; above 90 it is hidden. */
 export function incidenceDeg(camera: Vec3, ground: Vec3): number {
-  const normal: Vec3 = [
-    ground[0] / SEMI_MAJOR_M ** 2,
-    ground[1] / SEMI_MAJOR_M ** 2,
-    ground[2] / SEMI_MINOR_M ** 2,
-  ];
+  const normal = onUnitSphere(onUnitSphere(ground)); // over the squares of the axes, as the gradient has it
   const towards = minus(camera, ground);
   const cosine = dot(normal, towards) / (norm(normal) * norm(towards));
   return toDegrees(Math.acos(clamp(cosine, -1, 1)));

@@ -58,12 +58,8 @@ export function withLimbAt(camera: Camera, pixels: [number, number][]): Camera |
 /** The camera turned about the vertical, so that a pixel looks where another one did, as the
  *  compass has it. */
 export function turnedOver(camera: Camera, from: [number, number], to: [number, number]): Camera {
-  const { north, east, up } = axesAt(camera);
-  const azimuth = (pixel: [number, number]) => {
-    const ray = pixelDirection(camera, ...pixel);
-    return Math.atan2(dot(ray, east), dot(ray, north));
-  };
-  return rotated(camera, up, azimuth(to) - azimuth(from));
+  const [before, after] = [azimuthOf(camera, from), azimuthOf(camera, to)];
+  return rotated(camera, axesAt(camera).up, after.azimuthRad - before.azimuthRad);
 }
 
 /** The camera looking at the limb in a direction of the compass, the limb level in the upper part of
@@ -115,9 +111,9 @@ function throughBoth(nadir: Vec3, a: Vec3, b: Vec3, cosA: number, cosB: number):
   return plus(inPlane, normal, sign * Math.sqrt(rest));
 }
 
-/** How far from level a camera looks, and where: azimuth of its middle, radians. */
-export function azimuthOf(camera: Camera): { azimuthRad: number; offNadirRad: number } {
+/** Where a pixel, by itself the middle, looks: azimuth and angle from straight down, radians. */
+export function azimuthOf(camera: Camera, pixel = middle(camera)): { azimuthRad: number; offNadirRad: number } {
   const { north, east, up } = axesAt(camera);
-  const ray = unit(pixelDirection(camera, ...middle(camera)));
+  const ray = unit(pixelDirection(camera, ...pixel));
   return { azimuthRad: Math.atan2(dot(ray, east), dot(ray, north)), offNadirRad: Math.acos(Math.min(1, -dot(ray, up))) };
 }

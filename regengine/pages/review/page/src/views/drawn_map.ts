@@ -1,7 +1,7 @@
 // The map drawn through the camera into the photo: lights, streets or ground, coast, borders, towns, and the limb.
 // All of it follows the camera at once, while a point is dragged.
 
-import { boundingExtent, type Extent } from "ol/extent";
+import type { Extent } from "ol/extent";
 import ImageLayer from "ol/layer/Image";
 import { modulo } from "ol/math";
 import type ImageCanvas from "ol/source/ImageCanvas";
@@ -13,7 +13,7 @@ import type { Vec3 } from "../geometry/vector";
 import type { Camera, LayerName, LayerState, LonLat, MapKind, Place } from "../types";
 import { atRest } from "../work/link";
 import { createMapMosaic } from "./base_maps";
-import { flatMesh, type MeshTriangle } from "./ground";
+import { extentOf, flatMesh, type MeshTriangle } from "./ground";
 import { NEAR_ZOOM, OUTLINE_STYLES, type OutlineKind, outlinesOf, WORLD_ZOOM } from "./outlines";
 import { AGAIN_MS, placesIn, style as placeStyle } from "./place_names";
 import { type Pixel, pixelProjection, pixelToPlane } from "./planes";
@@ -34,16 +34,11 @@ const STYLES = {
   limb: lineStyle({ color: "#7fe3d0", width: 1.6, lineDash: [10, 6] }),
 };
 
-interface Line {
-  kind: OutlineKind;
-  points: Vec3[];
-}
-
 export function createDrawnMap(stage: Stage) {
   let camera: Camera | null = null;
   let on = false;
   let mesh: MeshTriangle[] | null = null;
-  let lines: Line[] = [];
+  let lines: { kind: OutlineKind; points: Vec3[] }[] = [];
   let places: { place: Place; at: Vec3 }[] = [];
   let asked = ""; // which outlines
   let mosaic: ReturnType<typeof createMapMosaic> | null = null;
@@ -52,8 +47,7 @@ export function createDrawnMap(stage: Stage) {
     if (!camera || !mosaic) return;
     mesh ??= meshOf(camera);
     if (mesh.length === 0) return;
-    const ground = boundingExtent(mesh.flat().map(({ at }) => at));
-    const picture = mosaic.of(ground, typicalScale(mesh) / scale);
+    const picture = mosaic.of(extentOf(mesh), typicalScale(mesh) / scale);
     if (!picture) return;
     drawTriangles(
       context,
@@ -114,7 +108,7 @@ export function createDrawnMap(stage: Stage) {
       if (!on || !camera) return;
       mesh ??= meshOf(camera);
       if (mesh.length === 0) return;
-      const extent = boundingExtent(mesh.flat().map(({ at }) => at));
+      const extent = extentOf(mesh);
       const tiles = tilesUnder(extent);
       if (tiles.join(" ") !== asked) {
         const found = await Promise.all(tiles.map((tile) => outlinesOf.get(tile)));
@@ -185,18 +179,13 @@ function planeOf(camera: Camera): (at: Vec3) => number[] | null {
 
 /** The parts of a line that are to be seen. */
 function drawn(points: Vec3[], plane: (at: Vec3) => number[] | null): number[][][] {
-  const parts: number[][][] = [];
-  let part: number[][] = [];
+  const parts: number[][][] = [[]];
   for (const point of points) {
     const at = plane(point);
-    if (at) part.push(at);
-    else {
-      if (part.length > 1) parts.push(part);
-      part = [];
-    }
+    if (at) parts.at(-1)!.push(at);
+    else if (parts.at(-1)!.length > 0) parts.push([]);
   }
-  if (part.length > 1) parts.push(part);
-  return parts;
+  return parts.filter((part) => part.length > 1);
 }
 
 /** A line on the ground, with so many points that it bends as the ground does. */

@@ -6,9 +6,10 @@ import type { Camera } from "../types";
 import { northTurn } from "./ground";
 import type { MapView } from "./map_view";
 import type { PhotoView } from "./photo_view";
+import { pixelToPlane } from "./planes";
 import type { Stage } from "./stage";
 
-const APART_PX = 100; // on the screen, between the two pixels that give the scale
+export const APART_PX = 100; // on the screen, between the two pixels that give the scale
 
 /** `camera` gives null while they are not in step; `leads`: whether the map takes the photo along.
  *  Gives what takes the map to where the photo is. */
@@ -37,7 +38,7 @@ export function keepInStep(
     if (seen && ends?.[0] && ends[1]) {
       // Where the map leaves what the photo shows, the photo stays at its edge, as it is zoomed
       const inside = ends.every((pixel) => insidePhoto(seen, pixel!));
-      photo.follow(ends[0], ends[1], inside ? APART_PX : null);
+      photo.stage.centreBetween(pixelToPlane(ends[0]), pixelToPlane(ends[1]), inside ? APART_PX : null);
     }
     remember();
   };

@@ -2,6 +2,7 @@
 // and the photo as triangles on it. Sky and limb are cut off.
 
 import { type Coordinate, distance } from "ol/coordinate";
+import { boundingExtent, type Extent, getWidth } from "ol/extent";
 import { toDegrees } from "ol/math";
 import { lonLatToPixel, middle, pixelToGround, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Frame, LonLat } from "../types";
@@ -87,7 +88,7 @@ export function groundMesh(camera: Camera, columns: number, rows: number): MeshT
     const kept = outline.filter((vertex) => vertex !== null);
     for (let last = 2; last < kept.length; last++) {
       const triangle: MeshTriangle = [kept[0]!, kept[last - 1]!, kept[last]!];
-      if (width(triangle) < WIDEST) triangles.push(triangle);
+      if (getWidth(extentOf([triangle])) < WIDEST) triangles.push(triangle);
     }
   };
   for (let row = 0; row < rows; row++) {
@@ -178,7 +179,7 @@ function halfway(a: Pixel, b: Pixel): Pixel {
   return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
 }
 
-function width(triangle: MeshTriangle): number {
-  const xs = triangle.map(({ at }) => at[0]!);
-  return Math.max(...xs) - Math.min(...xs);
+/** What a mesh covers of the map. */
+export function extentOf(mesh: MeshTriangle[]): Extent {
+  return boundingExtent(mesh.flat().map(({ at }) => at));
 }

@@ -12,18 +12,18 @@ import { link } from "../work/link";
 import { sentenceOf } from "../work/notices";
 import { createBrightness } from "./brightness";
 import { createDrawnMap } from "./drawn_map";
-import { keepInStep, mapTurn } from "./follow";
+import { APART_PX, keepInStep, mapTurn } from "./follow";
 import { createGhost, type Ghost } from "./ghost";
 import { createMapMarks } from "./map_marks";
 import { createMapView } from "./map_view";
 import { createPhotoView } from "./photo_view";
 import { createLookTool, createPlaceTool } from "./place_tool";
 import { type Pixel, pixelToPlane, toMercator } from "./planes";
+import { createPointTool } from "./point_tool";
 import { previews } from "./previews";
 import { createSplit } from "./split";
 
 const ZOOMED_PX = 3; // of the screen to one of the photo
-const SCALE_PX = 100; // on the screen, between the two pixels that give the photo's scale
 
 export type Views = ReturnType<typeof createViews>;
 
@@ -69,6 +69,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     // Where the second half of a pair is looked for, the first one stays in sight
     () => work.tool === "select",
   );
+  const letGoOfPoints = [createPointTool(photo.stage, photo.drawLoupe), createPointTool(map.stage)];
   const place = createPlaceTool(map.stage);
   const letGoOfMap = createLookTool(photo.stage);
   const brightness = createBrightness([photoElement, mapElement]);
@@ -116,8 +117,8 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     const held = points.filter(({ origin }) => origin === "person" || origin === "snap");
     const turn = camera && inStep.pressed() && held.length > 1;
     map.seek([point.lon, point.lat], held.map((each) => [each.lon, each.lat]), {
-      ends: camera ? photo.stage.ends(SCALE_PX, at).map((pixel) => pixelToLonLat(camera, ...pixel)) : [],
-      apart_px: SCALE_PX,
+      ends: camera ? photo.stage.ends(APART_PX, at).map((pixel) => pixelToLonLat(camera, ...pixel)) : [],
+      apart_px: APART_PX,
       turn: turn ? mapTurn(camera, photo.stage.view.getRotation()) : null,
     });
   }
@@ -147,7 +148,7 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
   async function show(frame: Frame, camera: Camera | null): Promise<void> {
     const turnOf = ++shown;
     delete photoElement.dataset.drawn;
-    for (const stage of Object.values(stages)) stage.letGo();
+    for (const letGo of letGoOfPoints) letGo();
     letGoOfMap();
     // Until the picture has come, no other one stands in its place
     for (const element of [photoElement, mapElement]) element.classList.add("waiting");

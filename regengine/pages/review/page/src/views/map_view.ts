@@ -97,9 +97,7 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
     /** Centre between two places that lie so many screen pixels apart. */
     follow(a: LonLat, b: LonLat, apart_px: number): void {
       const from = inView(a);
-      const to = stage.near(toMercator(b), from);
-      stage.view.setCenter([(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2]);
-      stage.view.setResolution(distance(from, to) / apart_px);
+      stage.centreBetween(from, stage.near(toMercator(b), from), apart_px);
     },
     /** Show a guess, and around it where else it may be by the places that are known already. */
     seek(guess: LonLat, known: LonLat[], like: Likeness): void {

@@ -30,27 +30,23 @@ export const OUTLINE_STYLES: Record<OutlineKind, Style> = {
 };
 
 /** The lines of a tile, "z/x/y"; asked for once. */
-export const outlinesOf = new Kept(load);
-
-async function load(key: string): Promise<Outlines> {
+export const outlinesOf = new Kept(async (key: string): Promise<Outlines> => {
   const told = await api.outlines(key);
   const decoded = (text: string): LonLat[] => {
     const flat = decodeDeltas(text, 2, 1 / told.unit_deg);
     return inflateCoordinates(flat, 0, flat.length, 2) as LonLat[];
   };
   return KINDS.map((kind) => ({ kind, lines: (told[kind] ?? []).map(decoded) }));
-}
+});
 
 /** Layers of the map: the world's lines from far, finer ones near. They load when `start` is called. */
 export function outlineLayers(): { layers: VectorLayer[]; start(): void; retry(): void } {
   const far = layer({ minResolution: NEAR_M });
   const near = layer({ maxResolution: NEAR_M });
-  let started = false;
   return {
     layers: [far, near],
     start() {
-      if (started) return;
-      started = true;
+      if (far.getSource()) return;
       far.setSource(source(WORLD_ZOOM));
       near.setSource(source(NEAR_ZOOM));
     },

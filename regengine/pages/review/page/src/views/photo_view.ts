@@ -1,6 +1,6 @@
 // The photo, turned as it was held or with north up, and the control points on it.
 
-import { type Coordinate, distance } from "ol/coordinate";
+import type { Coordinate } from "ol/coordinate";
 import Layer from "ol/layer/Layer";
 import type { FrameState } from "ol/Map";
 import View from "ol/View";
@@ -19,10 +19,7 @@ export type PhotoView = ReturnType<typeof createPhotoView>;
 
 export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvents) {
   const layer = new PhotoLayer({});
-  const stage: Stage = new Stage(host, "photo", work, events, (context, at, times) => {
-    const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
-    layer.drawAround(context, at, scale, stage.view.getRotation());
-  });
+  const stage = new Stage(host, "photo", work, events);
   stage.map.addLayer(layer);
   addScaleBar(stage);
   let frame: Frame | null = null;
@@ -34,6 +31,11 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   return {
     stage,
     fit,
+    /** The photo itself is sharper than what is on the screen. */
+    drawLoupe(context: CanvasRenderingContext2D, at: Coordinate, times: number): void {
+      const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
+      layer.drawAround(context, at, scale, stage.view.getRotation());
+    },
     /** Ask again for tiles that could not be fetched. */
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */
@@ -58,12 +60,6 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
     up(): Pixel {
       const [from, to] = [planeToPixel([0, 0]), planeToPixel([-Math.sin(upright()), Math.cos(upright())])];
       return [to[0] - from[0], to[1] - from[1]];
-    },
-    /** Centre between two pixels that lie so many screen pixels apart, or, for null, as far as they do
-     *  now: no further than the photo's edge. */
-    follow(a: Pixel, b: Pixel, apart_px: number | null): void {
-      stage.view.setCenter(pixelToPlane([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]));
-      if (apart_px) stage.view.setResolution(distance(a, b) / apart_px);
     },
   };
 }

@@ -39,16 +39,12 @@ export function addPlaceNames(map: OlMap): VectorLayer {
 }
 
 /** The largest places in an extent of the map. */
-export async function placesIn(extent: Extent, most: number, signal: AbortSignal): Promise<Place[]> {
-  return (await api.placesIn(box(extent), most, signal)).places;
-}
-
-/** west, south, east, north of an extent; west > east across the antimeridian. */
-function box([left, bottom, right, top]: Extent): [number, number, number, number] {
-  const [, south] = toLonLat([0, bottom!]);
-  const [, north] = toLonLat([0, top!]);
-  if (right! - left! >= WORLD_M) return [-180, south, 180, north];
-  return [wrapped((left! * 360) / WORLD_M), south, wrapped((right! * 360) / WORLD_M), north];
+export async function placesIn([left, bottom, right, top]: Extent, most: number, signal: AbortSignal): Promise<Place[]> {
+  const [south, north] = [bottom!, top!].map((y) => toLonLat([0, y])[1]) as [number, number];
+  const all = right! - left! >= WORLD_M;
+  // west > east across the antimeridian
+  const [west, east] = all ? [-180, 180] : [wrapped((left! * 360) / WORLD_M), wrapped((right! * 360) / WORLD_M)];
+  return (await api.placesIn([west, south, east, north], most, signal)).places;
 }
 
 const DOT = circle(2, null, "#d6deea");

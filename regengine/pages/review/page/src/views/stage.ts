@@ -1,7 +1,7 @@
 // What both views have in common: an OpenLayers map that the keyboard reaches, and its points.
 
 import { defaults as defaultControls } from "ol/control/defaults";
-import { add, type Coordinate, rotate } from "ol/coordinate";
+import { add, type Coordinate, distance, rotate } from "ol/coordinate";
 import { noModifierKeys, targetNotEditable } from "ol/events/condition";
 import { defaults as defaultInteractions } from "ol/interaction/defaults";
 import KeyboardPan from "ol/interaction/KeyboardPan";
@@ -12,7 +12,7 @@ import type View from "ol/View";
 import type { Point, PointResidual, Side, ViewEvents, Work } from "../types";
 import { element } from "../work/dom";
 import { nearestCopy, planeToPixel, toLonLat } from "./planes";
-import { createLoupe, createPointLayer, type DrawLoupe, exaggeration, type Marker, markersOf, onSide, PointTool } from "./points";
+import { createPointLayer, exaggeration, type Marker, markersOf, onSide } from "./points";
 
 /** Who asked the system for less motion sees views jump where they would glide. */
 const STILL = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -22,12 +22,10 @@ const MARGIN_PX = 16; // in sight is what lies so far inside
 
 export class Stage {
   readonly map: OlMap;
-  readonly loupe;
   markers: Marker[] = [];
   private readonly points;
   private readonly note = element("div", { className: "view-note" });
   private sentence = "";
-  private readonly tool: PointTool = new PointTool(this);
   /** The cross that shows where the pointer is in the other view. */
   private readonly cross = new Overlay({
     element: element("div", { className: "view-cross", attributes: { "aria-hidden": "true" } }),
@@ -40,7 +38,6 @@ export class Stage {
     readonly side: Side,
     readonly work: Work,
     readonly events: ViewEvents,
-    drawLoupe?: DrawLoupe,
   ) {
     host.classList.add("view");
     if (!host.hasAttribute("tabindex")) host.tabIndex = 0;
@@ -59,7 +56,6 @@ export class Stage {
       interactions: defaultInteractions({ doubleClickZoom: false, keyboard: false, zoomDuration: ZOOM_MS }).extend([
         new KeyboardZoom({ duration: ZOOM_MS }),
         new KeyboardPan({ condition: (event) => panning() && noModifierKeys(event) && targetNotEditable(event) }),
-        this.tool,
       ]),
     });
     host.addEventListener("keydown", (event) => {
@@ -71,7 +67,6 @@ export class Stage {
       events.added(side, this.position(at));
     });
     host.append(this.note);
-    this.loupe = createLoupe(this.map, drawLoupe);
     this.map.on("postrender", () => {
       this.sayScale();
       const [x, y] = this.view.getCenter() ?? [];
@@ -122,12 +117,6 @@ export class Stage {
     this.cross.setPosition(at ?? undefined);
   }
 
-  /** End a drag of a point. */
-  letGo(): void {
-    this.tool.letGo();
-    this.loupe.show(null);
-  }
-
   /** A coordinate moved by so much on the screen, x right and y down. */
   shifted(at: Coordinate, dx: number, dy: number): Coordinate {
     const resolution = this.view.getResolution() ?? 1;
@@ -137,6 +126,12 @@ export class Stage {
   /** Positions on both sides of one, or of the view's middle, so many screen pixels apart. */
   ends(apart_px: number, about = this.view.getCenter()): [number, number][] {
     return about ? [-apart_px / 2, apart_px / 2].map((dx) => this.position(this.shifted(about, dx, 0))) : [];
+  }
+
+  /** Centre between two coordinates that lie so many screen pixels apart, or, for null, as far as they do now. */
+  centreBetween(from: Coordinate, to: Coordinate, apart_px: number | null): void {
+    this.view.setCenter([(from[0]! + to[0]!) / 2, (from[1]! + to[1]!) / 2]);
+    if (apart_px) this.view.setResolution(distance(from, to) / apart_px);
   }
 
   /** A view that was fitted and not moved since stays fitted when its room changes. */

@@ -2,6 +2,7 @@
 // outline of what the photo shows.
 
 import type Feature from "ol/Feature";
+import type { FeatureLike } from "ol/Feature";
 import Style from "ol/style/Style";
 import { ecefToLonLat, greatCircleKm } from "../geometry/earth";
 import type { Camera, Frame, LonLat } from "../types";
@@ -21,12 +22,8 @@ const STYLES = {
 };
 
 export function createSurroundings() {
-  const [track, outline] = [0, 1].map(() =>
-    createMarks(true, {
-      zIndex: 30,
-      style: (feature) => STYLES[feature.get("kind") as keyof typeof STYLES],
-    }),
-  ) as [ReturnType<typeof createMarks>, ReturnType<typeof createMarks>];
+  const style = (feature: FeatureLike) => STYLES[feature.get("kind") as keyof typeof STYLES];
+  const [track, outline] = [createMarks(true, { zIndex: 30, style }), createMarks(true, { zIndex: 30, style })];
   let frame: Frame | null = null;
   let camera: Camera | null = null;
   const refresh = () => {

@@ -1,5 +1,6 @@
 // How bright a picture is shown: the stretch that a night photo needs, then what a person adjusts.
 
+import { clamp } from "ol/math";
 import type { Adjust, Side } from "../types";
 
 /** Black and white point, 0 to 1, and the exponent that lifts what is dark. */
@@ -73,12 +74,8 @@ export function isPlain({ black, white, exponent }: Stretch, { brightness, contr
 export function toneTable(stretch: Stretch, { brightness, contrast, gamma }: Adjust): number[] {
   const { black, white, exponent } = stretch;
   return Array.from({ length: STEPS }, (_, step) => {
-    const level = limited((step / (STEPS - 1) - black) / (white - black));
+    const level = clamp((step / (STEPS - 1) - black) / (white - black), 0, 1);
     const lifted = level ** (exponent / gamma) * brightness;
-    return limited((lifted - 0.5) * contrast + 0.5);
+    return clamp((lifted - 0.5) * contrast + 0.5, 0, 1);
   });
-}
-
-function limited(value: number): number {
-  return Math.min(1, Math.max(0, value));
 }

@@ -8,7 +8,7 @@ import ImageCanvas from "ol/source/ImageCanvas";
 import { create, determinant, makeInverse, multiply } from "ol/transform";
 import type { Camera, Frame } from "../types";
 import { element } from "../work/dom";
-import { flatMesh, type MeshTriangle, type Vertex } from "./ground";
+import { extentOf, flatMesh, type MeshTriangle, type Vertex } from "./ground";
 import { WORLD_M } from "./planes";
 import { PREVIEW_PX, sharper, type Sharper } from "./previews";
 
@@ -56,10 +56,11 @@ export function drawTriangles(
   from: (vertex: Vertex) => Coordinate,
   to: (vertex: Vertex) => Coordinate,
 ): void {
+  const canvas = [0, 0, context.canvas.width, context.canvas.height];
   context.fillStyle = context.createPattern(texture, "no-repeat")!;
   for (const triangle of mesh) {
     const target = triangle.map(to) as Triangle;
-    const affine = touches(target, context.canvas) && affineBetween(triangle.map(from) as Triangle, target);
+    const affine = intersects(boundingExtent(target), canvas) && affineBetween(triangle.map(from) as Triangle, target);
     if (!affine) continue;
     // The path stays, the pattern moves with the texture
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -78,15 +79,11 @@ export function typicalScale(mesh: MeshTriangle[]): number {
 
 /** Offsets of the copies of the Earth in which the mesh meets the extent. */
 function worldsInSight(mesh: MeshTriangle[], extent: Extent): number[] {
-  const [least, , most] = boundingExtent(mesh.flat().map(({ at }) => at));
+  const [least, , most] = extentOf(mesh);
   const worlds: number[] = [];
   const first = Math.ceil((extent[0]! - most!) / WORLD_M);
   for (let world = first; least! + world * WORLD_M <= extent[2]!; world++) worlds.push(world * WORLD_M);
   return worlds;
-}
-
-function touches(at: Coordinate[], { width, height }: { width: number; height: number }): boolean {
-  return intersects(boundingExtent(at), [0, 0, width, height]);
 }
 
 export type Triangle = [Coordinate, Coordinate, Coordinate];

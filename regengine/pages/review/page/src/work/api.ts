@@ -24,22 +24,14 @@ export class ApiError extends Error {
   }
 }
 
-interface Options {
-  signal?: AbortSignal;
-  /** Finish even when the page is being left; for small bodies. */
-  keepalive?: boolean;
-}
-
-/** The answer where it is a good one. */
-export async function request(method: string, path: string, body?: unknown, options: Options = {}): Promise<Response> {
+/** The answer where it is a good one; `keepalive`: even when the page is being left, for small bodies. */
+export async function request(method: string, path: string, body?: unknown, options: Pick<RequestInit, "signal" | "keepalive"> = {}): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(`/api/${path}`, {
       method,
       ...options,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+      ...(body !== undefined && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
     });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;

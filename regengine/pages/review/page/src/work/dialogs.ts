@@ -2,7 +2,7 @@
 
 import type { Decision } from "../types";
 import { remember } from "./browser";
-import { element, put } from "./dom";
+import { element } from "./dom";
 import { type Compare, decisionList } from "./frame_boxes";
 import { type Action, type Keyboard, keyLabel } from "./keys";
 
@@ -10,8 +10,7 @@ import { type Action, type Keyboard, keyLabel } from "./keys";
 function open(title: string, ...content: Node[]): HTMLDialogElement {
   const close = element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close"));
   const heading = element("div", { className: "heading" }, element("h2", { id: "dialog-title" }, title), close);
-  const dialog = element("dialog", { attributes: { "aria-labelledby": "dialog-title" } }, heading);
-  put(dialog, ...content);
+  const dialog = element("dialog", { attributes: { "aria-labelledby": "dialog-title" } }, heading, ...content);
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();

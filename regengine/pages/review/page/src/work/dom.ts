@@ -36,7 +36,7 @@ export function quiet(content: Child | Child[], act: () => void, properties: Pro
 }
 
 /** Append what there is; nothing for null, undefined and false. */
-export function put(parent: Node, ...children: Child[]): void {
+function put(parent: Node, ...children: Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
     parent.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));

@@ -109,8 +109,8 @@ export function fillUp(draft: Draft): Draft {
   const { camera } = draft;
   if (camera === null) return draft;
   const candidates = spreadPixels(camera).flatMap((pixel) => {
-    const place = clearGround(camera, ...pixel);
-    return place === null ? [] : [{ pixel, place }];
+    const ground = pixelToGround(camera, ...pixel);
+    return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? [{ pixel, place: ground.place }] : [];
   });
   let filled = draft;
   while (filled.points.length < FEWEST_POINTS && candidates.length > 0) {
@@ -169,12 +169,6 @@ export function apartPx(camera: Camera, one: Point, other: Point): number {
   const [a, b] = [one, other].map((each) => lonLatToPixel(camera, each.lon, each.lat));
   if (!a || !b) return Infinity;
   return Math.hypot(one.x - other.x, one.y - other.y) + Math.hypot(a[0] - b[0], a[1] - b[1]);
-}
-
-/** Ground in clear sight at a pixel; null on sky and close to the horizon. */
-function clearGround(camera: Camera, x: number, y: number): LonLat | null {
-  const ground = pixelToGround(camera, x, y);
-  return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? ground.place : null;
 }
 
 /** Where the altitude is unknown: the station's, to a few per cent. */

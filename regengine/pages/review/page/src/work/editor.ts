@@ -4,6 +4,7 @@ import type { Awaited, Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, P
 import { apartPx, EMPTY, pointResidual, startCamera } from "./draft";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Solution } from "./live_solve";
+import { sentenceOf } from "./notices";
 
 export interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
@@ -48,7 +49,10 @@ export class Editor {
     this.live = new LiveSolve(
       needs.ask,
       (solution, last) => this.apply(solution, solution.camera, last),
-      (error) => this.fail(error),
+      (error) => {
+        this.problem = sentenceOf(error);
+        needs.changed();
+      },
     );
   }
 
@@ -81,10 +85,6 @@ export class Editor {
   get solved(): Promise<void> {
     return this.live.idle;
   }
-  /** Whether there is work that was not decided. */
-  get touched(): boolean {
-    return JSON.stringify(this.draft) !== JSON.stringify(this.start);
-  }
 
   /** Residuals: the solution's, else of held points against the camera. The others follow it, and have
    *  those of the pairs that the engine measured, where the camera is not the engine's. */
@@ -111,7 +111,6 @@ export class Editor {
   }
 
   private reset(frame: Frame | null, start: Draft, step: Step): void {
-    this.live.stop();
     Object.assign(this, { frame, start, done: [step], at: 0, selected: null });
     this.forget();
     this.needs.changed();
@@ -184,15 +183,9 @@ export class Editor {
   delete(index: number): void {
     const point = this.draft.points[index];
     if (this.refused() || point === undefined) return;
-    this.step(`deleted ${index + 1}`, { ...this.draft, points: this.draft.points.filter((_, i) => i !== index) });
-    this.selected = this.draft.points.length === 0 ? null : Math.min(index, this.draft.points.length - 1);
-    this.first = null;
-    // Residuals, those on their way, too, go by the numbers that the points had
-    this.live.stop();
-    this.solution = null;
-    this.solve();
-    if (drafts.isHeld(point)) this.release();
-    this.needs.changed();
+    const points = this.draft.points.filter((_, i) => i !== index);
+    this.selected = points.length === 0 ? null : Math.min(index, points.length - 1);
+    this.regroup(point, `deleted ${index + 1}`, { ...this.draft, points });
   }
 
   /** Switch a point off, so that it takes no part and does not count, or on again. */
@@ -200,12 +193,18 @@ export class Editor {
     const { draft } = this;
     const point = draft.points[index];
     if (this.refused() || point === undefined) return;
+    const next = drafts.switchPoint(draft, index);
+    const followed = draft.camera === null ? next : drafts.follow(next, draft.camera, this.frame);
+    this.regroup(point, `switched ${index + 1} ${point.off ? "on" : "off"}`, followed);
+  }
+
+  /** Other points count: without this one, or with it again. */
+  private regroup(point: Point, what: string, draft: Draft): void {
     this.first = null;
+    // Residuals, those on their way, too, go by the numbers that the points had
     this.live.stop();
     this.solution = null;
-    const next = drafts.switchPoint(draft, index);
-    const what = `switched ${index + 1} ${point.off ? "on" : "off"}`;
-    this.step(what, draft.camera === null ? next : drafts.follow(next, draft.camera, this.frame));
+    this.step(what, draft);
     this.solve();
     if (drafts.isHeld(point)) this.release();
     this.needs.changed();
@@ -241,7 +240,6 @@ export class Editor {
 
   place(camera: Camera, done: boolean): void {
     if (this.refused()) return;
-    this.live.stop();
     this.forget();
     this.dragged = drafts.follow(this.now.draft, camera, this.frame);
     if (done) this.settle("placed by hand", camera);
@@ -275,7 +273,6 @@ export class Editor {
   }
 
   private replace(what: string, draft: Draft, base: Camera | null): void {
-    this.live.stop();
     this.forget();
     this.selected = null;
     this.step(what, draft, base);
@@ -293,7 +290,6 @@ export class Editor {
     const placed = base !== null && (frame.camera !== null || draft.points.length > 0);
     let camera = placed ? base : (startCamera(frame, null, given) ?? base);
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
-    this.live.stop();
     this.forget();
     this.step("entered how it was taken", camera === null || camera === base ? draft : drafts.follow(draft, camera, frame), camera);
     if (camera !== base) this.solve();
@@ -318,7 +314,6 @@ export class Editor {
   goTo(index: number): void {
     const step = this.done[index];
     if (step === undefined || index === this.at || this.refused()) return;
-    this.live.stop();
     // What was said of the frame has no steps
     const { comment, tags, quality, place } = this.draft;
     this.at = index;
@@ -383,16 +378,10 @@ export class Editor {
     this.needs.changed();
   }
 
-  private fail(error: unknown): void {
-    this.problem = error instanceof Error ? error.message : String(error);
-    this.needs.changed();
-  }
-
   private settle(what: string, base?: Camera): void {
-    if (this.dragged === null) return;
-    const done = this.dragged;
+    const { draft } = this;
     this.dragged = null;
-    this.step(what, done, base);
+    this.step(what, draft, base);
   }
 
   /** The same step said better, such as with the camera solved from its points. */
@@ -409,10 +398,12 @@ export class Editor {
   }
 
   private keep(): void {
-    if (this.frame !== null) this.needs.save(this.frame.id, this.touched ? this.draft : null);
+    const touched = JSON.stringify(this.draft) !== JSON.stringify(this.start);
+    if (this.frame !== null) this.needs.save(this.frame.id, touched ? this.draft : null);
   }
 
   private forget(): void {
+    this.live.stop();
     this.solution = null;
     this.problem = null;
     this.dragged = null;

@@ -3,13 +3,13 @@
 
 import { pixelToLonLat } from "../geometry/camera";
 import { greatCircleKm } from "../geometry/earth";
-import type { Camera, Decision, Frame, Hypothesis, Neighbour, Point } from "../types";
+import type { Camera, Decision, Frame, Hypothesis, Neighbour } from "../types";
 import { button, element, folded, quiet, redraw, refill } from "./dom";
 import { choose, proposalShown, spreadPixels } from "./draft";
 import type { Editor } from "./editor";
 import { wait } from "./notices";
 import { picture } from "./queue_list";
-import type { Review } from "./review";
+import type { Opinion, Review } from "./review";
 import { CHOICE_WORDS, lonLat, NOT_INDEPENDENT, seconds, utc, VERDICT_WORDS } from "./text";
 
 const WHY_NOT_INDEPENDENT =
@@ -68,31 +68,20 @@ export function showHypotheses(host: HTMLElement, frame: Frame, review: Review):
       disabled: editor.readonly,
       attributes: { "aria-pressed": String(shown === i) },
     });
-    const comparing = quiet("Compare", () => review.compare({ name: `Hypothesis ${i + 1}`, ...viewOf(hypothesis) }), {
+    const shownBy = { ...choose(editor.draft, frame, hypothesis), camera: hypothesis.camera };
+    const comparing = quiet("Compare", () => review.compare({ ...shownBy, name: `Hypothesis ${i + 1}` }), {
       id: `compare-${rank}`,
       title: OVER,
       attributes: { "aria-label": `Compare with hypothesis ${i + 1}` },
     });
     return [choosing, comparing];
   };
-  const viewOf = (hypothesis: Hypothesis) => ({
-    ...choose(editor.draft, frame, hypothesis),
-    camera: hypothesis.camera,
-  });
   const role = { role: "group", "aria-label": "Hypotheses of the engine" };
   redraw(
     host,
     some && element("h3", {}, "Hypotheses"),
     some && element("div", { className: "hypotheses", attributes: role }, ...frame.hypotheses.flatMap(both)),
   );
-}
-
-export interface Opinion {
-  /** Whose it is: "Ada's", "Hypothesis 2". */
-  name: string;
-  camera: Camera;
-  points: Point[];
-  hypothesis: number | null;
 }
 
 /** Less reads as nothing. */

@@ -4,12 +4,12 @@ import { toDegrees } from "ol/math";
 import { middle, pixelToLonLat } from "../geometry/camera";
 import { ecefToGeodetic } from "../geometry/earth";
 import { azimuthOf } from "../geometry/horizon";
-import type { Camera, Draft, Frame, MapKind, Said } from "../types";
+import type { Camera, Draft, Frame, MapKind, Nadir, Said } from "../types";
 import { element, refill } from "./dom";
 import { isSearched, proposalShown } from "./draft";
 import { decisionLine } from "./frame_boxes";
 import type { Review } from "./review";
-import { CATEGORY_WORDS, joined, lonLat, metres, MISSING, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
+import { CATEGORY_WORDS, joined, lonLat, metres, pixels, probability, utc, VERDICT_WORDS, words } from "./text";
 
 /** The engine's word on what is shown, why it needs a check, which camera is shown, and for somebody new
  *  what to do about it. */
@@ -44,21 +44,19 @@ export function showVerdict(host: HTMLElement, frame: Frame, review: Review, hin
 }
 
 export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null, place: string | null): void {
-  refill(
-    host,
-    element("h3", {}, "The photo"),
-    facts([
-      ["Taken", utc(frame.time_utc)],
-      ["Camera", joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`) || MISSING],
-      ["Kind", frame.category === null ? MISSING : `${CATEGORY_WORDS[frame.category] ?? words(frame.category)} (${probability(frame.category_probability)})`],
-      ["Place", place ?? (frame.centre === null ? MISSING : lonLat(frame.centre))],
-      ["Nadir", nadir(camera)],
-      ["Prior nadir", priorNadir(frame)],
-      ["Off-nadir", offNadir(camera)],
-      ["Fit", fit(frame)],
-      ["Precision", frame.sigma_m === null ? MISSING : `± ${metres(frame.sigma_m)} at the least precise point`],
-    ]),
-  );
+  const rows: [string, string | false | null][] = [
+    ["Taken", frame.time_utc && utc(frame.time_utc)],
+    ["Camera", joined(frame.camera_body, frame.focal_mm !== null && `${frame.focal_mm.toFixed(0)} mm`)],
+    ["Kind", frame.category && `${CATEGORY_WORDS[frame.category] ?? words(frame.category)} (${probability(frame.category_probability)})`],
+    ["Place", place ?? (frame.centre && lonLat(frame.centre))],
+    ["Nadir", camera && nadir(camera)],
+    ["Prior nadir", frame.nadir && priorNadir(frame.nadir)],
+    ["Off-nadir", camera && offNadir(camera)],
+    ["Fit", frame.fit && fit(frame.fit, frame)],
+    ["Precision", frame.sigma_m !== null && `± ${metres(frame.sigma_m)} at the least precise point`],
+  ];
+  const known = rows.flatMap(([name, value]) => (value ? [element("dt", {}, name), element("dd", {}, value)] : []));
+  refill(host, element("h3", {}, "The photo"), element("dl", {}, ...known));
 }
 
 /** The engine's reasons with what can be done about them on this page. */
@@ -114,40 +112,24 @@ const QUESTIONS: Record<MapKind, string> = {
 const SOURCE_WORDS: Record<string, string> = {
   tle: "from the TLE",
   record: "from the frame's record",
-  given: "as given",
+  option: "as given",
 };
 
-function facts(rows: [string, string][]): HTMLElement {
-  const shown = rows.filter(([, value]) => value !== MISSING);
-  return element(
-    "dl",
-    {},
-    ...shown.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
-  );
-}
-
-function nadir(camera: Camera | null): string {
-  if (camera === null) return MISSING;
+function nadir(camera: Camera): string {
   const { lon, lat, heightM } = ecefToGeodetic(camera.position_ecef_m);
   return `${lonLat([lon, lat])}; ${(heightM / 1000).toFixed(0)} km up`;
 }
 
 /** By element set, record or option, before the lights were looked at. */
-function priorNadir(frame: Frame): string {
-  if (frame.nadir === null) return MISSING;
-  const { lon, lat, altitude_km, source, sigma_along_km } = frame.nadir;
+function priorNadir({ lon, lat, altitude_km, source, sigma_along_km }: Nadir): string {
   return `${lonLat([lon, lat])}; ${altitude_km.toFixed(0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${sigma_along_km.toFixed(0)} km along the track`;
 }
 
-function fit(frame: Frame): string {
-  if (frame.fit === null) return MISSING;
-  const { residual_px, ncc } = frame.fit;
-  return (
-    joined(
-      residual_px !== null && `${pixels(residual_px)} residual`,
-      matched(frame),
-      ncc !== null && `correlation ${ncc.toFixed(2)}`,
-    ) || MISSING
+function fit({ residual_px, ncc }: NonNullable<Frame["fit"]>, frame: Frame): string {
+  return joined(
+    residual_px !== null && `${pixels(residual_px)} residual`,
+    matched(frame),
+    ncc !== null && `correlation ${ncc.toFixed(2)}`,
   );
 }
 
@@ -163,8 +145,7 @@ function matched(frame: Frame): string | false {
 }
 
 /** Angle at the camera between the geodetic vertical and the boresight, and what lies there. */
-function offNadir(camera: Camera | null): string {
-  if (camera === null) return MISSING;
+function offNadir(camera: Camera): string {
   const place = pixelToLonLat(camera, ...middle(camera));
   if (place === null) return "looking at the sky";
   return `${toDegrees(azimuthOf(camera).offNadirRad).toFixed(1)}°, looking at ${lonLat(place)}`;

@@ -4,7 +4,7 @@
 import { type Adjust, type LayerName, LAYERS, type LayerState, type Side } from "../types";
 import { NEUTRAL } from "../views/tone";
 import { remember, remembered } from "./browser";
-import { element, quiet } from "./dom";
+import { element, folded, quiet } from "./dom";
 
 const START: Record<Side, Adjust> = { photo: { ...NEUTRAL, opacity: 0.7 }, map: NEUTRAL };
 const SHOWN: LayerState = { on: true, opacity: 1 };
@@ -70,10 +70,9 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
   };
 
   const tones = (side: Side, title: string): HTMLElement =>
-    element(
-      "details",
-      {},
-      element("summary", {}, title),
+    folded(
+      `${side}-tones`,
+      title,
       ...TONES.map(({ name, label, least, most }) =>
         slider(`${side}-${name}`, element("label", { htmlFor: `${side}-${name}` }, label), [least, most], () => now[side][name], (value) => set(side, { [name]: value })),
       ),

@@ -20,16 +20,11 @@ export function inputs({ points }: Draft): Map<number, Point> {
   return new Map([...points.entries()].filter(([, point]) => isHeld(point)));
 }
 
-interface Question {
-  frame: number;
-  indices: number[];
-  request: SolveRequest;
-}
-
 export class LiveSolve {
-  private next: Question | null = null;
+  private next: { frame: number; indices: number[]; request: SolveRequest } | null = null;
   private asking: AbortController | null = null;
-  private working: Promise<void> = Promise.resolve();
+  /** Resolves when the last question is answered. */
+  idle: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly ask: (frame: number, request: SolveRequest, signal: AbortSignal) => Promise<SolveAnswer>,
@@ -54,12 +49,7 @@ export class LiveSolve {
       return;
     }
     this.next = { frame, indices, request: { points, start, placed } };
-    if (this.asking === null) this.working = this.work();
-  }
-
-  /** Resolves when the last question is answered. */
-  get idle(): Promise<void> {
-    return this.working;
+    if (this.asking === null) this.idle = this.work();
   }
 
   /** Forget what was asked: another frame, or another camera, is in view. */

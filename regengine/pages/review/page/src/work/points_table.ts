@@ -13,11 +13,7 @@ import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "
 type Sorting = "number" | "map" | "residual";
 
 /** What the table is sorted by, the worst point first. */
-let sorting: Sorting = "number";
-
-export function sortedBy(): Sorting {
-  return sorting;
-}
+export let sorting: Sorting = "number";
 
 export function showPoints(host: HTMLElement, review: Review): void {
   const { editor, evidence } = review;

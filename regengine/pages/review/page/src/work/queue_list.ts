@@ -15,8 +15,8 @@ const THUMB_PX = 128;
 
 export class QueueList {
   private readonly list: HTMLElement;
-  private readonly sheet: HTMLElement;
-  private readonly heading: HTMLElement;
+  private readonly sheet = element("div", { className: "sheet" });
+  private readonly heading = element("h2", { id: "queue-count" }, "Queue");
   private readonly progress = element("div", { id: "progress-of-queue" });
   private counted = 0;
   private queue: Queue | null = null;
@@ -30,8 +30,6 @@ export class QueueList {
   private lines = new Map<string, HTMLElement>();
 
   constructor(host: HTMLElement, private readonly open: (index: number) => void) {
-    this.heading = element("h2", { id: "queue-count" }, "Queue");
-    this.sheet = element("div", { className: "sheet" });
     this.list = element(
       "div",
       {
@@ -115,7 +113,6 @@ export class QueueList {
 
   /** Pictures of the rows, too: from now on, since the first photo would have to wait for them. */
   showPictures(): void {
-    if (this.pictures) return;
     this.pictures = true;
     this.draw();
   }

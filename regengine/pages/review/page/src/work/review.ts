@@ -2,11 +2,11 @@
 
 import type { Camera, Choice, Decision, Draft, Frame, Job, Layout, Neighbour, Place, Said, Session, Side, Tool } from "../types";
 import type { Views } from "../views";
+import type { Ghost } from "../views/ghost";
 import { api, Kept } from "./api";
 import { begun, isHeld, isIndependent, pointResidual } from "./draft";
 import { Editor } from "./editor";
 import { Evidence } from "./evidence";
-import type { Opinion } from "./frame_boxes";
 import { delay } from "./link";
 import { say, settled } from "./notices";
 import { Outbox, type Sending } from "./outbox";
@@ -22,6 +22,12 @@ const AT_HORIZON =
 const TICK_MS = 100;
 /** After so long a frame counts as seen, whatever its picture does. */
 const LONGEST_DRAWING_MS = 5000;
+
+export interface Opinion extends Ghost {
+  /** Whose it is: "Ada's", "Hypothesis 2". */
+  name: string;
+  hypothesis: number | null;
+}
 
 export interface ReviewNeeds {
   session: Session;
@@ -440,13 +446,16 @@ export class Review {
   }
 
   private changed(): void {
-    const { frame, draft } = this.editor;
+    const { frame, draft, residuals, selected, solution, awaited } = this.editor;
     if (draft !== this.refused) settled("refusal");
     const comparable = frame?.photo && this.session.maps[frame.reference];
     // Pictures come first
     if (frame?.id === this.inView) this.evidence.look(comparable ? frame.id : null, draft.camera, draft.points);
     if (frame !== null && !this.editor.moving) this.judge(frame.id, draft);
-    this.draw();
+    if (frame !== null && frame.id === this.inView) {
+      this.views?.setCamera(draft.camera);
+      this.views?.setPoints(draft.points, solution === null ? [] : residuals, selected, awaited);
+    }
     this.needs.changed();
   }
 
@@ -465,12 +474,5 @@ export class Review {
     if (draft !== this.judged) return;
     this.unacceptable = refusal;
     this.needs.changed();
-  }
-
-  private draw(): void {
-    const { draft, residuals, selected, solution, frame, awaited } = this.editor;
-    if (frame === null || frame.id !== this.inView) return;
-    this.views?.setCamera(draft.camera);
-    this.views?.setPoints(draft.points, solution === null ? [] : residuals, selected, awaited);
   }
 }
