@@ -13,7 +13,7 @@ import typer
 
 from regengine.commands.lazy import STANDARD_OUTPUT
 from regengine.commands.options import EXIT_FRAMES_FAILED, Force, Json, Quiet, parse_range
-from regengine.io.console import print_data, say, show_progress, show_progress_bar
+from regengine.io.console import print_data, say, show_progress, show_steps
 from regengine.io.plain import format_count
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def query(
     out = None if out == STANDARD_OUTPUT else out
     if out is not None:
         check_new_file(out, ENDINGS, force=force)
-    with show_progress_bar(quiet=quiet) as progress:
+    with show_steps(quiet=quiet) as progress:
         found, counts = archive.ask(
             wanted,
             web=ArchiveClient(),

@@ -23,7 +23,7 @@ from regengine.io.console import (
     print_data,
     say,
     show_progress,
-    show_progress_bar,
+    show_steps,
     stop_on_signals,
 )
 from regengine.io.plain import format_count
@@ -239,7 +239,7 @@ def listen(*, quiet: bool) -> Iterator[Listener]:
     """Show on standard error how the making of a map goes on; of a quiet one warnings alone."""
     from regengine.maps.make import Listener
 
-    with show_progress_bar(quiet=quiet) as progress:
+    with show_steps(quiet=quiet) as progress:
         yield Listener(
             progress=progress,
             message=lambda text: None if quiet else say(text, err=True),

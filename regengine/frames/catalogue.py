@@ -490,6 +490,7 @@ class Catalogue(AbstractContextManager["Catalogue"]):
         met += " AND decision = 'accepted'" if reviewed else ""
         if where is not None:
             met += f" AND {check_condition(self._base, where, NAMES)}"
+            self._base.set_authorizer(guard_reading())
         best = (
             f"place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() "
             f"OVER (PARTITION BY place_id, {each} ORDER BY quality DESC, time_utc, store, "

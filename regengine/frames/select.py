@@ -26,13 +26,8 @@ from regengine.store.rows import dict_rows
 from regengine.store.schema import COLUMNS as STORED
 from regengine.store.schema import FRAMES, Kind, select
 
-LONGEST = 10_000  # characters of a condition
-_TOKENS = re.compile(
-    r"""--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|\w+|\S""", re.S
-)
-# After an opening bracket they begin a query of its own, which would be asked anew of every part of
-# a store
-_QUERIES = {"select", "from", "values", "with", "table", "describe", "show", "pivot", "summarize"}
+# Comments, texts, and columns in double quotes
+_QUOTED = re.compile(r"""--[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"]|"")*"|'(?:[^']|'')*'""", re.S)
 # How SQLite names what it does not find
 _UNKNOWN = re.compile(r'(?:no such column: "?|column ")([^"]+)')
 
@@ -83,11 +78,11 @@ def check_condition(base: sqlite3.Connection, where: str, columns: Collection[st
 
     It is an expression on columns, such as ``off_nadir_deg < 30 AND category = 'cities'``. It is
     not valid if a text in double quotes is no column, which SQLite would compare as text, if a
-    column is in single quotes, which makes it a text, or if there is a query within it.
+    column is in single quotes, which makes it a text, or if there is a query within it. The
+    authorizer of the database becomes that of the condition, see `guard_reading`.
     """
     known = {name.casefold() for name in columns}
-    tokens = [token for token in _TOKENS.findall(where) if not token.startswith(("--", "/*"))]
-    words = [token.strip('"`[]').casefold() for token in tokens]
+    read: set[str] = set()
     # It is one expression only if it is valid both in brackets and without them. The line breaks
     # end a comment before our own words
     case, bare = (
@@ -95,38 +90,50 @@ def check_condition(base: sqlite3.Connection, where: str, columns: Collection[st
         for opened, closed in ("()", ("", ""))
     )
     try:
-        if not tokens or len(where) > LONGEST or "\0" in where:
-            raise ValueError("it is empty or too long")
-        for before, token, word, after in zip(
-            ["", *tokens], tokens, words, [*tokens[1:], ""], strict=False
-        ):
-            if token.startswith('"') and word not in known and after != ".":
-                raise ValueError(find_unknown_column(f"column {token}", columns))
-            if token.startswith("'") and (name := token.strip("'").casefold()) in known:
-                raise ValueError(f"{token} is text: write the column without quotes, {name}")
-            if word in _QUERIES and before in ("", "("):
-                raise ValueError(f"{token} begins a query, and a condition is on one frame")
-        if known.isdisjoint(words) and any(token.startswith("'") for token in tokens):
-            raise ValueError(f"it names no column; the columns are {', '.join(columns)}")
+        if not where.strip():
+            raise ValueError("it is empty")
+        quoted = _QUOTED.findall(where)
+        for text in quoted:
+            name = text[1:-1].casefold()
+            if text[0] == '"' and name not in (*known, "frames"):
+                raise ValueError(find_unknown_column(f"column {text}", columns))
+            if text[0] == "'" and name in known:
+                raise ValueError(f"{text} is text: write the column without quotes, {name}")
         for expression in (bare, case):
-            base.execute(f"SELECT {expression} FROM frames LIMIT 0")  # noqa: S608 - see the guard
+            base.set_authorizer(guard_reading(columns, read))
+            base.execute(f"SELECT 1 FROM frames WHERE {expression} LIMIT 0")  # noqa: S608
+        if not read and any(text[0] == "'" for text in quoted):
+            raise ValueError(f"it names no column; the columns are {', '.join(columns)}")
     except (ValueError, sqlite3.Error, sqlite3.Warning) as error:
-        raise make_condition_error(where, str(error), columns) from error
+        why = "it has a query within" if str(error) == "not authorized" else str(error)
+        raise make_condition_error(where, why, columns) from error
     return f"{case} = 1"
 
 
-def guard_reading(columns: Collection[str] = ()) -> Callable[..., int]:
-    """Make an authorizer of SQLite that lets statements read alone, and only columns of frames."""
+def guard_reading(
+    columns: Collection[str] = (), read: set[str] | None = None
+) -> Callable[..., int]:
+    """Make an authorizer of SQLite that lets statements read alone.
+
+    That of a condition knows its ``columns``, and lets one query read these alone, without another
+    query within, which would be asked anew of every part of a store; they are added to ``read``.
+    """
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
     allowed |= set() if columns else {sqlite3.SQLITE_RECURSIVE}
+    n_queries = 0
 
-    def authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-        if action == sqlite3.SQLITE_FUNCTION and second == "load_extension":
-            return sqlite3.SQLITE_DENY
-        # Row numbers count within a block of frames
-        if columns and action == sqlite3.SQLITE_READ and second not in {*columns, ""}:
-            return sqlite3.SQLITE_DENY
-        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+    def authorise(action: int, _: str | None, name: str | None, *within: str | None) -> int:
+        nonlocal n_queries
+        is_right = action in allowed and name != "load_extension"
+        of_view = within[-1] is not None
+        if columns and action == sqlite3.SQLITE_READ and name:
+            is_right = name in columns  # row numbers count within a block of frames
+            if read is not None and not of_view:
+                read.add(name)
+        if columns and action == sqlite3.SQLITE_SELECT and not of_view:
+            n_queries += 1
+            is_right = n_queries == 1
+        return sqlite3.SQLITE_OK if is_right else sqlite3.SQLITE_DENY
 
     return authorise
 
@@ -218,7 +225,6 @@ def choose(
         if where is not None:
             declared = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
             base.execute(f"CREATE TABLE frames ({declared})")
-            base.set_authorizer(guard_reading(COLUMNS))
             condition = check_condition(base, where, COLUMNS)
             wanted = f"SELECT frame_index FROM frames WHERE {condition}"  # noqa: S608
         for rows in read_frame_rows(store, names, chosen.reviews):

@@ -135,114 +135,100 @@ def reserve_standard_output() -> Iterator[None]:
 
 
 @contextmanager
-def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
-    """Show progress on standard error; the block calls the yielded function after each photo.
+def show_steps(*, quiet: bool) -> Generator[Callable[..., None]]:
+    """Show the progress of the steps of the block on standard error.
 
-    A terminal shows a bar with rate, remaining time and counts. Elsewhere, a line is logged every
-    half minute. Reused results (``resumed``) do not count for the rate.
+    The yielded function is called with the step, such as "Building", the amount done, the total (0:
+    unknown), and what is told of it: without, the share and the remaining time, by the rate since
+    the first call of the step. A terminal shows one bar per step. Elsewhere, a line is logged every
+    half minute.
     """
-    outcomes: Counter[str] = Counter()
-    done = fresh = 0
-    begun_s = last_s = time.monotonic()
+    if quiet:
+        yield lambda step, done, total, told="": None
+        return
+    begun: dict[str, tuple[float, int]] = {}
+    last_s = time.monotonic()
+    bar: Progress | None = None
 
-    def text() -> str:
-        rate = fresh / max(time.monotonic() - begun_s, 1e-9)
-        speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
-        to_go = f", {timedelta(seconds=round((total - done) / rate))} left" if fresh else ""
-        words = [word for word in dict.fromkeys((*VERDICTS, *sorted(outcomes))) if outcomes[word]]
-        counts = ", ".join(f"{outcomes[word]} {word}" for word in words)
-        return f"{speed}{to_go}" + (f"; {counts}" if counts else "")
+    def advance(step: str, done: int, total: int, told: str = "") -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if step not in begun:
+            begun[step], last_s = (now_s, done), now_s
+            if bar is not None:
+                bar.add_task(step, total=None, told="")
+        begun_s, before = begun[step]
+        if not told and before < done <= total:
+            to_go_s = (now_s - begun_s) * (total - done) / (done - before)
+            told = f"{100 * done // total} %, {timedelta(seconds=round(to_go_s))} left"
+        if bar is not None:
+            task = bar.task_ids[list(begun).index(step)]
+            bar.update(task, completed=done, total=total or None, told=told)
+        elif told and done < total and now_s - last_s >= LINE_EVERY_S:
+            last_s = now_s
+            if (logger := logging.getLogger("regengine")).isEnabledFor(logging.INFO):
+                logger.info("%s: %s", step, told)
+            else:
+                say(f"{step}: {told}", err=True)
 
-    def advance(outcome: str = "", *, resumed: bool = False) -> None:
-        nonlocal done, fresh, last_s
-        done += 1
-        fresh += not resumed
-        outcomes[outcome] += bool(outcome)
-        if bars:
-            bars[0].update(bars[0].task_ids[0], completed=done, description=text())
-        elif not quiet and time.monotonic() - last_s >= LINE_EVERY_S and done < total:
-            last_s = time.monotonic()
-            logging.getLogger("regengine").info(
-                "%s: %d of %s, %s", doing, done, format_count(total, "photo"), text()
-            )
-
-    bars: list[Progress] = []
-    if quiet or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         yield advance
         return
     from rich.console import Console
     from rich.file_proxy import FileProxy
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
+    # On a copy of standard error: while a map is written, output to the real one is captured
+    encoding, errors = sys.stderr.encoding, sys.stderr.errors
+    copy = os.dup(sys.stderr.fileno())
     with (
+        os.fdopen(copy, "w", encoding=encoding, errors=errors) as terminal,
         Progress(
-            doing,
+            "{task.description}",
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}", markup=False),
-            console=Console(stderr=True),
+            TextColumn("{task.fields[told]}", markup=False),
+            console=Console(file=terminal),
             transient=True,
             redirect_stdout=bool(_results),  # output of libraries
-        ) as bar,
+        ) as shown,
         ExitStack() as above,
     ):
+        bar = shown
         if open_result_stream().isatty():  # results are printed above the bar
             results = cast("TextIO", FileProxy(bar.console, open_result_stream()))
             _results.append(results)
             above.callback(_results.remove, results)
             above.callback(results.flush)
-        bar.add_task("", total=total)
-        bars.append(bar)
         yield advance
 
 
 @contextmanager
-def show_progress_bar(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Show the progress of the steps of the block on standard error.
+def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Generator[Advance]:
+    """Show the progress of many photos, as `show_steps` does.
 
-    The yielded function is called with the step, such as "Building", the amount done, and the total
-    (0: unknown). A terminal shows one bar per step with the remaining time. Elsewhere, a line is
-    logged every half minute. The rate counts from the first call of a step, so that it is the rate
-    of this machine.
+    The block calls the yielded function after each photo. Told are rate, remaining time and counts.
+    Reused results (``resumed``) do not count for the rate.
     """
-    if quiet:
-        yield lambda step, done, total: None
-        return
-    if not sys.stderr.isatty():
-        begun: dict[str, tuple[float, int]] = {}
-        last_s = 0.0
+    outcomes: Counter[str] = Counter()
+    done = fresh = 0
+    begun_s = time.monotonic()
 
-        def tell(step: str, done: int, total: int) -> None:
-            nonlocal last_s
-            now_s = time.monotonic()
-            if step not in begun:
-                begun[step], last_s = (now_s, done), now_s
-            begun_s, before = begun[step]
-            if before < done < total and now_s - last_s >= LINE_EVERY_S:
-                last_s = now_s
-                left = (total - done) / (done - before)
-                to_go = timedelta(seconds=round((now_s - begun_s) * left))
-                say(f"{step}: {100 * done // total} %, {to_go} left", err=True)
+    def advance(outcome: str = "", *, resumed: bool = False) -> None:
+        nonlocal done, fresh
+        done += 1
+        fresh += not resumed
+        outcomes[outcome] += bool(outcome)
+        rate = fresh / max(time.monotonic() - begun_s, 1e-9)
+        speed = f"{rate:.1f} photos/s" if rate >= 1.0 else f"{60.0 * rate:.1f} photos/min"
+        to_go = f", {timedelta(seconds=round((total - done) / rate))} left" if fresh else ""
+        words = [word for word in dict.fromkeys((*VERDICTS, *sorted(outcomes))) if outcomes[word]]
+        counts = "; " * bool(words) + ", ".join(f"{outcomes[word]} {word}" for word in words)
+        told = f"{done} of {format_count(total, 'photo')}, {speed}{to_go}{counts}"
+        update(doing, done, total, told)
 
-        yield tell
-        return
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
-    # On a copy of standard error: while a map is written, output to the real one is captured
-    encoding, errors = sys.stderr.encoding, sys.stderr.errors
-    copy = os.dup(sys.stderr.fileno())
-    with os.fdopen(copy, "w", encoding=encoding, errors=errors) as terminal:
-        console = Console(file=terminal, force_terminal=True)
-        with Progress(console=console, transient=True) as bar:
-            tasks: dict[str, TaskID] = {}
-
-            def advance(step: str, done: int, total: int) -> None:
-                if step not in tasks:
-                    tasks[step] = bar.add_task(step, total=None)
-                bar.update(tasks[step], completed=done, total=total or None)
-
-            yield advance
+    with show_steps(quiet=quiet) as update:
+        update(doing, 0, total)
+        yield advance
 
 
 @cache

@@ -22,7 +22,7 @@ from regengine.io.checksums import compute_sha256_once
 from regengine.io.decoding import open_regular
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import restore_bytes
-from regengine.store.rows import Selection, Table, Tables, missing
+from regengine.store.rows import Selection, Table, Tables
 from regengine.store.schema import (
     COLUMNS,
     FORMAT,
@@ -107,18 +107,14 @@ def open_store(path: Path) -> h5py.File:
         raise make_damage_error(path, f"HDF5 cannot open it: {_short(error)}") from error
     try:
         with raise_as_damage(path):
-            name, version = file.attrs.get("format"), int(file.attrs.get("format_version", 0))
+            name = file.attrs.get("format")
             lost = name is None and all(file.id.links.exists(group.encode()) for group in GROUPS)
         if lost:
             raise make_damage_error(path, "its attributes are missing")
         if name != FORMAT:
             raise _foreign(path, "it is an HDF5 file of another program")
-        if version > FORMAT_VERSION:
-            raise StoreError(
-                f"{path} was written by a newer regengine (format version {version}, this one "
-                f"reads up to {FORMAT_VERSION}): upgrade regengine, or name another store.",
-                code="store_newer",
-            )
+        with raise_as_damage(path):
+            check_format(path, int(file.attrs["format_version"]))
     except BaseException:
         file.close()
         raise
@@ -134,6 +130,22 @@ def raise_as_damage(path: Path) -> Iterator[None]:
         raise
     except DAMAGE as error:
         raise make_damage_error(path, _short(error)) from error
+
+
+def check_format(
+    path: Path,
+    version: int,
+    read: int = FORMAT_VERSION,
+    todo: str = "register its photos again, into another store",
+) -> None:
+    """Refuse a file of another format version than the one that is read: StoreError."""
+    if version == read:
+        return
+    code, by = "store_older", "an older"
+    if version > read:
+        code, by, todo = "store_newer", "a newer", "upgrade regengine, or name another store"
+    why = f"format version {version}, this one reads {read} alone"
+    raise StoreError(f"{path} was written by {by} regengine ({why}): {todo}.", code=code)
 
 
 def make_damage_error(path: Path, why: str) -> StoreError:
@@ -227,10 +239,9 @@ def _has_hash(path: Path, sha256: str) -> bool:
 class StoreFile(AbstractContextManager["StoreFile"]):
     """A store, or one part of it, open for reading.
 
-    Only ``frame_index``, the ascending frame numbers, is kept in memory. Columns that an older
-    format does not have are filled with the missing value. ``attributes`` are the root attributes
-    except ``format`` and ``format_version``. Every method raises StoreError if the file is not a
-    store, is damaged, or has a newer format.
+    Only ``frame_index``, the ascending frame numbers, is kept in memory. ``attributes`` are the
+    root attributes except ``format`` and ``format_version``. Every method raises StoreError if the
+    file is not a store, is damaged, or has another format version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -244,7 +255,6 @@ class StoreFile(AbstractContextManager["StoreFile"]):
                     for name, value in self._file.attrs.items()
                     if isinstance(value, str) and name != "format"
                 }
-                self.format_version = int(self._file.attrs["format_version"])
                 self.frame_index: NDArray[np.int64] = self.column("frames", "frame_index")
             if (np.diff(self.frame_index) <= 0).any():
                 raise make_damage_error(path, "its frames are out of order")
@@ -280,29 +290,26 @@ class StoreFile(AbstractContextManager["StoreFile"]):
             return {
                 (group, name): self._dataset(group, name).dtype.itemsize
                 for group, name in TEXT_COLUMNS
-                if name in self._file[group]
             }
 
     def can_grow(self, text_lengths: Mapping[tuple[str, str], int]) -> bool:
         """Whether a copy of the file can be extended, see `open_growing`.
 
-        The file must have all columns, space for texts of the given lengths, and little unused
-        space: data rewritten in a copy leaves unused space.
+        The file must have space for texts of the given lengths, and little unused space: data
+        rewritten in a copy leaves unused space.
         """
         used = 0
         with raise_as_damage(self.path):
             for (group, name), column in COLUMNS.items():
-                dataset = self._file[group].get(name)
-                if dataset is None or dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
+                dataset = self._file[group][name]
+                if dataset.chunks is None or dataset.chunks[0] != CHUNK_ROWS:
                     return False
                 length = text_lengths.get((group, name), 0)
                 if column.dtype == "text" and dataset.dtype.itemsize < length:
                     return False
                 used += dataset.id.get_storage_size()
-            return self.format_version == FORMAT_VERSION and (
-                # Smaller files are rewritten as fast, and without unused space
-                1 << 22 < self.path.stat().st_size < 1.25 * used
-            )
+            # Smaller files are rewritten as fast, and without unused space
+            return 1 << 22 < self.path.stat().st_size < 1.25 * used
 
     def row_of(self, group: str, frame_index: int) -> int:
         """Return the first row of a group whose frame has at least this number.
@@ -338,9 +345,6 @@ class StoreFile(AbstractContextManager["StoreFile"]):
 
     def _read(self, column: Column, group: str, start: int, stop: int) -> NDArray[Any]:
         shape = (stop - start,) if column.width == 1 else (stop - start, column.width)
-        if column.since > 1 and column.name not in self._file[group]:
-            dtype = "S1" if column.dtype == "text" else column.dtype
-            return np.full(shape, missing(column), dtype=dtype)
         dataset = self._dataset(group, column.name)
         if dataset.shape[0] < stop or dataset.shape[1:] != shape[1:]:
             raise make_damage_error(

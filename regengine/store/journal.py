@@ -17,6 +17,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import BufferedReader
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,8 @@ from numpy.typing import NDArray
 from regengine.errors import FrameError, StoreError
 from regengine.io.decoding import open_regular
 from regengine.io.plain import format_count
-from regengine.store.file import DAMAGE, raise_as_damage
-from regengine.store.rows import Selection, StoredFrame, Tables, missing, to_tables
+from regengine.store.file import DAMAGE, check_format, raise_as_damage
+from regengine.store.rows import Selection, StoredFrame, Tables, to_tables
 from regengine.store.schema import FORMAT_VERSION, GROUPS
 
 BEGINNING = b'{"format": "regengine journal", '
@@ -64,14 +65,13 @@ class JournalFile:
 
     ``frame_index`` are the ascending numbers of its frames, ``offsets`` those of their lines, and
     ``attributes`` are those of the run that wrote it. Damaged lines are skipped and reported.
-    Raises StoreError if the file cannot be read, is not a journal, or has a newer format.
+    Raises StoreError if the file cannot be read, is not a journal, or has another format version.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.frame_index: NDArray[np.int64] = np.empty(0, np.int64)
         self.attributes: dict[str, str] = {}
-        self.format_version = FORMAT_VERSION
         self.n_damaged = 0  # damaged lines
         self.offsets: dict[int, int] = {}
         self._stream: BufferedReader | None = None
@@ -97,7 +97,7 @@ class JournalFile:
         return self._stream is not None
 
     def _scan(self, stream: BufferedReader) -> None:
-        place = 0
+        place, version = 0, FORMAT_VERSION
         # Otherwise being written, or torn
         while (line := stream.readline(LONGEST)).endswith(b"\n"):
             known = LINE.fullmatch(line)
@@ -108,18 +108,12 @@ class JournalFile:
                 with suppress(*DAMAGE):  # the first line
                     if place == 0 and line.startswith(BEGINNING):
                         head = json.loads(line)
-                        self.format_version = int(head["format_version"])
+                        version = int(head["format_version"])
                         texts = head["attributes"].items()
                         self.attributes = {str(key): str(text) for key, text in texts}
                         self.n_damaged -= 1
             place += len(line)
-        if self.format_version > FORMAT_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer regengine (format version "
-                f"{self.format_version}, this one reads up to {FORMAT_VERSION}): upgrade "
-                "regengine, or name another file with --store.",
-                code="store_newer",
-            )
+        check_format(self.path, version)
         # An incomplete line can be the first line of a run that was killed
         is_foreign = place == 0 and not BEGINNING.startswith(line[: len(BEGINNING)])
         if is_foreign or (self.n_damaged and not self.offsets and not self.attributes):
@@ -165,8 +159,7 @@ class JournalFile:
 def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
     """Return the rows of the frames in some lines, in order; texts are bytes of fixed length.
 
-    Raises ValueError if a line is damaged. Columns that an older format does not have are filled
-    with the missing value.
+    Raises ValueError if a line is damaged, and LookupError if it lacks a column.
     """
     frames = []
     for line in lines:
@@ -179,10 +172,7 @@ def decode_lines(lines: Sequence[bytes], groups: Selection = GROUPS) -> Tables:
         tables = [frame[group] for frame in frames]
         joined[group] = {}
         for column in columns:
-            blank = missing(column) if column.width == 1 else [missing(column)] * column.width
-            values: list[object] = []
-            for table in tables:
-                values += table.get(column.name, [blank] * len(table["frame_index"]))
+            values = list(chain.from_iterable(table[column.name] for table in tables))
             if column.dtype == "text":
                 texts = [str(value).encode() for value in values]
                 joined[group][column.name] = np.array(texts, dtype="S" if any(texts) else "S1")

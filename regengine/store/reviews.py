@@ -28,6 +28,7 @@ from regengine.errors import ConfigError, StoreError
 from regengine.io.times import utc_now
 from regengine.maps.places import name_view
 from regengine.photo.formats import check_pixels
+from regengine.store.file import check_format
 from regengine.store.read import iter_blocks
 from regengine.store.result import (
     MIN_POINTS,
@@ -61,15 +62,11 @@ STATE = select(
     *(f"control_points/{name}" for name in ("x", "y", "lon", "lat")),
 )
 
-# A file of format 1, which knew no glances, is copied into the tables of this one
-EARLIER = "ALTER TABLE decisions RENAME TO earlier;"
-COPY = "INSERT INTO decisions SELECT * FROM earlier; DROP TABLE earlier;"
 # Decisions are added and never changed: triggers reject everything else
-SCHEMA = """
+SCHEMA = f"""
 BEGIN IMMEDIATE;
-{earlier}
-PRAGMA application_id = {application};
-PRAGMA user_version = {version};
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT_VERSION};
 CREATE TABLE IF NOT EXISTS decisions (
     revision INTEGER PRIMARY KEY AUTOINCREMENT,
     frame_index INTEGER NOT NULL,
@@ -84,7 +81,6 @@ CREATE TABLE IF NOT EXISTS decisions (
     proposal_sha256 TEXT NOT NULL,
     work TEXT NOT NULL
 );
-{copy}
 CREATE INDEX IF NOT EXISTS decisions_of_frame ON decisions (frame_index, reviewer, revision);
 CREATE TRIGGER IF NOT EXISTS decisions_stay BEFORE UPDATE ON decisions
     BEGIN SELECT RAISE(ABORT, 'decisions are not changed'); END;
@@ -173,8 +169,7 @@ class Decisions:
                 connection = _connect(f"{address}?mode=rwc", path)
                 # What the page received as saved is on the disk, even after a power failure
                 connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                connection.executescript(_schema(EARLIER, COPY) if version == 1 else _schema())
+                connection.executescript(SCHEMA)
             elif there:
                 try:
                     connection = _connect(f"{address}?mode=ro", path)
@@ -186,7 +181,7 @@ class Decisions:
                     connection = _connect(f"{address}?mode=ro&immutable=1", path)
             else:
                 connection = _connect(":memory:", path)
-                connection.executescript(_schema())
+                connection.executescript(SCHEMA)
         except sqlite3.Error as error:
             if _is_locked(error):
                 raise _in_use(path) from error
@@ -385,12 +380,6 @@ class Decisions:
                 ) from error
 
 
-def _schema(earlier: str = "", copy: str = "") -> str:
-    return SCHEMA.format(
-        earlier=earlier, copy=copy, application=APPLICATION_ID, version=FORMAT_VERSION
-    )
-
-
 def _version(text: str) -> str:
     """Return what tells a draft from others."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -415,7 +404,7 @@ def _in_use(path: Path) -> StoreError:
 
 
 def _connect(address: str, path: Path) -> sqlite3.Connection:
-    """Open a database; StoreError if it belongs to another program or a later version."""
+    """Open a database; StoreError if it belongs to another program or is of another format."""
     connection = sqlite3.connect(
         address,
         uri=address.startswith("file:"),
@@ -433,10 +422,8 @@ def _connect(address: str, path: Path) -> sqlite3.Connection:
                 f"{path} is another program's database, where the decisions of this store would "
                 "be saved: move it away."
             )
-        if version > FORMAT_VERSION:
-            raise StoreError(
-                f"{path} has format {version}, newer than {FORMAT_VERSION}: use a newer regengine."
-            )
+        if tables:
+            check_format(path, version, FORMAT_VERSION, "move it away, and decide again")
     except BaseException:
         connection.close()
         raise
@@ -559,8 +546,8 @@ def check_place(lon: float, lat: float, whose: str) -> None:
 def mend_work(work: Work, size_px: tuple[int, int]) -> tuple[Work, str]:
     """Return saved work without its impossible values, and what these were; "" if there are none.
 
-    A file of decisions may hold them from an earlier version or another program. Points lose their
-    sigma, or are left out; a camera is left out.
+    Another program may have written them. Points lose their sigma, or are left out; a camera is
+    left out.
     """
     problems, points = [], []
     for number, point in enumerate(work["points"], start=1):
@@ -620,8 +607,7 @@ def is_independent(decision: Choice, work: Work) -> bool:
     """Whether a decision has evidence that is independent of its own camera.
 
     An accepted decision is not independent if some of its confirmed points only repeat the camera,
-    see `independent_pixels`, and fewer than `MIN_POINTS` do not. The reason is that pages of
-    earlier versions saved positions predicted by the camera as confirmed points.
+    see `independent_pixels`, and fewer than `MIN_POINTS` do not: imported points may be such.
     """
     camera = _camera_of(work)
     if decision != "accepted" or camera is None:

@@ -42,15 +42,6 @@ def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]
     return {column.name: _array(column, [row[column.name] for row in rows]) for column in columns}
 
 
-def missing(column: Column) -> Any:
-    """Return the missing value of a column: NaN, -1, 0 (uint8) or an empty string."""
-    if column.dtype == "text":
-        return ""
-    if column.dtype == "uint8":
-        return 0
-    return float("nan") if column.dtype.startswith("float") else -1
-
-
 def join(sets: Sequence[Tables], groups: Selection = GROUPS) -> Tables:
     """Join sets of tables; a later set replaces frames of an earlier one.
 
@@ -83,12 +74,12 @@ def select_frames(tables: Tables, numbers: NDArray[np.int64]) -> Tables:
 
 
 def _array(column: Column, values: list[Any]) -> NDArray[Any]:
-    blank = missing(column)
     array: NDArray[Any]
     if column.dtype == "text":
         array = np.empty(len(values), dtype=object)
         array[:] = ["" if v is None else make_printable(v).replace("\0", "") for v in values]
         return array
+    blank = {"float64": math.nan, "float32": math.nan, "uint8": 0}.get(column.dtype, -1)
     if column.width == 1:
         array = np.array([blank if v is None else v for v in values], dtype=column.dtype)
     else:
@@ -239,10 +230,7 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
             tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
             for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True)
         ],
-        shows=[
-            (place, country) if place or country else None  # none in stores of earlier formats
-            for place, country in zip(*map(values_of, named), strict=True)
-        ],
+        shows=zip(*map(values_of, named), strict=True),
         control_points=_split_by_frame(points, _records(ControlPoint, of_points), numbers),
         hypotheses=_split_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
     )

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-# 2: search_pass and hints_sha256; 3: the interval of the probability; 4: without decoys; 5:
-# pixel_aspect; 6: place and country
-FORMAT_VERSION = 6
+FORMAT_VERSION = 6  # no other is read
 
 # The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
 # the fields that they have in common with stores.
@@ -43,8 +41,6 @@ class Column(Field):
     dtype: Dtype  # ``text`` is UTF-8 of a fixed length, padded with zero bytes
     width: int = 1  # values per row: more than one gives a dataset of shape (rows, width)
     volatile: bool = False  # whether two runs of the same photos and settings may differ
-    # Format version that introduced it; older stores are read as if values were missing
-    since: int = 1
 
 
 def _text(name: str, description: str, **more: Any) -> Column:
@@ -87,7 +83,6 @@ def _camera_columns(focal: str, of: str = "") -> tuple[Column, ...]:
         _real(
             "pixel_aspect",
             "focal length down over across of a stretched image; NaN for square pixels",
-            since=5,
         ),
     )
 
@@ -100,8 +95,8 @@ FRAMES = (
     _text("sha256", "SHA-256 of the file, hexadecimal; empty if it was unreadable"),
     _text("verdict", "accepted, review, no_match or failed"),
     _real("probability", "calibrated probability that the proposal is right"),
-    _real("probability_low", "lower limit of the probability, by the calibration trials", since=3),
-    _real("probability_high", "upper limit of the probability, by the calibration trials", since=3),
+    _real("probability_low", "lower limit of the probability, by the calibration trials"),
+    _real("probability_high", "upper limit of the probability, by the calibration trials"),
     _text("reasons", "codes of the reasons, separated by commas"),
     _text("reason_texts", "sentences of the reasons, one a line, in the same order"),
     _text("category", "class of the photo; empty if it was not classified"),
@@ -129,9 +124,8 @@ FRAMES = (
         "place",
         "what the photo shows: the largest town in view near its centre, or the sea; empty if "
         "unknown",
-        since=6,
     ),
-    _text("country", "country of that town, or about the centre", since=6),
+    _text("country", "country of that town, or about the centre"),
     _real(
         "footprint_lon",
         "longitudes of the corners top-left, top-right, bottom-right, bottom-left; NaN for sky",
@@ -206,18 +200,8 @@ PROVENANCE = (
     _text("sources", "source of each input value, a JSON object"),
     _text("parameters", "settings that the result depends on, a JSON object"),
     _text("parameters_sha256", "SHA-256 of it without paths, hexadecimal"),
-    _whole(
-        "search_pass",
-        "uint8",
-        "1 on its own, 3 again with the rest of the batch, 2 after another photo of its minute "
-        "(older versions), 0 unknown",
-        since=2,
-    ),
-    _text(
-        "hints_sha256",
-        "hash of the neighbours' results used in its last search; empty if none",
-        since=2,
-    ),
+    _whole("search_pass", "uint8", "1 on its own, 3 again with the rest of the batch, 0 unknown"),
+    _text("hints_sha256", "hash of the neighbours' results used in its last search; empty if none"),
     _text("processed_utc", "when the frame was finished, ISO 8601", volatile=True),
     _needed("seconds", "time spent on the frame", "s", volatile=True),
 )

@@ -28,7 +28,7 @@ from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot
 from regengine.store.result import VERDICTS
 from regengine.store.rows import Table, Tables
-from regengine.store.schema import FORMAT_VERSION, GROUPS, Column
+from regengine.store.schema import GROUPS, Column
 
 READ_FRAMES = 65536
 FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
@@ -221,14 +221,9 @@ def _check_layout(file: h5py.File, findings: Findings) -> None:
             findings.file_wrong("attribute_missing", f"the root attribute {name} is missing")
         elif not is_right(value):
             findings.file_wrong("attribute_wrong", f"the root attribute {name} is invalid")
-    version = int(file.attrs["format_version"])
-    if not 1 <= version <= FORMAT_VERSION:
-        findings.file_wrong("attribute_wrong", "the root attribute format_version is invalid")
     for group, columns in GROUPS.items():
         lengths: dict[str, int] = {}
         for column in columns:
-            if column.since > version:
-                continue
             name, dataset = f"{group}/{column.name}", None
             with suppress(*DAMAGE):
                 dataset = file.get(name)

@@ -331,6 +331,7 @@ WRONG = (
     "(SELECT count(*) FROM sqlite_master) > 0", "1 = 1) UNION SELECT (1", "1 = 1 THEN 1 WHEN 1 = 1",
     "avg(probability) > 0", "rowid < 3", "frame_index = 1 /*", 'NOT "off_nadir" IS NULL',
     'frame LIKE "ISS%"', "verdict = 'accepted' AND 'off_nadir_deg' > 50", "'accepted'", "\0",
+    "frame_index IN (SELECT frame_index FROM frames)", "frame IN (VALUES ('a'))", "-- all",
 )  # fmt: skip
 
 

@@ -488,24 +488,28 @@ def test_a_sheet_waits_for_no_frame_of_the_next_one(
         assert len(client.look_through(24)[0]["tiles"]) == 24
 
 
-def test_decisions_of_an_earlier_format_stay_and_a_glance_ends_with_its_proposal(
-    sample_review: Path, samples: Path
+@pytest.mark.parametrize(("version", "by"), [(1, "an older"), (3, "a newer")])
+def test_decisions_of_another_format_are_refused_and_left_untouched(
+    review_store: Path, version: int, by: str
 ) -> None:
-    file = Path(f"{sample_review}.review.sqlite")
+    file = Path(f"{review_store}.review.sqlite")
+    decide(review_store, 8, proposal("ISS030-E-8"), "unsure", WORK, "Ada")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute(f"PRAGMA user_version = {version}")
+        other.execute("PRAGMA journal_mode = DELETE")
+    before = file.read_bytes()
+    for command, code in (("show", 3), ("review", 3), ("verify", 1)):
+        said = run(command, review_store, *(("--no-browser",) if command == "review" else ()))
+        assert said.code == code
+        assert f"written by {by} regengine (format version {version}, this one reads 2 alone)" in (
+            said.err + said.out
+        )
+    assert file.read_bytes() == before
+
+
+def test_a_glance_ends_with_its_proposal(sample_review: Path, samples: Path) -> None:
     with serve(sample_review, lights=[LIGHTS]) as client:
         client.accept(RIGHT)
-        before = client.told(f"frames/{RIGHT}/history")
-    with closing(sqlite3.connect(file)) as earlier:
-        (made,) = earlier.execute(
-            "SELECT sql FROM sqlite_schema WHERE name = 'decisions'"
-        ).fetchone()
-        earlier.executescript(
-            "ALTER TABLE decisions RENAME TO now; "
-            + made.replace("'glanced', ", "")
-            + "; INSERT INTO decisions SELECT * FROM now; DROP TABLE now; PRAGMA user_version = 1;"
-        )
-    with serve(sample_review, lights=[LIGHTS]) as client:
-        assert client.told(f"frames/{RIGHT}/history") == before
         assert client.look_through(12)[1]["kept"]["glanced"] == 3
     decided = [one for one in run("show", sample_review, "--json").records if "decision" in one]
     assert len(decided) == 4

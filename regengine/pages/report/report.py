@@ -35,7 +35,7 @@ from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, pri
 from regengine.store.result import STATES, VERDICTS, Choice, FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
 from regengine.store.rows import Tables, first_of, join, reasons_of, values_of
-from regengine.store.schema import select
+from regengine.store.schema import FORMAT_VERSION, select
 
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
@@ -584,7 +584,7 @@ def collect_store(store: Path, most_frames: int) -> tuple[dict[str, Any], list[L
             "created": known_by.attributes.get("created"),
             "command_line": known_by.attributes.get("command_line"),
             "package_versions": versions if isinstance(versions, dict) else None,
-            "format_version": known_by.format_version,
+            "format_version": FORMAT_VERSION,
             "unmerged_frames": len(found.journal.frame_index),
         }
     told = {"store": str(store), "reported_utc": utc_now(), "run": run}

@@ -171,16 +171,9 @@ class DraftBody(Body):
 
     def work(self) -> dict[str, Any]:
         """The work as stored: JSON-serialisable values."""
-        names = [name for name in DraftBody.model_fields if name not in ("tab", "draft")]
-        work = self.model_dump(mode="json", include=set(names))
-        for point in work["points"]:
-            for name in ("by_hand", "off"):
-                if not point[name]:  # the default, and older stores lack the field
-                    del point[name]
-        work["tags"] = list(dict.fromkeys(tag for tag in self.tags if tag))
-        if self.given is None:  # the default, and older stores lack the field
-            names.remove("given")
-        return {name: work[name] for name in names}
+        of_work = set(DraftBody.model_fields) - {"tab", "draft"}
+        work = self.model_dump(mode="json", include=of_work, exclude_unset=True)
+        return work | {"tags": list(dict.fromkeys(filter(None, self.tags)))}
 
     @property
     def seen(self) -> reviews.Seen:

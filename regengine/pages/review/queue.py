@@ -410,11 +410,6 @@ class Queue:
         return [self._line(rows[number]) for number in numbers]
 
     def _line(self, row: sqlite3.Row) -> Line:
-        place = row["place"] or None
-        if place is None and row["shown_lon"] is not None:
-            # Stores of earlier formats have no names
-            solved = self._frames.frame(row["frame_index"]).result.solved
-            place = None if solved is None else name_shown_by(solved.camera)
         centre = [row["centre_lon"], row["centre_lat"]]
         numbers = ("probability", "log10_odds", "log10_lead", "sigma_m")
         return {
@@ -422,10 +417,11 @@ class Queue:
             "frame": row["frame"],
             "verdict": row["verdict"],
             "reasons": json.loads(row["reasons"]),
-            **{name: row[name] or None for name in ("category", "time_utc", "camera_body")},
+            **{
+                name: row[name] or None for name in ("category", "time_utc", "camera_body", "place")
+            },
             **{name: row[name] for name in numbers},
             "centre": None if None in centre else centre,
-            "place": place,
             "orientation": row["orientation"],
             "version": row["sha256"][:VERSION_DIGITS],
             # What was marked on a sheet is still to be decided

@@ -33,7 +33,7 @@ export interface Point {
   lat: number;
   sigma_px: number | null;
   origin: Origin;
-  /** A hand put it where it is, clicked or dragged; pages of earlier versions did not tell. */
+  /** A hand put it where it is, clicked or dragged. */
   by_hand?: boolean;
   /** A person switched it off: it takes no part in a solution, and does not count. */
   off?: boolean;
