@@ -78,11 +78,12 @@ COLUMNS = {
     "sigma_px": ("sigma_px",),
 }
 NEEDED = ("x", "y", "lon", "lat")
+MATCHED = "residual_px"  # only the engine's matched lights have it, as exported
 
 
 def _meaning(heading: str) -> str:
     word = heading.strip().lower()
-    names = (name for name in (*NEEDED, "sigma_px") if word in COLUMNS[name])
+    names = (name for name in (*NEEDED, "sigma_px", MATCHED) if word in COLUMNS.get(name, (name,)))
     return word if word in COLUMNS["photo"] else next(names, "")
 
 
@@ -90,6 +91,9 @@ def read_csv_points(path: Path) -> PhotoPoints:
     """Points of each photo named in a table, or of the photo that the table is named after."""
     found: dict[str, list[Place]] = {}
     for place, row in csv_rows(path, NEEDED, ADVICE, _meaning):
+        if MATCHED in row:
+            why = f"its column {MATCHED} says that the engine matched these lights, not a person"
+            raise make_refusal(path, why)
         try:
             x, y, lon, lat = (float(row[name]) for name in NEEDED)
             sigma_px = float(row["sigma_px"]) if row.get("sigma_px") else None

@@ -395,8 +395,8 @@ class FrameRecords:
         met = [self.get(photo) for photo in photos]
         n_met = len({record.frame_id for record in met if record})
         n_rows, n_without = len(self.by_id), met.count(None)
-        told = []
-        if self.by_id and met and not n_met:
+        told = [] if n_rows else ["it has no row"]
+        if n_rows and met and not n_met:
             row = next(iter(self.by_id))
             told.append(f"no row meets a photo: its first is of {row}, not of {photos[0].name}")
         elif n_without and n_met < n_rows:
@@ -425,7 +425,7 @@ class FrameRecords:
         if unknown:
             more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
             told.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
-        if self.by_id and not gives:
+        if n_rows and not gives:
             told.append("it has no value that is used, such as time_utc, nadir_lat or focal_mm")
         return told
 

@@ -106,10 +106,13 @@ def parse_numbers(place: str, texts: Iterable[str]) -> list[float]:
 
 
 def check_labels(photo: LabelledPhoto) -> None:
-    """Raise FrameError if a label is outside of its photo."""
+    """Raise FrameError if a label is outside of its photo, or wider than it."""
     file = read_photo_file(photo.path)
     try:
         check_pixels(photo.middle.tolist(), file.width_px, file.height_px)
+        for radius_px in [] if photo.has_ends else photo.rows[:, 3].tolist():
+            if radius_px < 0.0 or radius_px > max(file.width_px, file.height_px):
+                raise ConfigError(f"radius_px {radius_px:g} is not the radius of a light in it")
     except ConfigError as error:
         raise FrameError(
             f"{photo.path}: a label does not fit the photo ({error}); check columns and units"

@@ -55,6 +55,7 @@ FOCAL_RATIO = (0.2, 40.0)
 CONFIRMED = ("person", "snap", "confirmed")
 # No hand, and no screen pixel, places a point this close to its position by the camera
 FOLLOWS_PX = 0.05
+LEAST_SIGMA_PX = 1e-6  # its square and the weight that follows are still numbers
 MOST_LON_DEG = 360.0  # some maps count from 0, and some beyond 180
 QUALITIES = range(6)
 STATE = select(
@@ -524,16 +525,17 @@ def check_points(points: Iterable[Mapping[str, Any]], size_px: tuple[int, int]) 
     """Raise ConfigError for a control point outside of a photo or the Earth, or without a sigma.
 
     This is the one check of points from files, the page and databases. ``sigma_px`` may be None; it
-    is above 0, and at most the photo's long side.
+    is above `LEAST_SIGMA_PX`, and at most the photo's long side.
     """
     for number, point in enumerate(points, start=1):
         check_pixels([(point["x"], point["y"])], *size_px)
         check_place(point["lon"], point["lat"], f"point {number}")
         sigma_px = point["sigma_px"]
-        if sigma_px is not None and not 0.0 < sigma_px <= max(size_px):
+        if sigma_px is not None and not LEAST_SIGMA_PX < sigma_px <= max(size_px):
             raise ConfigError(
                 f"point {number} has sigma_px {sigma_px:g}, which is not a standard deviation in "
-                f"this photo: leave it empty, or give one above 0 and at most {max(size_px)} pixels"
+                f"this photo: leave it empty, or give one above {LEAST_SIGMA_PX:f} and at most "
+                f"{max(size_px)} pixels"
             )
 
 

@@ -88,6 +88,15 @@ def test_labels_outside_of_their_photo_cost_its_score_alone(drawn: Path, tmp_pat
     assert "none.png: a label does not fit the photo" in said.err
 
 
+@pytest.mark.parametrize("radius", ["-1", "151", "1e308", "inf"])
+def test_a_radius_beyond_its_photo_finds_no_light(radius: str, tmp_path: Path) -> None:
+    dark = skies.save(skies.dim_sky(90, 150, seed=1), tmp_path / "none.png")
+    labels = table(tmp_path / "bad.csv", "path,x,y,flux,radius_px", [(dark, 20.0, 20.0, 1, radius)])
+    said = run("bench", "lights", labels, "--method", "blobs")
+    assert said.code == 1
+    assert "none.png: a label does not fit the photo (radius_px " in said.err
+
+
 def test_scores_of_streaks_are_those_counted_by_hand(tmp_path: Path) -> None:
     """One is found 1 px aside, one is not there; another photo shows none."""
     light = skies.dim_sky(150, 200, noise=0.001)

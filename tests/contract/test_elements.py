@@ -229,6 +229,21 @@ def test_sets_of_another_type_are_left_out_and_named_by_every_command(
         assert "types.txt: 3 element sets are left out (line 7 has elements of type 4" in said.err
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('<?xml version="1.0"?>\n<ndm><omm id="CCSDS_OMM_VERS" version="2.0"/></ndm>\n', "XML"),
+        ("CCSDS_OMM_VERS = 2.0\nOBJECT_NAME = ISS\nNORAD_CAT_ID = 25544\n", "KEY = VALUE"),
+    ],
+)
+def test_messages_of_other_notations_are_named(tmp_path: Path, text: str, kind: str) -> None:
+    path = tmp_path / "gp.txt"
+    path.write_text(text)
+    said = run("tle", "info", path)
+    assert (said.code, said.err.count("\n")) == (3, 1)
+    assert f"{kind}: download it as JSON, CSV or two-line sets" in said.err
+
+
 Pair = tuple[str, str]
 BASE = Elements()
 BASE_FIRST, BASE_SECOND = BASE.lines()

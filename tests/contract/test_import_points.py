@@ -171,13 +171,14 @@ def test_a_table_may_hold_many_photos(ours: Path, tmp_path: Path) -> None:
         ("a.csv", "frame,x,y,lon,lat\nISS030-E-184140,1e9,2,3,4\n", "do not fit the photo"),
         ("a.csv", "x,y,lon,lat\n1,2,400,50\n", "not on Earth"),
         ("a.csv", "x,y,lon,lat\n1,2,nan,50\n", "not on Earth"),
+        ("a.csv", "x,y,lon,lat,residual_px\n1,2,3,4,5\n", "the engine matched these lights"),
         *(
             (
                 "a.csv",
                 f"frame,x,y,lon,lat,sigma_px\nISS030-E-184140,1,2,3,4,{sigma}\n",
                 "not a standard deviation",
             )
-            for sigma in ("-1", "0", "1e308", "nan", "inf")
+            for sigma in ("-1", "0", "1e-300", "1e308", "nan", "inf")
         ),
     ],
 )

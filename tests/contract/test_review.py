@@ -107,7 +107,7 @@ PATHS = (
 )  # fmt: skip
 NONSENSE: dict[str, Any] = {
     "latitude": {"points": [POINT | {"lat": 91}]},
-    **{f"sigma {s}": {"points": [POINT | {"sigma_px": s}]} for s in (-1.0, 0.0, 1e308)},
+    **{f"sigma {s}": {"points": [POINT | {"sigma_px": s}]} for s in (-1.0, 0.0, 1e-300, 1e308)},
     "longitude": {"points": [POINT | {"lon": 400.0}]},
     "quality": {"quality": 9},
     "comment": {"comment": "x" * 10_001},

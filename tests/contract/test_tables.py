@@ -363,6 +363,7 @@ def test_rows_meet_photos_by_name_where_that_is_unambiguous(
         ),
         (f"frame_id,tiem_utc,iso\nP1,{TIME},800\n", ("not known: tiem_utc (time_utc?)",)),
         (f"frame_id,time_utc\nQ1,{TIME}\n", ("no row meets a photo: its first is of Q1",)),
+        ("frame_id,time_utc\n", ("it has no row\n",)),
         (f"frame_id,time_utc,who\nP1,{TIME},me\nQ1,{TIME},me\n", ()),
     ],
 )
