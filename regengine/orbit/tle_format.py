@@ -148,8 +148,9 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
             ) from error
         records = records if isinstance(records, list) else [records]
         return _pairs_of_messages(enumerate(records, start=1))
-    if start.startswith("<") or re.search(r"^\s*CCSDS_OMM_VERS\s*=", start, re.MULTILINE):
-        kind = "XML" if start.startswith("<") else "a message of lines KEY = VALUE"
+    is_xml = start.startswith("<") and "<omm" in start
+    if is_xml or re.search(r"^\s*CCSDS_OMM_VERS\s*=", start, re.MULTILINE):
+        kind = "XML" if is_xml else "a message of lines KEY = VALUE"
         raise EphemerisError(f"{path}: it is {kind}: download it as JSON, CSV or two-line sets")
     if "NORAD_CAT_ID" in start:
         try:
