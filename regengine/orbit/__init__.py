@@ -1,7 +1,9 @@
 """Where the station was: element sets, propagation, uncertainty, Earth rotation, Sun and Moon.
 
 In: element sets and times, UTC.
+
 Out: a `CameraPosition` with its sigmas; kilometres, radians or degrees, as names say.
+
 Start reading at `position`, then `propagation`.
 """
 
