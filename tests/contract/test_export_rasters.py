@@ -420,6 +420,7 @@ def test_creation_options_are_those_of_gdal(tmp_path: Path) -> None:
         (("--resampling", "best"), "choose from nearest, bilinear"),
         (("--table", "matches"), "use --format csv or parquet"),
         (("--points", "3"), "--points"),
+        (("--points", "9", "--table", "frames"), "--points 9 is for control points"),
     ],
 )
 def test_options_that_cannot_be_met_are_refused_in_a_sentence(

@@ -58,6 +58,8 @@ def check_options(name: str, options: ExportOptions) -> None:
         )
     if options.table == "matches" and name not in ("csv", "parquet"):
         raise ConfigError("--table matches is a table: use --format csv or parquet.")
+    if options.table != "points" and options.points != ExportOptions.points:
+        raise ConfigError(f"--points {options.points} is for control points: use --table points.")
     if options.creation and name != "geotiff":
         raise ConfigError(f"--co {options.creation[0]} is for GeoTIFFs: use --format geotiff.")
     if name != "sql" and dialect is not None:
