@@ -79,7 +79,8 @@ def main(
             console.print_data(line) if output.as_json else console.say(line)
         return
     # What photos show is not known yet: few names are longer
-    names = (frame_id_of(Path(str(photo))) for photo in run.photos)
+    listed = () if output.as_json else run.photos
+    names = (frame_id_of(Path(str(photo))) for photo in listed)
     wide = measure_columns(names, ["Oklahoma City, United States"])
     untried: list[str] = []  # why photos could not even be tried
     given_up: list[str] = []  # codes of failures that are tried again only on request

@@ -59,7 +59,6 @@ TABLE = {
     "p.fit.matched_lights": 100,
     "p.time_s": 20.0,
     "p.lights.x": [30, 30.0, 4650.0, 932_050.0, *map(float, range(5, 305, 15))],
-    "p.n": 7.0,
     "p.told": "saved 1 photo: 35 lights at 2.4 px",
 }
 
