@@ -90,7 +90,7 @@ def photo_key(name: str) -> str:
 
 
 def read_true_photos(path: Path) -> list[TruePhoto]:
-    """Read a table of true cameras, see docs/benchmark.md.
+    """Read a table of true cameras, see docs/public-benchmark.md.
 
     Raises ConfigError if it cannot be read, lacks a column or a number, or contains a photo twice.
     """
