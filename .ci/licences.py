@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "licences.md"
-HEAD = "| package | licence | needed by |\n|---|---|---|\n"
+HEAD = "| licence | packages |\n|---|---|\n"
 OF_TESTS = ("dev", "docs")
 LONGEST = 60  # of what is a name, and no text of a licence
 
@@ -33,33 +33,32 @@ def name_of(requirement: str) -> str:
     return re.split(r"[^A-Za-z0-9._-]", requirement.strip())[0].lower()
 
 
-def needed_by() -> dict[str, list[str]]:
-    """Of each package what asks for it: the core, extras, or another package."""
+def packages() -> dict[str, list[str]]:
+    """Each package, direct or not, and the extras that ask for it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asking = {"regengine": project["dependencies"], **project["optional-dependencies"]}
     found: dict[str, list[str]] = {}
-    for who, wanted in asking.items():
-        for requirement in wanted if who not in OF_TESTS else ():
-            found.setdefault(name_of(requirement), []).append(
-                who if who == "regengine" else f"extra `{who}`"
-            )
-    lock = (ROOT / ".ci" / "requirements-core.txt").read_text().splitlines()
-    for line in lock:
+    for extra, wanted in project["optional-dependencies"].items():
+        for requirement in wanted if extra not in OF_TESTS else ():
+            found.setdefault(name_of(requirement), []).append(extra)
+    for line in (ROOT / ".ci" / "requirements-core.txt").read_text().splitlines():
         if "==" in line and name_of(line) != "setuptools":
-            found.setdefault(name_of(line), ["another package"])
+            found.setdefault(name_of(line), [])
+    found.pop("regengine", None)  # the extra `all` asks for the others
     return dict(sorted(found.items()))
 
 
 def rows() -> str:
     """The table's rows."""
-    lines = []
-    for name, who in needed_by().items():
+    of_licence: dict[str, list[str]] = {}
+    for name, extras in packages().items():
         try:
             about = metadata(name)
         except PackageNotFoundError:
             about = metadata(f"{name}-headless")  # the other build of OpenCV
-        lines.append(f"| {name} | {licence_of(about)} | {', '.join(who)} |\n")
-    return "".join(lines)
+        shown = f"{name} (`{'`, `'.join(extras)}`)" if extras else name
+        of_licence.setdefault(licence_of(about), []).append(shown)
+    lines = (f"| {licence} | {', '.join(names)} |\n" for licence, names in of_licence.items())
+    return "".join(sorted(lines))
 
 
 def main() -> None:
