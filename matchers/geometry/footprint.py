@@ -90,7 +90,7 @@ def diagonal_km(camera: Camera) -> float:
 
 
 def right_within_km(diagonal_km: float) -> float:
-    """Largest error that counts as right for a footprint with this diagonal (docs/public-benchmark.md)."""
+    """Largest error that is right for a footprint of this diagonal (docs/public-benchmark.md)."""
     return max(1.0, 0.01 * diagonal_km)
 
 
