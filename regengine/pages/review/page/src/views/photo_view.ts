@@ -3,6 +3,7 @@
 import type { Coordinate } from "ol/coordinate";
 import Layer from "ol/layer/Layer";
 import type { FrameState } from "ol/Map";
+import { clamp } from "ol/math";
 import View from "ol/View";
 import type { Camera, Frame, ViewEvents, Work } from "../types";
 import { element } from "../work/dom";
@@ -13,6 +14,7 @@ import { addScaleBar } from "./scale_bar";
 import { Stage } from "./stage";
 
 const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
+const ROOM_PX = { left: 44, right: 121 }; // beside the photo: zoom; the view's buttons with a label
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
 export type PhotoView = ReturnType<typeof createPhotoView>;
@@ -27,6 +29,12 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   const fit = stage.fitting((view) => {
     if (!frame?.width_px || !frame.height_px) return;
     view.fit([0, -frame.height_px, frame.width_px, 0], { padding: [8, 8, 8, 8] });
+    // Beside the buttons, labels of points at the photo's edge have room
+    if (host.parentElement!.dataset.split !== "above") return;
+    const turn = view.getRotation();
+    const wide_px = (Math.abs(Math.cos(turn)) * frame.width_px + Math.abs(Math.sin(turn)) * frame.height_px) / view.getResolution()!;
+    const beside_px = (stage.size[0] - wide_px) / 2;
+    view.setCenter(stage.shifted(view.getCenter()!, clamp(ROOM_PX.right - beside_px, 0, Math.max(0, beside_px - ROOM_PX.left)), 0));
   });
   return {
     stage,
@@ -36,7 +44,7 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
       const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
       layer.drawAround(context, at, scale, stage.view.getRotation());
     },
-    /** Ask again for tiles that could not be fetched. */
+    /** Ask again for the photo, if it could not be fetched. */
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */
     async show(next: Frame, picture: ImageBitmap | null): Promise<void> {

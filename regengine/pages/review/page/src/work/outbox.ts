@@ -147,7 +147,7 @@ export class Outbox {
         this.link(frame),
       );
     } else if (draft_kept) {
-      complain("Saved. Unfinished work on this frame from another tab is kept.", this.link(frame));
+      complain(`${this.needs.nameOf(frame)}: ${chosen}. Saved. Unfinished work on it from another tab is kept.`, this.link(frame));
     } else if (against !== undefined) {
       const theirs = CHOICE_WORDS[against.decision];
       say(`Saved. ${against.reviewer} decided differently (${theirs}): the frame is disputed.`, this.link(frame));
