@@ -261,10 +261,6 @@ function begin(session: Session): void {
       const facets = await api.facets();
       filters.setFacets(facets);
       form.setTags(Object.keys(facets.tag));
-      await review.queue.name(() => {
-        list.draw();
-        refresh();
-      });
     })(),
   );
 }

@@ -37,7 +37,6 @@ export function across(a: Vec3, axis: Vec3): Vec3 {
   return unit(plus(a, axis, -dot(a, axis)));
 }
 
-/** Matrix times column. */
 export function times(m: Matrix, v: Vec3): Vec3 {
   return [dot(m[0], v), dot(m[1], v), dot(m[2], v)];
 }

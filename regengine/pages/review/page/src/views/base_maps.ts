@@ -78,7 +78,6 @@ export function createBaseMaps(map: OlMap, session: Pick<Session, "maps" | "laye
   return {
     /** Where a person chooses; hidden where there is no choice. */
     chooser,
-    /** Ask again for tiles that could not be fetched. */
     retry(): void {
       const again = [...failed];
       failed.clear();

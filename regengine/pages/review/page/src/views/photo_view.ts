@@ -44,7 +44,6 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
       const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
       layer.drawAround(context, at, scale, stage.view.getRotation());
     },
-    /** Ask again for the photo, if it could not be fetched. */
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */
     async show(next: Frame, picture: ImageBitmap | null): Promise<void> {
@@ -53,7 +52,19 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
       host.classList.toggle("without-photo", !picture);
       if (width_px && height_px) {
         usePlane(width_px, orientation);
-        stage.map.setView(photoPlane(width_px, height_px, upright()));
+        stage.map.setView(
+          new View({
+            projection: pixelProjection(width_px, height_px),
+            center: [width_px / 2, -height_px / 2],
+            resolution: 1,
+            minResolution: FINEST,
+            maxResolution: Math.max(width_px, height_px) / 200,
+            rotation: upright(),
+            extent: [0, -height_px, width_px, 0],
+            constrainOnlyCenter: true,
+            showFullExtent: true,
+          }),
+        );
       }
       fit.now();
       await layer.setPhoto(next, picture);
@@ -72,21 +83,7 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   };
 }
 
-function photoPlane(width_px: number, height_px: number, rotation: number): View {
-  return new View({
-    projection: pixelProjection(width_px, height_px),
-    center: [width_px / 2, -height_px / 2],
-    resolution: 1,
-    minResolution: FINEST,
-    maxResolution: Math.max(width_px, height_px) / 200,
-    rotation,
-    extent: [0, -height_px, width_px, 0],
-    constrainOnlyCenter: true,
-    showFullExtent: true,
-  });
-}
-
-export class PhotoLayer extends Layer {
+class PhotoLayer extends Layer {
   private readonly canvas = element("canvas");
   // A bare canvas would be drawn upon by the layers above it
   private readonly box = element("div", { className: "view-photo" }, this.canvas);
@@ -126,7 +123,6 @@ export class PhotoLayer extends Layer {
     return this.box;
   }
 
-  /** Draw anew, and ask again for what is missing. */
   redraw(): void {
     this.drawn = "";
     this.changed();

@@ -15,7 +15,6 @@ const MOST = 60;
 const REST_MS = 120; // the map has stood still for so long
 export const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
-/** Gives their layer. */
 export function addPlaceNames(map: OlMap): VectorLayer {
   const names = createMarks(true, {
     zIndex: 20,
@@ -38,7 +37,6 @@ export function addPlaceNames(map: OlMap): VectorLayer {
   return names.layer;
 }
 
-/** The largest places in an extent of the map. */
 export async function placesIn([left, bottom, right, top]: Extent, most: number, signal: AbortSignal): Promise<Place[]> {
   const [south, north] = [bottom!, top!].map((y) => toLonLat([0, y])[1]) as [number, number];
   const all = right! - left! >= WORLD_M;

@@ -92,7 +92,6 @@ class PointTool extends PointerInteraction {
     this.stage.events.added(this.stage.side, this.stage.position(coordinate));
   }
 
-  /** Where a coordinate is on the screen. */
   private onScreen(event: MapBrowserEvent, at: Coordinate): Coordinate | null {
     return event.map.getPixelFromCoordinate(this.stage.near(at, event.coordinate)) as Coordinate | null;
   }

@@ -25,7 +25,6 @@ export interface Marker {
 /** Where the mark that confirms a guess lies beside its point, in pixels of the screen. */
 export const CONFIRM_PX: [number, number] = [30, 20];
 
-/** The control points in one view. */
 export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (PointResidual | null)[]): Marker[] {
   const { points, selected, awaited, camera } = work;
   return points.map((point, index) => {
@@ -42,7 +41,6 @@ export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (Poin
   });
 }
 
-/** Where a control point lies in a view. */
 export function onSide(side: Side, { x, y, lon, lat }: Point): Coordinate {
   return side === "photo" ? pixelToPlane([x, y]) : toMercator([lon, lat]);
 }

@@ -6,7 +6,6 @@ import { element } from "./dom";
 import { type Compare, decisionList } from "./frame_boxes";
 import { type Action, type Keyboard, keyLabel } from "./keys";
 
-/** Open a dialog that goes away with Escape or its button. */
 function open(title: string, ...content: Node[]): HTMLDialogElement {
   const close = element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close"));
   const heading = element("div", { className: "heading" }, element("h2", { id: "dialog-title" }, title), close);

@@ -69,13 +69,11 @@ export function movePoint(draft: Draft, index: number, side: Side, at: [number, 
 const BY_HAND = { sigma_px: null, origin: "person", by_hand: true } as const;
 const BY_CAMERA = { sigma_px: null, origin: "engine" } as const;
 
-/** A point switched off, or on again. */
 export function switchPoint(draft: Draft, index: number): Draft {
   const { off, ...point } = draft.points[index]!;
   return setPoint(draft, index, off ? point : { ...point, off: true });
 }
 
-/** Another point in place of one. */
 export function setPoint(draft: Draft, index: number, point: Point): Draft {
   return { ...draft, points: draft.points.map((each, i) => (i === index ? point : each)) };
 }

@@ -81,7 +81,6 @@ const TO_DO: Record<string, string> = {
 const SEARCH_ON = "Move the photo roughly to its place (M) and search from there (G).";
 const SEARCH_AFTER_PLACING = "Place the photo roughly (M), or click two pairs of points (P); then search from there (G).";
 
-/** Which camera the views show. */
 export function meant(frame: Frame, draft: Draft): string {
   if (draft.camera === null) return "No place found by the engine.";
   if (isSearched(draft)) return "Shown: the camera that a search found.";
@@ -133,7 +132,6 @@ function fit({ residual_px, ncc }: NonNullable<Frame["fit"]>, frame: Frame): str
   );
 }
 
-/** What placed the photo: lights, or patches of streets or of ground by day. */
 function matched(frame: Frame): string | false {
   if (frame.reference === "lights") {
     const lights = frame.fit?.matched_lights ?? null;

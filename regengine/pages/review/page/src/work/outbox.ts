@@ -89,8 +89,7 @@ export class Outbox {
 
   private read(key: string): (Item & { seen: Seen }) | null {
     try {
-      const item = JSON.parse(this.shelf.getItem(key) ?? "null") as (Item & { seen: Seen }) | null;
-      return item && { ...item, seen: item.seen ?? { tab: this.tab, draft: null } };
+      return JSON.parse(this.shelf.getItem(key) ?? "null") as (Item & { seen: Seen }) | null;
     } catch {
       return null;
     }

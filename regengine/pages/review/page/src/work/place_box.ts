@@ -13,7 +13,6 @@ export interface PlaceBoxNeeds {
   id: string;
   label: string;
   placeholder?: string;
-  /** Whether coordinates are a place, too. */
   coordinates?: boolean;
   /** null: the field was emptied. */
   chosen: (place: Place | null) => void;

@@ -4,7 +4,7 @@ import { api } from "./api";
 import type { Editor } from "./editor";
 import { isIndependent } from "./draft";
 import { agreement } from "./evidence";
-import { button, element, quiet, redraw } from "./dom";
+import { button, element, quiet, refill } from "./dom";
 import { wait } from "./notices";
 import type { Review } from "./review";
 import type { Origin, Point, PointResidual } from "../types";
@@ -22,7 +22,7 @@ export function showPoints(host: HTMLElement, review: Review): void {
   const strict = editor.solution?.attitudeOnly ?? new Map();
   const none = "None yet. Add points in the photo and on the map with the tool Add (P).";
   const some = points.length > 0;
-  redraw(
+  refill(
     host,
     element("h3", {}, `Control points (${points.length})`),
     some ? table() : element("p", { className: "hint" }, none),
@@ -82,7 +82,6 @@ export function showPoints(host: HTMLElement, review: Review): void {
     return element("td", { title: precision, data: { agreement: level } }, text, level === "off" && element("strong", {}, " off"));
   }
 
-  /** Both coordinates of the selected point, and how it lies. */
   function selectedPoint(): HTMLElement | false {
     const index = editor.selected;
     const point = index === null ? undefined : points[index];

@@ -45,7 +45,6 @@ export class QueueList {
     new ResizeObserver(() => this.measure()).observe(this.list);
   }
 
-  /** The queue, with the frame in view in sight. */
   show(queue: Queue): void {
     this.queue = queue;
     if (queue.ids !== this.ids) {

@@ -18,15 +18,7 @@ const NOTICE =
 const CHECKS =
   "To learn how many are overlooked, one photo of thirty is shown with a wrong camera on purpose: nothing is kept of it.";
 
-export interface SheetNeeds {
-  readonly: boolean;
-  filter: () => string;
-  open: (frame: number) => void;
-  /** Frames were decided. */
-  ended: () => void;
-}
-
-export function createSheet(needs: SheetNeeds) {
+export function createSheet(needs: { readonly: boolean; filter: () => string; open: (frame: number) => void; ended: () => void }) {
   let sheet: Sheet | null = null;
   let marks: Mark[] = [];
   let before: Mark[][] = []; // to take back
@@ -193,7 +185,6 @@ export function createSheet(needs: SheetNeeds) {
   return { show };
 }
 
-/** What was kept, and how well the person saw what is wrong. */
 function sentences({ kept, missed, left_alone, checks, hidden }: LookedAt, names: string[]): string {
   const parts = [`Kept: ${kept.glanced} glanced at, ${kept.rejected} wrong, ${kept.unsure} doubtful.`];
   if (left_alone > 0) parts.push(`${count(left_alone, "photo")} left alone.`);

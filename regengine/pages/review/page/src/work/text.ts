@@ -17,7 +17,6 @@ export const CHOICE_WORDS: Record<Choice, string> = {
   unsure: "unsure",
 };
 
-/** What a photo shows, by the engine's classes. */
 export const CATEGORY_WORDS: Record<string, string> = {
   cities: "cities at night",
   night_nocity: "night without cities",
@@ -37,7 +36,6 @@ const REASON_WORDS: Record<string, string> = {
   worker_died: "damaged file",
 };
 
-/** A reason of the engine, by its code. */
 export function reasonWords(code: string): string {
   return REASON_WORDS[code] ?? words(code);
 }
