@@ -101,7 +101,12 @@ class Sheets:
 
     def begin(self, wanted: QueueFilter, count: int) -> dict[str, Any]:
         """Put the next proposals of a filter on a sheet, and draw those of the next one ahead."""
-        left, these, ahead = self._list_next(wanted, count)
+        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
+        page = self.queue.update().choose(wanted)
+        left, numbers = page["total"], iter(page["ids"][:LOOKED_AT])
+        these = [*itertools.islice(filter(self._can_show, numbers), count)]
+        # Nothing of those after is read here: that takes longer than all else
+        ahead = [*itertools.islice(numbers, count)]
         tiles = [self._make_tile(number) for number in these]
         check = None
         if self.context.checks and self._due < len(these):
@@ -211,17 +216,6 @@ class Sheets:
     def _draw_ahead(self, numbers: Sequence[int]) -> None:
         for number in filter(self._can_show, numbers):
             self._make_tile(number)
-
-    def _list_next(self, wanted: QueueFilter, count: int) -> tuple[int, list[int], list[int]]:
-        """The number of undecided proposals, the next ones that can be shown, and those after.
-
-        Nothing of those after is read: that takes longer than all else.
-        """
-        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
-        page = self.queue.update().choose(wanted)
-        numbers = iter(page["ids"][:LOOKED_AT])
-        shown = [*itertools.islice(filter(self._can_show, numbers), count)]
-        return page["total"], shown, [*itertools.islice(numbers, count)]
 
     def _can_show(self, number: int) -> bool:
         result = self.context.result(number)

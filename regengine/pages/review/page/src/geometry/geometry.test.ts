@@ -22,15 +22,15 @@ interface Case {
 
 const cases = vectors as unknown as Case[];
 // A hundredth of a pixel is promised; the same formulas agree far better than that
-const MOST_PX = 1e-4;
-const MOST_KM = 1e-6;
+const MAX_PX = 1e-4;
+const MAX_KM = 1e-6;
 
 function nearPixel(a: [number, number] | null, b: [number, number] | null): void {
-  assert.ok(a && b && Math.hypot(a[0] - b[0], a[1] - b[1]) < MOST_PX, `${a} against ${b}`);
+  assert.ok(a && b && Math.hypot(a[0] - b[0], a[1] - b[1]) < MAX_PX, `${a} against ${b}`);
 }
 
 function nearPlace(a: LonLat | null, b: LonLat | null): void {
-  assert.ok(a && b && greatCircleKm(a, b) < MOST_KM, `${a} against ${b}`);
+  assert.ok(a && b && greatCircleKm(a, b) < MAX_KM, `${a} against ${b}`);
 }
 
 for (const { name, aim, lens, camera, pixels, places } of cases) {

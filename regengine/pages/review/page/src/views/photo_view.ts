@@ -42,7 +42,12 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
     /** The photo itself is sharper than what is on the screen. */
     drawLoupe(context: CanvasRenderingContext2D, at: Coordinate, times: number): void {
       const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
-      layer.drawAround(context, at, scale, stage.view.getRotation());
+      const { width, height } = context.canvas;
+      context.translate(width / 2, height / 2);
+      context.rotate(stage.view.getRotation());
+      context.scale(scale, scale);
+      context.translate(-at[0]!, at[1]!);
+      layer.paint(context, scale);
     },
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */
@@ -102,16 +107,6 @@ class PhotoLayer extends Layer {
     return this.photo ? new Promise((drawn) => (this.told = drawn)) : Promise.resolve();
   }
 
-  /** A part of the photo around a coordinate, into the middle of another canvas. */
-  drawAround(context: CanvasRenderingContext2D, at: Coordinate, scale: number, turn: number): void {
-    const { width, height } = context.canvas;
-    context.translate(width / 2, height / 2);
-    context.rotate(turn);
-    context.scale(scale, scale);
-    context.translate(-at[0]!, at[1]!);
-    this.paint(context, scale);
-  }
-
   override render(state: FrameState | null): HTMLElement {
     this.canvas.hidden = !state || !this.photo;
     if (!state || !this.photo) return this.box;
@@ -139,7 +134,7 @@ class PhotoLayer extends Layer {
   }
 
   /** Onto a canvas whose unit is a pixel of the plane, X to the right, Y down. */
-  private paint(context: CanvasRenderingContext2D, scale: number): void {
+  paint(context: CanvasRenderingContext2D, scale: number): void {
     if (!this.photo) return;
     const { preview, whole, width_px, height_px } = this.photo;
     const [edge] = pixelToPlane([-0.5, -0.5]);

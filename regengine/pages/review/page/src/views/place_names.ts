@@ -11,7 +11,7 @@ import { atRest } from "../work/link";
 import { circle, createMarks, pointFeature, textOf, textScale } from "./marks";
 import { toLonLat, toMercator, WORLD_M } from "./planes";
 
-const MOST = 60;
+const MAX_PLACES = 60;
 const REST_MS = 120; // the map has stood still for so long
 export const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
@@ -27,7 +27,7 @@ export function addPlaceNames(map: OlMap): VectorLayer {
     async (signal) => {
       const size = map.getSize();
       if (!size || size[0] === 0) return;
-      const places = await placesIn(map.getView().calculateExtent(size), MOST, signal);
+      const places = await placesIn(map.getView().calculateExtent(size), MAX_PLACES, signal);
       names.show(places.map((place) => pointFeature(toMercator([place.lon, place.lat]), { place })));
     },
     // The names that stand there are still right

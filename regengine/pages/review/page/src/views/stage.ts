@@ -154,15 +154,11 @@ export class Stage {
     if (!inside) this.view.animate({ center: near, duration: SEEK_MS });
   }
 
-  /** Pixels of the screen to one of the photo; of the map, its own line tells. */
-  private get zoom(): string {
-    const resolution = this.view.getResolution();
-    return this.side === "map" || !resolution ? "" : `${Math.round(100 / resolution / window.devicePixelRatio)} %`;
-  }
-
   private sayScale(): void {
     const resolution = this.view.getResolution();
     const factor = resolution ? exaggeration(this.markers, resolution) : 1;
-    this.note.textContent = [this.sentence, factor > 1 ? `Residuals drawn ${factor} ×` : "", this.zoom].filter(Boolean).join(" · ");
+    // Pixels of the screen to one of the photo; of the map, its own line tells
+    const zoom = this.side === "map" || !resolution ? "" : `${Math.round(100 / resolution / window.devicePixelRatio)} %`;
+    this.note.textContent = [this.sentence, factor > 1 ? `Residuals drawn ${factor} ×` : "", zoom].filter(Boolean).join(" · ");
   }
 }

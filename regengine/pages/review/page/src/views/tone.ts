@@ -43,7 +43,7 @@ export function colourOf(side: Side, tint: Tint, level: number): Colour {
 
 // The same as the engine's overlays have, so that a photo looks the same in both.
 const PERCENTILES = [0.01, 0.997] as const;
-const LEAST_RANGE = 16 / 255; // less is noise
+const MIN_RANGE = 16 / 255; // less is noise
 const EXPONENT = 0.7;
 const STEPS = 256;
 
@@ -57,7 +57,7 @@ export function photoStretch(rgba: Uint8ClampedArray): Stretch {
     let below = 0;
     return counts.findIndex((count) => (below += count) >= (share * rgba.length) / 4) / 255;
   }) as [number, number];
-  return { black, white: Math.min(1, Math.max(white, black + LEAST_RANGE)), exponent: EXPONENT };
+  return { black, white: Math.min(1, Math.max(white, black + MIN_RANGE)), exponent: EXPONENT };
 }
 
 /** Whether all stays as it is. */

@@ -387,7 +387,7 @@ export class Editor {
 
   /** A new step; what had been undone is gone. */
   private step(what: string, draft: Draft, base: Camera | null = this.now.base): void {
-    this.done = [...this.done.slice(0, this.at + 1), { what, draft, base }].slice(-MOST_STEPS);
+    this.done = [...this.done.slice(0, this.at + 1), { what, draft, base }].slice(-MAX_STEPS);
     this.at = this.done.length - 1;
     this.keep();
     this.needs.changed();
@@ -413,7 +413,7 @@ export class Editor {
 }
 
 /** More steps than anybody goes back, and a bound to what is kept. */
-const MOST_STEPS = 200;
+const MAX_STEPS = 200;
 
 const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 

@@ -42,7 +42,11 @@ export class QueueList {
       this.sheet,
     );
     host.append(this.progress, this.heading, this.list);
-    new ResizeObserver(() => this.measure()).observe(this.list);
+    new ResizeObserver(() => {
+      // Rows are as high as the text is large
+      this.rowPx = ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize);
+      this.draw();
+    }).observe(this.list);
   }
 
   show(queue: Queue): void {
@@ -126,7 +130,10 @@ export class QueueList {
       {
         id: `row-${index}`,
         className: "row",
-        onclick: () => this.choose(index),
+        onclick: () => {
+          this.active = index;
+          this.open(index);
+        },
         data: { verdict: row.verdict },
         attributes: {
           role: "option",
@@ -147,11 +154,6 @@ export class QueueList {
     line.classList.toggle("active", index === this.active);
     line.style.top = `${rank * this.rowPx}px`;
     return line;
-  }
-
-  private choose(index: number): void {
-    this.active = index;
-    this.open(index);
   }
 
   private key(event: KeyboardEvent): void {
@@ -176,12 +178,6 @@ export class QueueList {
     const room = this.list.clientHeight;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
     else if (top + this.rowPx > this.list.scrollTop + room) this.list.scrollTop = top + this.rowPx - room;
-  }
-
-  /** Rows are as high as the text is large. */
-  private measure(): void {
-    this.rowPx = ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize);
-    this.draw();
   }
 }
 

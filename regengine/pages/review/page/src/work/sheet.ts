@@ -12,7 +12,7 @@ type Mark = "wrong" | "doubtful" | "right";
 
 /** Of a tile with its caption, at least. */
 const ROOM_PX = [312, 290] as const;
-const [FEWEST, MOST] = [12, 30] as const;
+const [MIN_TILES, MAX_TILES] = [12, 30] as const;
 const NOTICE =
   "The map's marks lie on each photo where its camera has them; the photo that you point at takes turns with the map (hold F). ";
 const CHECKS =
@@ -65,7 +65,7 @@ export function createSheet(needs: { readonly: boolean; filter: () => string; op
     title.textContent = "Sheet: the photos are coming …";
     done.disabled = true;
     try {
-      sheet = await api.beginSheet(needs.filter(), Math.min(MOST, Math.max(FEWEST, room)));
+      sheet = await api.beginSheet(needs.filter(), Math.min(MAX_TILES, Math.max(MIN_TILES, room)));
     } catch (error) {
       title.textContent = "Sheet";
       told.textContent = sentenceOf(error);

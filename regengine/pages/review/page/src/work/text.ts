@@ -72,11 +72,11 @@ export function utc(time: string | null): string {
 export function pixels(value: number | null): string {
   if (value === null) return MISSING;
   const size = Math.abs(value);
-  return size < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
+  return size < MIN_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
 }
 
 /** Less would round to 0.0. */
-export const LEAST_SHOWN_PX = 0.05;
+export const MIN_SHOWN_PX = 0.05;
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;
