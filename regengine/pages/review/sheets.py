@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import SystemRandom
-from threading import Lock
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -87,8 +87,6 @@ class Sheets:
 
     context: ReviewContext
     queue: Queue
-    _drawn: OrderedDict[tuple[int, Camera], Future[Pictures]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)  # of what is drawn
     _open: OrderedDict[str, list[Tile]] = field(default_factory=OrderedDict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Tiles before the next check: one of the first thirty, then one of thirty on average
@@ -98,6 +96,12 @@ class Sheets:
     _found: int = 0
     _wrong: int = 0
     _sheets: int = 0
+
+    def __post_init__(self) -> None:
+        submit = self.context.drawing.submit
+        self._start_drawing = lru_cache(KEPT_TILES)(
+            lambda number, camera: submit(self._draw, number, camera)
+        )
 
     def begin(self, wanted: QueueFilter, count: int) -> dict[str, Any]:
         """Put the next proposals of a filter on a sheet, and draw those of the next one ahead."""
@@ -229,21 +233,14 @@ class Sheets:
         result = self.context.result(number)
         assert result.solved is not None
         shown = camera or result.solved.camera
-        key = number, shown
-        with self._lock:
-            if key not in self._drawn:
-                self._drawn[key] = self.context.drawing.submit(self._draw, number, result, shown)
-            self._drawn.move_to_end(key)
-            while len(self._drawn) > KEPT_TILES:
-                self._drawn.popitem(last=False)
-            drawn = self._drawn[key]
+        drawn = self._start_drawing(number, shown)
         is_check = camera is not None
         return Tile(number=number, result=result, camera=shown, drawn=drawn, is_check=is_check)
 
-    def _draw(self, number: int, result: FrameResult, camera: Camera) -> Pictures:
+    def _draw(self, number: int, camera: Camera) -> Pictures:
         from regengine.registration.overlay import brighten, draw_marks, tint_map
 
-        path, _ = find_registered_photo(self.context, number)
+        result, (path, _) = self.context.result(number), find_registered_photo(self.context, number)
         photo = brighten(read_photo(path, TILE_PX))
         size = photo.shape[1], photo.shape[0]
         rendered = self._render(result, camera.scaled(size[0] / camera.width_px, *size))

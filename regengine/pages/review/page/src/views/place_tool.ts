@@ -175,9 +175,12 @@ export function zoomedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Cam
 
 const TRIES = 8; // the map bends what turns evenly in space
 
-type Step = (now: Camera, pivot: Pixel, is: Coordinate, wanted: Coordinate) => Camera;
-
-function approached(camera: Camera, pixel: Pixel, at: Coordinate, step: Step): Camera | null {
+function approached(
+  camera: Camera,
+  pixel: Pixel,
+  at: Coordinate,
+  step: (now: Camera, pivot: Pixel, is: Coordinate, wanted: Coordinate) => Camera,
+): Camera | null {
   const about = groundMiddle(camera);
   if (!about) return null;
   const pivot = toMercator(about.place);

@@ -7,7 +7,7 @@ import type { Camera, LonLat, Point, PointResidual } from "../types";
 import { flatMesh, groundMesh, northTurn, outline } from "./ground";
 import { style } from "./place_names";
 import { handles, movedTo, pixelUnder, turnedTowards, zoomedTowards } from "./place_tool";
-import { pixelToPlane, planeToPixel, toLonLat, toMercator, uprightTurn, usePlane, WORLD_M } from "./planes";
+import { nearestCopy, pixelToPlane, planeToPixel, toLonLat, toMercator, uprightTurn, usePlane, WORLD_M } from "./planes";
 import { exaggeration, markerAt, markersOf } from "./points";
 import { roundBelow } from "./scale_bar";
 import { colourOf, NEUTRAL, photoStretch, toneTable } from "./tone";
@@ -178,7 +178,7 @@ test("a corner that is turned points to the pointer; the middle stays", () => {
   const turned = turnedTowards(oblique, corner.pixel, goal)!;
   assert.ok(greatCircleKm(shownInMiddle(turned), shownInMiddle(oblique)) < 0.001);
   const now = handles(turned).find(({ pixel }) => pixel === corner.pixel || String(pixel) === String(corner.pixel))!;
-  const bearing = (at: number[]) => Math.atan2(sameWorld(at[0]! - middle[0]!), at[1]! - middle[1]!);
+  const bearing = (at: number[]) => Math.atan2(nearestCopy(at, middle[0]!)[0]! - middle[0]!, at[1]! - middle[1]!);
   assert.ok(Math.abs(bearing(now.at) - bearing(goal)) < 0.01);
   assert.equal(turned.focal_px, oblique.focal_px);
 });
@@ -204,10 +204,6 @@ test("the pixel under a place is what the camera sees there, and none beside the
 
 function shownInMiddle(camera: Camera): LonLat {
   return pixelToLonLat(camera, ...middlePixel(camera))!;
-}
-
-function sameWorld(x: number): number {
-  return x - WORLD_M * Math.round(x / WORLD_M);
 }
 
 test("each level of the map has a brighter colour than the one below, up to the core of a city", () => {

@@ -5,7 +5,7 @@ import * as drafts from "./draft";
 import { inputs, LiveSolve, type Solution } from "./live_solve";
 import { sentenceOf } from "./notices";
 
-export interface EditorNeeds {
+interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
   changed: () => void;
   /** Work to keep; null where there is none beyond what is kept already. */

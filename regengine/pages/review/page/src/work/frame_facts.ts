@@ -52,7 +52,11 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
     ["Nadir", camera && nadir(camera)],
     ["Prior nadir", frame.nadir && priorNadir(frame.nadir)],
     ["Off-nadir", camera && offNadir(camera)],
-    ["Fit", frame.fit && fit(frame.fit, frame)],
+    ["Fit", frame.fit && joined(
+      frame.fit.residual_px !== null && `${pixels(frame.fit.residual_px)} residual`,
+      matched(frame),
+      frame.fit.ncc !== null && `correlation ${frame.fit.ncc.toFixed(2)}`,
+    )],
     ["Precision", frame.sigma_m !== null && `± ${metres(frame.sigma_m)} at the least precise point`],
   ];
   const known = rows.flatMap(([name, value]) => (value ? [element("dt", {}, name), element("dd", {}, value)] : []));
@@ -122,14 +126,6 @@ function nadir(camera: Camera): string {
 /** By element set, record or option, before the lights were looked at. */
 function priorNadir({ lon, lat, altitude_km, source, sigma_along_km }: Nadir): string {
   return `${lonLat([lon, lat])}; ${altitude_km.toFixed(0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${sigma_along_km.toFixed(0)} km along the track`;
-}
-
-function fit({ residual_px, ncc }: NonNullable<Frame["fit"]>, frame: Frame): string {
-  return joined(
-    residual_px !== null && `${pixels(residual_px)} residual`,
-    matched(frame),
-    ncc !== null && `correlation ${ncc.toFixed(2)}`,
-  );
 }
 
 function matched(frame: Frame): string | false {

@@ -34,11 +34,6 @@ export class Queue {
     return this.leaves || this.status === "all";
   }
 
-  /** How far the work on what the filter asks for has come. */
-  async progress(): Promise<{ all: number; decided: number }> {
-    return (await api.queue(this.filter, 0)).progress;
-  }
-
   get row(): QueueRow | undefined {
     return this.index === null ? undefined : this.rowAt(this.index);
   }

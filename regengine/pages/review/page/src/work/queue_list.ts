@@ -1,6 +1,7 @@
 // The queue on the screen: of any number of rows only those in sight are elements.
 
 import type { QueueRow } from "../types";
+import { api } from "./api";
 import { element, refill } from "./dom";
 import { failed } from "./notices";
 import type { Queue } from "./queue";
@@ -64,9 +65,9 @@ export class QueueList {
   /** How far the work has come: decisions have reached the server, or another filter was chosen. */
   async showProgress(): Promise<void> {
     const mine = ++this.counted;
-    const progress = await this.queue?.progress();
-    if (mine !== this.counted || progress === undefined) return;
-    const { all, decided } = progress;
+    const counts = this.queue && (await api.queue(this.queue.filter, 0)).progress;
+    if (mine !== this.counted || counts === null) return;
+    const { all, decided } = counts;
     const text = `${decided.toLocaleString("en")} of ${count(all, "frame")} decided`;
     refill(
       this.progress,
