@@ -261,12 +261,13 @@ class Sheets:
         if grid is None:
             return np.full(size[::-1], np.nan, np.float32)
         # By OpenCV: the first tile would wait longer for compiled code than for all else
-        ground = camera.pixel_to_ecef(*np.meshgrid(*map(lattice, size)))
+        nodes = np.meshgrid(*map(lattice, size))
+        ground = camera.pixel_to_ecef(nodes[0], nodes[1])
         ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
         x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / LATTICE_PX for side in size))
         col, row = (
-            cv2.remap(nodes.astype(np.float32), x, y, cv2.INTER_LINEAR)
-            for nodes in grid.to_pixel(*surface_to_lonlat(ground))
+            cv2.remap(at_nodes.astype(np.float32), x, y, cv2.INTER_LINEAR)
+            for at_nodes in grid.to_pixel(*surface_to_lonlat(ground))
         )
         rendered = cv2.remap(grid.values, col, row, cv2.INTER_LINEAR)
         return np.asarray(np.where(np.isnan(col), np.float32(np.nan), rendered))
