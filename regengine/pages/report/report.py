@@ -37,13 +37,11 @@ from regengine.store.reviews import describe_decision, read_reviews
 from regengine.store.rows import Tables, first_of, join, reasons_of, values_of
 from regengine.store.schema import FORMAT_VERSION, select
 
-CHOICES: tuple[str, ...] = get_args(Choice)
-UNKNOWN = "unknown"
 MAX_DEPENDENT = 200  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 PROPOSED = ("accepted", "review")
 
-Key = TypeVar("Key")
+Item = TypeVar("Item")
 
 
 class Photos:
@@ -72,11 +70,9 @@ class Photos:
         return self._columns[name]
 
     def texts(self, name: str, rows: Any = slice(None)) -> list[str]:
-        """A column of texts, or some rows of it."""
         return values_of(self[name][rows])
 
     def where(self, name: str, text: str) -> NDArray[np.bool_]:
-        """Which photos have a given text in a column."""
         return np.asarray(self[name] == text.encode())
 
 
@@ -84,7 +80,7 @@ def verdict_figures(photos: Photos) -> dict[str, Any]:
     """Counts of all states, including zeros, also by category and camera."""
     figures = {"photos": len(photos), "verdicts": verdict_counts(Counter(photos.verdicts))}
     for name in ("category", "camera_body"):
-        texts = (text or UNKNOWN for text in photos.texts(name))
+        texts = (text or "unknown" for text in photos.texts(name))
         counts = count_by(zip(texts, photos.verdicts, strict=True))
         figures[f"by_{name}"] = [{name: key} | counts[key] for key in _commonest(counts)]
     return figures
@@ -115,13 +111,12 @@ def reason_figures(photos: Photos) -> list[dict[str, Any]]:
 
 
 def verdict_counts(counts: Mapping[str, int]) -> dict[str, int]:
-    """Counts of all states in standard order."""
     return {verdict: counts.get(verdict, 0) for verdict in STATES}
 
 
-def count_by(pairs: Iterable[tuple[Key, str]]) -> dict[Key, dict[str, Any]]:
+def count_by(pairs: Iterable[tuple[Item, str]]) -> dict[Item, dict[str, Any]]:
     """Number of photos and verdicts per key, from pairs of key and verdict, or their counts."""
-    found: defaultdict[Key, Counter[str]] = defaultdict(Counter)
+    found: defaultdict[Item, Counter[str]] = defaultdict(Counter)
     for (key, verdict), count in Counter(pairs).items():
         found[key][verdict] = count
     return {
@@ -137,14 +132,11 @@ def _commonest(counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def distribution(values: NDArray[Any]) -> dict[str, Any]:
     """Count, mean and quantiles of the finite values; None without values."""
     values = values[np.isfinite(values)].astype(float)
-    told = [None] * len(QUANTILES)
-    if len(values):
-        told = np.quantile(values, list(QUANTILES.values())).tolist()
-    return {
-        "count": len(values),
-        "mean": float(values.mean()) if len(values) else None,
-        **dict(zip(QUANTILES, told, strict=True)),
-    }
+    if not len(values):
+        return {"count": 0, "mean": None, **dict.fromkeys(QUANTILES)}
+    quantiles = np.quantile(values, list(QUANTILES.values())).tolist()
+    mean = float(values.mean())
+    return {"count": len(values), "mean": mean, **dict(zip(QUANTILES, quantiles, strict=True))}
 
 
 def reliability_figures(photos: Photos) -> dict[str, Any]:
@@ -212,7 +204,7 @@ def decision_figures(photos: Photos, reviews: Mapping[int, Reviewed]) -> dict[st
     names = (photos.texts(name, rows) for name in ("frame", "path"))
     return {
         "photos": len(reviews),
-        "choices": {choice: choices.get(choice, 0) for choice in CHOICES},
+        "choices": {choice: choices.get(choice, 0) for choice in get_args(Choice)},
         "disputed": sum(one.disputed for one in reviews.values()),
         "not_independent": {
             "photos": len(dependent),
@@ -238,9 +230,6 @@ def origin_figures(photos: Photos) -> dict[str, Any]:
         "positions_from": {source or "none": count for source, count in sources.items()},
         "tle_age_h": distribution(ages_h),
     }
-
-
-Item = TypeVar("Item")
 
 
 def thin_items(items: Sequence[Item], most: int) -> Sequence[Item]:
@@ -419,12 +408,13 @@ def _run_on(ring: list[LonLat]) -> list[LonLat]:
 # The page, and what is read for it
 
 LONGEST_SENTENCE = 300
-TOLD_OF_PHOTO = ("category", "camera_body", "focal_mm", "time_utc")
 Listed = tuple[FrameResult, Reviewed | None]  # a photo on the page, and what a person decided
 
 
-def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[str, Any]:
-    """One photo's row of the page."""
+def frame_row(
+    photo: Listed, picture: bytes | None, page_folder: Path, overlays: Path | None
+) -> dict[str, Any]:
+    """One photo's row of the page, with its thumbnail."""
     result, review = photo
     nadir, places = prior_nadir(result), []
     fit, solved, by_lights = result.fit, result.solved, result.reference_kind == "lights"
@@ -444,7 +434,10 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "probability": result.probability,
         "reasons": [reason.code for reason in result.reasons],
         "why": " ".join(reason.text for reason in result.reasons)[:LONGEST_SENTENCE],
-        **{name: getattr(result, name) for name in TOLD_OF_PHOTO},
+        "category": result.category,
+        "camera_body": result.camera_body,
+        "focal_mm": result.focal_mm,
+        "time_utc": result.time_utc,
         "sigma_m": round_or_none(max((p.sigma_m for p in result.control_points), default=None), 1),
         "residual_m": None if fit is None else round_or_none(fit.residual_m, 1),
         "margin": round_or_none(margin_of(result), 3),
@@ -457,7 +450,7 @@ def frame_row(photo: Listed, page_folder: Path, overlays: Path | None) -> dict[s
         "place": next(filter(None, map(_round_place, places)), None),
         "nadir": nadir and _round_place((nadir.lon, nadir.lat)),
         "outline": outline_of(result),
-        "thumbnail": None,
+        "thumbnail": picture and data_address(picture),
     }
 
 
@@ -473,12 +466,10 @@ def report_page(
     overlays: Path | None = None,
 ) -> str:
     """The page of a run."""
-    rows = []
-    for number, photo in enumerate(frames):
-        row = frame_row(photo, page_folder, overlays)
-        if number in pictures:
-            row["thumbnail"] = data_address(pictures[number])
-        rows.append(row)
+    rows = [
+        frame_row(photo, pictures.get(number), page_folder, overlays)
+        for number, photo in enumerate(frames)
+    ]
     data = {"figures": figures, "frames": rows, "coastline": coastline(), "words": VERDICT_WORDS}
     content = files("regengine.pages.report").joinpath("report.html").read_text(encoding="utf-8")
     return render_page(content, data, title=f"Report on {Path(figures['store']).name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -13,7 +14,6 @@ from pydantic import Field
 
 from detectors.constants import SEMI_MAJOR_M, SEMI_MINOR_M
 from detectors.types import FloatArray
-from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, surface_to_lonlat, to_xyz
 from matchers.geometry.pose import turn_along_track, with_attitude
 from regengine.errors import ConfigError, EphemerisError
@@ -115,13 +115,18 @@ def carry_neighbour(
 ) -> dict[str, Any] | None:
     """The camera of a neighbour, so many seconds after a frame, propagated to the frame's time.
 
-    It is the camera that a person accepted, or else the engine's proposal, moved along the orbit
-    with constant attitude relative to the vertical, as a camera fixed to a window. The station's
-    positions are those known independently of the photos; if they are unknown, the camera is not
-    moved. None if there is none, or it is for another image size.
+    It is the camera that a person accepted, or else the engine's proposal unless rejected, moved
+    along the orbit with constant attitude relative to the vertical, as a camera fixed to a window.
+    The station's positions are those known independently of the photos; if they are unknown, the
+    camera is not moved. None if there is none, or it is for another image size.
     """
     there = context.result(number)
-    camera = _camera(context, number, there)
+    heads = context.decisions.heads(number, there.sha256)
+    camera = there.solved.camera if there.solved and there.verdict in bodies.PLACED else None
+    if heads:
+        work, _ = bodies.mend_work(heads[0].work, there)
+        is_accepted = heads[0].decision == "accepted" and work["camera"] is not None
+        camera = bodies.CameraBody(**work["camera"]).camera() if is_accepted else None
     if camera is None or (there.width_px, there.height_px) != (here.width_px, here.height_px):
         return None
     if there.focal_mm and here.focal_mm:
@@ -134,16 +139,6 @@ def carry_neighbour(
         moved_m = to_xyz(turn @ np.asarray(camera.position_ecef_m))
         camera = with_attitude(replace(camera, position_ecef_m=moved_m), turn @ camera.matrix)
     return bodies.camera_json(camera)
-
-
-def _camera(context: ReviewContext, number: int, result: FrameResult) -> Camera | None:
-    """The camera that a person accepted, or else the engine's proposal unless rejected."""
-    heads = context.decisions.heads(number, result.sha256)
-    if heads:
-        work, _ = bodies.mend_work(heads[0].work, result)
-        accepted = heads[0].decision == "accepted" and work["camera"] is not None
-        return bodies.CameraBody(**work["camera"]).camera() if accepted else None
-    return result.solved.camera if result.solved and result.verdict in bodies.PLACED else None
 
 
 def _station_m(result: FrameResult) -> FloatArray | None:
@@ -352,9 +347,7 @@ def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:
 # Ground track and visible ground of a photo before registration
 
 # The station moves from the horizon to the nadir in two minutes; clock errors rarely exceed ten
-TRACK_S = 600.0
-STEP_S = 20.0
-OFFSETS_S = np.arange(-TRACK_S, TRACK_S + 1.0, STEP_S)
+OFFSETS_S = np.arange(-600.0, 601.0, 20.0)
 
 
 def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
@@ -362,10 +355,9 @@ def track(time_utc: str | None, tles: TleSet | None) -> list[LonLat]:
     when = parse_iso_time(time_utc or "")
     if tles is None or when is None:
         return []
-    try:
+    with suppress(EphemerisError):  # too far from all epochs: the nadir is shown instead
         return track_at(tles, when)
-    except EphemerisError:  # too far from all epochs: the nadir is shown instead
-        return []
+    return []
 
 
 def track_at(tles: TleSet, time_utc: datetime) -> list[LonLat]:

@@ -342,7 +342,6 @@ class SearchJob:
 
     @property
     def state(self) -> State:
-        """State of the search."""
         if self.future.cancelled():
             return "cancelled"
         if self.future.done():
@@ -351,7 +350,6 @@ class SearchJob:
 
     @property
     def message(self) -> str | None:
-        """Error message if it failed."""
         error = self.future.exception() if self.state == "failed" else None
         if error is None:
             return None
@@ -375,7 +373,6 @@ class SearchJobs:
         self._lock = Lock()
 
     def start(self, path: Path, rough: Camera, inputs: RunInputs, kind: KindName) -> SearchJob:
-        """Queue a search on the map of a kind."""
         with self._lock:
             if sum(not job.future.done() for job in self._jobs.values()) >= 8:
                 raise ConfigError("too many searches are waiting: cancel one, or wait.")
@@ -407,7 +404,6 @@ class SearchJobs:
         return self._jobs[job]
 
     def close(self) -> None:
-        """Cancel all searches and end their process."""
         if self._pool is not None:
             self._pool.stop()
             self._pool.join()

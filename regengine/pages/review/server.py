@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
-PARTS = (routes_frames, routes_pictures, routes_solve, sheets)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }
@@ -54,7 +53,6 @@ UNPROCESSABLE = 422
 def make_guarded_app(
     context: ReviewContext, access: Access, *, port: int, hosts: Iterable[str] = ()
 ) -> ASGIApp:
-    """The ASGI app of the server, with access control."""
     app = FastAPI(
         title="regengine review",
         openapi_url="/api/openapi.json",
@@ -65,14 +63,14 @@ def make_guarded_app(
     )
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(RegengineError, _answer_known_error)
-    for part in PARTS:
+    for part in (routes_frames, routes_pictures, routes_solve, sheets):
         app.include_router(part.router(context))
     app.mount(
         "/", StaticFiles(directory=str(files("regengine.pages.review") / "static"), html=True)
     )
     urls = [layer["url"] for layer in context.layers]
-    layers = [url[: url.index("/", len("https://"))] for url in urls]
-    return Guard(app, access=access, port=port, hosts=hosts, layers=layers)
+    origins = {url[: url.index("/", len("https://"))] for url in urls}
+    return Guard(app, access=access, port=port, hosts=hosts, origins=sorted(origins))
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -118,7 +116,7 @@ class Guard:
     ``port`` is part of the cookie's name, because browsers share cookies among the ports of a
     machine. ``hosts`` are permitted names of this machine, besides ``localhost`` and numeric
     addresses. Other names are rejected: an attacker's page could otherwise gain access by a name
-    that resolves to this machine (DNS rebinding). ``layers`` are origins of online layers that
+    that resolves to this machine (DNS rebinding). ``origins`` are those of online layers that
     images may come from.
     """
 
@@ -128,15 +126,14 @@ class Guard:
         *,
         access: Access,
         port: int,
-        hosts: Iterable[str] = (),
-        layers: Iterable[str] = (),
+        hosts: Iterable[str],
+        origins: Sequence[str],
     ) -> None:
         self._app = app
         self._access = access
         self._cookie = f"regengine_review_{port}"
         self._port = port
         self._hosts = {"localhost", *(host.lower() for host in hosts)}
-        origins = sorted(set(layers))
         here = " ".join(["'self'", *origins])
         policy = (
             f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {here} data: blob:; "
@@ -154,7 +151,6 @@ class Guard:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a request, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -172,11 +168,8 @@ class Guard:
                 headers.setdefault("cache-control", caching)
             await send(message)
 
-        refusal = self._answer(scope)
-        if refusal is not None:
-            await refusal(scope, receive, send_with_headers)
-            return
-        await self._app(scope, receive, send_with_headers)
+        respond = self._answer(scope) or self._app
+        await respond(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> Response | None:
         """Immediate response; None passes the request on."""

@@ -13,17 +13,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from random import SystemRandom
-from threading import Lock
 from typing import Annotated, Any, Literal
 
+import cv2
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import Field
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import great_circle_km
+from matchers.geometry.earth import great_circle_km, incidence_deg, surface_to_lonlat
+from matchers.geometry.light_grid import LATTICE_PX, lattice
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
 from regengine.maps.places import place_index
@@ -85,8 +87,6 @@ class Sheets:
 
     context: ReviewContext
     queue: Queue
-    _drawn: OrderedDict[tuple[int, Camera], Future[Pictures]] = field(default_factory=OrderedDict)
-    _lock: Lock = field(default_factory=Lock)  # of what is drawn
     _open: OrderedDict[str, list[Tile]] = field(default_factory=OrderedDict)
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     # Tiles before the next check: one of the first thirty, then one of thirty on average
@@ -97,9 +97,20 @@ class Sheets:
     _wrong: int = 0
     _sheets: int = 0
 
+    def __post_init__(self) -> None:
+        submit = self.context.drawing.submit
+        self._start_drawing = lru_cache(KEPT_TILES)(
+            lambda number, camera: submit(self._draw, number, camera)
+        )
+
     def begin(self, wanted: QueueFilter, count: int) -> dict[str, Any]:
         """Put the next proposals of a filter on a sheet, and draw those of the next one ahead."""
-        left, these, ahead = self._list_next(wanted, count)
+        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
+        page = self.queue.update().choose(wanted)
+        left, numbers = page["total"], iter(page["ids"][:LOOKED_AT])
+        these = [*itertools.islice(filter(self._can_show, numbers), count)]
+        # Nothing of those after is read here: that takes longer than all else
+        ahead = [*itertools.islice(numbers, count)]
         tiles = [self._make_tile(number) for number in these]
         check = None
         if self.context.checks and self._due < len(these):
@@ -210,17 +221,6 @@ class Sheets:
         for number in filter(self._can_show, numbers):
             self._make_tile(number)
 
-    def _list_next(self, wanted: QueueFilter, count: int) -> tuple[int, list[int], list[int]]:
-        """The number of undecided proposals, the next ones that can be shown, and those after.
-
-        Nothing of those after is read: that takes longer than all else.
-        """
-        wanted = wanted.model_copy(update={"status": "sheet", "offset": 0, "limit": 0})
-        page = self.queue.update().choose(wanted)
-        numbers = iter(page["ids"][:LOOKED_AT])
-        shown = [*itertools.islice(filter(self._can_show, numbers), count)]
-        return page["total"], shown, [*itertools.islice(numbers, count)]
-
     def _can_show(self, number: int) -> bool:
         result = self.context.result(number)
         has_map = result.reference_kind in self.context.maps
@@ -233,21 +233,14 @@ class Sheets:
         result = self.context.result(number)
         assert result.solved is not None
         shown = camera or result.solved.camera
-        key = number, shown
-        with self._lock:
-            if key not in self._drawn:
-                self._drawn[key] = self.context.drawing.submit(self._draw, number, result, shown)
-            self._drawn.move_to_end(key)
-            while len(self._drawn) > KEPT_TILES:
-                self._drawn.popitem(last=False)
-            drawn = self._drawn[key]
+        drawn = self._start_drawing(number, shown)
         is_check = camera is not None
         return Tile(number=number, result=result, camera=shown, drawn=drawn, is_check=is_check)
 
-    def _draw(self, number: int, result: FrameResult, camera: Camera) -> Pictures:
+    def _draw(self, number: int, camera: Camera) -> Pictures:
         from regengine.registration.overlay import brighten, draw_marks, tint_map
 
-        path, _ = find_registered_photo(self.context, number)
+        result, (path, _) = self.context.result(number), find_registered_photo(self.context, number)
         photo = brighten(read_photo(path, TILE_PX))
         size = photo.shape[1], photo.shape[0]
         rendered = self._render(result, camera.scaled(size[0] / camera.width_px, *size))
@@ -260,13 +253,24 @@ class Sheets:
 
     def _render(self, result: FrameResult, camera: Camera) -> FloatImage:
         """The map that placed a photo, seen through a small camera; NaN without data."""
-        from regengine.registration.overlay import read_visible_map, render_map
+        from regengine.registration.overlay import MAX_MAP_INCIDENCE_DEG, read_visible_map
 
         # So many pixels are read quickly, and show as much as a tile can
         grid = read_visible_map(self.context.map_of_kind(result.reference_kind), camera, 1e6)
+        size = camera.width_px, camera.height_px
         if grid is None:
-            return np.full((camera.height_px, camera.width_px), np.nan, np.float32)
-        return render_map(camera, grid)
+            return np.full(size[::-1], np.nan, np.float32)
+        # By OpenCV: the first tile would wait longer for compiled code than for all else
+        nodes = np.meshgrid(*map(lattice, size))
+        ground = camera.pixel_to_ecef(nodes[0], nodes[1])
+        ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
+        x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / LATTICE_PX for side in size))
+        col, row = (
+            cv2.remap(at_nodes.astype(np.float32), x, y, cv2.INTER_LINEAR)
+            for at_nodes in grid.to_pixel(*surface_to_lonlat(ground))
+        )
+        rendered = cv2.remap(grid.values, col, row, cv2.INTER_LINEAR)
+        return np.asarray(np.where(np.isnan(col), np.float32(np.nan), rendered))
 
     def _make_check(self, on_sheet: Sequence[int]) -> Tile | None:
         """A tile with a wrong camera that is plain to see, of a frame that is not on the sheet."""

@@ -17,7 +17,7 @@ const LEVELS = [
   { z: 0, off: 0.05, unit: 0.02 },
   { z: 5, off: 0.004, unit: 0.002 },
 ];
-const MOST_LAT = 85.05;
+const MAX_LAT = 85.05;
 const GRID = createXYZ();
 const EDGE = 179.99; // where outlines are cut open at the antimeridian
 
@@ -82,7 +82,7 @@ function open(line) {
     const along = before && Math.abs(before[0]) > EDGE && Math.abs(at[0]) > EDGE;
     const cut = along || (before && Math.abs(before[0] - at[0]) > 180);
     if (cut) found.push([]);
-    if (Math.abs(at[1]) > MOST_LAT) found.push([]);
+    if (Math.abs(at[1]) > MAX_LAT) found.push([]);
     else found.at(-1).push(at);
   });
   return found.filter((each) => each.length > 1);

@@ -110,11 +110,7 @@ function begin(session: Session): void {
 
   const list = new QueueList(byId("queue"), (index) => wait(review.openIndex(index)));
   const form = decisionForm(editor, (place) => review.goTo(place));
-  const layers = layersBox({
-    adjust: (side, values) => review.views?.setAdjust(side, values),
-    layer: (name, state) => review.views?.setLayer(name, state),
-    controls: review.views.controls,
-  });
+  const layers = layersBox(review.views);
   const search = new SearchRun(
     (...found) => wait(review.searched(...found)),
     (sentence) => {
@@ -261,10 +257,6 @@ function begin(session: Session): void {
       const facets = await api.facets();
       filters.setFacets(facets);
       form.setTags(Object.keys(facets.tag));
-      await review.queue.name(() => {
-        list.draw();
-        refresh();
-      });
     })(),
   );
 }

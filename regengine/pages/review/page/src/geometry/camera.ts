@@ -77,7 +77,6 @@ export function pixelToEcef(camera: Camera, x: number, y: number): Vec3 | null {
   return intersectEllipsoid(camera.position_ecef_m, pixelDirection(camera, x, y));
 }
 
-/** Place that a pixel sees; null for the sky. */
 export function pixelToLonLat(camera: Camera, x: number, y: number): LonLat | null {
   const ground = pixelToEcef(camera, x, y);
   return ground && ecefToLonLat(ground);
@@ -113,7 +112,6 @@ export function insidePhoto({ width_px, height_px }: Camera, [x, y]: [number, nu
   return x >= -0.5 && y >= -0.5 && x < width_px - 0.5 && y < height_px - 0.5;
 }
 
-/** The middle of the picture, pixels. */
 export function middle(camera: { width_px: number; height_px: number }): [number, number] {
   return [(camera.width_px - 1) / 2, (camera.height_px - 1) / 2];
 }

@@ -45,13 +45,11 @@ export function ecefToGeodetic([x, y, z]: Vec3): { lon: number; lat: number; hei
   return { lon: wrapped(toDegrees(Math.atan2(y, x))), lat: toDegrees(lat), heightM };
 }
 
-/** Longitude and latitude of the same. */
 export function ecefToLonLat(at: Vec3): LonLat {
   const { lon, lat } = ecefToGeodetic(at);
   return [lon, lat];
 }
 
-/** Scaled so that the ellipsoid is a sphere of radius 1. */
 export function onUnitSphere([x, y, z]: Vec3): Vec3 {
   return [x / SEMI_MAJOR_M, y / SEMI_MAJOR_M, z / SEMI_MINOR_M];
 }
@@ -66,7 +64,6 @@ export function intersectEllipsoid(origin: Vec3, direction: Vec3): Vec3 | null {
   return plus(origin, direction, (-b - Math.sqrt(discriminant)) / a);
 }
 
-/** Unit vectors of a place. */
 export function localAxes(lon: number, lat: number): { east: Vec3; north: Vec3; up: Vec3 } {
   const [a, b] = [toRadians(lon), toRadians(lat)];
   return {

@@ -37,18 +37,13 @@ export function across(a: Vec3, axis: Vec3): Vec3 {
   return unit(plus(a, axis, -dot(a, axis)));
 }
 
-/** Matrix times column. */
 export function times(m: Matrix, v: Vec3): Vec3 {
   return [dot(m[0], v), dot(m[1], v), dot(m[2], v)];
 }
 
 /** Transposed matrix times column: for a rotation, the way back. */
 export function timesBack(m: Matrix, v: Vec3): Vec3 {
-  return [
-    m[0][0] * v[0] + m[1][0] * v[1] + m[2][0] * v[2],
-    m[0][1] * v[0] + m[1][1] * v[1] + m[2][1] * v[2],
-    m[0][2] * v[0] + m[1][2] * v[1] + m[2][2] * v[2],
-  ];
+  return plus(plus(scaled(m[0], v[0]), m[1], v[1]), m[2], v[2]);
 }
 
 export function scaled(a: Vec3, factor: number): Vec3 {

@@ -78,7 +78,6 @@ export function createBaseMaps(map: OlMap, session: Pick<Session, "maps" | "laye
   return {
     /** Where a person chooses; hidden where there is no choice. */
     chooser,
-    /** Ask again for tiles that could not be fetched. */
     retry(): void {
       const again = [...failed];
       failed.clear();
@@ -98,7 +97,7 @@ export function createBaseMaps(map: OlMap, session: Pick<Session, "maps" | "laye
 }
 
 const TILE_PX = 256;
-const MOST_TILES = 80;
+const MAX_TILES = 80;
 const KEPT = 240;
 const ROOM = 0.15; // around what was asked for, so that a drag needs no other picture
 /** Finer than the maps: lights have 15 arc seconds, 460 m, streets 12.5 m, and days what they were made of. */
@@ -154,7 +153,7 @@ export function createMapMosaic(kind: MapKind, loaded: () => void) {
       const around = buffer(extent, ROOM * Math.max(getWidth(extent), getHeight(extent)));
       let z = grid.getZForResolution(metres);
       let range = grid.getTileRangeForExtentAndZ(around, z);
-      while (z > 0 && range.getWidth() * range.getHeight() > MOST_TILES) range = grid.getTileRangeForExtentAndZ(around, --z);
+      while (z > 0 && range.getWidth() * range.getHeight() > MAX_TILES) range = grid.getTileRangeForExtentAndZ(around, --z);
       const needed = grid.getTileRangeForExtentAndZ(extent, z);
       if (wanted?.z !== z || !wanted.range.containsTileRange(needed)) wanted = begin(z, range);
       return shown;

@@ -43,7 +43,15 @@ export function createBrightness(views: [HTMLElement, HTMLElement]) {
       refresh();
     },
     setPhoto(preview: ImageBitmap | null): void {
-      photo = preview ? photoStretch(sample(preview)) : PLAIN;
+      photo = PLAIN;
+      if (preview) {
+        const width = Math.min(SAMPLE_PX, preview.width);
+        const height = Math.max(1, Math.round((preview.height * width) / preview.width));
+        const context = element("canvas", { width, height }).getContext("2d", { willReadFrequently: true })!;
+        context.imageSmoothingEnabled = false; // averages would hide the brightest lights
+        context.drawImage(preview, 0, 0, width, height);
+        photo = photoStretch(context.getImageData(0, 0, width, height).data);
+      }
       refresh();
     },
     /** Whether something lies over something, in the photo's view and the map's. */
@@ -84,13 +92,4 @@ function tonesOf(side: Side, host: HTMLElement) {
     style.setProperty(`--tone-${side}`, same ? "none" : `url(#view-tone-${side})`);
     style.setProperty(`--opacity-${side}`, String(adjust.opacity));
   };
-}
-
-function sample(preview: ImageBitmap): Uint8ClampedArray {
-  const width = Math.min(SAMPLE_PX, preview.width);
-  const height = Math.max(1, Math.round((preview.height * width) / preview.width));
-  const context = element("canvas", { width, height }).getContext("2d", { willReadFrequently: true })!;
-  context.imageSmoothingEnabled = false; // averages would hide the brightest lights
-  context.drawImage(preview, 0, 0, width, height);
-  return context.getImageData(0, 0, width, height).data;
 }

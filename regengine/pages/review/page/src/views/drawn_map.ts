@@ -1,7 +1,6 @@
 // The map drawn through the camera into the photo: lights, streets or ground, coast, borders, towns, and the limb.
 // All of it follows the camera at once, while a point is dragged.
 
-import type { Extent } from "ol/extent";
 import ImageLayer from "ol/layer/Image";
 import { modulo } from "ol/math";
 import type ImageCanvas from "ol/source/ImageCanvas";
@@ -18,12 +17,13 @@ import { NEAR_ZOOM, OUTLINE_STYLES, type OutlineKind, outlinesOf, WORLD_ZOOM } f
 import { AGAIN_MS, placesIn, style as placeStyle } from "./place_names";
 import { type Pixel, pixelProjection, pixelToPlane } from "./planes";
 import { createMarks, lineFeature, lineStyle, pointFeature, textScale } from "./marks";
+import { PREVIEW_PX } from "./previews";
 import type { Stage } from "./stage";
 import { drawnSource, drawTriangles, type Target, typicalScale } from "./warp";
 
-const MOST_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the photo over the map
-const MOST_TILES = 20; // of outlines; where more are in sight, the world's lines do
-const MOST_PLACES = 200;
+const MAX_OFF = 1.5; // of the screen's pixels, about: of the preview's, as the photo over the map
+const MAX_TILES = 20; // of outlines; where more are in sight, the world's lines do
+const MAX_PLACES = 200;
 const REST_MS = 150; // the camera has stood still for so long
 const LONGEST_DEG = 0.25; // of a piece of line: straight on the map is bent in the photo
 const LIMB_POINTS = 720;
@@ -109,7 +109,9 @@ export function createDrawnMap(stage: Stage) {
       mesh ??= meshOf(camera);
       if (mesh.length === 0) return;
       const extent = extentOf(mesh);
-      const tiles = tilesUnder(extent);
+      const near: string[] = [];
+      GRID.forEachTileCoord(extent, NEAR_ZOOM, ([, x, y]) => near.push(`${NEAR_ZOOM}/${modulo(x!, 2 ** NEAR_ZOOM)}/${y}`));
+      const tiles = near.length > MAX_TILES ? [`${WORLD_ZOOM}/0/0`] : near;
       if (tiles.join(" ") !== asked) {
         const found = await Promise.all(tiles.map((tile) => outlinesOf.get(tile)));
         if (signal.aborted) return;
@@ -117,7 +119,7 @@ export function createDrawnMap(stage: Stage) {
         lines = found.flat().flatMap(({ kind, lines }) => lines.map((line) => ({ kind, points: bent(line) })));
         refresh();
       }
-      const found = await placesIn(extent, MOST_PLACES, signal);
+      const found = await placesIn(extent, MAX_PLACES, signal);
       places = found.map((place) => ({ place, at: geodeticToEcef(place.lon, place.lat) }));
       refresh();
     },
@@ -161,7 +163,7 @@ export function createDrawnMap(stage: Stage) {
 }
 
 function meshOf(camera: Camera): MeshTriangle[] {
-  return flatMesh(camera, MOST_OFF * Math.max(1, camera.width_px / 2048));
+  return flatMesh(camera, MAX_OFF * Math.max(1, camera.width_px / PREVIEW_PX));
 }
 
 /** Where a place (ECEF) lies in the photo's plane; null far outside of it. */
@@ -199,11 +201,4 @@ function bent(line: LonLat[]): Vec3[] {
       return geodeticToEcef(fromLon + dx * share, fromLat + dy * share);
     });
   });
-}
-
-/** Tiles of outlines under an extent of the map, "z/x/y": the near ones, or the world's. */
-function tilesUnder(extent: Extent): string[] {
-  const tiles: string[] = [];
-  GRID.forEachTileCoord(extent, NEAR_ZOOM, ([, x, y]) => tiles.push(`${NEAR_ZOOM}/${modulo(x!, 2 ** NEAR_ZOOM)}/${y}`));
-  return tiles.length > MOST_TILES ? [`${WORLD_ZOOM}/0/0`] : tiles;
 }

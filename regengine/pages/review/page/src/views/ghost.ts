@@ -20,7 +20,6 @@ function ring(number: string): Style[] {
   ];
 }
 
-/** Another camera with its points. */
 export interface Ghost {
   camera: Camera;
   points: Point[];

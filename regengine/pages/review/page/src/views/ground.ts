@@ -115,7 +115,6 @@ export function flatMesh(camera: Camera, most_off_px: number): MeshTriangle[] {
   return mesh;
 }
 
-/** The outline of the ground that a camera shows. */
 export function groundOutline(camera: Camera): Coordinate[][] {
   return outline(groundMesh(camera, 24, 16));
 }
@@ -179,7 +178,6 @@ function halfway(a: Pixel, b: Pixel): Pixel {
   return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
 }
 
-/** What a mesh covers of the map. */
 export function extentOf(mesh: MeshTriangle[]): Extent {
   return boundingExtent(mesh.flat().map(({ at }) => at));
 }

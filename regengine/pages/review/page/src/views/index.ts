@@ -95,7 +95,6 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     events.cursor(pixel as Pixel | null, place as LonLat | null);
   }
 
-  /** One pixel of the photo to one of the screen. */
   function oneToOne(): void {
     photo.stage.view.setResolution(1 / window.devicePixelRatio);
     takeMapAlong();
@@ -169,9 +168,11 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     pointed.at = null;
     photoElement.classList.remove("waiting");
     brightness.setPhoto(picture);
-    split.setShape(uprightShape(frame));
+    const { width_px, height_px, orientation } = frame;
+    const [wide, high] = orientation > 4 ? [height_px, width_px] : [width_px, height_px];
+    split.setShape(wide && high ? wide / high : 1.5); // a usual one where nobody knows
     const shownNow = photo.show(frame, picture);
-    if (frame.width_px && frame.height_px) drawn.setPhoto(frame.width_px, frame.height_px, kind);
+    if (width_px && height_px) drawn.setPhoto(width_px, height_px, kind);
     drawn.setCamera(work.camera);
     marks.setCamera(compared, work.camera);
     turn();
@@ -236,13 +237,11 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
     },
     /** The camera turned to the horizon, ahead along the track, as a start for a photo of the limb. */
     atHorizon: (from: Camera, frame: Frame) => atHorizon(from, ahead(from, frame), photo.up()),
-    /** Fit the views to the photo and to the ground it shows. */
     fit(): void {
       photo.fit.now();
       map.fit.now();
     },
     oneToOne,
-    /** Ask again for what could not be fetched. */
     retry(): void {
       photo.retry();
       map.retry();
@@ -268,7 +267,6 @@ export function createViews(photoElement: HTMLElement, mapElement: HTMLElement, 
       if (a && b) map.follow(a, b, 1);
       map.stage.view.setCenter(map.stage.near(place, map.stage.view.getCenter() ?? place));
     },
-    /** Load what the next frame needs first. */
     prefetch(frame: Frame): void {
       if (frame.photo) previews.get(frame.id).catch(() => null);
     },
@@ -284,10 +282,4 @@ function ahead(camera: Camera, { track }: Frame): number {
   if (offNadirRad > LEVEL_RAD || !from || !to) return azimuthRad;
   const east = toRadians(to[0] - from[0]) * Math.cos(toRadians(from[1]));
   return Math.atan2(east, toRadians(to[1] - from[1]));
-}
-
-/** Width of the photo as it was held, for a height of one; of a usual one where nobody knows. */
-function uprightShape({ width_px, height_px, orientation }: Frame): number {
-  if (!width_px || !height_px) return 1.5;
-  return orientation > 4 ? height_px / width_px : width_px / height_px;
 }

@@ -53,7 +53,6 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
   const fit = stage.fitting((view) => {
     view.fit(new MultiPoint(framePlaces(frame, camera)), { padding: [MARGIN_PX, MARGIN_PX, MARGIN_PX, MARGIN_PX], maxZoom: 12 });
   });
-  /** The copy of a place on the map that is nearest to what is in view. */
   const inView = (place: LonLat) => stage.near(toMercator(place), stage.view.getCenter() ?? [0, 0]);
   return {
     stage,
@@ -73,7 +72,6 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
       warp.setCamera(next);
       if (first) fit.now();
     },
-    /** Whether the photo lies over the map. */
     setPhoto: (over: boolean) => photo.setVisible(over),
     setLayer(name: LayerName, { on, opacity }: LayerState): void {
       for (const layer of layers[name]) {
@@ -83,7 +81,6 @@ export function createMapView(host: HTMLElement, work: Work, events: ViewEvents,
     },
     /** Turn the view, radians clockwise from north up. */
     turn: (turn: number) => stage.view.setRotation(turn),
-    /** Ask again for what could not be fetched. */
     retry(): void {
       base.retry();
       warp.source.changed();

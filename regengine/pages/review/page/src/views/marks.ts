@@ -24,7 +24,6 @@ export function createMarks(wrapX: boolean, options: Options) {
   const source = new VectorSource<Feature>({ wrapX });
   return {
     layer: new VectorLayer({ source, className: "view-marks", updateWhileInteracting: true, ...options }),
-    /** These, and no others. */
     show(features: Feature[]): void {
       source.clear(true);
       source.addFeatures(features);

@@ -3,6 +3,7 @@
 import type { Coordinate } from "ol/coordinate";
 import Layer from "ol/layer/Layer";
 import type { FrameState } from "ol/Map";
+import { clamp } from "ol/math";
 import View from "ol/View";
 import type { Camera, Frame, ViewEvents, Work } from "../types";
 import { element } from "../work/dom";
@@ -13,6 +14,7 @@ import { addScaleBar } from "./scale_bar";
 import { Stage } from "./stage";
 
 const LOUPE_SCALE = 1; // of the screen for a pixel of the photo: lamps are as sharp as they are
+const ROOM_PX = { left: 44, right: 121 }; // beside the photo: zoom; the view's buttons with a label
 const FINEST = 1 / 16; // pixels of the photo in one of the screen
 
 export type PhotoView = ReturnType<typeof createPhotoView>;
@@ -27,6 +29,12 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   const fit = stage.fitting((view) => {
     if (!frame?.width_px || !frame.height_px) return;
     view.fit([0, -frame.height_px, frame.width_px, 0], { padding: [8, 8, 8, 8] });
+    // Beside the buttons, labels of points at the photo's edge have room
+    if (host.parentElement!.dataset.split !== "above") return;
+    const turn = view.getRotation();
+    const wide_px = (Math.abs(Math.cos(turn)) * frame.width_px + Math.abs(Math.sin(turn)) * frame.height_px) / view.getResolution()!;
+    const beside_px = (stage.size[0] - wide_px) / 2;
+    view.setCenter(stage.shifted(view.getCenter()!, clamp(ROOM_PX.right - beside_px, 0, Math.max(0, beside_px - ROOM_PX.left)), 0));
   });
   return {
     stage,
@@ -34,9 +42,13 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
     /** The photo itself is sharper than what is on the screen. */
     drawLoupe(context: CanvasRenderingContext2D, at: Coordinate, times: number): void {
       const scale = Math.max(times / (stage.view.getResolution() ?? 1), LOUPE_SCALE);
-      layer.drawAround(context, at, scale, stage.view.getRotation());
+      const { width, height } = context.canvas;
+      context.translate(width / 2, height / 2);
+      context.rotate(stage.view.getRotation());
+      context.scale(scale, scale);
+      context.translate(-at[0]!, at[1]!);
+      layer.paint(context, scale);
     },
-    /** Ask again for tiles that could not be fetched. */
     retry: () => layer.redraw(),
     /** Resolves when the preview is drawn. */
     async show(next: Frame, picture: ImageBitmap | null): Promise<void> {
@@ -45,7 +57,19 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
       host.classList.toggle("without-photo", !picture);
       if (width_px && height_px) {
         usePlane(width_px, orientation);
-        stage.map.setView(photoPlane(width_px, height_px, upright()));
+        stage.map.setView(
+          new View({
+            projection: pixelProjection(width_px, height_px),
+            center: [width_px / 2, -height_px / 2],
+            resolution: 1,
+            minResolution: FINEST,
+            maxResolution: Math.max(width_px, height_px) / 200,
+            rotation: upright(),
+            extent: [0, -height_px, width_px, 0],
+            constrainOnlyCenter: true,
+            showFullExtent: true,
+          }),
+        );
       }
       fit.now();
       await layer.setPhoto(next, picture);
@@ -64,21 +88,7 @@ export function createPhotoView(host: HTMLElement, work: Work, events: ViewEvent
   };
 }
 
-function photoPlane(width_px: number, height_px: number, rotation: number): View {
-  return new View({
-    projection: pixelProjection(width_px, height_px),
-    center: [width_px / 2, -height_px / 2],
-    resolution: 1,
-    minResolution: FINEST,
-    maxResolution: Math.max(width_px, height_px) / 200,
-    rotation,
-    extent: [0, -height_px, width_px, 0],
-    constrainOnlyCenter: true,
-    showFullExtent: true,
-  });
-}
-
-export class PhotoLayer extends Layer {
+class PhotoLayer extends Layer {
   private readonly canvas = element("canvas");
   // A bare canvas would be drawn upon by the layers above it
   private readonly box = element("div", { className: "view-photo" }, this.canvas);
@@ -97,16 +107,6 @@ export class PhotoLayer extends Layer {
     return this.photo ? new Promise((drawn) => (this.told = drawn)) : Promise.resolve();
   }
 
-  /** A part of the photo around a coordinate, into the middle of another canvas. */
-  drawAround(context: CanvasRenderingContext2D, at: Coordinate, scale: number, turn: number): void {
-    const { width, height } = context.canvas;
-    context.translate(width / 2, height / 2);
-    context.rotate(turn);
-    context.scale(scale, scale);
-    context.translate(-at[0]!, at[1]!);
-    this.paint(context, scale);
-  }
-
   override render(state: FrameState | null): HTMLElement {
     this.canvas.hidden = !state || !this.photo;
     if (!state || !this.photo) return this.box;
@@ -118,7 +118,6 @@ export class PhotoLayer extends Layer {
     return this.box;
   }
 
-  /** Draw anew, and ask again for what is missing. */
   redraw(): void {
     this.drawn = "";
     this.changed();
@@ -135,7 +134,7 @@ export class PhotoLayer extends Layer {
   }
 
   /** Onto a canvas whose unit is a pixel of the plane, X to the right, Y down. */
-  private paint(context: CanvasRenderingContext2D, scale: number): void {
+  paint(context: CanvasRenderingContext2D, scale: number): void {
     if (!this.photo) return;
     const { preview, whole, width_px, height_px } = this.photo;
     const [edge] = pixelToPlane([-0.5, -0.5]);

@@ -11,11 +11,10 @@ import { atRest } from "../work/link";
 import { circle, createMarks, pointFeature, textOf, textScale } from "./marks";
 import { toLonLat, toMercator, WORLD_M } from "./planes";
 
-const MOST = 60;
+const MAX_PLACES = 60;
 const REST_MS = 120; // the map has stood still for so long
 export const AGAIN_MS = 5000; // after so long what did not come is asked for again
 
-/** Gives their layer. */
 export function addPlaceNames(map: OlMap): VectorLayer {
   const names = createMarks(true, {
     zIndex: 20,
@@ -28,7 +27,7 @@ export function addPlaceNames(map: OlMap): VectorLayer {
     async (signal) => {
       const size = map.getSize();
       if (!size || size[0] === 0) return;
-      const places = await placesIn(map.getView().calculateExtent(size), MOST, signal);
+      const places = await placesIn(map.getView().calculateExtent(size), MAX_PLACES, signal);
       names.show(places.map((place) => pointFeature(toMercator([place.lon, place.lat]), { place })));
     },
     // The names that stand there are still right
@@ -38,7 +37,6 @@ export function addPlaceNames(map: OlMap): VectorLayer {
   return names.layer;
 }
 
-/** The largest places in an extent of the map. */
 export async function placesIn([left, bottom, right, top]: Extent, most: number, signal: AbortSignal): Promise<Place[]> {
   const [south, north] = [bottom!, top!].map((y) => toLonLat([0, y])[1]) as [number, number];
   const all = right! - left! >= WORLD_M;

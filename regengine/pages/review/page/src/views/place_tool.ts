@@ -55,7 +55,6 @@ export function createPlaceTool(stage: Stage) {
     events.placed(next, true);
   });
   return {
-    /** Another camera, or another tool. */
     refresh(): void {
       const now = camera();
       if (work.tool !== "place") letGo(); // what was begun would go on in another frame
@@ -153,7 +152,6 @@ export function pixelUnder(camera: Camera, at: Coordinate): Pixel | null {
   return pixel && insidePhoto(camera, pixel) ? pixel : null;
 }
 
-/** The camera turned so that a pixel lies at a place of the map. */
 export function movedTo(camera: Camera, pixel: Pixel, at: Coordinate): Camera | null {
   return grabbed(camera, pixel, toLonLat(at));
 }
@@ -177,9 +175,12 @@ export function zoomedTowards(camera: Camera, pixel: Pixel, at: Coordinate): Cam
 
 const TRIES = 8; // the map bends what turns evenly in space
 
-type Step = (now: Camera, pivot: Pixel, is: Coordinate, wanted: Coordinate) => Camera;
-
-function approached(camera: Camera, pixel: Pixel, at: Coordinate, step: Step): Camera | null {
+function approached(
+  camera: Camera,
+  pixel: Pixel,
+  at: Coordinate,
+  step: (now: Camera, pivot: Pixel, is: Coordinate, wanted: Coordinate) => Camera,
+): Camera | null {
   const about = groundMiddle(camera);
   if (!about) return null;
   const pivot = toMercator(about.place);
@@ -221,7 +222,10 @@ export function createLookTool(stage: Stage): () => void {
     stage,
     (camera, event) => {
       const pixel = planeToPixel(event.coordinate);
-      const limb = limbInside(camera);
+      const limb = limbPoints(camera.position_ecef_m, LIMB_POINTS).flatMap((point) => {
+        const pixel = ecefToPixel(camera, point);
+        return pixel && insidePhoto(camera, pixel) ? [pixelToPlane(pixel)] : [];
+      });
       limbHeld = limb.some((each) => screenPx(event, each) <= REACH_PX);
       if (limbHeld) return (at) => tilted(camera, planeToPixel(at));
       if (limb.length > 0) return (at) => turnedOver(camera, pixel, planeToPixel(at));
@@ -240,15 +244,6 @@ export function createLookTool(stage: Stage): () => void {
   };
 }
 
-/** Where the limb lies in the photo, in its plane. */
-function limbInside(camera: Camera): Coordinate[] {
-  return limbPoints(camera.position_ecef_m, LIMB_POINTS).flatMap((point) => {
-    const pixel = ecefToPixel(camera, point);
-    return pixel && insidePhoto(camera, pixel) ? [pixelToPlane(pixel)] : [];
-  });
-}
-
-/** Distance on the screen. */
 function screenPx(event: MapBrowserEvent, at: Coordinate): number {
   return distance(event.map.getPixelFromCoordinate(at), event.pixel);
 }

@@ -47,7 +47,6 @@ export type Pixel = [number, number];
 /** Width of the photo in view where it is stored mirrored, else null. */
 let mirrored_px: number | null = null;
 
-/** Another photo is in view, with this EXIF orientation. */
 export function usePlane(width_px: number, orientation: number): void {
   mirrored_px = [2, 4, 5, 7].includes(orientation) ? width_px : null;
 }

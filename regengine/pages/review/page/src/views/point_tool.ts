@@ -92,7 +92,6 @@ class PointTool extends PointerInteraction {
     this.stage.events.added(this.stage.side, this.stage.position(coordinate));
   }
 
-  /** Where a coordinate is on the screen. */
   private onScreen(event: MapBrowserEvent, at: Coordinate): Coordinate | null {
     return event.map.getPixelFromCoordinate(this.stage.near(at, event.coordinate)) as Coordinate | null;
   }
@@ -149,8 +148,13 @@ function createLoupe(map: OlMap, draw?: DrawLoupe) {
     const context = canvas.getContext("2d")!;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, LOUPE_PX, LOUPE_PX);
-    if (draw) draw(context, at, TIMES);
-    else enlarged(map, context, x, y);
+    if (draw) return draw(context, at, TIMES);
+    context.setTransform(TIMES, 0, 0, TIMES, LOUPE_PX / 2 - TIMES * x, LOUPE_PX / 2 - TIMES * y);
+    const box = map.getViewport()!.getBoundingClientRect();
+    for (const each of map.getViewport()!.querySelectorAll<HTMLCanvasElement>(".view-base canvas, .view-online canvas")) {
+      const { left, top, width, height } = each.getBoundingClientRect();
+      if (each.width > 0 && width > 0) context.drawImage(each, left - box.left, top - box.top, width, height);
+    }
   };
   map.on("postrender", refresh);
   return {
@@ -162,14 +166,4 @@ function createLoupe(map: OlMap, draw?: DrawLoupe) {
       if (first) refresh(); // then each time that the point is drawn
     },
   };
-}
-
-function enlarged(map: OlMap, context: CanvasRenderingContext2D, x: number, y: number): void {
-  const box = map.getViewport()!.getBoundingClientRect();
-  context.setTransform(TIMES, 0, 0, TIMES, LOUPE_PX / 2 - TIMES * x, LOUPE_PX / 2 - TIMES * y);
-  const canvases = map.getViewport()!.querySelectorAll<HTMLCanvasElement>(".view-base canvas, .view-online canvas");
-  for (const each of Array.from(canvases)) {
-    const { left, top, width, height } = each.getBoundingClientRect();
-    if (each.width > 0 && width > 0) context.drawImage(each, left - box.left, top - box.top, width, height);
-  }
 }

@@ -6,7 +6,7 @@ import Stroke, { type Options as StrokeOptions } from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { lonLatToPixel, pixelToLonLat } from "../geometry/camera";
 import type { Camera, Origin, Point, PointResidual, Side, Work } from "../types";
-import { LEAST_SHOWN_PX } from "../work/text";
+import { MIN_SHOWN_PX } from "../work/text";
 import { circle, createMarks, HALO, pointFeature, textOf, textScale } from "./marks";
 import { lonNear, pixelToPlane, toMercator } from "./planes";
 
@@ -25,7 +25,6 @@ export interface Marker {
 /** Where the mark that confirms a guess lies beside its point, in pixels of the screen. */
 export const CONFIRM_PX: [number, number] = [30, 20];
 
-/** The control points in one view. */
 export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (PointResidual | null)[]): Marker[] {
   const { points, selected, awaited, camera } = work;
   return points.map((point, index) => {
@@ -42,7 +41,6 @@ export function markersOf(side: Side, work: Omit<Work, "tool">, residuals: (Poin
   });
 }
 
-/** Where a control point lies in a view. */
 export function onSide(side: Side, { x, y, lon, lat }: Point): Coordinate {
   return side === "photo" ? pixelToPlane([x, y]) : toMercator([lon, lat]);
 }
@@ -118,7 +116,12 @@ export function createPointLayer(wrapX: boolean) {
 function markerStyles(marker: Marker, factor: number, scale: number): Style[] {
   const { off, origin } = marker.point;
   const colour = off ? OFF : marker.residual?.suspect ? SUSPECT : COLOURS[origin];
-  const styles = marker.towards ? residualStyles(marker.at, marker.towards, factor, colour) : [];
+  const styles: Style[] = [];
+  if (marker.towards) {
+    const end = [0, 1].map((axis) => marker.at[axis]! + (marker.towards![axis]! - marker.at[axis]!) * factor);
+    const geometry = new LineString([marker.at, end]);
+    for (const stroke of [{ color: HALO, width: 5 }, { color: colour, width: 2 }]) styles.push(new Style({ geometry, stroke: new Stroke(stroke) }));
+  }
   const zIndex = marker.selected ? 2 : 1;
   const ring = (radius: number, stroke: StrokeOptions) => new Style({ image: circle(radius * scale, stroke), zIndex });
   styles.push(ring(8, { color: HALO, width: 5 }));
@@ -143,15 +146,6 @@ function label(marker: Marker): string {
   const number = `${marker.index + 1}`;
   const { residual, selected } = marker;
   // What would read 0.0 px is a camera that goes through its point
-  const told = residual && residual.residual_px >= LEAST_SHOWN_PX && (selected || residual.suspect);
+  const told = residual && residual.residual_px >= MIN_SHOWN_PX && (selected || residual.suspect);
   return told ? `${number} · ${residual.residual_px.toFixed(1)} px` : number;
-}
-
-function residualStyles(at: number[], towards: number[], factor: number, colour: string): Style[] {
-  const end = [0, 1].map((axis) => at[axis]! + (towards[axis]! - at[axis]!) * factor);
-  const geometry = new LineString([at, end]);
-  return [
-    new Style({ geometry, stroke: new Stroke({ color: HALO, width: 5 }) }),
-    new Style({ geometry, stroke: new Stroke({ color: colour, width: 2 }) }),
-  ];
 }

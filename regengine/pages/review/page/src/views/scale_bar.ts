@@ -2,7 +2,6 @@
 
 import { pixelToLonLat } from "../geometry/camera";
 import { greatCircleKm } from "../geometry/earth";
-import type { Camera, LonLat } from "../types";
 import { element } from "../work/dom";
 import { metres } from "../work/text";
 import { northTurn } from "./ground";
@@ -19,12 +18,9 @@ export function addScaleBar(stage: Stage): void {
   const arrow = element("div", { className: "north" }, "N");
   const box = element("div", { className: "view-scale", title: side === "photo" ? OF_PHOTO : TITLE, attributes: { role: "img" } }, arrow, bar);
   host.append(box);
-  const placeAt = (camera: Camera | null, at: [number, number]): LonLat | null => {
-    return side === "map" ? at : camera && pixelToLonLat(camera, ...at);
-  };
   stage.map.on("postrender", () => {
     const { camera } = work;
-    const [a, b] = stage.ends(APART_PX).map((at) => placeAt(camera, at));
+    const [a, b] = stage.ends(APART_PX).map((at) => (side === "map" ? at : camera && pixelToLonLat(camera, ...at)));
     box.hidden = !a || !b;
     if (!a || !b) return;
     const kmOfPixel = greatCircleKm(a, b) / APART_PX;

@@ -4,7 +4,7 @@
 import { remember, remembered } from "../work/browser";
 import { element } from "../work/dom";
 
-const LEAST = 0.15; // of the room
+const MIN_SHARE = 0.15; // of the room
 const STEP = 0.02;
 const HALVES = 0.5;
 // Where there is room, the photo above the map has more of it: it is what is judged
@@ -26,7 +26,7 @@ export function createSplit(first: HTMLElement, moved: () => void) {
   let above = false;
   let usual = HALVES;
   const set = (next: number) => {
-    share = Math.min(1 - LEAST, Math.max(LEAST, next));
+    share = Math.min(1 - MIN_SHARE, Math.max(MIN_SHARE, next));
     host.style.setProperty("--photo", `${share}fr`);
     host.style.setProperty("--map", `${1 - share}fr`);
     line.setAttribute("aria-valuenow", String(Math.round(100 * share)));

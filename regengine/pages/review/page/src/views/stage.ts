@@ -79,7 +79,6 @@ export class Stage {
     return this.map.getView();
   }
 
-  /** Width and height. */
   get size(): [number, number] {
     return (this.map.getSize() ?? [600, 400]) as [number, number];
   }
@@ -89,7 +88,6 @@ export class Stage {
     return this.side === "photo" ? planeToPixel(at) : toLonLat(at);
   }
 
-  /** Where a control point lies in this view. */
   coordinateOf(point: Point): Coordinate {
     return onSide(this.side, point);
   }
@@ -99,7 +97,6 @@ export class Stage {
     return this.side === "photo" ? at : nearestCopy(at, other[0]!);
   }
 
-  /** The control points are others, or lie elsewhere. */
   setResiduals(residuals: (PointResidual | null)[]): void {
     this.markers = markersOf(this.side, this.work, residuals);
     this.points.set(this.markers);
@@ -112,7 +109,6 @@ export class Stage {
     this.sayScale();
   }
 
-  /** null hides it. */
   showCross(at: Coordinate | null): void {
     this.cross.setPosition(at ?? undefined);
   }
@@ -151,7 +147,6 @@ export class Stage {
     return { now, untouched };
   }
 
-  /** Bring a coordinate into sight where it is not. */
   reveal(at: Coordinate): void {
     const near = this.near(at, this.view.getCenter() ?? at);
     const on = this.map.getPixelFromCoordinate(near) as Coordinate | null;
@@ -159,15 +154,11 @@ export class Stage {
     if (!inside) this.view.animate({ center: near, duration: SEEK_MS });
   }
 
-  /** Pixels of the screen to one of the photo; of the map, its own line tells. */
-  private get zoom(): string {
-    const resolution = this.view.getResolution();
-    return this.side === "map" || !resolution ? "" : `${Math.round(100 / resolution / window.devicePixelRatio)} %`;
-  }
-
   private sayScale(): void {
     const resolution = this.view.getResolution();
     const factor = resolution ? exaggeration(this.markers, resolution) : 1;
-    this.note.textContent = [this.sentence, factor > 1 ? `Residuals drawn ${factor} ×` : "", this.zoom].filter(Boolean).join(" · ");
+    // Pixels of the screen to one of the photo; of the map, its own line tells
+    const zoom = this.side === "map" || !resolution ? "" : `${Math.round(100 / resolution / window.devicePixelRatio)} %`;
+    this.note.textContent = [this.sentence, factor > 1 ? `Residuals drawn ${factor} ×` : "", zoom].filter(Boolean).join(" · ");
   }
 }

@@ -33,7 +33,10 @@ export function createSurroundings() {
     const isNear = prior !== null && solved !== null && greatCircleKm(prior, solved) < SAME_PLACE_KM;
     const source = frame?.nadir?.source ?? "";
     const name = isNear ? "" : `prior nadir (${SOURCES[source] ?? source})`;
-    track.show([...(frame ? linesOf(frame) : []), ...(prior ? [dot(prior, name, "#8fb3d9")] : [])]);
+    const { track: past, horizon: [...around] } = frame ?? { track: [], horizon: [] };
+    if (around.length > 2) around.push(around[0]!);
+    const lines = [lineFeature([unwrappedLine(past)], { kind: "track" }), lineFeature([unwrappedLine(around)], { kind: "horizon" })];
+    track.show([...lines, ...(prior ? [dot(prior, name, "#8fb3d9")] : [])]);
     const shown = camera ? [lineFeature(groundOutline(camera), { kind: "outline" })] : [];
     outline.show([...shown, ...(solved ? [dot(solved, "nadir", "#ffb454")] : [])]);
   };
@@ -48,11 +51,6 @@ export function createSurroundings() {
       refresh();
     },
   };
-}
-
-function linesOf({ track, horizon }: Frame): Feature[] {
-  const around = horizon.length > 2 ? [...horizon, horizon[0]!] : [];
-  return Object.entries({ track, horizon: around }).map(([kind, line]) => lineFeature([unwrappedLine(line)], { kind }));
 }
 
 function dot(place: LonLat, text: string, colour: string): Feature {

@@ -32,7 +32,6 @@ const MAP_RAMP: readonly [number, Colour][] = [
 ];
 const APART: Record<Side, Colour> = { photo: [1, 0.3, 0.1], map: [0, 0.7, 0.9] };
 
-/** The colour of a level of brightness, 0 to 1. */
 export function colourOf(side: Side, tint: Tint, level: number): Colour {
   if (tint === "apart") return APART[side].map((each) => each * level) as unknown as Colour;
   if (side === "photo") return [level, level, level];
@@ -44,7 +43,7 @@ export function colourOf(side: Side, tint: Tint, level: number): Colour {
 
 // The same as the engine's overlays have, so that a photo looks the same in both.
 const PERCENTILES = [0.01, 0.997] as const;
-const LEAST_RANGE = 16 / 255; // less is noise
+const MIN_RANGE = 16 / 255; // less is noise
 const EXPONENT = 0.7;
 const STEPS = 256;
 
@@ -54,14 +53,11 @@ export function photoStretch(rgba: Uint8ClampedArray): Stretch {
   for (let i = 0; i < rgba.length; i += 4) {
     counts[Math.max(rgba[i]!, rgba[i + 1]!, rgba[i + 2]!)]! += 1;
   }
-  const [black, white] = PERCENTILES.map((share) => percentile(counts, share) / 255) as [number, number];
-  return { black, white: Math.min(1, Math.max(white, black + LEAST_RANGE)), exponent: EXPONENT };
-}
-
-function percentile(counts: number[], share: number): number {
-  const all = counts.reduce((sum, count) => sum + count, 0);
-  let below = 0;
-  return counts.findIndex((count) => (below += count) >= share * all);
+  const [black, white] = PERCENTILES.map((share) => {
+    let below = 0;
+    return counts.findIndex((count) => (below += count) >= (share * rgba.length) / 4) / 255;
+  }) as [number, number];
+  return { black, white: Math.min(1, Math.max(white, black + MIN_RANGE)), exponent: EXPONENT };
 }
 
 /** Whether all stays as it is. */

@@ -7,34 +7,31 @@ import type { Camera, LonLat, Point, PointResidual } from "../types";
 import { flatMesh, groundMesh, northTurn, outline } from "./ground";
 import { style } from "./place_names";
 import { handles, movedTo, pixelUnder, turnedTowards, zoomedTowards } from "./place_tool";
-import { pixelToPlane, planeToPixel, toLonLat, toMercator, uprightTurn, usePlane, WORLD_M } from "./planes";
+import { nearestCopy, pixelToPlane, planeToPixel, toLonLat, toMercator, uprightTurn, usePlane, WORLD_M } from "./planes";
 import { exaggeration, markerAt, markersOf } from "./points";
 import { roundBelow } from "./scale_bar";
 import { colourOf, NEUTRAL, photoStretch, toneTable } from "./tone";
 import { affineBetween, grown, type Triangle } from "./warp";
 
-export function cameraOver(nadir: LonLat, place: LonLat = nadir, turn_deg = 0, focal_px = 5000) {
+function cameraOver(nadir: LonLat, place: LonLat = nadir, turn_deg = 0, focal_px = 5000) {
   const camera = aimedCamera({ nadir, altitude_km: 420, place, turn_deg }, plainLens(4256, 2832, focal_px));
   if (!camera) throw new Error("the place is hidden");
   return camera;
 }
 
-test("a photo whose top looks to an azimuth is turned clockwise by it", () => {
+test("a photo whose top looks to an azimuth is turned clockwise by it, one of the sky not at all", () => {
   for (const azimuth of [0, 60, 200, -90]) {
     const turn = northTurn(cameraOver([100, 20], [100, 20], azimuth))!;
     const difference = turn - (azimuth * Math.PI) / 180;
     assert.ok(Math.abs(Math.sin(difference / 2)) < 1e-3, `${azimuth}`);
   }
+  const camera = cameraOver([100, 20]);
+  const away = { ...camera, position_ecef_m: camera.position_ecef_m.map((v) => -v) as [number, number, number] };
+  assert.equal(northTurn(away), null);
 });
 
 test("a scale bar shows a round number that has room", () => {
   assert.deepEqual([0.37, 1, 4.9, 60, 1999].map(roundBelow), [0.2, 1, 2, 50, 1000]);
-});
-
-test("a photo with nothing but sky has no north", () => {
-  const camera = cameraOver([100, 20]);
-  const away = { ...camera, position_ecef_m: camera.position_ecef_m.map((v) => -v) as [number, number, number] };
-  assert.equal(northTurn(away), null);
 });
 
 const below = cameraOver([20, -30]);
@@ -110,14 +107,11 @@ const residual: PointResidual = {
 };
 const work = { points: [point], selected: 0, awaited: null, camera };
 
-test("on the photo the residual runs to where the camera puts the place", () => {
-  const [marker] = markersOf("photo", work, [residual]);
-  assert.deepEqual(planeToPixel(marker!.at), [1000, 1000]);
-  assert.deepEqual(planeToPixel(marker!.towards!), [1003, 996]);
-  assert.ok(marker!.residual!.suspect && marker!.selected);
-});
-
-test("on the map it runs to what the camera sees at the pixel, in the same world", () => {
+test("residuals run to where the camera puts the place in the photo, on the map to what it sees at the pixel, in the same world", () => {
+  const [inPhoto] = markersOf("photo", work, [residual]);
+  assert.deepEqual(planeToPixel(inPhoto!.at), [1000, 1000]);
+  assert.deepEqual(planeToPixel(inPhoto!.towards!), [1003, 996]);
+  assert.ok(inPhoto!.residual!.suspect && inPhoto!.selected);
   const [marker] = markersOf("map", { ...work, points: [{ ...point, lon: lon < 0 ? lon + 360 : lon - 360 }] }, [residual]);
   const seen = pixelToLonLat(camera, 1000, 1000)!;
   assert.ok(Math.abs(toLonLat(marker!.towards!)[1] - seen[1]) < 1e-9);
@@ -184,7 +178,7 @@ test("a corner that is turned points to the pointer; the middle stays", () => {
   const turned = turnedTowards(oblique, corner.pixel, goal)!;
   assert.ok(greatCircleKm(shownInMiddle(turned), shownInMiddle(oblique)) < 0.001);
   const now = handles(turned).find(({ pixel }) => pixel === corner.pixel || String(pixel) === String(corner.pixel))!;
-  const bearing = (at: number[]) => Math.atan2(sameWorld(at[0]! - middle[0]!), at[1]! - middle[1]!);
+  const bearing = (at: number[]) => Math.atan2(nearestCopy(at, middle[0]!)[0]! - middle[0]!, at[1]! - middle[1]!);
   assert.ok(Math.abs(bearing(now.at) - bearing(goal)) < 0.01);
   assert.equal(turned.focal_px, oblique.focal_px);
 });
@@ -212,10 +206,6 @@ function shownInMiddle(camera: Camera): LonLat {
   return pixelToLonLat(camera, ...middlePixel(camera))!;
 }
 
-function sameWorld(x: number): number {
-  return x - WORLD_M * Math.round(x / WORLD_M);
-}
-
 test("each level of the map has a brighter colour than the one below, up to the core of a city", () => {
   const luminance = (level: number) => {
     const [r, g, b] = colourOf("map", "own", level);
@@ -234,7 +224,7 @@ test("told apart, what photo and map both have is white, and what one has is col
   for (const one of [photo, map]) assert.ok(Math.min(...one) < 0.2);
 });
 
-test("a dark photo is stretched to its own lights, by its brightest channel", () => {
+test("a dark photo is stretched to its own lights, by its brightest channel; one of one shade is not blown up into noise", () => {
   const rgba = new Uint8ClampedArray(4 * 1000);
   for (let i = 0; i < 1000; i++) rgba.set(i < 990 ? [10, 10, 10, 255] : [20, 100, 30, 255], 4 * i);
   const stretch = photoStretch(rgba);
@@ -244,26 +234,19 @@ test("a dark photo is stretched to its own lights, by its brightest channel", ()
   assert.equal(table[100], 1);
   assert.ok(table[55]! > 0.5, "the middle is lifted");
   assert.ok(table.every((value, i) => i === 0 || value >= table[i - 1]!));
-});
-
-test("a photo of one shade is not blown up into noise", () => {
-  const stretch = photoStretch(new Uint8ClampedArray(400).fill(250));
-  assert.ok(stretch.white - stretch.black <= 16 / 255 && stretch.white <= 1);
-  assert.ok(stretch.white > stretch.black);
+  const { black, white } = photoStretch(new Uint8ClampedArray(400).fill(250));
+  assert.ok(black < white && white - black <= 16 / 255 && white <= 1);
 });
 
 const from: Triangle = [[0, 0], [10, 0], [10, 20]];
 
-test("the affine map takes the corners to the corners", () => {
+test("the affine map takes the corners to the corners; a triangle without area has none", () => {
   const to: Triangle = [[5, 7], [1, 3], [-4, 30]];
   const [a, b, c, d, e, f] = affineBetween(from, to)!;
   from.forEach(([x, y], i) => {
     assert.ok(Math.abs(a * x! + c * y! + e - to[i]![0]!) < 1e-9);
     assert.ok(Math.abs(b * x! + d * y! + f - to[i]![1]!) < 1e-9);
   });
-});
-
-test("a triangle without area has no affine map", () => {
   assert.equal(affineBetween([[0, 0], [1, 1], [2, 2]], from), null);
 });
 

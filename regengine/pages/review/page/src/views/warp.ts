@@ -37,7 +37,9 @@ type Texture = HTMLCanvasElement | ImageBitmap;
 /** A picture of the whole photo, where its mesh lies on the map. */
 function drawMesh({ context, extent, scale }: Target, mesh: MeshTriangle[], texture: Texture, { width_px, height_px }: Camera): void {
   const [across, down] = [texture.width / width_px, texture.height / height_px];
-  for (const world of worldsInSight(mesh, extent)) {
+  const [least, , most] = extentOf(mesh);
+  // Copies of the Earth in which the mesh meets the extent
+  for (let world = Math.ceil((extent[0]! - most!) / WORLD_M) * WORLD_M; least! + world <= extent[2]!; world += WORLD_M) {
     drawTriangles(
       context,
       mesh,
@@ -77,15 +79,6 @@ export function typicalScale(mesh: MeshTriangle[]): number {
   return scales.sort((a, b) => a - b)[scales.length >> 1] ?? 1;
 }
 
-/** Offsets of the copies of the Earth in which the mesh meets the extent. */
-function worldsInSight(mesh: MeshTriangle[], extent: Extent): number[] {
-  const [least, , most] = extentOf(mesh);
-  const worlds: number[] = [];
-  const first = Math.ceil((extent[0]! - most!) / WORLD_M);
-  for (let world = first; least! + world * WORLD_M <= extent[2]!; world++) worlds.push(world * WORLD_M);
-  return worlds;
-}
-
 export type Triangle = [Coordinate, Coordinate, Coordinate];
 type Affine = [number, number, number, number, number, number];
 
@@ -106,7 +99,7 @@ export function grown(triangle: Triangle): Triangle {
 }
 
 const GROWN_PX = 1.5; // of a corner: its sides move by a third of that, or more
-const MOST_OFF = 0.5; // pixels of the texture
+const MAX_OFF = 0.5; // pixels of the texture
 const TOO_COARSE = 1.3; // pixels of the screen for one of the preview
 
 export function createWarpSource() {
@@ -121,10 +114,10 @@ export function createWarpSource() {
   const draw = (target: Target) => {
     if (!camera || !preview) return;
     levels ??= halvings(preview);
-    mesh ??= flatMesh(camera, MOST_OFF * Math.max(1, camera.width_px / PREVIEW_PX));
+    mesh ??= flatMesh(camera, MAX_OFF * Math.max(1, camera.width_px / PREVIEW_PX));
     const texel = typicalScale(mesh) * target.scale * (camera.width_px / preview.width); // of the screen
     const sharp = texel > TOO_COARSE ? whole() : null;
-    if (sharp) return drawMesh(target, (fineMesh ??= flatMesh(camera, MOST_OFF)), sharp, camera);
+    if (sharp) return drawMesh(target, (fineMesh ??= flatMesh(camera, MAX_OFF)), sharp, camera);
     const level = Math.max(0, Math.min(levels.length - 1, Math.floor(-Math.log2(texel))));
     drawMesh(target, mesh, levels[level]!, camera);
   };

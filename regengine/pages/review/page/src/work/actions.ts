@@ -9,7 +9,7 @@ import type { SearchRun } from "./search_run";
 const ARROWS: Record<string, [number, number]> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const PUSH_PX = 10;
 
-export interface ActionNeeds {
+interface ActionNeeds {
   review: Review;
   search: SearchRun;
   layers: { element: HTMLElement; toggle(): void; changeOpacity(step: number): void };
@@ -17,7 +17,6 @@ export interface ActionNeeds {
   /** The queue's field for names. */
   filter: () => void;
   help: () => void;
-  /** Many proposals together. */
   sheet: () => void;
 }
 

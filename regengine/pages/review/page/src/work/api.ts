@@ -69,9 +69,9 @@ export const api = {
   facets: () => call<types.Facets>("GET", "facets"),
   /** All frames that pass, in order, and what the rows of the first ones say. */
   queue: (filter: string, limit: number) =>
-    call<{ ids: number[]; progress: { all: number; decided: number }; frames: types.QueueRow[]; named: boolean }>("GET", `queue?${filter}&limit=${limit}`),
+    call<{ ids: number[]; progress: { all: number; decided: number }; frames: types.QueueRow[] }>("GET", `queue?${filter}&limit=${limit}`),
   rows: (ids: number[]) =>
-    call<{ frames: types.QueueRow[]; named: boolean }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
+    call<{ frames: types.QueueRow[] }>("GET", `frames?${ids.map((id) => `id=${id}`).join("&")}&limit=${ids.length}`),
   frame: (id: number) => call<types.Frame>("GET", `frames/${id}`),
   neighbours: (id: number) => call<{ neighbours: types.Neighbour[] }>("GET", `frames/${id}/neighbours`),
   history: (id: number) => call<types.Decision[]>("GET", `frames/${id}/history`),
@@ -129,7 +129,6 @@ export class Kept<Key, Value> {
     return found;
   }
 
-  /** What is known is old. */
   forget(key: Key): void {
     this.kept.delete(key);
   }

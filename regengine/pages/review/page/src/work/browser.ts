@@ -19,13 +19,8 @@ export function remember(name: string, value: object): void {
   }
 }
 
-export interface Address {
-  frame: number | null;
-  /** As the server's queue takes it, and the form of filters reads it. */
-  filter: URLSearchParams;
-}
-
-export function readAddress(hash: string): Address {
+/** `filter`: as the server's queue takes it, and the form of filters reads it. */
+export function readAddress(hash: string): { frame: number | null; filter: URLSearchParams } {
   const filter = new URLSearchParams(hash.replace(/^#/, ""));
   const frame = filter.get("frame");
   filter.delete("frame");

@@ -4,9 +4,8 @@ import type { Decision } from "../types";
 import { remember } from "./browser";
 import { element } from "./dom";
 import { type Compare, decisionList } from "./frame_boxes";
-import { type Action, type Keyboard, keyLabel } from "./keys";
+import { type Keyboard, keyLabel } from "./keys";
 
-/** Open a dialog that goes away with Escape or its button. */
 function open(title: string, ...content: Node[]): HTMLDialogElement {
   const close = element("form", { method: "dialog" }, element("button", { autofocus: true }, "Close"));
   const heading = element("div", { className: "heading" }, element("h2", { id: "dialog-title" }, title), close);
@@ -30,7 +29,10 @@ export function showHelp(keyboard: Keyboard): void {
           "section",
           {},
           element("h3", {}, group),
-          element("dl", {}, ...keyboard.actions.filter((action) => action.group === group).flatMap(keysOf)),
+          element("dl", {}, ...keyboard.actions.filter((action) => action.group === group).flatMap(({ keys, label }) => {
+            const shown = keys.flatMap((key, i) => [i > 0 ? " " : null, element("kbd", {}, keyLabel(key))]);
+            return [element("dt", {}, ...shown), element("dd", {}, label)];
+          })),
         ),
       ),
     ),
@@ -49,11 +51,6 @@ export function showHelp(keyboard: Keyboard): void {
     ),
     element("p", { className: "hint" }, SOURCES),
   );
-}
-
-function keysOf({ keys, label }: Action): HTMLElement[] {
-  const shown = keys.flatMap((key, i) => [i > 0 ? " " : null, element("kbd", {}, keyLabel(key))]);
-  return [element("dt", {}, ...shown), element("dd", {}, label)];
 }
 
 const HOW =

@@ -22,7 +22,7 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   for (const [name, value] of Object.entries(attributes ?? {})) {
     if (value !== null) made.setAttribute(name, value);
   }
-  put(made, ...children);
+  made.append(...nodesOf(children));
   return made;
 }
 
@@ -35,24 +35,16 @@ export function quiet(content: Child | Child[], act: () => void, properties: Pro
   return button(content, act, { className: "quiet", ...properties });
 }
 
-/** Append what there is; nothing for null, undefined and false. */
-function put(parent: Node, ...children: Child[]): void {
-  for (const child of children) {
-    if (child === null || child === undefined || child === false) continue;
-    parent.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));
-  }
-}
-
-export function refill(parent: Element, ...children: Child[]): void {
-  parent.replaceChildren();
-  put(parent, ...children);
-}
-
 /** Fill anew; what had the focus has it again, by its id. */
-export function redraw(parent: Element, ...children: Child[]): void {
+export function refill(parent: Element, ...children: Child[]): void {
   const focused = parent.contains(document.activeElement) ? document.activeElement?.id : undefined;
-  refill(parent, ...children);
+  parent.replaceChildren(...nodesOf(children));
   if (focused) document.getElementById(focused)?.focus();
+}
+
+/** What there is: nothing of null, undefined and false. */
+function nodesOf(children: Child[]): (Node | string)[] {
+  return children.flatMap((each) => (each === null || each === undefined || each === false ? [] : [each instanceof Node ? each : String(each)]));
 }
 
 /** A control with its label; `shown` where more stands there than it alone. */
@@ -81,7 +73,6 @@ export function drawnOnChange<First>(draw: (first: First) => void) {
   };
 }
 
-/** The element of index.html with this id: its absence is a mistake of ours. */
 export function byId(id: string): HTMLElement {
   const found = document.getElementById(id);
   if (found === null) throw new Error(`index.html has no #${id}`);

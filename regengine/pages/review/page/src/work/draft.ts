@@ -6,7 +6,7 @@ import { insidePhoto, lonLatToPixel, pixelToGround, pixelToLonLat } from "../geo
 import { greatCircleKm, wrapped } from "../geometry/earth";
 import type { Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual, Side } from "../types";
 
-const FEWEST_POINTS = 4;
+const MIN_POINTS = 4;
 export const EMPTY: Draft = { camera: null, points: [], hypothesis: null, comment: "", tags: [], quality: null, place: null };
 
 /** Where work goes on: unfinished work, else what this reviewer decided, else the proposal. */
@@ -69,13 +69,11 @@ export function movePoint(draft: Draft, index: number, side: Side, at: [number, 
 const BY_HAND = { sigma_px: null, origin: "person", by_hand: true } as const;
 const BY_CAMERA = { sigma_px: null, origin: "engine" } as const;
 
-/** A point switched off, or on again. */
 export function switchPoint(draft: Draft, index: number): Draft {
   const { off, ...point } = draft.points[index]!;
   return setPoint(draft, index, off ? point : { ...point, off: true });
 }
 
-/** Another point in place of one. */
 export function setPoint(draft: Draft, index: number, point: Point): Draft {
   return { ...draft, points: draft.points.map((each, i) => (i === index ? point : each)) };
 }
@@ -110,10 +108,10 @@ export function fillUp(draft: Draft): Draft {
   if (camera === null) return draft;
   const candidates = spreadPixels(camera).flatMap((pixel) => {
     const ground = pixelToGround(camera, ...pixel);
-    return ground !== null && ground.incidence_deg <= MOST_INCIDENCE_DEG ? [{ pixel, place: ground.place }] : [];
+    return ground !== null && ground.incidence_deg <= MAX_INCIDENCE_DEG ? [{ pixel, place: ground.place }] : [];
   });
   let filled = draft;
-  while (filled.points.length < FEWEST_POINTS && candidates.length > 0) {
+  while (filled.points.length < MIN_POINTS && candidates.length > 0) {
     const taken = filled.points.length > 0 ? filled.points.map(({ x, y }) => [x, y]) : [[camera.width_px / 2, camera.height_px / 2]];
     const room = (pixel: number[]): number => Math.min(...taken.map((each) => distance(each, pixel)));
     const best = candidates.reduce((a, b) => (room(b.pixel) > room(a.pixel) ? b : a));
@@ -139,16 +137,16 @@ export function spreadPixels(camera: Camera): [number, number][] {
 }
 
 /** As many tags, as long, as the server takes. */
-const MOST_TAGS = 32;
+const MAX_TAGS = 32;
 const LONGEST_TAG = 64;
 
 export function tagsIn(text: string): string[] {
   const tags = text.split(",").map((each) => each.trim().slice(0, LONGEST_TAG)).filter((each) => each !== "");
-  return [...new Set(tags)].slice(0, MOST_TAGS);
+  return [...new Set(tags)].slice(0, MAX_TAGS);
 }
 
 /** Beyond this angle to the vertical a pixel says next to nothing about a place. */
-const MOST_INCIDENCE_DEG = 80;
+const MAX_INCIDENCE_DEG = 80;
 
 export function pointResidual(camera: Camera, point: Point): PointResidual | null {
   const pixel = lonLatToPixel(camera, point.lon, point.lat);

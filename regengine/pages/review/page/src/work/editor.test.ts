@@ -185,7 +185,6 @@ test("a confirmed point is the engine's pair, wherever a drag took the camera", 
   const engine = made.frame!.points;
   made.move(0, "map", place(0), true);
   const residual_px = (index: number): number => made.residuals[index]?.residual_px ?? 0;
-  // The drag shows at once as what the others are off by
   for (const index of [1, 2, 3]) assert.ok(residual_px(index) > 100);
   for (const index of [1, 2, 3]) made.confirmMeasured(index);
   assert.deepEqual(made.draft.points.slice(1), engine.slice(1).map((each) => ({ ...each, origin: "confirmed" })));
@@ -203,7 +202,7 @@ test("what nothing measured is not confirmed by its camera", () => {
   assert.deepEqual(new Set(made.draft.points.map((each) => each.origin)), new Set(["engine"]));
 });
 
-test("a way out and back confirms nothing, and the camera is the engine's again", () => {
+test("a way out and back confirms nothing, and the camera is the engine's again, as without the point that moved it", () => {
   for (const index of [0, 1, 2, 3]) {
     const { made } = editor();
     const before = made.draft;
@@ -213,9 +212,6 @@ test("a way out and back confirms nothing, and the camera is the engine's again"
     made.move(index, "map", [lon, lat], true);
     assert.deepEqual([made.draft.points, made.draft.camera], [before.points, before.camera]);
   }
-});
-
-test("without the point that moved it the camera is the engine's again", () => {
   const { made } = editor();
   const { camera, points } = made.draft;
   made.move(0, "map", place(0), true);
@@ -223,29 +219,17 @@ test("without the point that moved it the camera is the engine's again", () => {
   assert.deepEqual([made.draft.camera, made.draft.points], [camera, points.slice(1)]);
 });
 
-test("a click however near the guess is where it was made", () => {
+test("a click however near the guess is where it was made; a pair that was left is not completed by a later one", () => {
   const { made } = editor();
   made.add("photo", [2000, 1500]);
   const { lon, lat } = made.draft.points[4]!;
   made.add("map", [lon + 0.001, lat]);
   assert.ok(Math.abs(made.draft.points[4]!.lon - lon - 0.001) < 1e-9);
   assert.equal(made.draft.points[4]?.origin, "person");
-});
-
-test("a pair that was left is not completed by a later click", () => {
-  const { made } = editor();
   made.add("photo", [2000, 1500]);
   made.leavePair();
   made.add("map", place(0));
-  assert.equal(made.draft.points.length, 6);
-});
-
-test("comments are no steps: undo leaves them", () => {
-  const { made } = editor();
-  made.move(0, "map", place(0), true);
-  made.tell({ comment: "north is up" });
-  made.undo();
-  assert.equal(made.draft.comment, "north is up");
+  assert.equal(made.draft.points.length, 7);
 });
 
 test("what is read-only does not change", () => {
@@ -260,15 +244,16 @@ test("what is read-only does not change", () => {
   assert.match(said[0] ?? "", /read-only/);
 });
 
-test("one goes back to any step, and forth again", () => {
+test("one goes back to any step, and forth again; what was said of the frame stays", () => {
   const { made } = editor();
   made.select(0);
   for (const index of [1, 2]) made.confirmMeasured(index);
   made.switchPoint(3);
+  made.tell({ comment: "north is up" });
   assert.deepEqual(made.steps, { what: ["opened", "confirmed 2", "confirmed 3", "switched 4 off"], at: 3 });
   made.goTo(1);
   assert.deepEqual(made.draft.points.map((each) => each.origin), ["engine", "confirmed", "engine", "engine"]);
-  assert.equal(made.steps.at, 1);
+  assert.deepEqual([made.steps.at, made.draft.comment], [1, "north is up"]);
   made.redo();
   assert.equal(made.steps.at, 2);
   made.goTo(0);

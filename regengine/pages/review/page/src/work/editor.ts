@@ -1,17 +1,15 @@
 // The frame in view and what a person makes of it: moves, steps back, the camera that follows.
 
 import type { Awaited, Camera, Draft, Frame, Given, Hypothesis, LonLat, Point, PointResidual, Side } from "../types";
-import { apartPx, EMPTY, pointResidual, startCamera } from "./draft";
 import * as drafts from "./draft";
 import { inputs, LiveSolve, type Solution } from "./live_solve";
 import { sentenceOf } from "./notices";
 
-export interface EditorNeeds {
+interface EditorNeeds {
   ask: ConstructorParameters<typeof LiveSolve>[0];
   changed: () => void;
   /** Work to keep; null where there is none beyond what is kept already. */
   save: (frame: number, draft: Draft | null) => void;
-  /** One sentence for the person. */
   say: (sentence: string) => void;
 }
 
@@ -31,7 +29,7 @@ export class Editor {
   problem: string | null = null;
   readonly = false;
 
-  private start: Draft = EMPTY;
+  private start: Draft = drafts.EMPTY;
   /** Steps back and forth: drafts are never changed, so a step is a reference. */
   private done: Step[] = [NOTHING];
   /** The number of the one in view; those after it were undone. */
@@ -62,7 +60,6 @@ export class Editor {
   get draft(): Draft {
     return this.dragged ?? this.now.draft;
   }
-  /** Whether a drag is under way. */
   get moving(): boolean {
     return this.dragged !== null;
   }
@@ -94,7 +91,7 @@ export class Editor {
     return points.map((point, index) => {
       const solved = this.solution?.residuals.get(index);
       const pair = drafts.isHeld(point) || point.off ? point : own ? null : this.measured(index);
-      return solved ?? (camera === null || pair === null ? null : pointResidual(camera, pair));
+      return solved ?? (camera === null || pair === null ? null : drafts.pointResidual(camera, pair));
     });
   }
 
@@ -107,7 +104,7 @@ export class Editor {
   }
 
   close(): void {
-    this.reset(null, EMPTY, NOTHING);
+    this.reset(null, drafts.EMPTY, NOTHING);
   }
 
   private reset(frame: Frame | null, start: Draft, step: Step): void {
@@ -140,10 +137,9 @@ export class Editor {
     const moved = drafts.movePoint(draft, index, side, at);
     const point = moved.points[index]!;
     this.taken.set(point, taken);
-    return draft.camera !== null && apartPx(draft.camera, point, taken) < drafts.FOLLOWS_PX ? drafts.setPoint(draft, index, taken) : moved;
+    return draft.camera !== null && drafts.apartPx(draft.camera, point, taken) < drafts.FOLLOWS_PX ? drafts.setPoint(draft, index, taken) : moved;
   }
 
-  /** Replace the point by what the server found near it. */
   snapped(index: number, point: Point): void {
     const off = this.draft.points[index]?.off ? { off: true } : {};
     this.first = null;
@@ -250,7 +246,7 @@ export class Editor {
   beginCamera(nadir: LonLat | null): boolean {
     if (this.frame === null || this.refused()) return false;
     if (this.draft.camera !== null) return true;
-    const camera = startCamera(this.frame, nadir, this.draft.given);
+    const camera = drafts.startCamera(this.frame, nadir, this.draft.given);
     if (camera === null) return false;
     this.step("first camera", { ...this.draft, camera, hypothesis: null }, camera);
     return true;
@@ -288,7 +284,7 @@ export class Editor {
     const draft = { ...this.draft, given };
     const { base } = this.now;
     const placed = base !== null && (frame.camera !== null || draft.points.length > 0);
-    let camera = placed ? base : (startCamera(frame, null, given) ?? base);
+    let camera = placed ? base : (drafts.startCamera(frame, null, given) ?? base);
     if (placed && change.focal_px) camera = { ...base, focal_px: change.focal_px };
     this.forget();
     this.step("entered how it was taken", camera === null || camera === base ? draft : drafts.follow(draft, camera, frame), camera);
@@ -391,7 +387,7 @@ export class Editor {
 
   /** A new step; what had been undone is gone. */
   private step(what: string, draft: Draft, base: Camera | null = this.now.base): void {
-    this.done = [...this.done.slice(0, this.at + 1), { what, draft, base }].slice(-MOST_STEPS);
+    this.done = [...this.done.slice(0, this.at + 1), { what, draft, base }].slice(-MAX_STEPS);
     this.at = this.done.length - 1;
     this.keep();
     this.needs.changed();
@@ -417,10 +413,10 @@ export class Editor {
 }
 
 /** More steps than anybody goes back, and a bound to what is kept. */
-const MOST_STEPS = 200;
+const MAX_STEPS = 200;
 
 const NOTHING_GIVEN: Given = { time_utc: null, nadir: null, focal_px: null };
 
 const ABOVE = "The camera is now above this point. Move the photo over the map (M), or add pairs of points (P).";
 
-const NOTHING: Step = { what: "", draft: EMPTY, base: null };
+const NOTHING: Step = { what: "", draft: drafts.EMPTY, base: null };

@@ -10,7 +10,7 @@ export type Agreement = "agrees" | "near" | "off" | "unknown";
 /** Chance leads farther once in a thousand, by a normal distribution of two dimensions. */
 const CHANCE_SIGMAS = Math.sqrt(-2 * Math.log(0.001));
 const WAIT_MS = 400;
-const MOST_ASKED = 40;
+const MAX_ASKED = 40;
 
 /** What a comparison says of a point: it agrees, lies up to twice as far as chance leads, or farther. */
 export function agreement({ off_px, sigma_px }: PointEvidence): Agreement {
@@ -46,7 +46,7 @@ export class Evidence {
     this.frame = frame;
     window.clearTimeout(this.timer);
     if (frame === null || camera === null || this.asking !== null) return;
-    const unknown = points.filter((each) => this.of(each) === undefined).slice(0, MOST_ASKED);
+    const unknown = points.filter((each) => this.of(each) === undefined).slice(0, MAX_ASKED);
     if (unknown.length > 0) this.timer = window.setTimeout(() => void this.compare(frame, camera, unknown), WAIT_MS);
   }
 

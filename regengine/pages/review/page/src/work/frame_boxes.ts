@@ -4,7 +4,7 @@
 import { pixelToLonLat } from "../geometry/camera";
 import { greatCircleKm } from "../geometry/earth";
 import type { Camera, Decision, Frame, Hypothesis, Neighbour } from "../types";
-import { button, element, folded, quiet, redraw, refill } from "./dom";
+import { button, element, folded, quiet, refill } from "./dom";
 import { choose, proposalShown, spreadPixels } from "./draft";
 import type { Editor } from "./editor";
 import { wait } from "./notices";
@@ -77,7 +77,7 @@ export function showHypotheses(host: HTMLElement, frame: Frame, review: Review):
     return [choosing, comparing];
   };
   const role = { role: "group", "aria-label": "Hypotheses of the engine" };
-  redraw(
+  refill(
     host,
     some && element("h3", {}, "Hypotheses"),
     some && element("div", { className: "hypotheses", attributes: role }, ...frame.hypotheses.flatMap(both)),
@@ -108,7 +108,7 @@ export function showOpinion(host: HTMLElement, review: Review): void {
     : apart.most < SAME_KM
       ? "same ground as the current camera"
       : `${apart.median.toFixed(2)} km from the current camera (median), at most ${apart.most.toFixed(2)} km`;
-  redraw(
+  refill(
     host,
     opinion && element("p", { className: "new" }, element("strong", {}, `${opinion.name} (dashed): `), `${told}. `,
       !editor.readonly && quiet("Take it", () => review.takeOpinion(), { id: "take-opinion" }),
@@ -128,7 +128,7 @@ export function showSteps(host: HTMLElement, editor: Editor): void {
       attributes: { "aria-current": index === at ? "step" : null },
     });
   const list = element("ol", {}, ...what.map((text, index) => element("li", {}, step(text, index))));
-  redraw(host, what.length > 1 && folded("steps-list", `Steps (${what.length - 1})`, list));
+  refill(host, what.length > 1 && folded("steps-list", `Steps (${what.length - 1})`, list));
 }
 
 export function showNeighbours(host: HTMLElement, review: Review): void {
@@ -151,7 +151,7 @@ export function showNeighbours(host: HTMLElement, review: Review): void {
         }),
     );
   };
-  redraw(
+  refill(
     host,
     neighbours.length > 0 && element("h3", {}, "Moments before and after"),
     element("ul", { className: "strip" }, ...neighbours.map(item)),

@@ -52,7 +52,11 @@ export function showFacts(host: HTMLElement, frame: Frame, camera: Camera | null
     ["Nadir", camera && nadir(camera)],
     ["Prior nadir", frame.nadir && priorNadir(frame.nadir)],
     ["Off-nadir", camera && offNadir(camera)],
-    ["Fit", frame.fit && fit(frame.fit, frame)],
+    ["Fit", frame.fit && joined(
+      frame.fit.residual_px !== null && `${pixels(frame.fit.residual_px)} residual`,
+      matched(frame),
+      frame.fit.ncc !== null && `correlation ${frame.fit.ncc.toFixed(2)}`,
+    )],
     ["Precision", frame.sigma_m !== null && `± ${metres(frame.sigma_m)} at the least precise point`],
   ];
   const known = rows.flatMap(([name, value]) => (value ? [element("dt", {}, name), element("dd", {}, value)] : []));
@@ -81,7 +85,6 @@ const TO_DO: Record<string, string> = {
 const SEARCH_ON = "Move the photo roughly to its place (M) and search from there (G).";
 const SEARCH_AFTER_PLACING = "Place the photo roughly (M), or click two pairs of points (P); then search from there (G).";
 
-/** Which camera the views show. */
 export function meant(frame: Frame, draft: Draft): string {
   if (draft.camera === null) return "No place found by the engine.";
   if (isSearched(draft)) return "Shown: the camera that a search found.";
@@ -125,15 +128,6 @@ function priorNadir({ lon, lat, altitude_km, source, sigma_along_km }: Nadir): s
   return `${lonLat([lon, lat])}; ${altitude_km.toFixed(0)} km up; ${SOURCE_WORDS[source] ?? words(source)}, ± ${sigma_along_km.toFixed(0)} km along the track`;
 }
 
-function fit({ residual_px, ncc }: NonNullable<Frame["fit"]>, frame: Frame): string {
-  return joined(
-    residual_px !== null && `${pixels(residual_px)} residual`,
-    matched(frame),
-    ncc !== null && `correlation ${ncc.toFixed(2)}`,
-  );
-}
-
-/** What placed the photo: lights, or patches of streets or of ground by day. */
 function matched(frame: Frame): string | false {
   if (frame.reference === "lights") {
     const lights = frame.fit?.matched_lights ?? null;

@@ -150,7 +150,6 @@ export function buttons(actions: Action[], bar: Bar) {
   };
 }
 
-/** The key on a button that has a name without it. */
 export function keyHint(key: string): HTMLElement {
   return element("kbd", { attributes: { "aria-hidden": "true" } }, keyLabel(key));
 }

@@ -2,6 +2,7 @@
 // are; remembered by the browser.
 
 import { type Adjust, type LayerName, LAYERS, type LayerState, type Side } from "../types";
+import type { Views } from "../views";
 import { NEUTRAL } from "../views/tone";
 import { remember, remembered } from "./browser";
 import { element, folded, quiet } from "./dom";
@@ -22,14 +23,8 @@ const TONES: { name: keyof Adjust; label: string; least: number; most: number }[
   { name: "gamma", label: "Gamma", least: 0.3, most: 3 },
 ];
 
-export interface LayersNeeds {
-  adjust: (side: Side, values: Adjust) => void;
-  layer: (name: LayerName, state: LayerState) => void;
-  /** What lies under everything, and what is drawn from one view into the other. */
-  controls: HTMLElement[];
-}
-
-export function layersBox({ adjust, layer, controls }: LayersNeeds) {
+/** Its controls are what lies under everything, and what is drawn from one view into the other. */
+export function layersBox({ setAdjust, setLayer, controls }: Pick<Views, "setAdjust" | "setLayer" | "controls">) {
   const now = remembered<Record<Side, Adjust>>("adjust", START);
   const layers = remembered<Record<LayerName, LayerState>>("layers", { coast: SHOWN, names: SHOWN, track: SHOWN, outline: SHOWN });
   const showing: (() => void)[] = [];
@@ -37,14 +32,14 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
   function set(side: Side, values: Partial<Adjust>): void {
     now[side] = { ...now[side], ...values };
     for (const show of showing) show();
-    adjust(side, now[side]);
+    setAdjust(side, now[side]);
     remember("adjust", now);
   }
 
-  function setLayer(name: LayerName, state: Partial<LayerState>): void {
+  function changeLayer(name: LayerName, state: Partial<LayerState>): void {
     layers[name] = { ...layers[name], ...state };
     for (const show of showing) show();
-    layer(name, layers[name]);
+    setLayer(name, layers[name]);
     remember("layers", layers);
   }
 
@@ -64,9 +59,9 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
     slider(`${side}-opacity`, element("label", { htmlFor: `${side}-opacity` }, TITLES[side]), [0, 1], () => now[side].opacity, (value) => set(side, { opacity: value }));
 
   const overlay = (name: LayerName): HTMLElement => {
-    const box = element("input", { id: `layer-${name}`, type: "checkbox", onchange: () => setLayer(name, { on: box.checked }) });
+    const box = element("input", { id: `layer-${name}`, type: "checkbox", onchange: () => changeLayer(name, { on: box.checked }) });
     showing.push(() => (box.checked = layers[name].on));
-    return slider(`${name}-opacity`, element("label", { className: "check" }, box, NAMES[name]), [0, 1], () => layers[name].opacity, (value) => setLayer(name, { opacity: value }));
+    return slider(`${name}-opacity`, element("label", { className: "check" }, box, NAMES[name]), [0, 1], () => layers[name].opacity, (value) => changeLayer(name, { opacity: value }));
   };
 
   const tones = (side: Side, title: string): HTMLElement =>
@@ -92,7 +87,7 @@ export function layersBox({ adjust, layer, controls }: LayersNeeds) {
   );
   set("photo", {});
   set("map", {});
-  for (const name of LAYERS) setLayer(name, {});
+  for (const name of LAYERS) changeLayer(name, {});
   return {
     element: box,
     /** Of the photo over the map. */

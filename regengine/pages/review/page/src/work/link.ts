@@ -35,24 +35,16 @@ export class Link {
   private async watch(needs: LinkNeeds): Promise<void> {
     let was = false;
     for (let ms = FIRST_MS; ; ms = Math.min(2 * ms, LONGEST_MS)) {
-      const state = await this.probe();
-      if (state === "there") break;
+      // Any answer but these two says that the server is there
+      const status = await fetch("/api/session").then((answer) => answer.status, () => 503);
+      if (status < 500 && status !== 401) break;
       was = true;
-      needs.away(state);
+      needs.away(status === 401 ? "unknown" : "silent");
       await delay(ms);
     }
     if (!was && performance.now() - this.tried < ONCE_MS) return;
     this.tried = performance.now();
     needs.back(was);
-  }
-
-  private async probe(): Promise<"there" | "silent" | "unknown"> {
-    try {
-      const { status } = await fetch("/api/session");
-      return status === 401 ? "unknown" : status >= 500 ? "silent" : "there";
-    } catch {
-      return "silent";
-    }
   }
 }
 

@@ -52,7 +52,6 @@ export function failed(error: unknown): void {
   if (!(error instanceof ApiError && error.away)) complain(sentenceOf(error), undefined, "frame");
 }
 
-/** What may fail later is told when it does. */
 export function wait(work: Promise<unknown>): void {
   void work.catch(failed);
 }

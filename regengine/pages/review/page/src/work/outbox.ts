@@ -89,8 +89,7 @@ export class Outbox {
 
   private read(key: string): (Item & { seen: Seen }) | null {
     try {
-      const item = JSON.parse(this.shelf.getItem(key) ?? "null") as (Item & { seen: Seen }) | null;
-      return item && { ...item, seen: item.seen ?? { tab: this.tab, draft: null } };
+      return JSON.parse(this.shelf.getItem(key) ?? "null") as (Item & { seen: Seen }) | null;
     } catch {
       return null;
     }
@@ -147,7 +146,7 @@ export class Outbox {
         this.link(frame),
       );
     } else if (draft_kept) {
-      complain("Saved. Unfinished work on this frame from another tab is kept.", this.link(frame));
+      complain(`${this.needs.nameOf(frame)}: ${chosen}. Saved. Unfinished work on it from another tab is kept.`, this.link(frame));
     } else if (against !== undefined) {
       const theirs = CHOICE_WORDS[against.decision];
       say(`Saved. ${against.reviewer} decided differently (${theirs}): the frame is disputed.`, this.link(frame));

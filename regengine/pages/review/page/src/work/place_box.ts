@@ -9,17 +9,14 @@ import { coordinatesIn, count, joined, lonLat } from "./text";
 
 const WAIT_MS = 150;
 
-export interface PlaceBoxNeeds {
+export function placeBox(needs: {
   id: string;
   label: string;
   placeholder?: string;
-  /** Whether coordinates are a place, too. */
   coordinates?: boolean;
   /** null: the field was emptied. */
   chosen: (place: Place | null) => void;
-}
-
-export function placeBox(needs: PlaceBoxNeeds) {
+}) {
   const list = element("datalist", { id: `${needs.id}-list` });
   const input = element("input", {
     id: needs.id,

@@ -4,11 +4,11 @@ import { api } from "./api";
 import type { Editor } from "./editor";
 import { isIndependent } from "./draft";
 import { agreement } from "./evidence";
-import { button, element, quiet, redraw } from "./dom";
+import { button, element, quiet, refill } from "./dom";
 import { wait } from "./notices";
 import type { Review } from "./review";
 import type { Origin, Point, PointResidual } from "../types";
-import { count, joined, LEAST_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
+import { count, joined, MIN_SHOWN_PX, lonLat, metres, MISSING, pixels } from "./text";
 
 type Sorting = "number" | "map" | "residual";
 
@@ -22,7 +22,7 @@ export function showPoints(host: HTMLElement, review: Review): void {
   const strict = editor.solution?.attitudeOnly ?? new Map();
   const none = "None yet. Add points in the photo and on the map with the tool Add (P).";
   const some = points.length > 0;
-  redraw(
+  refill(
     host,
     element("h3", {}, `Control points (${points.length})`),
     some ? table() : element("p", { className: "hint" }, none),
@@ -82,14 +82,13 @@ export function showPoints(host: HTMLElement, review: Review): void {
     return element("td", { title: precision, data: { agreement: level } }, text, level === "off" && element("strong", {}, " off"));
   }
 
-  /** Both coordinates of the selected point, and how it lies. */
   function selectedPoint(): HTMLElement | false {
     const index = editor.selected;
     const point = index === null ? undefined : points[index];
     if (point === undefined || index === null) return false;
     const residual = residuals[index] ?? null;
     const lies = joined(
-      residual !== null && residual.residual_px >= LEAST_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
+      residual !== null && residual.residual_px >= MIN_SHOWN_PX && `dx ${signed(residual.dx_px)}, dy ${signed(residual.dy_px)} px`,
       point.sigma_px !== null && `± ${pixels(point.sigma_px)}`,
       point.off ? "switched off" : HOW[point.origin][0],
     );
@@ -141,7 +140,7 @@ export function showPoints(host: HTMLElement, review: Review): void {
 
   function residualCell(point: Point, residual: PointResidual | null, held: boolean): HTMLElement {
     // A camera that goes through its points whatever they are tells nothing by that
-    const unchecked = held && isUnchecked(editor) && residual !== null && residual.residual_px < LEAST_SHOWN_PX;
+    const unchecked = held && isUnchecked(editor) && residual !== null && residual.residual_px < MIN_SHOWN_PX;
     const confirmed = points.filter((each) => isIndependent(each, camera)).length;
     const title = unchecked ? notCheckable(confirmed) : held || point.off ? "" : MEASURED;
     const nothing = held || point.off ? MISSING : "follows";
@@ -168,7 +167,7 @@ const TITLES: Record<string, string> = {
 
 /** Never -0.0. */
 function signed(value: number): string {
-  return Math.abs(value) < LEAST_SHOWN_PX ? "0" : value.toFixed(1);
+  return Math.abs(value) < MIN_SHOWN_PX ? "0" : value.toFixed(1);
 }
 
 const COMPARING = "Not compared yet: photo and map are compared shortly after the last change";
@@ -192,10 +191,10 @@ const HOW: Record<Origin, [string, string]> = {
 };
 
 /** Of so many observations beyond what is free, the residuals begin to tell. */
-const LEAST_OVER = 2;
+const MIN_OVER = 2;
 
 function isUnchecked({ solution }: Editor): boolean {
-  return (solution?.answer?.over ?? 0) < LEAST_OVER;
+  return (solution?.answer?.over ?? 0) < MIN_OVER;
 }
 
 /** Why residuals say nothing yet, and what to do. */

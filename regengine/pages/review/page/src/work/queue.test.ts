@@ -12,7 +12,7 @@ function serve(ids: number[]) {
     const wanted = url.searchParams.getAll("id").map(Number);
     const listed = url.searchParams.get("text") === "b" ? ids.slice(1) : ids;
     const frames = (wanted.length > 0 ? wanted : listed.slice(0, 100)).map((id) => ({ id, frame: `f${id}`, decision: null }));
-    const answer = new Response(JSON.stringify({ ids: listed, frames, named: true, progress: {} }));
+    const answer = new Response(JSON.stringify({ ids: listed, frames, progress: {} }));
     if (wanted.length > 0) return Promise.resolve(answer);
     return new Promise((resolve) => going.push(() => resolve(answer)));
   };

@@ -4,11 +4,8 @@
 
 import type { QueueRow } from "../types";
 import { api } from "./api";
-import { delay } from "./link";
 
 const PAGE_ROWS = 100;
-const NAMING_TRIES = 20;
-const NAMING_MS = 1500;
 
 export class Queue {
   /** All frames, in order; of those in sight and before them, what a row says. */
@@ -20,7 +17,6 @@ export class Queue {
   /** What was decided since the list was asked for; the server may not have known it. */
   private said = new Map<number, Partial<QueueRow>>();
   private coming = 0;
-  private named = true;
 
   constructor(public filter: string) {}
 
@@ -38,11 +34,6 @@ export class Queue {
     return this.leaves || this.status === "all";
   }
 
-  /** How far the work on what the filter asks for has come. */
-  async progress(): Promise<{ all: number; decided: number }> {
-    return (await api.queue(this.filter, 0)).progress;
-  }
-
   get row(): QueueRow | undefined {
     return this.index === null ? undefined : this.rowAt(this.index);
   }
@@ -58,7 +49,6 @@ export class Queue {
     return index < 0 ? null : index;
   }
 
-  /** Places of the rows to show. */
   shown(): number[] {
     const places = this.ids.map((_, index) => index);
     if (!this.leaves || this.said.size === 0) return places;
@@ -70,14 +60,13 @@ export class Queue {
   async setFilter(filter: string, inView: () => number | null): Promise<boolean> {
     const mine = ++this.coming;
     const before = new Set(this.said.keys());
-    const { ids, frames, named } = await api.queue(filter, PAGE_ROWS);
+    const { ids, frames } = await api.queue(filter, PAGE_ROWS);
     if (mine !== this.coming) return false;
     this.filter = filter;
     this.ids = ids;
     this.rows = new Map();
     this.asked = new Map([[0, Promise.resolve()]]);
     for (const id of before) this.said.delete(id);
-    this.named = named;
     this.take(frames);
     this.index = this.indexOf(inView());
     return true;
@@ -87,7 +76,7 @@ export class Queue {
   async ensure(from: number, to: number): Promise<void> {
     const wanted: Promise<void>[] = [];
     for (let page = Math.floor(Math.max(from, 0) / PAGE_ROWS); page * PAGE_ROWS < Math.min(to, this.ids.length); page += 1) {
-      const asked = this.asked.get(page) ?? this.fetch(this.ids.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS));
+      const asked = this.asked.get(page) ?? api.rows(this.ids.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS)).then((told) => this.take(told.frames));
       asked.catch(() => this.asked.delete(page));
       this.asked.set(page, asked);
       wanted.push(asked);
@@ -95,7 +84,6 @@ export class Queue {
     await Promise.all(wanted);
   }
 
-  /** A frame was decided: its row says so. */
   decided(id: number, change: Partial<QueueRow>): void {
     this.said.set(id, change);
     const row = this.rows.get(id);
@@ -125,21 +113,6 @@ export class Queue {
 
   nameOf(frame: number): string {
     return this.rows.get(frame)?.frame ?? "Frame";
-  }
-
-  /** Wait for the names of towns that the server did not know yet when the rows were asked for. */
-  async name(changed: () => void): Promise<void> {
-    for (let i = 0; i < NAMING_TRIES && !this.named; i += 1) {
-      await delay(NAMING_MS);
-      await this.fetch([...this.rows.keys()].slice(0, PAGE_ROWS));
-      changed();
-    }
-  }
-
-  private async fetch(ids: number[]): Promise<void> {
-    const { frames, named } = await api.rows(ids);
-    this.named = named;
-    this.take(frames);
   }
 
   private take(frames: QueueRow[]): void {

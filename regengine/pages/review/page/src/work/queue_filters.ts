@@ -62,7 +62,11 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
     input("date_from", "From", "date"),
     input("date_to", "To", "date"),
     input("text", "Name contains", "search"),
-    button("Clear filters", () => clear()),
+    button("Clear filters", () => {
+      place.show(null);
+      show(new URLSearchParams({ status: control("status").value, sort: control("sort").value }));
+      read();
+    }),
   );
   const control = (name: string): HTMLInputElement | HTMLSelectElement => form.elements.namedItem(name) as HTMLInputElement;
 
@@ -93,12 +97,6 @@ export function queueFilters(host: HTMLElement, start: URLSearchParams, changed:
     for (const box of form.querySelectorAll<HTMLInputElement>("[name=verdict]")) {
       box.checked = query.getAll("verdict").includes(box.value);
     }
-  }
-
-  function clear(): void {
-    place.show(null);
-    show(new URLSearchParams({ status: control("status").value, sort: control("sort").value }));
-    read();
   }
 
   function asked(): string {

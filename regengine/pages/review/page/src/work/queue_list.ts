@@ -1,6 +1,7 @@
 // The queue on the screen: of any number of rows only those in sight are elements.
 
 import type { QueueRow } from "../types";
+import { api } from "./api";
 import { element, refill } from "./dom";
 import { failed } from "./notices";
 import type { Queue } from "./queue";
@@ -42,10 +43,13 @@ export class QueueList {
       this.sheet,
     );
     host.append(this.progress, this.heading, this.list);
-    new ResizeObserver(() => this.measure()).observe(this.list);
+    new ResizeObserver(() => {
+      // Rows are as high as the text is large
+      this.rowPx = ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize);
+      this.draw();
+    }).observe(this.list);
   }
 
-  /** The queue, with the frame in view in sight. */
   show(queue: Queue): void {
     this.queue = queue;
     if (queue.ids !== this.ids) {
@@ -61,9 +65,9 @@ export class QueueList {
   /** How far the work has come: decisions have reached the server, or another filter was chosen. */
   async showProgress(): Promise<void> {
     const mine = ++this.counted;
-    const progress = await this.queue?.progress();
-    if (mine !== this.counted || progress === undefined) return;
-    const { all, decided } = progress;
+    const counts = this.queue && (await api.queue(this.queue.filter, 0)).progress;
+    if (mine !== this.counted || counts === null) return;
+    const { all, decided } = counts;
     const text = `${decided.toLocaleString("en")} of ${count(all, "frame")} decided`;
     refill(
       this.progress,
@@ -127,7 +131,10 @@ export class QueueList {
       {
         id: `row-${index}`,
         className: "row",
-        onclick: () => this.choose(index),
+        onclick: () => {
+          this.active = index;
+          this.open(index);
+        },
         data: { verdict: row.verdict },
         attributes: {
           role: "option",
@@ -148,11 +155,6 @@ export class QueueList {
     line.classList.toggle("active", index === this.active);
     line.style.top = `${rank * this.rowPx}px`;
     return line;
-  }
-
-  private choose(index: number): void {
-    this.active = index;
-    this.open(index);
   }
 
   private key(event: KeyboardEvent): void {
@@ -177,12 +179,6 @@ export class QueueList {
     const room = this.list.clientHeight;
     if (top < this.list.scrollTop) this.list.scrollTop = top;
     else if (top + this.rowPx > this.list.scrollTop + room) this.list.scrollTop = top + this.rowPx - room;
-  }
-
-  /** Rows are as high as the text is large. */
-  private measure(): void {
-    this.rowPx = ROW_REM * parseFloat(getComputedStyle(document.documentElement).fontSize);
-    this.draw();
   }
 }
 

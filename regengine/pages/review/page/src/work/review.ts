@@ -32,10 +32,9 @@ export interface Opinion extends Ghost {
 export interface ReviewNeeds {
   session: Session;
   filter: string;
-  /** The frame, its points, or the tools changed. */
   changed: () => void;
   /** Another frame is in view, or none. */
-  opened: (frame: Frame | null) => void;
+  opened: () => void;
   queueChanged: () => void;
   sending: (sending: Sending, why?: unknown) => void;
   /** Whether another frame is on its way: what is written now would go to one or the other. */
@@ -113,7 +112,6 @@ export class Review {
   get frame(): Frame | null {
     return this.editor.frame;
   }
-  /** How many frames were decided in this sitting. */
   get decidedNow(): number {
     return this.decidedHere.size;
   }
@@ -178,7 +176,7 @@ export class Review {
     this.compare(null);
     this.views?.setTool(this.tool);
     this.inView_ms = 0;
-    this.needs.opened(frame);
+    this.needs.opened();
     await Promise.race([this.views?.show(frame, this.editor.draft.camera), delay(LONGEST_DRAWING_MS)]);
     if (mine !== this.opening) return;
     this.inView = id;
@@ -204,7 +202,7 @@ export class Review {
     this.opening += 1;
     queue.index = null;
     this.editor.close();
-    this.needs.opened(null);
+    this.needs.opened();
   }
 
   async previous(): Promise<void> {
@@ -250,7 +248,6 @@ export class Review {
     this.needs.changed();
   }
 
-  /** Work goes on from it. */
   takeOpinion(): void {
     const { opinion } = this;
     if (opinion === null) return;

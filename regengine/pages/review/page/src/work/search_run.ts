@@ -59,8 +59,10 @@ export class SearchRun {
         continue;
       }
       if (job.state === "done" && job.result !== null) {
+        const { camera, verdict, reason_texts } = job.result;
         this.found(frame, start, job.result);
-        return say(ended(job.result));
+        const why = camera === null ? reason_texts.map(sentence) : ["The camera it found is shown."];
+        return say([`Search result: ${VERDICT_WORDS[verdict]}.`, ...why].join(" "));
       }
       if (job.state === "cancelled") return say("The search was cancelled.");
       if (job.state === "failed" || job.state === "done") return complain(job.message ?? "The search failed.");
@@ -68,9 +70,4 @@ export class SearchRun {
       await delay(POLL_MS);
     }
   }
-}
-
-function ended(result: NonNullable<Job["result"]>): string {
-  const why = result.camera === null ? result.reason_texts.map(sentence) : ["The camera it found is shown."];
-  return [`Search result: ${VERDICT_WORDS[result.verdict]}.`, ...why].join(" ");
 }

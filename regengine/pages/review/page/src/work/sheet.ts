@@ -12,21 +12,13 @@ type Mark = "wrong" | "doubtful" | "right";
 
 /** Of a tile with its caption, at least. */
 const ROOM_PX = [312, 290] as const;
-const [FEWEST, MOST] = [12, 30] as const;
+const [MIN_TILES, MAX_TILES] = [12, 30] as const;
 const NOTICE =
   "The map's marks lie on each photo where its camera has them; the photo that you point at takes turns with the map (hold F). ";
 const CHECKS =
   "To learn how many are overlooked, one photo of thirty is shown with a wrong camera on purpose: nothing is kept of it.";
 
-export interface SheetNeeds {
-  readonly: boolean;
-  filter: () => string;
-  open: (frame: number) => void;
-  /** Frames were decided. */
-  ended: () => void;
-}
-
-export function createSheet(needs: SheetNeeds) {
+export function createSheet(needs: { readonly: boolean; filter: () => string; open: (frame: number) => void; ended: () => void }) {
   let sheet: Sheet | null = null;
   let marks: Mark[] = [];
   let before: Mark[][] = []; // to take back
@@ -73,7 +65,7 @@ export function createSheet(needs: SheetNeeds) {
     title.textContent = "Sheet: the photos are coming …";
     done.disabled = true;
     try {
-      sheet = await api.beginSheet(needs.filter(), Math.min(MOST, Math.max(FEWEST, room)));
+      sheet = await api.beginSheet(needs.filter(), Math.min(MAX_TILES, Math.max(MIN_TILES, room)));
     } catch (error) {
       title.textContent = "Sheet";
       told.textContent = sentenceOf(error);
@@ -193,7 +185,6 @@ export function createSheet(needs: SheetNeeds) {
   return { show };
 }
 
-/** What was kept, and how well the person saw what is wrong. */
 function sentences({ kept, missed, left_alone, checks, hidden }: LookedAt, names: string[]): string {
   const parts = [`Kept: ${kept.glanced} glanced at, ${kept.rejected} wrong, ${kept.unsure} doubtful.`];
   if (left_alone > 0) parts.push(`${count(left_alone, "photo")} left alone.`);

@@ -17,7 +17,6 @@ export const CHOICE_WORDS: Record<Choice, string> = {
   unsure: "unsure",
 };
 
-/** What a photo shows, by the engine's classes. */
 export const CATEGORY_WORDS: Record<string, string> = {
   cities: "cities at night",
   night_nocity: "night without cities",
@@ -37,7 +36,6 @@ const REASON_WORDS: Record<string, string> = {
   worker_died: "damaged file",
 };
 
-/** A reason of the engine, by its code. */
 export function reasonWords(code: string): string {
   return REASON_WORDS[code] ?? words(code);
 }
@@ -74,11 +72,11 @@ export function utc(time: string | null): string {
 export function pixels(value: number | null): string {
   if (value === null) return MISSING;
   const size = Math.abs(value);
-  return size < LEAST_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
+  return size < MIN_SHOWN_PX ? "< 0.1 px" : `${value.toFixed(size < 9.95 ? 1 : 0)} px`;
 }
 
 /** Less would round to 0.0. */
-export const LEAST_SHOWN_PX = 0.05;
+export const MIN_SHOWN_PX = 0.05;
 
 export function metres(value: number | null): string {
   if (value === null) return MISSING;
