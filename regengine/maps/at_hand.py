@@ -46,17 +46,14 @@ MAP_ENDINGS = (".tif", ".tiff")
 
 
 def element_set_folder() -> Path:
-    """Return the folder of element set files (TLE)."""
     return data_folder() / "tle"
 
 
 def photos_folder() -> Path:
-    """Return the folder of archive photos, with one folder per mission."""
     return data_folder().absolute() / "photos"
 
 
 def locate_kept_photo(frame_id: str) -> Path:
-    """Return the path of an archive photo in the data folder, whether or not it is downloaded."""
     return photos_folder() / frame_id.partition("-")[0] / f"{frame_id}.JPG"
 
 

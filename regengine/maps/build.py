@@ -186,7 +186,6 @@ def write_reference(
 
 
 def _level_factors(cols: int, rows: int) -> tuple[int, ...]:
-    """List the factors of the full grid and its overviews."""
     # Smaller maps need no coarser overview
     return tuple(f for f in FACTORS if f == 1 or max(cols, rows) // f >= 256)
 

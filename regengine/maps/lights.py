@@ -136,13 +136,11 @@ def radiance_factor(unit: str) -> float | None:
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:
-    """Convert a radiance to the map's scale."""
     radiance = np.asarray(radiance_nw, np.float32)
     return np.asarray(np.log10(np.float32(1.0) + np.maximum(radiance, 0.0)), np.float32)
 
 
 def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
-    """Convert measured radiance to map values, with a mask of valid measurements."""
     with np.errstate(invalid="ignore"):
         valid = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     return log_radiance(np.where(valid, radiance_nw, 0.0)), valid

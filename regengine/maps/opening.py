@@ -68,7 +68,6 @@ light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process
 
 @lru_cache(maxsize=4)
 def street_maps_of(paths: tuple[Path, ...]) -> tuple[LightMap, ...]:
-    """Open the street maps of a run, each separately, once per process."""
     return tuple(LightMap([one]) for one in open_references("streets", paths))
 
 
@@ -120,7 +119,6 @@ class DayMap(LightMap):
 
 
 def open_day_map(paths: Sequence[Path | str]) -> DayMap:
-    """Open day maps: files or folders of them; see `open_references`."""
     return DayMap(open_references("day", paths))
 
 

@@ -59,12 +59,10 @@ class Place:
 
     @property
     def local_name(self) -> str:
-        """Name, and the state where its country has several of that name."""
         return ", ".join(part for part in (self.name, self.state) if part)
 
     @property
     def label(self) -> str:
-        """Name, state and country."""
         return ", ".join(part for part in (self.local_name, self.country) if part)
 
 
@@ -162,7 +160,6 @@ class PlaceIndex:
 
     @cached_property
     def tree(self) -> KDTree:
-        """KD-tree of the towns that are named beside places, those of `MAP_PEOPLE`."""
         from scipy.spatial import KDTree
 
         return KDTree(self.directions[self.population >= MAP_PEOPLE])
@@ -332,7 +329,6 @@ def coastline() -> list[list[float]]:
 
 
 def is_land(lon_deg: float, lat_deg: float) -> bool:
-    """Whether a place is land by the coarse `coastline`."""
     rings = (0.1 * np.reshape(ring, (-1, 2)) for ring in coastline())
     return sum(_is_within(ring, lon_deg, lat_deg) for ring in rings) % 2 == 1
 
@@ -430,7 +426,6 @@ def coast_lines(west: float, south: float, east: float, north: float) -> list[ND
 
 @cache
 def place_index() -> PlaceIndex:
-    """The one index of the program; it is read when it is first asked for."""
     return PlaceIndex()
 
 

@@ -69,26 +69,21 @@ class PixelGrid:
 
     @property
     def east(self) -> float:
-        """Eastern edge, degrees."""
         return self.west + self.cols * self.step_deg
 
     @property
     def south(self) -> float:
-        """Southern edge, degrees."""
         return self.north - self.rows * self.step_deg
 
     @property
     def bounds(self) -> Bounds:
-        """Edges, degrees."""
         return self.west, self.south, self.east, self.north
 
     @property
     def transform(self) -> Affine:
-        """Affine transform from pixels to degrees."""
         return Affine(self.step_deg, 0.0, self.west, 0.0, -self.step_deg, self.north)
 
     def part(self, row: int, col: int, rows: int, cols: int) -> PixelGrid:
-        """Select some of its rows and columns."""
         west, north = self.west + col * self.step_deg, self.north - row * self.step_deg
         return replace(self, west=west, north=north, cols=cols, rows=rows)
 
@@ -162,7 +157,6 @@ class Reference:
 
     @property
     def pixel_m(self) -> float:
-        """Side of a pixel along a meridian, metres."""
         return self.grid.step_deg * 111_195.0
 
     @property
@@ -180,7 +174,6 @@ class Reference:
 
     @property
     def description(self) -> str:
-        """One sentence for people."""
         name = " ".join(part for part in (self.product or "unknown product", self.date) if part)
         return f"{name}: {MEANINGS[self.kind if self.coding == 'built' else self.coding]}"
 
@@ -375,7 +368,6 @@ atexit.register(_open_dataset.cache_clear)
 def _read_square(
     reference: Reference, version: object, factor: int, i: int, j: int
 ) -> tuple[Values, Mask]:
-    """Read a decoded square of a level through a cache, because a search reads it repeatedly."""
     side, level = SQUARE_PX, reference.grid.reduced(factor)
     rows, cols = min(side, level.rows - i * side), min(side, level.cols - j * side)
     return reference.read_level(i * side, j * side, rows, cols, factor)

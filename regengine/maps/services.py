@@ -185,7 +185,6 @@ class Downloader:
 
 
 def find_service(kind: KindName, level: int) -> str:
-    """Return the template of a kind's tiles: NASA's, and by day beyond its finest level EOX's."""
     if kind == "day" and level > NASA_LEVEL:
         return os.environ.get("REGENGINE_SENTINEL") or SENTINEL
     return SERVICES[kind]
@@ -252,7 +251,6 @@ class TileSet:
         return [(x % count, y) for y in rows for x in columns]
 
     def path_of(self, tile: Tile, suffix: str = "") -> Path:
-        """Path of a tile in the cache."""
         ending = Path(urlsplit(self.template).path).suffix.lower()
         suffix = suffix or (ending if ending in SUFFIXES else ".png")
         return self.folder / str(self.level) / str(tile[0]) / f"{tile[1]}{suffix}"
@@ -375,13 +373,11 @@ def read_tile(
 
 
 def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Convert latitudes to tile rows from the northern edge of the map, clamped to it."""
     lat = np.radians(np.clip(np.asarray(lat_deg, float), -MAX_LAT_DEG, MAX_LAT_DEG))
     return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
 
 
 def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Convert tile rows from the northern edge to latitudes in degrees."""
     height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
     return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 

@@ -247,7 +247,6 @@ def _says_tunnel(field: str, text: str) -> bool:
 
 
 def _map_texts(column: pd.Series, value: Callable[[str], float]) -> FloatArray:
-    """Map the texts of a column, each kind once."""
     texts = column.map(str)  # astype leaves missing ones
     return texts.map({text: float(value(text)) for text in texts.unique()}).to_numpy(float)
 

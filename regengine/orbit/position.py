@@ -357,5 +357,4 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
 
 
 def _stamp(time: datetime) -> str:
-    """Format a time in UTC, with milliseconds if it has any."""
     return iso_utc(time, "milliseconds" if time.microsecond else "seconds")

@@ -35,7 +35,6 @@ def days_since_j2000(time_utc: datetime) -> float:
 
 
 def utc_of(days: float) -> datetime:
-    """Return the UTC time of a number of days since 2000-01-01 12:00."""
     return J2000 + timedelta(days=float(days))
 
 

@@ -165,7 +165,6 @@ class OffsetBelief:
 
 
 def make_belief(shares: FloatArray, reach_km: float) -> OffsetBelief:
-    """Return a distribution from the shares of the bins."""
     reach_km = min(reach_km, HALF_ORBIT_KM)
     kept = np.where(np.abs(CENTRES_KM) <= reach_km + 0.5 * BIN_KM, shares, 0.0)
     return OffsetBelief(cumulative=np.concatenate([[0.0], np.cumsum(kept)]), reach_km=reach_km)

@@ -97,7 +97,6 @@ class Exif:
 
     @property
     def crop_factor(self) -> float | None:
-        """35 mm equivalent focal length over focal length; None if one is unknown."""
         if self.focal_mm is None or self.focal_35mm_equivalent_mm is None:
             return None
         return self.focal_35mm_equivalent_mm / self.focal_mm

@@ -94,7 +94,6 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
 
 
 def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
-    """Return the header data of a photo; if only its path is given, read them now."""
     return photo if isinstance(photo, PhotoFile) else read_photo_file(photo)
 
 

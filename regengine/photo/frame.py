@@ -114,7 +114,6 @@ def assume_pitch(
 
 
 def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -> bool:
-    """Whether a picture has the aspect ratio of the sensor, within one pixel of rounding."""
     expected_short = long_px / ratio
     return abs(short_px - expected_short) <= max(1.0, tolerance * expected_short)
 
@@ -224,27 +223,22 @@ class Frame:
 
     @property
     def path(self) -> Path:
-        """Path of the photo."""
         return self.file.path
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the file's content, hexadecimal."""
         return self.file.sha256
 
     @property
     def width_px(self) -> int:
-        """Width as stored, pixels."""
         return self.file.width_px
 
     @property
     def height_px(self) -> int:
-        """Height as stored, pixels."""
         return self.file.height_px
 
     @property
     def focal_px(self) -> float | None:
-        """Focal length in pixels of this file; None if it is unknown."""
         if self.focal_mm is None or self.pixel_pitch_um is None:
             return None
         return self.focal_mm * 1000.0 / self.pixel_pitch_um
@@ -345,7 +339,6 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 
 
 def with_remark(source: str, remark: str) -> str:
-    """Return a source with one more remark in its brackets."""
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
 
 

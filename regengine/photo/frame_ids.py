@@ -30,7 +30,6 @@ RECORD_ENDING = ".record.csv"
 
 
 def archive_frame_id(text: str) -> str | None:
-    """Return the archive id in a text, in the archive's spelling, such as ``"ISS030-E-184140"``."""
     found = _STATION_ID.search(text)
     return None if found is None else f"ISS{int(found[1]):03d}-E-{int(found[2])}"
 
@@ -103,5 +102,4 @@ def name_spellings(name: str) -> set[str]:
 
 
 def record_place(path: Path) -> Path:
-    """Return the path of a photo's own record, which need not exist."""
     return path.with_name(path.stem + RECORD_ENDING)

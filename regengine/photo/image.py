@@ -52,7 +52,6 @@ class Samples:
     alpha: NDArray[Any] | None = None
 
     def rows(self, top: int, beyond: int) -> Samples:
-        """Some of its rows."""
         alpha = None if self.alpha is None else self.alpha[top:beyond]
         return Samples(samples=self.samples[top:beyond], alpha=alpha)
 

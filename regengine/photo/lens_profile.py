@@ -49,7 +49,6 @@ class Falloff:
     reach: float = field(metadata=ABOVE_ZERO)  # largest r of the fitted backgrounds
 
     def arrives(self, r: FloatArray | float) -> FloatArray:
-        """Return the share of the light that arrives at given distances."""
         r2 = np.asarray(r, float) ** 2
         a1, a2, a3 = self.coefficients
         return np.asarray(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), float)
@@ -203,7 +202,6 @@ def choose_profile(
 
 
 def _plain(name: str) -> str:
-    """Normalise a name: without case, spaces and punctuation."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
@@ -265,7 +263,6 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile atomically; StoreError if that fails."""
     write_whole(path, profile_text(profile).encode())
 
 

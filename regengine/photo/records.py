@@ -434,7 +434,6 @@ class FrameRecords:
 
     @property
     def rows(self) -> tuple[FrameRecord, ...]:
-        """The records."""
         return tuple(self.by_id.values())
 
     @property
@@ -615,7 +614,6 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the values of a record as texts."""
     lists = {name: "; ".join(map(str, one)) for name, one in item.items() if isinstance(one, list)}
     values = {**item, **lists}.items()
     return {str(name): "" if value is None else str(value) for name, value in values}
@@ -671,7 +669,6 @@ class _Row:
         self.problems: list[str] = []
 
     def cell(self, name: str) -> str:
-        """Return the text of a cell; empty if it is unknown."""
         return self.cells.get(name, "")
 
     def number(self, name: str, low: float, high: float, *, zero: bool = True) -> float | None:
@@ -820,7 +817,6 @@ def _parts(name: str) -> list[str]:
 
 
 def _is_end(parts: list[str], whole: list[str]) -> bool:
-    """Whether folders and name are the last ones of a path, not the name alone."""
     return len(parts) > 1 and whole[-len(parts) :] == parts
 
 
@@ -906,7 +902,6 @@ def format_csv(rows: Sequence[FrameRecord]) -> str:
 
 
 def format_ndjson(rows: Sequence[FrameRecord]) -> str:
-    """Yield rows as JSON objects, one per line; unknown values are null."""
     return "".join(json.dumps(record(row)) + "\n" for row in rows)
 
 

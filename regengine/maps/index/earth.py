@@ -118,7 +118,6 @@ class LightLevel:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """KD-tree of the vectors."""
         return cKDTree(self.vectors)
 
 
@@ -130,7 +129,6 @@ class EarthIndex:
         self._make = cache(make)
 
     def __getitem__(self, size_km: float) -> LightLevel:
-        """Return the level of a pixel size."""
         return self._make(size_km)
 
     def where(self, wanted: Callable[[FloatArray], BoolArray]) -> EarthIndex:
@@ -178,7 +176,6 @@ def build_earth_index(
 
 
 def list_level_sizes(light_map: LightMap) -> tuple[float, ...]:
-    """List the pixel sizes of levels, km: those not finer than the map's own pixels."""
     pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
     return tuple(size for size in SIZES_KM if size >= pixel_km) or SIZES_KM[-1:]
 
@@ -374,6 +371,5 @@ def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
 
 
 def digest(values: NDArray[Any]) -> str:
-    """Compute the SHA-256 of an array's bytes, hexadecimal."""
     content = np.ascontiguousarray(values).data.cast("B") if values.size else b""
     return hashlib.sha256(content).hexdigest()

@@ -210,7 +210,6 @@ class Question:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The requested fields, each as TABLE|FIELD."""
         own = tuple(f"{self.table}|{field}" for field in FIELDS[self.table])
         return own + CAMERA_FIELDS if self.with_camera else own
 
@@ -332,7 +331,6 @@ def ask(
 
 
 def make_address(question: Question, url: str) -> str:
-    """Return the address of a question, without the key."""
     asked = {"query": question.conditions, "return": "|".join(question.fields)}
     return f"{url}?{urlencode(asked, safe='|')}"
 
