@@ -62,9 +62,11 @@ class TleSet:
 
     @property
     def satellite(self) -> str:
+        """Catalogue number of the satellite of all sets."""
         return self.pairs[0].satellite
 
     def best_for(self, time_utc: datetime) -> ElementSet:
+        """Return the best set for the camera position at a time; see :meth:`choose`."""
         return self.choose(time_utc)[0]
 
     def choose(self, time_utc: datetime) -> tuple[ElementSet, tuple[SkippedSet, ...]]:
@@ -177,6 +179,7 @@ class TleSet:
 
 
 def load_tle_file(path: str | Path, *, satellite: str | None = None) -> TleSet:
+    """Read a TLE file, or all files of a folder; see `load_element_sets`."""
     return load_element_sets((Path(path),), satellite=satellite)
 
 

@@ -101,6 +101,7 @@ class ElementSet:
 
     @property
     def epoch_utc(self) -> datetime:
+        """Epoch of the elements."""
         return utc_of(float(_epoch_days([self])[0]))
 
     def satrec(self) -> Satrec:
