@@ -15,7 +15,7 @@ from regengine.errors import ConfigError
 from regengine.io.atomic import data_folder, make_folder, write_whole
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps.lights import KindName
-from regengine.photo.frame_ids import archive_name, record_place
+from regengine.photo.notations import archive_name, record_place
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index

@@ -474,7 +474,7 @@ def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[s
     Raises ConfigError, which names the ``option`` if there is one, if there is no such town, or the
     latitude is beyond ``max_lat``.
     """
-    from regengine.photo.records import wrap_lon
+    from regengine.photo.notations import wrap_lon
 
     try:
         lon, lat = parse_lon_lat(place, "")

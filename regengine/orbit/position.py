@@ -35,8 +35,8 @@ from regengine.orbit.propagation import (
 from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
 from regengine.orbit.tle_format import describe_skipped
-from regengine.photo.frame_ids import find_mission
-from regengine.photo.records import FrameRecord, FrameRecords, find_alike, load_frame_records
+from regengine.photo.notations import find_alike, find_mission
+from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame

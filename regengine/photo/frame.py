@@ -12,9 +12,9 @@ from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError
 from regengine.io.times import to_utc
 from regengine.photo.formats import PhotoFile, read_photo_file
-from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
-from regengine.photo.records import FrameRecord, FrameRecords, clean_text, record_beside, wrap_lon
+from regengine.photo.notations import archive_frame_id, clean_text, frame_id_of, wrap_lon
+from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 FULL_FRAME_MM = (36.0, 24.0)  # assumed sensor if the body is unknown
 # Nikon's DX crop of a full-frame sensor: 2784 px of 8.46 um (D3S), 3648 px of 6.45 um (D5).

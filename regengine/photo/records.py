@@ -1,18 +1,13 @@
-"""Read tables of photo metadata from any source, as one record per photo, and write them.
-
-Values are parsed in the notations of archives and volunteers.
-"""
+"""Read tables of photo metadata from any source, as one record per photo, and write them."""
 
 from __future__ import annotations
 
 import ast
 import csv
 import json
-import math
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -23,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, SEMI_MAJOR_M
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.decoding import open_regular
@@ -39,32 +34,29 @@ from regengine.io.tables import (
     unquote_name,
     utf16_codec,
 )
-from regengine.io.times import iso_utc, parse_date_and_time, parse_iso_time, to_utc
-from regengine.photo.exif import parse_exif_time
-from regengine.photo.frame_ids import (
+from regengine.io.times import iso_utc, parse_date_and_time
+from regengine.photo.notations import (
+    archive_altitude_km,
     archive_frame_id,
+    clean_text,
     compose_frame_id,
     find_frame_id,
     find_mission,
     frame_id_of,
     name_spellings,
+    parse_coordinates,
+    parse_exposure_s,
+    parse_focal_mm,
+    parse_number,
     parse_query,
+    parse_setting,
+    parse_time,
     record_place,
+    wrap_lon,
 )
 
-NAUTICAL_MILE_KM = 1.852
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
-_ECCENTRICITY_SQ = 0.00669437999014
 _ZONE = re.compile(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d:?\d\d)$")
-_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
-_DECIMAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
-_PAIR = re.compile(rf"({_DECIMAL})\s*[,;]\s*({_DECIMAL})$")
-_COMMA_PAIR = re.compile(r"([+-]?\d+,\d+)\s*[,;]\s*([+-]?\d+,\d+)$")
-_ARCS = re.compile(
-    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([NS])[\s,;]*"
-    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([EWO])$"
-)
-_NAMED_PAIR = re.compile(r"Latitude:\s*([+-]?\d+(?:\.\d+)?)\D*?Longitude:\s*([+-]?\d+(?:\.\d+)?)")
 # Cameras by the codes of the archive's database, from the list in its search form
 CAMERAS: Mapping[str, str] = {
     "C1": "Canon Digital IXUS 700",
@@ -87,109 +79,6 @@ CAMERAS: Mapping[str, str] = {
     "NK": "Nikon 35mm film camera",
     "RX": "Rolleiflex",
 }
-
-
-def parse_number(text: str) -> float | None:
-    """Parse a text that is one finite number; else None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def parse_focal_mm(text: str) -> float | None:
-    """Parse a focal length ``85``, ``24.0 mm``; None for ``Length:`` and the like."""
-    return parse_number(re.sub(r"\s*mm$", "", text.strip(), flags=re.IGNORECASE))
-
-
-def parse_exposure_s(text: str) -> float | None:
-    """Parse an exposure time ``1/30``, ``0.5``, ``1.3s`` in seconds; None if it is invalid."""
-    found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
-    if found is None:
-        return None
-    seconds = float(found[1]) / (float(found[2] or 1.0) or math.inf)
-    return seconds or None
-
-
-def parse_setting(text: str, sign: str) -> float | None:
-    """Parse an f-number ``2.8``, ``f/2.8``, ``F1.4``, or a sensitivity ``3200``, ``Hi 6400``.
-
-    ``sign`` is the pattern of what may stand before it; None for ``f--``, ``HI-1`` and the like.
-    """
-    found = re.match(rf"(?:{sign})?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
-    return float(found[1]) or None if found else None
-
-
-def parse_time(text: str) -> datetime | None:
-    """Parse ISO 8601, EXIF's form, or ``1/30/2008 22:42:27`` as UTC time.
-
-    In the last form, day and month must be distinguishable by their values. If both can be a month
-    and differ, the time is ambiguous, and the result is None.
-    """
-    text = text.strip()
-    found = _SLASHED.match(text)
-    if found is None:
-        if (time := parse_iso_time(text)) is None and (time := parse_exif_time(text)) is not None:
-            time = to_utc(time)
-        return time
-    first, second, year, *clock = (int(part or 0) for part in found.groups())
-    if first <= 12 and second <= 12 and first != second:
-        return None
-    month, day = (first, second) if first <= 12 else (second, first)
-    hour, minute, seconds = (f"{part:02}" for part in clock)
-    return parse_iso_time(f"{year}-{month:02}-{day:02}T{hour}:{minute}:{seconds}")
-
-
-def parse_coordinates(text: str) -> tuple[float, float] | None:
-    """Parse latitude and longitude in common notations."""
-    text = text.strip()
-    if (arcs := _ARCS.match(text)) is not None:
-        parts = arcs.groups()
-        lat, lon = _parse_arc(parts[:4]), _parse_arc(parts[4:])
-    else:
-        found = _COMMA_PAIR.match(text) or _PAIR.match(text) or _NAMED_PAIR.search(text)
-        if found is None:
-            return None
-        lat, lon = (float(part.replace(",", ".")) for part in found.groups())
-    return (lat, lon) if abs(lat) <= 90.0 and abs(lon) <= 360.0 else None
-
-
-def _parse_arc(parts: tuple[str, ...]) -> float:
-    """Convert degrees, minutes, seconds and a letter to degrees; O is a Spanish west."""
-    whole = int(parts[0]) + int(parts[1]) / 60.0 + float(parts[2]) / 3600.0
-    return -whole if parts[3] in "SWO" else whole
-
-
-def wrap_lon(lon_deg: float) -> float:
-    """Wrap a longitude to [-180, 180); a value in this range is unchanged."""
-    return lon_deg if -180.0 <= lon_deg < 180.0 else (lon_deg + 180.0) % 360.0 - 180.0
-
-
-def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
-    """Convert an altitude of the archive to height above WGS84, km along the nadir's vertical.
-
-    The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
-    of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
-    """
-    radius_km = altitude_nmi * NAUTICAL_MILE_KM + (1e-3 * SEMI_MAJOR_M)
-    sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
-    prime_vertical = (1e-3 * SEMI_MAJOR_M) / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
-    # |((N + h) cos, (N (1 - e2) + h) sin)| = radius, solved for h.
-    across, along = prime_vertical, prime_vertical * (1.0 - _ECCENTRICITY_SQ)
-    half_linear = across * cosine**2 + along * sine**2
-    constant = (across * cosine) ** 2 + (along * sine) ** 2 - radius_km**2
-    return math.sqrt(half_linear**2 - constant) - half_linear
-
-
-def clean_text(text: str) -> str:
-    """Return a text on one line, of limited length, without terminal control characters."""
-    plain = text
-    if not text.isprintable():
-        plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    # Maximum characters of a caption
-    return " ".join(plain.split())[:2000]
-
 
 MAX_BYTES = 1 << 28  # the whole archive, 5 million photos, is queried in parts
 MAX_LINE_LENGTH = 1 << 20  # for a record that is a line
@@ -373,7 +262,9 @@ class FrameRecords:
             return known
         spellings = name_spellings(text)
         near = {one for spelling in spellings for one in self._by_spelling.get(spelling, ())}
-        inside = [one for one in near if _is_end(_parts(one), _parts(text))]
+        own = _parts(text)
+        # By its last folders and its name, not the name alone
+        inside = [one for one in near if len(end := _parts(one)) > 1 and own[-len(end) :] == end]
         if len(near) == 1 and spellings.isdisjoint(self.alike):
             inside = list(near)
         return self.by_id[inside[0]] if len(inside) == 1 else None
@@ -816,10 +707,6 @@ def _parts(name: str) -> list[str]:
     return [*parts[:-1], *(_PHOTO_EXTENSION.sub("", part) for part in parts[-1:])]
 
 
-def _is_end(parts: list[str], whole: list[str]) -> bool:
-    return len(parts) > 1 and whole[-len(parts) :] == parts
-
-
 def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
     """Merge records of the same photo, see `merge`; each row comes with its position."""
     by_id: dict[str, FrameRecord] = {}
@@ -867,16 +754,6 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
     problems = dict.fromkeys((*first.problems, *second.problems, *found))
     sources = dict.fromkeys((*first.sources, *second.sources))
     return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
-
-
-def find_alike(photos: Iterable[Path]) -> frozenset[str]:
-    """Return names that several photos have but for folder, ending and case.
-
-    Files of the same name beside each other, a raw file and its copy, are one photo.
-    """
-    named = {(photo.parent, photo.stem): photo.name for photo in photos}
-    count = Counter(one for name in named.values() for one in name_spellings(name))
-    return frozenset(name for name, number in count.items() if number > 1)
 
 
 ENDINGS = (".csv", ".ndjson", ".jsonl")  # of tables that are written

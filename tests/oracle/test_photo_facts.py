@@ -31,11 +31,11 @@ from regengine.io.times import (
     parse_zone,
 )
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
-from regengine.photo import frame_ids, lens_profile
+from regengine.photo import lens_profile, notations
 from regengine.photo import lens_profile as files
-from regengine.photo import records as cells
 from regengine.photo.exif import interpret_exif
 from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
+from regengine.photo.notations import archive_altitude_km
 from regengine.photo.records import FrameRecord, FrameRecords
 from regengine.store.file import photo_file
 from regengine.store.writer import merge_stores
@@ -448,24 +448,24 @@ NAMES: dict[str, str | None] = {
 
 def test_ids_of_files_texts_and_parts() -> None:
     folder = Path("ISS001-E-1")  # says nothing
-    assert {name: frame_ids.frame_id_of(folder / name) for name in FILES} == FILES
-    assert {text: frame_ids.find_frame_id(text) for text in IDS} == IDS
-    assert {text: frame_ids.archive_name(text) for text in NAMES} == NAMES
-    assert frame_ids.compose_frame_id("iss30", "e", "   006000") == "ISS030-E-6000"
+    assert {name: notations.frame_id_of(folder / name) for name in FILES} == FILES
+    assert {text: notations.find_frame_id(text) for text in IDS} == IDS
+    assert {text: notations.archive_name(text) for text in NAMES} == NAMES
+    assert notations.compose_frame_id("iss30", "e", "   006000") == "ISS030-E-6000"
     for roll, number in (("E", "12345678"), ("E/..", "1"), ("E", "٣")):
-        assert frame_ids.compose_frame_id("ISS030", roll, number) is None
-    assert [frame_ids.find_mission(text) for text in ("City_ISS030", "cities")] == ["ISS030", None]
+        assert notations.compose_frame_id("ISS030", roll, number) is None
+    assert [notations.find_mission(text) for text in ("City_ISS030", "cities")] == ["ISS030", None]
 
 
 @given(st.text(max_size=60))
 def test_an_id_is_harmless_as_a_file_name(text: str) -> None:
-    found = frame_ids.find_frame_id(text)
+    found = notations.find_frame_id(text)
     assert found is None or (found.isascii() and not set(found) & set("/\\. \n\0'\""))
 
 
 @given(st.floats(-90, 90), st.floats(150, 260))
 def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
-    height_km = cells.archive_altitude_km(altitude_nmi, lat)
+    height_km = archive_altitude_km(altitude_nmi, lat)
     to_ecef = pyproj.Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
     radius_m = np.linalg.norm(to_ecef.transform(12.0, lat, height_km * 1000.0))
     assert radius_m == pytest.approx(6_378_137.0 + altitude_nmi * 1852.0, abs=0.01)

@@ -21,8 +21,8 @@ from regengine.errors import ArchiveError, ConfigError, check_known
 from regengine.io.atomic import write_whole
 from regengine.io.urls import parse_host
 from regengine.photo.archive.web import ArchiveClient, RequestError
-from regengine.photo.frame_ids import ID_PARTS
-from regengine.photo.records import FrameRecord, FrameRecords, clean_text, interpret, merge_records
+from regengine.photo.notations import ID_PARTS, clean_text
+from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
 
 # A row without these is useless; if they are missing from all rows, the format has changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}

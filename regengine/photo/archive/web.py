@@ -23,7 +23,7 @@ from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.plain import make_printable
 from regengine.io.urls import is_loopback, parse_host
-from regengine.photo.frame_ids import (
+from regengine.photo.notations import (
     ID_PARTS,
     archive_frame_id,
     archive_name,

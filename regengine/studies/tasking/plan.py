@@ -26,7 +26,7 @@ from regengine.orbit.propagation import drag_shift_km, track_positions
 from regengine.orbit.rotation import days_since_j2000, sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
-from regengine.photo.records import parse_number, wrap_lon
+from regengine.photo.notations import parse_number, wrap_lon
 
 if TYPE_CHECKING:
     import pandas as pd
