@@ -1,6 +1,4 @@
-"""Kinds of reference, and the common scale of night-light maps.
-
-Convert night-light maps to a common scale: log10(1 + L) of an approximate radiance L.
+"""Kinds of reference, and the common scale of night-light maps: log10(1 + L) of a radiance L.
 
 L is in nW cm^-2 sr^-1. Radiance products contain it directly. Display products (images) contain a
 digital number, from which it is estimated by a measured curve.
@@ -25,19 +23,11 @@ class Kind:
     """A kind of reference: value = code * scale where the code is not ``nodata``.
 
     Beside these, built files have a tag ``KIND_SHA256`` of grid and pixels, whatever their name.
-
-    Attributes
-    ----------
-    format : str
-        Value of the tag ``REGENGINE_FORMAT`` of a built file.
-    bands : int
-        Number of bands. The fourth band is opacity; with fewer, ``nodata`` marks pixels without
-        data.
     """
 
-    format: str
+    format: str  # value of the tag ``REGENGINE_FORMAT`` of a built file
     dtype: Literal["uint8", "uint16"]
-    bands: int
+    bands: int  # the fourth is opacity; with fewer, ``nodata`` marks pixels without data
     nodata: int | None
     scale: float
     units: str

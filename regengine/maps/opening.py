@@ -19,33 +19,20 @@ from numpy.typing import NDArray
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.io.atomic import data_folder
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap
 
 
-def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> LightMap:
+def open_references(kind: KindName, paths: Sequence[Path | str]) -> LightMap:
     """Open references of one kind: files, or folders of them; best first.
 
     Measured radiance comes before images, and finer before clearly coarser maps; otherwise the
     given order is kept. So a clip of a city with radiance replaces its part of a world image.
-
-    Parameters
-    ----------
-    kind : str
-        "lights", "streets" or "day".
-    paths : sequence of Path or str, optional
-        Without them those of the data folder: ``<data>/<kind>/*.tif``.
-
-    Raises
-    ------
-    LightMapError
-        A file is missing, not of this kind, damaged or without coordinate system.
+    Raises LightMapError if a file is missing, not of this kind, damaged or without coordinate
+    system.
     """
     from regengine.maps.formats import open_files
 
-    if paths is None:
-        paths = sorted((data_folder() / kind).glob("*.tif"))
     found = [one for path in paths for one in open_files(kind, Path(path))]
     # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
     found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))

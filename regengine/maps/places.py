@@ -23,6 +23,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vectors
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
 from regengine.errors import ConfigError
+from regengine.photo.notations import wrap_lon
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -246,19 +247,22 @@ class PlaceIndex:
         wanted, sought = fold_letters(country).strip(), fold_letters(name[:MAX_LETTERS]).strip()
         if len(sought) < 2 or "\n" in sought or "\t" in sought:
             return []
-        text, starts = self._all_names
         ends = rf"{sought}(?=[\t\n])"
-        found: dict[int, None] = {}
-        for kind in (rf"\n{ends}", rf"\t{ends}", rf"\n{sought}", rf"\t{sought}", rf" {sought}"):
+        numbers: dict[int, None] = {}
+        for form in (rf"\n{ends}", rf"\t{ends}", rf"\n{sought}", rf"\t{sought}", rf" {sought}"):
             # 'sa' begins 20,000 names, and only the largest places are asked for
-            hits = [m.start() for m in islice(re.finditer(kind, text), 5000)]
-            # A line's first character ends the line before
-            places = np.searchsorted(starts, hits, side="right") - 1
-            found |= dict.fromkeys(places.tolist())
-            if not wanted and len(found) >= most:
+            numbers |= self._match_names(form, 5000)
+            if not wanted and len(numbers) >= most:
                 break
-        numbers = [number for number in found if self._lies_within(number, wanted)]
-        return [self[number] for number in numbers[:most]]
+        within = [number for number in numbers if self._lies_within(number, wanted)]
+        return [self[number] for number in within[:most]]
+
+    def _match_names(self, form: str, most: int | None = None) -> dict[int, None]:
+        """List the towns of the first so many matches of a pattern in all names."""
+        text, starts = self._all_names
+        hits = [match.start() for match in islice(re.finditer(form, text), most)]
+        # A line's first character ends the line before
+        return dict.fromkeys((np.searchsorted(starts, hits, side="right") - 1).tolist())
 
     def _lies_within(self, number: int, wanted: str) -> bool:
         """Whether a town's country has this code, or its country or state a name that begins so."""
@@ -278,17 +282,14 @@ class PlaceIndex:
         sought, *within = (fold_letters(part).strip() for part in name[:MAX_LETTERS].split(","))
         if len(sought) < 2 or "\n" in sought or "\t" in sought:
             return []
-        text, starts = self._all_names
-        found = dict.fromkeys(self._large.get(sought, ()))
+        numbers = dict.fromkeys(self._large.get(sought, ()))
         for mark in "\n\t":
-            hits = [m.start() for m in re.finditer(rf"{mark}{sought} ?(?=[\t\n])", text)]
-            numbers = np.searchsorted(starts, hits, side="right") - 1
-            found |= dict.fromkeys(numbers.tolist())
+            numbers |= self._match_names(rf"{mark}{sought} ?(?=[\t\n])")
         within = [one for one in within if one]
         if not within and sought in map(fold_letters, self._countries):
             within = [sought]
-            found = {n: None for n in found if fold_letters(self._names[n]) == sought}
-        return [self[n] for n in found if all(self._lies_within(n, one) for one in within)]
+            numbers = {n: None for n in numbers if fold_letters(self._names[n]) == sought}
+        return [self[n] for n in numbers if all(self._lies_within(n, one) for one in within)]
 
     def find_mentioned(self, text: str) -> list[Place]:
         """List the towns of `MENTIONED_PEOPLE` that a text names by whole words, as they come.
@@ -296,7 +297,7 @@ class PlaceIndex:
         Towns of one name follow each other, the largest first. Of names that share words, the
         longest counts.
         """
-        words, found, start = fold_letters(text).split(), dict[int, None](), 0
+        words, numbers, start = fold_letters(text).split(), dict[int, None](), 0
         while start < len(words):
             length = 1
             for end in range(min(start + 4, len(words)), start, -1):
@@ -304,10 +305,10 @@ class PlaceIndex:
                 if name in self._large:
                     length = end - start
                     if len(name) >= MENTIONED_LETTERS and name not in NO_MENTION:
-                        found |= dict.fromkeys(self._large[name])
+                        numbers |= dict.fromkeys(self._large[name])
                     break
             start += length
-        return [self[number] for number in found]
+        return [self[number] for number in numbers]
 
 
 def chord(distance_km: float) -> float:
@@ -474,8 +475,6 @@ def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[s
     Raises ConfigError, which names the ``option`` if there is one, if there is no such town, or the
     latitude is beyond ``max_lat``.
     """
-    from regengine.photo.notations import wrap_lon
-
     try:
         lon, lat = parse_lon_lat(place, "")
     except ConfigError:

@@ -106,28 +106,8 @@ class PixelGrid:
 class Reference:
     """One raster file as a grid of longitude and latitude; it has no open file and can be pickled.
 
-    Attributes
-    ----------
-    measured : bool
-        Whether values were measured (radiance, streets), not estimated from a picture.
-    crs : str
-        Coordinate system of the file. A raster that is not north-up and square in EPSG:4326 is
-        warped.
-    saturation : float or None
-        Value at and above which the map is saturated, if any.
-    content_sha256 : str
-        SHA-256 of grid and pixels of a built file, independent of its name; "" for other files.
-    coding : str
-        Meaning of the samples: codes of a `Kind`, or radiance, grey levels and colours of source
-        files.
-    opacity : tuple of int and float, or None
-        The opacity band of a source file, and its value where it is opaque.
-    palette : bool
-        Whether samples are indices of a palette; it is read as red, green, blue and opacity.
-    overviews : tuple of int
-        Factors at which the file has exact overviews.
-    doubt : str
-        A warning if the file is probably not of the assumed kind.
+    ``coding`` is the meaning of the samples: codes of a `Kind`, or radiance, grey levels and
+    colours of source files.
     """
 
     path: Path
@@ -135,11 +115,11 @@ class Reference:
     product: str = ""
     date: str = ""
     credit: str = ""
-    measured: bool = True
+    measured: bool = True  # radiance or streets, not estimated from a picture
     grid: PixelGrid
-    crs: str = "EPSG:4326"
-    saturation: float | None = None
-    content_sha256: str = ""
+    crs: str = "EPSG:4326"  # of the file
+    saturation: float | None = None  # value at and above which the map is saturated
+    content_sha256: str = ""  # of grid and pixels of a built file, whatever its name
     coding: Literal["built", "radiance", "grey", "colour", "picture"] = "built"
     driver: str = "GTiff"
     data_set: str = ""  # inside an HDF5 file
@@ -149,11 +129,11 @@ class Reference:
     scale: float = 1.0
     offset: float = 0.0
     masked: bool = False  # by opacity, or by a mask of the file
-    opacity: tuple[int, float] | None = None
-    palette: bool = False
-    warp: bool = False
-    overviews: tuple[int, ...] = ()
-    doubt: str = ""
+    opacity: tuple[int, float] | None = None  # its band, and its value where the map is opaque
+    palette: bool = False  # samples are its indices, read as red, green, blue and opacity
+    warp: bool = False  # it is not north-up and square in EPSG:4326
+    overviews: tuple[int, ...] = ()  # factors at which the file has exact ones
+    doubt: str = ""  # a warning if the file is probably not of the assumed kind
 
     @property
     def pixel_m(self) -> float:
@@ -544,16 +524,16 @@ def mosaic(
     for one, turn in reaching:
         if valid.size and valid.all():
             break
-        found = one.read_onto(replace(out, west=out.west - turn))
-        if found is None:
+        part = one.read_onto(replace(out, west=out.west - turn))
+        if part is None:
             continue
         if not valid.size:
-            (values, valid), new = found, found[1]
+            (values, valid), new = part, part[1]
         else:
-            new = found[1] & ~valid
-            np.copyto(values, found[0], where=new)
+            new = part[1] & ~valid
+            np.copyto(values, part[0], where=new)
             valid = valid | new
-        highest = float(found[0].max(where=new, initial=0.0))
+        highest = float(part[0].max(where=new, initial=0.0))
         # 1e-3: a built map rounds its values to 1e-4
         if one.saturation is not None and highest >= one.saturation - 1e-3:
             saturation = min(one.saturation, np.inf if saturation is None else saturation)

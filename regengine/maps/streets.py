@@ -104,38 +104,19 @@ def draw_streets(
     progress: Progress = lambda done, total: None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> str:
-    """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF.
+    """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF; say what was built.
 
-    Parameters
-    ----------
-    sources : sequence of Path
-        ``.osm.pbf``, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet, in any coordinate
-        system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads that
-        are in two of them are drawn twice.
-    out : Path
-        File to make or to replace; it appears when it is complete.
-    region : tuple of float, optional
-        Only this part: west, south, east, north in degrees.
-    product, date : str, optional
-        Tags of the file; else the sources' names and the day that they were last changed.
-    progress : callable, optional
-        Called with lines read and 0 (their total is not known), then with pixels written and in
-        total.
-    tell : callable, optional
-        Called with sentences: the disk space needed, and lines that are broken.
+    Sources are ``.osm.pbf``, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet, in any
+    coordinate system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads
+    that are in two of them are drawn twice. Only the part of ``region`` (west, south, east, north,
+    degrees) is drawn. Without ``product`` and ``date``, the tags of the file are the sources' names
+    and the day that they were last changed. ``progress`` is called with lines read and 0 (their
+    total is not known), then with pixels written and in total; ``tell`` with sentences: the disk
+    space needed, and lines that are broken.
 
-    Returns
-    -------
-    str
-        What was built, in words.
-
-    Raises
-    ------
-    ConfigError
-        The region makes too many pixels, or a package is missing.
-    LightMapError
-        A source cannot be read, or has no roads in the region; ``out`` cannot be written, or the
-        disk has too little space.
+    Raises ConfigError if the region makes too many pixels, or a package is missing; LightMapError
+    if a source cannot be read, or has no roads in the region, or the disk has too little space;
+    StoreError if ``out`` cannot be written.
     """
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
     names = ", ".join(path.name for path in sources)

@@ -300,10 +300,6 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
     return replace(table, by_id=by_id)
 
 
-_SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
-_ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
-
-
 def describe_element_sets(tles: TleSet) -> dict[str, Any]:
     """Describe the coverage of a file of element sets, ready for JSON."""
     days = tles.epoch_days
@@ -338,6 +334,8 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
     position = position_from_elements(chosen, time)
     light = sun_moon(time, position.lon, position.lat)
     assert position.velocity_ecef_m_s is not None
+    sigmas = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
+    angles = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
     return {
         "time_utc": _stamp(time),
         "epoch_utc": _stamp(chosen.epoch_utc),
@@ -349,8 +347,8 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
             "altitude_km": round(position.altitude_km, 2),
         },
         "direction": "ascending" if position.velocity_ecef_m_s[2] > 0.0 else "descending",
-        **{name: round(getattr(position, name), 2) for name in _SIGMAS},
-        **{name: round(getattr(light, name), 2) for name in _ANGLES},
+        **{name: round(getattr(position, name), 2) for name in sigmas},
+        **{name: round(getattr(light, name), 2) for name in angles},
         "moon_illumination": round(light.moon_illumination, 3),
         "passed_over": [{"line": one.line_number, "reason": one.reason} for one in refused],
     }

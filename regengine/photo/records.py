@@ -286,17 +286,19 @@ class FrameRecords:
         met = [self.get(photo) for photo in photos]
         n_met = len({record.frame_id for record in met if record})
         n_rows, n_without = len(self.by_id), met.count(None)
-        told = [] if n_rows else ["it has no row"]
+        sentences = [] if n_rows else ["it has no row"]
         if n_rows and met and not n_met:
             row = next(iter(self.by_id))
-            told.append(f"no row meets a photo: its first is of {row}, not of {photos[0].name}")
+            sentences.append(
+                f"no row meets a photo: its first is of {row}, not of {photos[0].name}"
+            )
         elif n_without and n_met < n_rows:
-            told.append(
+            sentences.append(
                 f"{n_without:,} of {format_count(len(met), 'photo')} have no row, and "
                 f"{n_rows - n_met:,} of {format_count(n_rows, 'row')} meet no photo"
             )
         rows = [record for record in met if record] or self.rows
-        gives = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
+        is_useful = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
         known = find_columns(self.headings)
         lacking = {
             spelling: column
@@ -309,16 +311,18 @@ class FrameRecords:
             bare = bare_heading(heading)
             if bare and bare not in _ALL_SPELLINGS:
                 bare = bare.replace("latitude", "lat").replace("longitude", "lon")
-                near = get_close_matches(bare, lacking, n=1, cutoff=0.8 if gives else 0.5)
-                if near or not gives:
+                near = get_close_matches(bare, lacking, n=1, cutoff=0.8 if is_useful else 0.5)
+                if near or not is_useful:
                     meant = f" ({lacking[near[0]]}?)" if near else ""
                     unknown.append(f"{clean_text(heading)[:40]}{meant}")
         if unknown:
             more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-            told.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
-        if n_rows and not gives:
-            told.append("it has no value that is used, such as time_utc, nadir_lat or focal_mm")
-        return told
+            sentences.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
+        if n_rows and not is_useful:
+            sentences.append(
+                "it has no value that is used, such as time_utc, nadir_lat or focal_mm"
+            )
+        return sentences
 
     def __len__(self) -> int:
         return len(self.by_id)
@@ -538,11 +542,13 @@ def find_columns(headings: tuple[str, ...]) -> dict[str, str]:
         written.setdefault(bare_heading(heading), heading)
     if "exifversion" in written:
         written.pop("datetime", None)  # in EXIF, the time when the file was changed
-    there = {name: [one for one in known if one in written] for name, known in SPELLINGS.items()}
-    found = {name: written[spellings[0]] for name, spellings in there.items() if spellings}
-    if not found.keys() & _NAMES and "#0" in written.values():
-        found["archive_id"] = "#0"  # a column of ids without a heading
-    return found
+    columns = {}
+    for name, spellings in SPELLINGS.items():
+        if (spelling := next(filter(written.__contains__, spellings), None)) is not None:
+            columns[name] = written[spelling]
+    if not columns.keys() & _NAMES and "#0" in written.values():
+        columns["archive_id"] = "#0"  # a column of ids without a heading
+    return columns
 
 
 class _Row:
@@ -624,18 +630,10 @@ def interpret(
     mission: str | None = None,
     any_name: bool = False,
 ) -> FrameRecord | None:
-    """Return the record of a row; None if the row names no photo.
+    """Return the record of a row of the table ``source``; None if the row names no photo.
 
-    Parameters
-    ----------
-    by_heading
-        The row's cells.
-    source
-        Name of the table.
-    mission
-        Mission of photos for which a row has only the number.
-    any_name
-        Whether ``frame_id``, ``frame`` and ``id`` hold names of any kind: `load_frame_records`.
+    ``mission`` is that of photos for which a row has only the number; ``any_name`` is as in
+    `load_frame_records`.
     """
     row = _Row(by_heading)
     frame_id = row.frame_id(mission, any_name=any_name)
@@ -736,22 +734,22 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
         lacks = [sum(getattr(one, name) in (None, "") for name in group) for one in (first, second)]
         if lacks[1] < lacks[0]:
             given |= {name: getattr(second, name) for name in group}
-    found = []
+    conflicts = []
     who = "/".join(second.sources) or "another table"
     if first.time_utc is not None and second.time_utc is not None:
         apart_s = abs((first.time_utc - second.time_utc).total_seconds())
         if apart_s > OTHER_TIME_S:
-            found.append(f"{who} has the time {iso_utc(second.time_utc)}")
+            conflicts.append(f"{who} has the time {iso_utc(second.time_utc)}")
     if first.nadir is not None and second.nadir is not None:
         (lon, lat), (other_lon, other_lat) = first.nadir, second.nadir
         east = abs(lon - other_lon) % 360.0
         if max(abs(lat - other_lat), min(east, 360.0 - east)) > OTHER_NADIR_DEG:
-            found.append(f"{who} has the nadir {other_lat:g}, {other_lon:g}")
+            conflicts.append(f"{who} has the nadir {other_lat:g}, {other_lon:g}")
     if first.focal_mm and second.focal_mm:
         ratio = second.focal_mm / first.focal_mm
         if not 1.0 - OTHER_FOCAL <= ratio <= 1.0 + OTHER_FOCAL:
-            found.append(f"{who} has the focal length {second.focal_mm:g} mm")
-    problems = dict.fromkeys((*first.problems, *second.problems, *found))
+            conflicts.append(f"{who} has the focal length {second.focal_mm:g} mm")
+    problems = dict.fromkeys((*first.problems, *second.problems, *conflicts))
     sources = dict.fromkeys((*first.sources, *second.sources))
     return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
 
@@ -770,7 +768,7 @@ def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
 
 
 def format_csv(rows: Sequence[FrameRecord]) -> str:
-    """Yield rows as CSV with a header, which ``register --metadata`` reads."""
+    """Format rows as CSV with a header, which ``register --metadata`` reads."""
     cells = (
         [cell(name, "; ".join(one) if name in LISTS else one) for name, one in record(row).items()]
         for row in rows

@@ -53,7 +53,7 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             "or try again later."
         )
     try:
-        said = json.loads(text)
+        answer = json.loads(text)
     except RecursionError:
         raise refuse("with JSON that is nested too deeply") from None
     except ValueError:
@@ -62,11 +62,11 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             raise RequestError(text, too_much=True) from None
         begins = f", which begins {clean(text[:60])!r}" if text else ", which is empty"
         raise ArchiveError(f"{host} answered with something other than JSON{begins}.") from None
-    if isinstance(said, dict):
-        if "no records" in str(said.get("result", "")).lower():
+    if isinstance(answer, dict):
+        if "no records" in str(answer.get("result", "")).lower():
             return []
         message = next(
-            (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
+            (str(answer[name]) for name in ("error", "result", "message") if answer.get(name)), ""
         )
         if _ABOUT_KEY.search(message):
             raise ArchiveError(
@@ -75,11 +75,11 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             )
         if message:
             raise ArchiveError(f"{host} rejects the query: {clean(message)!r}.")
-        raise refuse(f"with an object of {clean(', '.join(map(str, said)))!r} instead of rows")
-    if not isinstance(said, list):
+        raise refuse(f"with an object of {clean(', '.join(map(str, answer)))!r} instead of rows")
+    if not isinstance(answer, list):
         raise refuse(f"{clean(text)[:40]!r}, not rows")
     rows = []
-    for item in said:
+    for item in answer:
         if not isinstance(item, dict):
             raise refuse("with rows that are not objects")
         for name, value in item.items():

@@ -149,23 +149,15 @@ def download(
 ) -> str:
     """Download pictures one after the other; each appears under its name when it is complete.
 
-    The folder is created if necessary and gets ``SHA256SUMS``. Returns the reason if the download
-    ended before the last frame, else an empty text. Raises StoreError if the folder cannot be
-    written.
+    The folder is created if necessary and gets ``SHA256SUMS``. ``report`` receives the result of
+    each frame once it is on the disk, as an object for NDJSON: ``frame``, ``status`` ("fetched",
+    "present", "absent": the archive has no such picture, or "failed"), ``file`` and ``sha256`` of
+    the picture or None, ``bytes`` downloaded, ``why`` it failed. ``size`` is one of `SIZES`, the
+    original's or 640 pixels; ``pictures`` the address of the folder of sizes. ``max_megabytes`` is
+    of a file, ``max_gigabytes`` of all.
 
-    Parameters
-    ----------
-    report : callable
-        Receives the result of each frame once it is on the disk, as an object for NDJSON:
-        ``frame``, ``status`` ("fetched", "present", "absent": the archive has no such picture, or
-        "failed"), ``file`` and ``sha256`` of the picture or None, ``bytes`` downloaded, ``why`` it
-        failed.
-    size, pictures : str
-        One of `SIZES`, the original's or 640 pixels; address of the folder of sizes.
-    max_megabytes, max_gigabytes : float
-        Limits per file and in total.
-    force : bool
-        Download existing files again.
+    Returns the reason if the download ended before the last frame, else an empty text. Raises
+    StoreError if the folder cannot be written.
     """
     check_folder(folder)
     with raise_as_store_error(folder):
