@@ -114,17 +114,21 @@ def read_exif_of(stream: BinaryIO) -> Exif:
             blocks, xmp, iptc = _find_blocks(stream)
             for block in blocks:
                 with suppress(Exception):
-                    tags.append(_read_tags(block))
+                    main, exposure = read_tiff_directory(block), {}
+                    if (place := _positive(main.get(_EXIF_IFD))) is not None:
+                        with suppress(Exception):
+                            exposure = read_tiff_directory(block, int(place))
+                    tags.append((main, exposure))
             main = tags[0][0] if tags else {}
             xmp, iptc = xmp or main.get(_XMP), iptc or main.get(_IPTC)
             packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
             tags.append(_read_xmp_tags(packet))
             for other, _ in tags[1:]:
                 tags[0][0].setdefault(_ORIENTATION, other.get(_ORIENTATION))
-            told = interpret_exif(*tags[0])
-            for one in tags[1:]:
-                told = _fill_gaps(told, interpret_exif(*one))
-            return _add_texts(told, tags[0][0], packet, iptc)
+            exif = interpret_exif(*tags[0])
+            for other_tags in tags[1:]:
+                exif = _fill_gaps(exif, interpret_exif(*other_tags))
+            return _add_texts(exif, tags[0][0], packet, iptc)
         except Exception:  # damaged files make the parser fail in many ways
             return Exif()
 
@@ -207,26 +211,12 @@ def read_tiff_directory(stream: BinaryIO, place: int | None = None) -> dict[int,
     directory.load(stream)
     tags = dict(directory)
     if is_big and place is None and _EXIF_IFD not in tags:
-        tags |= _find_exif_pointer(stream, first, order)
+        # Pillow ignores libtiff's type of it
+        stream.seek(first)
+        (count,) = struct.unpack(f"{order}Q", stream.read(8))
+        entries = struct.iter_unpack(f"{order}HHQQ", stream.read(20 * min(count, 4096)))
+        tags |= {tag: value for tag, _, _, value in entries if tag == _EXIF_IFD}
     return tags
-
-
-def _find_exif_pointer(stream: BinaryIO, place: int, order: str) -> dict[int, Any]:
-    """Find the tag of the EXIF directory of a BigTIFF, in libtiff's type, which Pillow ignores."""
-    stream.seek(place)
-    (count,) = struct.unpack(f"{order}Q", stream.read(8))
-    entries = struct.iter_unpack(f"{order}HHQQ", stream.read(20 * min(count, 4096)))
-    return {tag: value for tag, _, _, value in entries if tag == _EXIF_IFD}
-
-
-def _read_tags(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Read the main and the EXIF directory of a TIFF, number to value."""
-    main, exposure = read_tiff_directory(stream), {}
-    place = _positive(main.get(_EXIF_IFD))
-    if place is not None:
-        with suppress(Exception):
-            exposure = read_tiff_directory(stream, int(place))
-    return main, exposure
 
 
 def _find_xmp(packet: str, name: str) -> str:

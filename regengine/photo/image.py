@@ -366,7 +366,7 @@ def read_linear_light(
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
-        return _fits_light(_fits_image(file), max_long_side_px)
+        return _read_fits_light(file, max_long_side_px)
     small = read_small_jpeg(file, 2 * max_long_side_px) if small_jpeg else None
     light, saturated = _planes(
         file, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
@@ -419,7 +419,7 @@ def read_linear_channels(
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
-        fits = _fits_image(file)
+        fits = _read_fits(file)
         light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
         return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
     return np.stack(_planes(file, reduction, _strip_channels), axis=-1), reduction.factor
@@ -433,7 +433,7 @@ def read_linear_colours(
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
         channels, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
-        return _fits_light(_fits_image(file), max_long_side_px), channels
+        return _read_fits_light(file, max_long_side_px), channels
     light, saturated, *planes = _planes(
         file,
         reduction,
@@ -536,18 +536,18 @@ def _compress_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rgb if rgb.shape[2] == 3 else np.repeat(rgb, 3, axis=2)
 
 
-def _fits_image(file: PhotoFile) -> FitsImage:
+def _read_fits(file: PhotoFile) -> FitsImage:
     fits = read_fits_image(file.path)
     height, width = fits.missing.shape
     check_unchanged(file, width, height)
     return fits
 
 
-def _fits_light(fits: FitsImage, max_long_side_px: int) -> LinearLight:
+def _read_fits_light(file: PhotoFile, max_long_side_px: int) -> LinearLight:
+    fits = _read_fits(file)
     weights = np.array(LUMINANCE_WEIGHTS, np.float32)
-    grey = fits.light @ weights if fits.light.ndim == 3 else fits.light
     whole = LinearLight(
-        light=grey,
+        light=fits.light @ weights if fits.light.ndim == 3 else fits.light,
         saturated=fits.saturated,
         factor=1.0,
         missing=fits.missing,

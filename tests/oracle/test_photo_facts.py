@@ -34,7 +34,7 @@ from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
 from regengine.photo import lens_profile, notations
 from regengine.photo import lens_profile as files
 from regengine.photo.exif import interpret_exif
-from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
+from regengine.photo.frame import FrameOptions, find_body, find_pitch, read_frame
 from regengine.photo.notations import archive_altitude_km
 from regengine.photo.records import FrameRecord, FrameRecords
 from regengine.store.file import photo_file
@@ -412,8 +412,7 @@ def test_cameras_are_known_by_what_archives_and_they_write_and_have_their_pitch(
 def test_pitches_of_crops(
     name: str, size: tuple[int, int], crop: float | None, pitch_um: float, is_cropped: bool
 ) -> None:
-    body = find_body(name)
-    pitch = find_body_pitch(body, *size, crop_factor=crop) if body else assume_pitch(*size)
+    pitch = find_pitch(find_body(name), *size, crop_factor=crop)
     assert pitch == (pytest.approx(pitch_um, rel=0.003), is_cropped)
 
 
