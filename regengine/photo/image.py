@@ -285,8 +285,6 @@ def _area_weights(length: int, size: int, factor: float) -> csr_array:
 
 def plan_reduction(width_px: int, height_px: int, max_long_side_px: int) -> Reduction:
     """Return the reduction of an image's longer side to a length."""
-    if max_long_side_px < 1:
-        raise ValueError(f"max_long_side_px must be 1 or more, not {max_long_side_px}")
     long_side = max(width_px, height_px)
     factor = min(1.0, max_long_side_px / long_side)
     return Reduction(

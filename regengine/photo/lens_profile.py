@@ -263,11 +263,7 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    write_whole(path, profile_text(profile).encode())
-
-
-def profile_text(profile: LensProfile) -> str:
-    """Format a profile as TOML; values of None are left out."""
+    """Write a profile atomically as TOML, without values of None; StoreError if that fails."""
     lines = [_ABOUT, f"format = {json.dumps(FORMAT)}", f"format_version = {VERSION}"]
     parts: list[tuple[list[str], Any]] = [([], profile)]
     parts += [(["", "[falloff]"], profile.falloff), (["", "[exposure]"], profile.exposure)]
@@ -278,7 +274,7 @@ def profile_text(profile: LensProfile) -> str:
             pairs = ((name, getattr(part, name)) for name in names)
             lines += heading
             lines += [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
-    return "\n".join(lines) + "\n"
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:

@@ -32,7 +32,6 @@ from regengine.io.times import (
 )
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
 from regengine.photo import lens_profile, notations
-from regengine.photo import lens_profile as files
 from regengine.photo.exif import interpret_exif
 from regengine.photo.frame import FrameOptions, find_body, find_pitch, read_frame
 from regengine.photo.notations import archive_altitude_km
@@ -500,22 +499,22 @@ PROFILE = lens_profile.LensProfile(
 def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path: Path) -> None:
     path = tmp_path / "lens.toml"
     with pytest.raises(ConfigError, match="cannot be read"):
-        files.load_profiles([path])
+        lens_profile.load_profiles([path])
     with pytest.raises(ConfigError, match="no lens profile"):
-        files.load_profiles([tmp_path])
+        lens_profile.load_profiles([tmp_path])
     with pytest.raises(StoreError, match="cannot be written"):
-        files.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
-    files.save_profile(PROFILE, path)
-    assert files.load_profile(path) == PROFILE
+        lens_profile.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
+    lens_profile.save_profile(PROFILE, path)
+    assert lens_profile.load_profile(path) == PROFILE
     # A falloff that cannot be is left out, and the lens is kept
     falloff = replace(PROFILE.falloff, coefficients=(-2.0, 0.0, 0.0), reach=0.9)
-    files.save_profile(replace(PROFILE, falloff=falloff), path)
-    assert files.load_profile(path) == replace(PROFILE, falloff=None, channels=())
+    lens_profile.save_profile(replace(PROFILE, falloff=falloff), path)
+    assert lens_profile.load_profile(path) == replace(PROFILE, falloff=None, channels=())
     unknown: dict[str, Any] = dict.fromkeys(("camera", "lens", "held_out_px", "falloff"))
     bare = replace(PROFILE, **unknown, exposure=None, channels=())
-    files.save_profile(bare, path)
-    assert files.load_profile(path) == bare
-    assert files.load_profiles([tmp_path]) == (bare,)
+    lens_profile.save_profile(bare, path)
+    assert lens_profile.load_profile(path) == bare
+    assert lens_profile.load_profiles([tmp_path]) == (bare,)
 
 
 @pytest.mark.parametrize(
@@ -531,12 +530,13 @@ def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path:
 def test_damaged_profiles_are_refused_in_one_sentence(
     tmp_path: Path, before: str, after: str, says: str
 ) -> None:
-    text = files.profile_text(PROFILE)
-    assert before in text
     path = tmp_path / "lens.toml"
+    lens_profile.save_profile(PROFILE, path)
+    text = path.read_text(encoding="utf-8")
+    assert before in text
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(ConfigError, match=says) as error:
-        files.load_profile(path)
+        lens_profile.load_profile(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -306,8 +306,8 @@ class ArchivePhotos:
     server answers, a photo is tried once: others of the batch are waiting.
     """
 
-    def __init__(self, web: ArchiveClient | None = None) -> None:
-        self._web = web or ArchiveClient(connect_attempts=1)
+    def __init__(self) -> None:
+        self._web = ArchiveClient(connect_attempts=1)
         self._archive = archive_address("")
         self._one_at_a_time = Lock()
         self._failed_in_a_row = 0
