@@ -73,8 +73,8 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     """
     if given:
         return tuple(given)
-    found = _list_files(data_folder() / kind)
-    own = tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
+    files = _list_files(data_folder() / kind)
+    own = tuple(path for path in files if path.suffix.lower() in MAP_ENDINGS)
     packaged = MAPS[kind]
     if own and packaged:
         from regengine.maps.opening import open_references

@@ -452,8 +452,8 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
         ]
         for row, col in reversed(list(np.ndindex(*np.ceil(shape).astype(int))))
     )
-    held = (place for place in places if None not in place)
-    return all(sum(map(int, place)) <= size for place in islice(held, last))
+    stored = (place for place in places if None not in place)
+    return all(sum(map(int, place)) <= size for place in islice(stored, last))
 
 
 def choose_nodata(declared: float | None, dtype: str) -> float | None:

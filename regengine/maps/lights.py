@@ -117,10 +117,10 @@ _DATES = (
 
 def radiance_factor(unit: str) -> float | None:
     """Factor from a unit to nW cm^-2 sr^-1; None if it is unknown or not a unit of radiance."""
-    found = _UNIT.match(unit)
-    if found is None:
+    match = _UNIT.match(unit)
+    if match is None:
         return None
-    prefix, centi = found[1].lower(), found[2]
+    prefix, centi = match[1].lower(), match[2]
     prefix = "u" if prefix == "micro" else prefix[:1]
     return _PREFIXES[prefix] * (1.0 if centi else 1e-4)
 
@@ -165,9 +165,9 @@ def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def product_of_name(name: str) -> str:
     """Parse the product from a file name; "" without one."""
     for pattern, product in _PRODUCTS:
-        found = re.search(pattern, name.lower())
-        if found:
-            return product.format(found.group(0).upper())
+        match = re.search(pattern, name.lower())
+        if match:
+            return product.format(match.group(0).upper())
     return ""
 
 
@@ -179,10 +179,10 @@ def period_of(date_text: str, product: str) -> tuple[date, date] | None:
     """
     days = []
     for part in re.split(r", |/", date_text):
-        found = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
-        if found is None:
+        match = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
+        if match is None:
             return None
-        year, month, day = (int(one) if one else None for one in found.groups())
+        year, month, day = (int(one) if one else None for one in match.groups())
         assert year is not None
         try:
             first = date(year, month or 1, day or 1)
@@ -205,10 +205,10 @@ def date_of_name(name: str) -> str:
     "2016", "2019-01", "2012-04-18", and "2012-04/2013-03" from month to month.
     """
     for pattern in _DATES:
-        found = re.search(r"(?<!\d)" + pattern, name)
-        if not found:
+        match = re.search(r"(?<!\d)" + pattern, name)
+        if not match:
             continue
-        parts = found.groupdict()
+        parts = match.groupdict()
         if parts.get("doy"):
             day = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["doy"]) - 1)
             if day.year != int(parts["y"]):

@@ -33,10 +33,10 @@ def open_references(kind: KindName, paths: Sequence[Path | str]) -> LightMap:
     """
     from regengine.maps.formats import open_files
 
-    found = [one for path in paths for one in open_files(kind, Path(path))]
+    references = [one for path in paths for one in open_files(kind, Path(path))]
     # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
-    found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
-    return LightMap(found)
+    references.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
+    return LightMap(references)
 
 
 def open_light_map(paths: Sequence[Path | str]) -> LightMap:
@@ -180,7 +180,7 @@ def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]
     wide, high = (
         min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)
     )
-    found, total = [], 0
+    parts, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
             grid = references.find_window(lon, lat, lon + wide, lat + high, step)
@@ -188,9 +188,9 @@ def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]
                 total += round(wide * high / step**2)
                 continue
             valid = np.ones(grid.values.shape[-2:], bool) if grid.valid is None else grid.valid
-            found.append(grid.values[..., valid])
+            parts.append(grid.values[..., valid])
             total += valid.size
-    if not found:
+    if not parts:
         return np.empty(0, np.float32), total, is_sampled
-    bands = max(part.ndim for part in found)
-    return np.concatenate([part for part in found if part.ndim == bands], -1), total, is_sampled
+    bands = max(part.ndim for part in parts)
+    return np.concatenate([part for part in parts if part.ndim == bands], -1), total, is_sampled

@@ -77,7 +77,7 @@ MENTIONED_PEOPLE, MENTIONED_LETTERS = 200_000, 4
 NO_MENTION = frozenset({"aurora", "central", "mobile", "nice", "orange", "reading"})
 # What may follow a large town's name, as in Frankfurt am Main
 _MORE = re.compile(r" (?:city|am|an|de|do|na|on|upon)\b.*")
-SAME_TOWN_KM = 10.0
+SAME_TOWN_KM = 10.0  # from the nearest town: within it a place is that town's
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
@@ -96,13 +96,13 @@ class PlaceIndex:
 
     def __init__(self) -> None:
         with np.load(TOWNS) as columns:
-            found = {name: columns[name] for name in columns.files if name != "others"}
-        self.lon, self.lat = found["lon_e5"] / 1e5, found["lat_e5"] / 1e5
-        self.population = found["population"].astype(np.int64)
-        self.country, self.main, self._state = found["country"], found["main"], found["state"]
+            data = {name: columns[name] for name in columns.files if name != "others"}
+        self.lon, self.lat = data["lon_e5"] / 1e5, data["lat_e5"] / 1e5
+        self.population = data["population"].astype(np.int64)
+        self.country, self.main, self._state = data["country"], data["main"], data["state"]
         texts = ("codes", "countries", "states", "names")
         self.codes, self._countries, self._states, self._names = (
-            found[name].tobytes().decode().split("\n") for name in texts
+            data[name].tobytes().decode().split("\n") for name in texts
         )
 
     def __len__(self) -> int:
@@ -186,9 +186,9 @@ class PlaceIndex:
             weighed = np.where(abroad, np.inf, straight / weight)
             outside = straight[:, 0] > chord(SAME_TOWN_KM)
             best = np.where(outside, weighed.argmin(axis=1), 0)
-            found = self.main[nearest[np.arange(len(nearest)), best]]
-            numbers[known] = np.where(far, -1, found)
-            to_town = arc_km(np.linalg.norm(there - self.directions[found], axis=-1))
+            towns = self.main[nearest[np.arange(len(nearest)), best]]
+            numbers[known] = np.where(far, -1, towns)
+            to_town = arc_km(np.linalg.norm(there - self.directions[towns], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
         return numbers, distance_km
 
@@ -478,12 +478,12 @@ def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[s
     try:
         lon, lat = parse_lon_lat(place, "")
     except ConfigError:
-        found = place_index().search(place, 1)
-        if not found:
+        towns = place_index().search(place, 1)
+        if not towns:
             raise ConfigError(
                 f"No town named {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
             ) from None
-        return found[0].label, found[0].lon, found[0].lat
+        return towns[0].label, towns[0].lon, towns[0].lat
     if not (abs(lon) <= 360.0 and abs(lat) <= max_lat):
         raise ConfigError(f"{f'{option} {place!r}'.strip()} is not a valid LON,LAT.")
     return "", wrap_lon(lon), lat

@@ -96,8 +96,8 @@ MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
 # Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side
 MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
-MAX_LEVEL = 22
-MAX_TILE_PX = 4096
+MAX_LEVEL = 22  # pixels of 4 cm
+MAX_TILE_PX = 4096  # a side; services have 256 to 1,024
 
 Tile = tuple[int, int]  # column, row, from the west and the north
 
@@ -437,12 +437,12 @@ def fetch_vnp46(
     chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
     for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):
         # The name becomes a path: only what looks exactly like a tile's name is taken.
-        found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
+        match = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
         link = urljoin(url, str(entry.get("downloadsLink", "")))
         # A listing may send us nowhere but to the host that was asked, or to NASA's own.
         same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
-        tile = (int(found[1]), int(found[2])) if found else (-1, -1)
-        if found and tile in wanted and link.endswith("/" + found[0]) and same:
+        tile = (int(match[1]), int(match[2])) if match else (-1, -1)
+        if match and tile in wanted and link.endswith("/" + match[0]) and same:
             chosen[tile] = link
     if not chosen:
         raise LightMapError(

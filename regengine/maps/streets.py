@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
 MAX_CODE, NO_DATA = 254, 255
-LAMP_LENGTH_M = 12.5
+LAMP_LENGTH_M = 12.5  # about a pixel: the density of one road through it is 1
 # Rows of the world's grid whose roads are stored together; of each pixel, its position among them
 # and the centimetres of road are stored
 BAND_ROWS = 512
@@ -384,11 +384,11 @@ def _check_pbf(path: Path) -> None:
             file.seek(end)
             # A block's header ends in field 3, the length of what follows, a varint
             header = file.read(int.from_bytes(file.read(4), "big") % 65_536)
-            found = re.search(rb"\x18([\x80-\xff]*[\0-\x7f])\Z", header)
-            if found is None:
+            match = re.search(rb"\x18([\x80-\xff]*[\0-\x7f])\Z", header)
+            if match is None:
                 end = size + 1
                 break
-            length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))
+            length = sum((byte & 127) << 7 * place for place, byte in enumerate(match[1]))
             end = file.tell() + length
     if end != size or not size:
         raise LightMapError(f"{path} is damaged or truncated: get it again.", code="damaged")
@@ -437,14 +437,14 @@ def _close_cells(cells: set[int]) -> tuple[NDArray[np.bool_], int, int]:
     """Close gaps in the coverage by cell; also return world row and column of its first pixel."""
     places = np.stack(np.divmod(sorted(cells), WORLD_COLS), axis=-1)
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
-    held = np.zeros((bottom - top + 1, right - left + 1), bool)
-    held[places[:, 0] - top, places[:, 1] - left] = True
+    is_read = np.zeros((bottom - top + 1, right - left + 1), bool)
+    is_read[places[:, 0] - top, places[:, 1] - left] = True
     # Gaps between covered cells are counted as covered, too, up to twice this many cells across.
     # They are forests and lakes, which are dark; outside the extract nothing is known.
     reach = 4
     disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     # Pad the cells, because the dilation must not be cut off at the edge before the erosion
-    covered = ndimage.binary_closing(np.pad(held, reach), disc)[reach:-reach, reach:-reach]
+    covered = ndimage.binary_closing(np.pad(is_read, reach), disc)[reach:-reach, reach:-reach]
     return covered, int(top) * CELL_PX, int(left) * CELL_PX
 
 

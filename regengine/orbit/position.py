@@ -67,12 +67,12 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
 
     Raises ConfigError if it is not a mission.
     """
-    found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
+    if match is None:
         raise ConfigError(
             f"--mission {mission!r} is not a mission of the station: write it like ISS030."
         )
-    number = int(found[1])
+    number = int(match[1])
     if number == RAISED_MISSION:
         return ANY_KM
     return LOW_KM if number < RAISED_MISSION else HIGH_KM
@@ -131,15 +131,15 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     known, or the element sets do not cover the photo's time.
     """
     try:
-        known = _choose_known(frame, tles)
+        position = _choose_known(frame, tles)
     except EphemerisError:
         if frame.centre is None:
             raise
         return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
-    if frame.centre is None or sees(known, frame.centre, frame.radius_km):
-        return known
+    if frame.centre is None or sees(position, frame.centre, frame.radius_km):
+        return position
     above = _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
-    return replace(above, alternative=known)
+    return replace(above, alternative=position)
 
 
 def _choose_known(frame: Frame, tles: TleSet | None) -> CameraPosition:

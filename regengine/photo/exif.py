@@ -189,9 +189,9 @@ def _read_png_texts(stream: BinaryIO) -> Mapping[Any, Any]:
 
 def _read_profile(text: object) -> bytes:
     """Read a profile that ImageMagick and others write as a text: its name, length and digits."""
-    found = re.match(r"\s*\S+\s+\d+\s+([\da-fA-F\s]+)", text if isinstance(text, str) else "")
+    match = re.match(r"\s*\S+\s+\d+\s+([\da-fA-F\s]+)", text if isinstance(text, str) else "")
     with suppress(ValueError):
-        return bytes.fromhex(found[1]) if found else b""
+        return bytes.fromhex(match[1]) if match else b""
     return b""
 
 
@@ -222,8 +222,8 @@ def read_tiff_directory(stream: BinaryIO, place: int | None = None) -> dict[int,
 def _find_xmp(packet: str, name: str) -> str:
     """Find a text of XMP: an attribute, or an element, which may hold one for each language."""
     start = re.search(rf"{name}\s*+(?=[=>])", packet)
-    found = start and _XMP_TEXT.match(packet, start.end())
-    return html.unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
+    match = start and _XMP_TEXT.match(packet, start.end())
+    return html.unescape(match[1] or match[2] or match[3] or "").strip() if match else ""
 
 
 def _read_xmp_tags(packet: str) -> tuple[dict[int, Any], dict[int, Any]]:
@@ -292,10 +292,10 @@ def _add_texts(exif: Exif, main: Mapping[int, Any], packet: str, iptc: object) -
     """Add place and caption to EXIF values: from XMP, else IPTC, and the description."""
     block = iptc if isinstance(iptc, bytes) else b""
     records: dict[int, str] = {}
-    for found in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
-        text, length = block[found.end() :], int.from_bytes(found[2])
+    for match in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
+        text, length = block[match.end() :], int.from_bytes(match[2])
         if len(text) >= length:
-            records.setdefault(found[1][0], text[:length].decode("utf-8", "replace").strip())
+            records.setdefault(match[1][0], text[:length].decode("utf-8", "replace").strip())
 
     def read(name: str, number: int) -> str:
         return _find_xmp(packet, name) or records.get(number, "")
@@ -371,18 +371,18 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     The time is aware if a zone is known: its own zone has priority over the given one. Any other
     text after the seconds makes the time invalid, because it could change the time.
     """
-    found = _TIME_FORM.fullmatch(text.strip())
-    if found is None:
+    match = _TIME_FORM.fullmatch(text.strip())
+    if match is None:
         return None
-    hour = int(found[4])
-    if half := (found["half"] or "").upper():
+    hour = int(match[4])
+    if half := (match["half"] or "").upper():
         if hour == 0 or hour > 12:
             return None
         hour = hour % 12 + (12 if half == "PM" else 0)
-    if found["zone"] and (zone := parse_zone(found["zone"])) is None:
+    if match["zone"] and (zone := parse_zone(match["zone"])) is None:
         return None
-    clock = f"{hour:02}:{found[5]}:{found[6]}{found['fraction'] or ''}"
-    time = parse_iso_time(f"{found[1]}-{found[2]}-{found[3]}T{clock}{zone or ''}")
+    clock = f"{hour:02}:{match[5]}:{match[6]}{match['fraction'] or ''}"
+    time = parse_iso_time(f"{match[1]}-{match[2]}-{match[3]}T{clock}{zone or ''}")
     return time.replace(tzinfo=None) if time is not None and zone is None else time
 
 

@@ -245,10 +245,10 @@ def read_fits_image(path: Path) -> FitsImage:
     return _as_light(path, values, top)
 
 
-def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
+def _image_unit(path: Path, walk: Iterable[FitsUnit]) -> FitsUnit:
     """Return the first unit with an image; later units are not read."""
     cubes = []
-    for unit in (one for one in found if one.is_image):
+    for unit in (one for one in walk if one.is_image):
         if _plane_shape(unit.shape):
             return unit
         if len(unit.shape) > 1:

@@ -305,7 +305,7 @@ CLIPPED_FROM = 252.0 / 255.0
 BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
 CAPTION_MARGIN_PX = 3  # margin of pictures next to their captions
 WHITE_SHARE = 0.9995  # share of the pixels below white
-MIN_WHITE_SIGMAS = 40.0
+MIN_WHITE_SIGMAS = 40.0  # white of a picture without bright stars
 
 
 @dataclass(frozen=True, kw_only=True)

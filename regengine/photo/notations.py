@@ -48,8 +48,8 @@ _NAMED_PAIR = re.compile(r"Latitude:\s*([+-]?\d+(?:\.\d+)?)\D*?Longitude:\s*([+-
 
 
 def archive_frame_id(text: str) -> str | None:
-    found = _STATION_ID.search(text)
-    return None if found is None else f"ISS{int(found[1]):03d}-E-{int(found[2])}"
+    match = _STATION_ID.search(text)
+    return None if match is None else f"ISS{int(match[1]):03d}-E-{int(match[2])}"
 
 
 def archive_name(text: str) -> str | None:
@@ -58,8 +58,8 @@ def archive_name(text: str) -> str | None:
     None for other texts, such as paths that contain an id.
     """
     if _ARCHIVE_PAGE.match(text) is not None:
-        asked = parse_query(text)
-        text = "-".join(asked.get(part, "") for part in ID_PARTS)
+        query = parse_query(text)
+        text = "-".join(query.get(part, "") for part in ID_PARTS)
     bare = _COPY_ENDING.sub("", text.strip())
     if (film := _FILM_ID.fullmatch(bare)) is not None:
         return f"ISS{int(film[1]):03d}-{film[2].upper()}-{int(film[3])}"
@@ -68,21 +68,21 @@ def archive_name(text: str) -> str | None:
 
 def compose_frame_id(mission: str, roll: str, frame: str) -> str | None:
     """Compose an archive id from its three parts, as the archive writes it."""
-    found = _MISSION.fullmatch(mission.strip())
+    match = _MISSION.fullmatch(mission.strip())
     number, roll = frame.strip(), roll.strip().upper()
-    if found is None or not re.fullmatch(r"[A-Z0-9]{1,4}", roll) or not number.isdecimal():
+    if match is None or not re.fullmatch(r"[A-Z0-9]{1,4}", roll) or not number.isdecimal():
         return None
     if not number.isascii() or len(number) > 7:
         return None
-    return f"{found[1].upper()}{int(found[2]):03d}{found[3].upper()}-{roll}-{int(number)}"
+    return f"{match[1].upper()}{int(match[2]):03d}{match[3].upper()}-{roll}-{int(number)}"
 
 
 def find_frame_id(text: str) -> str | None:
     """Return the archive id in a name, or in a link to the archive's pages or pictures."""
     if "=" in text and "?" in text:
-        asked = parse_query(text)
-        if (found := compose_frame_id(*(asked.get(part, "") for part in ID_PARTS))) is not None:
-            return found
+        query = parse_query(text)
+        if (frame_id := compose_frame_id(*(query.get(part, "") for part in ID_PARTS))) is not None:
+            return frame_id
     if (of_station := archive_frame_id(text)) is not None:
         return of_station
     other = _ANY_ID.search(text)
@@ -91,17 +91,17 @@ def find_frame_id(text: str) -> str | None:
 
 def find_mission(text: str) -> str | None:
     """Return the mission in a file's name, such as ``ISS030`` in ``City_ISS030.txt``."""
-    found = _MISSION_OF_TABLE.search(text.replace("_", " "))
-    return None if found is None else f"ISS{int(found[1]):03d}"
+    match = _MISSION_OF_TABLE.search(text.replace("_", " "))
+    return None if match is None else f"ISS{int(match[1]):03d}"
 
 
 def parse_query(link: str) -> dict[str, str]:
     """Parse the query of a link, the first of several values; empty if it is not a link."""
     try:
-        asked = parse_qs(urlsplit(link.strip()).query, max_num_fields=20, errors="replace")
+        query = parse_qs(urlsplit(link.strip()).query, max_num_fields=20, errors="replace")
     except ValueError:
         return {}
-    return {name: values[0] for name, values in asked.items()}
+    return {name: values[0] for name, values in query.items()}
 
 
 def frame_id_of(path: Path) -> str:
@@ -149,10 +149,10 @@ def parse_focal_mm(text: str) -> float | None:
 
 def parse_exposure_s(text: str) -> float | None:
     """Parse an exposure time ``1/30``, ``0.5``, ``1.3s`` in seconds; None if it is invalid."""
-    found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
-    if found is None:
+    match = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
+    if match is None:
         return None
-    seconds = float(found[1]) / (float(found[2] or 1.0) or math.inf)
+    seconds = float(match[1]) / (float(match[2] or 1.0) or math.inf)
     return seconds or None
 
 
@@ -161,8 +161,8 @@ def parse_setting(text: str, sign: str) -> float | None:
 
     ``sign`` is the pattern of what may stand before it; None for ``f--``, ``HI-1`` and the like.
     """
-    found = re.match(rf"(?:{sign})?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
-    return float(found[1]) or None if found else None
+    match = re.match(rf"(?:{sign})?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
+    return float(match[1]) or None if match else None
 
 
 def parse_time(text: str) -> datetime | None:
@@ -172,12 +172,12 @@ def parse_time(text: str) -> datetime | None:
     and differ, the time is ambiguous, and the result is None.
     """
     text = text.strip()
-    found = _SLASHED.match(text)
-    if found is None:
+    match = _SLASHED.match(text)
+    if match is None:
         if (time := parse_iso_time(text)) is None and (time := parse_exif_time(text)) is not None:
             time = to_utc(time)
         return time
-    first, second, year, *clock = (int(part or 0) for part in found.groups())
+    first, second, year, *clock = (int(part or 0) for part in match.groups())
     if first <= 12 and second <= 12 and first != second:
         return None
     month, day = (first, second) if first <= 12 else (second, first)
@@ -197,10 +197,10 @@ def parse_coordinates(text: str) -> tuple[float, float] | None:
             for degrees, minutes, seconds, letter in (parts[:4], parts[4:])
         )
     else:
-        found = _COMMA_PAIR.match(text) or _PAIR.match(text) or _NAMED_PAIR.search(text)
-        if found is None:
+        match = _COMMA_PAIR.match(text) or _PAIR.match(text) or _NAMED_PAIR.search(text)
+        if match is None:
             return None
-        lat, lon = (float(part.replace(",", ".")) for part in found.groups())
+        lat, lon = (float(part.replace(",", ".")) for part in match.groups())
     return (lat, lon) if abs(lat) <= 90.0 and abs(lon) <= 360.0 else None
 
 

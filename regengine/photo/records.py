@@ -86,7 +86,7 @@ MAX_LINE_LENGTH = 1 << 20  # for a record that is a line
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
 OTHER_TIME_S = 60.0
 OTHER_NADIR_DEG = 2.0
-OTHER_FOCAL = 0.05
+OTHER_FOCAL = 0.05  # share of the focal length
 _WEB_PAGE = ("<!doctype", "<html", "<?xml")
 _PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
 # Our name of a column, and the spellings of its heading as bare lower-case letters and digits. The
@@ -258,8 +258,8 @@ class FrameRecords:
             # Bytes that are not UTF-8: as our tables spell them, or as `_read_text` reads them
             names += [printed, os.fsencode(name).decode("cp1252", "replace")]
         ids = (of(one) or one for one in names for of in (archive_frame_id, find_frame_id))
-        if (known := next(filter(None, map(self.by_id.get, ids)), None)) is not None:
-            return known
+        if (record := next(filter(None, map(self.by_id.get, ids)), None)) is not None:
+            return record
         spellings = name_spellings(text)
         near = {one for spelling in spellings for one in self._by_spelling.get(spelling, ())}
         own = _parts(text)
@@ -271,11 +271,11 @@ class FrameRecords:
 
     @cached_property
     def _by_spelling(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        ids: dict[str, list[str]] = {}
         for frame_id in self.by_id:
             for spelling in name_spellings(frame_id):
-                found.setdefault(spelling, []).append(frame_id)
-        return found
+                ids.setdefault(spelling, []).append(frame_id)
+        return ids
 
     def describe_unused(self, photos: Sequence[Path]) -> list[str]:
         """Return sentences for rows that meet none of the photos, and unknown columns.
@@ -299,11 +299,11 @@ class FrameRecords:
             )
         rows = [record for record in met if record] or self.rows
         is_useful = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
-        known = find_columns(self.headings)
+        columns = find_columns(self.headings)
         lacking = {
             spelling: column
             for name, column in _COLUMN_OF.items()
-            if name not in known
+            if name not in columns
             for spelling in SPELLINGS[name]
         }
         unknown = []
@@ -611,16 +611,18 @@ class _Row:
                 parts = self.cell("mission"), self.cell("roll"), name
                 name = compose_frame_id(*parts) or "-".join(parts)
             return archive_frame_id(name) or _PHOTO_EXTENSION.sub("", name) or None
-        found = compose_frame_id(self.cell("mission"), self.cell("roll") or "E", self.cell("frame"))
+        frame_id = compose_frame_id(
+            self.cell("mission"), self.cell("roll") or "E", self.cell("frame")
+        )
         texts = [text for name in ("archive_id", *OWN_NAMES) if (text := self.cell(name))]
         others = (text for text in self.by_heading.values() if "/" in text or "-" in text)
-        found = found or next(filter(None, map(find_frame_id, chain(texts, others))), None)
-        if found is None and mission is not None:
+        frame_id = frame_id or next(filter(None, map(find_frame_id, chain(texts, others))), None)
+        if frame_id is None and mission is not None:
             numbers = (compose_frame_id(mission, "E", text) for text in texts)
-            found = next(filter(None, numbers), None)
-        if found is None and any_name:
-            found = _PHOTO_EXTENSION.sub("", self.cell("archive_id")) or None
-        return found
+            frame_id = next(filter(None, numbers), None)
+        if frame_id is None and any_name:
+            frame_id = _PHOTO_EXTENSION.sub("", self.cell("archive_id")) or None
+        return frame_id
 
 
 def interpret(
@@ -642,8 +644,8 @@ def interpret(
     nadir = row.place("nadir_lat", "nadir_lon")
     link = row.cell("map_link")
     if nadir[0] is None and "MapCoordinate" in link:
-        asked = parse_query(link)
-        linked = parse_coordinates(f"{asked.get('lat', '')},{asked.get('lon', '')}")
+        query = parse_query(link)
+        linked = parse_coordinates(f"{query.get('lat', '')},{query.get('lon', '')}")
         if linked is not None:
             nadir = linked[0], wrap_lon(linked[1])
         else:
@@ -716,9 +718,9 @@ def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecord
             n_unnamed += 1
             continue
         known_problems: tuple[str, ...] = ()
-        if (known := by_id.get(record.frame_id)) is not None:
+        if (earlier := by_id.get(record.frame_id)) is not None:
             problems.append(f"{place}: {record.frame_id} is repeated; the first row counts")
-            known_problems, record = known.problems, merge(known, record)
+            known_problems, record = earlier.problems, merge(earlier, record)
         problems += [f"{place}: {one}" for one in record.problems if one not in known_problems]
         by_id[record.frame_id] = record
     return FrameRecords(by_id=by_id, n_rows=n_rows, n_unnamed=n_unnamed, problems=tuple(problems))

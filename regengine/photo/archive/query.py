@@ -102,20 +102,20 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
 def find_answer(path: Path, question: str) -> list[Row] | None:
     """Return the rows of a question that was answered within a week, None if damaged or unknown."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
         is_recent = time.time() - path.stat().st_mtime < 7.0 * DAY_S
-        is_same = is_recent and kept["question"] == question
-        return [dict(row) for row in kept["rows"]] if is_same else None
+        is_same = is_recent and record["question"] == question
+        return [dict(row) for row in record["rows"]] if is_same else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
-ANSWER_MB = 64
+ANSWER_MB = 64  # limit of an answer
 # Servers truncate answers at round numbers of rows. One answer in fifty has such a number by
 # chance, and causes two more questions.
 ROUND_ROWS, MIN_CUT_ROWS = 50, 100
-MANNERED_QUESTIONS = 5000
+MANNERED_QUESTIONS = 5000  # with a pause of a second each, 1.4 hours
 MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
 LAST_FRAME = 9_999_999
 TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
@@ -241,15 +241,15 @@ def make_questions(wanted: FrameQuery) -> list[Question]:
             end = begin.replace(day=monthrange(begin.year, begin.month)[1])
             months.append((begin, min(end, wanted.last)))
             begin = end + timedelta(days=1)
-    found = []
+    questions = []
     for table in wanted.tables:
         parts = product(wanted.missions or (None,), months, boxes)
         # A join would lose photos without a record of their camera
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for (mission, days, box), join in product(parts, joins):
             question = Question(wanted=wanted, table=table, mission=mission, days=days, box=box)
-            found.append(replace(question, with_camera=join))
-    return found
+            questions.append(replace(question, with_camera=join))
+    return questions
 
 
 def _number(value: float) -> str:
@@ -331,8 +331,8 @@ def ask(
 
 
 def make_address(question: Question, url: str) -> str:
-    asked = {"query": question.conditions, "return": "|".join(question.fields)}
-    return f"{url}?{urlencode(asked, safe='|')}"
+    query = {"query": question.conditions, "return": "|".join(question.fields)}
+    return f"{url}?{urlencode(query, safe='|')}"
 
 
 def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:
