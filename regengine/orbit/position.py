@@ -276,7 +276,7 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
     tles = element_sets(tle)
 
     def check(row: FrameRecord) -> FrameRecord:
-        if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
+        if row.time_utc is None or row.nadir is None:
             return row
         try:
             orbit = camera_position(tles, row.time_utc)
@@ -287,9 +287,7 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
         if orbit.tle_age_h is None or abs(orbit.tle_age_h) > 72.0:
             return row
         altitude_km = row.altitude_km or 400.0  # the nadir depends on it by less than the tolerance
-        given = position_from_nadir(
-            row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
-        )
+        given = position_from_nadir(*row.nadir, altitude_km, "record", time_utc=row.time_utc)
         if not contradicts(given, orbit):
             return row
         problem = "time and nadir contradict each other: the station was above "

@@ -248,18 +248,11 @@ def _read_xmp_tags(packet: str) -> tuple[dict[int, Any], dict[int, Any]]:
 def _fill_gaps(first: Exif, other: Exif) -> Exif:
     """Fill what the first does not tell with what another tells, except texts."""
     values: dict[str, Any] = {}
-    for name, *about in (
-        ("time_utc", "time_is_naive", "time_remark"),
-        ("focal_mm", "focal_remark"),
-        ("focal_35mm_equivalent_mm",),
-        ("camera_body",),
-        ("lens",),
-        ("exposure_s",),
-        ("aperture_f",),
-        ("iso",),
-    ):
+    about = {"time_utc": ("time_is_naive", "time_remark"), "focal_mm": ("focal_remark",)}
+    settings = ("camera_body", "lens", "exposure_s", "aperture_f", "iso")
+    for name in (*about, "focal_35mm_equivalent_mm", *settings):
         if getattr(first, name) is None and getattr(other, name) is not None:
-            values |= {one: getattr(other, one) for one in (name, *about)}
+            values |= {gap: getattr(other, gap) for gap in (name, *about.get(name, ()))}
     return replace(first, **values)
 
 
