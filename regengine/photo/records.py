@@ -397,17 +397,17 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     start = text.lstrip()[:512]
     if start.lower().startswith(_WEB_PAGE):
         raise unreadable_table(path, "it is a web page, not a table; read it for an error message")
-    if start[:1] == "[":
-        yield from _read_json(path, text)
-    elif start[:1] == "{":
-        first = text.lstrip().partition("\n")[0].rstrip()
-        lines = first.endswith("}") and len(first) > 2 and "\n" in text.strip()
-        has_lines = lines or first[1:2] == "'"
-        yield from _read_lines(path, text) if has_lines else _read_json(path, text)
-    elif not start:
+    if not start:
         raise unreadable_table(path, "it is empty")
-    else:
-        yield from _read_csv(path, text)
+    read = {"[": _read_json, "{": _read_json}.get(start[:1], _read_csv)
+    first = text.lstrip().partition("\n")[0].rstrip()
+    has_lines = first.endswith("}") and len(first) > 2 and "\n" in text.strip()
+    if start[:1] == "{" and (has_lines or first[1:2] == "'"):
+        read = _read_lines
+    try:
+        yield from read(path, text)
+    except csv.Error as error:
+        raise unreadable_table(path, str(error)) from error
 
 
 def unreadable_table(path: Path, why: str) -> ConfigError:
@@ -445,19 +445,16 @@ def _read_text(path: Path) -> str:
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     rows = read_csv(text, _meaning)
-    try:
-        _, headings = next(rows, (0, []))
-        column_of: dict[str, int] = {}  # the first of repeated headings that are not known
-        for index, heading in enumerate(headings):
-            column_of.setdefault(heading.strip() or f"#{index}", index)
-        is_empty = True
-        for line, cells in rows:
-            if any(cells):
-                is_empty = False
-                there = ((name, index) for name, index in column_of.items() if index < len(cells))
-                yield f"line {line}", {name: cells[index] for name, index in there}
-    except csv.Error as error:
-        raise unreadable_table(path, str(error)) from error
+    _, headings = next(rows, (0, []))
+    column_of: dict[str, int] = {}  # the first of repeated headings that are not known
+    for index, heading in enumerate(headings):
+        column_of.setdefault(heading.strip() or f"#{index}", index)
+    is_empty = True
+    for line, cells in rows:
+        if any(cells):
+            is_empty = False
+            there = ((name, index) for name, index in column_of.items() if index < len(cells))
+            yield f"line {line}", {name: cells[index] for name, index in there}
     if is_empty and not find_columns(tuple(column_of)).keys() & set(OWN_NAMES):
         raise unreadable_table(path, "it has no column frame_id, and no rows")
 
@@ -465,8 +462,6 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         data = json.loads(text, object_pairs_hook=_check_keys)
-    except csv.Error as error:
-        raise unreadable_table(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
     if isinstance(data, dict) and find_columns(tuple(map(str, data))).keys() & _NAMES:
