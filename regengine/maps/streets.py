@@ -120,12 +120,7 @@ def draw_streets(
     """
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
     names = ", ".join(path.name for path in sources)
-    if region is not None:
-        # Extend to whole cells: those at the edge would be dark where no roads are read
-        cell_deg = CELL_PX / STEPS_PER_DEG
-        corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
-        region = corner.covering(region).bounds
-        plan_grid(region, 1.0 / STEPS_PER_DEG)  # raises if it is too large
+    region = region and _widen_to_cells(region)
     size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     tags = {
@@ -154,17 +149,9 @@ def draw_streets(
                 n_roads += int(np.count_nonzero(weights))
                 vertices = _find_pixels(shapely.get_coordinates(lines), region)[0]
                 points, metres = _sample_roads(lines, weights)
-                drawn, inside = _find_pixels(points, region)
+                pixels, inside = _find_pixels(points, region)
                 road_m += float(metres[inside].sum())
-                drawn, index = np.unique(drawn, return_inverse=True)
-                sums_m = np.bincount(index, metres[inside], minlength=len(drawn))
-                records = np.empty(len(drawn), RECORD)
-                records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
-                records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
-                numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
-                for number, part in zip(numbers, np.split(records, starts[1:]), strict=False):
-                    with Path(folder, f"{number}").open("ab") as band:
-                        band.write(part.tobytes())
+                drawn = _store_roads(Path(folder), pixels, metres[inside])
                 for keys in (vertices, drawn):
                     row, col = keys // WORLD_COLS // CELL_PX, keys % WORLD_COLS
                     cells.update(np.unique(row * WORLD_COLS + col // CELL_PX).tolist())
@@ -173,28 +160,7 @@ def draw_streets(
             raise LightMapError(_explain_nothing(sources, names, region, dark))
         covered, row0, col0 = _close_cells(cells)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
-
-        def read_block(block: PixelGrid) -> NDArray[np.uint8]:
-            """Codes of a part of the map."""
-            row = round((90.0 - block.north) * STEPS_PER_DEG)
-            col = round((block.west + 180.0) * STEPS_PER_DEG)
-            length_m = np.zeros((block.rows, block.cols))
-            for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
-                if not Path(folder, f"{number}").exists():
-                    continue
-                records = np.fromfile(Path(folder, f"{number}"), RECORD)
-                down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
-                down, right = down + number * BAND_ROWS - row, right - col
-                here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
-                np.add.at(length_m, (down[here], right[here]), 0.01 * records["cm"][here])
-            lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
-            area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
-            density = length_m / area_m2[:, None] * LAMP_LENGTH_M
-            codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
-            at = (row - row0 + np.arange(block.rows)) // CELL_PX
-            across = (col - col0 + np.arange(block.cols)) // CELL_PX
-            return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
-
+        read_block = partial(_draw_block, Path(folder), known, row0, col0)
         rows, cols = (side * CELL_PX for side in covered.shape)
         west, north = col0 / STEPS_PER_DEG - 180.0, 90.0 - row0 / STEPS_PER_DEG
         bounds = west, north - rows / STEPS_PER_DEG, west + cols / STEPS_PER_DEG, north
@@ -207,6 +173,59 @@ def draw_streets(
         f"{n_roads:,} of {of_lines} are lit roads, {road_m / 1000.0:,.0f} km; "
         f"{west:.2f},{south:.2f},{east:.2f},{north:.2f}, {100.0 * covered.mean():.0f} % covered; "
     )
+
+
+def _widen_to_cells(region: Bounds) -> Bounds:
+    """Widen a region to whole cells: those at the edge would be dark where no roads are read.
+
+    Raises ConfigError if it has too many pixels.
+    """
+    cell_deg = CELL_PX / STEPS_PER_DEG
+    corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
+    bounds = corner.covering(region).bounds
+    plan_grid(bounds, 1.0 / STEPS_PER_DEG)
+    return bounds
+
+
+def _store_roads(folder: Path, pixels: NDArray[np.int64], metres: FloatArray) -> NDArray[np.int64]:
+    """Add metres of road in pixels to the files of their bands; return the pixels once each."""
+    drawn, index = np.unique(pixels, return_inverse=True)
+    sums_m = np.bincount(index, metres, minlength=len(drawn))
+    records = np.empty(len(drawn), RECORD)
+    records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
+    records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
+    numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
+    for number, part in zip(numbers, np.split(records, starts[1:]), strict=False):
+        with (folder / f"{number}").open("ab") as band:
+            band.write(part.tobytes())
+    return drawn
+
+
+def _draw_block(
+    folder: Path, known: NDArray[np.bool_], row0: int, col0: int, block: PixelGrid
+) -> NDArray[np.uint8]:
+    """Draw the codes of a part of the map from the roads that were stored by band.
+
+    ``known`` are the covered cells from world row ``row0`` and column ``col0`` on.
+    """
+    row = round((90.0 - block.north) * STEPS_PER_DEG)
+    col = round((block.west + 180.0) * STEPS_PER_DEG)
+    length_m = np.zeros((block.rows, block.cols))
+    for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
+        if not (folder / f"{number}").exists():
+            continue
+        records = np.fromfile(folder / f"{number}", RECORD)
+        down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
+        down, right = down + number * BAND_ROWS - row, right - col
+        here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
+        np.add.at(length_m, (down[here], right[here]), 0.01 * records["cm"][here])
+    lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
+    area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
+    density = length_m / area_m2[:, None] * LAMP_LENGTH_M
+    codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
+    at = (row - row0 + np.arange(block.rows)) // CELL_PX
+    across = (col - col0 + np.arange(block.cols)) // CELL_PX
+    return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
 
 
 def _split_values(text: str) -> list[str]:

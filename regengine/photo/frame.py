@@ -11,6 +11,7 @@ from typing import TypeVar
 from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError
 from regengine.io.times import to_utc
+from regengine.photo.exif import Exif
 from regengine.photo.formats import PhotoFile, read_photo_file
 from regengine.photo.lens_profile import LensProfile, choose_profile
 from regengine.photo.notations import archive_frame_id, clean_text, frame_id_of, wrap_lon
@@ -268,15 +269,7 @@ def read_frame(
     if exif.time_remark is not None and options.time_utc is None:
         sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
     time_utc = None if time is None else to_utc(time)
-    equivalent = exif.focal_35mm_equivalent_mm
-    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
-    if focal_mm is None and equivalent is not None:
-        sources["focal_mm"] = "exif (35 mm equivalent)"
-        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
-    if focal_mm is None:
-        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
-    if exif.focal_remark is not None and options.focal_mm is None:
-        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
+    focal_mm = _choose_focal_mm(exif, options, record, body, sources)
     pitch_um, may_be_cropped = _choose_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
@@ -331,6 +324,25 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 
 def with_remark(source: str, remark: str) -> str:
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
+
+
+def _choose_focal_mm(
+    exif: Exif,
+    options: FrameOptions,
+    record: FrameRecord,
+    body: CameraBody | None,
+    sources: dict[str, str],
+) -> float | None:
+    equivalent = exif.focal_35mm_equivalent_mm
+    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
+    if focal_mm is None and equivalent is not None:
+        sources["focal_mm"] = "exif (35 mm equivalent)"
+        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
+    if focal_mm is None:
+        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
+    if exif.focal_remark is not None and options.focal_mm is None:
+        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
+    return focal_mm
 
 
 def _choose_pitch(
