@@ -64,7 +64,7 @@ def main(
     from regengine import api
     from regengine.io import console
     from regengine.pages.report.frame_text import measure_columns, table_header, table_line
-    from regengine.photo.frame_ids import frame_id_of
+    from regengine.photo.notations import frame_id_of
     from regengine.runs.plan import COSTLY
     from regengine.store.records import record_line
     from regengine.store.writer import StoreWriter

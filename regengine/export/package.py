@@ -29,7 +29,7 @@ from regengine.io.atomic import check_folder, raise_as_store_error, sync_folder
 from regengine.io.checksums import compute_sha256
 from regengine.io.html import escape_invisible
 from regengine.io.plain import format_count, restore_bytes
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.notations import archive_frame_id
 from regengine.store.file import photo_file
 from regengine.store.read import iter_frames
 from regengine.store.reviews import read_reviews

@@ -13,7 +13,7 @@ from regengine.frames.frame import ExportFrame
 from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.notations import archive_frame_id
 from regengine.store.schema import COLUMNS, Field, Kind
 
 Row = dict[str, Any]

@@ -18,8 +18,7 @@ from detectors.types import FloatArray
 from matchers.geometry.footprint import WGS84, right_within_km
 from regengine.errors import ConfigError
 from regengine.io.tables import csv_rows, read_text, split_lines, unquote_name
-from regengine.photo.frame_ids import name_spellings
-from regengine.photo.records import wrap_lon
+from regengine.photo.notations import name_spellings, wrap_lon
 from regengine.registration.points.solve_points import solve
 from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.result import FrameResult, ReviewedPoint

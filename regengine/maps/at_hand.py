@@ -15,7 +15,7 @@ from regengine.errors import ConfigError
 from regengine.io.atomic import data_folder, make_folder, write_whole
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps.lights import KindName
-from regengine.photo.frame_ids import archive_name, record_place
+from regengine.photo.notations import archive_name, record_place
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index
@@ -46,17 +46,14 @@ MAP_ENDINGS = (".tif", ".tiff")
 
 
 def element_set_folder() -> Path:
-    """Return the folder of element set files (TLE)."""
     return data_folder() / "tle"
 
 
 def photos_folder() -> Path:
-    """Return the folder of archive photos, with one folder per mission."""
     return data_folder().absolute() / "photos"
 
 
 def locate_kept_photo(frame_id: str) -> Path:
-    """Return the path of an archive photo in the data folder, whether or not it is downloaded."""
     return photos_folder() / frame_id.partition("-")[0] / f"{frame_id}.JPG"
 
 
@@ -76,8 +73,8 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     """
     if given:
         return tuple(given)
-    found = _list_files(data_folder() / kind)
-    own = tuple(path for path in found if path.suffix.lower() in MAP_ENDINGS)
+    files = _list_files(data_folder() / kind)
+    own = tuple(path for path in files if path.suffix.lower() in MAP_ENDINGS)
     packaged = MAPS[kind]
     if own and packaged:
         from regengine.maps.opening import open_references

@@ -69,13 +69,12 @@ DATA_SETS = (
 )
 
 
-# The Earth's girth is 1.3e8 feet, and in no coordinate system more; GDAL warps without end
-# beyond
+# In units of any coordinate system: the Earth's girth is 1.3e8 feet; GDAL warps without end beyond
 FARTHEST = 1e9
-MAX_STEP_DEG = 10.0
+MAX_STEP_DEG = 10.0  # the world is 36 pixels wide
 # Clips of one city or country are small; world maps are never looked through for border zeros
 MAX_CLIP_PIXELS = 4_000_000
-MAX_ZEROS_INSIDE = 0.02
+MAX_ZEROS_INSIDE = 0.02  # share of a clip's patch; inside a composite an exact 0 hardly occurs
 DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
 
 
@@ -453,8 +452,8 @@ def has_all_blocks(path: Path, dataset: rasterio.DatasetReader, last: int | None
         ]
         for row, col in reversed(list(np.ndindex(*np.ceil(shape).astype(int))))
     )
-    held = (place for place in places if None not in place)
-    return all(sum(map(int, place)) <= size for place in islice(held, last))
+    stored = (place for place in places if None not in place)
+    return all(sum(map(int, place)) <= size for place in islice(stored, last))
 
 
 def choose_nodata(declared: float | None, dtype: str) -> float | None:
@@ -546,26 +545,26 @@ def _locate_tile(
         return abs(wide - high) * max(rows, cols) < 0.5 * wide
 
     def agrees(bounds: Bounds) -> bool:
-        tolerance = 0.75 * (told[0][2] - told[0][0]) / cols
-        return all(abs(a - b) < tolerance for a, b in zip(bounds, told[0], strict=True))
+        tolerance = 0.75 * (claims[0][2] - claims[0][0]) / cols
+        return all(abs(a - b) < tolerance for a, b in zip(bounds, claims[0], strict=True))
 
     first = filter(None, (axes, structure))
-    told = list(filter(is_square, first)) or list(filter(is_square, others))
-    if not told:
+    claims = list(filter(is_square, first)) or list(filter(is_square, others))
+    if not claims:
         raise LightMapError(
             f"{path} does not say where its {cols:,} x {rows:,} pixels are, or they are not "
             f"square, and it is no whole tile of {TILE_PX:,} x {TILE_PX:,} with hHHvVV in its "
             f"name, such as VNP46A4.A2020001.h31v05.h5: get it again, or {SET_PLACE}."
         )
-    if not all(map(agrees, told)) or (is_south_up and structure):
-        places = " and ".join(",".join(f"{edge:.6g}" for edge in one) for one in told)
+    if not all(map(agrees, claims)) or (is_south_up and structure):
+        places = " and ".join(",".join(f"{edge:.6g}" for edge in one) for one in claims)
         raise LightMapError(
             f"{path} contradicts itself: its {cols:,} x {rows:,} pixels would be in {places}"
             f"{', from south to north in the first' if is_south_up else ''}: get it again, or "
             f"{SET_PLACE}."
         )
-    # Arrays have the centres of pixels, or by some programs their corners: edges are told better
-    west, _, east, north = next(filter(agrees, [*told[1:], *others]), told[0])
+    # Arrays have the centres of pixels, or by some programs their corners: edges are known better
+    west, _, east, north = next(filter(agrees, [*claims[1:], *others]), claims[0])
     grid = PixelGrid(west=west, north=north, step_deg=(east - west) / cols, cols=cols, rows=rows)
     _check_place(path, grid)
     return grid, is_south_up
@@ -584,14 +583,17 @@ def _read_axis(axis: object, size: int) -> tuple[float, float] | None:
 
 def _read_structure(file: h5py.File, rows: int, cols: int) -> Bounds | None:
     """Read the bounds of a grid of so many pixels from the metadata of HDF-EOS5; None without."""
-    held = file.get("HDFEOS INFORMATION/StructMetadata.0")
-    if not isinstance(held, h5py.Dataset) or held.shape != ():
+    metadata = file.get("HDFEOS INFORMATION/StructMetadata.0")
+    if not isinstance(metadata, h5py.Dataset) or metadata.shape != ():
         return None
-    text = str(held.asstr(errors="replace")[()])
-    told = dict(re.findall(r"(XDim|YDim|UpperLeftPointMtrs|LowerRightMtrs)=\(?([^)\s]*)", text))
-    if (told.get("XDim"), told.get("YDim")) != (str(cols), str(rows)) or "GCTP_GEO" not in text:
+    text = str(metadata.asstr(errors="replace")[()])
+    texts = dict(re.findall(r"(XDim|YDim|UpperLeftPointMtrs|LowerRightMtrs)=\(?([^)\s]*)", text))
+    if (texts.get("XDim"), texts.get("YDim")) != (
+        str(cols),
+        str(rows),
+    ) or "GCTP_GEO" not in text:
         return None
-    corners = f"{told.get('UpperLeftPointMtrs')},{told.get('LowerRightMtrs')}".split(",")
+    corners = f"{texts.get('UpperLeftPointMtrs')},{texts.get('LowerRightMtrs')}".split(",")
     if len(corners) != 4:
         return None
     numbers = [float(corner) for corner in corners]

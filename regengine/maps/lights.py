@@ -1,6 +1,4 @@
-"""Kinds of reference, and the common scale of night-light maps.
-
-Convert night-light maps to a common scale: log10(1 + L) of an approximate radiance L.
+"""Kinds of reference, and the common scale of night-light maps: log10(1 + L) of a radiance L.
 
 L is in nW cm^-2 sr^-1. Radiance products contain it directly. Display products (images) contain a
 digital number, from which it is estimated by a measured curve.
@@ -25,19 +23,11 @@ class Kind:
     """A kind of reference: value = code * scale where the code is not ``nodata``.
 
     Beside these, built files have a tag ``KIND_SHA256`` of grid and pixels, whatever their name.
-
-    Attributes
-    ----------
-    format : str
-        Value of the tag ``REGENGINE_FORMAT`` of a built file.
-    bands : int
-        Number of bands. The fourth band is opacity; with fewer, ``nodata`` marks pixels without
-        data.
     """
 
-    format: str
+    format: str  # value of the tag ``REGENGINE_FORMAT`` of a built file
     dtype: Literal["uint8", "uint16"]
-    bands: int
+    bands: int  # the fourth is opacity; with fewer, ``nodata`` marks pixels without data
     nodata: int | None
     scale: float
     units: str
@@ -127,22 +117,20 @@ _DATES = (
 
 def radiance_factor(unit: str) -> float | None:
     """Factor from a unit to nW cm^-2 sr^-1; None if it is unknown or not a unit of radiance."""
-    found = _UNIT.match(unit)
-    if found is None:
+    match = _UNIT.match(unit)
+    if match is None:
         return None
-    prefix, centi = found[1].lower(), found[2]
+    prefix, centi = match[1].lower(), match[2]
     prefix = "u" if prefix == "micro" else prefix[:1]
     return _PREFIXES[prefix] * (1.0 if centi else 1e-4)
 
 
 def log_radiance(radiance_nw: ArrayLike) -> Values:
-    """Convert a radiance to the map's scale."""
     radiance = np.asarray(radiance_nw, np.float32)
     return np.asarray(np.log10(np.float32(1.0) + np.maximum(radiance, 0.0)), np.float32)
 
 
 def radiance_values(radiance_nw: NDArray[np.floating]) -> tuple[Values, Mask]:
-    """Convert measured radiance to map values, with a mask of valid measurements."""
     with np.errstate(invalid="ignore"):
         valid = (radiance_nw > MIN_RADIANCE) & (radiance_nw < MAX_RADIANCE)
     return log_radiance(np.where(valid, radiance_nw, 0.0)), valid
@@ -177,9 +165,9 @@ def lights_only_luma(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def product_of_name(name: str) -> str:
     """Parse the product from a file name; "" without one."""
     for pattern, product in _PRODUCTS:
-        found = re.search(pattern, name.lower())
-        if found:
-            return product.format(found.group(0).upper())
+        match = re.search(pattern, name.lower())
+        if match:
+            return product.format(match.group(0).upper())
     return ""
 
 
@@ -191,10 +179,10 @@ def period_of(date_text: str, product: str) -> tuple[date, date] | None:
     """
     days = []
     for part in re.split(r", |/", date_text):
-        found = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
-        if found is None:
+        match = re.fullmatch(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", part)
+        if match is None:
             return None
-        year, month, day = (int(one) if one else None for one in found.groups())
+        year, month, day = (int(one) if one else None for one in match.groups())
         assert year is not None
         try:
             first = date(year, month or 1, day or 1)
@@ -217,10 +205,10 @@ def date_of_name(name: str) -> str:
     "2016", "2019-01", "2012-04-18", and "2012-04/2013-03" from month to month.
     """
     for pattern in _DATES:
-        found = re.search(r"(?<!\d)" + pattern, name)
-        if not found:
+        match = re.search(r"(?<!\d)" + pattern, name)
+        if not match:
             continue
-        parts = found.groupdict()
+        parts = match.groupdict()
         if parts.get("doy"):
             day = date(int(parts["y"]), 1, 1) + timedelta(days=int(parts["doy"]) - 1)
             if day.year != int(parts["y"]):

@@ -75,7 +75,6 @@ class Listener:
     admit: Callable[[float], object] = lambda size_bytes: None
 
     def begin(self, step: str) -> Progress:
-        """Begin a step; return a callback to call with done and total."""
         self.progress(step, 0, 0)
         return partial(self.progress, step)
 
@@ -195,7 +194,6 @@ def _choose_region(
 
 
 def _name_place(lon: float, lat: float) -> str:
-    """Name a place by its degrees as in file names: 2.35e_48.86n."""
     return f"{abs(lon):g}{'ew'[lon < 0.0]}_{abs(lat):g}{'ns'[lat < 0.0]}"
 
 

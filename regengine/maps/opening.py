@@ -19,37 +19,24 @@ from numpy.typing import NDArray
 
 from matchers.geometry.light_grid import LightGrid
 from regengine.errors import LightMapError
-from regengine.io.atomic import data_folder
 from regengine.maps.lights import KindName
 from regengine.maps.reference import LightMap
 
 
-def open_references(kind: KindName, paths: Sequence[Path | str] | None = None) -> LightMap:
+def open_references(kind: KindName, paths: Sequence[Path | str]) -> LightMap:
     """Open references of one kind: files, or folders of them; best first.
 
     Measured radiance comes before images, and finer before clearly coarser maps; otherwise the
     given order is kept. So a clip of a city with radiance replaces its part of a world image.
-
-    Parameters
-    ----------
-    kind : str
-        "lights", "streets" or "day".
-    paths : sequence of Path or str, optional
-        Without them those of the data folder: ``<data>/<kind>/*.tif``.
-
-    Raises
-    ------
-    LightMapError
-        A file is missing, not of this kind, damaged or without coordinate system.
+    Raises LightMapError if a file is missing, not of this kind, damaged or without coordinate
+    system.
     """
     from regengine.maps.formats import open_files
 
-    if paths is None:
-        paths = sorted((data_folder() / kind).glob("*.tif"))
-    found = [one for path in paths for one in open_files(kind, Path(path))]
+    references = [one for path in paths for one in open_files(kind, Path(path))]
     # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
-    found.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
-    return LightMap(found)
+    references.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
+    return LightMap(references)
 
 
 def open_light_map(paths: Sequence[Path | str]) -> LightMap:
@@ -68,7 +55,6 @@ light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process
 
 @lru_cache(maxsize=4)
 def street_maps_of(paths: tuple[Path, ...]) -> tuple[LightMap, ...]:
-    """Open the street maps of a run, each separately, once per process."""
     return tuple(LightMap([one]) for one in open_references("streets", paths))
 
 
@@ -120,7 +106,6 @@ class DayMap(LightMap):
 
 
 def open_day_map(paths: Sequence[Path | str]) -> DayMap:
-    """Open day maps: files or folders of them; see `open_references`."""
     return DayMap(open_references("day", paths))
 
 
@@ -195,7 +180,7 @@ def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]
     wide, high = (
         min(side, block_px * step) if is_sampled else side for side in (east - west, north - south)
     )
-    found, total = [], 0
+    parts, total = [], 0
     for lat in np.linspace(south, north - high, blocks if is_sampled else 1):
         for lon in np.linspace(west, east - wide, blocks if is_sampled else 1):
             grid = references.find_window(lon, lat, lon + wide, lat + high, step)
@@ -203,9 +188,9 @@ def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]
                 total += round(wide * high / step**2)
                 continue
             valid = np.ones(grid.values.shape[-2:], bool) if grid.valid is None else grid.valid
-            found.append(grid.values[..., valid])
+            parts.append(grid.values[..., valid])
             total += valid.size
-    if not found:
+    if not parts:
         return np.empty(0, np.float32), total, is_sampled
-    bands = max(part.ndim for part in found)
-    return np.concatenate([part for part in found if part.ndim == bands], -1), total, is_sampled
+    bands = max(part.ndim for part in parts)
+    return np.concatenate([part for part in parts if part.ndim == bands], -1), total, is_sampled

@@ -23,6 +23,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vectors
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
 from regengine.errors import ConfigError
+from regengine.photo.notations import wrap_lon
 
 if TYPE_CHECKING:
     from scipy.spatial import KDTree
@@ -59,12 +60,10 @@ class Place:
 
     @property
     def local_name(self) -> str:
-        """Name, and the state where its country has several of that name."""
         return ", ".join(part for part in (self.name, self.state) if part)
 
     @property
     def label(self) -> str:
-        """Name, state and country."""
         return ", ".join(part for part in (self.local_name, self.country) if part)
 
 
@@ -78,7 +77,7 @@ MENTIONED_PEOPLE, MENTIONED_LETTERS = 200_000, 4
 NO_MENTION = frozenset({"aurora", "central", "mobile", "nice", "orange", "reading"})
 # What may follow a large town's name, as in Frankfurt am Main
 _MORE = re.compile(r" (?:city|am|an|de|do|na|on|upon)\b.*")
-SAME_TOWN_KM = 10.0
+SAME_TOWN_KM = 10.0  # from the nearest town: within it a place is that town's
 # Outside of all, a town of sixteen times the people counts as half as far
 NEAREST_TOWNS, POPULATION_POWER = 6, 0.25
 FARTHEST_KM = 300.0  # over open sea, no town says where a photo looks
@@ -97,13 +96,13 @@ class PlaceIndex:
 
     def __init__(self) -> None:
         with np.load(TOWNS) as columns:
-            found = {name: columns[name] for name in columns.files if name != "others"}
-        self.lon, self.lat = found["lon_e5"] / 1e5, found["lat_e5"] / 1e5
-        self.population = found["population"].astype(np.int64)
-        self.country, self.main, self._state = found["country"], found["main"], found["state"]
+            data = {name: columns[name] for name in columns.files if name != "others"}
+        self.lon, self.lat = data["lon_e5"] / 1e5, data["lat_e5"] / 1e5
+        self.population = data["population"].astype(np.int64)
+        self.country, self.main, self._state = data["country"], data["main"], data["state"]
         texts = ("codes", "countries", "states", "names")
         self.codes, self._countries, self._states, self._names = (
-            found[name].tobytes().decode().split("\n") for name in texts
+            data[name].tobytes().decode().split("\n") for name in texts
         )
 
     def __len__(self) -> int:
@@ -162,7 +161,6 @@ class PlaceIndex:
 
     @cached_property
     def tree(self) -> KDTree:
-        """KD-tree of the towns that are named beside places, those of `MAP_PEOPLE`."""
         from scipy.spatial import KDTree
 
         return KDTree(self.directions[self.population >= MAP_PEOPLE])
@@ -188,9 +186,9 @@ class PlaceIndex:
             weighed = np.where(abroad, np.inf, straight / weight)
             outside = straight[:, 0] > chord(SAME_TOWN_KM)
             best = np.where(outside, weighed.argmin(axis=1), 0)
-            found = self.main[nearest[np.arange(len(nearest)), best]]
-            numbers[known] = np.where(far, -1, found)
-            to_town = arc_km(np.linalg.norm(there - self.directions[found], axis=-1))
+            towns = self.main[nearest[np.arange(len(nearest)), best]]
+            numbers[known] = np.where(far, -1, towns)
+            to_town = arc_km(np.linalg.norm(there - self.directions[towns], axis=-1))
             distance_km[known] = np.where(far, np.nan, to_town)
         return numbers, distance_km
 
@@ -249,19 +247,22 @@ class PlaceIndex:
         wanted, sought = fold_letters(country).strip(), fold_letters(name[:MAX_LETTERS]).strip()
         if len(sought) < 2 or "\n" in sought or "\t" in sought:
             return []
-        text, starts = self._all_names
         ends = rf"{sought}(?=[\t\n])"
-        found: dict[int, None] = {}
-        for kind in (rf"\n{ends}", rf"\t{ends}", rf"\n{sought}", rf"\t{sought}", rf" {sought}"):
+        numbers: dict[int, None] = {}
+        for form in (rf"\n{ends}", rf"\t{ends}", rf"\n{sought}", rf"\t{sought}", rf" {sought}"):
             # 'sa' begins 20,000 names, and only the largest places are asked for
-            hits = [m.start() for m in islice(re.finditer(kind, text), 5000)]
-            # A line's first character ends the line before
-            places = np.searchsorted(starts, hits, side="right") - 1
-            found |= dict.fromkeys(places.tolist())
-            if not wanted and len(found) >= most:
+            numbers |= self._match_names(form, 5000)
+            if not wanted and len(numbers) >= most:
                 break
-        numbers = [number for number in found if self._lies_within(number, wanted)]
-        return [self[number] for number in numbers[:most]]
+        within = [number for number in numbers if self._lies_within(number, wanted)]
+        return [self[number] for number in within[:most]]
+
+    def _match_names(self, form: str, most: int | None = None) -> dict[int, None]:
+        """List the towns of the first so many matches of a pattern in all names."""
+        text, starts = self._all_names
+        hits = [match.start() for match in islice(re.finditer(form, text), most)]
+        # A line's first character ends the line before
+        return dict.fromkeys((np.searchsorted(starts, hits, side="right") - 1).tolist())
 
     def _lies_within(self, number: int, wanted: str) -> bool:
         """Whether a town's country has this code, or its country or state a name that begins so."""
@@ -281,17 +282,14 @@ class PlaceIndex:
         sought, *within = (fold_letters(part).strip() for part in name[:MAX_LETTERS].split(","))
         if len(sought) < 2 or "\n" in sought or "\t" in sought:
             return []
-        text, starts = self._all_names
-        found = dict.fromkeys(self._large.get(sought, ()))
+        numbers = dict.fromkeys(self._large.get(sought, ()))
         for mark in "\n\t":
-            hits = [m.start() for m in re.finditer(rf"{mark}{sought} ?(?=[\t\n])", text)]
-            numbers = np.searchsorted(starts, hits, side="right") - 1
-            found |= dict.fromkeys(numbers.tolist())
+            numbers |= self._match_names(rf"{mark}{sought} ?(?=[\t\n])")
         within = [one for one in within if one]
         if not within and sought in map(fold_letters, self._countries):
             within = [sought]
-            found = {n: None for n in found if fold_letters(self._names[n]) == sought}
-        return [self[n] for n in found if all(self._lies_within(n, one) for one in within)]
+            numbers = {n: None for n in numbers if fold_letters(self._names[n]) == sought}
+        return [self[n] for n in numbers if all(self._lies_within(n, one) for one in within)]
 
     def find_mentioned(self, text: str) -> list[Place]:
         """List the towns of `MENTIONED_PEOPLE` that a text names by whole words, as they come.
@@ -299,7 +297,7 @@ class PlaceIndex:
         Towns of one name follow each other, the largest first. Of names that share words, the
         longest counts.
         """
-        words, found, start = fold_letters(text).split(), dict[int, None](), 0
+        words, numbers, start = fold_letters(text).split(), dict[int, None](), 0
         while start < len(words):
             length = 1
             for end in range(min(start + 4, len(words)), start, -1):
@@ -307,10 +305,10 @@ class PlaceIndex:
                 if name in self._large:
                     length = end - start
                     if len(name) >= MENTIONED_LETTERS and name not in NO_MENTION:
-                        found |= dict.fromkeys(self._large[name])
+                        numbers |= dict.fromkeys(self._large[name])
                     break
             start += length
-        return [self[number] for number in found]
+        return [self[number] for number in numbers]
 
 
 def chord(distance_km: float) -> float:
@@ -332,7 +330,6 @@ def coastline() -> list[list[float]]:
 
 
 def is_land(lon_deg: float, lat_deg: float) -> bool:
-    """Whether a place is land by the coarse `coastline`."""
     rings = (0.1 * np.reshape(ring, (-1, 2)) for ring in coastline())
     return sum(_is_within(ring, lon_deg, lat_deg) for ring in rings) % 2 == 1
 
@@ -430,7 +427,6 @@ def coast_lines(west: float, south: float, east: float, north: float) -> list[ND
 
 @cache
 def place_index() -> PlaceIndex:
-    """The one index of the program; it is read when it is first asked for."""
     return PlaceIndex()
 
 
@@ -479,17 +475,15 @@ def locate_place(place: str, option: str = "", max_lat: float = 85.0) -> tuple[s
     Raises ConfigError, which names the ``option`` if there is one, if there is no such town, or the
     latitude is beyond ``max_lat``.
     """
-    from regengine.photo.records import wrap_lon
-
     try:
         lon, lat = parse_lon_lat(place, "")
     except ConfigError:
-        found = place_index().search(place, 1)
-        if not found:
+        towns = place_index().search(place, 1)
+        if not towns:
             raise ConfigError(
                 f"No town named {place!r}: give its name, 'NAME, COUNTRY' or LON,LAT."
             ) from None
-        return found[0].label, found[0].lon, found[0].lat
+        return towns[0].label, towns[0].lon, towns[0].lat
     if not (abs(lon) <= 360.0 and abs(lat) <= max_lat):
         raise ConfigError(f"{f'{option} {place!r}'.strip()} is not a valid LON,LAT.")
     return "", wrap_lon(lon), lat

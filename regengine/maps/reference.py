@@ -69,26 +69,21 @@ class PixelGrid:
 
     @property
     def east(self) -> float:
-        """Eastern edge, degrees."""
         return self.west + self.cols * self.step_deg
 
     @property
     def south(self) -> float:
-        """Southern edge, degrees."""
         return self.north - self.rows * self.step_deg
 
     @property
     def bounds(self) -> Bounds:
-        """Edges, degrees."""
         return self.west, self.south, self.east, self.north
 
     @property
     def transform(self) -> Affine:
-        """Affine transform from pixels to degrees."""
         return Affine(self.step_deg, 0.0, self.west, 0.0, -self.step_deg, self.north)
 
     def part(self, row: int, col: int, rows: int, cols: int) -> PixelGrid:
-        """Select some of its rows and columns."""
         west, north = self.west + col * self.step_deg, self.north - row * self.step_deg
         return replace(self, west=west, north=north, cols=cols, rows=rows)
 
@@ -111,28 +106,8 @@ class PixelGrid:
 class Reference:
     """One raster file as a grid of longitude and latitude; it has no open file and can be pickled.
 
-    Attributes
-    ----------
-    measured : bool
-        Whether values were measured (radiance, streets), not estimated from a picture.
-    crs : str
-        Coordinate system of the file. A raster that is not north-up and square in EPSG:4326 is
-        warped.
-    saturation : float or None
-        Value at and above which the map is saturated, if any.
-    content_sha256 : str
-        SHA-256 of grid and pixels of a built file, independent of its name; "" for other files.
-    coding : str
-        Meaning of the samples: codes of a `Kind`, or radiance, grey levels and colours of source
-        files.
-    opacity : tuple of int and float, or None
-        The opacity band of a source file, and its value where it is opaque.
-    palette : bool
-        Whether samples are indices of a palette; it is read as red, green, blue and opacity.
-    overviews : tuple of int
-        Factors at which the file has exact overviews.
-    doubt : str
-        A warning if the file is probably not of the assumed kind.
+    ``coding`` is the meaning of the samples: codes of a `Kind`, or radiance, grey levels and
+    colours of source files.
     """
 
     path: Path
@@ -140,11 +115,11 @@ class Reference:
     product: str = ""
     date: str = ""
     credit: str = ""
-    measured: bool = True
+    measured: bool = True  # radiance or streets, not estimated from a picture
     grid: PixelGrid
-    crs: str = "EPSG:4326"
-    saturation: float | None = None
-    content_sha256: str = ""
+    crs: str = "EPSG:4326"  # of the file
+    saturation: float | None = None  # value at and above which the map is saturated
+    content_sha256: str = ""  # of grid and pixels of a built file, whatever its name
     coding: Literal["built", "radiance", "grey", "colour", "picture"] = "built"
     driver: str = "GTiff"
     data_set: str = ""  # inside an HDF5 file
@@ -154,15 +129,14 @@ class Reference:
     scale: float = 1.0
     offset: float = 0.0
     masked: bool = False  # by opacity, or by a mask of the file
-    opacity: tuple[int, float] | None = None
-    palette: bool = False
-    warp: bool = False
-    overviews: tuple[int, ...] = ()
-    doubt: str = ""
+    opacity: tuple[int, float] | None = None  # its band, and its value where the map is opaque
+    palette: bool = False  # samples are its indices, read as red, green, blue and opacity
+    warp: bool = False  # it is not north-up and square in EPSG:4326
+    overviews: tuple[int, ...] = ()  # factors at which the file has exact ones
+    doubt: str = ""  # a warning if the file is probably not of the assumed kind
 
     @property
     def pixel_m(self) -> float:
-        """Side of a pixel along a meridian, metres."""
         return self.grid.step_deg * 111_195.0
 
     @property
@@ -180,7 +154,6 @@ class Reference:
 
     @property
     def description(self) -> str:
-        """One sentence for people."""
         name = " ".join(part for part in (self.product or "unknown product", self.date) if part)
         return f"{name}: {MEANINGS[self.kind if self.coding == 'built' else self.coding]}"
 
@@ -375,7 +348,6 @@ atexit.register(_open_dataset.cache_clear)
 def _read_square(
     reference: Reference, version: object, factor: int, i: int, j: int
 ) -> tuple[Values, Mask]:
-    """Read a decoded square of a level through a cache, because a search reads it repeatedly."""
     side, level = SQUARE_PX, reference.grid.reduced(factor)
     rows, cols = min(side, level.rows - i * side), min(side, level.cols - j * side)
     return reference.read_level(i * side, j * side, rows, cols, factor)
@@ -552,16 +524,16 @@ def mosaic(
     for one, turn in reaching:
         if valid.size and valid.all():
             break
-        found = one.read_onto(replace(out, west=out.west - turn))
-        if found is None:
+        part = one.read_onto(replace(out, west=out.west - turn))
+        if part is None:
             continue
         if not valid.size:
-            (values, valid), new = found, found[1]
+            (values, valid), new = part, part[1]
         else:
-            new = found[1] & ~valid
-            np.copyto(values, found[0], where=new)
+            new = part[1] & ~valid
+            np.copyto(values, part[0], where=new)
             valid = valid | new
-        highest = float(found[0].max(where=new, initial=0.0))
+        highest = float(part[0].max(where=new, initial=0.0))
         # 1e-3: a built map rounds its values to 1e-4
         if one.saturation is not None and highest >= one.saturation - 1e-3:
             saturation = min(one.saturation, np.inf if saturation is None else saturation)

@@ -96,8 +96,8 @@ MAGICS = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP")
 # Web Mercator (EPSG:3857): a sphere in geodetic latitudes, the world in 2 ** zoom tiles a side
 MAX_LAT_DEG = 85.0511287798066  # where the square map of the world ends
-MAX_LEVEL = 22
-MAX_TILE_PX = 4096
+MAX_LEVEL = 22  # pixels of 4 cm
+MAX_TILE_PX = 4096  # a side; services have 256 to 1,024
 
 Tile = tuple[int, int]  # column, row, from the west and the north
 
@@ -185,7 +185,6 @@ class Downloader:
 
 
 def find_service(kind: KindName, level: int) -> str:
-    """Return the template of a kind's tiles: NASA's, and by day beyond its finest level EOX's."""
     if kind == "day" and level > NASA_LEVEL:
         return os.environ.get("REGENGINE_SENTINEL") or SENTINEL
     return SERVICES[kind]
@@ -252,7 +251,6 @@ class TileSet:
         return [(x % count, y) for y in rows for x in columns]
 
     def path_of(self, tile: Tile, suffix: str = "") -> Path:
-        """Path of a tile in the cache."""
         ending = Path(urlsplit(self.template).path).suffix.lower()
         suffix = suffix or (ending if ending in SUFFIXES else ".png")
         return self.folder / str(self.level) / str(tile[0]) / f"{tile[1]}{suffix}"
@@ -375,13 +373,11 @@ def read_tile(
 
 
 def mercator_row(lat_deg: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Convert latitudes to tile rows from the northern edge of the map, clamped to it."""
     lat = np.radians(np.clip(np.asarray(lat_deg, float), -MAX_LAT_DEG, MAX_LAT_DEG))
     return np.asarray((0.5 - np.arctanh(np.sin(lat)) / (2.0 * np.pi)) * 2.0**zoom)
 
 
 def row_lat_deg(row: ArrayLike, zoom: int) -> NDArray[np.float64]:
-    """Convert tile rows from the northern edge to latitudes in degrees."""
     height = np.pi * (1.0 - 2.0 * np.asarray(row, float) / 2.0**zoom)
     return np.asarray(np.degrees(np.arctan(np.sinh(height))))
 
@@ -441,12 +437,12 @@ def fetch_vnp46(
     chosen: dict[tuple[int, int], str] = {}  # of several productions the latest
     for entry in sorted(listed, key=lambda item: str(item.get("name", ""))):
         # The name becomes a path: only what looks exactly like a tile's name is taken.
-        found = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
+        match = re.fullmatch(FILE_NAME.format(product=product), str(entry.get("name", "")))
         link = urljoin(url, str(entry.get("downloadsLink", "")))
         # A listing may send us nowhere but to the host that was asked, or to NASA's own.
         same = urlsplit(link)[:2] == urlsplit(url)[:2] or may_have_token(link)
-        tile = (int(found[1]), int(found[2])) if found else (-1, -1)
-        if found and tile in wanted and link.endswith("/" + found[0]) and same:
+        tile = (int(match[1]), int(match[2])) if match else (-1, -1)
+        if match and tile in wanted and link.endswith("/" + match[0]) and same:
             chosen[tile] = link
     if not chosen:
         raise LightMapError(

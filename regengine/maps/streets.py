@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 STEPS_PER_DEG = 9000  # pixels of 12.4 m in latitude
 WORLD_COLS = 360 * STEPS_PER_DEG
 MAX_CODE, NO_DATA = 254, 255
-LAMP_LENGTH_M = 12.5
+LAMP_LENGTH_M = 12.5  # about a pixel: the density of one road through it is 1
 # Rows of the world's grid whose roads are stored together; of each pixel, its position among them
 # and the centimetres of road are stored
 BAND_ROWS = 512
@@ -104,47 +104,23 @@ def draw_streets(
     progress: Progress = lambda done, total: None,
     tell: Callable[[str], object] = lambda text: None,
 ) -> str:
-    """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF.
+    """Draw the roads of extracts as lamps into one cloud-optimised GeoTIFF; say what was built.
 
-    Parameters
-    ----------
-    sources : sequence of Path
-        ``.osm.pbf``, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet, in any coordinate
-        system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads that
-        are in two of them are drawn twice.
-    out : Path
-        File to make or to replace; it appears when it is complete.
-    region : tuple of float, optional
-        Only this part: west, south, east, north in degrees.
-    product, date : str, optional
-        Tags of the file; else the sources' names and the day that they were last changed.
-    progress : callable, optional
-        Called with lines read and 0 (their total is not known), then with pixels written and in
-        total.
-    tell : callable, optional
-        Called with sentences: the disk space needed, and lines that are broken.
+    Sources are ``.osm.pbf``, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet, in any
+    coordinate system, with the classes of OpenStreetMap, Geofabrik, OpenMapTiles or Overture. Roads
+    that are in two of them are drawn twice. Only the part of ``region`` (west, south, east, north,
+    degrees) is drawn. Without ``product`` and ``date``, the tags of the file are the sources' names
+    and the day that they were last changed. ``progress`` is called with lines read and 0 (their
+    total is not known), then with pixels written and in total; ``tell`` with sentences: the disk
+    space needed, and lines that are broken.
 
-    Returns
-    -------
-    str
-        What was built, in words.
-
-    Raises
-    ------
-    ConfigError
-        The region makes too many pixels, or a package is missing.
-    LightMapError
-        A source cannot be read, or has no roads in the region; ``out`` cannot be written, or the
-        disk has too little space.
+    Raises ConfigError if the region makes too many pixels, or a package is missing; LightMapError
+    if a source cannot be read, or has no roads in the region, or the disk has too little space;
+    StoreError if ``out`` cannot be written.
     """
     need("Reading roads", "pyarrow", "pyogrio", "geopandas")
     names = ", ".join(path.name for path in sources)
-    if region is not None:
-        # Extend to whole cells: those at the edge would be dark where no roads are read
-        cell_deg = CELL_PX / STEPS_PER_DEG
-        corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
-        region = corner.covering(region).bounds
-        plan_grid(region, 1.0 / STEPS_PER_DEG)  # raises if it is too large
+    region = region and _widen_to_cells(region)
     size = sum(path.stat().st_size for path in sources if path.is_file())
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     tags = {
@@ -173,17 +149,9 @@ def draw_streets(
                 n_roads += int(np.count_nonzero(weights))
                 vertices = _find_pixels(shapely.get_coordinates(lines), region)[0]
                 points, metres = _sample_roads(lines, weights)
-                drawn, inside = _find_pixels(points, region)
+                pixels, inside = _find_pixels(points, region)
                 road_m += float(metres[inside].sum())
-                drawn, index = np.unique(drawn, return_inverse=True)
-                sums_m = np.bincount(index, metres[inside], minlength=len(drawn))
-                records = np.empty(len(drawn), RECORD)
-                records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
-                records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
-                numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
-                for number, part in zip(numbers, np.split(records, starts[1:]), strict=False):
-                    with Path(folder, f"{number}").open("ab") as band:
-                        band.write(part.tobytes())
+                drawn = _store_roads(Path(folder), pixels, metres[inside])
                 for keys in (vertices, drawn):
                     row, col = keys // WORLD_COLS // CELL_PX, keys % WORLD_COLS
                     cells.update(np.unique(row * WORLD_COLS + col // CELL_PX).tolist())
@@ -192,28 +160,7 @@ def draw_streets(
             raise LightMapError(_explain_nothing(sources, names, region, dark))
         covered, row0, col0 = _close_cells(cells)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
-
-        def read_block(block: PixelGrid) -> NDArray[np.uint8]:
-            """Codes of a part of the map."""
-            row = round((90.0 - block.north) * STEPS_PER_DEG)
-            col = round((block.west + 180.0) * STEPS_PER_DEG)
-            length_m = np.zeros((block.rows, block.cols))
-            for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
-                if not Path(folder, f"{number}").exists():
-                    continue
-                records = np.fromfile(Path(folder, f"{number}"), RECORD)
-                down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
-                down, right = down + number * BAND_ROWS - row, right - col
-                here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
-                np.add.at(length_m, (down[here], right[here]), 0.01 * records["cm"][here])
-            lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
-            area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
-            density = length_m / area_m2[:, None] * LAMP_LENGTH_M
-            codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
-            at = (row - row0 + np.arange(block.rows)) // CELL_PX
-            across = (col - col0 + np.arange(block.cols)) // CELL_PX
-            return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
-
+        read_block = partial(_draw_block, Path(folder), known, row0, col0)
         rows, cols = (side * CELL_PX for side in covered.shape)
         west, north = col0 / STEPS_PER_DEG - 180.0, 90.0 - row0 / STEPS_PER_DEG
         bounds = west, north - rows / STEPS_PER_DEG, west + cols / STEPS_PER_DEG, north
@@ -226,6 +173,59 @@ def draw_streets(
         f"{n_roads:,} of {of_lines} are lit roads, {road_m / 1000.0:,.0f} km; "
         f"{west:.2f},{south:.2f},{east:.2f},{north:.2f}, {100.0 * covered.mean():.0f} % covered; "
     )
+
+
+def _widen_to_cells(region: Bounds) -> Bounds:
+    """Widen a region to whole cells: those at the edge would be dark where no roads are read.
+
+    Raises ConfigError if it has too many pixels.
+    """
+    cell_deg = CELL_PX / STEPS_PER_DEG
+    corner = PixelGrid(west=-180.0, north=90.0, step_deg=cell_deg, cols=1, rows=1)
+    bounds = corner.covering(region).bounds
+    plan_grid(bounds, 1.0 / STEPS_PER_DEG)
+    return bounds
+
+
+def _store_roads(folder: Path, pixels: NDArray[np.int64], metres: FloatArray) -> NDArray[np.int64]:
+    """Add metres of road in pixels to the files of their bands; return the pixels once each."""
+    drawn, index = np.unique(pixels, return_inverse=True)
+    sums_m = np.bincount(index, metres, minlength=len(drawn))
+    records = np.empty(len(drawn), RECORD)
+    records["place"] = drawn % (BAND_ROWS * WORLD_COLS)
+    records["cm"] = np.minimum(np.rint(100.0 * sums_m), 65_535)
+    numbers, starts = np.unique(drawn // (BAND_ROWS * WORLD_COLS), return_index=True)
+    for number, part in zip(numbers, np.split(records, starts[1:]), strict=False):
+        with (folder / f"{number}").open("ab") as band:
+            band.write(part.tobytes())
+    return drawn
+
+
+def _draw_block(
+    folder: Path, known: NDArray[np.bool_], row0: int, col0: int, block: PixelGrid
+) -> NDArray[np.uint8]:
+    """Draw the codes of a part of the map from the roads that were stored by band.
+
+    ``known`` are the covered cells from world row ``row0`` and column ``col0`` on.
+    """
+    row = round((90.0 - block.north) * STEPS_PER_DEG)
+    col = round((block.west + 180.0) * STEPS_PER_DEG)
+    length_m = np.zeros((block.rows, block.cols))
+    for number in range(row // BAND_ROWS, (row + block.rows - 1) // BAND_ROWS + 1):
+        if not (folder / f"{number}").exists():
+            continue
+        records = np.fromfile(folder / f"{number}", RECORD)
+        down, right = np.divmod(records["place"].astype(np.int64), WORLD_COLS)
+        down, right = down + number * BAND_ROWS - row, right - col
+        here = (down >= 0) & (down < block.rows) & (right >= 0) & (right < block.cols)
+        np.add.at(length_m, (down[here], right[here]), 0.01 * records["cm"][here])
+    lat = 90.0 - (row + np.arange(block.rows) + 0.5) / STEPS_PER_DEG
+    area_m2 = np.prod(_metres_per_deg(lat), axis=0) / STEPS_PER_DEG**2
+    density = length_m / area_m2[:, None] * LAMP_LENGTH_M
+    codes = np.minimum(np.rint(density / KINDS["streets"].scale), MAX_CODE)
+    at = (row - row0 + np.arange(block.rows)) // CELL_PX
+    across = (col - col0 + np.arange(block.cols)) // CELL_PX
+    return np.where(known[np.ix_(at, across)], codes, NO_DATA).astype(np.uint8)
 
 
 def _split_values(text: str) -> list[str]:
@@ -247,7 +247,6 @@ def _says_tunnel(field: str, text: str) -> bool:
 
 
 def _map_texts(column: pd.Series, value: Callable[[str], float]) -> FloatArray:
-    """Map the texts of a column, each kind once."""
     texts = column.map(str)  # astype leaves missing ones
     return texts.map({text: float(value(text)) for text in texts.unique()}).to_numpy(float)
 
@@ -404,11 +403,11 @@ def _check_pbf(path: Path) -> None:
             file.seek(end)
             # A block's header ends in field 3, the length of what follows, a varint
             header = file.read(int.from_bytes(file.read(4), "big") % 65_536)
-            found = re.search(rb"\x18([\x80-\xff]*[\0-\x7f])\Z", header)
-            if found is None:
+            match = re.search(rb"\x18([\x80-\xff]*[\0-\x7f])\Z", header)
+            if match is None:
                 end = size + 1
                 break
-            length = sum((byte & 127) << 7 * place for place, byte in enumerate(found[1]))
+            length = sum((byte & 127) << 7 * place for place, byte in enumerate(match[1]))
             end = file.tell() + length
     if end != size or not size:
         raise LightMapError(f"{path} is damaged or truncated: get it again.", code="damaged")
@@ -457,14 +456,14 @@ def _close_cells(cells: set[int]) -> tuple[NDArray[np.bool_], int, int]:
     """Close gaps in the coverage by cell; also return world row and column of its first pixel."""
     places = np.stack(np.divmod(sorted(cells), WORLD_COLS), axis=-1)
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)
-    held = np.zeros((bottom - top + 1, right - left + 1), bool)
-    held[places[:, 0] - top, places[:, 1] - left] = True
+    is_read = np.zeros((bottom - top + 1, right - left + 1), bool)
+    is_read[places[:, 0] - top, places[:, 1] - left] = True
     # Gaps between covered cells are counted as covered, too, up to twice this many cells across.
     # They are forests and lakes, which are dark; outside the extract nothing is known.
     reach = 4
     disc = np.hypot(*np.ogrid[-reach : reach + 1, -reach : reach + 1]) <= reach
     # Pad the cells, because the dilation must not be cut off at the edge before the erosion
-    covered = ndimage.binary_closing(np.pad(held, reach), disc)[reach:-reach, reach:-reach]
+    covered = ndimage.binary_closing(np.pad(is_read, reach), disc)[reach:-reach, reach:-reach]
     return covered, int(top) * CELL_PX, int(left) * CELL_PX
 
 

@@ -35,8 +35,8 @@ from regengine.orbit.propagation import (
 from regengine.orbit.rotation import sun_moon, utc_of
 from regengine.orbit.tle import ISS_LAUNCH, TleSet, load_element_sets
 from regengine.orbit.tle_format import describe_skipped
-from regengine.photo.frame_ids import find_mission
-from regengine.photo.records import FrameRecord, FrameRecords, find_alike, load_frame_records
+from regengine.photo.notations import find_alike, find_mission
+from regengine.photo.records import FrameRecord, FrameRecords, load_frame_records
 
 if TYPE_CHECKING:
     from regengine.photo.frame import Frame
@@ -67,12 +67,12 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
 
     Raises ConfigError if it is not a mission.
     """
-    found = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
-    if found is None:
+    match = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
+    if match is None:
         raise ConfigError(
             f"--mission {mission!r} is not a mission of the station: write it like ISS030."
         )
-    number = int(found[1])
+    number = int(match[1])
     if number == RAISED_MISSION:
         return ANY_KM
     return LOW_KM if number < RAISED_MISSION else HIGH_KM
@@ -131,15 +131,15 @@ def choose_position(frame: Frame, tles: TleSet | None) -> CameraPosition:
     known, or the element sets do not cover the photo's time.
     """
     try:
-        known = _choose_known(frame, tles)
+        position = _choose_known(frame, tles)
     except EphemerisError:
         if frame.centre is None:
             raise
         return _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
-    if frame.centre is None or sees(known, frame.centre, frame.radius_km):
-        return known
+    if frame.centre is None or sees(position, frame.centre, frame.radius_km):
+        return position
     above = _place_above(frame, frame.centre, "centre", CENTRE_SIGMA_KM, None)
-    return replace(above, alternative=known)
+    return replace(above, alternative=position)
 
 
 def _choose_known(frame: Frame, tles: TleSet | None) -> CameraPosition:
@@ -276,7 +276,7 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
     tles = element_sets(tle)
 
     def check(row: FrameRecord) -> FrameRecord:
-        if row.time_utc is None or row.nadir_lat is None or row.nadir_lon is None:
+        if row.time_utc is None or row.nadir is None:
             return row
         try:
             orbit = camera_position(tles, row.time_utc)
@@ -287,9 +287,7 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
         if orbit.tle_age_h is None or abs(orbit.tle_age_h) > 72.0:
             return row
         altitude_km = row.altitude_km or 400.0  # the nadir depends on it by less than the tolerance
-        given = position_from_nadir(
-            row.nadir_lon, row.nadir_lat, altitude_km, "record", time_utc=row.time_utc
-        )
+        given = position_from_nadir(*row.nadir, altitude_km, "record", time_utc=row.time_utc)
         if not contradicts(given, orbit):
             return row
         problem = "time and nadir contradict each other: the station was above "
@@ -298,10 +296,6 @@ def check_orbit(table: FrameRecords, tle: tuple[Path, ...]) -> FrameRecords:
 
     by_id = {frame_id: check(one) for frame_id, one in table.by_id.items()}
     return replace(table, by_id=by_id)
-
-
-_SIGMAS = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
-_ANGLES = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
 
 
 def describe_element_sets(tles: TleSet) -> dict[str, Any]:
@@ -338,6 +332,8 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
     position = position_from_elements(chosen, time)
     light = sun_moon(time, position.lon, position.lat)
     assert position.velocity_ecef_m_s is not None
+    sigmas = ("sigma_along_km", "sigma_cross_km", "sigma_radial_km")
+    angles = ("sun_elevation_deg", "sun_azimuth_deg", "moon_elevation_deg", "moon_azimuth_deg")
     return {
         "time_utc": _stamp(time),
         "epoch_utc": _stamp(chosen.epoch_utc),
@@ -349,13 +345,12 @@ def describe_position(tles: TleSet, time: datetime) -> dict[str, Any]:
             "altitude_km": round(position.altitude_km, 2),
         },
         "direction": "ascending" if position.velocity_ecef_m_s[2] > 0.0 else "descending",
-        **{name: round(getattr(position, name), 2) for name in _SIGMAS},
-        **{name: round(getattr(light, name), 2) for name in _ANGLES},
+        **{name: round(getattr(position, name), 2) for name in sigmas},
+        **{name: round(getattr(light, name), 2) for name in angles},
         "moon_illumination": round(light.moon_illumination, 3),
         "passed_over": [{"line": one.line_number, "reason": one.reason} for one in refused],
     }
 
 
 def _stamp(time: datetime) -> str:
-    """Format a time in UTC, with milliseconds if it has any."""
     return iso_utc(time, "milliseconds" if time.microsecond else "seconds")

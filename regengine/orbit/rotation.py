@@ -35,7 +35,6 @@ def days_since_j2000(time_utc: datetime) -> float:
 
 
 def utc_of(days: float) -> datetime:
-    """Return the UTC time of a number of days since 2000-01-01 12:00."""
     return J2000 + timedelta(days=float(days))
 
 
@@ -224,24 +223,11 @@ def sun_direction(time_utc: datetime) -> FloatArray:
     return np.array([np.sin(elevation), np.cos(elevation) * east, np.cos(elevation) * north])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SunMoonOver:
-    """Sun and Moon over places at given times; arrays of shape (n,).
-
-    Elevations are those of the centres of the discs above the horizontal plane of the ellipsoid,
-    without refraction, degrees. ``moon_illumination`` is the illuminated fraction of the disc, 0 to
-    1.
-    """
-
-    sun_elevation_deg: FloatArray
-    moon_elevation_deg: FloatArray
-    moon_illumination: FloatArray
-
-
-def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoonOver:
+def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> dict[str, FloatArray]:
     """Compute Sun and Moon over places (n,), at one time for each, to 0.01 degrees.
 
-    Times are days since 2000-01-01 12:00 UTC.
+    Times are days since 2000-01-01 12:00 UTC. The arrays, by their names in `SunMoon`, are of shape
+    (n,); elevations are those of the centres of the discs, without refraction.
 
     References
     ----------
@@ -249,8 +235,8 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     by ``pnm06a``; hourly, with linear interpolation.
     """
     if len(days) == 0:
-        none = np.empty(0)
-        return SunMoonOver(sun_elevation_deg=none, moon_elevation_deg=none, moon_illumination=none)
+        names = ("sun_elevation_deg", "moon_elevation_deg", "moon_illumination")
+        return {name: np.empty(0) for name in names}
     import erfa
 
     first = float(np.floor(days.min() / STEP_DAYS)) * STEP_DAYS
@@ -272,12 +258,12 @@ def sun_moon_over(days: FloatArray, lon: FloatArray, lat: FloatArray) -> SunMoon
     to_moon = moon - place
     sines = (np.clip(_cosine(towards, up), -1.0, 1.0) for towards in (sun - place, to_moon))
     sun_deg, moon_deg = (np.degrees(np.arcsin(sine)) for sine in sines)
-    return SunMoonOver(
-        sun_elevation_deg=sun_deg,
-        moon_elevation_deg=moon_deg,
+    return {
+        "sun_elevation_deg": sun_deg,
+        "moon_elevation_deg": moon_deg,
         # Of a sphere lit by the Sun, as viewed from the place
-        moon_illumination=0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
-    )
+        "moon_illumination": 0.5 * (1.0 + _cosine(-to_moon, sun - moon)),
+    }
 
 
 def _cosine(one: FloatArray, other: FloatArray) -> FloatArray:

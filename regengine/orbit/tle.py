@@ -36,7 +36,7 @@ MAX_AGE_DAYS = 365.0  # beyond it, even the orbital plane is uncertain by 1,000 
 # An epoch after the photograph gives a third of the position error of an epoch as long before it:
 # the elements are a fit to the days before their epoch.
 COST_OF_AGE_BEFORE = 3.0
-ORBIT_RADIUS_KM = 6780.0
+ORBIT_RADIUS_KM = 6780.0  # 400 km above the ground
 
 NEIGHBOURS = 3  # on either side
 SAME_EPOCH_DAYS = 1.0 / 1440.0  # sets within a minute are copies, not independent
@@ -139,15 +139,15 @@ class TleSet:
 
     def _distinct(self, subject: int, step: int) -> list[int]:
         """Return indices of the nearest sets on one side, no two within a minute of each other."""
-        found: list[int] = []
+        rows: list[int] = []
         last = self.epoch_days[subject]
         index = subject + step
-        while 0 <= index < len(self) and len(found) < NEIGHBOURS:
+        while 0 <= index < len(self) and len(rows) < NEIGHBOURS:
             if abs(self.epoch_days[index] - last) > SAME_EPOCH_DAYS:
-                found.append(index)
+                rows.append(index)
                 last = self.epoch_days[index]
             index += step
-        return found
+        return rows
 
     def _differences(
         self, witnesses: list[int], everyone: IndexArray

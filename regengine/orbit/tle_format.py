@@ -243,11 +243,10 @@ def pair_lines(text: str) -> tuple[list[ElementSet], list[SkippedSet]]:
     if waiting is not None:
         lone.append(waiting[:2])
     reasons = {}  # by line number
-    for number, text in lone:
-        this, other = ("first", "second") if text[0] == "1" else ("second", "first")
+    for number, line in lone:
+        this, other = ("first", "second") if line[0] == "1" else ("second", "first")
         reasons[number] = f"line {number} is the {this} line of a set whose {other} is missing"
-    doubtful = _find_doubtful(pairs, lone) if lone else []
-    for pair in doubtful:
+    for pair in _find_doubtful(pairs, lone) if lone else []:
         reasons[pair.line_number] = (
             f"lines {pair.line_number} and {pair.line2_number} may be of different sets: the file "
             "has unpaired lines, as if it were sorted"
@@ -267,25 +266,23 @@ def _find_doubtful(
     displaced. Between an unpaired second line and an unpaired first line, the lines may be in
     reverse order, unless epochs ascend.
     """
-    marks: list[tuple[int, str, str, ElementSet | None]] = []
-    unpaired = list(lone)
-    for pair in pairs:
-        if pair.line1[2:7] == pair.line2[2:7]:
-            marks.append((pair.line_number, pair.satellite, PAIR, pair))
-        else:
-            unpaired += (pair.line_number, pair.line1), (pair.line2_number, pair.line2)
-    marks += ((number, text[2:7].strip().zfill(5), text[0], None) for number, text in unpaired)
-    by_satellite: dict[str, list[tuple[str, ElementSet | None]]] = {}
-    for _, satellite, kind, pair_there in sorted(marks, key=lambda mark: mark[0]):
-        by_satellite.setdefault(satellite, []).append((kind, pair_there))
+    whole = {pair.line_number: pair for pair in pairs if pair.line1[2:7] == pair.line2[2:7]}
+    crossed = [pair for pair in pairs if pair.line_number not in whole]
+    lines = [*lone, *((number, pair.line1) for number, pair in whole.items())]
+    for pair in crossed:
+        lines += (pair.line_number, pair.line1), (pair.line2_number, pair.line2)
+    by_satellite: dict[str, list[tuple[int, str]]] = {}  # numbers and kinds of lines
+    for number, line in sorted(lines):
+        kind = PAIR if number in whole else line[0]
+        by_satellite.setdefault(line[2:7].strip().zfill(5), []).append((number, kind))
     doubtful: list[ElementSet] = []
     for own in by_satellite.values():
-        kinds = "".join(kind for kind, _ in own)
+        kinds = "".join(kind for _, kind in own)
         if "1" not in kinds or "2" not in kinds:
             continue
         for run in re.finditer(f"{PAIR}+", kinds):
             first, end = run.span()
-            run_pairs = [pair for _, pair in own[first:end] if pair is not None]
+            run_pairs = [whole[number] for number, _ in own[first:end]]
             before, after = kinds[:first][-1:], kinds[end:][:1]
             # Whether the epochs, as written, ascend in the file's order
             epochs = [pair.line1[EPOCH_YEAR.start : EPOCH_DAY.stop] for pair in run_pairs]
@@ -305,7 +302,7 @@ def check_pairs(
 
     The second value is the epochs of the valid pairs, days since 2000-01-01 12:00 UTC, shape (n,).
     """
-    problems = [_problem(pair) for pair in pairs]
+    problems = [_find_problem(pair) for pair in pairs]
     refused = [(pair, why) for pair, why in zip(pairs, problems, strict=True) if why is not None]
     whole = [pair for pair, why in zip(pairs, problems, strict=True) if why is None]
     days = _epoch_days(whole)
@@ -354,16 +351,16 @@ def _are_crossed(pairs: Sequence[ElementSet], epoch_days: FloatArray) -> BoolArr
     ends = np.concatenate([one, other])
     links = np.bincount(ends, minlength=len(pairs))
     wrong = np.bincount(ends[np.tile(crossed, 2)], minlength=len(pairs))
-    found = (links > 0) & (wrong == links)
+    is_crossed = (links > 0) & (wrong == links)
     # Where half contradict each other the lines were rearranged, and the rest agrees by chance
     for satellite in set(satellites[one[crossed]].tolist()):
         # Of a satellite's neighbours in time; in archives one in a hundred contradict each other
         if crossed[satellites[one] == satellite].mean() >= 0.5:
-            found |= satellites == satellite
-    return found
+            is_crossed |= satellites == satellite
+    return is_crossed
 
 
-def _problem(pair: ElementSet) -> str | None:
+def _find_problem(pair: ElementSet) -> str | None:
     """Return one sentence if a pair of lines is not a valid element set."""
     numbers = pair.line_number, pair.line2_number
     lines = pair.line1.encode("ascii", "replace"), pair.line2.encode("ascii", "replace")

@@ -59,8 +59,8 @@ RADIAL_AFTER_KM = np.array(
 # The "true" positions are element sets at their own epochs, which are accurate to about this much.
 FLOOR_KM = 0.3
 
-BIN_KM = 20.0
-HALF_ORBIT_KM = 21_300.0
+BIN_KM = 20.0  # of an offset along the track
+HALF_ORBIT_KM = 21_300.0  # half of 2 pi times 6,780 km
 LEVELS = np.array([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.995])
 # Rows: ages as in `AGE_DAYS`, to 120 days, beyond which nothing is known. Columns: quantiles at
 # `LEVELS` of the distance from the predicted to the true position of the station, kilometres.
@@ -165,10 +165,11 @@ class OffsetBelief:
 
 
 def make_belief(shares: FloatArray, reach_km: float) -> OffsetBelief:
-    """Return a distribution from the shares of the bins."""
     reach_km = min(reach_km, HALF_ORBIT_KM)
-    kept = np.where(np.abs(CENTRES_KM) <= reach_km + 0.5 * BIN_KM, shares, 0.0)
-    return OffsetBelief(cumulative=np.concatenate([[0.0], np.cumsum(kept)]), reach_km=reach_km)
+    within_reach = np.where(np.abs(CENTRES_KM) <= reach_km + 0.5 * BIN_KM, shares, 0.0)
+    return OffsetBelief(
+        cumulative=np.concatenate([[0.0], np.cumsum(within_reach)]), reach_km=reach_km
+    )
 
 
 def make_slide_belief(sigma_km: float, *, before: bool) -> OffsetBelief:

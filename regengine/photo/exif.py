@@ -97,7 +97,6 @@ class Exif:
 
     @property
     def crop_factor(self) -> float | None:
-        """35 mm equivalent focal length over focal length; None if one is unknown."""
         if self.focal_mm is None or self.focal_35mm_equivalent_mm is None:
             return None
         return self.focal_35mm_equivalent_mm / self.focal_mm
@@ -115,17 +114,21 @@ def read_exif_of(stream: BinaryIO) -> Exif:
             blocks, xmp, iptc = _find_blocks(stream)
             for block in blocks:
                 with suppress(Exception):
-                    tags.append(_read_tags(block))
+                    main, exposure = read_tiff_directory(block), {}
+                    if (place := _positive(main.get(_EXIF_IFD))) is not None:
+                        with suppress(Exception):
+                            exposure = read_tiff_directory(block, int(place))
+                    tags.append((main, exposure))
             main = tags[0][0] if tags else {}
             xmp, iptc = xmp or main.get(_XMP), iptc or main.get(_IPTC)
             packet = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
             tags.append(_read_xmp_tags(packet))
             for other, _ in tags[1:]:
                 tags[0][0].setdefault(_ORIENTATION, other.get(_ORIENTATION))
-            told = interpret_exif(*tags[0])
-            for one in tags[1:]:
-                told = _fill_gaps(told, interpret_exif(*one))
-            return _add_texts(told, tags[0][0], packet, iptc)
+            exif = interpret_exif(*tags[0])
+            for other_tags in tags[1:]:
+                exif = _fill_gaps(exif, interpret_exif(*other_tags))
+            return _add_texts(exif, tags[0][0], packet, iptc)
         except Exception:  # damaged files make the parser fail in many ways
             return Exif()
 
@@ -186,9 +189,9 @@ def _read_png_texts(stream: BinaryIO) -> Mapping[Any, Any]:
 
 def _read_profile(text: object) -> bytes:
     """Read a profile that ImageMagick and others write as a text: its name, length and digits."""
-    found = re.match(r"\s*\S+\s+\d+\s+([\da-fA-F\s]+)", text if isinstance(text, str) else "")
+    match = re.match(r"\s*\S+\s+\d+\s+([\da-fA-F\s]+)", text if isinstance(text, str) else "")
     with suppress(ValueError):
-        return bytes.fromhex(found[1]) if found else b""
+        return bytes.fromhex(match[1]) if match else b""
     return b""
 
 
@@ -208,33 +211,19 @@ def read_tiff_directory(stream: BinaryIO, place: int | None = None) -> dict[int,
     directory.load(stream)
     tags = dict(directory)
     if is_big and place is None and _EXIF_IFD not in tags:
-        tags |= _find_exif_pointer(stream, first, order)
+        # Pillow ignores libtiff's type of it
+        stream.seek(first)
+        (count,) = struct.unpack(f"{order}Q", stream.read(8))
+        entries = struct.iter_unpack(f"{order}HHQQ", stream.read(20 * min(count, 4096)))
+        tags |= {tag: value for tag, _, _, value in entries if tag == _EXIF_IFD}
     return tags
-
-
-def _find_exif_pointer(stream: BinaryIO, place: int, order: str) -> dict[int, Any]:
-    """Find the tag of the EXIF directory of a BigTIFF, in libtiff's type, which Pillow ignores."""
-    stream.seek(place)
-    (count,) = struct.unpack(f"{order}Q", stream.read(8))
-    entries = struct.iter_unpack(f"{order}HHQQ", stream.read(20 * min(count, 4096)))
-    return {tag: value for tag, _, _, value in entries if tag == _EXIF_IFD}
-
-
-def _read_tags(stream: BinaryIO) -> tuple[dict[int, Any], dict[int, Any]]:
-    """Read the main and the EXIF directory of a TIFF, number to value."""
-    main, exposure = read_tiff_directory(stream), {}
-    place = _positive(main.get(_EXIF_IFD))
-    if place is not None:
-        with suppress(Exception):
-            exposure = read_tiff_directory(stream, int(place))
-    return main, exposure
 
 
 def _find_xmp(packet: str, name: str) -> str:
     """Find a text of XMP: an attribute, or an element, which may hold one for each language."""
     start = re.search(rf"{name}\s*+(?=[=>])", packet)
-    found = start and _XMP_TEXT.match(packet, start.end())
-    return html.unescape(found[1] or found[2] or found[3] or "").strip() if found else ""
+    match = start and _XMP_TEXT.match(packet, start.end())
+    return html.unescape(match[1] or match[2] or match[3] or "").strip() if match else ""
 
 
 def _read_xmp_tags(packet: str) -> tuple[dict[int, Any], dict[int, Any]]:
@@ -259,18 +248,11 @@ def _read_xmp_tags(packet: str) -> tuple[dict[int, Any], dict[int, Any]]:
 def _fill_gaps(first: Exif, other: Exif) -> Exif:
     """Fill what the first does not tell with what another tells, except texts."""
     values: dict[str, Any] = {}
-    for name, *about in (
-        ("time_utc", "time_is_naive", "time_remark"),
-        ("focal_mm", "focal_remark"),
-        ("focal_35mm_equivalent_mm",),
-        ("camera_body",),
-        ("lens",),
-        ("exposure_s",),
-        ("aperture_f",),
-        ("iso",),
-    ):
+    about = {"time_utc": ("time_is_naive", "time_remark"), "focal_mm": ("focal_remark",)}
+    settings = ("camera_body", "lens", "exposure_s", "aperture_f", "iso")
+    for name in (*about, "focal_35mm_equivalent_mm", *settings):
         if getattr(first, name) is None and getattr(other, name) is not None:
-            values |= {one: getattr(other, one) for one in (name, *about)}
+            values |= {gap: getattr(other, gap) for gap in (name, *about.get(name, ()))}
     return replace(first, **values)
 
 
@@ -303,10 +285,10 @@ def _add_texts(exif: Exif, main: Mapping[int, Any], packet: str, iptc: object) -
     """Add place and caption to EXIF values: from XMP, else IPTC, and the description."""
     block = iptc if isinstance(iptc, bytes) else b""
     records: dict[int, str] = {}
-    for found in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
-        text, length = block[found.end() :], int.from_bytes(found[2])
+    for match in re.finditer(rb"\x1c\x02(.)(..)", block, re.DOTALL):
+        text, length = block[match.end() :], int.from_bytes(match[2])
         if len(text) >= length:
-            records.setdefault(found[1][0], text[:length].decode("utf-8", "replace").strip())
+            records.setdefault(match[1][0], text[:length].decode("utf-8", "replace").strip())
 
     def read(name: str, number: int) -> str:
         return _find_xmp(packet, name) or records.get(number, "")
@@ -382,18 +364,18 @@ def parse_exif_time(text: str, zone: tzinfo | None = None) -> datetime | None:
     The time is aware if a zone is known: its own zone has priority over the given one. Any other
     text after the seconds makes the time invalid, because it could change the time.
     """
-    found = _TIME_FORM.fullmatch(text.strip())
-    if found is None:
+    match = _TIME_FORM.fullmatch(text.strip())
+    if match is None:
         return None
-    hour = int(found[4])
-    if half := (found["half"] or "").upper():
+    hour = int(match[4])
+    if half := (match["half"] or "").upper():
         if hour == 0 or hour > 12:
             return None
         hour = hour % 12 + (12 if half == "PM" else 0)
-    if found["zone"] and (zone := parse_zone(found["zone"])) is None:
+    if match["zone"] and (zone := parse_zone(match["zone"])) is None:
         return None
-    clock = f"{hour:02}:{found[5]}:{found[6]}{found['fraction'] or ''}"
-    time = parse_iso_time(f"{found[1]}-{found[2]}-{found[3]}T{clock}{zone or ''}")
+    clock = f"{hour:02}:{match[5]}:{match[6]}{match['fraction'] or ''}"
+    time = parse_iso_time(f"{match[1]}-{match[2]}-{match[3]}T{clock}{zone or ''}")
     return time.replace(tzinfo=None) if time is not None and zone is None else time
 
 

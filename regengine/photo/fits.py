@@ -10,10 +10,9 @@ import io
 import math
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -194,10 +193,8 @@ def read_fits_headers(path: Path, plain: BinaryIO) -> tuple[int, int, list[Heade
     Also the headers about it: its own, and the file's first.
     """
     with raise_as_frame_error(path), unpack_file(path, plain) as stream:
-        walk = units(path, stream)
-        first = next(walk, None)
-        unit = _image_unit(path, chain(() if first is None else (first,), walk))
-    headers = [unit.header] if first is None or unit is first else [unit.header, first.header]
+        first, unit = _find_image(path, stream)
+    headers = [unit.header] if unit is first else [unit.header, first.header]
     return *_size_of(path, unit), headers
 
 
@@ -216,7 +213,7 @@ def read_fits_image(path: Path) -> FitsImage:
     """Read the linear light of the first image of a FITS file."""
     with raise_as_frame_error(path):
         with open_regular(path) as plain, unpack_file(path, plain) as stream:
-            unit = _image_unit(path, units(path, stream))
+            _, unit = _find_image(path, stream)
             _size_of(path, unit)
             header, stored = _samples(path, unit, stream)
         samples = stored
@@ -245,13 +242,14 @@ def read_fits_image(path: Path) -> FitsImage:
     return _as_light(path, values, top)
 
 
-def _image_unit(path: Path, found: Iterable[FitsUnit]) -> FitsUnit:
-    """Return the first unit with an image; later units are not read."""
-    cubes = []
-    for unit in (one for one in found if one.is_image):
-        if _plane_shape(unit.shape):
-            return unit
-        if len(unit.shape) > 1:
+def _find_image(path: Path, stream: BinaryIO) -> tuple[FitsUnit, FitsUnit]:
+    """Return the first unit, and the first with an image; later units are not read."""
+    first, cubes = None, []
+    for unit in units(path, stream):
+        first = first or unit
+        if unit.is_image and _plane_shape(unit.shape):
+            return first, unit
+        if unit.is_image and len(unit.shape) > 1:
             cubes.append(" x ".join(str(side) for side in reversed(unit.shape)))
     what = f"its only arrays have {', '.join(cubes[:3])} samples" if cubes else "it has no data"
     raise FrameError(

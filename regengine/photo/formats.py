@@ -94,7 +94,6 @@ def read_photo_file(path: Path, *, hashed: bool = False) -> PhotoFile:
 
 
 def as_photo_file(photo: Path | PhotoFile) -> PhotoFile:
-    """Return the header data of a photo; if only its path is given, read them now."""
     return photo if isinstance(photo, PhotoFile) else read_photo_file(photo)
 
 
@@ -225,9 +224,9 @@ def _open_raw(path: Path) -> Iterator[Any]:
             str(make_import_error(f"{path}, a raw photo,", error)), code="raw_support_missing"
         ) from error
     with decoding.raise_as_frame_error(path):
-        with decoding.capture_stderr() as said, rawpy.imread(str(path)) as raw:
+        with decoding.capture_stderr() as messages, rawpy.imread(str(path)) as raw:
             yield raw
-        if text := " ".join(said).replace(str(path), "").strip():
+        if text := " ".join(messages).replace(str(path), "").strip():
             raise decoding.make_damage_error(path, decoding.explain_library_error(text))
 
 

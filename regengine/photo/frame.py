@@ -11,10 +11,11 @@ from typing import TypeVar
 from detectors.constants import KM_PER_DEGREE
 from regengine.errors import ConfigError
 from regengine.io.times import to_utc
+from regengine.photo.exif import Exif
 from regengine.photo.formats import PhotoFile, read_photo_file
-from regengine.photo.frame_ids import archive_frame_id, frame_id_of
 from regengine.photo.lens_profile import LensProfile, choose_profile
-from regengine.photo.records import FrameRecord, FrameRecords, clean_text, record_beside, wrap_lon
+from regengine.photo.notations import archive_frame_id, clean_text, frame_id_of, wrap_lon
+from regengine.photo.records import FrameRecord, FrameRecords, record_beside
 
 FULL_FRAME_MM = (36.0, 24.0)  # assumed sensor if the body is unknown
 # Nikon's DX crop of a full-frame sensor: 2784 px of 8.46 um (D3S), 3648 px of 6.45 um (D5).
@@ -81,17 +82,18 @@ def find_body(name: str) -> CameraBody | None:
     return next((body for pattern, body in _PATTERNS if pattern.search(upper)), None)
 
 
-def find_body_pitch(
-    body: CameraBody, width_px: int, height_px: int, *, crop_factor: float | None = None
+def find_pitch(
+    body: CameraBody | None, width_px: int, height_px: int, *, crop_factor: float | None = None
 ) -> tuple[float, bool]:
-    """Return the pixel pitch of a file (micrometres), for a photo of a known body.
-
-    Also whether the aspect ratio of the file indicates a crop.
+    """Return the pixel pitch of a file (micrometres), and whether its aspect ratio says a crop.
 
     A file that has the sensor's number of pixels along one side has the sensor's pitch. Any other
-    file is assumed to be a resized copy of the full picture.
+    file is assumed to be a resized copy of the full picture, of an unknown body of full frame.
     """
     long_px, short_px = max(width_px, height_px), min(width_px, height_px)
+    if body is None:
+        long_mm, short_mm = (side_mm / (crop_factor or 1.0) for side_mm in FULL_FRAME_MM)
+        return _compute_resized_pitch(long_px, short_px, long_mm, short_mm, _ANY_3_TO_2)
     native = body.native_pitch_um
     factor_over_own = (crop_factor or 0.0) * body.long_mm / FULL_FRAME_MM[0]
     if abs(factor_over_own / _DX_FACTOR - 1.0) < 0.1:
@@ -103,18 +105,7 @@ def find_body_pitch(
     return _compute_resized_pitch(long_px, short_px, body.long_mm, short_mm, _KNOWN_SHAPE)
 
 
-def assume_pitch(
-    width_px: int, height_px: int, *, crop_factor: float | None = None
-) -> tuple[float, bool]:
-    """Return the pixel pitch of a file if the body is unknown."""
-    factor = crop_factor or 1.0
-    long_px, short_px = max(width_px, height_px), min(width_px, height_px)
-    long_mm, short_mm = FULL_FRAME_MM[0] / factor, FULL_FRAME_MM[1] / factor
-    return _compute_resized_pitch(long_px, short_px, long_mm, short_mm, _ANY_3_TO_2)
-
-
 def _shapes_agree(long_px: int, short_px: int, ratio: float, tolerance: float) -> bool:
-    """Whether a picture has the aspect ratio of the sensor, within one pixel of rounding."""
     expected_short = long_px / ratio
     return abs(short_px - expected_short) <= max(1.0, tolerance * expected_short)
 
@@ -224,27 +215,22 @@ class Frame:
 
     @property
     def path(self) -> Path:
-        """Path of the photo."""
         return self.file.path
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the file's content, hexadecimal."""
         return self.file.sha256
 
     @property
     def width_px(self) -> int:
-        """Width as stored, pixels."""
         return self.file.width_px
 
     @property
     def height_px(self) -> int:
-        """Height as stored, pixels."""
         return self.file.height_px
 
     @property
     def focal_px(self) -> float | None:
-        """Focal length in pixels of this file; None if it is unknown."""
         if self.focal_mm is None or self.pixel_pitch_um is None:
             return None
         return self.focal_mm * 1000.0 / self.pixel_pitch_um
@@ -283,16 +269,8 @@ def read_frame(
     if exif.time_remark is not None and options.time_utc is None:
         sources["time"] = with_remark(sources.get("time", "unknown"), exif.time_remark)
     time_utc = None if time is None else to_utc(time)
-    equivalent = exif.focal_35mm_equivalent_mm
-    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
-    if focal_mm is None and equivalent is not None:
-        sources["focal_mm"] = "exif (35 mm equivalent)"
-        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
-    if focal_mm is None:
-        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
-    if exif.focal_remark is not None and options.focal_mm is None:
-        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
-    pitch_um, may_be_cropped = _pixel_pitch(file, options, body, sources)
+    focal_mm = _choose_focal_mm(exif, options, record, body, sources)
+    pitch_um, may_be_cropped = _choose_pitch(file, options, body, sources)
     nadir = _first("nadir", sources, option=options.nadir, record=record.nadir)
     centre = _first("centre", sources, option=options.centre, record=record.centre)
     place = _first(
@@ -345,28 +323,42 @@ def _first(name: str, sources: dict[str, str], **values: _Value | None) -> _Valu
 
 
 def with_remark(source: str, remark: str) -> str:
-    """Return a source with one more remark in its brackets."""
     return f"{source[:-1]}; {remark})" if source.endswith(")") else f"{source} ({remark})"
 
 
-def _pixel_pitch(
+def _choose_focal_mm(
+    exif: Exif,
+    options: FrameOptions,
+    record: FrameRecord,
+    body: CameraBody | None,
+    sources: dict[str, str],
+) -> float | None:
+    equivalent = exif.focal_35mm_equivalent_mm
+    focal_mm = _first("focal_mm", sources, option=options.focal_mm, exif=exif.focal_mm)
+    if focal_mm is None and equivalent is not None:
+        sources["focal_mm"] = "exif (35 mm equivalent)"
+        focal_mm = equivalent * (body.long_mm / 36.0 if body else 1.0)
+    if focal_mm is None:
+        focal_mm = _first("focal_mm", sources, record=record.focal_mm)
+    if exif.focal_remark is not None and options.focal_mm is None:
+        sources["focal_mm"] = with_remark(sources.get("focal_mm", "unknown"), exif.focal_remark)
+    return focal_mm
+
+
+def _choose_pitch(
     file: PhotoFile,
     options: FrameOptions,
     body: CameraBody | None,
     sources: dict[str, str],
 ) -> tuple[float, bool]:
     """Return the pixel pitch: from the option, else from the table's sensor, else full-frame."""
-    exif, size = file.exif, (file.width_px, file.height_px)
-    if body is None:
-        pitch = assume_pitch(*size, crop_factor=exif.crop_factor)
-        sources["pixel_pitch_um"] = "exif" if exif.crop_factor else "assumed"
-    else:
-        pitch = find_body_pitch(body, *size, crop_factor=exif.crop_factor)
-        sources["pixel_pitch_um"] = "table"
-        # LibRaw includes the rim of the sensor: 4284 px for a D3S, whose own pictures have 4256.
-        if file.format == "raw" and abs(max(size) / body.long_px - 1.0) < 0.03:
-            pitch = body.native_pitch_um, False
+    crop_factor, size = file.exif.crop_factor, (file.width_px, file.height_px)
+    pitch_um, may_be_cropped = find_pitch(body, *size, crop_factor=crop_factor)
+    sources["pixel_pitch_um"] = "table" if body else "exif" if crop_factor else "assumed"
+    # LibRaw includes the rim of the sensor: 4284 px for a D3S, whose own pictures have 4256.
+    if body and file.format == "raw" and abs(max(size) / body.long_px - 1.0) < 0.03:
+        pitch_um, may_be_cropped = body.native_pitch_um, False
     if options.pixel_pitch_um is not None:
         sources["pixel_pitch_um"] = "option"
-        return options.pixel_pitch_um, pitch[1]
-    return pitch
+        return options.pixel_pitch_um, may_be_cropped
+    return pitch_um, may_be_cropped

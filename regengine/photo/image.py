@@ -52,7 +52,6 @@ class Samples:
     alpha: NDArray[Any] | None = None
 
     def rows(self, top: int, beyond: int) -> Samples:
-        """Some of its rows."""
         alpha = None if self.alpha is None else self.alpha[top:beyond]
         return Samples(samples=self.samples[top:beyond], alpha=alpha)
 
@@ -286,8 +285,6 @@ def _area_weights(length: int, size: int, factor: float) -> csr_array:
 
 def plan_reduction(width_px: int, height_px: int, max_long_side_px: int) -> Reduction:
     """Return the reduction of an image's longer side to a length."""
-    if max_long_side_px < 1:
-        raise ValueError(f"max_long_side_px must be 1 or more, not {max_long_side_px}")
     long_side = max(width_px, height_px)
     factor = min(1.0, max_long_side_px / long_side)
     return Reduction(
@@ -308,7 +305,7 @@ CLIPPED_FROM = 252.0 / 255.0
 BLACK_SIGMAS, LINEAR_SIGMAS = 2.0, 4.0
 CAPTION_MARGIN_PX = 3  # margin of pictures next to their captions
 WHITE_SHARE = 0.9995  # share of the pixels below white
-MIN_WHITE_SIGMAS = 40.0
+MIN_WHITE_SIGMAS = 40.0  # white of a picture without bright stars
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,7 +364,7 @@ def read_linear_light(
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
-        return _fits_light(_fits_image(file), max_long_side_px)
+        return _read_fits_light(file, max_long_side_px)
     small = read_small_jpeg(file, 2 * max_long_side_px) if small_jpeg else None
     light, saturated = _planes(
         file, reduction, _strip_light, whole_mosaic=whole_mosaic, small=small
@@ -420,7 +417,7 @@ def read_linear_channels(
     file = as_photo_file(photo)
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
-        fits = _fits_image(file)
+        fits = _read_fits(file)
         light = fits.light if fits.light.ndim == 3 else fits.light[..., None]
         return reduce_around_gaps(light, fits.missing, reduction)[0], reduction.factor
     return np.stack(_planes(file, reduction, _strip_channels), axis=-1), reduction.factor
@@ -434,7 +431,7 @@ def read_linear_colours(
     reduction = plan_reduction(file.width_px, file.height_px, max_long_side_px)
     if file.format == "fits":
         channels, _ = read_linear_channels(file, max_long_side_px=max_long_side_px)
-        return _fits_light(_fits_image(file), max_long_side_px), channels
+        return _read_fits_light(file, max_long_side_px), channels
     light, saturated, *planes = _planes(
         file,
         reduction,
@@ -537,18 +534,18 @@ def _compress_colours(light: NDArray[np.float32]) -> NDArray[np.uint8]:
     return rgb if rgb.shape[2] == 3 else np.repeat(rgb, 3, axis=2)
 
 
-def _fits_image(file: PhotoFile) -> FitsImage:
+def _read_fits(file: PhotoFile) -> FitsImage:
     fits = read_fits_image(file.path)
     height, width = fits.missing.shape
     check_unchanged(file, width, height)
     return fits
 
 
-def _fits_light(fits: FitsImage, max_long_side_px: int) -> LinearLight:
+def _read_fits_light(file: PhotoFile, max_long_side_px: int) -> LinearLight:
+    fits = _read_fits(file)
     weights = np.array(LUMINANCE_WEIGHTS, np.float32)
-    grey = fits.light @ weights if fits.light.ndim == 3 else fits.light
     whole = LinearLight(
-        light=grey,
+        light=fits.light @ weights if fits.light.ndim == 3 else fits.light,
         saturated=fits.saturated,
         factor=1.0,
         missing=fits.missing,

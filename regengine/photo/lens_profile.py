@@ -49,7 +49,6 @@ class Falloff:
     reach: float = field(metadata=ABOVE_ZERO)  # largest r of the fitted backgrounds
 
     def arrives(self, r: FloatArray | float) -> FloatArray:
-        """Return the share of the light that arrives at given distances."""
         r2 = np.asarray(r, float) ** 2
         a1, a2, a3 = self.coefficients
         return np.asarray(1.0 + r2 * (a1 + r2 * (a2 + r2 * a3)), float)
@@ -203,7 +202,6 @@ def choose_profile(
 
 
 def _plain(name: str) -> str:
-    """Normalise a name: without case, spaces and punctuation."""
     return "".join(character for character in name.casefold() if character.isalnum())
 
 
@@ -265,12 +263,7 @@ _LARGEST_FILE = 1 << 20
 
 
 def save_profile(profile: LensProfile, path: Path) -> None:
-    """Write a profile atomically; StoreError if that fails."""
-    write_whole(path, profile_text(profile).encode())
-
-
-def profile_text(profile: LensProfile) -> str:
-    """Format a profile as TOML; values of None are left out."""
+    """Write a profile atomically as TOML, without values of None; StoreError if that fails."""
     lines = [_ABOUT, f"format = {json.dumps(FORMAT)}", f"format_version = {VERSION}"]
     parts: list[tuple[list[str], Any]] = [([], profile)]
     parts += [(["", "[falloff]"], profile.falloff), (["", "[exposure]"], profile.exposure)]
@@ -281,7 +274,7 @@ def profile_text(profile: LensProfile) -> str:
             pairs = ((name, getattr(part, name)) for name in names)
             lines += heading
             lines += [f"{name} = {_toml(value)}" for name, value in pairs if value is not None]
-    return "\n".join(lines) + "\n"
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[LensProfile, ...]:

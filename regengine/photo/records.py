@@ -1,18 +1,13 @@
-"""Read tables of photo metadata from any source, as one record per photo, and write them.
-
-Values are parsed in the notations of archives and volunteers.
-"""
+"""Read tables of photo metadata from any source, as one record per photo, and write them."""
 
 from __future__ import annotations
 
 import ast
 import csv
 import json
-import math
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -23,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM, SEMI_MAJOR_M
+from detectors.constants import FOCAL_RANGE_MM, HEIGHT_RANGE_KM, SEEN_RANGE_KM
 from regengine.errors import ConfigError
 from regengine.io.atomic import replace_files
 from regengine.io.decoding import open_regular
@@ -39,32 +34,29 @@ from regengine.io.tables import (
     unquote_name,
     utf16_codec,
 )
-from regengine.io.times import iso_utc, parse_date_and_time, parse_iso_time, to_utc
-from regengine.photo.exif import parse_exif_time
-from regengine.photo.frame_ids import (
+from regengine.io.times import iso_utc, parse_date_and_time
+from regengine.photo.notations import (
+    archive_altitude_km,
     archive_frame_id,
+    clean_text,
     compose_frame_id,
     find_frame_id,
     find_mission,
     frame_id_of,
     name_spellings,
+    parse_coordinates,
+    parse_exposure_s,
+    parse_focal_mm,
+    parse_number,
     parse_query,
+    parse_setting,
+    parse_time,
     record_place,
+    wrap_lon,
 )
 
-NAUTICAL_MILE_KM = 1.852
 UNKNOWN = frozenset({"", "-", "--", "nan", "none", "null", "n/a", "¿?", "?", "unknown"})
-_ECCENTRICITY_SQ = 0.00669437999014
 _ZONE = re.compile(r":\d\d(?:\.\d+)?\s*(?:Z|[+-]\d\d:?\d\d)$")
-_SLASHED = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4}) (\d{1,2}):(\d\d)(?::(\d\d))?$")
-_DECIMAL = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"
-_PAIR = re.compile(rf"({_DECIMAL})\s*[,;]\s*({_DECIMAL})$")
-_COMMA_PAIR = re.compile(r"([+-]?\d+,\d+)\s*[,;]\s*([+-]?\d+,\d+)$")
-_ARCS = re.compile(
-    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([NS])[\s,;]*"
-    r"(\d+)°\s*(\d+)['′]\s*(\d+(?:\.\d+)?)[\"″]\s*([EWO])$"
-)
-_NAMED_PAIR = re.compile(r"Latitude:\s*([+-]?\d+(?:\.\d+)?)\D*?Longitude:\s*([+-]?\d+(?:\.\d+)?)")
 # Cameras by the codes of the archive's database, from the list in its search form
 CAMERAS: Mapping[str, str] = {
     "C1": "Canon Digital IXUS 700",
@@ -88,116 +80,13 @@ CAMERAS: Mapping[str, str] = {
     "RX": "Rolleiflex",
 }
 
-
-def parse_number(text: str) -> float | None:
-    """Parse a text that is one finite number; else None."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def parse_focal_mm(text: str) -> float | None:
-    """Parse a focal length ``85``, ``24.0 mm``; None for ``Length:`` and the like."""
-    return parse_number(re.sub(r"\s*mm$", "", text.strip(), flags=re.IGNORECASE))
-
-
-def parse_exposure_s(text: str) -> float | None:
-    """Parse an exposure time ``1/30``, ``0.5``, ``1.3s`` in seconds; None if it is invalid."""
-    found = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+(?:\.\d+)?))?\s*(?:s|\"|\\|$)", text)
-    if found is None:
-        return None
-    seconds = float(found[1]) / (float(found[2] or 1.0) or math.inf)
-    return seconds or None
-
-
-def parse_setting(text: str, sign: str) -> float | None:
-    """Parse an f-number ``2.8``, ``f/2.8``, ``F1.4``, or a sensitivity ``3200``, ``Hi 6400``.
-
-    ``sign`` is the pattern of what may stand before it; None for ``f--``, ``HI-1`` and the like.
-    """
-    found = re.match(rf"(?:{sign})?\s*(\d+(?:\.\d+)?)\s*(?:\\|$)", text, re.IGNORECASE)
-    return float(found[1]) or None if found else None
-
-
-def parse_time(text: str) -> datetime | None:
-    """Parse ISO 8601, EXIF's form, or ``1/30/2008 22:42:27`` as UTC time.
-
-    In the last form, day and month must be distinguishable by their values. If both can be a month
-    and differ, the time is ambiguous, and the result is None.
-    """
-    text = text.strip()
-    found = _SLASHED.match(text)
-    if found is None:
-        if (time := parse_iso_time(text)) is None and (time := parse_exif_time(text)) is not None:
-            time = to_utc(time)
-        return time
-    first, second, year, *clock = (int(part or 0) for part in found.groups())
-    if first <= 12 and second <= 12 and first != second:
-        return None
-    month, day = (first, second) if first <= 12 else (second, first)
-    hour, minute, seconds = (f"{part:02}" for part in clock)
-    return parse_iso_time(f"{year}-{month:02}-{day:02}T{hour}:{minute}:{seconds}")
-
-
-def parse_coordinates(text: str) -> tuple[float, float] | None:
-    """Parse latitude and longitude in common notations."""
-    text = text.strip()
-    if (arcs := _ARCS.match(text)) is not None:
-        parts = arcs.groups()
-        lat, lon = _parse_arc(parts[:4]), _parse_arc(parts[4:])
-    else:
-        found = _COMMA_PAIR.match(text) or _PAIR.match(text) or _NAMED_PAIR.search(text)
-        if found is None:
-            return None
-        lat, lon = (float(part.replace(",", ".")) for part in found.groups())
-    return (lat, lon) if abs(lat) <= 90.0 and abs(lon) <= 360.0 else None
-
-
-def _parse_arc(parts: tuple[str, ...]) -> float:
-    """Convert degrees, minutes, seconds and a letter to degrees; O is a Spanish west."""
-    whole = int(parts[0]) + int(parts[1]) / 60.0 + float(parts[2]) / 3600.0
-    return -whole if parts[3] in "SWO" else whole
-
-
-def wrap_lon(lon_deg: float) -> float:
-    """Wrap a longitude to [-180, 180); a value in this range is unchanged."""
-    return lon_deg if -180.0 <= lon_deg < 180.0 else (lon_deg + 180.0) % 360.0 - 180.0
-
-
-def archive_altitude_km(altitude_nmi: float, lat_deg: float) -> float:
-    """Convert an altitude of the archive to height above WGS84, km along the nadir's vertical.
-
-    The archive's altitude (nautical miles) is the distance from the Earth's centre minus the radius
-    of the equator: at 52 degrees of geodetic latitude 13 km below the height above the ellipsoid.
-    """
-    radius_km = altitude_nmi * NAUTICAL_MILE_KM + (1e-3 * SEMI_MAJOR_M)
-    sine, cosine = math.sin(math.radians(lat_deg)), math.cos(math.radians(lat_deg))
-    prime_vertical = (1e-3 * SEMI_MAJOR_M) / math.sqrt(1.0 - _ECCENTRICITY_SQ * sine**2)
-    # |((N + h) cos, (N (1 - e2) + h) sin)| = radius, solved for h.
-    across, along = prime_vertical, prime_vertical * (1.0 - _ECCENTRICITY_SQ)
-    half_linear = across * cosine**2 + along * sine**2
-    constant = (across * cosine) ** 2 + (along * sine) ** 2 - radius_km**2
-    return math.sqrt(half_linear**2 - constant) - half_linear
-
-
-def clean_text(text: str) -> str:
-    """Return a text on one line, of limited length, without terminal control characters."""
-    plain = text
-    if not text.isprintable():
-        plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    # Maximum characters of a caption
-    return " ".join(plain.split())[:2000]
-
-
 MAX_BYTES = 1 << 28  # the whole archive, 5 million photos, is queried in parts
 MAX_LINE_LENGTH = 1 << 20  # for a record that is a line
 # Limit above which two records contradict each other. Camera clocks are off by up to half a minute;
 # nadirs are printed to 0.1 degrees, and drift by up to 180 km on some days.
 OTHER_TIME_S = 60.0
 OTHER_NADIR_DEG = 2.0
-OTHER_FOCAL = 0.05
+OTHER_FOCAL = 0.05  # share of the focal length
 _WEB_PAGE = ("<!doctype", "<html", "<?xml")
 _PHOTO_EXTENSION = re.compile(r"\.(?:jpe?g|png|tiff?|nef|nrw|dng|cr2)$", re.IGNORECASE)
 # Our name of a column, and the spellings of its heading as bare lower-case letters and digits. The
@@ -369,22 +258,24 @@ class FrameRecords:
             # Bytes that are not UTF-8: as our tables spell them, or as `_read_text` reads them
             names += [printed, os.fsencode(name).decode("cp1252", "replace")]
         ids = (of(one) or one for one in names for of in (archive_frame_id, find_frame_id))
-        if (known := next(filter(None, map(self.by_id.get, ids)), None)) is not None:
-            return known
+        if (record := next(filter(None, map(self.by_id.get, ids)), None)) is not None:
+            return record
         spellings = name_spellings(text)
         near = {one for spelling in spellings for one in self._by_spelling.get(spelling, ())}
-        inside = [one for one in near if _is_end(_parts(one), _parts(text))]
+        own = _parts(text)
+        # By its last folders and its name, not the name alone
+        inside = [one for one in near if len(end := _parts(one)) > 1 and own[-len(end) :] == end]
         if len(near) == 1 and spellings.isdisjoint(self.alike):
             inside = list(near)
         return self.by_id[inside[0]] if len(inside) == 1 else None
 
     @cached_property
     def _by_spelling(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
+        ids: dict[str, list[str]] = {}
         for frame_id in self.by_id:
             for spelling in name_spellings(frame_id):
-                found.setdefault(spelling, []).append(frame_id)
-        return found
+                ids.setdefault(spelling, []).append(frame_id)
+        return ids
 
     def describe_unused(self, photos: Sequence[Path]) -> list[str]:
         """Return sentences for rows that meet none of the photos, and unknown columns.
@@ -395,22 +286,24 @@ class FrameRecords:
         met = [self.get(photo) for photo in photos]
         n_met = len({record.frame_id for record in met if record})
         n_rows, n_without = len(self.by_id), met.count(None)
-        told = [] if n_rows else ["it has no row"]
+        sentences = [] if n_rows else ["it has no row"]
         if n_rows and met and not n_met:
             row = next(iter(self.by_id))
-            told.append(f"no row meets a photo: its first is of {row}, not of {photos[0].name}")
+            sentences.append(
+                f"no row meets a photo: its first is of {row}, not of {photos[0].name}"
+            )
         elif n_without and n_met < n_rows:
-            told.append(
+            sentences.append(
                 f"{n_without:,} of {format_count(len(met), 'photo')} have no row, and "
                 f"{n_rows - n_met:,} of {format_count(n_rows, 'row')} meet no photo"
             )
         rows = [record for record in met if record] or self.rows
-        gives = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
-        known = find_columns(self.headings)
+        is_useful = any(getattr(row, name) not in (None, "") for row in rows for name in _USED)
+        columns = find_columns(self.headings)
         lacking = {
             spelling: column
             for name, column in _COLUMN_OF.items()
-            if name not in known
+            if name not in columns
             for spelling in SPELLINGS[name]
         }
         unknown = []
@@ -418,23 +311,24 @@ class FrameRecords:
             bare = bare_heading(heading)
             if bare and bare not in _ALL_SPELLINGS:
                 bare = bare.replace("latitude", "lat").replace("longitude", "lon")
-                near = get_close_matches(bare, lacking, n=1, cutoff=0.8 if gives else 0.5)
-                if near or not gives:
+                near = get_close_matches(bare, lacking, n=1, cutoff=0.8 if is_useful else 0.5)
+                if near or not is_useful:
                     meant = f" ({lacking[near[0]]}?)" if near else ""
                     unknown.append(f"{clean_text(heading)[:40]}{meant}")
         if unknown:
             more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
-            told.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
-        if n_rows and not gives:
-            told.append("it has no value that is used, such as time_utc, nadir_lat or focal_mm")
-        return told
+            sentences.append(f"columns that are not known: {', '.join(unknown[:8])}{more}")
+        if n_rows and not is_useful:
+            sentences.append(
+                "it has no value that is used, such as time_utc, nadir_lat or focal_mm"
+            )
+        return sentences
 
     def __len__(self) -> int:
         return len(self.by_id)
 
     @property
     def rows(self) -> tuple[FrameRecord, ...]:
-        """The records."""
         return tuple(self.by_id.values())
 
     @property
@@ -503,17 +397,17 @@ def read_cells(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     start = text.lstrip()[:512]
     if start.lower().startswith(_WEB_PAGE):
         raise unreadable_table(path, "it is a web page, not a table; read it for an error message")
-    if start[:1] == "[":
-        yield from _read_json(path, text)
-    elif start[:1] == "{":
-        first = text.lstrip().partition("\n")[0].rstrip()
-        lines = first.endswith("}") and len(first) > 2 and "\n" in text.strip()
-        has_lines = lines or first[1:2] == "'"
-        yield from _read_lines(path, text) if has_lines else _read_json(path, text)
-    elif not start:
+    if not start:
         raise unreadable_table(path, "it is empty")
-    else:
-        yield from _read_csv(path, text)
+    read = {"[": _read_json, "{": _read_json}.get(start[:1], _read_csv)
+    first = text.lstrip().partition("\n")[0].rstrip()
+    has_lines = first.endswith("}") and len(first) > 2 and "\n" in text.strip()
+    if start[:1] == "{" and (has_lines or first[1:2] == "'"):
+        read = _read_lines
+    try:
+        yield from read(path, text)
+    except csv.Error as error:
+        raise unreadable_table(path, str(error)) from error
 
 
 def unreadable_table(path: Path, why: str) -> ConfigError:
@@ -551,19 +445,16 @@ def _read_text(path: Path) -> str:
 
 def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     rows = read_csv(text, _meaning)
-    try:
-        _, headings = next(rows, (0, []))
-        column_of: dict[str, int] = {}  # the first of repeated headings that are not known
-        for index, heading in enumerate(headings):
-            column_of.setdefault(heading.strip() or f"#{index}", index)
-        is_empty = True
-        for line, cells in rows:
-            if any(cells):
-                is_empty = False
-                there = ((name, index) for name, index in column_of.items() if index < len(cells))
-                yield f"line {line}", {name: cells[index] for name, index in there}
-    except csv.Error as error:
-        raise unreadable_table(path, str(error)) from error
+    _, headings = next(rows, (0, []))
+    column_of: dict[str, int] = {}  # the first of repeated headings that are not known
+    for index, heading in enumerate(headings):
+        column_of.setdefault(heading.strip() or f"#{index}", index)
+    is_empty = True
+    for line, cells in rows:
+        if any(cells):
+            is_empty = False
+            there = ((name, index) for name, index in column_of.items() if index < len(cells))
+            yield f"line {line}", {name: cells[index] for name, index in there}
     if is_empty and not find_columns(tuple(column_of)).keys() & set(OWN_NAMES):
         raise unreadable_table(path, "it has no column frame_id, and no rows")
 
@@ -571,8 +462,6 @@ def _read_csv(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
 def _read_json(path: Path, text: str) -> Iterator[tuple[str, dict[str, str]]]:
     try:
         data = json.loads(text, object_pairs_hook=_check_keys)
-    except csv.Error as error:
-        raise unreadable_table(path, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise unreadable_table(path, f"its JSON is damaged or truncated: {error}") from error
     if isinstance(data, dict) and find_columns(tuple(map(str, data))).keys() & _NAMES:
@@ -615,7 +504,6 @@ def _check_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _texts(item: Mapping[Any, Any]) -> dict[str, str]:
-    """Return the values of a record as texts."""
     lists = {name: "; ".join(map(str, one)) for name, one in item.items() if isinstance(one, list)}
     values = {**item, **lists}.items()
     return {str(name): "" if value is None else str(value) for name, value in values}
@@ -649,11 +537,13 @@ def find_columns(headings: tuple[str, ...]) -> dict[str, str]:
         written.setdefault(bare_heading(heading), heading)
     if "exifversion" in written:
         written.pop("datetime", None)  # in EXIF, the time when the file was changed
-    there = {name: [one for one in known if one in written] for name, known in SPELLINGS.items()}
-    found = {name: written[spellings[0]] for name, spellings in there.items() if spellings}
-    if not found.keys() & _NAMES and "#0" in written.values():
-        found["archive_id"] = "#0"  # a column of ids without a heading
-    return found
+    columns = {}
+    for name, spellings in SPELLINGS.items():
+        if (spelling := next(filter(written.__contains__, spellings), None)) is not None:
+            columns[name] = written[spelling]
+    if not columns.keys() & _NAMES and "#0" in written.values():
+        columns["archive_id"] = "#0"  # a column of ids without a heading
+    return columns
 
 
 class _Row:
@@ -671,7 +561,6 @@ class _Row:
         self.problems: list[str] = []
 
     def cell(self, name: str) -> str:
-        """Return the text of a cell; empty if it is unknown."""
         return self.cells.get(name, "")
 
     def number(self, name: str, low: float, high: float, *, zero: bool = True) -> float | None:
@@ -717,16 +606,18 @@ class _Row:
                 parts = self.cell("mission"), self.cell("roll"), name
                 name = compose_frame_id(*parts) or "-".join(parts)
             return archive_frame_id(name) or _PHOTO_EXTENSION.sub("", name) or None
-        found = compose_frame_id(self.cell("mission"), self.cell("roll") or "E", self.cell("frame"))
+        frame_id = compose_frame_id(
+            self.cell("mission"), self.cell("roll") or "E", self.cell("frame")
+        )
         texts = [text for name in ("archive_id", *OWN_NAMES) if (text := self.cell(name))]
         others = (text for text in self.by_heading.values() if "/" in text or "-" in text)
-        found = found or next(filter(None, map(find_frame_id, chain(texts, others))), None)
-        if found is None and mission is not None:
+        frame_id = frame_id or next(filter(None, map(find_frame_id, chain(texts, others))), None)
+        if frame_id is None and mission is not None:
             numbers = (compose_frame_id(mission, "E", text) for text in texts)
-            found = next(filter(None, numbers), None)
-        if found is None and any_name:
-            found = _PHOTO_EXTENSION.sub("", self.cell("archive_id")) or None
-        return found
+            frame_id = next(filter(None, numbers), None)
+        if frame_id is None and any_name:
+            frame_id = _PHOTO_EXTENSION.sub("", self.cell("archive_id")) or None
+        return frame_id
 
 
 def interpret(
@@ -736,18 +627,10 @@ def interpret(
     mission: str | None = None,
     any_name: bool = False,
 ) -> FrameRecord | None:
-    """Return the record of a row; None if the row names no photo.
+    """Return the record of a row of the table ``source``; None if the row names no photo.
 
-    Parameters
-    ----------
-    by_heading
-        The row's cells.
-    source
-        Name of the table.
-    mission
-        Mission of photos for which a row has only the number.
-    any_name
-        Whether ``frame_id``, ``frame`` and ``id`` hold names of any kind: `load_frame_records`.
+    ``mission`` is that of photos for which a row has only the number; ``any_name`` is as in
+    `load_frame_records`.
     """
     row = _Row(by_heading)
     frame_id = row.frame_id(mission, any_name=any_name)
@@ -756,8 +639,8 @@ def interpret(
     nadir = row.place("nadir_lat", "nadir_lon")
     link = row.cell("map_link")
     if nadir[0] is None and "MapCoordinate" in link:
-        asked = parse_query(link)
-        linked = parse_coordinates(f"{asked.get('lat', '')},{asked.get('lon', '')}")
+        query = parse_query(link)
+        linked = parse_coordinates(f"{query.get('lat', '')},{query.get('lon', '')}")
         if linked is not None:
             nadir = linked[0], wrap_lon(linked[1])
         else:
@@ -819,11 +702,6 @@ def _parts(name: str) -> list[str]:
     return [*parts[:-1], *(_PHOTO_EXTENSION.sub("", part) for part in parts[-1:])]
 
 
-def _is_end(parts: list[str], whole: list[str]) -> bool:
-    """Whether folders and name are the last ones of a path, not the name alone."""
-    return len(parts) > 1 and whole[-len(parts) :] == parts
-
-
 def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecords:
     """Merge records of the same photo, see `merge`; each row comes with its position."""
     by_id: dict[str, FrameRecord] = {}
@@ -835,9 +713,9 @@ def merge_records(rows: Iterable[tuple[str, FrameRecord | None]]) -> FrameRecord
             n_unnamed += 1
             continue
         known_problems: tuple[str, ...] = ()
-        if (known := by_id.get(record.frame_id)) is not None:
+        if (earlier := by_id.get(record.frame_id)) is not None:
             problems.append(f"{place}: {record.frame_id} is repeated; the first row counts")
-            known_problems, record = known.problems, merge(known, record)
+            known_problems, record = earlier.problems, merge(earlier, record)
         problems += [f"{place}: {one}" for one in record.problems if one not in known_problems]
         by_id[record.frame_id] = record
     return FrameRecords(by_id=by_id, n_rows=n_rows, n_unnamed=n_unnamed, problems=tuple(problems))
@@ -853,34 +731,24 @@ def merge(first: FrameRecord, second: FrameRecord) -> FrameRecord:
         lacks = [sum(getattr(one, name) in (None, "") for name in group) for one in (first, second)]
         if lacks[1] < lacks[0]:
             given |= {name: getattr(second, name) for name in group}
-    found = []
+    conflicts = []
     who = "/".join(second.sources) or "another table"
     if first.time_utc is not None and second.time_utc is not None:
         apart_s = abs((first.time_utc - second.time_utc).total_seconds())
         if apart_s > OTHER_TIME_S:
-            found.append(f"{who} has the time {iso_utc(second.time_utc)}")
+            conflicts.append(f"{who} has the time {iso_utc(second.time_utc)}")
     if first.nadir is not None and second.nadir is not None:
         (lon, lat), (other_lon, other_lat) = first.nadir, second.nadir
         east = abs(lon - other_lon) % 360.0
         if max(abs(lat - other_lat), min(east, 360.0 - east)) > OTHER_NADIR_DEG:
-            found.append(f"{who} has the nadir {other_lat:g}, {other_lon:g}")
+            conflicts.append(f"{who} has the nadir {other_lat:g}, {other_lon:g}")
     if first.focal_mm and second.focal_mm:
         ratio = second.focal_mm / first.focal_mm
         if not 1.0 - OTHER_FOCAL <= ratio <= 1.0 + OTHER_FOCAL:
-            found.append(f"{who} has the focal length {second.focal_mm:g} mm")
-    problems = dict.fromkeys((*first.problems, *second.problems, *found))
+            conflicts.append(f"{who} has the focal length {second.focal_mm:g} mm")
+    problems = dict.fromkeys((*first.problems, *second.problems, *conflicts))
     sources = dict.fromkeys((*first.sources, *second.sources))
     return replace(first, **given, problems=tuple(problems), sources=tuple(sources))
-
-
-def find_alike(photos: Iterable[Path]) -> frozenset[str]:
-    """Return names that several photos have but for folder, ending and case.
-
-    Files of the same name beside each other, a raw file and its copy, are one photo.
-    """
-    named = {(photo.parent, photo.stem): photo.name for photo in photos}
-    count = Counter(one for name in named.values() for one in name_spellings(name))
-    return frozenset(name for name, number in count.items() if number > 1)
 
 
 ENDINGS = (".csv", ".ndjson", ".jsonl")  # of tables that are written
@@ -897,7 +765,7 @@ def write_table(rows: Sequence[FrameRecord], out: Path) -> None:
 
 
 def format_csv(rows: Sequence[FrameRecord]) -> str:
-    """Yield rows as CSV with a header, which ``register --metadata`` reads."""
+    """Format rows as CSV with a header, which ``register --metadata`` reads."""
     cells = (
         [cell(name, "; ".join(one) if name in LISTS else one) for name, one in record(row).items()]
         for row in rows
@@ -906,7 +774,6 @@ def format_csv(rows: Sequence[FrameRecord]) -> str:
 
 
 def format_ndjson(rows: Sequence[FrameRecord]) -> str:
-    """Yield rows as JSON objects, one per line; unknown values are null."""
     return "".join(json.dumps(record(row)) + "\n" for row in rows)
 
 

@@ -24,7 +24,7 @@ from regengine.io.atomic import (
 )
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import format_count, make_printable
-from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.notations import frame_id_of
 from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
 from regengine.runs.plan import Task, describe_failure, look_up
 from regengine.store.read import identity_key

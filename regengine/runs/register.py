@@ -29,7 +29,7 @@ from regengine.maps.index.earth import index_file, load_earth_index
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import read_frame
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.notations import archive_frame_id
 from regengine.photo.records import FrameRecords
 from regengine.registration.priors import NeighbourPrior
 from regengine.runs.overlays import Drawing, draw_overlays, is_drawn

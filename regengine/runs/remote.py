@@ -36,7 +36,7 @@ from regengine.io.tables import read_text, split_lines
 from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
-from regengine.photo.frame_ids import archive_name
+from regengine.photo.notations import archive_name
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks

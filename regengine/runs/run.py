@@ -21,7 +21,7 @@ from pathlib import Path
 from regengine.io.console import Advance
 from regengine.io.plain import make_printable, restore_bytes
 from regengine.io.times import utc_now
-from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.notations import frame_id_of
 from regengine.registration.priors import (
     MAX_APART_S,
     FrameFacts,

@@ -20,8 +20,8 @@ from regengine.orbit.position import choose_position, element_sets, frame_record
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import read_display_rgb
+from regengine.photo.notations import frame_id_of
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model

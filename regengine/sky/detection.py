@@ -34,8 +34,8 @@ from regengine.errors import ConfigError, FrameError
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame import FULL_FRAME_MM, read_frame
-from regengine.photo.frame_ids import frame_id_of
 from regengine.photo.image import LinearLight, mask_captions, read_linear_colours, read_linear_light
+from regengine.photo.notations import frame_id_of
 from regengine.scene.classify import NIGHT_SKY
 from regengine.scene.features import measure_features
 from regengine.scene.models import load_scene_model

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from regengine.errors import NoFrameError, StoreError
 from regengine.io.plain import format_command, format_count, make_printable
-from regengine.photo.frame_ids import archive_frame_id
+from regengine.photo.notations import archive_frame_id
 from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, journal_path
 from regengine.store.result import DetectedLights

@@ -107,6 +107,14 @@ def epoch_of(line1: str) -> datetime:
         ("<html>404</html>\n", [], 3, "no element set"),
         (f"{FIRST}\n", [], 3, "line 1 is the first line of a set whose second is missing"),
         (f"{FIRST}\n{SECOND[:60]}\n", [], 3, "line 2 has 60 characters instead of 69"),
+        (
+            '<?xml version="1.0"?>\n<ndm><omm id="CCSDS_OMM_VERS" version="2.0"/></ndm>\n',
+            *([], 3, "XML: download it as JSON, CSV or two-line sets"),
+        ),
+        (
+            "CCSDS_OMM_VERS = 2.0\nOBJECT_NAME = ISS\nNORAD_CAT_ID = 25544\n",
+            *([], 3, "KEY = VALUE: download it as JSON, CSV or two-line sets"),
+        ),
         (ONE, ["--satellite", "5"], 3, "no element set of satellite 00005"),
         (ONE, ["--time", "2050-01-01T00:00Z"], 3, "more than a year"),
         (ONE, ["--time", "yesterday"], 2, "'yesterday' is"),
@@ -227,21 +235,6 @@ def test_sets_of_another_type_are_left_out_and_named_by_every_command(
         position.element_sets.cache_clear()
         said = run(*words)
         assert "types.txt: 3 element sets are left out (line 7 has elements of type 4" in said.err
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ('<?xml version="1.0"?>\n<ndm><omm id="CCSDS_OMM_VERS" version="2.0"/></ndm>\n', "XML"),
-        ("CCSDS_OMM_VERS = 2.0\nOBJECT_NAME = ISS\nNORAD_CAT_ID = 25544\n", "KEY = VALUE"),
-    ],
-)
-def test_messages_of_other_notations_are_named(tmp_path: Path, text: str, kind: str) -> None:
-    path = tmp_path / "gp.txt"
-    path.write_text(text)
-    said = run("tle", "info", path)
-    assert (said.code, said.err.count("\n")) == (3, 1)
-    assert f"{kind}: download it as JSON, CSV or two-line sets" in said.err
 
 
 Pair = tuple[str, str]

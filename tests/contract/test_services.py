@@ -104,6 +104,8 @@ def serve_photos(service: Service) -> None:
     Path("served").rmdir()
 
 
+GET = ("maps", "get", "--url")
+TWO_TILES = ("--bbox", "11,42,12,43", "--level", 7)
 REGISTER = ("register", "--lights", LIGHTS, "--blind", "never", "--workers", 0, "--json")
 
 
@@ -123,40 +125,20 @@ class Client:
         return run(*self.words(service))
 
 
-def ask_tiles(service: Service) -> tuple[object, ...]:
-    template = f"{service.address}/{{z}}/{{y}}/{{x}}.png"
-    return ("maps", "get", "--url", template, "--bbox", "11,42,12,43", "--level", 7, "-q")
-
-
 def ask_product(service: Service) -> tuple[object, ...]:
     what = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")
-    return ("maps", "get", "--url", service.address, *what, "-q")
+    return (*GET, service.address, *what, "-q")
 
 
 def ask_extract(service: Service) -> tuple[object, ...]:
     index = service.url("/index-v1.json")  # towns by name take seconds to be read
-    return ("maps", "get", "--kind", "streets", "--url", index, "2.35,48.85", "--quiet")
+    return (*GET, index, "--kind", "streets", "2.35,48.85", "--quiet")
 
 
-def ask_pictures(service: Service) -> tuple[object, ...]:
-    frames = ("ISS990-E-101", "ISS990-E-102")
-    limit = ("--max-megabytes", "1")
-    return ("frames", "download", *frames, *limit, "--out", "photos", "--json", "-q")
-
-
-def ask_database(service: Service) -> tuple[object, ...]:
-    return ("frames", "query", "--mission", "ISS990", "--table", "nadir", "--json", "-q")
-
-
-def ask_elements(service: Service) -> tuple[object, ...]:
-    return ("tle", "get")
-
-
-def ask_photos(service: Service) -> tuple[object, ...]:
-    return (*REGISTER, service.url("/a.png"), "-q")
-
-
-TILES = Client(name="tiles", path=EAST, service=TileService, words=ask_tiles)
+TILES = Client(
+    name="tiles", path=EAST, service=TileService,
+    words=lambda service: (*GET, f"{service.address}/{{z}}/{{y}}/{{x}}.png", *TWO_TILES, "-q"),
+)  # fmt: skip
 LIST = Client(
     name="list", path=LISTING, service=TileService, serve=serve_product, words=ask_product
 )
@@ -165,20 +147,26 @@ PRODUCT = Client(
     words=ask_product,
 )  # fmt: skip
 ELEMENTS = Client(
-    name="elements", path="/gp.php", words=ask_elements, variable="REGENGINE_CELESTRAK",
+    name="elements", path="/gp.php", words=lambda _: ("tle", "get"), variable="REGENGINE_CELESTRAK",
     serve=lambda service: service.files.update({"/gp.php": SETS.read_bytes()}),
 )  # fmt: skip
 INDEX = Client(name="index", path="/index-v1.json", serve=serve_extracts, words=ask_extract)
 STREETS = Client(name="extract", path=EXTRACT, serve=serve_extracts, words=ask_extract)
 PICTURES = Client(
     name="pictures", path=PICTURE, service=ArchiveService, serve=serve_archive,
-    words=ask_pictures, variable="REGENGINE_ARCHIVE", kept="work/photos",
+    variable="REGENGINE_ARCHIVE", kept="work/photos",
+    words=lambda _: ("frames", "download", "ISS990-E-101", "ISS990-E-102", "--max-megabytes", "1",
+                     "--out", "photos", "--json", "-q"),
 )  # fmt: skip
 DATABASE = Client(
     name="database", path=ArchiveService.DATABASE, service=ArchiveService, serve=serve_archive,
-    words=ask_database, variable="REGENGINE_ARCHIVE",
+    variable="REGENGINE_ARCHIVE",
+    words=lambda _: ("frames", "query", "--mission", "ISS990", "--table", "nadir", "--json", "-q"),
 )  # fmt: skip
-URL = Client(name="url", path="/a.png", serve=serve_photos, words=ask_photos, kept="copies")
+URL = Client(
+    name="url", path="/a.png", serve=serve_photos, kept="copies",
+    words=lambda service: (*REGISTER, service.url("/a.png"), "-q"),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -263,7 +251,7 @@ ROWS = (
     lasting(URL, 403, "is not accessible: other credentials are needed"),
     lasting(URL, 500, "its server answers 500, 3 times", 3),
     lasting(URL, "half", "damaged or truncated"),
-    lasting(URL, "to:http://localhost:1/x", "redirects to http://localhost"),
+    lasting(URL, AWAY, "redirects to http://localhost"),
     lasting(URL, "to:file:" + "///etc/passwd", "redirects to file:" + "//nowhere"),
     lasting(URL, "to:/a.png", "redirects in circles", 11),
     lasting(DATABASE, 404, "has no photo database at that address: check REGENGINE_ARCHIVE"),

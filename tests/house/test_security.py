@@ -16,7 +16,7 @@ from PIL import Image
 from regengine.errors import LightMapError
 from regengine.io.tables import name_cell, path_cell
 from regengine.maps.services import read_tile
-from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.notations import frame_id_of
 from regengine.registration.overlay import overlay_path
 from regengine.sky.drawing import picture_paths
 from tests.conftest import ROOT

@@ -31,11 +31,10 @@ from regengine.io.times import (
     parse_zone,
 )
 from regengine.io.urls import Url, file_name, hide_secrets, is_url, parse_scheme
-from regengine.photo import frame_ids, lens_profile
-from regengine.photo import lens_profile as files
-from regengine.photo import records as cells
+from regengine.photo import lens_profile, notations
 from regengine.photo.exif import interpret_exif
-from regengine.photo.frame import FrameOptions, assume_pitch, find_body, find_body_pitch, read_frame
+from regengine.photo.frame import FrameOptions, find_body, find_pitch, read_frame
+from regengine.photo.notations import archive_altitude_km
 from regengine.photo.records import FrameRecord, FrameRecords
 from regengine.store.file import photo_file
 from regengine.store.writer import merge_stores
@@ -412,8 +411,7 @@ def test_cameras_are_known_by_what_archives_and_they_write_and_have_their_pitch(
 def test_pitches_of_crops(
     name: str, size: tuple[int, int], crop: float | None, pitch_um: float, is_cropped: bool
 ) -> None:
-    body = find_body(name)
-    pitch = find_body_pitch(body, *size, crop_factor=crop) if body else assume_pitch(*size)
+    pitch = find_pitch(find_body(name), *size, crop_factor=crop)
     assert pitch == (pytest.approx(pitch_um, rel=0.003), is_cropped)
 
 
@@ -448,24 +446,24 @@ NAMES: dict[str, str | None] = {
 
 def test_ids_of_files_texts_and_parts() -> None:
     folder = Path("ISS001-E-1")  # says nothing
-    assert {name: frame_ids.frame_id_of(folder / name) for name in FILES} == FILES
-    assert {text: frame_ids.find_frame_id(text) for text in IDS} == IDS
-    assert {text: frame_ids.archive_name(text) for text in NAMES} == NAMES
-    assert frame_ids.compose_frame_id("iss30", "e", "   006000") == "ISS030-E-6000"
+    assert {name: notations.frame_id_of(folder / name) for name in FILES} == FILES
+    assert {text: notations.find_frame_id(text) for text in IDS} == IDS
+    assert {text: notations.archive_name(text) for text in NAMES} == NAMES
+    assert notations.compose_frame_id("iss30", "e", "   006000") == "ISS030-E-6000"
     for roll, number in (("E", "12345678"), ("E/..", "1"), ("E", "٣")):
-        assert frame_ids.compose_frame_id("ISS030", roll, number) is None
-    assert [frame_ids.find_mission(text) for text in ("City_ISS030", "cities")] == ["ISS030", None]
+        assert notations.compose_frame_id("ISS030", roll, number) is None
+    assert [notations.find_mission(text) for text in ("City_ISS030", "cities")] == ["ISS030", None]
 
 
 @given(st.text(max_size=60))
 def test_an_id_is_harmless_as_a_file_name(text: str) -> None:
-    found = frame_ids.find_frame_id(text)
+    found = notations.find_frame_id(text)
     assert found is None or (found.isascii() and not set(found) & set("/\\. \n\0'\""))
 
 
 @given(st.floats(-90, 90), st.floats(150, 260))
 def test_altitude_agrees_with_proj(lat: float, altitude_nmi: float) -> None:
-    height_km = cells.archive_altitude_km(altitude_nmi, lat)
+    height_km = archive_altitude_km(altitude_nmi, lat)
     to_ecef = pyproj.Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
     radius_m = np.linalg.norm(to_ecef.transform(12.0, lat, height_km * 1000.0))
     assert radius_m == pytest.approx(6_378_137.0 + altitude_nmi * 1852.0, abs=0.01)
@@ -501,22 +499,22 @@ PROFILE = lens_profile.LensProfile(
 def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path: Path) -> None:
     path = tmp_path / "lens.toml"
     with pytest.raises(ConfigError, match="cannot be read"):
-        files.load_profiles([path])
+        lens_profile.load_profiles([path])
     with pytest.raises(ConfigError, match="no lens profile"):
-        files.load_profiles([tmp_path])
+        lens_profile.load_profiles([tmp_path])
     with pytest.raises(StoreError, match="cannot be written"):
-        files.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
-    files.save_profile(PROFILE, path)
-    assert files.load_profile(path) == PROFILE
+        lens_profile.save_profile(PROFILE, tmp_path / "nowhere" / "lens.toml")
+    lens_profile.save_profile(PROFILE, path)
+    assert lens_profile.load_profile(path) == PROFILE
     # A falloff that cannot be is left out, and the lens is kept
     falloff = replace(PROFILE.falloff, coefficients=(-2.0, 0.0, 0.0), reach=0.9)
-    files.save_profile(replace(PROFILE, falloff=falloff), path)
-    assert files.load_profile(path) == replace(PROFILE, falloff=None, channels=())
+    lens_profile.save_profile(replace(PROFILE, falloff=falloff), path)
+    assert lens_profile.load_profile(path) == replace(PROFILE, falloff=None, channels=())
     unknown: dict[str, Any] = dict.fromkeys(("camera", "lens", "held_out_px", "falloff"))
     bare = replace(PROFILE, **unknown, exposure=None, channels=())
-    files.save_profile(bare, path)
-    assert files.load_profile(path) == bare
-    assert files.load_profiles([tmp_path]) == (bare,)
+    lens_profile.save_profile(bare, path)
+    assert lens_profile.load_profile(path) == bare
+    assert lens_profile.load_profiles([tmp_path]) == (bare,)
 
 
 @pytest.mark.parametrize(
@@ -532,12 +530,13 @@ def test_a_profile_is_read_as_it_was_written_and_missing_ones_are_told(tmp_path:
 def test_damaged_profiles_are_refused_in_one_sentence(
     tmp_path: Path, before: str, after: str, says: str
 ) -> None:
-    text = files.profile_text(PROFILE)
-    assert before in text
     path = tmp_path / "lens.toml"
+    lens_profile.save_profile(PROFILE, path)
+    text = path.read_text(encoding="utf-8")
+    assert before in text
     path.write_text(text.replace(before, after, 1), encoding="utf-8")
     with pytest.raises(ConfigError, match=says) as error:
-        files.load_profile(path)
+        lens_profile.load_profile(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -37,7 +37,7 @@ from regengine.frames.geometry import describe_orientation, sky_position
 from regengine.io.decoding import open_regular
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif_of
-from regengine.photo.records import wrap_lon
+from regengine.photo.notations import wrap_lon
 from regengine.store.schema import Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME

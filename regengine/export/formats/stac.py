@@ -25,7 +25,7 @@ from regengine.io.plain import make_printable, plain
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.io.urls import SCHEMES, hide_secrets, is_url
 from regengine.orbit.rotation import sun_moon
-from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.notations import frame_id_of
 
 ENDING = ".stac.json"
 POINTS_ENDING = ".points.geojson"

@@ -118,7 +118,6 @@ class LightLevel:
 
     @cached_property
     def tree(self) -> cKDTree:
-        """KD-tree of the vectors."""
         return cKDTree(self.vectors)
 
 
@@ -130,18 +129,17 @@ class EarthIndex:
         self._make = cache(make)
 
     def __getitem__(self, size_km: float) -> LightLevel:
-        """Return the level of a pixel size."""
         return self._make(size_km)
 
     def where(self, wanted: Callable[[FloatArray], BoolArray]) -> EarthIndex:
         """Select the peaks whose vectors, shape (n, 3), satisfy a condition."""
 
         def cut(size_km: float) -> LightLevel:
-            level, kept = self[size_km], wanted(self[size_km].vectors)
-            coefficients = np.ascontiguousarray(level.patches.coefficients[:, kept])
+            level, is_wanted = self[size_km], wanted(self[size_km].vectors)
+            coefficients = np.ascontiguousarray(level.patches.coefficients[:, is_wanted])
             return LightLevel(
-                vectors=level.vectors[kept],
-                contrast=level.contrast[kept],
+                vectors=level.vectors[is_wanted],
+                contrast=level.contrast[is_wanted],
                 patches=replace(level.patches, coefficients=coefficients),
             )
 
@@ -178,7 +176,6 @@ def build_earth_index(
 
 
 def list_level_sizes(light_map: LightMap) -> tuple[float, ...]:
-    """List the pixel sizes of levels, km: those not finer than the map's own pixels."""
     pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
     return tuple(size for size in SIZES_KM if size >= pixel_km) or SIZES_KM[-1:]
 
@@ -226,15 +223,15 @@ def build_level(
                 cv2.resize(grid.values, (columns, rows), interpolation=cv2.INTER_AREA), np.float32
             )
             smooth = np.asarray(cv2.GaussianBlur(picture, (0, 0), SMOOTH_PX), np.float32)
-            found = find_light_peaks(smooth, None, picture.size)
-            lon = grid.lon0_deg + ((found.x + 0.5) * width / columns - 0.5) * grid.step_deg
-            lat = grid.lat0_deg - ((found.y + 0.5) * height / rows - 0.5) * grid.step_deg
+            light_peaks = find_light_peaks(smooth, None, picture.size)
+            lon = grid.lon0_deg + ((light_peaks.x + 0.5) * width / columns - 0.5) * grid.step_deg
+            lat = grid.lat0_deg - ((light_peaks.y + 0.5) * height / rows - 0.5) * grid.step_deg
             # Positions from two pieces differ by fractions of a pixel, so both keep border peaks
             inside = (lon >= west - rim_deg / shrink) & (lon < east + rim_deg / shrink)
             inside &= (lat >= south - rim_deg) & (lat < north + rim_deg)
-            x, y, lon, lat = (side[inside] for side in (found.x, found.y, lon, lat))
+            x, y, lon, lat = (side[inside] for side in (light_peaks.x, light_peaks.y, lon, lat))
             lon = (lon + 180.0) % 360.0 - 180.0
-            peaks.append(np.stack([lon, lat, found.contrast[inside]], axis=1))
+            peaks.append(np.stack([lon, lat, light_peaks.contrast[inside]], axis=1))
             if len(x):
                 wide = shrink / np.cos(np.radians(lat))
                 rings.append(
@@ -246,13 +243,13 @@ def build_level(
     # Peaks on a border are in both adjacent pieces: remove the duplicates
     same_km = SAME_PX * size_km
     twins = cKDTree(EARTH_RADIUS_KM * vectors).query_pairs(same_km, output_type="ndarray")
-    kept = np.ones(len(vectors), bool)
+    is_kept = np.ones(len(vectors), bool)
     if len(twins):
-        kept[twins.max(axis=1)] = False
+        is_kept[twins.max(axis=1)] = False
     return LightLevel(
-        vectors=vectors[kept],
-        contrast=contrast[kept],
-        patches=polar_patches.build_table(np.concatenate(rings)[kept]),
+        vectors=vectors[is_kept],
+        contrast=contrast[is_kept],
+        patches=polar_patches.build_table(np.concatenate(rings)[is_kept]),
     )
 
 
@@ -330,10 +327,10 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
                     f"program reads {FORMAT_VERSION}: {AGAIN}."
                 )
             # A map is identified by the fingerprint of its lights or of its file
-            made_of = [str(known) for known in file.attrs["map_fingerprints"]]
+            made_of = [str(identity) for identity in file.attrs["map_fingerprints"]]
             if len(made_of) != len(maps) or not all(
-                known in (read_content_sha256(one), fingerprint(one))
-                for known, one in zip(made_of, maps, strict=True)
+                identity in (read_content_sha256(one), fingerprint(one))
+                for identity, one in zip(made_of, maps, strict=True)
             ):
                 names = ", ".join(str(name) for name in file.attrs["maps"])
                 raise ConfigError(
@@ -374,6 +371,5 @@ def map_array(path: Path, dataset: h5py.Dataset) -> NDArray[Any]:
 
 
 def digest(values: NDArray[Any]) -> str:
-    """Compute the SHA-256 of an array's bytes, hexadecimal."""
     content = np.ascontiguousarray(values).data.cast("B") if values.size else b""
     return hashlib.sha256(content).hexdigest()

@@ -33,7 +33,7 @@ from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.pages.review.routes_pictures import PHOTO, encode_jpeg, read_photo
-from regengine.photo.records import wrap_lon
+from regengine.photo.notations import wrap_lon
 from regengine.registration.points.solve_points import (
     PointPairs,
     carry_to_places,

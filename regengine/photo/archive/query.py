@@ -21,8 +21,8 @@ from regengine.errors import ArchiveError, ConfigError, check_known
 from regengine.io.atomic import write_whole
 from regengine.io.urls import parse_host
 from regengine.photo.archive.web import ArchiveClient, RequestError
-from regengine.photo.frame_ids import ID_PARTS
-from regengine.photo.records import FrameRecord, FrameRecords, clean_text, interpret, merge_records
+from regengine.photo.notations import ID_PARTS, clean_text
+from regengine.photo.records import FrameRecord, FrameRecords, interpret, merge_records
 
 # A row without these is useless; if they are missing from all rows, the format has changed
 NEEDED = {"frames": ("pdate", "ptime", "nlat", "nlon"), "nadir": ("pdate", "ptime", "lat", "lon")}
@@ -53,7 +53,7 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             "or try again later."
         )
     try:
-        said = json.loads(text)
+        answer = json.loads(text)
     except RecursionError:
         raise refuse("with JSON that is nested too deeply") from None
     except ValueError:
@@ -62,11 +62,11 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             raise RequestError(text, too_much=True) from None
         begins = f", which begins {clean(text[:60])!r}" if text else ", which is empty"
         raise ArchiveError(f"{host} answered with something other than JSON{begins}.") from None
-    if isinstance(said, dict):
-        if "no records" in str(said.get("result", "")).lower():
+    if isinstance(answer, dict):
+        if "no records" in str(answer.get("result", "")).lower():
             return []
         message = next(
-            (str(said[name]) for name in ("error", "result", "message") if said.get(name)), ""
+            (str(answer[name]) for name in ("error", "result", "message") if answer.get(name)), ""
         )
         if _ABOUT_KEY.search(message):
             raise ArchiveError(
@@ -75,11 +75,11 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
             )
         if message:
             raise ArchiveError(f"{host} rejects the query: {clean(message)!r}.")
-        raise refuse(f"with an object of {clean(', '.join(map(str, said)))!r} instead of rows")
-    if not isinstance(said, list):
+        raise refuse(f"with an object of {clean(', '.join(map(str, answer)))!r} instead of rows")
+    if not isinstance(answer, list):
         raise refuse(f"{clean(text)[:40]!r}, not rows")
     rows = []
-    for item in said:
+    for item in answer:
         if not isinstance(item, dict):
             raise refuse("with rows that are not objects")
         for name, value in item.items():
@@ -102,20 +102,20 @@ def extract_rows(body: bytes, table: str, host: str, *, secret: str = "") -> lis
 def find_answer(path: Path, question: str) -> list[Row] | None:
     """Return the rows of a question that was answered within a week, None if damaged or unknown."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
         is_recent = time.time() - path.stat().st_mtime < 7.0 * DAY_S
-        is_same = is_recent and kept["question"] == question
-        return [dict(row) for row in kept["rows"]] if is_same else None
+        is_same = is_recent and record["question"] == question
+        return [dict(row) for row in record["rows"]] if is_same else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 DATABASE = "/SearchPhotos/PhotosDatabaseAPI/PhotosDatabaseAPI.pl"
-ANSWER_MB = 64
+ANSWER_MB = 64  # limit of an answer
 # Servers truncate answers at round numbers of rows. One answer in fifty has such a number by
 # chance, and causes two more questions.
 ROUND_ROWS, MIN_CUT_ROWS = 50, 100
-MANNERED_QUESTIONS = 5000
+MANNERED_QUESTIONS = 5000  # with a pause of a second each, 1.4 hours
 MISSION = re.compile(r"[A-Z]{2,4}\d{2,3}[A-Z]?")
 LAST_FRAME = 9_999_999
 TABLES = ("frames", "nadir")  # photos with a catalogued picture; photos with a nadir
@@ -210,7 +210,6 @@ class Question:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The requested fields, each as TABLE|FIELD."""
         own = tuple(f"{self.table}|{field}" for field in FIELDS[self.table])
         return own + CAMERA_FIELDS if self.with_camera else own
 
@@ -242,15 +241,15 @@ def make_questions(wanted: FrameQuery) -> list[Question]:
             end = begin.replace(day=monthrange(begin.year, begin.month)[1])
             months.append((begin, min(end, wanted.last)))
             begin = end + timedelta(days=1)
-    found = []
+    questions = []
     for table in wanted.tables:
         parts = product(wanted.missions or (None,), months, boxes)
         # A join would lose photos without a record of their camera
         joins = (False,) if table == "frames" else (True,) if wanted.focal_mm else (False, True)
         for (mission, days, box), join in product(parts, joins):
             question = Question(wanted=wanted, table=table, mission=mission, days=days, box=box)
-            found.append(replace(question, with_camera=join))
-    return found
+            questions.append(replace(question, with_camera=join))
+    return questions
 
 
 def _number(value: float) -> str:
@@ -332,9 +331,8 @@ def ask(
 
 
 def make_address(question: Question, url: str) -> str:
-    """Return the address of a question, without the key."""
-    asked = {"query": question.conditions, "return": "|".join(question.fields)}
-    return f"{url}?{urlencode(asked, safe='|')}"
+    query = {"query": question.conditions, "return": "|".join(question.fields)}
+    return f"{url}?{urlencode(query, safe='|')}"
 
 
 def matches_query(row: FrameRecord, wanted: FrameQuery) -> bool:

@@ -23,7 +23,7 @@ from regengine.io.checksums import add_sum, compute_sha256, read_sums
 from regengine.io.http import PASSING, HttpClient, HttpFailure, Kind, RetryPolicy, Sentences
 from regengine.io.plain import make_printable
 from regengine.io.urls import is_loopback, parse_host
-from regengine.photo.frame_ids import (
+from regengine.photo.notations import (
     ID_PARTS,
     archive_frame_id,
     archive_name,
@@ -149,23 +149,15 @@ def download(
 ) -> str:
     """Download pictures one after the other; each appears under its name when it is complete.
 
-    The folder is created if necessary and gets ``SHA256SUMS``. Returns the reason if the download
-    ended before the last frame, else an empty text. Raises StoreError if the folder cannot be
-    written.
+    The folder is created if necessary and gets ``SHA256SUMS``. ``report`` receives the result of
+    each frame once it is on the disk, as an object for NDJSON: ``frame``, ``status`` ("fetched",
+    "present", "absent": the archive has no such picture, or "failed"), ``file`` and ``sha256`` of
+    the picture or None, ``bytes`` downloaded, ``why`` it failed. ``size`` is one of `SIZES`, the
+    original's or 640 pixels; ``pictures`` the address of the folder of sizes. ``max_megabytes`` is
+    of a file, ``max_gigabytes`` of all.
 
-    Parameters
-    ----------
-    report : callable
-        Receives the result of each frame once it is on the disk, as an object for NDJSON:
-        ``frame``, ``status`` ("fetched", "present", "absent": the archive has no such picture, or
-        "failed"), ``file`` and ``sha256`` of the picture or None, ``bytes`` downloaded, ``why`` it
-        failed.
-    size, pictures : str
-        One of `SIZES`, the original's or 640 pixels; address of the folder of sizes.
-    max_megabytes, max_gigabytes : float
-        Limits per file and in total.
-    force : bool
-        Download existing files again.
+    Returns the reason if the download ended before the last frame, else an empty text. Raises
+    StoreError if the folder cannot be written.
     """
     check_folder(folder)
     with raise_as_store_error(folder):
@@ -232,10 +224,10 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
         sha256 = compute_sha256(target)
     except OSError as error:
         raise ArchiveError(f"{target} cannot be read ({error.strerror}).") from error
-    known = sums.get(target.name)
-    if known is None:
+    recorded = sums.get(target.name)
+    if recorded is None:
         add_sum(target.parent, target.name, sha256, sums)
-    elif known != sha256:
+    elif recorded != sha256:
         raise ArchiveError(
             f"{target} has changed since it was fetched (its SHA-256 differs): move it away, or "
             "fetch it again with --force."
@@ -249,11 +241,11 @@ def list_given_frames(arguments: Sequence[str]) -> list[str]:
     Arguments are ids in any spelling, and files as `regengine frames read` takes them. Raises
     ConfigError if an argument is neither.
     """
-    found: dict[str, None] = {}
+    frame_ids: dict[str, None] = {}
     for argument in arguments:
         path = Path(argument)
         if path.is_file():
-            found.update(dict.fromkeys(row.frame_id for row in read_tables([path]).rows))
+            frame_ids.update(dict.fromkeys(row.frame_id for row in read_tables([path]).rows))
             continue
         parts = argument.split("-")
         frame_id = compose_frame_id(*parts) if len(parts) == 3 else None
@@ -263,8 +255,8 @@ def list_given_frames(arguments: Sequence[str]) -> list[str]:
             raise ConfigError(
                 f"{argument} is neither a photo's id, such as ISS030-E-184140, nor a table of ids."
             )
-        found[frame_id] = None
-    return list(found)
+        frame_ids[frame_id] = None
+    return list(frame_ids)
 
 
 PAGE, PAGE_MB = "/SearchPhotos/photo.pl", 4
@@ -302,7 +294,7 @@ def read_page(content: bytes, frame_id: str, address: str) -> FrameRecord | None
     if nadir := values["nadir"]:
         cells["nadir_lat"] = f"{'-' * (nadir[2].upper() == 'S')}{nadir[1]}"
         cells["nadir_lon"] = f"{'-' * (nadir[4].upper() == 'W')}{nadir[3]}"
-    cells |= {name: found[1] for name in OWN_CELLS if (found := values[name])}
+    cells |= {name: match[1] for name in OWN_CELLS if (match := values[name])}
     row = interpret(cells, source="photo.pl")
     return None if row is None or row.time_utc is row.nadir_lat is None else row
 
@@ -314,8 +306,8 @@ class ArchivePhotos:
     server answers, a photo is tried once: others of the batch are waiting.
     """
 
-    def __init__(self, web: ArchiveClient | None = None) -> None:
-        self._web = web or ArchiveClient(connect_attempts=1)
+    def __init__(self) -> None:
+        self._web = ArchiveClient(connect_attempts=1)
         self._archive = archive_address("")
         self._one_at_a_time = Lock()
         self._failed_in_a_row = 0
@@ -332,8 +324,8 @@ class ArchivePhotos:
                 self._fetch_picture(picture, frame_id)
             if record_place(picture).exists():
                 return
-            asked = urlencode(dict(zip(ID_PARTS, frame_id.split("-"), strict=True)))
-            address = f"{self._archive}{PAGE}?{asked}"
+            query = urlencode(dict(zip(ID_PARTS, frame_id.split("-"), strict=True)))
+            address = f"{self._archive}{PAGE}?{query}"
             why = f"{parse_host(address)} has no record of it"
             try:
                 page = None

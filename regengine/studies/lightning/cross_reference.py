@@ -29,7 +29,7 @@ from regengine.io.plain import format_count, make_printable, round_or_none
 from regengine.io.tables import cell, read_csv, read_text, split_lines, unquote_name, write_csv
 from regengine.io.times import parse_iso_time
 from regengine.photo.formats import check_pixels
-from regengine.photo.frame_ids import frame_id_of
+from regengine.photo.notations import frame_id_of
 from regengine.studies.lightning import match
 from regengine.studies.lightning.pulses import PulseSeries, seconds_since_j2000, stamp
 

@@ -26,7 +26,7 @@ from regengine.orbit.propagation import drag_shift_km, track_positions
 from regengine.orbit.rotation import days_since_j2000, sun_moon_over
 from regengine.orbit.tle import ElementSet, TleSet
 from regengine.orbit.uncertainty import orbit_sigma
-from regengine.photo.records import parse_number, wrap_lon
+from regengine.photo.notations import parse_number, wrap_lon
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -357,13 +357,13 @@ def plan_passes(
         element_set, start, DAY_S * days, lon, lat, max_off_nadir_deg=max_off_nadir_deg
     )
     place, seconds = passes["place"].to_numpy(), passes["seconds"].to_numpy()
-    over = sun_moon_over(days_since_j2000(start) + seconds / DAY_S, lon[place], lat[place])
+    days_utc = days_since_j2000(start) + seconds / DAY_S
     ages_h = age_h + seconds / 3600.0
     sigma_time_s, cross_km = pass_sigma(element_set, ages_h)
     # Speed at which the Earth rotates below a station that is late
     turned_km = 0.465 * np.cos(np.radians(lat[place])) * sigma_time_s
     passes = passes.assign(
-        **vars(over),
+        **sun_moon_over(days_utc, lon[place], lat[place]),
         sigma_time_s=sigma_time_s,
         sigma_ground_km=np.hypot(cross_km, turned_km),
         tle_age_h=ages_h,
