@@ -130,7 +130,6 @@ class Proposals:
     source: str  # which these were
 
     def judged(self, name: str, p: FloatArray) -> Proposals:
-        """The same with probabilities."""
         return replace(self, name=name, rows=self.rows.assign(p=p))
 
 
@@ -180,7 +179,6 @@ def proposals_of(cases: Sequence[Row], half: str) -> Proposals | None:
 
 
 def evidence_of(row: Row) -> Evidence:
-    """Evidence of a row; what it lacks is not a number."""
     values = {field.name: row.get(f"{EVIDENCE}{field.name}") for field in fields(Evidence)}
     told = {name: math.nan if value is None else float(value) for name, value in values.items()}
     return Evidence(**told)  # type: ignore[arg-type]
@@ -273,7 +271,6 @@ class Acceptance(NamedTuple):
 
 
 def acceptance(rows: pd.DataFrame, threshold: FloatArray | float) -> Acceptance:
-    """What a threshold (or one for each) lets through."""
     accepted = (rows.p >= threshold) & ~rows.doubted
     return Acceptance(int(accepted.sum()), int((accepted & ~rows.right).sum()))
 
@@ -415,7 +412,6 @@ SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 
 
 def calibration(p: ArrayLike, right: ArrayLike) -> CalibrationScore:
-    """Probabilities against what came true, in 15 bins."""
     return score_calibration(np.asarray(p), np.asarray(right), bins=CALIBRATION_BINS)
 
 
@@ -486,7 +482,6 @@ def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> l
 
 
 def acceptance_cells(one: Acceptance) -> tuple[str, str, str]:
-    """Accepted, wrong, and the bound."""
     return str(one.accepted), str(one.wrong), f"{100.0 * one.upper_95:.2f} %"
 
 

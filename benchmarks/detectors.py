@@ -70,12 +70,10 @@ def ranges_of(edges: Sequence[float]) -> dict[str, tuple[float, float]]:
 
 
 def between(values: Any, low: float, high: float) -> BoolArray:
-    """Which values lie from one bound on to below the other."""
     return np.asarray((values >= low) & (values < high))
 
 
 def quantiles(values: Any, shares: Sequence[float], digits: int = 2) -> list[str]:
-    """Quantiles as cells; dashes of nothing."""
     known = np.asarray(values, float)
     return [number(np.quantile(known, share) if len(known) else None, digits) for share in shares]
 
@@ -95,7 +93,6 @@ def pair(
 
 
 def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:
-    """Detectors that are asked for."""
     return {name: known[name] for name in some_of(methods, known, "--methods")}
 
 
@@ -200,7 +197,6 @@ def centroid_cells(stars: pd.DataFrame) -> list[str]:
 
 
 def rms(values: Any) -> float:
-    """Root of the mean square; NaN of nothing."""
     known = np.asarray(values, float)
     return float(np.sqrt(np.mean(np.square(known)))) if known.size else float("nan")
 
@@ -300,7 +296,6 @@ def stratified_recall(score: StreakScore) -> float:
 
 
 def groups_of(score: StreakScore) -> Iterable[BoolArray]:
-    """Wanted streaks of each range of SNR, and of each of length."""
     want = select_wanted(score)
     for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
         yield from (want & between(values, *bounds) for bounds in ranges)

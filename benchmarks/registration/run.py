@@ -313,12 +313,10 @@ def judged_words(right: object, before: str = "") -> str:
 
 
 def names_of(some: pd.DataFrame) -> str:
-    """Names of cases, or "none"."""
     return ", ".join(some["name"]) or "none"
 
 
 def verdict_counts(some: pd.DataFrame) -> str:
-    """How many of each verdict."""
     counts = some.verdict.value_counts()
     order = ("accepted", "review", "no_match", "failed")
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if verdict in counts)
@@ -368,5 +366,4 @@ def result_cells(one: Any) -> list[str]:
 
 
 def two_numbers(median: float, largest: float, digits: int = 2) -> str:
-    """A median and the largest."""
     return f"{number(median, digits)} / {number(largest, digits)}"

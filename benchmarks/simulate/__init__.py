@@ -160,12 +160,10 @@ PHOTO_LIGHTS = Realisation(number=2)
 
 
 def true_orbit() -> Elements:
-    """The orbit from which all sample frames are taken."""
     return pass_over(-153.0, 34.2, utc_of_2014(1, 17, 7, 45, 40), northbound=True)
 
 
 def sample_world(seed: int = SAMPLE_SEED) -> TownWorld:
-    """The invented land of the samples."""
     return draw_town_world(seed, SAMPLE_REGION)
 
 

@@ -20,7 +20,6 @@ def _to_ecef() -> Transformer:
 
 @lru_cache(maxsize=1)
 def wgs84() -> Geod:
-    """The WGS84 ellipsoid, for distances and azimuths along it."""
     return Geod(ellps="WGS84")
 
 
@@ -154,7 +153,6 @@ class SimCamera:
 
     @property
     def position_ecef_m(self) -> FloatArray:
-        """ECEF position, metres, shape (3,)."""
         return ecef_of(self.lon_deg, self.lat_deg, self.height_m)
 
     def project(
@@ -195,7 +193,6 @@ class SimCamera:
         return ground_of_rays(self.position_ecef_m, self.rays(x, y))
 
     def perigee_m(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Least height above the ellipsoid along the pixels' sight, metres."""
         return perigee_height_m(self.position_ecef_m, self.rays(x, y))
 
     def quaternion(self) -> tuple[float, float, float, float]:

@@ -219,7 +219,6 @@ def to_srgb(light: NDArray[Floating]) -> NDArray[Floating]:
 
 
 def to_linear(value: NDArray[Floating]) -> NDArray[Floating]:
-    """Linear light of values from 0 to 1 of sRGB."""
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
@@ -236,7 +235,6 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
 
 
 def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """A picture as it is read from its JPEG."""
     with Image.open(io.BytesIO(to_jpeg(picture, quality))) as image:
         return np.asarray(image)
 

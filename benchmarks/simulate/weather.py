@@ -95,7 +95,6 @@ def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> Ima
 
 
 def _spread_px(camera: SimCamera, km: float) -> float:
-    """Pixels that a distance on the ground below takes."""
     return km / (camera.height_m / 1000.0 / camera.focal_px)
 
 

@@ -44,7 +44,6 @@ class Clusters:
     row: NDArray[np.int64]  # shape (n,): Where the patch stands in its world's own table
 
     def take(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Clusters:
-        """The chosen patches."""
         return Clusters(**{name: column[chosen] for name, column in vars(self).items()})
 
 
@@ -63,9 +62,7 @@ class Realisation:
 class World(Protocol):
     """A world of lights."""
 
-    def near(self, west: float, south: float, east: float, north: float) -> Clusters:
-        """Patches of light whose centres lie in a box of degrees."""
-        ...
+    def near(self, west: float, south: float, east: float, north: float) -> Clusters: ...
 
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation

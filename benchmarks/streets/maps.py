@@ -87,7 +87,6 @@ class City:
     boxes: FloatArray  # (m, 4): the same of each line
 
     def near(self, west: float, south: float, east: float, north: float) -> Roads:
-        """The lines that reach into a box."""
         box = self.boxes
         hit = (box[:, 0] < east) & (box[:, 2] > west) & (box[:, 1] < north) & (box[:, 3] > south)
         return self.roads.take(hit)
@@ -190,12 +189,10 @@ class CityStreets:
 
     @classmethod
     def open(cls, path: Path) -> CityStreets:
-        """A map as it is."""
         with rasterio.open(path) as dataset:
             return cls(path=path, file_bounds=tuple(dataset.bounds))
 
     def laid_at(self, other: CityStreets) -> CityStreets:
-        """The same streets where another map lies."""
         west, south, east, north = other.bounds
         return replace(self, at=((west + east) / 2.0, (south + north) / 2.0))
 
@@ -286,9 +283,7 @@ class NoLights:
     )
 
     def window(self, *_: float) -> LightGrid:
-        """Nothing anywhere."""
         raise LightMapError("there are no lights", code="outside_map")
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
-        """None."""
         return None

@@ -87,7 +87,6 @@ Word = TypeVar("Word", bound=str)
 
 
 def draw_share(rng: np.random.Generator, shares: Mapping[Word, float]) -> Word:
-    """One of some words, by their shares."""
     return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
 
 
@@ -266,14 +265,12 @@ def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple
 
 
 def kind_of(seed: int, half: Half) -> Kind:
-    """The kind of trial that a seed draws."""
     if seed >= FIRST_CUPOLA:
         return "cupola"
     return draw_share(stream_of(seed, half, 0), KIND_SHARES)
 
 
 def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:
-    """One of the streams of random numbers of a trial."""
     return np.random.default_rng([seed, 5 if half == "test" else 6, number])
 
 

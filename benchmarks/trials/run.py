@@ -75,19 +75,16 @@ class MirroredMap:
 
     @property
     def info(self) -> LightMapInfo:
-        """The original's."""
         return self.original.info
 
     @property
     def meridian_deg(self) -> float:
-        """Longitude of the mirror."""
         west, _, east, _ = self.info.bounds
         return WORLD_MERIDIAN_DEG if east - west > REGIONAL_DEG else 0.5 * (west + east)
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """A window at (or just finer than) a resolution."""
         twice = 2.0 * self.meridian_deg
         grid = self.original.window(twice - east, south, twice - west, north, resolution_deg)
         return self._mirrored(grid)
@@ -175,12 +172,10 @@ class Workshop:
 
     @cached_property
     def index(self) -> EarthIndex | None:
-        """Index of the map."""
         return load_earth_index(BlindOptions(index=self.settings.index), (self.lights,))
 
     @cached_property
     def mirrored_map(self) -> MirroredMap:
-        """The map in the mirror."""
         return MirroredMap(original=self.light_map)
 
     @cached_property
@@ -198,7 +193,6 @@ _open: list[Workshop] = []
 
 
 def prepare(settings: Settings) -> None:
-    """Make a process ready: libraries loaded, one thread, world and map open."""
     cv2.setNumThreads(1)
     _open[:] = [Workshop(settings)]
     _ = _open[0].index  # its time is not the first trial's
@@ -217,7 +211,6 @@ def run_trial(seed: int) -> Row:
 
 
 def draw_only(seed: int) -> Row:
-    """What was drawn for a trial whose registration did not end."""
     return trial_columns(_open[0].draw(seed))
 
 

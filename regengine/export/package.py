@@ -83,7 +83,6 @@ def check_package(out: Path, *, force: bool) -> None:
 
 
 def _is_package(folder: Path) -> bool:
-    """Whether a folder is a package written by this program."""
     return not folder.is_symlink() and all((folder / name).is_file() for name in (SUMS, README))
 
 
@@ -297,7 +296,6 @@ def format_readme(
 
 
 def plain_text(text: object) -> str:
-    """Escape text so that Markdown displays it literally."""
     return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
 
 

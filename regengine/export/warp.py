@@ -58,7 +58,6 @@ class MapGrid:
 
     @property
     def bounds(self) -> Bounds:
-        """West, south, east, north of the edges."""
         east, south = self.width * self.resolution, self.height * self.resolution
         return self.west, self.north - south, self.west + east, self.north
 

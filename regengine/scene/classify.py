@@ -136,7 +136,6 @@ def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
 
 
 def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
-    """Day, twilight or night, from the Sun's elevation at the nadir and the horizon dip."""
     if sun_elevation_deg > 0.0:
         return "day"
     return "night" if sun_elevation_deg <= -(dip_deg + 0.27) else "twilight"

@@ -621,7 +621,6 @@ def feature_names() -> tuple[str, ...]:
 
 
 def feature_versions() -> dict[str, int]:
-    """Version of every family, by name."""
     return {name: family.version for name, family in FAMILIES.items()}
 
 

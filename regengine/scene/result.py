@@ -39,7 +39,6 @@ class SceneEphemeris:
 
     @property
     def moon_above_limb_deg(self) -> float:
-        """Elevation of the Moon's centre above the limb from the camera's position."""
         return self.moon_elevation_deg + self.horizon_dip_deg
 
 
@@ -84,7 +83,6 @@ class Scene(SceneAnswer):
 
     @property
     def flags(self) -> list[str]:
-        """Warnings: a contradiction with the clock, or a picture unlike all training photos."""
         clock = [] if self.disagreement is None else [self.disagreement]
         return clock + [UNLIKE] * (not self.explained)
 

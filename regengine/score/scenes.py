@@ -56,7 +56,6 @@ class SceneReport:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The figures of the chosen kind."""
         return next(report for report in self.methods if report["taken"])
 
 

@@ -176,7 +176,6 @@ class Spread:
         return self.boxed[top : top + size : FINE, left : left + size : FINE]
 
     def wider(self, sigma_px: float) -> Spread:
-        """The same blurred by a Gaussian."""
         blurred = cv2.GaussianBlur(self.boxed, (0, 0), max(sigma_px * FINE, 0.1))
         return replace(self, boxed=np.asarray(blurred, np.float32))
 
@@ -220,7 +219,6 @@ class Optics:
 
     @property
     def middle(self) -> Spread:
-        """Of stars in the middle of the frame."""
         return self.stars[len(self.stars) // 2][len(self.stars[0]) // 2]
 
 

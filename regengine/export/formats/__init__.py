@@ -90,7 +90,6 @@ def photo_name(path: str, number: int) -> str:
 
 
 def photo_stem(path: str, number: int) -> str:
-    """`photo_name` without its ending, for derived files."""
     return stem(photo_name(path, number))
 
 
@@ -124,7 +123,6 @@ def photo_names(
 
 
 def stem(name: str) -> str:
-    """A photo's name without its ending."""
     start, dot, _ = name.rpartition(".")
     return start if dot and start else name
 

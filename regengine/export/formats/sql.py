@@ -60,7 +60,6 @@ def comment_of(column: TableColumn) -> str:
 
 
 def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
-    """A column that no script writes."""
     says = f"{says}; yours to fill in, never overwritten by loading"
     return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
 
@@ -78,7 +77,6 @@ def moment(text: str) -> datetime | None:
 
 
 def photo_key(frame: ExportFrame) -> str:
-    """Key of a photo, the same however often it is loaded."""
     result = frame.result
     told = [make_storable_text(text) for text in (result.frame, result.sha256 or result.path)]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
@@ -205,7 +203,6 @@ class SqlTable:
 
     @property
     def written(self) -> tuple[TableColumn, ...]:
-        """Columns that scripts write."""
         return tuple(one for one in self.columns if one.written)
 
 

@@ -86,7 +86,6 @@ def _name(text: str) -> str:
 
 
 def _link(path: Path, folder: Path) -> str:
-    """URL of a file relative to a folder."""
     text = link_to(path, folder)
     return text if text.startswith(("../", "file:")) else f"./{text}"
 

@@ -390,7 +390,6 @@ ENDINGS = (".csv", ".gpkg")
 
 
 def to_cells(row: dict[str, Any]) -> list[object]:
-    """A row as cells of a table."""
     return [cell(name, _text(row[name])) for name in COLUMNS]
 
 

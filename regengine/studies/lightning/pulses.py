@@ -98,7 +98,6 @@ def seconds_since_j2000(time_utc: datetime) -> float:
 
 
 def stamp(time_s: float, timespec: str = "milliseconds") -> str:
-    """Format seconds since 2000-01-01 12:00 as in records."""
     return iso_utc(utc_of(time_s / DAY_S), timespec)
 
 

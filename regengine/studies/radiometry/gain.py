@@ -405,7 +405,6 @@ def _step(
 
 
 def measure_spread(values: Values) -> tuple[float, float]:
-    """Median, and robust standard deviation about it."""
     middle = float(np.median(values))
     return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
