@@ -309,6 +309,14 @@ def find_photo(frame: ExportFrame) -> Path:
     return path
 
 
+def scale_to_picture(camera: Camera, factor: float, shape: tuple[int, ...]) -> Camera:
+    """The camera of a photo read at a factor, (height, width); LeftOutError if sizes differ."""
+    height, width = shape[:2]
+    if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
+        raise LeftOutError("the photo's size differs from its camera's")
+    return camera if factor == 1.0 else camera.scaled(factor, width, height)
+
+
 # Georeferenced virtual rasters of a photo's pixels, and GDAL's auxiliary files next to a photo. The
 # photo itself is never opened for writing: GDAL would rewrite it.
 

@@ -108,8 +108,7 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
     strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
     features["colourfulness"] = float((spread + 0.3 * strength) / (shown.mean() + LIT))
     # Slopes of opponent colours against brightness among fine detail
-    smooth = cv2.GaussianBlur(picture.half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
-    red, green, blue = _planes(picture.half.rgb - np.asarray(smooth, np.float32))
+    red, green, blue = _planes(picture.half.rgb - _blur(picture.half.rgb, 3.0))
     value = (red + green + blue) / 3.0
     energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
     features["colour_detail_warm"] = float((red - blue) @ value) / energy
@@ -120,6 +119,11 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
 def _planes(image: FloatImage) -> FloatImage:
     """The channels as rows, shape (3, h * w): sums over pixels are fast."""
     return np.ascontiguousarray(image.reshape(-1, 3).T)
+
+
+def _blur(image: FloatImage, sigma_px: float) -> FloatImage:
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32)
 
 
 def _areas(lit: FloatImage) -> dict[str, float]:
@@ -223,12 +227,7 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     value = picture.scene.brightest
     if min(value.shape) < 16:
         return dict.fromkeys(POINTS, 0.0)
-    core, around = (
-        np.asarray(
-            cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
-        )
-        for sigma_px in (CORE_PX, AROUND_PX)
-    )
+    core, around = _blur(value, CORE_PX), _blur(value, AROUND_PX)
     detail = core - around
     # The noise is estimated from the quietest fifth, because roads may cover the rest. Its limit is
     # 0.2533 sigma
@@ -268,8 +267,7 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     # Light above the dark ground, and the coincidence of local brightness and warmth; clipped: a
     # single flash must not dominate the frame
     clipped = np.minimum(linear_light(picture.half.brightest), np.float32(MAX_LIGHT))
-    smooth = cv2.GaussianBlur(clipped, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
-    ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
+    ground = cv2.blur(cv2.erode(_blur(clipped, 0.7), np.ones((7, 7), np.uint8)), (7, 7))
     mean_and_warmth = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32)
     both = cv2.transform(picture.half.rgb, mean_and_warmth)
     light, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
@@ -428,9 +426,7 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     value = picture.half.brightest
     if min(value.shape) < 8:
         return dict.fromkeys(DISC, 0.0)
-    smooth = np.asarray(
-        cv2.GaussianBlur(value, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE), np.float32
-    )
+    smooth = _blur(value, 1.0)
     rank = len(value.ravel()) * 999 // 1000
     top = float(np.partition(smooth, rank, axis=None)[rank])
     if top < MIN_BRIGHT:

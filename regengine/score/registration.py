@@ -205,11 +205,10 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
 def score_answers(
     photos: Sequence[TruePhoto], answers: Mapping[str, PhotoAnswer]
 ) -> list[PhotoScore]:
-    """Judge each photo's answer.
+    """Judge each photo's answer, see `judge_points`.
 
-    Right: at least `MIN_POINTS` control points, spread over `MIN_HULL` of the picture, all of them
-    within the tolerance of the true positions of their pixels. Answers for other photos are
-    ignored, with a warning. Raises ConfigError if no answer is for a photo of the benchmark.
+    Answers for other photos are ignored, with a warning. Raises ConfigError if no answer is for a
+    photo of the benchmark.
     """
     known = {photo_key(photo.name) for photo in photos}
     strange = [key for key in answers if key not in known]
@@ -236,10 +235,8 @@ def score_answers(
         elif answer is not None:
             outcome = "wrong"
             if photo.camera is not None and allowed_m is not None:
-                x, y, lon, lat = answer[0].T
-                errors = distance_m(*photo.camera.pixel_to_lonlat(x, y), lon, lat)
-                if enough_points(photo.camera, x, y) and errors.max() <= allowed_m:
-                    outcome = "right"
+                is_right, errors = judge_points(photo.camera, answer[0].T, allowed_m)
+                outcome = "right" if is_right else "wrong"
         scores.append(
             PhotoScore(
                 split=photo.split,
@@ -252,17 +249,23 @@ def score_answers(
     return scores
 
 
-def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
-    """Whether points are sufficient: `MIN_POINTS` within the picture, over `MIN_HULL` of it."""
+def judge_points(truth: Camera, points: FloatArray, allowed_m: float) -> tuple[bool, FloatArray]:
+    """Whether control points, (4, n), are right by the true camera; and their errors, metres.
+
+    ``points`` are rows of x, y, lon and lat. Right are at least `MIN_POINTS` in the picture, spread
+    over `MIN_HULL` of it, all within the allowed error (`right_within_km`) of the true positions of
+    their pixels. The error is infinite where a pixel shows sky.
+    """
     import cv2
 
-    inside = (
-        (x >= -0.5) & (x <= camera.width_px - 0.5) & (y >= -0.5) & (y <= camera.height_px - 0.5)
-    )
+    x, y, lon, lat = points
+    error_m = distance_m(*truth.pixel_to_lonlat(x, y), lon, lat)
+    inside = (x >= -0.5) & (x <= truth.width_px - 0.5) & (y >= -0.5) & (y <= truth.height_px - 0.5)
     if len(x) < MIN_POINTS or not inside.all():
-        return False
+        return False, error_m
     hull = cv2.convexHull(np.column_stack([x, y]).astype(np.float32))
-    return bool(cv2.contourArea(hull) >= MIN_HULL * camera.width_px * camera.height_px)
+    is_spread = cv2.contourArea(hull) >= MIN_HULL * truth.width_px * truth.height_px
+    return bool(is_spread and error_m.max() <= allowed_m), error_m
 
 
 def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:

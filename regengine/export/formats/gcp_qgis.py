@@ -15,11 +15,7 @@ from xml.sax.saxutils import escape, quoteattr  # used only for writing
 import numpy as np
 import rasterio
 
-from regengine.export.formats import (
-    UNHOLDABLE_IN_XML,
-    ExportOptions,
-    FolderFormat,
-)
+from regengine.export.formats import UNHOLDABLE_IN_XML, ExportOptions, FolderFormat
 from regengine.export.warp import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures

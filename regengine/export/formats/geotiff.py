@@ -21,11 +21,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, FrameError
 from regengine.export import warp
-from regengine.export.formats import (
-    ExportOptions,
-    FolderFormat,
-    LeftOutError,
-)
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.registration.control_points import MAP_SIGMA_M, ground_jacobian
@@ -246,10 +242,7 @@ def read_photo(
         rgb, factor = read_display_rgb(warp.find_photo(frame), max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
-    height, width = rgb.shape[:2]
-    if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
-        raise LeftOutError("the photo's size differs from its camera's")
-    return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
+    return warp.scale_to_picture(camera, factor, rgb.shape), rgb
 
 
 GEOTIFF = FolderFormat(

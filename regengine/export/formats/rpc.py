@@ -51,23 +51,16 @@ STEP_DEG = 1.0  # step by which the limit of incidence is lowered
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rational:
-    """Coefficients of a camera, and their residuals.
+    """Coefficients of a camera, and their residuals."""
 
-    scaling: Offsets and scales of row, column, latitude, longitude (degrees) and height (metres
-        above the ellipsoid), by their names in GDAL's metadata; (0, 0) is the centre of the upper
-        left pixel.
-    polynomials: The four polynomials likewise, each in the order of RPC00B.
-    incidence_deg: The coefficients are valid up to this incidence.
-    rms_px, worst_px: Distance from the camera's pixels up to there, from 0 to 4 km of height.
-    worst_at: Pixel x and y, and incidence, degrees, of the greatest error.
-    """
-
+    # Offsets and scales of row, column, latitude, longitude (degrees) and height (metres above the
+    # ellipsoid), by their names in GDAL's metadata; (0, 0) is the centre of the upper left pixel
     scaling: dict[str, float]
-    polynomials: dict[str, list[float]]
-    incidence_deg: float
-    rms_px: float
+    polynomials: dict[str, list[float]]  # likewise, each in the order of RPC00B
+    incidence_deg: float  # the coefficients are valid up to this
+    rms_px: float  # distance from the camera's pixels up to there, from 0 to 4 km of height
     worst_px: float
-    worst_at: tuple[float, float, float]
+    worst_at: tuple[float, float, float]  # pixel x and y, and incidence, degrees, of the greatest
 
 
 def fit_rational(camera: Camera) -> Rational:

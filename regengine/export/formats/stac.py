@@ -279,8 +279,9 @@ FORMATS = {
         photo_name=lambda path, number: (
             _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
         ),
-        last=COLLECTION,
-        write_last=lambda items, path, folder: path.write_text(
+        last=(COLLECTION,),
+        sync=False,
+        write_last=lambda items, paths, folder: paths[0].write_text(
             _tell(make_collection(items, folder)), encoding="ascii"
         ),
     )

@@ -43,24 +43,12 @@ AREA_UNITS = {"km2": 1.0, "m2": 1e-6}
 
 @dataclass(frozen=True, kw_only=True)
 class Pulses(Columns):
-    """Pulses of lightning, which GLM and ISS-LIS call groups: one row each.
+    """Pulses of lightning, which GLM and ISS-LIS call groups: one row each."""
 
-    Attributes
-    ----------
-    time_s : ndarray of float64, shape (n,)
-        Time of emission at the cloud, seconds of UTC since 2000-01-01 12:00.
-    position_ecef_m : ndarray of float64, shape (n, 3)
-        Position at the height of the cloud tops, metres.
-    area_km2 : ndarray of float64, shape (n,)
-        Illuminated cloud area.
-    flash : ndarray of int64, shape (n,)
-        Number of its flash; only those of one file can be compared.
-    """
-
-    time_s: FloatArray
-    position_ecef_m: FloatArray
-    area_km2: FloatArray
-    flash: np.typing.NDArray[np.int64]
+    time_s: FloatArray  # of emission at the cloud, seconds of UTC since 2000-01-01 12:00
+    position_ecef_m: FloatArray  # (n, 3): at the height of the cloud tops
+    area_km2: FloatArray  # illuminated cloud area
+    flash: np.typing.NDArray[np.int64]  # number; only those of one file can be compared
 
 
 @dataclass(frozen=True, kw_only=True)
