@@ -176,12 +176,13 @@ def sample_camera(frame: SampleFrame, orbit: Elements, scale: float = 1.0) -> Si
     """The camera of a sample frame; a scale below 1 makes a smaller picture of the same view."""
     width, height = round(frame.width_px * scale), round(frame.height_px * scale)
     position, _ = state_ecef(orbit.satrec(), frame.time_utc)
+    pitch_um = _settings(frame).pixel_pitch_um(width, height)
     return SimCamera.pointed(
         position_ecef_m=position,
         pointing=frame.pointing,
         width_px=width,
         height_px=height,
-        focal_px=_focal_px(frame, width, height),
+        focal_px=1000.0 * frame.focal_mm * (1.0 + frame.focal_error) / pitch_um,
         k1=frame.k1,
     )
 
@@ -193,11 +194,6 @@ def _settings(frame: SampleFrame) -> CameraSettings:
         body=frame.body,
         orientation=frame.orientation,
     )
-
-
-def _focal_px(frame: SampleFrame, width_px: int, height_px: int) -> float:
-    pitch_um = _settings(frame).pixel_pitch_um(width_px, height_px)
-    return 1000.0 * frame.focal_mm * (1.0 + frame.focal_error) / pitch_um
 
 
 def render_sample(frame: SampleFrame, camera: SimCamera, world: TownWorld) -> bytes:

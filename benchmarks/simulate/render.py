@@ -70,7 +70,8 @@ def expose(
     if falloff is None:
         falloff = vignette(width, height, scene.vignetting)
     picture = np.empty((height, width, 3), np.uint8)
-    hot = _hot_pixels(rng, width, height, scene.hot_pixels)
+    counts = rng.poisson(scene.hot_pixels * width * height, 3)
+    hot = [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
     for channel in range(3):
         plane = smear(light[channel], scene.motion_px, scene.motion_deg)
         plane = blur_image(plane, scene.psf_sigma_px)
@@ -121,13 +122,6 @@ def smear(image: ImageArray, length_px: float, angle_deg: float) -> ImageArray:
     share_y = np.maximum(1.0 - np.abs(index[:, None] - y), 0.0)
     kernel = (share_y @ share_x.T).astype(np.float32)
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.float32)
-
-
-def _hot_pixels(
-    rng: np.random.Generator, width: int, height: int, share: float
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    counts = rng.poisson(share * width * height, 3)
-    return [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
 
 
 # Colours of SODIUM, WARM_WHITE and COLD_WHITE lamps as a camera balanced for daylight sees them.
@@ -220,9 +214,6 @@ def to_srgb(light: NDArray[Floating]) -> NDArray[Floating]:
 
 def to_linear(value: NDArray[Floating]) -> NDArray[Floating]:
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-SRGB_LIGHT = to_linear(np.arange(256) / 255.0)  # of the 256 values of a picture
 
 
 def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> bytes:

@@ -304,14 +304,16 @@ class RasterWorld:
 
     def near(self, west: float, south: float, east: float, north: float) -> Clusters:
         """Lit pixels whose centres lie in a box of degrees (longitudes may pass 180)."""
-        step, turn = self.step_deg, 360.0 * np.round(((west + east) / 2.0 - self._middle) / 360.0)
-        rows, cols = self.shape
+        step, (rows, cols) = self.step_deg, self.shape
+        middle = self.west + 0.5 * cols * step
+        turn = 360.0 * np.round(((west + east) / 2.0 - middle) / 360.0)
         top = int(np.clip(np.floor((self.north - north) / step), 0, rows))
         bottom = int(np.clip(np.ceil((self.north - south) / step), 0, rows))
         left = int(np.clip(np.floor((west - turn - self.west) / step), 0, cols))
         right = int(np.clip(np.ceil((east - turn - self.west) / step), 0, cols))
         if bottom <= top or right <= left:
-            return _no_clusters()
+            columns = dict.fromkeys(("lon", "lat", "power", "radius_m"), np.zeros(0))
+            return Clusters(key=np.zeros(0, np.uint64), row=np.zeros(0, np.int64), **columns)
         window = self.read(top, left, bottom - top, right - left)
         row, col = np.nonzero(window > 0.0)
         radiance = window[row, col].astype(np.float64)
@@ -333,10 +335,6 @@ class RasterWorld:
             radius_m=np.full(len(cell), 282.0 * step * KM_PER_DEGREE),
             row=cell,
         )
-
-    @property
-    def _middle(self) -> float:
-        return self.west + 0.5 * self.shape[1] * self.step_deg
 
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
@@ -365,8 +363,3 @@ def _thin_pixels(
     for _ in range(4):  # the brightest saturate at 1; share what is left among the others
         chance = np.minimum(chance * MAX_PATCHES / max(float(chance.sum()), 1e-9), 1.0)
     return uniform(key, 70) < chance, radiance / chance
-
-
-def _no_clusters() -> Clusters:
-    columns = dict.fromkeys(("lon", "lat", "power", "radius_m"), np.zeros(0))
-    return Clusters(key=np.zeros(0, np.uint64), row=np.zeros(0, np.int64), **columns)

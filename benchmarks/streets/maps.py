@@ -95,8 +95,6 @@ class City:
 @lru_cache(maxsize=4)
 def read_city(real: Path, name: str) -> City:
     """Read the roads of one of `CITIES` from the folder of real data."""
-    import geopandas
-
     frame = geopandas.read_parquet(real / "streets" / f"{name}_streets.parquet")
     number = {name: index for index, name in enumerate(CLASSES)}
     kept = frame["class"].isin(CLASSES) & (frame["brunnel"] != "tunnel")
@@ -117,12 +115,13 @@ def read_city(real: Path, name: str) -> City:
     )
 
 
-def draw_grid_city(seed: int, lon: float = -87.65, lat: float = 41.88) -> City:
+def draw_grid_city(seed: int) -> City:
     """A city of regular blocks like Chicago's, 100 by 200 m, with avenues and few diagonals.
 
     Blocks jitter by some metres, some streets are interrupted by parks and railways.
     """
     rng = np.random.default_rng([seed, 41])
+    lon, lat = -87.65, 41.88
     half_m, lines, classes = 30_000.0, [], []
     for axis, step in ((0, 201.2), (1, 100.6)):
         for number, at in enumerate(np.arange(-half_m, half_m, step)):
