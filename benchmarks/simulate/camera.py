@@ -61,7 +61,7 @@ def perigee_height_m(origin_ecef_m: FloatArray, rays: FloatArray) -> FloatArray:
 
 
 def ground_of_rays(
-    origin_ecef_m: FloatArray, rays: FloatArray, steps: int = 12
+    origin_ecef_m: FloatArray, rays: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where rays first meet the ground, by Newton's method on PROJ's geodetic height.
 
@@ -72,7 +72,7 @@ def ground_of_rays(
     reach_sq = radius_m**2 - (origin_ecef_m @ origin_ecef_m - nearest**2)
     distance = nearest - np.sqrt(np.maximum(reach_sq, 0.0))
     lon, lat, height = geodetic_of(origin_ecef_m + distance[..., None] * rays)
-    for _ in range(steps):
+    for _ in range(12):
         slope = np.sum(_vertical(lon, lat) * rays, axis=-1)
         step = np.where(slope < -1e-6, -height / np.minimum(slope, -1e-6), 0.0)
         distance = np.minimum(distance + step, nearest)

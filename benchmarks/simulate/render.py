@@ -237,12 +237,8 @@ class Moffat:
     fwhm_px: float  # full width at half maximum of a point
     beta: float  # exponent, above 1.5: small ones have wide wings
 
-    def point(self, square_px2: ArrayLike, widen: ArrayLike = 1.0) -> FloatArray:
-        """Light per square pixel at a squared distance; `widen` multiplies the width."""
-        core2 = np.square(self._core * np.asarray(widen, float))
+    def point(self, square_px2: ArrayLike) -> FloatArray:
+        """Light per square pixel at a squared distance."""
+        core2 = np.square(0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0)))
         fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
         return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
-
-    @property
-    def _core(self) -> float:
-        return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0))

@@ -320,8 +320,9 @@ class RasterWorld:
         row, col = row + top, col + left
         cell = row.astype(np.int64) * cols + col
         if len(cell) > MAX_PATCHES:
-            keep, boost = _thin_pixels(radiance, key_of(cell))
-            row, col, cell, radiance = row[keep], col[keep], cell[keep], boost[keep]
+            chance = find_chances(radiance, MAX_PATCHES)
+            keep = uniform(key_of(cell), 70) < chance
+            row, col, cell, radiance = row[keep], col[keep], cell[keep], (radiance / chance)[keep]
         lon = np.asarray(self.west + (col + 0.5) * step, float)
         lat = np.asarray(self.north - (row + 0.5) * step, float)
         size_km2 = (step * KM_PER_DEGREE) ** 2 * np.cos(np.radians(lat))
@@ -355,11 +356,9 @@ class RasterWorld:
         return Lamps(lon=lon, lat=lat, power=power, colour=colour)
 
 
-def _thin_pixels(
-    radiance: FloatArray, key: NDArray[np.uint64]
-) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Keep brighter pixels with a greater chance; those kept stand for the rest."""
-    chance = radiance / radiance.mean()
+def find_chances(light: FloatArray, most: int) -> FloatArray:
+    """Chances by which about so many are kept, brighter ones sooner; those stand for the rest."""
+    chance = light / light.mean()
     for _ in range(4):  # the brightest saturate at 1; share what is left among the others
-        chance = np.minimum(chance * MAX_PATCHES / max(float(chance.sum()), 1e-9), 1.0)
-    return uniform(key, 70) < chance, radiance / chance
+        chance = np.minimum(chance * most / float(chance.sum()), 1.0)
+    return np.asarray(chance)

@@ -324,7 +324,7 @@ def scale_to_picture(camera: Camera, factor: float, shape: tuple[int, ...]) -> C
 def metadata(frame: ExportFrame) -> dict[str, str]:
     """Metadata for a raster about the source of its georeferencing."""
     result = frame.result
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "FRAME": result.frame,
         "VERDICT": frame.verdict,
         "REVIEWER": None if frame.review is None else frame.review.reviewer,
@@ -336,7 +336,7 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
         "LIGHTS": result.lights,
         "VERSION": result.engine_version,
     }
-    known = {f"REGENGINE_{key}": value for key, value in told.items() if value is not None}
+    known = {f"REGENGINE_{key}": value for key, value in values.items() if value is not None}
     return {key: UNHOLDABLE_IN_XML.sub("_", str(value)) for key, value in known.items()}
 
 

@@ -48,7 +48,7 @@ COLOUR = {
 LIGHT_FLOOR = 10.0 / 255.0 / 12.92
 LIT = 0.1  # as displayed, of the brightest channel
 GREEN = 0.05  # of the light, excess over red and blue; airglow above the Earth stays below
-HUES = 24
+HUES = 24  # bins of 15 degrees
 # Lit ground: brighter than a share of nearly the maximum, and this many pixels away from darker
 # areas, where windows end and colours bleed
 RIM = np.ones((5, 5), np.uint8)
@@ -187,11 +187,11 @@ POINTS = {
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
     "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
-FINE_CELLS = 16
-CLIPPED = 0.97
+FINE_CELLS = 16  # along each side of the picture
+CLIPPED = 0.97  # as displayed, of the brightest channel
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
-MAX_LIGHT = 0.5  # linear
-CORE_PX, AROUND_PX = 0.8, 3.0
+MAX_LIGHT = 0.5  # linear, 1 is full scale
+CORE_PX, AROUND_PX = 0.8, 3.0  # sigmas of the difference of Gaussians
 MIN_HEIGHT = 10.0 / 255.0  # as displayed: lower peaks may be compression artefacts
 MIN_ABOVE = 1e-4  # over its neighbours, beyond rounding
 MAX_PEAKS = 500  # that are measured individually, the strongest
@@ -394,8 +394,8 @@ DISC = {
     "disc_clipped": "share of it that is clipped; Sun high",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
-MIN_BRIGHT = 0.1
-DARK = 0.1
+MIN_BRIGHT = 0.1  # of that, as displayed: darker pictures have no disc
+DARK = 0.1  # as displayed
 STRUCTURE = {
     "structure_length": "length of lines beyond a twentieth of the frame, by area; inside high",
     "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
@@ -412,7 +412,7 @@ STRUCTURE = {
 }
 LEVEL = 0.6  # as displayed: the 98th percentile is raised to this, by at most
 STRONG = 0.06  # gradient per pixel, as displayed after that
-RINGS = 32
+RINGS = 32  # of radii up to 1.28 half long sides
 CIRCLE = ("structure_round", "structure_round_size", "structure_rim_dark")
 
 

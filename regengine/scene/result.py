@@ -75,8 +75,8 @@ class Scene(SceneAnswer):
             "category_from": self.category_from,
         }
         if self.quality is not None:
-            told = self.quality.items()
-            record |= {name: round_or_none(value, QUALITY_DIGITS[name]) for name, value in told}
+            values = self.quality.items()
+            record |= {name: round_or_none(value, QUALITY_DIGITS[name]) for name, value in values}
         if self.features is not None:
             record["features"] = {name: round(value, 6) for name, value in self.features.items()}
         return record

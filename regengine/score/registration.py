@@ -150,8 +150,8 @@ _AnswerRow = tuple[str, str, tuple[float, ...], float]
 def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
     for place, row in csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
         values = tuple(parse_numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
-        told = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
-        yield place, row["photo"], values, told
+        probability = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
+        yield place, row["photo"], values, probability
 
 
 def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
@@ -191,14 +191,14 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
     if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
         raise ConfigError(f"{path}: its datasets are not columns of one length.")
     try:
-        told = columns[5].astype(float) if len(columns) > 5 else np.ones(len(columns[0]))
+        p_right = columns[5].astype(float) if len(columns) > 5 else np.ones(len(columns[0]))
         values = np.column_stack([column.astype(float) for column in columns[1:5]])
         photos = [one.decode() if isinstance(one, bytes) else str(one) for one in columns[0]]
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: a column holds neither numbers nor names ({error}).") from error
     return [
         (f"{path}, row {number}", photo, tuple(row), float(p))
-        for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), told, strict=True))
+        for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), p_right, strict=True))
     ]
 
 
@@ -275,12 +275,14 @@ def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
     threshold; the threshold is None if no answer can be accepted.
     """
     judged = [one for one in scores if one.outcome != "unjudged"]
-    said = sorted(
+    p_wrong = sorted(
         (one.probability, one.outcome == "wrong") for one in judged if one.probability is not None
     )[::-1]
-    thresholds = np.array([probability for probability, _ in said])
-    wrong = np.cumsum([is_wrong for _, is_wrong in said])
-    last_of_equals = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], True)[: len(said)])
+    thresholds = np.array([probability for probability, _ in p_wrong])
+    wrong = np.cumsum([is_wrong for _, is_wrong in p_wrong])
+    last_of_equals = np.flatnonzero(
+        np.append(thresholds[1:] != thresholds[:-1], True)[: len(p_wrong)]
+    )
     points = []
     for share in (0.0, 0.001, 0.01, 0.05):
         allowed = last_of_equals[wrong[last_of_equals] <= share * len(judged)]

@@ -57,8 +57,8 @@ def estimate_ground_sigma(
     for rows, covariance in zip(flow, known, strict=True):
         normal = normal + rows.T @ np.linalg.solve(covariance, rows)
     left_open: FloatArray = np.asarray(np.linalg.inv(normal), np.float64)
-    told = [np.trace(rows @ left_open @ rows.T) for rows in flow]
-    scale = np.mean([np.trace(c) for c in known]) / np.mean(told) if told else 1.0
+    explained_px2 = [np.trace(rows @ left_open @ rows.T) for rows in flow]
+    scale = np.mean([np.trace(c) for c in known]) / np.mean(explained_px2) if explained_px2 else 1.0
     of_camera = left_open * max(float(scale), 1.0)
 
     def sigma_m(lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -218,10 +218,10 @@ def _write(
                 for block, window in each_window(camera):
                     raster.write(warp.spread(grid, block, known), 1, window=window)
         else:
-            told = {"crs": grid.crs, "resolution": grid.resolution}
-            told |= {"width_px": grid.width, "height_px": grid.height}
-            told["upper_left"] = [grid.west, grid.north]
-            path.write_text(frame_record(frame, map=told), encoding="utf-8")
+            of_map = {"crs": grid.crs, "resolution": grid.resolution}
+            of_map |= {"width_px": grid.width, "height_px": grid.height}
+            of_map["upper_left"] = [grid.west, grid.north]
+            path.write_text(frame_record(frame, map=of_map), encoding="utf-8")
 
 
 def read_photo(

@@ -364,8 +364,8 @@ def fit_gain(
     knees[judged] = here
     levels = np.zeros(judged.shape, np.float32)
     levels[judged] = glog(comparison.radiance_nw[judged], here)
-    told = glog((comparison.light[judged] - offset) / of_cell, here)
-    residuals[judged] = told - levels[judged]
+    value_judged = glog((comparison.light[judged] - offset) / of_cell, here)
+    residuals[judged] = value_judged - levels[judged]
     # Positions have this error in cells: the same share of the step to a neighbour may be due to it
     scale[judged] = np.hypot(
         scatter, (neighbour_step(levels, judged) * comparison.sigma_cells)[judged]
@@ -414,8 +414,8 @@ def _solve_step(
 ) -> tuple[FloatArray, FloatArray]:
     """Information on parameters by blocks that err as one, and its step; 0 where there is none."""
     normal = weighted @ slope.T
-    told = np.diag(normal) != 0.0
-    normal, weighted = normal[np.ix_(told, told)], weighted[told]
+    has_information = np.diag(normal) != 0.0
+    normal, weighted = normal[np.ix_(has_information, has_information)], weighted[has_information]
     normal[np.diag_indices(len(normal))] *= 1.0 + 1e-9
     sums = np.stack([np.bincount(blocks, weights=row * residual) for row in weighted])
     count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
@@ -425,9 +425,12 @@ def _solve_step(
     # photos (seeds 200 to 211, lights that differ by 40 %) scatter by this factor more than blocks
     # predict
     inner *= 1.6**2
-    information, step = np.zeros((len(told), len(told))), np.zeros(len(told))
-    information[np.ix_(told, told)] = normal @ np.linalg.solve(inner, normal)
-    step[told] = np.linalg.solve(normal, sums.sum(axis=1))
+    information, step = (
+        np.zeros((len(has_information), len(has_information))),
+        np.zeros(len(has_information)),
+    )
+    information[np.ix_(has_information, has_information)] = normal @ np.linalg.solve(inner, normal)
+    step[has_information] = np.linalg.solve(normal, sums.sum(axis=1))
     return information, step
 
 

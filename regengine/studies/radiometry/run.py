@@ -308,7 +308,7 @@ def photo_row(
     usable, judged = compared.usable, max(int(np.count_nonzero(compared.judged)), 1)
     background = float(np.median(compared.background[usable]))
     camera = frame.camera
-    said = {
+    known = {
         "frame_index": frame.stored.frame_index,
         "frame": result.frame,
         "path": result.path,
@@ -337,19 +337,19 @@ def photo_row(
             result.time_utc, (one for one, _ in light_map.reaching(found.cells.grid.bounds))
         ),
     }
-    return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}
+    return {name: known[name] if name in known else getattr(gain, name) for name in PHOTO_COLUMNS}
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
-    told = (plain(dict(row), make_printable) for row in rows)
+    plain_rows = (plain(dict(row), make_printable) for row in rows)
     # More digits than any value's accuracy
     cells = (
         [
             f"{row[one]:.8g}" if isinstance(row[one], float) else cell(one, row[one])
             for one in columns
         ]
-        for row in told
+        for row in plain_rows
     )
     write_csv(path, columns, cells)
 
