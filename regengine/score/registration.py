@@ -275,13 +275,13 @@ def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
     threshold; the threshold is None if no answer can be accepted.
     """
     judged = [one for one in scores if one.outcome != "unjudged"]
-    p_wrong = sorted(
+    pairs = sorted(
         (one.probability, one.outcome == "wrong") for one in judged if one.probability is not None
     )[::-1]
-    thresholds = np.array([probability for probability, _ in p_wrong])
-    wrong = np.cumsum([is_wrong for _, is_wrong in p_wrong])
+    thresholds = np.array([probability for probability, _ in pairs])
+    wrong = np.cumsum([is_wrong for _, is_wrong in pairs])
     last_of_equals = np.flatnonzero(
-        np.append(thresholds[1:] != thresholds[:-1], True)[: len(p_wrong)]
+        np.append(thresholds[1:] != thresholds[:-1], True)[: len(pairs)]
     )
     points = []
     for share in (0.0, 0.001, 0.01, 0.05):

@@ -217,15 +217,18 @@ def make_collection(items: Iterable[dict[str, Any]], folder: Path) -> dict[str, 
     values: defaultdict[str, list[Any]] = defaultdict(list)
     assets: set[str] = set()
     for item in items:
-        told = item["properties"]
+        properties = item["properties"]
         address = f"./{item['id']}{ENDING}"
-        of_items.append({"rel": "item", "href": address, "type": GEOJSON, "title": told["title"]})
+        of_items.append(
+            {"rel": "item", "href": address, "type": GEOJSON, "title": properties["title"]}
+        )
         boxes += [item["bbox"]] if "bbox" in item else []
-        moments = (told.get(key) for key in ("datetime", "start_datetime", "end_datetime"))
+        moments = (properties.get(key) for key in ("datetime", "start_datetime", "end_datetime"))
         times += [time for moment in moments if (time := parse_iso_time(moment or ""))]
         for name in (*RANGES, *SETS, "providers"):
-            if name in told:
-                values[name] += told[name] if isinstance(told[name], list) else [told[name]]
+            if name in properties:
+                value = properties[name]
+                values[name] += value if isinstance(value, list) else [value]
         assets.update(item["assets"])
     # Without items: the whole Earth, and any time
     extent = [-180.0, -90.0, 180.0, 90.0]
@@ -252,7 +255,7 @@ def make_collection(items: Iterable[dict[str, Any]], folder: Path) -> dict[str, 
         **({"providers": [PROVIDER]} if of_archive else {}),
         "extent": {"spatial": {"bbox": [extent]}, "temporal": {"interval": [interval]}},
         **({"summaries": summaries} if summaries else {}),
-        "item_assets": {key: told for key, told in ASSETS.items() if key in assets},
+        "item_assets": {key: asset for key, asset in ASSETS.items() if key in assets},
         "links": [*links, *([LICENSE] if of_archive else []), *of_items],
     }
 

@@ -414,8 +414,8 @@ def _solve_step(
 ) -> tuple[FloatArray, FloatArray]:
     """Information on parameters by blocks that err as one, and its step; 0 where there is none."""
     normal = weighted @ slope.T
-    has_information = np.diag(normal) != 0.0
-    normal, weighted = normal[np.ix_(has_information, has_information)], weighted[has_information]
+    usable = np.diag(normal) != 0.0
+    normal, weighted = normal[np.ix_(usable, usable)], weighted[usable]
     normal[np.diag_indices(len(normal))] *= 1.0 + 1e-9
     sums = np.stack([np.bincount(blocks, weights=row * residual) for row in weighted])
     count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
@@ -426,11 +426,11 @@ def _solve_step(
     # predict
     inner *= 1.6**2
     information, step = (
-        np.zeros((len(has_information), len(has_information))),
-        np.zeros(len(has_information)),
+        np.zeros((len(usable), len(usable))),
+        np.zeros(len(usable)),
     )
-    information[np.ix_(has_information, has_information)] = normal @ np.linalg.solve(inner, normal)
-    step[has_information] = np.linalg.solve(normal, sums.sum(axis=1))
+    information[np.ix_(usable, usable)] = normal @ np.linalg.solve(inner, normal)
+    step[usable] = np.linalg.solve(normal, sums.sum(axis=1))
     return information, step
 
 
