@@ -82,12 +82,9 @@ def main(
     plot: Annotated[
         Path | None, Option(metavar="FOLDER", help="write reliability.png there")
     ] = None,
-    target: Annotated[float, Option(help="wrong among accepted")] = TARGET,
     out: Out = None,
 ) -> None:
     """Fit on the training half where there is one; test and judge on the test half."""
-    if not 0.0 < target < 0.1:
-        raise ConfigError("--target is not a rate between 0 and 0.1.")
     if plot:
         need("--plot", "matplotlib.figure")
     training, test = load(tables)
@@ -96,13 +93,13 @@ def main(
     if test is not None:
         judged.append(test.judged("Test half", probability_of(test.rows, steps)))
     kinds = KINDS[:2] if test is not None else ()
-    tested = {kind: learn_then_test(judged[-1].rows, target, kind) for kind in kinds}
+    tested = {kind: learn_then_test(judged[-1].rows, TARGET, kind) for kind in kinds}
     thresholds = choose(tested, shipped, fitted=bool(training or write))
     if write:
         write.write_text(describe(steps, thresholds, judged, tested, shipped), encoding="utf-8")
     lines = fit_lines(steps, training)
     for kind, one in tested.items():
-        lines += threshold_lines(one, target, steps, kind)
+        lines += threshold_lines(one, steps, kind)
     for some in judged:
         lines += judgement_lines(some, thresholds)
     if plot and judged:
@@ -456,7 +453,7 @@ def fit_lines(steps: Steps, training: Proposals | None) -> list[str]:
     ]
 
 
-def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> list[str]:
+def threshold_lines(tested: Tested, steps: Steps, kind: str) -> list[str]:
     """The thresholds that were tested on a kind of trials, and what follows."""
     rows = [
         (
@@ -476,7 +473,7 @@ def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> l
         "",
         f"Tested on the test half in this order, with 95 % confidence, for at most "
         f"{100.0 * tested.wrong_rate:.2f} % wrong among accepted: {found}. The target of "
-        f"{100.0 * target:g} % takes {trials_needed(target):,} accepted trials, none wrong.",
+        f"{100.0 * TARGET:g} % takes {trials_needed(TARGET):,} accepted trials, none wrong.",
         "",
     ]
 

@@ -167,11 +167,6 @@ def sample_world(seed: int = SAMPLE_SEED) -> TownWorld:
     return draw_town_world(seed, SAMPLE_REGION)
 
 
-def shipped_elements(orbit: Elements) -> list[Elements]:
-    """The element sets of ``tle.txt``: right at their epochs, drifting away from the truth."""
-    return [slip_elements(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
-
-
 def sample_camera(frame: SampleFrame, orbit: Elements, scale: float = 1.0) -> SimCamera:
     """The camera of a sample frame; a scale below 1 makes a smaller picture of the same view."""
     width, height = round(frame.width_px * scale), round(frame.height_px * scale)
@@ -234,7 +229,8 @@ def write_samples(
     """Write the sample frames, their element sets, light map and truth files."""
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     world, orbit = sample_world(seed), true_orbit()
-    sets = shipped_elements(orbit)
+    # Right at their epochs, drifting away from the truth
+    sets = [slip_elements(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
     text = "".join(tle_lines(elements, "ISS (SIMULATED)") for elements in sets)
     (folder / "tle.txt").write_text(text, encoding="ascii")
     for frame in FRAMES:
@@ -243,13 +239,9 @@ def write_samples(
         truth = json.dumps(sample_truth(frame, camera, world, sets), indent=1)
         (folder / "truth" / f"{frame.frame_id}.json").write_text(truth + "\n", encoding="utf-8")
     parameters = LightMapParameters(step_deg=step_arcsec / 3600.0)
-    light_map = draw_light_map(world, _map_bounds(world), MAP_LIGHTS, parameters)
-    write_geotiff(folder / "lights.tif", light_map)
-
-
-def _map_bounds(world: TownWorld) -> tuple[float, float, float, float]:
-    """The box of the land with a margin of a degree, in whole degrees."""
+    # The box of the land with a margin of a degree, in whole degrees
     lon, lat = world.places.lon, world.places.lat
-    south_west = (float(np.floor(side.min() - 1.0)) for side in (lon, lat))
-    north_east = (float(np.ceil(side.max() + 1.0)) for side in (lon, lat))
-    return (*south_west, *north_east)  # type: ignore[return-value]
+    west, south = (float(np.floor(side.min() - 1.0)) for side in (lon, lat))
+    east, north = (float(np.ceil(side.max() + 1.0)) for side in (lon, lat))
+    light_map = draw_light_map(world, (west, south, east, north), MAP_LIGHTS, parameters)
+    write_geotiff(folder / "lights.tif", light_map)

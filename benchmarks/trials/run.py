@@ -23,7 +23,6 @@ from benchmarks.pages import commit, tell
 from benchmarks.processes import Lost, work_through
 from benchmarks.registration.cases import Settings
 from benchmarks.rows import Row, append_row, read_rows
-from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     Registration,
     outcome_columns,
@@ -112,28 +111,24 @@ def index_of(mirrored: LightMap, lights: Path, file: Path) -> EarthIndex:
     return read_earth_index(file, [lights]) if found is None else found
 
 
-def in_the_mirror(camera: SimCamera, meridian_deg: float) -> SimCamera:
-    """The camera that sees in the mirrored world what this one sees in the true one."""
-    turn = np.radians(2.0 * meridian_deg)
+def against_the_mirror(trial: Trial, meridian_deg: float) -> Trial:
+    """A trial on the mirrored map, of the camera that sees there what the true one sees here."""
+    camera, turn = trial.camera, np.radians(2.0 * meridian_deg)
     mirror = np.array(
         [[np.cos(turn), np.sin(turn), 0.0], [np.sin(turn), -np.cos(turn), 0.0], [0.0, 0.0, 1.0]]
     )
-    return replace(
+    mirrored = replace(
         camera,
         lon_deg=(2.0 * meridian_deg - camera.lon_deg + 180.0) % 360.0 - 180.0,
         axes=mirror @ camera.axes @ np.diag([-1.0, 1.0, 1.0]),
         principal_x=camera.width_px - 1.0 - camera.principal_x,
         mirrored=not camera.mirrored,
     )
-
-
-def against_the_mirror(trial: Trial, meridian_deg: float) -> Trial:
-    """A trial that is to be registered on the mirrored map."""
     return replace(
         trial,
         seed=trial.seed + FIRST_MIRRORED,
         kind="mirrored_map",
-        camera=in_the_mirror(trial.camera, meridian_deg),
+        camera=mirrored,
         registrable=False,
     )
 
