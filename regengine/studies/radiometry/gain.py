@@ -77,7 +77,20 @@ def compare(cells: MapCells, photo: PhotoCells) -> Comparison:
     if full.any():
         radiance = np.where(full, blur_by_width(cells.radiance_nw, every, fuzzy, stretch), radiance)
         light = np.where(full, blur_cells(photo.luminance, every, (own, own * stretch)), light)
-    level, noise = _background(light, radiance, judged, own, cell_km)
+    # Diffuse light and its noise, from the cells where the map has no lights
+    side = 2 * int(np.ceil(2.0 * own)) + 1
+    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    dark = judged & ~near
+    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
+        # Lights everywhere: only the darkest cells are known to be without light
+        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
+        level = np.full_like(light, np.median(light[dark]))
+        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
+        noise = np.full_like(light, max(float(spread), 1e-5))
+    else:  # broader structure than the scale is background
+        scale_px = max(16.0, 30.0 / cell_km)
+        diffuse = estimate_diffuse_background(light, scale_px=scale_px, mask=~dark)
+        level, noise = diffuse.level, diffuse.noise
     return Comparison(
         light=np.where(judged, light - level, np.float32(0.0)),
         background=level,
@@ -92,24 +105,6 @@ def compare(cells: MapCells, photo: PhotoCells) -> Comparison:
         map_sigma_m=1e3 * cell_km * of_map,
         photo_sigma_m=1e3 * cell_km * of_photo,
     )
-
-
-def _background(
-    light: FloatImage, radiance: FloatImage, judged: BoolArray, blur_cells: float, cell_km: float
-) -> tuple[FloatImage, FloatImage]:
-    """Diffuse light and its noise, from the cells where the map has no lights."""
-    side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
-    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    dark = judged & ~near
-    scale = max(16.0, 30.0 / cell_km)  # broader structure is background
-    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
-        # Lights everywhere: only the darkest cells are known to be without light
-        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
-        level = np.full_like(light, np.median(light[dark]))
-        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
-        return level, np.full_like(light, max(float(spread), 1e-5))
-    found = estimate_diffuse_background(light, scale_px=scale, mask=~dark)
-    return found.level, found.noise
 
 
 def match_blurs(
