@@ -20,7 +20,6 @@ from regengine.export.formats import (
     LACKING,
     ExportOptions,
     FolderFormat,
-    LacksError,
     LeftOutError,
     explain_lacking,
     find_format,
@@ -282,18 +281,18 @@ def _write_each(
 ) -> Iterator[Any]:
     """Yield what is made of each frame that has what it needs; count all in ``written``.
 
-    ``write`` also returns remarks. It raises LeftOutError for a frame that cannot be written, and
-    LacksError for one that has no part in the format.
+    ``write`` also returns remarks. It raises LeftOutError for a frame that cannot be written.
     """
     for frame in chosen.frames():
         try:
             if lacks := explain_lacking(frame, *needs):
-                raise LacksError(lacks)
+                raise LeftOutError(lacks, no_part=True)
             made, remarks = write(frame)
-        except LacksError as lacking:
-            written["left_out"][str(lacking)] += 1
         except LeftOutError as error:
-            written["failed"][frame.result.path] = str(error)
+            if error.no_part:
+                written["left_out"][str(error)] += 1
+            else:
+                written["failed"][frame.result.path] = str(error)
         else:
             written["frames"] += 1
             written["reviewed"] += frame.accepted_by_person

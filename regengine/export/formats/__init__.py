@@ -133,11 +133,14 @@ def _mark_name(name: str, mark: str) -> str:
 
 
 class LeftOutError(Exception):
-    """A frame cannot be written; the message says why."""
+    """A frame cannot be written; the message says why.
 
+    ``no_part``: it has no part in the format. Such frames are counted by the message, not named.
+    """
 
-class LacksError(LeftOutError):
-    """A frame has no part in a format: such frames are counted by the message, not named."""
+    def __init__(self, why: str, *, no_part: bool = False) -> None:
+        super().__init__(why)
+        self.no_part = no_part
 
 
 # Writes all frames into one file, of the path of a new file

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from detectors.types import FloatImage
 from regengine.errors import ConfigError, LightMapError
-from regengine.export.formats import ExportOptions, FolderFormat, LacksError, LeftOutError
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.export.formats.geotiff import cloud_optimised
 from regengine.export.run import write_folder
 from regengine.export.warp import MapGrid
@@ -483,7 +483,7 @@ def measure_chosen(
         except LightMapError as error:
             if error.code != "outside_map":
                 raise
-            raise LacksError("outside the map") from error
+            raise LeftOutError("outside the map", no_part=True) from error
         write_raster(found, frame, paths[0])
         if plot:
             draw(found, frame.result.frame, paths[1])
