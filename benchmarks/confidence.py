@@ -82,12 +82,9 @@ def main(
     plot: Annotated[
         Path | None, Option(metavar="FOLDER", help="write reliability.png there")
     ] = None,
-    target: Annotated[float, Option(help="wrong among accepted")] = TARGET,
     out: Out = None,
 ) -> None:
     """Fit on the training half where there is one; test and judge on the test half."""
-    if not 0.0 < target < 0.1:
-        raise ConfigError("--target is not a rate between 0 and 0.1.")
     if plot:
         need("--plot", "matplotlib.figure")
     training, test = load(tables)
@@ -96,13 +93,13 @@ def main(
     if test is not None:
         judged.append(test.judged("Test half", probability_of(test.rows, steps)))
     kinds = KINDS[:2] if test is not None else ()
-    tested = {kind: learn_then_test(judged[-1].rows, target, kind) for kind in kinds}
+    tested = {kind: learn_then_test(judged[-1].rows, TARGET, kind) for kind in kinds}
     thresholds = choose(tested, shipped, fitted=bool(training or write))
     if write:
         write.write_text(describe(steps, thresholds, judged, tested, shipped), encoding="utf-8")
     lines = fit_lines(steps, training)
     for kind, one in tested.items():
-        lines += threshold_lines(one, target, steps, kind)
+        lines += threshold_lines(one, steps, kind)
     for some in judged:
         lines += judgement_lines(some, thresholds)
     if plot and judged:
@@ -130,7 +127,6 @@ class Proposals:
     source: str  # which these were
 
     def judged(self, name: str, p: FloatArray) -> Proposals:
-        """The same with probabilities."""
         return replace(self, name=name, rows=self.rows.assign(p=p))
 
 
@@ -180,7 +176,6 @@ def proposals_of(cases: Sequence[Row], half: str) -> Proposals | None:
 
 
 def evidence_of(row: Row) -> Evidence:
-    """Evidence of a row; what it lacks is not a number."""
     values = {field.name: row.get(f"{EVIDENCE}{field.name}") for field in fields(Evidence)}
     told = {name: math.nan if value is None else float(value) for name, value in values.items()}
     return Evidence(**told)  # type: ignore[arg-type]
@@ -273,7 +268,6 @@ class Acceptance(NamedTuple):
 
 
 def acceptance(rows: pd.DataFrame, threshold: FloatArray | float) -> Acceptance:
-    """What a threshold (or one for each) lets through."""
     accepted = (rows.p >= threshold) & ~rows.doubted
     return Acceptance(int(accepted.sum()), int((accepted & ~rows.right).sum()))
 
@@ -415,7 +409,6 @@ SHOWN_ODDS = (-5.0, 0.0, 2.0, 5.0, 8.0, 12.0, 15.0, 20.0, 30.0, 50.0, 100.0)
 
 
 def calibration(p: ArrayLike, right: ArrayLike) -> CalibrationScore:
-    """Probabilities against what came true, in 15 bins."""
     return score_calibration(np.asarray(p), np.asarray(right), bins=CALIBRATION_BINS)
 
 
@@ -460,7 +453,7 @@ def fit_lines(steps: Steps, training: Proposals | None) -> list[str]:
     ]
 
 
-def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> list[str]:
+def threshold_lines(tested: Tested, steps: Steps, kind: str) -> list[str]:
     """The thresholds that were tested on a kind of trials, and what follows."""
     rows = [
         (
@@ -480,13 +473,12 @@ def threshold_lines(tested: Tested, target: float, steps: Steps, kind: str) -> l
         "",
         f"Tested on the test half in this order, with 95 % confidence, for at most "
         f"{100.0 * tested.wrong_rate:.2f} % wrong among accepted: {found}. The target of "
-        f"{100.0 * target:g} % takes {trials_needed(target):,} accepted trials, none wrong.",
+        f"{100.0 * TARGET:g} % takes {trials_needed(TARGET):,} accepted trials, none wrong.",
         "",
     ]
 
 
 def acceptance_cells(one: Acceptance) -> tuple[str, str, str]:
-    """Accepted, wrong, and the bound."""
     return str(one.accepted), str(one.wrong), f"{100.0 * one.upper_95:.2f} %"
 
 

@@ -23,7 +23,6 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 from PIL import Image
 from typer import Option
 
@@ -53,7 +52,6 @@ def main(
     negatives: Annotated[int, Option(help="trials that must not be accepted")] = 120,
     seed: int = 1,
     lines: Annotated[Path, Option(help="rows of trials, continued")] = Path("day-trials.jsonl"),
-    max_minutes: Annotated[float, Option(help="no trial is begun after these")] = 1e9,
     out: Out = None,
 ) -> None:
     """Run the trials that are not in the file of lines, and write the page."""
@@ -62,12 +60,9 @@ def main(
     truth |= {f"{row['frame_id']}.jpg": row for row in read_csv(real / "day/tele/truth.csv")}
     tles = load_tle_file(real / "orbit/iss_tles.txt")
     done = {(row["kind"], row["name"]) for row in read_rows(lines)}
-    end_s = time.monotonic() + 60.0 * max_minutes
     far = draw_far_trials(real / "day/tele")
     for trial in itertools.chain(far, draw_trials(real, tles, negatives, seed)):
         if (trial.kind, trial.name) not in done:
-            if time.monotonic() > end_s:
-                raise typer.Exit(1)
             append_row(lines, run_trial(trial, day_map, truth))
     write_page(out, "day", page_lines(read_rows(lines)))
 

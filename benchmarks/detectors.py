@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
@@ -33,15 +33,6 @@ from regengine.score.streak_scores import (
 )
 
 
-class Asked(NamedTuple):
-    """What the command line asks for."""
-
-    frames: int
-    seed: int
-    methods: str
-    generators: str
-
-
 def main(
     kind: Annotated[Literal["stars", "streaks"], Argument(help="what is sought")],
     *,
@@ -56,7 +47,7 @@ def main(
     """Run the benchmark."""
     cv2.setNumThreads(1)
     trials = {"stars": try_stars, "streaks": try_streaks}
-    note, lines = trials[kind](Asked(frames, seed, methods, generator))
+    note, lines = trials[kind](frames, seed, methods, generator)
     title = title_lines(f"{kind.capitalize()} in simulated frames", note)
     write_page(out, kind, [*title, *lines])
 
@@ -70,14 +61,7 @@ def ranges_of(edges: Sequence[float]) -> dict[str, tuple[float, float]]:
 
 
 def between(values: Any, low: float, high: float) -> BoolArray:
-    """Which values lie from one bound on to below the other."""
     return np.asarray((values >= low) & (values < high))
-
-
-def quantiles(values: Any, shares: Sequence[float], digits: int = 2) -> list[str]:
-    """Quantiles as cells; dashes of nothing."""
-    known = np.asarray(values, float)
-    return [number(np.quantile(known, share) if len(known) else None, digits) for share in shares]
 
 
 def pair(
@@ -95,7 +79,6 @@ def pair(
 
 
 def chosen(known: dict[str, Any], methods: str) -> dict[str, Any]:
-    """Detectors that are asked for."""
     return {name: known[name] for name in some_of(methods, known, "--methods")}
 
 
@@ -127,7 +110,7 @@ STARS_NOTE = (
 )
 
 
-def try_stars(asked: Asked) -> tuple[str, list[str]]:
+def try_stars(n_frames: int, seed: int, methods: str, generators: str) -> tuple[str, list[str]]:
     """Stars of every generator, by peak signal-to-noise ratio."""
     ranges = ranges_of(STAR_EDGES) | ranges_of((10.0, np.inf))
     header = (
@@ -135,11 +118,11 @@ def try_stars(asked: Asked) -> tuple[str, list[str]]:
         *("of the bound", "of the bound, trails", "CPU s a frame"),
     )
     lines = []
-    for generator in some_of(asked.generators, GENERATORS, "--generator"):
-        first = SEED_STEP * asked.seed
-        fields = [GENERATORS[generator](first + k, streaks=False) for k in range(asked.frames)]
+    for generator in some_of(generators, GENERATORS, "--generator"):
+        first = SEED_STEP * seed
+        fields = [GENERATORS[generator](first + k, streaks=False) for k in range(n_frames)]
         rows, stars = [], pd.DataFrame()
-        for name, detector in chosen(STARS.detectors(), asked.methods).items():
+        for name, detector in chosen(STARS.detectors(), methods).items():
             parts, false, seconds = [], 0, []
             for field in fields:
                 started = time.process_time()
@@ -200,7 +183,6 @@ def centroid_cells(stars: pd.DataFrame) -> list[str]:
 
 
 def rms(values: Any) -> float:
-    """Root of the mean square; NaN of nothing."""
     known = np.asarray(values, float)
     return float(np.sqrt(np.mean(np.square(known)))) if known.size else float("nan")
 
@@ -234,17 +216,17 @@ STREAKS_HEADER = (
 SKY_WORDS = ("clear, points", "clear, trailed stars", "clouds")
 
 
-def try_streaks(asked: Asked) -> tuple[str, list[str]]:
+def try_streaks(n_frames: int, seed: int, methods: str, generators: str) -> tuple[str, list[str]]:
     """Streaks of every generator, by strength and length."""
     lines = []
     pixels = 1024.0**2
-    for generator in some_of(asked.generators, GENERATORS, "--generator"):
-        first = TEST_SEED + SEED_STEP * (asked.seed - 1)
-        frames = [GENERATORS[generator](first + k) for k in range(asked.frames)]
+    for generator in some_of(generators, GENERATORS, "--generator"):
+        first = TEST_SEED + SEED_STEP * (seed - 1)
+        frames = [GENERATORS[generator](first + k) for k in range(n_frames)]
         skies = [2 if one.cloudy else int(one.trail_px is not None) for one in frames]
         matched_snr = np.array([one.matched_snr for frame in frames for one in frame.streaks])
         rows, false_rows = [], []
-        for name, detector in chosen(STREAKS.detectors(), asked.methods).items():
+        for name, detector in chosen(STREAKS.detectors(), methods).items():
             scores = [score_frame(detector, frame) for frame in frames]
             total = add_scores(StreakScore, scores)
             rows.append(streak_cells(name, total))
@@ -300,7 +282,6 @@ def stratified_recall(score: StreakScore) -> float:
 
 
 def groups_of(score: StreakScore) -> Iterable[BoolArray]:
-    """Wanted streaks of each range of SNR, and of each of length."""
     want = select_wanted(score)
     for values, ranges in ((score.peak_snr, SNR_RANGES), (score.length_px, LENGTH_RANGES)):
         yield from (want & between(values, *bounds) for bounds in ranges)

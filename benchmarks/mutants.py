@@ -70,7 +70,6 @@ class Mutant:
     text: str
 
     def apply(self, source: bytes) -> bytes:
-        """The file's text with the error."""
         return source[: self.span[0]] + self.text.encode() + source[self.span[1] :]
 
 

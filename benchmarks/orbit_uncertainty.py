@@ -175,7 +175,6 @@ def main(
     seed: int = 0,
     out: Out = None,
 ) -> None:
-    """Measure and print."""
     lines = report(real / "orbit" / "iss_tles.txt", since, seed)
     title = title_lines("Error of a propagated element set by its age")
     write_page(out, "orbit-uncertainty", [*title, *lines])

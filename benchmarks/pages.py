@@ -68,7 +68,6 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """A share as per cent; a dash for NaN."""
     return NONE if np.isnan(share) else f"{100.0 * share:.{digits}f} %"
 
 
@@ -90,7 +89,6 @@ def share(hits: int, tried: int, method: Literal["wilson", "exact"] = "wilson") 
 
 
 def tell(line: str) -> None:
-    """Progress, on standard error."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -105,7 +103,6 @@ def commit() -> str:
 
 
 def add_date(name: str) -> str:
-    """A page's name with the day on which it is written."""
     return f"{name}-{datetime.now(UTC):%Y-%m-%d}"
 
 

@@ -35,6 +35,5 @@ def read_rows(*paths: Path) -> list[Row]:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows of a table of texts, by the names of its columns."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

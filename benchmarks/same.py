@@ -86,7 +86,6 @@ def compare(first: Path, second: Path, ignored: Sequence[str] = ()) -> Iterator[
 
 
 def _missing(name: str, row: str, *held: bool) -> Difference:
-    """What one of both runs does not have."""
     first, second = ("there" if one else None for one in held)
     return Difference(file=name, row=row, column="", first=first, second=second)
 
@@ -238,7 +237,6 @@ def _csv_rows(path: Path) -> Rows:
 
 
 def _table_rows(records: Sequence[Mapping[str, Any]]) -> Rows:
-    """Rows by their frame, where they have one."""
     names = _unique(str(record.get("frame", "row")) for record in records)
     return dict(zip(names, map(dict, records), strict=True))
 

@@ -115,7 +115,6 @@ def no_sky_table(tried: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def times(some: pd.DataFrame) -> list[str]:
-    """Processor time, the median and that of one in ten."""
     return [number(some.seconds.quantile(share)) for share in (0.5, 0.9)]
 
 

@@ -72,12 +72,10 @@ def sample_frames(folder: Path) -> list[StoredFrame]:
 
 
 def photo_path(frame: int) -> str:
-    """Path of a frame's photo."""
     return f"photos/iss030e{frame:07d}.jpg"
 
 
 def hash_of(frame: int) -> str:
-    """Hash of a frame's photo."""
     return hashlib.sha256(str(frame).encode()).hexdigest()
 
 
@@ -143,7 +141,6 @@ def commands(folder: Path, frames: int, exported: int) -> Iterator[tuple[str, li
 
 
 def export(folder: Path, store: str, name: str) -> list[str]:
-    """The arguments of an export."""
     out = folder / name if name in ("stac", "gcp", "qgis") else folder / f"{store}.{name}"
     return ["export", str(folder / store), "--format", name, "--out", str(out), "--quiet"]
 

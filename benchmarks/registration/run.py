@@ -257,6 +257,8 @@ def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
     unknown = tried[(tried.verdict == "accepted") & (tried.outcome == "unknown")]
     wrong = tried[tried.outcome == WRONG_ACCEPTED]
     plain = tried.iloc[: len(rows)][lambda some: some.plain.astype(bool)]
+    counts, order = plain.verdict.value_counts(), ("accepted", "review", "no_match", "failed")
+    verdicts = [f"{counts[verdict]} {verdict}" for verdict in order if verdict in counts]
     scope = "All categories, `--any-category` too" if others else "City photos only"
     shown = [*tried.iloc[: len(rows)].itertuples()]
     shown += [one for one in tried.iloc[len(rows) :].itertuples() if one.verdict == "accepted"]
@@ -269,7 +271,7 @@ def page_lines(rows: list[Row], others: list[Row]) -> list[str]:
         "",
         "## In short",
         "",
-        f"- Verdicts of the photos as they are: {verdict_counts(plain)}.",
+        f"- Verdicts of the photos as they are: {', '.join(verdicts)}.",
         f"- Right, accepted or not: {names_of(plain[plain.right.eq(True)])}.",
         f"- Wrong, accepted or not: {names_of(tried[tried.right.eq(False)])}.",
         *cost_lines(plain, tried),
@@ -313,15 +315,7 @@ def judged_words(right: object, before: str = "") -> str:
 
 
 def names_of(some: pd.DataFrame) -> str:
-    """Names of cases, or "none"."""
     return ", ".join(some["name"]) or "none"
-
-
-def verdict_counts(some: pd.DataFrame) -> str:
-    """How many of each verdict."""
-    counts = some.verdict.value_counts()
-    order = ("accepted", "review", "no_match", "failed")
-    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if verdict in counts)
 
 
 def cost_lines(plain: pd.DataFrame, tried: pd.DataFrame) -> list[str]:
@@ -368,5 +362,4 @@ def result_cells(one: Any) -> list[str]:
 
 
 def two_numbers(median: float, largest: float, digits: int = 2) -> str:
-    """A median and the largest."""
     return f"{number(median, digits)} / {number(largest, digits)}"

@@ -36,13 +36,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, WGS84, diagonal_km, right_within_km
-from regengine.score.registration import (
-    NOTHING,
-    PLACED,
-    camera_of,
-    distance_m,
-    enough_points,
-)
+from regengine.score.registration import NOTHING, PLACED, camera_of, distance_m, judge_points
 from regengine.store.result import ControlPoint
 
 CAMERAS = Path(__file__).with_name("reference_cameras.csv")
@@ -151,17 +145,17 @@ def place_columns(points: Sequence[ControlPoint]) -> FloatArray:
 
 def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera) -> dict[str, Any]:
     """Columns that say how good a proposal is."""
-    x, y, lon, lat = place_columns(points)
-    error_m = distance_m(*truth.pixel_to_lonlat(x, y), lon, lat)
+    places = place_columns(points)
     diagonal = diagonal_km(truth)
     bar_km = right_within_km(diagonal)
+    is_right, error_m = judge_points(truth, places, 1000.0 * bar_km)
     z_east, z_north = normalised_errors(points, truth)
     columns: dict[str, Any] = {
-        "right": bool(enough_points(truth, x, y) and error_m.max() <= 1000.0 * bar_km),
+        "right": is_right,
         "bar_km": bar_km,
         "diagonal_km": diagonal,
         "point_error_m": error_m,
-        "point_error_units": error_m / resolution_m(truth, x, y),
+        "point_error_units": error_m / resolution_m(truth, *places[:2]),
         "z_east": z_east,
         "z_north": z_north,
     }

@@ -160,30 +160,24 @@ PHOTO_LIGHTS = Realisation(number=2)
 
 
 def true_orbit() -> Elements:
-    """The orbit from which all sample frames are taken."""
     return pass_over(-153.0, 34.2, utc_of_2014(1, 17, 7, 45, 40), northbound=True)
 
 
 def sample_world(seed: int = SAMPLE_SEED) -> TownWorld:
-    """The invented land of the samples."""
     return draw_town_world(seed, SAMPLE_REGION)
-
-
-def shipped_elements(orbit: Elements) -> list[Elements]:
-    """The element sets of ``tle.txt``: right at their epochs, drifting away from the truth."""
-    return [slip_elements(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
 
 
 def sample_camera(frame: SampleFrame, orbit: Elements, scale: float = 1.0) -> SimCamera:
     """The camera of a sample frame; a scale below 1 makes a smaller picture of the same view."""
     width, height = round(frame.width_px * scale), round(frame.height_px * scale)
     position, _ = state_ecef(orbit.satrec(), frame.time_utc)
+    pitch_um = _settings(frame).pixel_pitch_um(width, height)
     return SimCamera.pointed(
         position_ecef_m=position,
         pointing=frame.pointing,
         width_px=width,
         height_px=height,
-        focal_px=_focal_px(frame, width, height),
+        focal_px=1000.0 * frame.focal_mm * (1.0 + frame.focal_error) / pitch_um,
         k1=frame.k1,
     )
 
@@ -195,11 +189,6 @@ def _settings(frame: SampleFrame) -> CameraSettings:
         body=frame.body,
         orientation=frame.orientation,
     )
-
-
-def _focal_px(frame: SampleFrame, width_px: int, height_px: int) -> float:
-    pitch_um = _settings(frame).pixel_pitch_um(width_px, height_px)
-    return 1000.0 * frame.focal_mm * (1.0 + frame.focal_error) / pitch_um
 
 
 def render_sample(frame: SampleFrame, camera: SimCamera, world: TownWorld) -> bytes:
@@ -240,7 +229,8 @@ def write_samples(
     """Write the sample frames, their element sets, light map and truth files."""
     (folder / "truth").mkdir(parents=True, exist_ok=True)
     world, orbit = sample_world(seed), true_orbit()
-    sets = shipped_elements(orbit)
+    # Right at their epochs, drifting away from the truth
+    sets = [slip_elements(elements_at(orbit, epoch), drift) for epoch, drift in ELEMENT_SETS]
     text = "".join(tle_lines(elements, "ISS (SIMULATED)") for elements in sets)
     (folder / "tle.txt").write_text(text, encoding="ascii")
     for frame in FRAMES:
@@ -249,13 +239,9 @@ def write_samples(
         truth = json.dumps(sample_truth(frame, camera, world, sets), indent=1)
         (folder / "truth" / f"{frame.frame_id}.json").write_text(truth + "\n", encoding="utf-8")
     parameters = LightMapParameters(step_deg=step_arcsec / 3600.0)
-    light_map = draw_light_map(world, _map_bounds(world), MAP_LIGHTS, parameters)
-    write_geotiff(folder / "lights.tif", light_map)
-
-
-def _map_bounds(world: TownWorld) -> tuple[float, float, float, float]:
-    """The box of the land with a margin of a degree, in whole degrees."""
+    # The box of the land with a margin of a degree, in whole degrees
     lon, lat = world.places.lon, world.places.lat
-    south_west = (float(np.floor(side.min() - 1.0)) for side in (lon, lat))
-    north_east = (float(np.ceil(side.max() + 1.0)) for side in (lon, lat))
-    return (*south_west, *north_east)  # type: ignore[return-value]
+    west, south = (float(np.floor(side.min() - 1.0)) for side in (lon, lat))
+    east, north = (float(np.ceil(side.max() + 1.0)) for side in (lon, lat))
+    light_map = draw_light_map(world, (west, south, east, north), MAP_LIGHTS, parameters)
+    write_geotiff(folder / "lights.tif", light_map)

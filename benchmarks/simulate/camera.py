@@ -20,7 +20,6 @@ def _to_ecef() -> Transformer:
 
 @lru_cache(maxsize=1)
 def wgs84() -> Geod:
-    """The WGS84 ellipsoid, for distances and azimuths along it."""
     return Geod(ellps="WGS84")
 
 
@@ -62,7 +61,7 @@ def perigee_height_m(origin_ecef_m: FloatArray, rays: FloatArray) -> FloatArray:
 
 
 def ground_of_rays(
-    origin_ecef_m: FloatArray, rays: FloatArray, steps: int = 12
+    origin_ecef_m: FloatArray, rays: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where rays first meet the ground, by Newton's method on PROJ's geodetic height.
 
@@ -73,7 +72,7 @@ def ground_of_rays(
     reach_sq = radius_m**2 - (origin_ecef_m @ origin_ecef_m - nearest**2)
     distance = nearest - np.sqrt(np.maximum(reach_sq, 0.0))
     lon, lat, height = geodetic_of(origin_ecef_m + distance[..., None] * rays)
-    for _ in range(steps):
+    for _ in range(12):
         slope = np.sum(_vertical(lon, lat) * rays, axis=-1)
         step = np.where(slope < -1e-6, -height / np.minimum(slope, -1e-6), 0.0)
         distance = np.minimum(distance + step, nearest)
@@ -154,7 +153,6 @@ class SimCamera:
 
     @property
     def position_ecef_m(self) -> FloatArray:
-        """ECEF position, metres, shape (3,)."""
         return ecef_of(self.lon_deg, self.lat_deg, self.height_m)
 
     def project(
@@ -195,7 +193,6 @@ class SimCamera:
         return ground_of_rays(self.position_ecef_m, self.rays(x, y))
 
     def perigee_m(self, x: ArrayLike, y: ArrayLike) -> FloatArray:
-        """Least height above the ellipsoid along the pixels' sight, metres."""
         return perigee_height_m(self.position_ecef_m, self.rays(x, y))
 
     def quaternion(self) -> tuple[float, float, float, float]:

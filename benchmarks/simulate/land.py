@@ -33,7 +33,6 @@ class Region:
 
     @property
     def lat0_deg(self) -> float:
-        """Its middle latitude."""
         return self.south + 0.5 * self.size_deg
 
     @property
@@ -53,7 +52,6 @@ class Land:
     river: GroundNoise  # rivers run where it is nearly zero
 
     def is_land(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.bool_]:
-        """Whether places lie on land."""
         return self._at(self.height, lon_deg, lat_deg) > 0.0
 
     def is_water(self, lon_deg: ArrayLike, lat_deg: ArrayLike) -> NDArray[np.bool_]:
@@ -116,7 +114,6 @@ class Places:
     is_road: NDArray[np.bool_]  # shape (n,)
 
     def keys(self, seed: int) -> UintArray:
-        """Identities of the places."""
         return key_of(seed, np.arange(len(self.lon)))
 
 

@@ -70,7 +70,8 @@ def expose(
     if falloff is None:
         falloff = vignette(width, height, scene.vignetting)
     picture = np.empty((height, width, 3), np.uint8)
-    hot = _hot_pixels(rng, width, height, scene.hot_pixels)
+    counts = rng.poisson(scene.hot_pixels * width * height, 3)
+    hot = [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
     for channel in range(3):
         plane = smear(light[channel], scene.motion_px, scene.motion_deg)
         plane = blur_image(plane, scene.psf_sigma_px)
@@ -121,13 +122,6 @@ def smear(image: ImageArray, length_px: float, angle_deg: float) -> ImageArray:
     share_y = np.maximum(1.0 - np.abs(index[:, None] - y), 0.0)
     kernel = (share_y @ share_x.T).astype(np.float32)
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.float32)
-
-
-def _hot_pixels(
-    rng: np.random.Generator, width: int, height: int, share: float
-) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    counts = rng.poisson(share * width * height, 3)
-    return [(rng.integers(0, height, n), rng.integers(0, width, n)) for n in counts]
 
 
 # Colours of SODIUM, WARM_WHITE and COLD_WHITE lamps as a camera balanced for daylight sees them.
@@ -219,11 +213,7 @@ def to_srgb(light: NDArray[Floating]) -> NDArray[Floating]:
 
 
 def to_linear(value: NDArray[Floating]) -> NDArray[Floating]:
-    """Linear light of values from 0 to 1 of sRGB."""
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-SRGB_LIGHT = to_linear(np.arange(256) / 255.0)  # of the 256 values of a picture
 
 
 def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> bytes:
@@ -236,7 +226,6 @@ def to_jpeg(picture: NDArray[np.uint8], quality: int, exif: bytes = b"") -> byte
 
 
 def through_jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """A picture as it is read from its JPEG."""
     with Image.open(io.BytesIO(to_jpeg(picture, quality))) as image:
         return np.asarray(image)
 
@@ -248,12 +237,8 @@ class Moffat:
     fwhm_px: float  # full width at half maximum of a point
     beta: float  # exponent, above 1.5: small ones have wide wings
 
-    def point(self, square_px2: ArrayLike, widen: ArrayLike = 1.0) -> FloatArray:
-        """Light per square pixel at a squared distance; `widen` multiplies the width."""
-        core2 = np.square(self._core * np.asarray(widen, float))
+    def point(self, square_px2: ArrayLike) -> FloatArray:
+        """Light per square pixel at a squared distance."""
+        core2 = np.square(0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0)))
         fall = (1.0 + np.asarray(square_px2, float) / core2) ** -self.beta
         return np.asarray((self.beta - 1.0) / (np.pi * core2) * fall)
-
-    @property
-    def _core(self) -> float:
-        return 0.5 * self.fwhm_px / float(np.sqrt(2.0 ** (1.0 / self.beta) - 1.0))

@@ -86,7 +86,6 @@ class CameraSettings:
     orientation: int = 1  # EXIF orientation, 1 to 8
 
     def pixel_pitch_um(self, width_px: int, height_px: int) -> float:
-        """Pitch of a picture's pixels if it shows the whole sensor."""
         return 1000.0 * SENSOR_WIDTH_MM[self.body] / max(width_px, height_px)
 
 

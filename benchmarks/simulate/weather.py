@@ -95,7 +95,6 @@ def flare_light(camera: SimCamera, flares: int, rng: np.random.Generator) -> Ima
 
 
 def _spread_px(camera: SimCamera, km: float) -> float:
-    """Pixels that a distance on the ground below takes."""
     return km / (camera.height_m / 1000.0 / camera.focal_px)
 
 
@@ -145,11 +144,11 @@ class ViewGrid:
         )
 
 
-def view_grid(camera: SimCamera, points: int = 30_000) -> ViewGrid:
-    """Ground and sky on about so many pixels, evenly spaced and covering the picture."""
+def view_grid(camera: SimCamera) -> ViewGrid:
+    """Ground and sky on about 30,000 pixels, evenly spaced and covering the picture."""
     aspect = camera.width_px / camera.height_px
-    cols = max(int(np.sqrt(points * aspect)), 2)
-    rows = max(int(np.sqrt(points / aspect)), 2)
+    cols = max(int(np.sqrt(30_000 * aspect)), 2)
+    rows = max(int(np.sqrt(30_000 / aspect)), 2)
     x, y = np.meshgrid(
         np.linspace(-0.5, camera.width_px - 0.5, cols),
         np.linspace(-0.5, camera.height_px - 0.5, rows),

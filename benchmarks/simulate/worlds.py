@@ -44,7 +44,6 @@ class Clusters:
     row: NDArray[np.int64]  # shape (n,): Where the patch stands in its world's own table
 
     def take(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Clusters:
-        """The chosen patches."""
         return Clusters(**{name: column[chosen] for name, column in vars(self).items()})
 
 
@@ -63,9 +62,7 @@ class Realisation:
 class World(Protocol):
     """A world of lights."""
 
-    def near(self, west: float, south: float, east: float, north: float) -> Clusters:
-        """Patches of light whose centres lie in a box of degrees."""
-        ...
+    def near(self, west: float, south: float, east: float, north: float) -> Clusters: ...
 
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
@@ -307,22 +304,25 @@ class RasterWorld:
 
     def near(self, west: float, south: float, east: float, north: float) -> Clusters:
         """Lit pixels whose centres lie in a box of degrees (longitudes may pass 180)."""
-        step, turn = self.step_deg, 360.0 * np.round(((west + east) / 2.0 - self._middle) / 360.0)
-        rows, cols = self.shape
+        step, (rows, cols) = self.step_deg, self.shape
+        middle = self.west + 0.5 * cols * step
+        turn = 360.0 * np.round(((west + east) / 2.0 - middle) / 360.0)
         top = int(np.clip(np.floor((self.north - north) / step), 0, rows))
         bottom = int(np.clip(np.ceil((self.north - south) / step), 0, rows))
         left = int(np.clip(np.floor((west - turn - self.west) / step), 0, cols))
         right = int(np.clip(np.ceil((east - turn - self.west) / step), 0, cols))
         if bottom <= top or right <= left:
-            return _no_clusters()
+            columns = dict.fromkeys(("lon", "lat", "power", "radius_m"), np.zeros(0))
+            return Clusters(key=np.zeros(0, np.uint64), row=np.zeros(0, np.int64), **columns)
         window = self.read(top, left, bottom - top, right - left)
         row, col = np.nonzero(window > 0.0)
         radiance = window[row, col].astype(np.float64)
         row, col = row + top, col + left
         cell = row.astype(np.int64) * cols + col
         if len(cell) > MAX_PATCHES:
-            keep, boost = _thin_pixels(radiance, key_of(cell))
-            row, col, cell, radiance = row[keep], col[keep], cell[keep], boost[keep]
+            chance = find_chances(radiance, MAX_PATCHES)
+            keep = uniform(key_of(cell), 70) < chance
+            row, col, cell, radiance = row[keep], col[keep], cell[keep], (radiance / chance)[keep]
         lon = np.asarray(self.west + (col + 0.5) * step, float)
         lat = np.asarray(self.north - (row + 0.5) * step, float)
         size_km2 = (step * KM_PER_DEGREE) ** 2 * np.cos(np.radians(lat))
@@ -336,10 +336,6 @@ class RasterWorld:
             radius_m=np.full(len(cell), 282.0 * step * KM_PER_DEGREE),
             row=cell,
         )
-
-    @property
-    def _middle(self) -> float:
-        return self.west + 0.5 * self.shape[1] * self.step_deg
 
     def scatter(
         self, clusters: Clusters, counts: NDArray[np.int64], realisation: Realisation
@@ -360,16 +356,9 @@ class RasterWorld:
         return Lamps(lon=lon, lat=lat, power=power, colour=colour)
 
 
-def _thin_pixels(
-    radiance: FloatArray, key: NDArray[np.uint64]
-) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Keep brighter pixels with a greater chance; those kept stand for the rest."""
-    chance = radiance / radiance.mean()
+def find_chances(light: FloatArray, most: int) -> FloatArray:
+    """Chances by which about so many are kept, brighter ones sooner; those stand for the rest."""
+    chance = light / light.mean()
     for _ in range(4):  # the brightest saturate at 1; share what is left among the others
-        chance = np.minimum(chance * MAX_PATCHES / max(float(chance.sum()), 1e-9), 1.0)
-    return uniform(key, 70) < chance, radiance / chance
-
-
-def _no_clusters() -> Clusters:
-    columns = dict.fromkeys(("lon", "lat", "power", "radius_m"), np.zeros(0))
-    return Clusters(key=np.zeros(0, np.uint64), row=np.zeros(0, np.int64), **columns)
+        chance = np.minimum(chance * most / float(chance.sum()), 1.0)
+    return np.asarray(chance)

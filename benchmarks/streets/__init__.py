@@ -121,12 +121,10 @@ def main(
 
 
 def prepare(plan: Plan) -> None:
-    """Open the maps in a worker process."""
     _HELD.update(plan=plan, maps=build_maps(plan.real, plan.folder))
 
 
 def work(seed: int) -> list[Row]:
-    """All trials of a seed in a worker process."""
     return list(try_seed(seed, _HELD["plan"], _HELD["maps"]))
 
 
@@ -324,7 +322,6 @@ def paris_lines(every: pd.DataFrame) -> list[str]:
 
 
 def lost_lines(every: pd.DataFrame) -> list[str]:
-    """How many seeds were not finished, and why."""
     lost = every[every.verdict == "lost"]
     why = "; ".join(sorted(set(lost.reasons)))[:300]
     return [f"Not finished: {len(lost)} ({why})"] if len(lost) else []

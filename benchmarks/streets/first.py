@@ -34,7 +34,6 @@ class Scene:
     roads: Roads  # metres
 
     def to_lonlat(self, xy: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Longitudes and latitudes of points (n, 2)."""
         degrees = xy / _metres_per_degree(self.middle[1]) + self.middle
         return degrees[:, 0], degrees[:, 1]
 

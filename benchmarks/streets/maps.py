@@ -87,7 +87,6 @@ class City:
     boxes: FloatArray  # (m, 4): the same of each line
 
     def near(self, west: float, south: float, east: float, north: float) -> Roads:
-        """The lines that reach into a box."""
         box = self.boxes
         hit = (box[:, 0] < east) & (box[:, 2] > west) & (box[:, 1] < north) & (box[:, 3] > south)
         return self.roads.take(hit)
@@ -96,8 +95,6 @@ class City:
 @lru_cache(maxsize=4)
 def read_city(real: Path, name: str) -> City:
     """Read the roads of one of `CITIES` from the folder of real data."""
-    import geopandas
-
     frame = geopandas.read_parquet(real / "streets" / f"{name}_streets.parquet")
     number = {name: index for index, name in enumerate(CLASSES)}
     kept = frame["class"].isin(CLASSES) & (frame["brunnel"] != "tunnel")
@@ -118,12 +115,13 @@ def read_city(real: Path, name: str) -> City:
     )
 
 
-def draw_grid_city(seed: int, lon: float = -87.65, lat: float = 41.88) -> City:
+def draw_grid_city(seed: int) -> City:
     """A city of regular blocks like Chicago's, 100 by 200 m, with avenues and few diagonals.
 
     Blocks jitter by some metres, some streets are interrupted by parks and railways.
     """
     rng = np.random.default_rng([seed, 41])
+    lon, lat = -87.65, 41.88
     half_m, lines, classes = 30_000.0, [], []
     for axis, step in ((0, 201.2), (1, 100.6)):
         for number, at in enumerate(np.arange(-half_m, half_m, step)):
@@ -190,12 +188,10 @@ class CityStreets:
 
     @classmethod
     def open(cls, path: Path) -> CityStreets:
-        """A map as it is."""
         with rasterio.open(path) as dataset:
             return cls(path=path, file_bounds=tuple(dataset.bounds))
 
     def laid_at(self, other: CityStreets) -> CityStreets:
-        """The same streets where another map lies."""
         west, south, east, north = other.bounds
         return replace(self, at=((west + east) / 2.0, (south + north) / 2.0))
 
@@ -286,9 +282,7 @@ class NoLights:
     )
 
     def window(self, *_: float) -> LightGrid:
-        """Nothing anywhere."""
         raise LightMapError("there are no lights", code="outside_map")
 
     def overview(self, resolution_deg: float) -> LightGrid | None:
-        """None."""
         return None

@@ -202,10 +202,9 @@ def look_at(position: FloatArray, ground: FloatArray, roll: float) -> FloatArray
     return np.stack([right, np.cross(forward, right), forward], axis=-1)
 
 
-def grid_of(camera: SimCamera, per_side: int = 7) -> tuple[FloatArray, FloatArray]:
-    """Pixels of a grid of points over the frame, borders included."""
+def grid_of(camera: SimCamera) -> tuple[FloatArray, FloatArray]:
+    """Pixels of a grid of 7 x 7 points over the frame, borders included."""
     x, y = np.meshgrid(
-        np.linspace(0.0, camera.width_px - 1.0, per_side),
-        np.linspace(0.0, camera.height_px - 1.0, per_side),
+        np.linspace(0.0, camera.width_px - 1.0, 7), np.linspace(0.0, camera.height_px - 1.0, 7)
     )
     return x.ravel(), y.ravel()

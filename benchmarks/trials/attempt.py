@@ -105,7 +105,6 @@ def register_trial(
 
 
 def trial_columns(trial: Trial) -> dict[str, Any]:
-    """Columns that say what was drawn."""
     names = ("seed", "half", "kind", "registrable", "places")
     return trial.factors | {name: getattr(trial, name) for name in names}
 

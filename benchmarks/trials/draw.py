@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.simulate.camera import SimCamera, east_north_up
 from benchmarks.simulate.orbit import EARTH_TURN_RAD_S
@@ -87,7 +86,6 @@ Word = TypeVar("Word", bound=str)
 
 
 def draw_share(rng: np.random.Generator, shares: Mapping[Word, float]) -> Word:
-    """One of some words, by their shares."""
     return list(shares)[int(rng.choice(len(shares), p=list(shares.values())))]
 
 
@@ -164,6 +162,7 @@ def factors_of(
     camera, scene = shot.camera, conditions.scene
     ground_share, sky_share = view_shares(camera)
     hardware = conditions.hardware
+    read = (scene.read_noise_electrons / scene.full_well_electrons) ** 2
     focal_error = None if claim.focal_mm is None else claim.focal_mm / shot.focal_mm - 1.0
     return {
         "off_nadir_deg": off_nadir_deg(camera),
@@ -191,7 +190,8 @@ def factors_of(
         "hardware_lit_by": "none" if hardware is None else hardware.lit_by,
         "hardware_share": float(photograph.cover.mean()),
         "iso": shot.exposure.iso,
-        "iso_noise": noise_share(conditions),
+        # Noise of a pixel at a hundredth of saturation, as a share of saturation
+        "iso_noise": float(np.sqrt(0.01 / scene.full_well_electrons + read)),
         "motion_px": scene.motion_px,
         "defocus_px": scene.psf_sigma_px,
         "saturation_nw": scene.saturation_nw,
@@ -215,13 +215,6 @@ def factors_of(
         "lat": shot.target[1],
         "time_utc": shot.state.time_utc.isoformat(timespec="milliseconds"),
     }
-
-
-def noise_share(conditions: Conditions) -> float:
-    """Noise of a pixel at a hundredth of saturation, as a share of saturation."""
-    scene = conditions.scene
-    read = (scene.read_noise_electrons / scene.full_well_electrons) ** 2
-    return float(np.sqrt(0.01 / scene.full_well_electrons + read))
 
 
 def _cover(conditions: Conditions, *, opaque: bool) -> float:
@@ -255,44 +248,12 @@ def draw_trial(seed: int, source: TrialSource, kind: Kind | None = None) -> Tria
     """Draw a trial, of a kind or of any; the same seed, source and kind give the same bytes."""
     kind, shot, claim = told_shot(seed, source, kind)
     conditions = draw_conditions(stream_of(seed, source.half, 3), kind, shot, seed)
-    return trial_of(seed, source, kind, shot, claim, conditions)
-
-
-def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple[Kind, Shot, Claim]:
-    """What a trial shows from where, and what is said of it: all but how it came out."""
-    kind = kind or kind_of(seed, source.half)
-    shot = draw_shot(stream_of(seed, source.half, 1), source, kind)
-    return kind, shot, draw_claim(stream_of(seed, source.half, 2), source, kind, shot)
-
-
-def kind_of(seed: int, half: Half) -> Kind:
-    """The kind of trial that a seed draws."""
-    if seed >= FIRST_CUPOLA:
-        return "cupola"
-    return draw_share(stream_of(seed, half, 0), KIND_SHARES)
-
-
-def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:
-    """One of the streams of random numbers of a trial."""
-    return np.random.default_rng([seed, 5 if half == "test" else 6, number])
-
-
-def trial_of(
-    seed: int,
-    source: TrialSource,
-    kind: Kind,
-    shot: Shot,
-    claim: Claim,
-    conditions: Conditions,
-    sky: NDArray[np.float32] | None = None,
-) -> Trial:
-    """The trial of a shot that was drawn."""
     camera, scene = shot.camera, conditions.scene
     world = None
     if kind in WITH_LIGHTS:
         decoy = source.decoy_world if kind == "elsewhere" else None
         world = SeenWorld(decoy or source.world, camera, conditions.changed_share, seed)
-    photograph = take_photograph(shot, world, conditions, sky)
+    photograph = take_photograph(shot, world, conditions)
     places = 0
     if world is not None:
         places = len(separable_places(camera, world.mapped, source.map_step_deg, photograph, scene))
@@ -319,3 +280,20 @@ def trial_of(
         world=world,
         lights=conditions.lights,
     )
+
+
+def told_shot(seed: int, source: TrialSource, kind: Kind | None = None) -> tuple[Kind, Shot, Claim]:
+    """What a trial shows from where, and what is said of it: all but how it came out."""
+    kind = kind or kind_of(seed, source.half)
+    shot = draw_shot(stream_of(seed, source.half, 1), source, kind)
+    return kind, shot, draw_claim(stream_of(seed, source.half, 2), source, kind, shot)
+
+
+def kind_of(seed: int, half: Half) -> Kind:
+    if seed >= FIRST_CUPOLA:
+        return "cupola"
+    return draw_share(stream_of(seed, half, 0), KIND_SHARES)
+
+
+def stream_of(seed: int, half: Half, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 5 if half == "test" else 6, number])

@@ -53,11 +53,9 @@ class Exposure:
         return float(luminance / CD_M2_PER_NW)
 
     def full_well_electrons(self) -> float:
-        """Electrons of a full pixel of the sensor at this ISO."""
         return FULL_WELL_PER_UM2 * self.body.native_pitch_um**2 * 200.0 / self.iso
 
     def read_noise_electrons(self) -> float:
-        """Of one pixel of the sensor."""
         return READ_NOISE_ELECTRONS.get(self.body.name, USUAL_READ_NOISE)
 
 

@@ -13,7 +13,14 @@ from scipy.special import ndtri
 from benchmarks.simulate.camera import SimCamera
 from benchmarks.simulate.light_map import visible_bounds
 from benchmarks.simulate.noise import GroundNoise, fractal_tile, key_of, normal, uniform
-from benchmarks.simulate.worlds import Clusters, Lamps, RasterWorld, Realisation, World
+from benchmarks.simulate.worlds import (
+    Clusters,
+    Lamps,
+    RasterWorld,
+    Realisation,
+    World,
+    find_chances,
+)
 from detectors.types import FloatArray
 
 TILE_DEG = 2.0  # the map is asked for in rows of tiles that the picture may show
@@ -154,9 +161,7 @@ def thin_patches(clusters: Clusters, most: int) -> Clusters:
     """Keep brighter patches with a greater chance; those kept stand for the rest."""
     if len(clusters.key) <= most:
         return clusters
-    chance = clusters.power / clusters.power.mean()
-    for _ in range(4):  # the brightest saturate at 1; share what is left among the others
-        chance = np.minimum(chance * most / float(chance.sum()), 1.0)
+    chance = find_chances(clusters.power, most)
     keep = uniform(clusters.key, 71) < chance
     kept = clusters.take(keep)
     return replace(kept, power=kept.power / chance[keep])

@@ -61,9 +61,7 @@ class Told:
 class Orbits(Protocol):
     """Passes of the station."""
 
-    def night(self, rng: np.random.Generator) -> Night:
-        """Some hours or minutes of night."""
-        ...
+    def night(self, rng: np.random.Generator) -> Night: ...
 
     def told(self, rng: np.random.Generator, night: Night, days: float) -> Told:
         """An element set near a moment of a night, not the true one."""
@@ -79,7 +77,6 @@ class RealOrbits:
 
     @classmethod
     def of(cls, sets: TleSet) -> RealOrbits:
-        """Orbits of a file of element sets."""
         years = np.array([time_of(d).year for d in sets.epoch_days])
         return cls(sets=sets, dense=np.flatnonzero(np.isin(years, DENSE_YEARS)))
 
@@ -215,5 +212,4 @@ def time_of(days: float) -> datetime:
 
 
 def days_of(time_utc: datetime) -> float:
-    """Days since 2000-01-01 12:00 UTC."""
     return (time_utc - J2000) / timedelta(days=1)

@@ -54,13 +54,8 @@ class Photograph:
     cover: ImageArray  # shape (height, width): 1 where hardware stands in front
 
 
-def take_photograph(
-    shot: Shot, world: SeenWorld | None, conditions: Conditions, sky: ImageArray | None = None
-) -> Photograph:
-    """Render the stored picture of a shot; the same for the same arguments.
-
-    ``sky`` is starlight, nW cm^-2 sr^-1, in place of invented stars.
-    """
+def take_photograph(shot: Shot, world: SeenWorld | None, conditions: Conditions) -> Photograph:
+    """Render the stored picture of a shot; the same for the same arguments."""
     camera, scene = shot.camera, conditions.scene
     rng = np.random.default_rng([scene.seed, 9])
     width, height = camera.width_px, camera.height_px
@@ -75,8 +70,7 @@ def take_photograph(
     veil += storm_light(camera, scene.lightning_nw, rng)
     if float(np.nanmax(view.perigee_m)) > -50_000.0:
         veil += limb_light(perigee_m, scene.airglow_nw)
-        invented = star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
-        veil += invented if sky is None else sky
+        veil += star_light(camera, perigee_m, scene.stars_per_square_degree, rng)
     if conditions.aurora is not None:
         band = aurora_light(camera, conditions.aurora, view.x, view.y)
         veil += np.stack([view.full_size(plane.astype(float), width, height) for plane in band])

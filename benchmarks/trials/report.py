@@ -144,25 +144,21 @@ class Figure(NamedTuple):
     met: bool | None
 
     def cells(self) -> list[str]:
-        """The row of the table."""
         met = self.met if self.n >= MIN_TO_TELL else None
         words = {True: "met", False: "**falls short**", None: "too few to tell"}
         return [self.what, self.asked, self.measured, str(self.n), self.interval, words[met]]
 
 
 def interval_words(hits: int, tried: int) -> str:
-    """Wilson's interval as per cent."""
     low, high = interval(hits, tried)
     return NONE if tried == 0 else f"{100.0 * low:.1f} to {100.0 * high:.1f} %"
 
 
 def hits_of(trials: pd.DataFrame) -> int:
-    """How many are right and accepted."""
     return int((trials.outcome == RIGHT_ACCEPTED).sum())
 
 
 def told_nothing(trials: pd.DataFrame) -> bool:
-    """Whether these were registered without time and orbit."""
     return bool(len(trials)) and trials.told.iloc[0] == "nothing"
 
 
@@ -251,7 +247,6 @@ def wrong_figure(accepted: pd.DataFrame) -> Figure:
 def limit_figure(
     what: str, limit: float, measured: float | None, n: int, digits: int = 2
 ) -> Figure:
-    """A number that must not exceed a limit."""
     known = measured is not None and not np.isnan(measured)
     met = bool(measured <= limit) if known and measured is not None else None
     return Figure(what, f"≤ {limit:g}", number(measured, digits), n, NONE, met)
@@ -288,7 +283,6 @@ def reason_lines(trials: pd.DataFrame) -> list[str]:
 
 
 def outcome_cells(trials: pd.DataFrame) -> list[str]:
-    """Counts of all outcomes."""
     return [str((trials.outcome == name).sum()) for name in OUTCOMES]
 
 

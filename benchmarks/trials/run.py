@@ -23,7 +23,6 @@ from benchmarks.pages import commit, tell
 from benchmarks.processes import Lost, work_through
 from benchmarks.registration.cases import Settings
 from benchmarks.rows import Row, append_row, read_rows
-from benchmarks.simulate.camera import SimCamera
 from benchmarks.trials.attempt import (
     Registration,
     outcome_columns,
@@ -75,19 +74,16 @@ class MirroredMap:
 
     @property
     def info(self) -> LightMapInfo:
-        """The original's."""
         return self.original.info
 
     @property
     def meridian_deg(self) -> float:
-        """Longitude of the mirror."""
         west, _, east, _ = self.info.bounds
         return WORLD_MERIDIAN_DEG if east - west > REGIONAL_DEG else 0.5 * (west + east)
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> LightGrid:
-        """A window at (or just finer than) a resolution."""
         twice = 2.0 * self.meridian_deg
         grid = self.original.window(twice - east, south, twice - west, north, resolution_deg)
         return self._mirrored(grid)
@@ -115,28 +111,24 @@ def index_of(mirrored: LightMap, lights: Path, file: Path) -> EarthIndex:
     return read_earth_index(file, [lights]) if found is None else found
 
 
-def in_the_mirror(camera: SimCamera, meridian_deg: float) -> SimCamera:
-    """The camera that sees in the mirrored world what this one sees in the true one."""
-    turn = np.radians(2.0 * meridian_deg)
+def against_the_mirror(trial: Trial, meridian_deg: float) -> Trial:
+    """A trial on the mirrored map, of the camera that sees there what the true one sees here."""
+    camera, turn = trial.camera, np.radians(2.0 * meridian_deg)
     mirror = np.array(
         [[np.cos(turn), np.sin(turn), 0.0], [np.sin(turn), -np.cos(turn), 0.0], [0.0, 0.0, 1.0]]
     )
-    return replace(
+    mirrored = replace(
         camera,
         lon_deg=(2.0 * meridian_deg - camera.lon_deg + 180.0) % 360.0 - 180.0,
         axes=mirror @ camera.axes @ np.diag([-1.0, 1.0, 1.0]),
         principal_x=camera.width_px - 1.0 - camera.principal_x,
         mirrored=not camera.mirrored,
     )
-
-
-def against_the_mirror(trial: Trial, meridian_deg: float) -> Trial:
-    """A trial that is to be registered on the mirrored map."""
     return replace(
         trial,
         seed=trial.seed + FIRST_MIRRORED,
         kind="mirrored_map",
-        camera=in_the_mirror(trial.camera, meridian_deg),
+        camera=mirrored,
         registrable=False,
     )
 
@@ -175,12 +167,10 @@ class Workshop:
 
     @cached_property
     def index(self) -> EarthIndex | None:
-        """Index of the map."""
         return load_earth_index(BlindOptions(index=self.settings.index), (self.lights,))
 
     @cached_property
     def mirrored_map(self) -> MirroredMap:
-        """The map in the mirror."""
         return MirroredMap(original=self.light_map)
 
     @cached_property
@@ -198,7 +188,6 @@ _open: list[Workshop] = []
 
 
 def prepare(settings: Settings) -> None:
-    """Make a process ready: libraries loaded, one thread, world and map open."""
     cv2.setNumThreads(1)
     _open[:] = [Workshop(settings)]
     _ = _open[0].index  # its time is not the first trial's
@@ -217,7 +206,6 @@ def run_trial(seed: int) -> Row:
 
 
 def draw_only(seed: int) -> Row:
-    """What was drawn for a trial whose registration did not end."""
     return trial_columns(_open[0].draw(seed))
 
 

@@ -376,7 +376,6 @@ def _draw_hardware(rng: np.random.Generator, shot: Shot, seed: int, moon: float)
 
 
 def _draw_lighting(rng: np.random.Generator, moon: float) -> tuple[str, float]:
-    """What lights hardware, and how bright that may make it."""
     lit_by = str(rng.choice(["dark", "moon", "lamp", "sun"], p=[0.35, 0.3, 0.25, 0.1]))
     top = {"dark": 0.01, "moon": 0.02 + 0.1 * moon, "lamp": 0.25, "sun": 1.2}[lit_by]
     return lit_by, top

@@ -95,7 +95,6 @@ class Cells:
     step_deg: float
 
     def take(self, chosen: NDArray[np.bool_]) -> Cells:
-        """The chosen cells."""
         columns = {n: getattr(self, n)[chosen] for n in ("lon", "lat", "power", "continent")}
         return Cells(**columns, step_deg=self.step_deg)
 

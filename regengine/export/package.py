@@ -83,7 +83,6 @@ def check_package(out: Path, *, force: bool) -> None:
 
 
 def _is_package(folder: Path) -> bool:
-    """Whether a folder is a package written by this program."""
     return not folder.is_symlink() and all((folder / name).is_file() for name in (SUMS, README))
 
 
@@ -256,9 +255,9 @@ def format_readme(
     maps = sorted({frame.result.lights for frame, _, _ in packed if frame.result.lights})
     rows, placed, credits = [], [], []
     for frame, row, _ in packed:
-        said = "its name is not an archive id: ask the photographer."
+        credit = "its name is not an archive id: ask the photographer."
         if archive := archive_frame_id(frame.result.frame):
-            said = f"{COURTESY} ({archive})."
+            credit = f"{COURTESY} ({archive})."
         result = frame.result
         town = plain_text(", ".join(filter(None, (row["city"], row["country"]))))
         focal = "" if result.focal_mm is None else f", {result.focal_mm:g} mm"
@@ -275,7 +274,7 @@ def format_readme(
         )
         rows.append(f"| {' | '.join(cells)} |")
         placed.append(f"- {plain_text(frame.result.frame)}: {_how(frame)}")
-        credits.append(f"- {plain_text(Path(frame.result.path).name)}: {said}")
+        credits.append(f"- {plain_text(Path(frame.result.path).name)}: {credit}")
     if maps:
         used = ", ".join(map(plain_text, maps))
         credits.append(f"- Maps that were used: {used}; cite them as their producers ask.")
@@ -297,7 +296,6 @@ def format_readme(
 
 
 def plain_text(text: object) -> str:
-    """Escape text so that Markdown displays it literally."""
     return _MARKUP.sub(r"\\\1", escape_invisible(str(text)))
 
 

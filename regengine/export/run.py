@@ -148,23 +148,23 @@ def guard_photo(frame: ExportFrame, paths: tuple[Path, ...]) -> None:
             raise LeftOutError(f"{path} is the photo itself, which is never overwritten")
 
 
-def take_away(last: Path, chosen: Chosen) -> None:
-    """Remove the file that lists all others, before the first of these is replaced.
+def take_away(listings: tuple[Path, ...], chosen: Chosen) -> None:
+    """Remove the files that list all others, before the first of these is replaced.
 
-    Its presence means that a folder is complete: it must not exist while only some of the files are
-    replaced. ConfigError if it is one of the photos, StoreError if it cannot be removed.
+    Their presence means that a folder is complete: they must not exist while only some of the files
+    are replaced. ConfigError if one is a photo, StoreError if one cannot be removed.
     """
-    if not os.path.lexists(last):
-        return
-    for _, path, sha256 in chosen.photos():
-        photo = photo_file(path, chosen.store, sha256, chosen.folder)
-        if photo is not None and last.exists() and last.samefile(photo):
-            raise ConfigError(
-                f"{last} is one of the photos, which are never overwritten: name another folder."
-            )
-    with raise_as_store_error(last):
-        last.unlink()
-        sync_folder(last.parent)
+    for listing in filter(os.path.lexists, listings):
+        for _, path, sha256 in chosen.photos():
+            photo = photo_file(path, chosen.store, sha256, chosen.folder)
+            if photo is not None and listing.exists() and listing.samefile(photo):
+                raise ConfigError(
+                    f"{listing} is one of the photos, which are never overwritten: name another "
+                    "folder."
+                )
+        with raise_as_store_error(listing):
+            listing.unlink()
+            sync_folder(listing.parent)
 
 
 def check_out(out: Path, name: str, force: bool) -> None:
@@ -253,101 +253,103 @@ def write_chosen(
     """
     kind = find_format(name)
     if isinstance(kind, FolderFormat):
-        return _write_folder(kind, chosen, out, options, force, advance)
-    left_out, failed, remarks = chosen.left_out.copy(), dict[str, str](), dict[str, str]()
-    count = reviewed = 0
+        return write_folder(kind, chosen, out, options, force=force, advance=advance)
+    written = _start_counts(chosen)
+    needs = ("camera",) if options.table == "matches" else ()
 
-    def counted() -> Iterator[ExportFrame]:
-        nonlocal count, reviewed
-        for one in chosen.frames():
-            if options.table == "matches" and (lacks := explain_lacking(one, "camera")):
-                left_out[lacks] += 1
-                advance()
-                continue
-            try:
-                frame, lacks = match_again(one, options)
-            except LeftOutError as error:
-                failed[one.result.path] = str(error)
-            else:
-                if lacks:
-                    remarks[frame.result.path] = lacks
-                count += 1
-                reviewed += frame.accepted_by_person
-                yield frame
-            advance()
+    def match(frame: ExportFrame) -> tuple[ExportFrame, list[str]]:
+        frame, lacks = match_again(frame, options)
+        return frame, [lacks] if lacks else []
 
     with replace_files((out,)) as (temporary,):
-        kind(counted(), temporary, options)
-    told = {"frames": count, "reviewed": reviewed, "files": 1, "left_out": left_out}
-    return told | {"failed": failed, "remarks": remarks}
+        kind(_write_each(chosen, needs, written, match, advance), temporary, options)
+    return written | {"files": 1}
 
 
-def _write_folder(
+def _start_counts(chosen: Chosen) -> dict[str, Any]:
+    """What `write_chosen` returns, before a frame is written."""
+    counts = {"frames": 0, "reviewed": 0, "files": 0, "left_out": chosen.left_out.copy()}
+    return counts | {"failed": {}, "remarks": {}}
+
+
+def _write_each(
+    chosen: Chosen,
+    needs: tuple[str, ...],
+    written: dict[str, Any],
+    write: Callable[[ExportFrame], tuple[Any, list[str]]],
+    advance: Callable[[], object],
+) -> Iterator[Any]:
+    """Yield what is made of each frame that has what it needs; count all in ``written``.
+
+    ``write`` also returns remarks. It raises LeftOutError for a frame that cannot be written.
+    """
+    for frame in chosen.frames():
+        try:
+            if lacks := explain_lacking(frame, *needs):
+                raise LeftOutError(lacks, no_part=True)
+            made, remarks = write(frame)
+        except LeftOutError as error:
+            if error.no_part:
+                written["left_out"][str(error)] += 1
+            else:
+                written["failed"][frame.result.path] = str(error)
+        else:
+            written["frames"] += 1
+            written["reviewed"] += frame.accepted_by_person
+            if remarks:
+                written["remarks"][frame.result.path] = "; ".join(remarks)
+            yield made
+        advance()
+
+
+def write_folder(
     kind: FolderFormat,
     chosen: Chosen,
     out: Path,
     options: ExportOptions,
+    *,
     force: bool,
     advance: Callable[[], object],
 ) -> dict[str, Any]:
-    """Write files for each chosen frame into a folder, and the file that lists them all."""
+    """Write files for each chosen frame into a folder, and those that list them all.
+
+    Returns what `write_chosen` does.
+    """
     own, hashes = {}, {}
     for number, path, sha256 in chosen.photos():
         own[number], hashes[number] = kind.photo_name(path, number), sha256
     names = kind.names(own, hashes, options)
-    last = None if kind.last is None else out / kind.last
+    last = tuple(out / name for name in kind.last)
     if not force:
-        of_frames = [out / name for of_frame in names.values() for name in of_frame]
-        check_free(of_frames if last is None else [*of_frames, last])
-    left_out, failed, remarks = chosen.left_out.copy(), {}, {}
-    frames = reviewed = files = 0
+        check_free([*(out / name for of_frame in names.values() for name in of_frame), *last])
+    written = _start_counts(chosen)
 
-    def written() -> Iterator[Any]:
-        nonlocal frames, reviewed, files
-        for frame in chosen.frames():
-            lacks = explain_lacking(frame, *kind.needs)
-            if lacks:
-                left_out[lacks] += 1
-                advance()
-                continue
-            paths = tuple(out / name for name in names[frame.stored.frame_index])
-            try:
-                guard_photo(frame, paths)
-                against = ""
-                if kind.places_photo:
-                    against = find_contradiction(frame, out / own[frame.stored.frame_index])
-                if against and not force:
-                    raise LeftOutError(
-                        f"{against}: move that file away, or replace it with --force"
-                    )
-                frame, lacks = match_again(frame, options)
-                if last is not None and not frames:
-                    take_away(last, chosen)
-                with replace_files(paths, sync=last is None) as temporary:
-                    said = kind.write(frame, temporary, paths, options)
-            except LeftOutError as error:
-                failed[frame.result.path] = str(error)
-            else:
-                frames, files = frames + 1, files + len(paths)
-                reviewed += frame.accepted_by_person
-                known = [said] if isinstance(said, str) else []
-                if lacks:
-                    known.append(lacks)
-                if against:
-                    known.append(f"{against}; it is now replaced or contradicted")
-                if known:
-                    remarks[frame.result.path] = "; ".join(known)
-                yield said
-            advance()
+    def write(frame: ExportFrame) -> tuple[Any, list[str]]:
+        paths = tuple(out / name for name in names[frame.stored.frame_index])
+        guard_photo(frame, paths)
+        against = ""
+        if kind.places_photo:
+            against = find_contradiction(frame, out / own[frame.stored.frame_index])
+        if against and not force:
+            raise LeftOutError(f"{against}: move that file away, or replace it with --force")
+        frame, lacks = match_again(frame, options)
+        if not written["frames"]:
+            take_away(last, chosen)
+        with replace_files(paths, sync=kind.sync) as temporary:
+            made = kind.write(frame, temporary, paths, options)
+        written["files"] += len(paths)
+        replaced = f"{against}; it is now replaced or contradicted" if against else ""
+        remark = made if isinstance(made, str) else ""
+        return made, [text for text in (remark, lacks, replaced) if text]
 
     with raise_as_store_error(out):
         out.mkdir(parents=True, exist_ok=True)
-    if last is None or kind.write_last is None:
-        for _ in written():
+    each = _write_each(chosen, kind.needs, written, write, advance)
+    if kind.write_last is None:
+        for _ in each:
             pass
     else:
-        with replace_files((last,)) as (temporary,):
-            kind.write_last(written(), temporary, out)
-        files += 1
-    told = {"frames": frames, "reviewed": reviewed, "files": files, "left_out": left_out}
-    return told | {"failed": failed, "remarks": remarks}
+        with replace_files(last) as temporary:
+            kind.write_last(each, temporary, out)
+        written["files"] += len(last)
+    return written

@@ -58,7 +58,6 @@ class MapGrid:
 
     @property
     def bounds(self) -> Bounds:
-        """West, south, east, north of the edges."""
         east, south = self.width * self.resolution, self.height * self.resolution
         return self.west, self.north - south, self.west + east, self.north
 
@@ -310,6 +309,14 @@ def find_photo(frame: ExportFrame) -> Path:
     return path
 
 
+def scale_to_picture(camera: Camera, factor: float, shape: tuple[int, ...]) -> Camera:
+    """The camera of a photo read at a factor, (height, width); LeftOutError if sizes differ."""
+    height, width = shape[:2]
+    if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
+        raise LeftOutError("the photo's size differs from its camera's")
+    return camera if factor == 1.0 else camera.scaled(factor, width, height)
+
+
 # Georeferenced virtual rasters of a photo's pixels, and GDAL's auxiliary files next to a photo. The
 # photo itself is never opened for writing: GDAL would rewrite it.
 
@@ -317,7 +324,7 @@ def find_photo(frame: ExportFrame) -> Path:
 def metadata(frame: ExportFrame) -> dict[str, str]:
     """Metadata for a raster about the source of its georeferencing."""
     result = frame.result
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "FRAME": result.frame,
         "VERDICT": frame.verdict,
         "REVIEWER": None if frame.review is None else frame.review.reviewer,
@@ -329,7 +336,7 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
         "LIGHTS": result.lights,
         "VERSION": result.engine_version,
     }
-    known = {f"REGENGINE_{key}": value for key, value in told.items() if value is not None}
+    known = {f"REGENGINE_{key}": value for key, value in values.items() if value is not None}
     return {key: UNHOLDABLE_IN_XML.sub("_", str(value)) for key, value in known.items()}
 
 

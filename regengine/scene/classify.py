@@ -136,7 +136,6 @@ def scene_ephemeris(position: CameraPosition) -> SceneEphemeris | None:
 
 
 def light_class(sun_elevation_deg: float, dip_deg: float) -> str:
-    """Day, twilight or night, from the Sun's elevation at the nadir and the horizon dip."""
     if sun_elevation_deg > 0.0:
         return "day"
     return "night" if sun_elevation_deg <= -(dip_deg + 0.27) else "twilight"
@@ -334,7 +333,7 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
         found[KNOWN_OTHER] = answer.probabilities.get(OTHER, 0.0)
     # The sum of the probabilities of unregistrable classes was 0.56 at most in 349 registrable
     # frames of the simulated benchmark's training half, without known other content, by the first
-    # model that shipped; with it, 0.07 at most in 68 further frames by the present model No photo
+    # model that shipped; with it, 0.07 at most in 68 further frames by the present model. No photo
     # is skipped that may show cities as well: of 42 photos of cities, left out of training in turn,
     # the lowest probability was 0.07, in a photo with lightning that resembles a sunset
     if sum(found.values()) < 0.7 or (answer.probabilities.get("cities", 0.0) >= 0.05):

@@ -48,7 +48,7 @@ COLOUR = {
 LIGHT_FLOOR = 10.0 / 255.0 / 12.92
 LIT = 0.1  # as displayed, of the brightest channel
 GREEN = 0.05  # of the light, excess over red and blue; airglow above the Earth stays below
-HUES = 24
+HUES = 24  # bins of 15 degrees
 # Lit ground: brighter than a share of nearly the maximum, and this many pixels away from darker
 # areas, where windows end and colours bleed
 RIM = np.ones((5, 5), np.uint8)
@@ -108,8 +108,7 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
     strength = np.hypot(*(np.mean(opponent) for opponent in opponents))
     features["colourfulness"] = float((spread + 0.3 * strength) / (shown.mean() + LIT))
     # Slopes of opponent colours against brightness among fine detail
-    smooth = cv2.GaussianBlur(picture.half.rgb, (0, 0), 3.0, borderType=cv2.BORDER_REPLICATE)
-    red, green, blue = _planes(picture.half.rgb - np.asarray(smooth, np.float32))
+    red, green, blue = _planes(picture.half.rgb - _blur(picture.half.rgb, 3.0))
     value = (red + green + blue) / 3.0
     energy = float(value @ value) + len(value) * (1.5 / 255.0) ** 2
     features["colour_detail_warm"] = float((red - blue) @ value) / energy
@@ -120,6 +119,11 @@ def measure_colour(picture: ScenePicture) -> dict[str, float]:
 def _planes(image: FloatImage) -> FloatImage:
     """The channels as rows, shape (3, h * w): sums over pixels are fast."""
     return np.ascontiguousarray(image.reshape(-1, 3).T)
+
+
+def _blur(image: FloatImage, sigma_px: float) -> FloatImage:
+    blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, np.float32)
 
 
 def _areas(lit: FloatImage) -> dict[str, float]:
@@ -183,11 +187,11 @@ POINTS = {
     "points_warm_area": "log share of the frame with warm bright detail: cities, even under cloud",
     "points_clipped": "root of the share of bright detail that is clipped: lightning",
 }
-FINE_CELLS = 16
-CLIPPED = 0.97
+FINE_CELLS = 16  # along each side of the picture
+CLIPPED = 0.97  # as displayed, of the brightest channel
 WARM_DETAIL = 0.15  # brightness above the surroundings, as displayed
-MAX_LIGHT = 0.5  # linear
-CORE_PX, AROUND_PX = 0.8, 3.0
+MAX_LIGHT = 0.5  # linear, 1 is full scale
+CORE_PX, AROUND_PX = 0.8, 3.0  # sigmas of the difference of Gaussians
 MIN_HEIGHT = 10.0 / 255.0  # as displayed: lower peaks may be compression artefacts
 MIN_ABOVE = 1e-4  # over its neighbours, beyond rounding
 MAX_PEAKS = 500  # that are measured individually, the strongest
@@ -223,12 +227,7 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     value = picture.scene.brightest
     if min(value.shape) < 16:
         return dict.fromkeys(POINTS, 0.0)
-    core, around = (
-        np.asarray(
-            cv2.GaussianBlur(value, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32
-        )
-        for sigma_px in (CORE_PX, AROUND_PX)
-    )
+    core, around = _blur(value, CORE_PX), _blur(value, AROUND_PX)
     detail = core - around
     # The noise is estimated from the quietest fifth, because roads may cover the rest. Its limit is
     # 0.2533 sigma
@@ -268,8 +267,7 @@ def measure_points(picture: ScenePicture) -> dict[str, float]:
     # Light above the dark ground, and the coincidence of local brightness and warmth; clipped: a
     # single flash must not dominate the frame
     clipped = np.minimum(linear_light(picture.half.brightest), np.float32(MAX_LIGHT))
-    smooth = cv2.GaussianBlur(clipped, (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
-    ground = cv2.blur(cv2.erode(smooth, np.ones((7, 7), np.uint8)), (7, 7))
+    ground = cv2.blur(cv2.erode(_blur(clipped, 0.7), np.ones((7, 7), np.uint8)), (7, 7))
     mean_and_warmth = np.array([[1 / 3, 1 / 3, 1 / 3], [1, 0, -1]], np.float32)
     both = cv2.transform(picture.half.rgb, mean_and_warmth)
     light, warmth = cv2.split(both - cv2.blur(both, (11, 11), borderType=cv2.BORDER_REPLICATE))
@@ -396,8 +394,8 @@ DISC = {
     "disc_clipped": "share of it that is clipped; Sun high",
 }
 BRIGHT = 0.5  # of the brightest thousandth, as displayed
-MIN_BRIGHT = 0.1
-DARK = 0.1
+MIN_BRIGHT = 0.1  # of that, as displayed: darker pictures have no disc
+DARK = 0.1  # as displayed
 STRUCTURE = {
     "structure_length": "length of lines beyond a twentieth of the frame, by area; inside high",
     "structure_long": "share of that length in lines longer than a tenth of the frame; hardware",
@@ -414,7 +412,7 @@ STRUCTURE = {
 }
 LEVEL = 0.6  # as displayed: the 98th percentile is raised to this, by at most
 STRONG = 0.06  # gradient per pixel, as displayed after that
-RINGS = 32
+RINGS = 32  # of radii up to 1.28 half long sides
 CIRCLE = ("structure_round", "structure_round_size", "structure_rim_dark")
 
 
@@ -428,9 +426,7 @@ def measure_disc(picture: ScenePicture) -> dict[str, float]:
     value = picture.half.brightest
     if min(value.shape) < 8:
         return dict.fromkeys(DISC, 0.0)
-    smooth = np.asarray(
-        cv2.GaussianBlur(value, (0, 0), 1.0, borderType=cv2.BORDER_REPLICATE), np.float32
-    )
+    smooth = _blur(value, 1.0)
     rank = len(value.ravel()) * 999 // 1000
     top = float(np.partition(smooth, rank, axis=None)[rank])
     if top < MIN_BRIGHT:
@@ -621,7 +617,6 @@ def feature_names() -> tuple[str, ...]:
 
 
 def feature_versions() -> dict[str, int]:
-    """Version of every family, by name."""
     return {name: family.version for name, family in FAMILIES.items()}
 
 

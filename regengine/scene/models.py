@@ -505,7 +505,6 @@ class SceneModel:
 
 
 def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, ...]:
-    """Additional classes that a photo probably shows, the most probable first."""
     shown = [n for n, p in probabilities.items() if p >= ALSO_PROBABILITY and n != category]
     return tuple(sorted(shown, key=lambda name: -probabilities[name]))
 
@@ -573,7 +572,6 @@ def write_scene_model(path: Path, model: SceneModel) -> None:
 
 
 def _seal(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the content, independent of white space."""
     text = json.dumps(content, default=np.ndarray.tolist, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

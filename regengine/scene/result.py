@@ -39,7 +39,6 @@ class SceneEphemeris:
 
     @property
     def moon_above_limb_deg(self) -> float:
-        """Elevation of the Moon's centre above the limb from the camera's position."""
         return self.moon_elevation_deg + self.horizon_dip_deg
 
 
@@ -76,15 +75,14 @@ class Scene(SceneAnswer):
             "category_from": self.category_from,
         }
         if self.quality is not None:
-            told = self.quality.items()
-            record |= {name: round_or_none(value, QUALITY_DIGITS[name]) for name, value in told}
+            values = self.quality.items()
+            record |= {name: round_or_none(value, QUALITY_DIGITS[name]) for name, value in values}
         if self.features is not None:
             record["features"] = {name: round(value, 6) for name, value in self.features.items()}
         return record
 
     @property
     def flags(self) -> list[str]:
-        """Warnings: a contradiction with the clock, or a picture unlike all training photos."""
         clock = [] if self.disagreement is None else [self.disagreement]
         return clock + [UNLIKE] * (not self.explained)
 

@@ -209,26 +209,11 @@ def measure_labelled(
     labels: Path,
     progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
 ) -> tuple[Samples, bool]:
-    """Measure the photos of a table of labels, see `read_scene_labels`.
+    """Measure the photos of a table of labels that can be read, and say whether all can.
 
-    Parameters
-    ----------
-    labels
-        The table.
-    progress
-        Called with the number of photos; its result is called after each photo.
-
-    Returns
-    -------
-    tuple[Samples, bool]
-        The photos that can be read, and whether these are all of them.
-
-    Raises
-    ------
-    ConfigError
-        The table cannot be used, or its photos are too few.
-    NoPhotoError
-        None of its photos exists.
+    ``progress`` is called with the number of photos; its result is called after each photo.
+    ConfigError if the table cannot be used or its photos are too few (see `read_scene_labels`),
+    NoPhotoError if none exists.
     """
     wanted = read_scene_labels(labels)
     check_photos_exist(labels, (label.path for label in wanted))

@@ -133,11 +133,11 @@ def add_scores(kind: type[ScoreT], scores: Iterable[ScoreT]) -> ScoreT:
     return kind(**{one.name: add(one.name) for one in fields(cast(Any, kind))})
 
 
-def bound_share(hits: int, tried: int, confidence: float = 0.95) -> float:
-    """Exact one-sided upper bound of a share (Clopper and Pearson 1934); 1 without trials."""
+def bound_share(hits: int, tried: int) -> float:
+    """Exact one-sided 95 % upper bound of a share (Clopper and Pearson 1934); 1 without trials."""
     from scipy.special import betaincinv
 
-    return float(betaincinv(hits + 1, tried - hits, confidence)) if hits < tried else 1.0
+    return float(betaincinv(hits + 1, tried - hits, 0.95)) if hits < tried else 1.0
 
 
 # Heading, fact, its format and width of each column

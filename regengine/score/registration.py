@@ -150,8 +150,8 @@ _AnswerRow = tuple[str, str, tuple[float, ...], float]
 def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
     for place, row in csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
         values = tuple(parse_numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
-        told = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
-        yield place, row["photo"], values, told
+        probability = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
+        yield place, row["photo"], values, probability
 
 
 def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
@@ -191,25 +191,24 @@ def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:
     if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
         raise ConfigError(f"{path}: its datasets are not columns of one length.")
     try:
-        told = columns[5].astype(float) if len(columns) > 5 else np.ones(len(columns[0]))
+        p_right = columns[5].astype(float) if len(columns) > 5 else np.ones(len(columns[0]))
         values = np.column_stack([column.astype(float) for column in columns[1:5]])
         photos = [one.decode() if isinstance(one, bytes) else str(one) for one in columns[0]]
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path}: a column holds neither numbers nor names ({error}).") from error
     return [
         (f"{path}, row {number}", photo, tuple(row), float(p))
-        for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), told, strict=True))
+        for number, (photo, row, p) in enumerate(zip(photos, values.tolist(), p_right, strict=True))
     ]
 
 
 def score_answers(
     photos: Sequence[TruePhoto], answers: Mapping[str, PhotoAnswer]
 ) -> list[PhotoScore]:
-    """Judge each photo's answer.
+    """Judge each photo's answer, see `judge_points`.
 
-    Right: at least `MIN_POINTS` control points, spread over `MIN_HULL` of the picture, all of them
-    within the tolerance of the true positions of their pixels. Answers for other photos are
-    ignored, with a warning. Raises ConfigError if no answer is for a photo of the benchmark.
+    Answers for other photos are ignored, with a warning. Raises ConfigError if no answer is for a
+    photo of the benchmark.
     """
     known = {photo_key(photo.name) for photo in photos}
     strange = [key for key in answers if key not in known]
@@ -236,10 +235,8 @@ def score_answers(
         elif answer is not None:
             outcome = "wrong"
             if photo.camera is not None and allowed_m is not None:
-                x, y, lon, lat = answer[0].T
-                errors = distance_m(*photo.camera.pixel_to_lonlat(x, y), lon, lat)
-                if enough_points(photo.camera, x, y) and errors.max() <= allowed_m:
-                    outcome = "right"
+                is_right, errors = judge_points(photo.camera, answer[0].T, allowed_m)
+                outcome = "right" if is_right else "wrong"
         scores.append(
             PhotoScore(
                 split=photo.split,
@@ -252,17 +249,23 @@ def score_answers(
     return scores
 
 
-def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:
-    """Whether points are sufficient: `MIN_POINTS` within the picture, over `MIN_HULL` of it."""
+def judge_points(truth: Camera, points: FloatArray, allowed_m: float) -> tuple[bool, FloatArray]:
+    """Whether control points, (4, n), are right by the true camera; and their errors, metres.
+
+    ``points`` are rows of x, y, lon and lat. Right are at least `MIN_POINTS` in the picture, spread
+    over `MIN_HULL` of it, all within the allowed error (`right_within_km`) of the true positions of
+    their pixels. The error is infinite where a pixel shows sky.
+    """
     import cv2
 
-    inside = (
-        (x >= -0.5) & (x <= camera.width_px - 0.5) & (y >= -0.5) & (y <= camera.height_px - 0.5)
-    )
+    x, y, lon, lat = points
+    error_m = distance_m(*truth.pixel_to_lonlat(x, y), lon, lat)
+    inside = (x >= -0.5) & (x <= truth.width_px - 0.5) & (y >= -0.5) & (y <= truth.height_px - 0.5)
     if len(x) < MIN_POINTS or not inside.all():
-        return False
+        return False, error_m
     hull = cv2.convexHull(np.column_stack([x, y]).astype(np.float32))
-    return bool(cv2.contourArea(hull) >= MIN_HULL * camera.width_px * camera.height_px)
+    is_spread = cv2.contourArea(hull) >= MIN_HULL * truth.width_px * truth.height_px
+    return bool(is_spread and error_m.max() <= allowed_m), error_m
 
 
 def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
@@ -272,12 +275,14 @@ def find_operating_points(scores: Sequence[PhotoScore]) -> list[dict[str, Any]]:
     threshold; the threshold is None if no answer can be accepted.
     """
     judged = [one for one in scores if one.outcome != "unjudged"]
-    said = sorted(
+    pairs = sorted(
         (one.probability, one.outcome == "wrong") for one in judged if one.probability is not None
     )[::-1]
-    thresholds = np.array([probability for probability, _ in said])
-    wrong = np.cumsum([is_wrong for _, is_wrong in said])
-    last_of_equals = np.flatnonzero(np.append(thresholds[1:] != thresholds[:-1], True)[: len(said)])
+    thresholds = np.array([probability for probability, _ in pairs])
+    wrong = np.cumsum([is_wrong for _, is_wrong in pairs])
+    last_of_equals = np.flatnonzero(
+        np.append(thresholds[1:] != thresholds[:-1], True)[: len(pairs)]
+    )
     points = []
     for share in (0.0, 0.001, 0.01, 0.05):
         allowed = last_of_equals[wrong[last_of_equals] <= share * len(judged)]

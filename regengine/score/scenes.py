@@ -56,7 +56,6 @@ class SceneReport:
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """The figures of the chosen kind."""
         return next(report for report in self.methods if report["taken"])
 
 
@@ -128,12 +127,12 @@ def score_class(
     which less than half of the frames were classified correctly. NaN if undefined.
     """
     right, total = int((shown & said).sum()), int(shown.sum() + said.sum())
-    told = [said[shown & (groups == group)].mean() for group in np.unique(groups[shown])]
+    shares = [said[shown & (groups == group)].mean() for group in np.unique(groups[shown])]
     return {
         "name": name,
         "frames": int(shown.sum()),
-        "groups": len(told),
-        "groups_missed": sum(bool(share < 0.5) for share in told),
+        "groups": len(shares),
+        "groups_missed": sum(bool(share < 0.5) for share in shares),
         "precision": right / int(said.sum()) if said.any() else float("nan"),
         "recall": right / int(shown.sum()) if shown.any() else float("nan"),
         "f1": 2.0 * right / total if total else float("nan"),

@@ -279,8 +279,8 @@ def score_streak_photo(
     score = score_streaks(truth, found, peak_snr=photo.rows[:, 5], seconds=seconds)
     missed = truth[~score.found & ~photo.ignored, :4]
     # Detections of ignored streaks are not false
-    told = ("peak_snr", "length_px", "found", "end_error_px")
-    kept = {name: getattr(score, name)[~photo.ignored] for name in told}
+    of_streaks = ("peak_snr", "length_px", "found", "end_error_px")
+    kept = {name: getattr(score, name)[~photo.ignored] for name in of_streaks}
     return replace(score, **kept), outside, missed
 
 

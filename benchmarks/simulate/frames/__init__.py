@@ -100,7 +100,6 @@ def _digitise(electrons: FloatArray, well: float) -> Planes:
 
 
 def _open_stars(rng: Rng, side_px: int, fwhm_px: float) -> tuple[FloatArray, FloatArray]:
-    """Places and strengths, all alone."""
     count = round(_megapixels(side_px) * rng.uniform(100, 400))
     strength = 2.0 * np.minimum(1.0 + rng.pareto(rng.uniform(0.6, 1.1), count), 2e4)
     return rng.uniform(-0.5, side_px - 0.5, (count, 2)), strength
@@ -336,7 +335,6 @@ COLOURS = np.array([[1, 2], [0, 1]])  # of the mosaic: G B over R G
 
 
 def _camera_stars(rng: Rng, side_px: int, fwhm_px: float) -> tuple[FloatArray, FloatArray]:
-    """Places and strengths, few or many."""
     count = int(_megapixels(side_px) * np.exp(rng.uniform(np.log(40.0), np.log(700.0))))
     strength = np.minimum(1.0 + rng.pareto(rng.uniform(0.6, 1.0), count), 2e4)
     return rng.uniform(-0.5, side_px - 0.5, (count, 2)), strength

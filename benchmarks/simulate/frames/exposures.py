@@ -36,9 +36,6 @@ class TrueStreak:
     # How far the middle lies off the straight line between the ends; positive to the right of
     # someone who goes from the first end to the second and sees y point down.
     bow_px: float
-    # first_cut and second_cut: the border cuts that end
-    first_cut: bool
-    second_cut: bool
     kind: str  # ``satellite``, ``meteor`` or ``aircraft``
 
     @property
@@ -124,18 +121,14 @@ def dashes(along_px: FloatArray, period_px: float, lit: float) -> FloatArray:
 
 
 def ends_seen(x: FloatArray, y: FloatArray, bow_px: float, first: int, last: int) -> dict[str, Any]:
-    """Ends, bow and cuts of `TrueStreak`, of a path as far as it is seen; from left to right."""
-    ends = [
-        (float(x[first]), float(y[first]), first > 0),
-        (float(x[last]), float(y[last]), last < x.size - 1),
-    ]
+    """Ends and bow of `TrueStreak`, of a path as far as it is seen; from left to right."""
+    ends = [(float(x[end]), float(y[end])) for end in (first, last)]
     # A parabola's bow shrinks with the square of the part of it that is seen
     bow = bow_px * ((last - first) / (x.size - 1)) ** 2
     if ends[1][0] < ends[0][0]:
         ends, bow = ends[::-1], -bow
-    (x1, y1, first_cut), (x2, y2, second_cut) = ends
-    cuts = {"first_cut": first_cut, "second_cut": second_cut}
-    return {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "bow_px": bow, **cuts}
+    (x1, y1), (x2, y2) = ends
+    return {"x1": x1, "y1": y1, "x2": x2, "y2": y2, "bow_px": bow}
 
 
 FINE = 10  # steps of the grid a pixel
@@ -176,7 +169,6 @@ class Spread:
         return self.boxed[top : top + size : FINE, left : left + size : FINE]
 
     def wider(self, sigma_px: float) -> Spread:
-        """The same blurred by a Gaussian."""
         blurred = cv2.GaussianBlur(self.boxed, (0, 0), max(sigma_px * FINE, 0.1))
         return replace(self, boxed=np.asarray(blurred, np.float32))
 
@@ -220,7 +212,6 @@ class Optics:
 
     @property
     def middle(self) -> Spread:
-        """Of stars in the middle of the frame."""
         return self.stars[len(self.stars) // 2][len(self.stars[0]) // 2]
 
 

@@ -90,7 +90,6 @@ def photo_name(path: str, number: int) -> str:
 
 
 def photo_stem(path: str, number: int) -> str:
-    """`photo_name` without its ending, for derived files."""
     return stem(photo_name(path, number))
 
 
@@ -124,7 +123,6 @@ def photo_names(
 
 
 def stem(name: str) -> str:
-    """A photo's name without its ending."""
     start, dot, _ = name.rpartition(".")
     return start if dot and start else name
 
@@ -135,7 +133,14 @@ def _mark_name(name: str, mark: str) -> str:
 
 
 class LeftOutError(Exception):
-    """A frame lacks what a format needs; the message says what."""
+    """A frame cannot be written; the message says why.
+
+    ``no_part``: it has no part in the format. Such frames are counted by the message, not named.
+    """
+
+    def __init__(self, why: str, *, no_part: bool = False) -> None:
+        super().__init__(why)
+        self.no_part = no_part
 
 
 # Writes all frames into one file, of the path of a new file
@@ -170,11 +175,12 @@ class FolderFormat:
     photo_name: Callable[[str, int], str] = photo_name
     # Whether the files georeference the photo's own pixels, as other files next to it may, too
     places_photo: bool = False
-    # Name of a file that lists all others: if it exists, they do. ``write_last`` takes the results
-    # of ``write``, a path of a new file, and the folder; frames are written as it iterates over
-    # them.
-    last: str | None = None
-    write_last: Callable[[Iterator[Any], Path, Path], object] | None = None
+    # Names of files that list all others: if they exist, these do. ``write_last`` takes the results
+    # of ``write``, paths of new files, and the folder; frames are written as it iterates over them.
+    last: tuple[str, ...] = ()
+    # Whether the files of a frame are on the disk before the next: slow for thousands of small ones
+    sync: bool = True
+    write_last: Callable[[Iterator[Any], tuple[Path, ...], Path], object] | None = None
 
     def kinds(self, options: ExportOptions) -> tuple[str, ...]:
         """Which kinds of files to write; ConfigError for an unknown one."""

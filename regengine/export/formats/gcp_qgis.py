@@ -15,11 +15,7 @@ from xml.sax.saxutils import escape, quoteattr  # used only for writing
 import numpy as np
 import rasterio
 
-from regengine.export.formats import (
-    UNHOLDABLE_IN_XML,
-    ExportOptions,
-    FolderFormat,
-)
+from regengine.export.formats import UNHOLDABLE_IN_XML, ExportOptions, FolderFormat
 from regengine.export.warp import write_aux, write_vrt
 from regengine.frames.frame import ExportFrame
 from regengine.io.gdal import raise_write_failures
@@ -211,12 +207,12 @@ def _write_points(
         shown.append(("lights", "Night lights", str(light_map.absolute()), "gdal", raster, lights))
     tree = layers = order = ""
     for identifier, name, source, provider, kind, own in shown:
-        told = {"id": identifier, "provider": provider, "kind": kind, "style": own, "crs": crs}
-        told |= {"name": escape(name), "name_attribute": quoteattr(name)}
-        told["encoding"] = ' encoding="UTF-8"' if kind == vector else ""
-        told |= {"source": escape(source), "source_attribute": quoteattr(source)}
-        tree += TREE.format(**told)
-        layers += LAYER.format(**told)
+        fields = {"id": identifier, "provider": provider, "kind": kind, "style": own, "crs": crs}
+        fields |= {"name": escape(name), "name_attribute": quoteattr(name)}
+        fields["encoding"] = ' encoding="UTF-8"' if kind == vector else ""
+        fields |= {"source": escape(source), "source_attribute": quoteattr(source)}
+        tree += TREE.format(**fields)
+        layers += LAYER.format(**fields)
         order = f'    <layer id="{identifier}"/>\n{order}'  # the lowest first
     text = PROJECT.format(
         *box, title=escape(title), title_attribute=quoteattr(title), crs=crs, tree=tree,

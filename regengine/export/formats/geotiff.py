@@ -21,11 +21,7 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from regengine.errors import ConfigError, FrameError
 from regengine.export import warp
-from regengine.export.formats import (
-    ExportOptions,
-    FolderFormat,
-    LeftOutError,
-)
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.frames.columns import frame_record
 from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.registration.control_points import MAP_SIGMA_M, ground_jacobian
@@ -61,8 +57,8 @@ def estimate_ground_sigma(
     for rows, covariance in zip(flow, known, strict=True):
         normal = normal + rows.T @ np.linalg.solve(covariance, rows)
     left_open: FloatArray = np.asarray(np.linalg.inv(normal), np.float64)
-    told = [np.trace(rows @ left_open @ rows.T) for rows in flow]
-    scale = np.mean([np.trace(c) for c in known]) / np.mean(told) if told else 1.0
+    explained_px2 = [np.trace(rows @ left_open @ rows.T) for rows in flow]
+    scale = np.mean([np.trace(c) for c in known]) / np.mean(explained_px2) if explained_px2 else 1.0
     of_camera = left_open * max(float(scale), 1.0)
 
     def sigma_m(lon: FloatArray, lat: FloatArray) -> FloatArray:
@@ -222,10 +218,10 @@ def _write(
                 for block, window in each_window(camera):
                     raster.write(warp.spread(grid, block, known), 1, window=window)
         else:
-            told = {"crs": grid.crs, "resolution": grid.resolution}
-            told |= {"width_px": grid.width, "height_px": grid.height}
-            told["upper_left"] = [grid.west, grid.north]
-            path.write_text(frame_record(frame, map=told), encoding="utf-8")
+            of_map = {"crs": grid.crs, "resolution": grid.resolution}
+            of_map |= {"width_px": grid.width, "height_px": grid.height}
+            of_map["upper_left"] = [grid.west, grid.north]
+            path.write_text(frame_record(frame, map=of_map), encoding="utf-8")
 
 
 def read_photo(
@@ -246,10 +242,7 @@ def read_photo(
         rgb, factor = read_display_rgb(warp.find_photo(frame), max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
-    height, width = rgb.shape[:2]
-    if abs(width - camera.width_px * factor) > 1.0 or abs(height - camera.height_px * factor) > 1.0:
-        raise LeftOutError("the photo's size differs from its camera's")
-    return (camera if factor == 1.0 else camera.scaled(factor, width, height)), rgb
+    return warp.scale_to_picture(camera, factor, rgb.shape), rgb
 
 
 GEOTIFF = FolderFormat(

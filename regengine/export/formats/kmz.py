@@ -54,18 +54,18 @@ def _write(
 
 def _describe(frame: ExportFrame, grid: warp.MapGrid) -> bytes:
     """The document: overlay, footprint and points."""
-    told = {key.removeprefix("REGENGINE_"): text for key, text in warp.metadata(frame).items()}
+    tags = {key.removeprefix("REGENGINE_"): text for key, text in warp.metadata(frame).items()}
     if archive_page(frame.result.frame) is not None:
-        told["CREDIT"] = f"{COURTESY}, {frame.result.frame}"
-    words = "\n".join(f"{key.lower()}: {text}" for key, text in told.items())
+        tags["CREDIT"] = f"{COURTESY}, {frame.result.frame}"
+    words = "\n".join(f"{key.lower()}: {text}" for key, text in tags.items())
     kml = ElementTree.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
     document = ElementTree.SubElement(kml, "Document")
-    _fill(document, {"name": told["FRAME"]})
+    _fill(document, {"name": tags["FRAME"]})
     style = ElementTree.SubElement(document, "Style", id="outline")
     _fill(ElementTree.SubElement(style, "LineStyle"), {"color": "ff00d7ff", "width": "2"})
     _fill(ElementTree.SubElement(style, "PolyStyle"), {"fill": "0"})
     overlay = ElementTree.SubElement(document, "GroundOverlay")
-    _fill(overlay, {"name": told["FRAME"], "description": words})
+    _fill(overlay, {"name": tags["FRAME"], "description": words})
     _fill(ElementTree.SubElement(overlay, "Icon"), {"href": "photo.png"})
     # Beyond 180 degrees where it lies across the antimeridian
     west, south, east, north = grid.bounds

@@ -51,23 +51,16 @@ STEP_DEG = 1.0  # step by which the limit of incidence is lowered
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rational:
-    """Coefficients of a camera, and their residuals.
+    """Coefficients of a camera, and their residuals."""
 
-    scaling: Offsets and scales of row, column, latitude, longitude (degrees) and height (metres
-        above the ellipsoid), by their names in GDAL's metadata; (0, 0) is the centre of the upper
-        left pixel.
-    polynomials: The four polynomials likewise, each in the order of RPC00B.
-    incidence_deg: The coefficients are valid up to this incidence.
-    rms_px, worst_px: Distance from the camera's pixels up to there, from 0 to 4 km of height.
-    worst_at: Pixel x and y, and incidence, degrees, of the greatest error.
-    """
-
+    # Offsets and scales of row, column, latitude, longitude (degrees) and height (metres above the
+    # ellipsoid), by their names in GDAL's metadata; (0, 0) is the centre of the upper left pixel
     scaling: dict[str, float]
-    polynomials: dict[str, list[float]]
-    incidence_deg: float
-    rms_px: float
+    polynomials: dict[str, list[float]]  # likewise, each in the order of RPC00B
+    incidence_deg: float  # the coefficients are valid up to this
+    rms_px: float  # distance from the camera's pixels up to there, from 0 to 4 km of height
     worst_px: float
-    worst_at: tuple[float, float, float]
+    worst_at: tuple[float, float, float]  # pixel x and y, and incidence, degrees, of the greatest
 
 
 def fit_rational(camera: Camera) -> Rational:
@@ -183,8 +176,8 @@ def _ratio(
     denominator of the previous round, so that it converges to the residual of the ratio. Three
     heights do not determine the cubic term of the height, which has no coefficient.
     """
-    told = terms[:, :19]
-    rows = np.concatenate([told, -values[:, None] * told[:, 1:]], axis=1)
+    used_terms = terms[:, :19]
+    rows = np.concatenate([used_terms, -values[:, None] * used_terms[:, 1:]], axis=1)
     small = ridge * np.sqrt(len(values)) * np.eye(rows.shape[1])
     weight = np.ones_like(values)
     numerator = denominator = np.zeros(20)
@@ -219,10 +212,10 @@ def _write(
     unknown = "-1.0"  # errors on the ground, metres: the standard's value for unknown
 
     def place(dataset: Any) -> None:
-        told = {"ERR_BIAS": unknown, "ERR_RAND": unknown}
-        told |= {name: repr(value) for name, value in fitted.scaling.items()}
-        told |= {name: " ".join(map(repr, values)) for name, values in fitted.polynomials.items()}
-        dataset.update_tags(ns="RPC", **told)
+        tags = {"ERR_BIAS": unknown, "ERR_RAND": unknown}
+        tags |= {name: repr(value) for name, value in fitted.scaling.items()}
+        tags |= {name: " ".join(map(repr, values)) for name, values in fitted.polynomials.items()}
+        dataset.update_tags(ns="RPC", **tags)
         dataset.update_tags(**residuals(fitted))
 
     for kind, path in zip(RPC.kinds(options), paths, strict=True):
@@ -240,8 +233,8 @@ def _write(
                     "geometry": geojson_geometry(join_at(rings, fitted.scaling["LONG_OFF"])),
                     "properties": metadata(frame) | residuals(fitted),
                 }
-                told = {"type": "FeatureCollection", "features": [feature]}
-                text = json.dumps(plain(told, make_printable))
+                layer = {"type": "FeatureCollection", "features": [feature]}
+                text = json.dumps(plain(layer, make_printable))
                 path.write_text(text + "\n", encoding="utf-8")
             elif kind == "rpb":
                 path.write_text(_format_rpb(fitted, unknown), encoding="ascii")

@@ -55,12 +55,11 @@ def comment_of(column: TableColumn) -> str:
     """Description of a column, with its unit if it has one that the description does not name."""
     said = column.description
     unit = UNITS.get(column.units or column.name.rpartition("_")[2], "")
-    told = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
-    return said if told else f"{said} [{unit}]"
+    has_unit = not unit or any(word in said.split() for word in (unit, unit.split()[0]))
+    return said if has_unit else f"{said} [{unit}]"
 
 
 def make_unset_column(name: str, kind: Kind, says: str) -> TableColumn:
-    """A column that no script writes."""
     says = f"{says}; yours to fill in, never overwritten by loading"
     return TableColumn(name=name, kind=kind, description=says, value=lambda *_: None, written=False)
 
@@ -78,10 +77,9 @@ def moment(text: str) -> datetime | None:
 
 
 def photo_key(frame: ExportFrame) -> str:
-    """Key of a photo, the same however often it is loaded."""
     result = frame.result
-    told = [make_storable_text(text) for text in (result.frame, result.sha256 or result.path)]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+    parts = [make_storable_text(text) for text in (result.frame, result.sha256 or result.path)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 KEY = of_frame(
@@ -205,7 +203,6 @@ class SqlTable:
 
     @property
     def written(self) -> tuple[TableColumn, ...]:
-        """Columns that scripts write."""
         return tuple(one for one in self.columns if one.written)
 
 

@@ -86,7 +86,6 @@ def _name(text: str) -> str:
 
 
 def _link(path: Path, folder: Path) -> str:
-    """URL of a file relative to a folder."""
     text = link_to(path, folder)
     return text if text.startswith(("../", "file:")) else f"./{text}"
 
@@ -95,15 +94,15 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
     """The STAC item of a frame."""
     result, box = frame.result, rings_bbox(frame.footprint)
     time = parse_iso_time(result.time_utc or "")
-    told: dict[str, Any] = {"title": make_printable(result.frame), "platform": "iss"}
+    properties: dict[str, Any] = {"title": make_printable(result.frame), "platform": "iss"}
     if time is None:  # it was taken before it was processed
         # No photo is older than the launch of the station's first module, or newer than its end
         first = datetime(1998, 11, 20, 6, 40, tzinfo=UTC)
         last = parse_iso_time(frame.stored.processed_utc) or datetime(2031, 1, 1, tzinfo=UTC)
-        told |= {"start_datetime": iso_utc(first), "end_datetime": iso_utc(max(last, first))}
-    told["datetime"] = None if time is None else iso_utc(time)
+        properties |= {"start_datetime": iso_utc(first), "end_datetime": iso_utc(max(last, first))}
+    properties["datetime"] = None if time is None else iso_utc(time)
     if result.camera_body:
-        told["instruments"] = [make_printable(result.camera_body)]
+        properties["instruments"] = [make_printable(result.camera_body)]
     if (view := frame.stance) is not None:
         angles = {"incidence_angle": view["incidence_deg"]}
         if view["line_off_nadir_deg"] <= 90.0:
@@ -114,20 +113,20 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
         # The Sun is known to 0.01 degrees
         known = {f"view:{name}": round(angle, 4) for name, angle in angles.items()}
         known = {"gsd": float(f"{view['gsd_m']:.4g}")} | known
-        told |= {name: value for name, value in known.items() if isfinite(value)}
-    told["proj:code"] = None  # photos have no coordinate reference system, but control points
+        properties |= {name: value for name, value in known.items() if isfinite(value)}
+    properties["proj:code"] = None  # photos have no coordinate reference system, but control points
     parents = ("root", "parent", "collection")
     links = [{"rel": rel, "href": f"./{COLLECTION}", "type": JSON} for rel in parents]
     page = columns.archive_page(result.frame)
     if page is not None and int(result.frame[3:].partition("-")[0]) < columns.FIRST_MADE_UP:
-        told |= {"license": "other", "providers": [PROVIDER]}
-        told[f"{PREFIX}credit"] = f"{columns.COURTESY}, {result.frame}"
+        properties |= {"license": "other", "providers": [PROVIDER]}
+        properties[f"{PREFIX}credit"] = f"{columns.COURTESY}, {result.frame}"
         links += [{"rel": "via", "href": page, "type": HTML}, LICENSE]
     for key, value in plain(columns.frame_row(frame), make_printable).items():
         if value is not None and key not in TOLD_ELSEWHERE:
-            told[PREFIX + key] = value
+            properties[PREFIX + key] = value
     assets = _list_assets(frame, folder, name)
-    used = {key.partition(":")[0] for fields in (told, *assets.values()) for key in fields}
+    used = {key.partition(":")[0] for fields in (properties, *assets.values()) for key in fields}
     return {
         "type": "Feature",
         "stac_version": VERSION,
@@ -139,7 +138,7 @@ def make_item(frame: ExportFrame, folder: Path, name: str) -> dict[str, Any]:
         "id": name,
         "geometry": columns.geojson_geometry(as_shape(frame.footprint)),
         **({} if box is None else {"bbox": box}),
-        "properties": told,
+        "properties": properties,
         "links": links,
         "assets": assets,
         "collection": _name(folder.resolve().name) or "photos",
@@ -178,8 +177,8 @@ def _list_assets(frame: ExportFrame, folder: Path, name: str) -> dict[str, dict[
             beside = os.path.join(folder, f"{start}{ending}")  # faster than a Path, for thousands
             place = _read_place(Path(beside), result.sha256) if os.path.isfile(beside) else None
             if place is not None:
-                told = {"href": _link(Path(beside), folder), "type": GEOTIFF, "title": title}
-                assets[key] = told | place | {"roles": [role]}
+                asset = {"href": _link(Path(beside), folder), "type": GEOTIFF, "title": title}
+                assets[key] = asset | place | {"roles": [role]}
                 break
     return assets
 
@@ -218,15 +217,18 @@ def make_collection(items: Iterable[dict[str, Any]], folder: Path) -> dict[str, 
     values: defaultdict[str, list[Any]] = defaultdict(list)
     assets: set[str] = set()
     for item in items:
-        told = item["properties"]
+        properties = item["properties"]
         address = f"./{item['id']}{ENDING}"
-        of_items.append({"rel": "item", "href": address, "type": GEOJSON, "title": told["title"]})
+        of_items.append(
+            {"rel": "item", "href": address, "type": GEOJSON, "title": properties["title"]}
+        )
         boxes += [item["bbox"]] if "bbox" in item else []
-        moments = (told.get(key) for key in ("datetime", "start_datetime", "end_datetime"))
+        moments = (properties.get(key) for key in ("datetime", "start_datetime", "end_datetime"))
         times += [time for moment in moments if (time := parse_iso_time(moment or ""))]
         for name in (*RANGES, *SETS, "providers"):
-            if name in told:
-                values[name] += told[name] if isinstance(told[name], list) else [told[name]]
+            if name in properties:
+                value = properties[name]
+                values[name] += value if isinstance(value, list) else [value]
         assets.update(item["assets"])
     # Without items: the whole Earth, and any time
     extent = [-180.0, -90.0, 180.0, 90.0]
@@ -253,7 +255,7 @@ def make_collection(items: Iterable[dict[str, Any]], folder: Path) -> dict[str, 
         **({"providers": [PROVIDER]} if of_archive else {}),
         "extent": {"spatial": {"bbox": [extent]}, "temporal": {"interval": [interval]}},
         **({"summaries": summaries} if summaries else {}),
-        "item_assets": {key: told for key, told in ASSETS.items() if key in assets},
+        "item_assets": {key: asset for key, asset in ASSETS.items() if key in assets},
         "links": [*links, *([LICENSE] if of_archive else []), *of_items],
     }
 
@@ -269,8 +271,8 @@ def _write(
     return item
 
 
-def _tell(told: dict[str, Any]) -> str:
-    return json.dumps(told, allow_nan=False, indent=1) + "\n"
+def _tell(content: dict[str, Any]) -> str:
+    return json.dumps(content, allow_nan=False, indent=1) + "\n"
 
 
 FORMATS = {
@@ -280,8 +282,9 @@ FORMATS = {
         photo_name=lambda path, number: (
             _name(frame_id_of(Path(photo_name(path, number)))) or f"frame{number}"
         ),
-        last=COLLECTION,
-        write_last=lambda items, path, folder: path.write_text(
+        last=(COLLECTION,),
+        sync=False,
+        write_last=lambda items, paths, folder: paths[0].write_text(
             _tell(make_collection(items, folder)), encoding="ascii"
         ),
     )

@@ -30,14 +30,14 @@ ROWS = 4096  # that are buffered as Python values
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     check_known("--table", (options.table,), columns.TABLES)
-    told, rows_of = columns.TABLES[options.table]
-    cells = [_cells_of(column) for column in told]
+    table_columns, rows_of = columns.TABLES[options.table]
+    cells = [_cells_of(column) for column in table_columns]
     rows = (
         [cell_of(value) for cell_of, value in zip(cells, row.values(), strict=True)]
         for frame in frames
         for row in rows_of(frame)
     )
-    write_csv(path, [column.name for column in told], rows)
+    write_csv(path, [column.name for column in table_columns], rows)
 
 
 def _cells_of(column: columns.TableColumn) -> Callable[[Any], object]:

@@ -236,8 +236,8 @@ def place_frames(
             if own:
                 left_out[f"with {explain_lacking(frame, 'camera') or 'no time'}"] += 1
             continue
-        told = [flash.exposure_s for flash in own if flash.exposure_s]
-        exposure_s = params.exposure_s or (told[0] if told else None)
+        given_s = [flash.exposure_s for flash in own if flash.exposure_s]
+        exposure_s = params.exposure_s or (given_s[0] if given_s else None)
         frames.append(
             PlacedFrame(
                 frame=result.frame,
@@ -266,12 +266,12 @@ def compare_lapse(
     doubts: list[str],
 ) -> dict[str, Any]:
     """Determine the clock offset of a time-lapse, match its flashes, and return plain values."""
-    told_s = np.array([frame.time_s for frame in lapse])
+    given_s = np.array([frame.time_s for frame in lapse])
     # Numbers at the end of file names, if they increase with time
     runs = [re.findall(r"\d+", frame_id_of(Path(frame.path))) for frame in lapse]
     numbers = np.array([float(found[-1]) if found else np.nan for found in runs])
     numbers = numbers if np.all(np.diff(numbers) > 0.0) else np.zeros(len(lapse))
-    begun_s, frame_sigma_s = match.restore_fractions(told_s, numbers)
+    begun_s, frame_sigma_s = match.restore_fractions(given_s, numbers)
     flashes = [(k, n, flash) for k, one in enumerate(lapse) for n, flash in enumerate(one.flashes)]
     which = np.array([k for k, _, _ in flashes])
     exposure_s = np.array([one.exposure_s or UNKNOWN_EXPOSURE_S for one in lapse])
@@ -317,7 +317,7 @@ def compare_lapse(
             "flash": n,
             "x": flash.x,
             "y": flash.y,
-            "time_utc": stamp(told_s[k]),
+            "time_utc": stamp(given_s[k]),
             "begun_utc": stamp(begun_s[k] + offset_s),
             "exposure_s": lapse[k].exposure_s,
             "cloud_height_km": height_m / 1e3,
@@ -359,7 +359,7 @@ def compare_lapse(
 
 def describe_clock(clock: match.Clock, first: PlacedFrame, begun_s: float) -> dict[str, Any]:
     """Description of a clock with a message, and a reason code if it is wrong."""
-    said = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
+    offset = f"{clock.offset_s:+.2f} ± {clock.sigma_s:.2f} s"
     flashes = format_count(clock.flashes, "flash", "flashes")
     begun_utc = None
     code = None
@@ -373,7 +373,7 @@ def describe_clock(clock: match.Clock, first: PlacedFrame, begun_s: float) -> di
         suspect = abs(clock.offset_s) > 1.0 + 3.0 * clock.sigma_s  # clock offsets are whole seconds
         code = "clock_suspect" if suspect else None
         text = (
-            f"the pattern of {flashes} fits {said} from the given times (margin "
+            f"the pattern of {flashes} fits {offset} from the given times (margin "
             f"{clock.margin:.1f}, chance 1e{clock.log10_chance:.0f}); {first.frame}, at "
             f"{stamp(first.time_s, 'seconds')} by its clock, began at {begun_utc}"
         )
@@ -390,7 +390,6 @@ ENDINGS = (".csv", ".gpkg")
 
 
 def to_cells(row: dict[str, Any]) -> list[object]:
-    """A row as cells of a table."""
     return [cell(name, _text(row[name])) for name in COLUMNS]
 
 

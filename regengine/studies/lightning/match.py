@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.types import Columns, FloatArray, IndexArray
+from detectors.types import BoolArray, Columns, FloatArray, IndexArray
 from matchers.geometry.earth import ecef_to_geodetic, local_axes
 from regengine.studies.lightning.pulses import Pulses, PulseSeries
 
@@ -37,38 +37,20 @@ REACH_KM = 16.5
 
 @dataclass(frozen=True, kw_only=True)
 class Matches(Columns):
-    """Results of matching, one row per sighting; NaN without a match.
+    """Results of matching, one row per sighting; NaN without a match."""
 
-    Attributes
-    ----------
-    pulse : ndarray of int
-        Row of the matched pulse; -1 for none.
-    covered : ndarray of bool
-        Whether the instrument's files cover the time.
-    east_km, north_km : ndarray of float64
-        From the sighting to its pulse, without correction.
-    storm : ndarray of int
-        Number of the storm.
-    offset_east_km, offset_north_km : ndarray of float64
-        Systematic offset of the storm: the median of the first matches; for a storm with too few of
-        them, that of all, else 0.
-    distance_km : ndarray of float64
-        Residual distance after subtraction of the offset.
-    time_off_s : ndarray of float64
-        Time of the pulse minus the nearest time within the sighting.
-    chance : ndarray of float64
-        Share of the covered times at which a pulse at least as near would have been found.
-    """
-
-    pulse: IndexArray
-    covered: np.typing.NDArray[np.bool_]
-    east_km: FloatArray
+    pulse: IndexArray  # row of the matched pulse; -1 for none
+    covered: BoolArray  # whether the instrument's files cover the time
+    east_km: FloatArray  # from the sighting to its pulse, without correction
     north_km: FloatArray
-    storm: IndexArray
+    storm: IndexArray  # number of the storm
+    # Systematic offset of the storm: the median of the first matches; for a storm with too few of
+    # them, that of all, else 0
     offset_east_km: FloatArray
     offset_north_km: FloatArray
-    distance_km: FloatArray
-    time_off_s: FloatArray
+    distance_km: FloatArray  # residual, after subtraction of the offset
+    time_off_s: FloatArray  # time of the pulse minus the nearest time within the sighting
+    # Share of the covered times at which a pulse at least as near would have been found
     chance: FloatArray
 
 
@@ -192,32 +174,17 @@ MAX_SYSTEMATIC_KM = 14.0  # of the common position offset
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """Clock offset from the pattern of flashes.
+    """Clock offset from the pattern of flashes."""
 
-    Attributes
-    ----------
-    offset_s, sigma_s : float
-        Correction to add to the camera's times, and one sigma of it.
-    margin : float
-        Natural logarithm of the odds for that offset, against all others and no offset.
-    log10_chance : float
-        Of the probability that flashes at these places in randomly drawn frames fit as well.
-    is_sure : bool
-        Whether the odds reach a probability of 0.999.
-    flashes, matched : int
-        Number of flashes, with pieces counted as one, and number with a pulse at that offset.
-    east_km, north_km : float
-        Systematic offset of the pulses from the flashes.
-    """
-
-    offset_s: float
+    offset_s: float  # correction to add to the camera's times
     sigma_s: float
-    margin: float
+    margin: float  # natural logarithm of the odds for that offset, against all others and none
+    # Of the probability that flashes at these places in randomly drawn frames fit as well
     log10_chance: float
-    is_sure: bool
-    flashes: int
-    matched: int
-    east_km: float
+    is_sure: bool  # whether the odds reach a probability of 0.999
+    flashes: int  # number, with pieces of one flash counted as one
+    matched: int  # of these, with a pulse at that offset
+    east_km: float  # systematic offset of the pulses from the flashes
     north_km: float
 
 
@@ -231,20 +198,10 @@ def find_clock(
 ) -> Clock | None:
     """Find a time-lapse's clock offset; None with too few flashes or pulses nearby.
 
-    Parameters
-    ----------
-    sightings : Sightings
-        Flashes, by the camera's times.
-    frame_starts_s : ndarray of float64, shape (m,)
-        Start times of all frames of the time-lapse, with and without flashes.
-    slack_s : float
-        Maximum error of times from frame to frame.
-    window_s : float
-        Range of offsets to either side.
-
-    Notes
-    -----
-    The numbers of the search were measured on simulated time-lapses (lightning-match).
+    ``sightings`` are by the camera's times; ``frame_starts_s``, (m,), of all frames, with and
+    without flashes; ``slack_s`` is the maximum error of times from frame to frame, ``window_s`` the
+    range of offsets to either side. The numbers of the search were measured on simulated
+    time-lapses (lightning-match).
     """
     # Pieces of one flash in one frame are one piece of evidence: a microsecond counts as 1 km
     apart_m = np.column_stack([sightings.position_ecef_m, 1e9 * sightings.start_s])

@@ -43,24 +43,12 @@ AREA_UNITS = {"km2": 1.0, "m2": 1e-6}
 
 @dataclass(frozen=True, kw_only=True)
 class Pulses(Columns):
-    """Pulses of lightning, which GLM and ISS-LIS call groups: one row each.
+    """Pulses of lightning, which GLM and ISS-LIS call groups: one row each."""
 
-    Attributes
-    ----------
-    time_s : ndarray of float64, shape (n,)
-        Time of emission at the cloud, seconds of UTC since 2000-01-01 12:00.
-    position_ecef_m : ndarray of float64, shape (n, 3)
-        Position at the height of the cloud tops, metres.
-    area_km2 : ndarray of float64, shape (n,)
-        Illuminated cloud area.
-    flash : ndarray of int64, shape (n,)
-        Number of its flash; only those of one file can be compared.
-    """
-
-    time_s: FloatArray
-    position_ecef_m: FloatArray
-    area_km2: FloatArray
-    flash: np.typing.NDArray[np.int64]
+    time_s: FloatArray  # of emission at the cloud, seconds of UTC since 2000-01-01 12:00
+    position_ecef_m: FloatArray  # (n, 3): at the height of the cloud tops
+    area_km2: FloatArray  # illuminated cloud area
+    flash: np.typing.NDArray[np.int64]  # number; only those of one file can be compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +86,6 @@ def seconds_since_j2000(time_utc: datetime) -> float:
 
 
 def stamp(time_s: float, timespec: str = "milliseconds") -> str:
-    """Format seconds since 2000-01-01 12:00 as in records."""
     return iso_utc(utc_of(time_s / DAY_S), timespec)
 
 
@@ -129,16 +116,16 @@ def read_variable(file: h5py.File, name: str) -> FloatArray:
     type; that is converted first, then scale and offset are applied.
     """
     variable = file[name]
-    told = {key: np.ravel(variable.attrs[key]) for key in variable.attrs}
+    attributes = {key: np.ravel(variable.attrs[key]) for key in variable.attrs}
     raw = np.asarray(variable[...])
     unsigned = as_text(variable.attrs.get("_Unsigned", "")).strip().lower() in ("true", "1")
     type_ = np.dtype(raw.dtype.str.replace("i", "u")) if unsigned else raw.dtype
     raw = raw.view(type_)
     values = raw.astype(np.float64)
-    if "_FillValue" in told:
-        values[raw == told["_FillValue"].astype(variable.dtype).view(type_)[0]] = np.nan
+    if "_FillValue" in attributes:
+        values[raw == attributes["_FillValue"].astype(variable.dtype).view(type_)[0]] = np.nan
     scale, offset = (
-        float(told[key][0]) if key in told else default
+        float(attributes[key][0]) if key in attributes else default
         for key, default in (("scale_factor", 1.0), ("add_offset", 0.0))
     )
     return np.asarray(values * scale + offset)
@@ -239,21 +226,21 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
     """
     with open_netcdf(path, "ISS-LIS (ISS_LIS_SC_…)") as file:
         # Times and ECEF positions of the station
-        told_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
-        told_m = read_variable(file, "one_second_position_vector")
+        station_s = read_times(file, "one_second_TAI93_time") - LEAP_SECONDS
+        station_m = read_variable(file, "one_second_position_vector")
         sound = read_variable(file, "one_second_ephemeris_quality_flag") == 0
-        sound &= np.isfinite(told_m).all(axis=1) & np.isfinite(told_s)
+        sound &= np.isfinite(station_m).all(axis=1) & np.isfinite(station_s)
         if np.count_nonzero(sound) < 2:
             raise LightningError(
                 f"{file.filename}: it has no valid records of the station's position."
             )
-        told_s, told_m = told_s[sound], told_m[sound]
+        station_s, station_m = station_s[sound], station_m[sound]
         time_s = read_times(file, "lightning_group_TAI93_time") - LEAP_SECONDS
         lon, lat = (read_variable(file, f"lightning_group_{name}") for name in ("lon", "lat"))
         area_km2 = read_areas(file, "lightning_group_footprint")
         flash = read_variable(file, "lightning_group_parent_address")
     published = geodetic_to_ecef(lon, lat, 1e3 * CLOUD_HEIGHT_KM)
-    station = np.stack([np.interp(time_s, told_s, axis) for axis in told_m.T], axis=-1)
+    station = np.stack([np.interp(time_s, station_s, axis) for axis in station_m.T], axis=-1)
     position = intersect_ellipsoid(station, published - station, cloud_height_m)
     known = np.isfinite(position).all(axis=-1) & np.isfinite(time_s)
     return PulseSeries(
@@ -261,7 +248,7 @@ def read_lis(path: Path, cloud_height_m: float) -> PulseSeries:
         pulses=Pulses(
             time_s=time_s, position_ecef_m=position, area_km2=area_km2, flash=flash.astype(np.int64)
         ).select(known),
-        spans_s=np.array([[told_s[0], told_s[-1] + 1.0]]),
+        spans_s=np.array([[station_s[0], station_s[-1] + 1.0]]),
         # A place crosses its view of 655 km (Blakeslee et al. 2020)
         view_s=90.0,
     )

@@ -22,7 +22,14 @@ from matchers.geometry.earth import geodetic_to_ecef, incidence_deg
 from regengine.errors import FrameError
 from regengine.export.formats import LeftOutError
 from regengine.export.formats.geotiff import estimate_ground_sigma
-from regengine.export.warp import MapGrid, find_photo, map_blocks, map_grid, spread
+from regengine.export.warp import (
+    MapGrid,
+    find_photo,
+    map_blocks,
+    map_grid,
+    scale_to_picture,
+    spread,
+)
 from regengine.frames.frame import ExportFrame, ExportPoint
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import read_photo_file
@@ -112,11 +119,7 @@ def photo_light(
         read = read_linear_light(file, max_long_side_px=longest)
     except FrameError as error:
         raise LeftOutError(str(error)) from error
-    height, width = read.light.shape
-    wanted = (camera.width_px * read.factor, camera.height_px * read.factor)
-    if abs(width - wanted[0]) > 1.0 or abs(height - wanted[1]) > 1.0:
-        raise LeftOutError("the photo's size differs from its camera's")
-    own = camera if read.factor == 1.0 else camera.scaled(read.factor, width, height)
+    own = scale_to_picture(camera, read.factor, read.light.shape)
     light = remove_hot_pixels(read.light) if read.factor == 1.0 else read.light
     # Captions, bars, window frames, hardware, lightning, and missing values
     small = reduce_light(read, 1000)

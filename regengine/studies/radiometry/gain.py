@@ -77,7 +77,20 @@ def compare(cells: MapCells, photo: PhotoCells) -> Comparison:
     if full.any():
         radiance = np.where(full, blur_by_width(cells.radiance_nw, every, fuzzy, stretch), radiance)
         light = np.where(full, blur_cells(photo.luminance, every, (own, own * stretch)), light)
-    level, noise = _background(light, radiance, judged, own, cell_km)
+    # Diffuse light and its noise, from the cells where the map has no lights
+    side = 2 * int(np.ceil(2.0 * own)) + 1
+    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+    dark = judged & ~near
+    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
+        # Lights everywhere: only the darkest cells are known to be without light
+        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
+        level = np.full_like(light, np.median(light[dark]))
+        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
+        noise = np.full_like(light, max(float(spread), 1e-5))
+    else:  # broader structure than the scale is background
+        scale_px = max(16.0, 30.0 / cell_km)
+        diffuse = estimate_diffuse_background(light, scale_px=scale_px, mask=~dark)
+        level, noise = diffuse.level, diffuse.noise
     return Comparison(
         light=np.where(judged, light - level, np.float32(0.0)),
         background=level,
@@ -92,24 +105,6 @@ def compare(cells: MapCells, photo: PhotoCells) -> Comparison:
         map_sigma_m=1e3 * cell_km * of_map,
         photo_sigma_m=1e3 * cell_km * of_photo,
     )
-
-
-def _background(
-    light: FloatImage, radiance: FloatImage, judged: BoolArray, blur_cells: float, cell_km: float
-) -> tuple[FloatImage, FloatImage]:
-    """Diffuse light and its noise, from the cells where the map has no lights."""
-    side = 2 * int(np.ceil(2.0 * blur_cells)) + 1
-    near = cv2.dilate((radiance > DARK_NW).astype(np.uint8), np.ones((side, side), np.uint8)) > 0
-    dark = judged & ~near
-    scale = max(16.0, 30.0 / cell_km)  # broader structure is background
-    if np.count_nonzero(dark) < max(MIN_CELLS, 0.01 * np.count_nonzero(judged)):
-        # Lights everywhere: only the darkest cells are known to be without light
-        dark = judged & (radiance <= np.quantile(radiance[judged], 0.02))
-        level = np.full_like(light, np.median(light[dark]))
-        spread = 1.4826 * np.median(np.abs(light[dark] - level[dark]))
-        return level, np.full_like(light, max(float(spread), 1e-5))
-    found = estimate_diffuse_background(light, scale_px=scale, mask=~dark)
-    return found.level, found.noise
 
 
 def match_blurs(
@@ -364,8 +359,8 @@ def fit_gain(
     knees[judged] = here
     levels = np.zeros(judged.shape, np.float32)
     levels[judged] = glog(comparison.radiance_nw[judged], here)
-    told = glog((comparison.light[judged] - offset) / of_cell, here)
-    residuals[judged] = told - levels[judged]
+    value_judged = glog((comparison.light[judged] - offset) / of_cell, here)
+    residuals[judged] = value_judged - levels[judged]
     # Positions have this error in cells: the same share of the step to a neighbour may be due to it
     scale[judged] = np.hypot(
         scatter, (neighbour_step(levels, judged) * comparison.sigma_cells)[judged]
@@ -405,7 +400,6 @@ def _step(
 
 
 def measure_spread(values: Values) -> tuple[float, float]:
-    """Median, and robust standard deviation about it."""
     middle = float(np.median(values))
     return middle, 1.4826 * float(np.median(np.abs(values - middle)))
 
@@ -415,8 +409,8 @@ def _solve_step(
 ) -> tuple[FloatArray, FloatArray]:
     """Information on parameters by blocks that err as one, and its step; 0 where there is none."""
     normal = weighted @ slope.T
-    told = np.diag(normal) != 0.0
-    normal, weighted = normal[np.ix_(told, told)], weighted[told]
+    usable = np.diag(normal) != 0.0
+    normal, weighted = normal[np.ix_(usable, usable)], weighted[usable]
     normal[np.diag_indices(len(normal))] *= 1.0 + 1e-9
     sums = np.stack([np.bincount(blocks, weights=row * residual) for row in weighted])
     count = int(np.count_nonzero(np.bincount(blocks, weights=weighted[0])))
@@ -426,9 +420,12 @@ def _solve_step(
     # photos (seeds 200 to 211, lights that differ by 40 %) scatter by this factor more than blocks
     # predict
     inner *= 1.6**2
-    information, step = np.zeros((len(told), len(told))), np.zeros(len(told))
-    information[np.ix_(told, told)] = normal @ np.linalg.solve(inner, normal)
-    step[told] = np.linalg.solve(normal, sums.sum(axis=1))
+    information, step = (
+        np.zeros((len(usable), len(usable))),
+        np.zeros(len(usable)),
+    )
+    information[np.ix_(usable, usable)] = normal @ np.linalg.solve(inner, normal)
+    step[usable] = np.linalg.solve(normal, sums.sum(axis=1))
     return information, step
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,19 +16,13 @@ from scipy.special import ndtri
 
 from detectors.types import FloatImage
 from regengine.errors import ConfigError, LightMapError
-from regengine.export.formats import (
-    LeftOutError,
-    explain_lacking,
-    photo_name,
-    photo_names,
-    stem,
-)
+from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.export.formats.geotiff import cloud_optimised
-from regengine.export.run import check_free, guard_photo, take_away
+from regengine.export.run import write_folder
 from regengine.export.warp import MapGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
-from regengine.io.atomic import check_folder, raise_as_store_error, replace_files
+from regengine.io.atomic import check_folder
 from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
@@ -314,7 +308,7 @@ def photo_row(
     usable, judged = compared.usable, max(int(np.count_nonzero(compared.judged)), 1)
     background = float(np.median(compared.background[usable]))
     camera = frame.camera
-    said = {
+    known = {
         "frame_index": frame.stored.frame_index,
         "frame": result.frame,
         "path": result.path,
@@ -343,19 +337,19 @@ def photo_row(
             result.time_utc, (one for one, _ in light_map.reaching(found.cells.grid.bounds))
         ),
     }
-    return {name: said[name] if name in said else getattr(gain, name) for name in PHOTO_COLUMNS}
+    return {name: known[name] if name in known else getattr(gain, name) for name in PHOTO_COLUMNS}
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV: numbers with 8 digits, empty cells for what is missing."""
-    told = (plain(dict(row), make_printable) for row in rows)
+    plain_rows = (plain(dict(row), make_printable) for row in rows)
     # More digits than any value's accuracy
     cells = (
         [
             f"{row[one]:.8g}" if isinstance(row[one], float) else cell(one, row[one])
             for one in columns
         ]
-        for row in told
+        for row in plain_rows
     )
     write_csv(path, columns, cells)
 
@@ -448,10 +442,6 @@ def _upright(axes: Any, found: Radiometry) -> None:
     axes.set_aspect(1.0 / max(float(np.cos(np.radians(0.5 * (south + north)))), 0.05))
 
 
-PHOTO_TABLE, CHANGE_TABLE = "radiometry.csv", "changes.csv"
-RASTER_ENDING, FIGURE_ENDING = ".radiometry.tif", ".radiometry.png"
-
-
 def measure_chosen(
     chosen: Chosen,
     light_map: LightMap,
@@ -480,59 +470,49 @@ def measure_chosen(
     if plot:
         need("--plot", "matplotlib.figure")
     check_folder(out)
-    own, hashes = {}, {}
-    for number, path, sha256 in chosen.photos():
-        # From the photo's own name without its ending: a.jpg and a.png must not share a raster
-        own[number], hashes[number] = f"{stem(photo_name(path, number))}.tif", sha256
-    endings = (RASTER_ENDING, FIGURE_ENDING) if plot else (RASTER_ENDING,)
-    names = {
-        number: tuple(f"{stem(name)}{ending}" for ending in endings)
-        for number, name in photo_names(own, hashes).items()
-    }
-    tables = (PHOTO_TABLE, CHANGE_TABLE)
-    if not force:
-        check_free([out / name for of_one in (tables, *names.values()) for name in of_one])
-    with raise_as_store_error(out):
-        out.mkdir(parents=True, exist_ok=True)
-    # Tables must not exist while only some of the rasters are replaced
-    for table in tables:
-        take_away(out / table, chosen)
     measured: list[dict[str, Any]] = []
     changes: list[dict[str, Any]] = []
-    left_out, failed = chosen.left_out.copy(), dict[str, str]()
-    for frame in chosen.frames():
-        path, lacks = frame.result.path, explain_lacking(frame, "camera", "points")
+
+    def write(
+        frame: ExportFrame, paths: tuple[Path, ...], targets: tuple[Path, ...], _: ExportOptions
+    ) -> dict[str, Any]:
         try:
-            if lacks:
-                left_out[lacks] += 1
-            else:
-                paths = tuple(out / name for name in names[frame.stored.frame_index])
-                guard_photo(frame, paths)
-                found = measure(frame, light_map, profiles=profiles)
-                with replace_files(paths) as temporary:
-                    write_raster(found, frame, temporary[0])
-                    if plot:
-                        draw(found, frame.result.frame, temporary[1])
-                row = photo_row(found, frame, light_map, paths[0].name)
-                told = [
-                    change
-                    | {"over_time": OVER_TIME.get((row["earlier"], change["kind"]), "unknown")}
-                    for change in found.changes
-                ]
-                about = {name: row[name] for name in ("frame_index", "frame")}
-                measured.append(row)
-                changes += [about | {"change": k} | one for k, one in enumerate(told)]
-                said(json.dumps(plain({**row, "changes": told}, make_printable), allow_nan=False))
-        except LeftOutError as error:
-            failed[path] = str(error)
-        except np.linalg.LinAlgError:
-            failed[path] = "the gain cannot be fitted to its lights"
+            found = measure(frame, light_map, profiles=profiles)
+        except np.linalg.LinAlgError as error:
+            raise LeftOutError("the gain cannot be fitted to its lights") from error
         except LightMapError as error:
             if error.code != "outside_map":
                 raise
-            left_out["outside the map"] += 1
-        advance()
-    with replace_files((out / PHOTO_TABLE, out / CHANGE_TABLE)) as (of_photos, of_changes):
-        write_table(of_photos, PHOTO_COLUMNS, measured)
-        write_table(of_changes, CHANGE_COLUMNS, changes)
-    return measured, left_out, failed
+            raise LeftOutError("outside the map", no_part=True) from error
+        write_raster(found, frame, paths[0])
+        if plot:
+            draw(found, frame.result.frame, paths[1])
+        row = photo_row(found, frame, light_map, targets[0].name)
+        return {"row": row, "changes": found.changes}
+
+    def write_tables(
+        photos: Iterator[dict[str, Any]], paths: tuple[Path, ...], folder: Path
+    ) -> None:
+        for photo in photos:
+            row = photo["row"]
+            of_photo = [
+                change | {"over_time": OVER_TIME.get((row["earlier"], change["kind"]), "unknown")}
+                for change in photo["changes"]
+            ]
+            about = {name: row[name] for name in ("frame_index", "frame")}
+            measured.append(row)
+            changes.extend(about | {"change": k} | change for k, change in enumerate(of_photo))
+            said(json.dumps(plain({**row, "changes": of_photo}, make_printable), allow_nan=False))
+        write_table(paths[0], PHOTO_COLUMNS, measured)
+        write_table(paths[1], CHANGE_COLUMNS, changes)
+
+    results = FolderFormat(
+        files={"raster": ("{stem}.radiometry.tif",), "figure": ("{stem}.radiometry.png",)},
+        write=write,
+        needs=("camera", "points"),
+        last=("radiometry.csv", "changes.csv"),
+        write_last=write_tables,
+    )
+    options = ExportOptions(kinds=("raster", "figure") if plot else ("raster",))
+    written = write_folder(results, chosen, out, options, force=force, advance=advance)
+    return measured, written["left_out"], written["failed"]

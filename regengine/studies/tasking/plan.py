@@ -125,23 +125,14 @@ def find_passes(
     *,
     max_off_nadir_deg: float,
 ) -> pd.DataFrame:
-    """Closest approaches of a satellite to places in a span of time.
+    """Closest approaches of a satellite to places, degrees, (n,), in a span of time.
 
-    Parameters
-    ----------
-    lon, lat
-        Places, degrees, shape (n,).
-    max_off_nadir_deg
-        Angle at the camera between the geodetic nadir and the place.
-
-    Returns
-    -------
-    pd.DataFrame
-        A row for each, ordered by place, then time: ``place``, its number; ``seconds`` from the
-        start to the moment of least distance; ``off_nadir_deg``; ``elevation_deg`` of the camera
-        above the place's horizon; ``slant_km`` from the camera to the place, ``ground_km`` from the
-        nadir to it; ``azimuth_deg`` from the nadir to it and ``heading_deg`` of the flight over the
-        ground, east of north, [0, 360); ``nadir_lon``, ``nadir_lat``, ``altitude_km``.
+    The off-nadir angle is at the camera, between the geodetic nadir and the place. A row for each,
+    ordered by place, then time: ``place``, its number; ``seconds`` from the start to the moment of
+    least distance; ``off_nadir_deg``; ``elevation_deg`` of the camera above the place's horizon;
+    ``slant_km`` from the camera to the place, ``ground_km`` from the nadir to it; ``azimuth_deg``
+    from the nadir to it and ``heading_deg`` of the flight over the ground, east of north, [0, 360);
+    ``nadir_lon``, ``nadir_lat``, ``altitude_km``.
     """
     import pandas as pd
 
@@ -252,12 +243,9 @@ def find_best_frames(
     quality. Good is a frame of that quality (0 to 1), with the place at most at that angle between
     the camera's nadir and it, and of at most that age now; without ``max_age`` frames do not age.
 
-    Returns
-    -------
-    pd.DataFrame
-        By the places' numbers: ``frame``, ``time_utc``, ``quality``, ``off_nadir_deg`` of the place
-        (not of the frame's middle), and ``lacks``, what a good frame has, by commas: quality,
-        off_nadir, age.
+    Columns by the places' numbers: ``frame``, ``time_utc``, ``quality``, ``off_nadir_deg`` of the
+    place (not of the frame's middle), and ``lacks``, what a good frame has, by commas: quality,
+    off_nadir, age.
     """
     import pandas as pd
     import shapely
