@@ -58,8 +58,8 @@ from regengine.orbit.tle import COST_OF_AGE_BEFORE, TleSet
 from regengine.orbit.tle_format import ElementSet
 from regengine.orbit.uncertainty import orbit_sigma
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.sky import drawing
-from regengine.sky.detection import ENDS, STREAKS
+from regengine.scene import drawing
+from regengine.scene.detection import ENDS, STREAKS
 from regengine.sky.stars.photo import HeaderField, SolveJob, read_wcs
 from regengine.sky.stars.solve import StarSolution
 from regengine.store.result import Answer

@@ -39,7 +39,7 @@ from regengine.photo import lens_profile
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
 from regengine.photo.records import FrameRecords
-from regengine.sky.detection import STARS
+from regengine.scene.detection import STARS
 from regengine.sky.stars import solve
 from regengine.sky.stars.catalogue import (
     FILE_EPOCH_YEAR,

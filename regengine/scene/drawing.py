@@ -1,4 +1,4 @@
-"""Draw detections, solved stars and satellites over the photo."""
+"""Draw over a photo: what was detected in it, outlines, labels and legends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,10 +23,6 @@ from detectors.types import (
 )
 from regengine.io.atomic import check_folder, write_whole
 from regengine.photo.image import read_display_rgb
-
-if TYPE_CHECKING:
-    from regengine.sky.stars.catalogue import StarCatalogue
-    from regengine.sky.stars.solve import StarSolution
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
@@ -152,50 +148,6 @@ def draw_comparison(
             else:
                 draw_streak_outline(picture, place, factor, colour)
     draw_legend(picture, {"found": GREEN, "false": RED, "missed": CYAN})
-    write_picture(picture, target)
-
-
-def draw_solution(
-    photo: Path,
-    stars: StarDetections,
-    solution: StarSolution,
-    catalogue: StarCatalogue,
-    target: Path,
-) -> None:
-    """Draw a solved frame.
-
-    Green: identified stars. Cyan: predicted bright stars without a detection. Red: bright
-    detections that are not in the catalogue. Names of bright stars in yellow.
-    """
-    from regengine.sky.stars.catalogue import compute_named_star_vectors, star_names
-
-    picture, factor = brighten(photo)
-    camera = solution.camera
-    radius = max(4.0 / factor, 4.0 * solution.rms_px)
-    others = np.setdiff1d(np.arange(len(stars)), solution.detection)
-    for i in others[np.argsort(-stars.snr[others], kind="stable")][:200]:
-        draw_circle(picture, stars.x[i], stars.y[i], radius, factor, RED)
-    for x, y in zip(solution.x, solution.y, strict=True):
-        draw_circle(picture, x, y, radius, factor, GREEN)
-    # Missed stars are a magnitude brighter than the faintest tenth of the matched ones
-    limit = float(np.percentile(solution.magnitude_g, 90)) - 1.0
-    bright = np.arange(np.searchsorted(catalogue.magnitude_g, limit))
-    missed = np.setdiff1d(bright, solution.star)
-    px, py = camera.project(catalogue.vectors[missed])
-    for i in np.flatnonzero(camera.sees(px, py)):
-        draw_circle(picture, px[i], py[i], 2.0 * radius, factor, CYAN)
-    px, py = camera.project(compute_named_star_vectors(solution.catalogue_epoch))
-    for i in np.flatnonzero(camera.sees(px, py)):
-        column, row = picture_pixel(px[i], py[i], factor)
-        draw_label(picture, star_names()[i], (column + 8, row - 6), YELLOW)
-    caption = (
-        f"RA {camera.ra_dec_deg[0]:.3f} Dec {camera.ra_dec_deg[1]:+.3f} "
-        f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
-        f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
-    )
-    draw_label(picture, caption, (LEGEND_LEFT_PX, picture.shape[0] - 10), YELLOW)
-    marks = {"identified": GREEN, "not in the catalogue": RED, "not detected": CYAN}
-    draw_legend(picture, marks | {"name": YELLOW})
     write_picture(picture, target)
 
 
