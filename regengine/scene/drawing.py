@@ -151,33 +151,6 @@ def draw_comparison(
     write_picture(picture, target)
 
 
-def draw_track(
-    picture: Picture, x: FloatArray, y: FloatArray, factor: float, colour: Colour, name: str | None
-) -> None:
-    """Draw a line with an arrowhead at its end, and a name next to its middle.
-
-    It is interrupted where a position is NaN.
-    """
-    height, width = picture.shape[:2]
-    near = np.isfinite(x + y) & (np.maximum(abs(x), abs(y)) * factor < 3 * max(height, width))
-    runs = [
-        [picture_pixel(float(a), float(b), factor) for a, b in zip(x[run], y[run], strict=True)]
-        for run in np.ma.clump_masked(np.ma.array(x, mask=near))
-    ]
-    runs = [run for run in runs if len(run) > 1]
-    if not runs:
-        return
-    for run in runs:
-        cv2.polylines(picture, [np.array(run, np.int32)], False, colour, 1, cv2.LINE_AA)
-    before, end = runs[-1][-2:]
-    size = max(float(np.hypot(*np.subtract(end, before))), 1.0)
-    cv2.arrowedLine(picture, before, end, colour, 1, cv2.LINE_AA, tipLength=8.0 / size)
-    inside = [p for run in runs for p in run if 0 <= p[0] < width and 0 <= p[1] < height]
-    if name and inside:
-        column, row = inside[len(inside) // 2]
-        draw_label(picture, name, (column + LABEL_RIGHT_PX, row - LABEL_UP_PX), colour)
-
-
 def brighten(photo: Path) -> tuple[Picture, float]:
     """A photo to draw on, with faint parts enhanced, and its scale."""
     rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
