@@ -19,20 +19,20 @@ from detectors.streak_line import (
     MIN_SIDE_PX,
     TILE_PX,
     WIDEST_PX,
-    Chance,
-    Hunt,
+    BinnedFrame,
     Line,
     Path,
     bin_known,
     find_segments,
     fit_line,
     follow_line,
+    log10_expected_by_chance,
     log10_false_alarm,
+    mask_band_in_window,
     mask_streak_band,
     measure_line,
-    prepare_hunt,
+    prepare_binned,
     refit_line,
-    select_still_there,
     shuffle_tiles,
     snr_for,
     strip_along,
@@ -80,12 +80,27 @@ class Radon:
             rare = self.max_log10_false_alarm - (2.0 if size > 1 else 0.0)
             if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
                 break
-            hunt = prepare_hunt(frame.residual, hidden, size)
-            found, gone = self._find_streaks(hunt, sky, rare, pixels)
+            binned = prepare_binned(frame.residual, hidden, size)
+            found, taken, rest = search_lines(binned, sky, snr_for(rare, pixels), self.max_tries)
+            found = [one.scaled(size) for one in found]
+            # Chance lines in the shuffled tiles of the frame without its streaks, and a share of
+            # those rejected there as star chains: in other cases such a chain passes
+            shuffled, least_snr = [], 0.0
+            if any(one.snr < CLEAR_SNR for one in found) and min(rest.light.shape) > 2 * TILE_PX:
+                mixed = shuffle_tiles(rest)
+                least_snr = snr_for(LOG10_WHITE_LINES, mixed.light.size)
+                passed, refused, _ = search_lines(mixed, sky, least_snr, self.max_tries)
+                shuffled = [(one.scaled(size), 1.0) for one in passed]
+                shuffled += [
+                    (one.scaled(size), 0.3) for one, reason in refused if reason == "star chain"
+                ]
+            chance = log10_expected_by_chance(found, shuffled, least_snr, pixels)
             lines += [
-                line for line in (one.scaled(size) for one in found) if not is_piece(line, lines)
+                replace(one, log10_false_alarm=log10_expected)
+                for one, log10_expected in zip(found, chance.tolist(), strict=True)
+                if log10_expected <= rare and not is_piece(one, lines)
             ]
-            for line in gone:
+            for line, _ in taken:
                 hidden |= mask_streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
@@ -102,58 +117,50 @@ class Radon:
         chance = np.logaddexp(chance * np.log(10.0), other) / np.log(10.0)
         return describe_lines(frame, lines, chance)
 
-    def _find_streaks(
-        self, hunt: Hunt, sky: Sky, rare: float, pixels: int
-    ) -> tuple[list[Line], list[Line]]:
-        """Find streaks, and all lines that were subtracted, in order of detection."""
-        least = snr_for(rare, pixels)
-        lines, gone, hunt = self._lines(hunt, sky, least)
-        chance = Chance(pixels=pixels)
-        # Chance lines in the shuffled tiles of the frame without its streaks
-        if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
-            mixed = shuffle_tiles(hunt)
-            least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
-            passed, refused, _ = self._lines(mixed, sky, least)
-            chains = [line for line in refused if find_rejection(line, sky, mixed) == "star chain"]
-            passed, chains = ([x.scaled(hunt.bin_px) for x in some] for some in (passed, chains))
-            chance = Chance.of(passed, chains, least, pixels)
-        lines = [
-            replace(one, log10_false_alarm=chance.log10_expected(one.scaled(hunt.bin_px)))
-            for one in lines
-        ]
-        return [line for line in lines if line.log10_false_alarm <= rare], gone
 
-    def _lines(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line], Hunt]:
-        """Find streaks, all subtracted lines, and the frame without them."""
-        lines: list[Line] = []
-        gone: list[Line] = []
-        whole, hunt = hunt, replace(hunt, light=hunt.light.copy(), known=hunt.known.copy())
-        # A segment of the transform has at least 0.75 of the SNR of the fitted streak
-        # One pixel counts no more than four: stars are bright, not long
-        cut = blur_image(np.clip(hunt.light, -4.0, 4.0), streak_frame.SIGMA_PX)
-        waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
-        tries = 0
-        while len(waiting) and tries < self.max_tries:
-            if gone:
-                # Of a block: most candidates never come to their turn
-                there = select_still_there(hunt, waiting.select(slice(64)))
-                waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
-                if not there.any():
-                    continue
-            x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
-            (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
-            rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
-            waiting = waiting.select(slice(1, None))
-            tries += 1
-            line = fit_line(hunt.light, hunt.known, rough, streak_frame.SIGMA_PX, least)
-            if line is None or line.snr < least:
+def search_lines(
+    binned: BinnedFrame, sky: Sky, min_snr: float, max_tries: int
+) -> tuple[list[Line], list[tuple[Line, str | None]], BinnedFrame]:
+    """Fit lines where line sums stand out, each in what the ones before have left.
+
+    Returns the streaks, all lines that were taken away with the reason to reject them (None for a
+    streak), and the frame without them.
+    """
+    streaks: list[Line] = []
+    taken: list[tuple[Line, str | None]] = []
+    rest = replace(binned, light=binned.light.copy(), known=binned.known.copy())
+    # A segment of the transform has at least 0.75 of the SNR of the fitted streak
+    # One pixel counts no more than four: stars are bright, not long
+    cut = blur_image(np.clip(rest.light, -4.0, 4.0), streak_frame.SIGMA_PX)
+    waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * min_snr)
+    tries, t = 0, (np.arange(48) + 0.5) / 48
+    while len(waiting) and tries < max_tries:
+        if taken:
+            # Of candidates in blocks, since most never come to their turn, those of which 0.6 of 48
+            # places are not lost to a line that was taken away
+            some = waiting.select(slice(64))
+            x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
+            y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
+            there = rest.known[find_nearest_pixels(rest.known.shape, x, y)].mean(axis=1) > 0.6
+            waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
+            if not there.any():
                 continue
-            is_streak = find_rejection(line, sky, hunt) is None
-            if is_streak and join_line(whole, lines, line) is None:
-                lines.append(line)
-            gone.append(line)
-            hunt.hide(line)
-        return lines, gone, hunt
+        x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
+        (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
+        waiting = waiting.select(slice(1, None))
+        tries += 1
+        rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
+        line = fit_line(rest.light, rest.known, rough, streak_frame.SIGMA_PX, min_snr)
+        if line is None or line.snr < min_snr:
+            continue
+        reason = find_rejection(line, sky, rest)
+        if reason is None and join_line(binned.light, binned.known, streaks, line) is None:
+            streaks.append(line)
+        taken.append((line, reason))
+        window, band = mask_band_in_window(rest.light.shape, line)
+        rest.light[window][band] = 0.0
+        rest.known[window][band] = 0.0
+    return streaks, taken, rest
 
 
 def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
@@ -197,15 +204,15 @@ class Sky:
     star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
 
 
-def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
+def find_rejection(line: Line, sky: Sky, binned: BinnedFrame) -> str | None:
     """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
-    full = line.scaled(hunt.bin_px)
+    full = line.scaled(binned.bin_px)
     length = full.path.length_px
     shortest = 15.0 if line.snr < 15.0 else 10.0
     if length < max(20.0, shortest * full.sigma_px):
         return "short"
     # Narrower lines are detected without binning
-    if hunt.bin_px > 1 and line.sigma_px < 0.9:
+    if binned.bin_px > 1 and line.sigma_px < 0.9:
         return "seen without binning"
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return "star trail"
@@ -223,7 +230,7 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     if is_narrow(full, sky):
         return "cosmic ray"
     # The fraction of the line's squared SNR that its brightest few points explain
-    star_sigma_px = sky.star_sigma_px / hunt.bin_px
+    star_sigma_px = sky.star_sigma_px / binned.bin_px
     inside = line.inside
     u = line.u[inside] / line.bin_px
     weight, rest = line.weight[inside], line.signal[inside].copy()
@@ -242,10 +249,10 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     if explained / max(even, 1e-6) > 0.92:
         return "star chain"
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
-    texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
+    texture = float(binned.texture[find_nearest_pixels(binned.texture.shape, x, y)].mean())
     cloudy = texture > 1.1
     # Short wide streaks are found without binning; wisps of cloud only with binning
-    wisp = hunt.bin_px > 1 and length < 30.0 * full.sigma_px
+    wisp = binned.bin_px > 1 and length < 30.0 * full.sigma_px
     if wisp or (cloudy and line.snr < 8.0):
         return "cloud"
     # Faint wide lines are star crowds and nebulae
@@ -442,7 +449,6 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
         middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
         level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
         above = np.asarray(light - level, np.float32)
-        hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
         found: list[Line] = []
         still_free = known > 0.5
         widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
@@ -458,7 +464,7 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
                     continue
                 if not is_bright_streak(line, above, known, size):
                     continue
-                if join_line(hunt, found, line) is None:
+                if join_line(above, known, found, line) is None:
                     line = follow_line(above, known, line)
                     found.append(line)
                 still_free &= ~mask_streak_band(still_free.shape, line)
@@ -760,10 +766,10 @@ def describe_lines(
     return StreakDetections(**columns, flags=np.array(flags, np.uint8))
 
 
-def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
+def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line) -> int | None:
     """Index of the line that a new one is a piece of; that line is replaced by both together.
 
-    `hunt`: the frame with all its streaks; `lines`: changed in place.
+    `light`, `known` (h, w): of the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
@@ -785,7 +791,7 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
             x1, y1 = ends[0][1:] if u1 < 0.0 else (cut.x1, cut.y1)
             x2, y2 = ends[1][1:] if u2 > path.length_px else (cut.x2, cut.y2)
             path = Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=cut.bow_px)
-        both = measure_line(hunt.light, hunt.known, path, long.sigma_px, long.errors, sigmas)
+        both = measure_line(light, known, path, long.sigma_px, long.errors, sigmas)
         if both is not None:
             # As sure as its clearest part
             lines[index] = replace(both, snr=float(np.maximum(both.snr, long.snr)))
