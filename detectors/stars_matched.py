@@ -21,36 +21,35 @@ from detectors.psf import (
     HALF_STAMP_PX,
     MAX_STARS,
     NARROWEST_SIGMA_PX,
-    SPOT_SNR,
     TOE_LIGHT,
     USUAL,
     WIDEST_SIGMA_PX,
-    Filtered,
     PointSpread,
-    TurningTrails,
     cut_stamps,
-    filter_answer,
-    filter_frame,
-    find_common_trail,
     find_nearest_pixels,
-    find_peaks,
-    find_turning_trails,
     fit_profile,
     mark_first_of_each,
     mask_inside_image,
     measure_adaptive_moments,
     measure_narrow_light,
-    measure_spots,
     measure_star_moments,
     measure_width,
-    stabilise_noise,
     sum_of_stamps,
+)
+from detectors.star_trails import (
+    SPOT_SNR,
+    TurningTrails,
+    find_common_trail,
+    find_turning_trails,
+    measure_spots,
 )
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, StarDetections
 
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
 MIN_FRAGMENTS = 8  # of a streak
+SAMPLES_ACROSS = 16  # 256 per box: sigma is accurate to 8 %, the median of nine boxes to 4 %
+TRAILS_A_BOX = 4.0
 MAX_CHANCE_SHARE = 0.001  # of peaks of Gaussian noise among the detections of a frame
 
 
@@ -300,6 +299,94 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
 
+def stabilise_noise(light: FloatImage) -> FloatImage:
+    """Apply a variance-stabilising transform: the square root of light plus a small offset.
+
+    Shot noise is proportional to the square root of the light. Cameras also store roughly the
+    square root, so noise that is symmetric there is skewed in linear light. The offset is 0.0031,
+    below which sRGB is linear.
+    """
+    root = np.maximum(light, np.float32(0.0))
+    root += TOE_LIGHT
+    return np.sqrt(root, out=root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """A matched-filtered frame and its noise."""
+
+    response: FloatImage  # (h, w): filter response, in units of the image
+    mesh: background.Mesh  # boxes over the frame
+    boxes: FloatImage  # (rows, cols): sigma of the response between stars, by box
+    gain: float  # sigma of the response to unit white noise per pixel
+
+    def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        """Interpolate the sigma of the response at pixels."""
+        return self.mesh.at(self.boxes, row, col)
+
+    def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
+        """Find rows, columns and signal-to-noise ratio of the pixels above a given ratio."""
+        row, col = np.nonzero(self.response > np.float32(snr * float(self.boxes.min())))
+        ratio = self.response[row, col] / self.noise_at(row, col)
+        keep = ratio > snr
+        return row[keep], col[keep], ratio[keep]
+
+    def find_peaks(
+        self, min_snr: float, allowed: BoolImage, before: FloatImage | None = None
+    ) -> tuple[IndexArray, IndexArray]:
+        """Find rows and columns of peaks above a signal-to-noise ratio, the highest ratio first.
+
+        `allowed` (h, w): mask of permitted positions. `before` (h, w): response before stars were
+        subtracted, from which residuals of these stars are estimated and added to the noise.
+        """
+        response, least = self.response, min_snr * float(self.boxes.min())
+        row, col = background.find_local_maxima(response, least)
+        keep = allowed[row, col]
+        row, col = row[keep], col[keep]
+        noise = self.noise_at(row, col)
+        if before is not None:
+            taken = before[row, col] - response[row, col]
+            # Subtraction is assumed to leave a residual of 0.3 of the star
+            noise = np.hypot(noise, 0.3 * taken)
+        snr = response[row, col] / noise
+        order = np.argsort(-snr, kind="stable")
+        order = order[snr[order] > min_snr]
+        return row[order], col[order]
+
+
+def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
+    """Compute the filter response, and its sigma for unit white noise."""
+    if psf.trail_length_px == 0.0:
+        matched = background.blur_image(image, psf.sigma_px)
+        kernel = background.make_gaussian_kernel(psf.sigma_px)
+    else:
+        drawn = psf.draw(np.zeros(1), np.zeros(1), psf.half_stamp_px)[0]
+        kernel = drawn / drawn.sum()
+        matched = np.asarray(
+            cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
+        )
+    # This width of the local background loses 3 % of the signal-to-noise ratio and follows airglow,
+    # haze and the Milky Way
+    around = 4.0 * float(np.hypot(psf.sigma_px, psf.trail_length_px / 12.0**0.5))
+    wide = background.make_gaussian_kernel(around)
+    inner = (wide.shape[0] - kernel.shape[0]) // 2
+    difference = -wide
+    difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
+    gain = float(np.sqrt(np.square(difference).sum()))
+    # The local background by a Gaussian blur, clipping bright stars, at half size
+    h, w = image.shape
+    size = (-(-w // 2), -(-h // 2))
+    half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+    blurred = background.blur_image(half, 0.5 * around)
+    usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / background.NORMAL_Q75
+    if usual > 0.0:
+        # clipped, to avoid dark rings around stars
+        faint = np.minimum(half, blurred + np.float32(4.0 * usual))
+        blurred = background.blur_image(faint, 0.5 * around)
+    level = np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(matched - level), gain
+
+
 @dataclass(frozen=True)
 class StarField:
     """A frame with the large-scale background subtracted, and its noise model."""
@@ -346,14 +433,33 @@ class StarField:
         )
 
     def filtered(self, psf: PointSpread) -> Filtered:
-        """Apply the matched filter for a point spread function."""
-        return filter_frame(
-            self.stable,
-            psf,
-            self.frame.ignored,
-            least_noise=self.least_noise,
-            black_clipped=self.black_clipped,
+        """Filter with the PSF minus a local background, and measure the noise of the response."""
+        response, gain = filter_answer(self.stable, psf)
+        ignored = self.frame.ignored
+        known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
+        length = psf.trail_length_px
+        mesh = background.Mesh.with_scale(self.stable.shape, 64.0 + TRAILS_A_BOX * length)
+        samples = mesh.samples(known, SAMPLES_ACROSS)
+        spread = background.smooth_boxes(
+            background.estimate_lowest_mode(samples, self.least_noise * gain)[1]
         )
+        # Noise that is clipped at black, or processed, has a longer upper tail than its dark side
+        # implies
+        tail = background.smooth_boxes(background.estimate_upper_spread(samples, (0.9, 0.95, 0.98)))
+        fine = background.Mesh.with_scale(self.stable.shape, 32.0 + TRAILS_A_BOX * length)
+        clutter = background.fill_holes(
+            background.estimate_upper_spread(fine.samples(known, SAMPLES_ACROSS))
+        )
+        long_tailed = np.float32(0.85) * tail
+        if not self.black_clipped:
+            # Larger tails are due to stars, as in the Milky Way
+            long_tailed = np.minimum(long_tailed, np.float32(2.0) * spread)
+        coarse = np.maximum(spread, long_tailed)
+        boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
+        # Surrounding texture counts as noise by 0.8, as for lights
+        boxes = np.maximum(boxes, np.float32(0.8) * clutter)
+        boxes = np.maximum(boxes, np.float32(self.least_noise * gain))
+        return Filtered(response=response, mesh=fine, boxes=boxes, gain=gain)
 
     @cached_property
     def black_clipped(self) -> bool:
@@ -381,7 +487,7 @@ class StarField:
 
     def width(self, seen: Filtered) -> PointSpread:
         """Measure the point spread function of a frame without trails."""
-        row, col = find_peaks(seen, WIDTH_SNR, self.frame.usable)
+        row, col = seen.find_peaks(WIDTH_SNR, self.frame.usable)
         noise = self._noise(seen, row, col)
         told = measure_width(self.above, self.frame.usable, row, col, noise)
         if told is None:
@@ -419,7 +525,7 @@ class StarField:
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Fit stars, split blended pairs, and add stars detected after subtraction of the first."""
-        row, col = leave_out_ridges(seen, psf, *find_peaks(seen, min_snr, self.frame.usable))
+        row, col = leave_out_ridges(seen, psf, *seen.find_peaks(min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fit_at(seen, psf, x, y)
         stars = stars.select(~self._lie_on_streaks(stars, psf))
@@ -451,7 +557,7 @@ class StarField:
             size = 2 * round(2.0 * psf.fwhm_px) + 1
             clipped = self.frame.clipped.astype(np.uint8)
             allowed &= cv2.dilate(clipped, np.ones((size, size), np.uint8)) == 0
-        row, col = leave_out_ridges(left, psf, *find_peaks(left, min_snr, allowed, seen.response))
+        row, col = leave_out_ridges(left, psf, *left.find_peaks(min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars

@@ -12,12 +12,11 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from detectors import background
-from detectors.psf import (
+from detectors.psf import USUAL, measure_width
+from detectors.star_trails import (
     LONGEST_TRAIL_PX,
     MIN_TRAILS,
-    USUAL,
     measure_spot_moments,
-    measure_width,
     select_parallel_spots,
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray

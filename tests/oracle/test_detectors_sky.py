@@ -26,7 +26,8 @@ from detectors.limb import (
     nadir_vector,
     project_directions,
 )
-from detectors.psf import PointSpread, find_turning_trails
+from detectors.psf import PointSpread
+from detectors.star_trails import find_turning_trails
 from detectors.stars_matched import fit_stars
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 

@@ -1,0 +1,271 @@
+"""Trails of stars in a frame: bright spots, the trail common to most, or trails about a pole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from detectors.psf import PointSpread, cut_stamps
+from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
+
+LONGEST_TRAIL_PX = 80.0
+SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
+MIN_PIXELS, MIN_TRAILS = 6, 6
+MAX_TRAILS = 30
+# Long axis over short axis of a spot, second moments. In frames of points half of the spots have
+# less than 1.1 and three quarters less than 1.27 (simulated frames)
+MIN_ELONGATION = 1.35
+MIN_SHARE = 0.5  # of the bright spots: edges and glints are elongated, too, but not most spots
+PARALLEL_DEG = 15.0
+LENGTH_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
+ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
+TRAIL_SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurningTrails:
+    """Trails of a sky that turns about a pole: their ends apart change linearly with the place."""
+
+    middle: tuple[float, float]  # x, y of the frame's middle, pixels
+    middle_trail_px: tuple[float, float]  # (x, y) from end to end there
+    turn_rad: float  # by which the sky turned
+    sigma_px: float  # of the profile across
+
+    def trail_px_at(self, x: float, y: float) -> tuple[float, float]:
+        """The trail of a star at a place, (x, y) from end to end; x >= 0."""
+        dx, dy = x - self.middle[0], y - self.middle[1]
+        along_x = self.middle_trail_px[0] - self.turn_rad * dy
+        along_y = self.middle_trail_px[1] + self.turn_rad * dx
+        sign = -1.0 if along_x < 0.0 else 1.0
+        return sign * along_x, sign * along_y
+
+
+def find_turning_trails(
+    spots: tuple[FloatArray, ...], shape: tuple[int, ...]
+) -> TurningTrails | None:
+    """How the trails of a frame turn about a pole; None where one trail describes them all.
+
+    The ends of a trail at p lie t + w J (p - m) apart: t at the frame's middle m, w the angle by
+    which the sky turned, J a quarter turn. Two spots give t and w (whose ends are which cannot be
+    seen, so both signs are tried); the pair that most spots agree with is refined on these, and
+    taken where an F test says that one trail for all leaves more.
+
+    `spots`: as of `measure_spots`; `shape` (h, w): of the frame.
+    """
+    x, y, long, short, angle = (column[:120] for column in spots)
+    is_long = long > MIN_ELONGATION * short
+    n_long = np.count_nonzero(is_long)
+    # Single pixels among the bright spots may be more than stars; of points a fifth looks so long
+    if n_long < max(MIN_TRAILS, 0.3 * is_long.size):
+        return None
+    x, y, long, short, angle = (column[is_long] for column in (x, y, long, short, angle))
+    length = np.sqrt(12.0 * (long**2 - short**2))
+    trail = length[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    height, width = shape
+    middle = (0.5 * (width - 1.0), 0.5 * (height - 1.0))
+    dx, dy = x - middle[0], y - middle[1]
+    # (N, 2, 3): the trail at each spot by the three unknowns tx, ty, w
+    design = np.zeros((x.size, 2, 3))
+    design[:, 0, 0] = design[:, 1, 1] = 1.0
+    design[:, 0, 2], design[:, 1, 2] = -dy, dx
+    tolerance_px = 0.2 * length + 1.5  # a trail fits where its ends lie so near
+
+    def misfit(unknowns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """How far each trail lies off, in tolerances, and its ends in the order that fits."""
+        fitted = np.einsum("nik,...k->...ni", design, unknowns)
+        sign = np.where((fitted * trail).sum(axis=-1) < 0.0, -1.0, 1.0)
+        ends = sign[..., None] * trail
+        return np.hypot(*np.moveaxis(fitted - ends, -1, 0)) / tolerance_px, ends
+
+    def refine(unknowns: FloatArray, n_unknowns: int) -> tuple[FloatArray, FloatArray]:
+        """Least squares for the first unknowns on the trails that agree; the misfits of all."""
+        off, ends = misfit(unknowns)
+        for _ in range(3):
+            agreed = off < 1.0
+            weighted = design[agreed, :, :n_unknowns] / tolerance_px[agreed, None, None]
+            scaled = ends[agreed] / tolerance_px[agreed, None]
+            step = np.linalg.lstsq(weighted.reshape(-1, n_unknowns), scaled.ravel(), rcond=None)[0]
+            unknowns = np.append(step, np.zeros(3 - n_unknowns))
+            off, ends = misfit(unknowns)
+        return unknowns, off
+
+    rng = np.random.default_rng(0)
+    pairs = np.stack([rng.choice(x.size, 2, replace=False) for _ in range(400)])
+    solved = np.linalg.pinv(design[pairs].reshape(400, 4, 3))
+    signs = np.array([[[1.0], [1.0]], [[1.0], [-1.0]]])
+    ends = trail[pairs][:, None] * signs
+    starts = np.einsum("pkj,psj->psk", solved, ends.reshape(400, 2, 4)).reshape(800, 3)
+    best = starts[np.argmin(np.minimum(misfit(starts)[0], 1.0).sum(axis=1))]
+    turned, off = refine(best, 3)
+    agreed = off < 1.0
+    if np.count_nonzero(agreed) < max(MIN_TRAILS, MIN_SHARE * n_long):
+        return None
+    # A trail at the border differs by 3 px and more from that in the middle
+    if abs(turned[2]) * np.hypot(*middle) < 3.0:
+        return None
+    each = np.column_stack([trail, np.zeros(x.size)])
+    straight = each[np.argmin(misfit(each)[0].sum(axis=1))]
+    parallel_off = refine(straight, 2)[1]
+    left, left_parallel = (np.square(np.minimum(one, 1.0)).sum() for one in (off, parallel_off))
+    # By chance an F ratio of 1 and 50 degrees of freedom exceeds 30 once in a million
+    if (left_parallel - left) * (2 * x.size - 3) < 30.0 * left:
+        return None
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[agreed]) ** 2 - 0.5, 0.2))))
+    return TurningTrails(
+        middle=middle,
+        middle_trail_px=(float(turned[0]), float(turned[1])),
+        turn_rad=float(turned[2]),
+        sigma_px=sigma,
+    )
+
+
+def find_common_trail(
+    above: FloatImage, spots: tuple[FloatArray, ...], usable: BoolImage
+) -> PointSpread | None:
+    """What a star looks like in a frame where the stars are trails; None where they are not.
+
+    Where most of the bright spots are long and parallel, the segment blurred by a Gaussian that
+    explains most of their light is the common trail.
+
+    `above` (h, w): light above the background; `spots`: as of `measure_spots`; `usable` (h, w):
+    false where a pixel is clipped or ignored.
+    """
+    x, y, long, short, angle = spots
+    found = select_parallel_spots(long, short, angle)
+    if found is None:
+        return None
+    trails, common = found
+    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
+    if length > LONGEST_TRAIL_PX:
+        return None
+    # The filter of the spots has widened them by a sigma of one
+    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
+    x, y = x[trails][:MAX_TRAILS], y[trails][:MAX_TRAILS]
+    half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
+    row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
+    # Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
+    # long and wide
+    shown = cut_stamps(usable, row, col, half).reshape(len(x), -1).astype(np.float32)
+    pixels = np.maximum(shown.sum(axis=1, keepdims=True), 1.0)
+    data = cut_stamps(above, row, col, half).reshape(len(x), -1)
+    data = (data - np.median(data, axis=1, keepdims=True)) * shown
+    data = data / np.maximum(np.sqrt(np.square(data).sum(axis=1)), 1e-12)[:, None]
+
+    def look(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> PointSpread:
+        turned = common + np.radians(turn_deg)
+        sign = 1.0 if np.cos(turned) >= 0.0 else -1.0
+        size = sign * length * stretch
+        trail = (float(size * np.cos(turned)), float(size * np.sin(turned)))
+        return PointSpread(sigma_px=sigma * wider, trail_px=trail, bow_px=bow * abs(size))
+
+    def explained(turn_deg: float, stretch: float, wider: float, bow: float = 0.0) -> float:
+        drawn = look(turn_deg, stretch, wider, bow).draw(x - col, y - row, half)
+        drawn = drawn.reshape(len(x), -1)
+        mean = (drawn * shown).sum(axis=1, keepdims=True) / pixels
+        drawn = (drawn - mean) * shown
+        power = np.maximum(np.square(drawn).sum(axis=1), 1e-30)
+        return float(np.median((data * drawn).sum(axis=1) ** 2 / power))
+
+    # One after the other, from the guesses: they hardly depend on each other
+    stretch = max(LENGTH_STEPS, key=lambda step: explained(0.0, step, 1.0))
+    turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(step, stretch, 1.0))
+    wider = max(TRAIL_SIGMA_STEPS, key=lambda step: explained(turn, stretch, step))
+    bows = (-0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24)  # a hand shakes
+    bow = max(bows, key=lambda step: explained(turn, stretch, wider, step))
+    # A bow must explain so much more of the light
+    if explained(turn, stretch, wider, bow) < explained(turn, stretch, wider) + 0.01:
+        bow = 0.0
+    elif bow != 0.0:  # across, a straight trail had taken the bow for width
+        wider = max(TRAIL_SIGMA_STEPS, key=lambda step: explained(turn, stretch, step, bow))
+        turn = max(ANGLE_STEPS_DEG, key=lambda step: explained(step, stretch, wider, bow))
+    fine = max((0.95, 1.0, 1.05), key=lambda step: explained(turn, stretch * step, wider, bow))
+    return look(turn, stretch * fine, wider, bow)
+
+
+def select_parallel_spots(
+    long: FloatArray, short: FloatArray, angle: FloatArray
+) -> tuple[BoolArray, float] | None:
+    """Spots that are trails of one direction, and that angle; None where most are not long, or
+    do not agree.
+    """
+    trails = long > MIN_ELONGATION * short
+    if np.count_nonzero(trails) < max(MIN_TRAILS, MIN_SHARE * trails.size):
+        return None
+    doubled = np.exp(2j * angle[trails]).mean()
+    # Mean resultant of the doubled angles; 1 is parallel
+    if np.abs(doubled) >= 0.7:
+        common = 0.5 * float(np.angle(doubled))
+    else:
+        # Trails among tracks of particles: their commonest direction
+        some = angle[trails][:400]
+        turn = np.angle(np.exp(2j * np.subtract.outer(some, some)))
+        alike = (np.abs(turn) < 2.0 * np.radians(PARALLEL_DEG)).sum(axis=1)
+        chance = PARALLEL_DEG / 90.0
+        usual, scatter = chance * some.size, np.sqrt(chance * (1.0 - chance) * some.size)
+        best = int(np.argmax(alike))
+        if alike[best] < max(MIN_TRAILS, usual + 3.5 * scatter):
+            return None  # chance shows as many alike
+        common = float(some[best])
+    off = 0.5 * np.angle(np.exp(2j * (angle - common)))
+    return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
+
+
+def measure_spots(
+    rows: IndexArray,
+    cols: IndexArray,
+    strength: FloatArray | FloatImage,
+    shape: tuple[int, ...],
+) -> tuple[FloatArray, ...] | None:
+    """Measure centre, long and short sigma, and angle of bright spots, by second moments.
+
+    `rows`, `cols`, `strength` (N,): pixels above `SPOT_SNR` under the filter of point-like stars,
+    and their signal-to-noise ratio; `shape` (h, w): of the frame. None if there are few.
+    """
+    if rows.size < MIN_TRAILS * MIN_PIXELS:
+        return None
+    # Spots are connected at half the pixels: four times as fast, and a dark pixel parts no trail
+    half_rows, half_cols = rows // 2, cols // 2
+    h, w = shape
+    lit = np.zeros((-(-h // 2), -(-w // 2)), np.uint8)
+    lit[half_rows, half_cols] = 1
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
+    label = np.asarray(labels[half_rows, half_cols], np.intp)
+    brightest = np.zeros(count)
+    np.maximum.at(brightest, label, strength)
+    sides = 2 * np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    good = (brightest > BRIGHT_SNR) & (np.bincount(label, minlength=count) >= MIN_PIXELS)
+    good &= sides < 2.0 * LONGEST_TRAIL_PX
+    good[0] = False
+    if not good.any():
+        return None
+    # Equal say along the trail: a star's light as far as it stands clearly above the noise
+    weight = np.minimum(strength, 2.0 * SPOT_SNR)
+    places = (cols.astype(float), rows.astype(float))
+    x, y, long, short, angle = measure_spot_moments(label, weight, places, good)
+    order = np.argsort(-brightest[good], kind="stable")
+    return x[order], y[order], long[order], short[order], angle[order]
+
+
+def measure_spot_moments(
+    label: IndexArray,
+    weight: FloatArray | FloatImage,
+    places: tuple[FloatArray, FloatArray],
+    good: BoolArray,
+) -> tuple[FloatArray, ...]:
+    """Centre x and y, long and short sigma and angle of the good ones among labelled spots."""
+    across, down = places
+
+    def total(values: FloatArray) -> FloatArray:
+        sums = np.bincount(label, weight * values, minlength=good.size)
+        return np.asarray(sums[good], float)
+
+    mass = np.maximum(total(np.ones(label.size)), 1e-9)
+    x, y = total(across) / mass, total(down) / mass
+    xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
+    xy = total(across * down) / mass - x * y
+    middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
+    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
+    short = np.sqrt(np.maximum(middle - apart, 0.05))
+    return x, y, np.sqrt(middle + apart), short, angle
