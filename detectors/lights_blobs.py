@@ -292,7 +292,6 @@ def _fit(
 
 
 def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
-    """Compute lower quartile and median of each row."""
     count = flat.shape[1]
     ordered = np.partition(flat, (count // 4, count // 2), axis=1)
     return ordered[:, count // 4], ordered[:, count // 2]
@@ -334,7 +333,6 @@ class MeasuredLights(Columns):
 
     @property
     def radius_px(self) -> FloatArray:
-        """Half-light radius."""
         return 0.5 * FWHM_PER_SIGMA * self.sigma_px
 
     @property

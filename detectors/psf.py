@@ -124,7 +124,6 @@ class PointSpread:
 
     @property
     def trail_length_px(self) -> float:
-        """Length of the trail."""
         return float(np.hypot(*self.trail_px))
 
     @property
@@ -195,7 +194,6 @@ class PointSpread:
         return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
 
     def _layers(self) -> tuple[tuple[float, float], ...]:
-        """Weight and sigma of the Gaussians of a point source."""
         core = (1.0 - self.wings, self.sigma_px)
         return (core, (self.wings, WING_SIGMAS * self.sigma_px)) if self.wings else (core,)
 
@@ -213,7 +211,6 @@ def _scale_pixel_edges(
 def _integrate_over_pixels(
     place: FloatArray, offset: FloatArray, sigma: FloatArray, half: int
 ) -> FloatImage:
-    """Integrate each Gaussian over each pixel, shape (N, K, 2 half + 1)."""
     below = erf(_scale_pixel_edges(place, offset, sigma, half) * np.float32(0.5**0.5))
     return np.asarray(np.float32(0.5) * np.diff(below, axis=2))
 
@@ -510,11 +507,9 @@ class _State:
 
     @cached_property
     def drawn(self) -> FloatImage:
-        """Each star with unit flux in its stamp."""
         return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
 
     def light(self) -> FloatImage:
-        """Render each star with its fitted flux into its stamp."""
         return np.asarray(self.drawn * column(np.maximum(self.flux, 0.0)))
 
     def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
@@ -671,7 +666,6 @@ class StarStamps(Columns):
         )
 
     def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
-        """Inverse variance of the pixels, given the light of stars in them."""
         return np.asarray(
             self.shown / compute_pixel_variance(drawn, self.variance, self.gain, mismatch)
         )

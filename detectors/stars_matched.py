@@ -324,7 +324,6 @@ class Filtered:
     gain: float  # sigma of the response to unit white noise per pixel
 
     def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Interpolate the sigma of the response at pixels."""
         return self.mesh.at(self.boxes, row, col)
 
     def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
@@ -466,7 +465,6 @@ class StarField:
 
     @cached_property
     def black_clipped(self) -> bool:
-        """Whether many pixels have the darkest possible value."""
         seen = ~self.frame.ignored
         black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
         return bool(black > 0.05 * np.count_nonzero(seen))

@@ -38,12 +38,10 @@ class Path:
 
     @property
     def length_px(self) -> float:
-        """Distance between the ends."""
         return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
 
     @property
     def along(self) -> tuple[float, float]:
-        """Unit vector from the first end to the second."""
         length = max(self.length_px, 1e-9)
         return (self.x2 - self.x1) / length, (self.y2 - self.y1) / length
 
@@ -158,7 +156,6 @@ class Line:
 
     @property
     def inside(self) -> BoolImage:
-        """Mask of the steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
 

@@ -80,7 +80,6 @@ class DetectionKind(Generic[D]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Header of the CSV."""
         return (*HEAD_COLUMNS, *self.values, "flags")
 
     def detector(self, name: str | None = None) -> Detector[D]:

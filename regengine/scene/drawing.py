@@ -169,14 +169,12 @@ def turn_upright(picture: NDArray[Any], orientation: int) -> NDArray[Any]:
 def draw_circle(
     picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
 ) -> None:
-    """Draw a circle at a place of the photo, of a radius in its pixels."""
     centre = picture_pixel(x, y, factor)
     radius = round(max(4.0, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
 
 
 def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
-    """Pixel of the picture at a place of the photo."""
     return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
 
 
@@ -192,7 +190,6 @@ def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour)
 
 
 def draw_legend(picture: Picture, marks: Mapping[str, Colour]) -> None:
-    """Draw the legend of the colours in the picture's upper left corner."""
     for line, (meaning, colour) in enumerate(marks.items(), start=1):
         draw_label(picture, meaning, (LEGEND_LEFT_PX, line * LEGEND_LINE_PX), colour)
 

@@ -139,16 +139,13 @@ class Exposure:
 
     @cached_property
     def middle_utc(self) -> datetime:
-        """Time of mid-exposure."""
         return self.start_utc + timedelta(seconds=0.5 * self.exposure_s)
 
     @cached_property
     def middle_days(self) -> float:
-        """Time of mid-exposure, days since J2000 (UTC)."""
         return days_since_j2000(self.middle_utc)
 
     def days(self, seconds: ArrayLike) -> FloatArray:
-        """Days since J2000 of seconds from mid-exposure."""
         return self.middle_days + np.asarray(seconds, float) / DAY_S
 
     @cached_property

@@ -74,27 +74,12 @@ def measure_photos(
     solutions: Mapping[str, dict[str, Any]] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[LensPhoto], int]:
-    """Measure star photos of one camera with one lens.
+    """Measure star photos of one camera with one lens; also counts the unreadable ones.
 
-    An unreadable photo is logged as an error, an unsolved one as a warning.
-
-    Parameters
-    ----------
-    paths
-        The photos.
-    records, options
-        Metadata, see `read_frame`.
-    camera, lens
-        Names to use if the photos have none.
-    solutions
-        Records of solved photos, see `read_solved`; without them the stars are solved.
-    advance
-        Called after each photo.
-
-    Returns
-    -------
-    tuple[list[LensPhoto], int]
-        The measured photos, and the number of unreadable ones.
+    An unreadable photo is logged as an error, an unsolved one as a warning. `records`, `options`:
+    as of `read_frame`; `camera`, `lens`: names to use if the photos have none; `solutions`: records
+    of solved photos, as of `read_solved`, without which the stars are solved; `advance`: called
+    after each photo.
     """
     logger = logging.getLogger("regengine")
     measured: list[LensPhoto] = []
@@ -573,7 +558,6 @@ class LensFit:
 
     @property
     def stars(self) -> int:
-        """Number of stars used in all frames."""
         return int(sum(used.sum() for used in self.used))
 
     @property
@@ -595,22 +579,10 @@ def fit_lens(
     Gauss-Newton steps with Huber weights; a step is halved until it reduces the cost. The error
     model is fitted to the residuals, then outliers are rejected.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-        Images of equal size with two stars each and as many as the lens has unknowns; the initial
-        lens is the first frame's.
-    free : collection of str, optional
-        Lens parameters to fit; if empty, only attitudes are fitted.
-    error : ErrorModel, optional
-        A fixed error model.
-    used : sequence of ndarray of bool, optional
-        Stars to fit; no outliers are rejected then.
-
-    Raises
-    ------
-    ValueError
-        If sizes differ, or some images are mirrored.
+    `frames`: images of equal size with two stars each and as many as the lens has unknowns; the
+    initial lens is the first frame's. `free`: lens parameters to fit; if empty, only attitudes are.
+    `error`: a fixed error model. `used`: stars to fit; no outliers are rejected then. Raises
+    ValueError if sizes differ, or some images are mirrored.
     """
     if len({(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}) > 1:
         raise ValueError("frames of one lens must have one size and orientation")

@@ -98,18 +98,9 @@ def fit_camera(
 ) -> CameraFit:
     """Fit the most probable camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
 
-    Parameters
-    ----------
-    x, y : ndarray of float64, shape (k,)
-        Detections, pixels of the image as stored.
-    vectors_icrs : ndarray of float64, shape (k, 3)
-        Their stars.
-    sigma_px : float
-        Error of a detection per axis.
-    prior : LensPrior
-        Centred on the lens of `centre`.
-    centre : SkyCamera, optional
-        The prior lens; `start` by default.
+    `x`, `y` (k,): detections, pixels of the image as stored; `vectors_icrs` (k, 3): their stars;
+    `sigma_px`: error of a detection per axis; `prior`: about the lens of `centre`, by default
+    `start`.
     """
     believed = start if centre is None else centre
     sigma = prior_sigmas(believed, prior)
@@ -142,7 +133,6 @@ def fit_camera(
 
 
 def is_plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
-    """Whether a lens is close to its prior and maps the image corners without folding."""
     off = lens_offsets(camera, believed) / prior_sigmas(believed, prior)
     unfolded = widest_tangent(camera.distortion) > prior.min_reach * corner_tangent(camera)
     return bool((np.abs(off) < prior.max_sigmas).all() and unfolded)
@@ -251,16 +241,11 @@ def pair_stars(
     tolerance_px: float,
     blend_px: float,
 ) -> StarPairs:
-    """Pair detections and stars that are mutual nearest neighbours.
+    """Pair detections and stars, of these `magnitudes` (M,), that are mutual nearest neighbours.
 
-    Parameters
-    ----------
-    magnitudes : ndarray, shape (M,)
-    tolerance_px : float
-        Maximum distance of a pair.
-    blend_px : float
-        Stars with a neighbour within this distance, at most 2.5 magnitudes fainter, are blended:
-        the neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
+    `tolerance_px`: maximum distance of a pair; `blend_px`: stars with a neighbour within this
+    distance, at most 2.5 magnitudes fainter, are blended: the neighbour shifts their centroid, at
+    2.5 magnitudes by 0.1 of the distance.
     """
     near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
     if not len(near) or not len(x):
@@ -318,21 +303,13 @@ STAGES = (
     SearchStage(stars_in_view=45, spread=True),
     SearchStage(brightest=50, stars_in_view=100),
 )
-# Ratio of focal lengths: rungs overlap with the size tolerance of asterisms.
-LADDER_STEP = 1.22
+LADDER_STEP = 1.22  # ratio of focal lengths: rungs overlap by the size tolerance of asterisms
 # Asterisms of the smallest cut of the catalogue.
 FIGURES = AsterismParameters(
     neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
 )
-# Sizes of the catalogue's cuts are powers of this: few indices are sufficient for all lenses.
-CUT_STEP = 1.5
-# Number of stars of the smallest cut.
-MIN_CUT = 150
-# One sigma of a detection, and its increase for every radian from the asterism.
-SIGMA_PX = 1.5
-# As in `MatchParameters`. In 120 searches of 14 training lists, the correct camera was the first of
-# its rung whenever it was found.
-KEPT = 3
+CUT_STEP = 1.5  # sizes of the catalogue's cuts are its powers: few indices serve all lenses
+MIN_CUT = 150  # stars of the smallest cut
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -393,20 +370,10 @@ def propose(
     significance: FloatArray,
     stage: SearchStage,
 ) -> Iterator[Proposal]:
-    """Propose cameras of about one focal length for an image.
+    """Propose cameras of about one focal length for an image, the most probable first.
 
-    Parameters
-    ----------
-    lens : SkyCamera
-        Image size, and the initial focal length and distortion; its attitude is not used.
-    x, y : ndarray of float64, shape (n,)
-        Detections, the most significant first.
-    significance : ndarray of float64, shape (n,)
-
-    Yields
-    ------
-    Proposal
-        The most probable first.
+    `lens`: image size, and the initial focal length and distortion; its attitude is not used; `x`,
+    `y`, `significance` (n,): detections, the most significant first.
     """
     index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
     chosen = np.arange(min(stage.brightest, len(x)))
@@ -424,12 +391,14 @@ def propose(
     matching = MatchParameters(
         brightest=stage.brightest,
         neighbours=FIGURES.neighbours,
-        sigma_rad=SIGMA_PX / lens.focal_px,
+        # One sigma of a detection is 1.5 px, and grows by 1 % of the distance from the asterism
+        sigma_rad=1.5 / lens.focal_px,
         sigma_share=0.01,
         scale_free=True,
         weighed=100,
         fitted=24,
-        kept=KEPT,
+        # In 120 searches of 14 training lists the right camera was the first of its rung
+        kept=3,
     )
     for attitude in match(index, lens.rays(x[chosen], y[chosen]), significance[chosen], matching):
         inliers = attitude.inliers
@@ -504,17 +473,9 @@ def verify(
 ) -> Verified | None:
     """Fit a proposed camera to a growing number of stars, and compute its odds.
 
-    Parameters
-    ----------
-    pairs : ndarray of int, shape (k, 2)
-        Matched detections and stars of the proposal.
-    own : ndarray of int, shape (m,)
-        Detections of the asterism that proposed it: they do not count.
-
-    Returns
-    -------
-    Verified or None
-        The best of all rounds; None where too few stars match to fit a camera.
+    `pairs` (k, 2): matched detections and stars of the proposal; `own` (m,): detections of the
+    asterism that proposed it, which do not count. Gives the best of all rounds; None where too few
+    stars match to fit a camera.
     """
     vectors, depths = field.vectors_icrs, parameters.depths
     asked = min(len(field.x), parameters.detections)
@@ -580,14 +541,9 @@ def weigh_detections(
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that support the camera.
 
-    Parameters
-    ----------
-    star, places, variance_px2 : ndarray, shapes (p,), (p, 2), (p,)
-        Stars in the image, the brightest first, their predicted positions and variances.
-    used : ndarray of int, shape (k, 2)
-        Pairs that the fit used.
-    counts : ndarray of bool, shape (n,)
-        Which of the brightest detections, which are all tested, count.
+    `star` (p,), `places` (p, 2), `variance_px2` (p,): stars in the image, the brightest first,
+    their predicted positions and variances; `used` (k, 2): pairs that the fit used; `counts` (n,):
+    which of the brightest detections, which are all tested, count.
     """
     if len(star) < MIN_PAIRS:
         return -np.inf, np.zeros((0, 2), np.intp)
