@@ -103,12 +103,11 @@ FWHM_PER_SIGMA = 2.0 * (2.0 * np.log(2.0)) ** 0.5
 # approximate Moffat profiles of beta 2.5 to 5 to within 2 % of the peak
 WING_SIGMAS = 2.0
 
-HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3
-MAX_STARS = 150
+HALF_STAMP_PX, HALF_MIDDLE_PX = 10, 3  # of stamps, and of what must be usable in them
+MAX_STARS = 150  # the brightest, that tell the width
 # Stars are not sharper: the pixel itself blurs by 0.29, a lens in focus by 0.4 or more
 NARROWEST_SIGMA_PX, WIDEST_SIGMA_PX = 0.48, 4.0
-WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)
-SIGMA_STEPS = np.linspace(0.7, 1.25, 12)
+WING_SHARES = (0.0, 0.1, 0.2, 0.3, 0.45)  # tried in the fit of the profile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +256,7 @@ def measure_width(
     near = good & (np.abs(np.log(np.sqrt(short * long) / sigma)) < 0.4)
     chosen = np.flatnonzero(near)[:MAX_STARS]
     shown = np.ones_like(stamps[chosen])
-    widths = np.maximum(NARROWEST_SIGMA_PX, sigma * SIGMA_STEPS)
+    widths = np.maximum(NARROWEST_SIGMA_PX, sigma * np.linspace(0.7, 1.25, 12))
     half = int(min(HALF_STAMP_PX, np.ceil(4.5 * sigma) + 1))
     return fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
@@ -399,7 +398,7 @@ def measure_star_moments(
 
 # PSF mismatch as a fraction of the star's light: real profiles vary this much over a frame
 MISMATCH_IN_FIT = 0.03
-LONE_MISMATCH = 0.15
+LONE_MISMATCH = 0.15  # before pixels are taken for defects; chosen by eye
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,11 +48,12 @@ from detectors.star_trails import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
+# Limits without a source were chosen by eye on real and simulated frames
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
 MIN_FRAGMENTS = 8  # of a streak
 SAMPLES_ACROSS = 16  # 256 per box: sigma is accurate to 8 %, the median of nine boxes to 4 %
-TRAILS_A_BOX = 4.0
+TRAILS_A_BOX = 4.0  # lengths of the common trail by which boxes are larger
 MAX_CHANCE_SHARE = 0.001  # of peaks of Gaussian noise among the detections of a frame
 
 

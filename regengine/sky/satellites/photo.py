@@ -38,16 +38,6 @@ from regengine.sky.stars.photo import SolveJob, read_wcs
 from regengine.sky.stars.solve import StarSolution
 from regengine.store.result import Answer
 
-# Typical accuracy at a signal-to-noise ratio of some 10, for detectors without uncertainties
-USUAL_END_PX, USUAL_LINE_PX = 2.0, 0.5
-MIN_END_PX, MIN_LINE_PX = 0.7, 0.3  # width of the streak, lens distortion
-# Probability that a sunlit satellite in the field is detected. Debris is a hundred times fainter
-# than spacecraft, high orbits are a hundred times farther. In the shadow, only flashes are visible,
-# and satellites at its edge (refraction, 30 km wide)
-SEEN, SEEN_DEBRIS, SEEN_SHADOW = 0.5, 0.08, 0.004
-FAR_KM = 3000.0
-FRAGMENTS = (" DEB", " COOLANT", " SHROUD")  # endings of debris names in catalogues
-LISTED, MIN_LISTED = 5, 0.001
 NAMED_FROM = 0.5  # a streak with this probability is reported as a satellite
 CSV_COLUMNS = (
     *("frame", "path", "what", "x1", "y1", "x2", "y2", "name", "norad", "probability"),
@@ -62,8 +52,10 @@ def measure_streaks(found: StreakDetections, exposure: Exposure) -> list[Streak]
     Unknown uncertainties are replaced by typical ones.
     """
     known = np.stack([found.sigma_end_px, found.sigma_line_px], axis=-1)
-    usual = np.where(np.isfinite(known) & (known > 0.0), known, (USUAL_END_PX, USUAL_LINE_PX))
-    sigma = np.maximum(usual, (MIN_END_PX, MIN_LINE_PX))
+    # Of ends, and across: the typical accuracy at a signal-to-noise ratio of some 10, for detectors
+    # without uncertainties, and the least, by the width of the streak and lens distortion
+    usual = np.where(np.isfinite(known) & (known > 0.0), known, (2.0, 0.5))
+    sigma = np.maximum(usual, (0.7, 0.3))
     half = 0.5 * exposure.exposure_s
     measured = []
     for k, flags in enumerate(found.flags):
@@ -120,8 +112,8 @@ def record_of(photo: NamedPhoto) -> dict[str, Any]:
     for number, naming in enumerate(photo.namings):
         # Candidates, the most probable first
         listed = []
-        for share, one in list(zip(naming.probability, naming.candidates, strict=True))[:LISTED]:
-            if share < MIN_LISTED:
+        for share, one in list(zip(naming.probability, naming.candidates, strict=True))[:5]:
+            if share < 0.001:
                 continue
             step = int(np.abs(tracks.seconds - one["seconds"]).argmin())
             candidate = {
@@ -307,10 +299,6 @@ def _draw_track(
         )
 
 
-MIN_SIGMA_PX = 0.3  # of the attitude, whatever the residuals of the stars
-TRAIL_PX = 3.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class SatelliteJob:
     """Settings of ``regengine satellites``; call it with a path; picklable."""
@@ -379,14 +367,14 @@ class SatelliteJob:
             exposure_s=exposure_s,
             station=self.station.best_for(frame.time_utc),
             clock_sigma_s=self.clock_sigma_s,
-            attitude_sigma_px=max(sigma_px, MIN_SIGMA_PX),
+            attitude_sigma_px=max(sigma_px, 0.3),  # whatever the residuals of the stars
         )
         # Whether the camera rotated with its observer during the exposure. A header does not tell,
-        # and few cameras aboard follow the stars; longer star trails than this indicate it
+        # and few cameras aboard follow the stars; star trails of more than 3 px indicate it
         is_still = self.mount == "still" or (self.mount == "auto" and trail_px is None)
         if self.mount == "auto" and trail_px is not None:
             still = replace(exposure, held_still=True)
-            is_still = trail_px > TRAIL_PX or compute_expected_trail_px(still) <= TRAIL_PX
+            is_still = trail_px > 3.0 or compute_expected_trail_px(still) <= 3.0
         exposure = replace(exposure, held_still=is_still)
         streaks = (
             StreakDetections.empty()
@@ -394,13 +382,15 @@ class SatelliteJob:
             else STREAKS.in_photo(frame.file, self.detector).found
         )
         tracks = predict_tracks(satellites, exposure)
-        # Probability that each satellite is bright enough at each time, shape (n, T)
+        # Probability that each satellite is detected at each time, (n, T): docs/methods. Debris
+        # is a hundred times fainter than spacecraft, high orbits a hundred times farther. In the
+        # shadow, only flashes are visible, and satellites at its edge (refraction, 30 km wide)
         names = [(satellites.sets[row].name or "").upper() for row in tracks.rows]
-        debris = np.array([name.endswith(FRAGMENTS) for name in names], bool)
-        usual = np.where(debris, SEEN_DEBRIS, SEEN)[:, None]
-        usual = usual * np.where(tracks.range_km > FAR_KM, np.sqrt(FAR_KM / tracks.range_km), 1.0)
+        debris = np.array([name.endswith((" DEB", " COOLANT", " SHROUD")) for name in names], bool)
+        usual = np.where(debris, 0.08, 0.5)[:, None]
+        usual = usual * np.where(tracks.range_km > 3000.0, np.sqrt(3000.0 / tracks.range_km), 1.0)
         lit = np.nan_to_num(tracks.sunlit)
-        seen = np.asarray(lit * usual + (1.0 - lit) * SEEN_SHADOW)
+        seen = np.asarray(lit * usual + (1.0 - lit) * 0.004)
         measured = measure_streaks(streaks, exposure)
         return NamedPhoto(
             frame=frame,

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 # By then, drag has shifted a low satellite hundreds of kilometres along its orbit: a streak of one
 # frame cannot distinguish it from others (docs/methods/satellites.md)
 OLDEST_DAYS = 14.0
-# One sigma of the distance of a catalogued satellite from its predicted position
+# One sigma of the distance of a catalogued satellite from its predicted position: at the epoch by
+# Flohrer et al. (2008, AMOS Conf.), and growing with the days as the station's does
 ALONG_EPOCH_KM, ALONG_KM_A_DAY = 0.6, 0.8
 DRAG_KM_A_DAY2, DRAG_AT_KM, DRAG_SCALE_KM = 2.1, 415.0, 60.0
 CROSS_EPOCH_KM, CROSS_KM_A_DAY = 0.25, 0.12
@@ -275,8 +276,7 @@ def sunlit_share(position_km: ArrayLike, sun_teme: FloatArray) -> FloatArray:
     return np.asarray(0.5 + (edge * np.sqrt(1.0 - edge**2) + np.arcsin(edge)) / np.pi)
 
 
-MIN_STEPS, MAX_STEPS = 17, 385
-MARGIN_SIGMAS = 4.0
+MARGIN_SIGMAS = 4.0  # of the orbit, to which satellites are followed beyond the picture
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -334,7 +334,7 @@ def predict_tracks(satellites: Satellites, exposure: Exposure) -> Tracks:
         near &= range_km > 5.0
     rows = np.flatnonzero(near.any(axis=1))
     # A low satellite moves by half a degree: straight to a thousandth of that
-    steps = int(np.clip(np.ceil(2.0 * half_s / 0.4) + 1, MIN_STEPS, MAX_STEPS))
+    steps = int(np.clip(np.ceil(2.0 * half_s / 0.4) + 1, 17, 385))
     seconds = np.linspace(-half_s, half_s, steps)
     records = [satellites.records[row] for row in rows]
     position, velocity = states(records, exposure.days(seconds))

@@ -202,17 +202,14 @@ ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
 # The catalogue package ends at 10: for stars down to 8, neighbours up to two magnitudes fainter are
 # known
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
-MIN_STARS = 12
+MIN_STARS = 12  # of a photo
 # Even in the best photos, star positions are no more accurate than this
 MIN_SIGMA_PX = 0.01
-UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
 MIN_SNR = 20.0  # expected from the magnitude; of stars used for zero points
-MIN_ZERO_STARS = 10
-MAG_PER_RATIO = 2.5 / float(np.log(10.0))
+MIN_ZERO_STARS = 10  # of a channel
 TUKEY = 4.685  # 95 % efficient for normal errors
-STEPS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -313,7 +310,7 @@ def _pair_stars(
         tolerance_px=tolerance_px,
         blend_px=3.0 * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
     )
-    fit = (stars.flags[pairs.detection] & UNFIT) == 0
+    fit = (stars.flags[pairs.detection] & (PointFlag.EDGE | PointFlag.BLENDED)) == 0
     light = np.maximum(stars.flux[pairs.detection], 1e-30)
     value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
     clear = (stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
@@ -436,13 +433,13 @@ def fit_channel(
     if used.sum() < MIN_ZERO_STARS:
         return None
     value = magnitude_g[used] + 2.5 * np.log10(flux[used])
-    noise = MAG_PER_RATIO * sigma[used] / flux[used]
+    noise = 2.5 / float(np.log(10.0)) * sigma[used] / flux[used]
     columns = np.ones((value.size, 1))
     if with_colour:
         columns = np.column_stack([columns, -(colour[used] - lens_profile.SUN_COLOUR)])
     solution: FloatArray = np.zeros(columns.shape[1])
     solution[0] = np.median(value)
-    for _ in range(STEPS):
+    for _ in range(30):
         residual = value - columns @ solution
         scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
         # The intrinsic scatter of stars, beyond their own noise, is assumed equal for all

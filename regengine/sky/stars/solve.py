@@ -638,11 +638,9 @@ def light_ratios(
     return ratios
 
 
-MIN_FLUX = 1e-12
+MIN_FLUX = 1e-12  # keeps logarithms finite
 MIN_STARS = 5  # four for an asterism and a fit, and one for verification
-# Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
-WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
-ALL_DETECTIONS = 3000
+ALL_DETECTIONS = 3000  # the most significant: bounds the work
 # Once a camera is verified, its stars determine the distortion: cheap lenses and old zooms shift
 # the corners by a tenth. The narrower prior of the search is kept unless the stars require more
 FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
@@ -690,19 +688,14 @@ class SolveOptions:
     max_seconds: float = 30.0  # processor time after which no further lens is tried
 
 
-# Criteria for whether a solution covers the whole image.
-# Outer radii of rings about the image centre, in half diagonals; each is divided into quadrants.
+# Outer radii, in half diagonals, of the rings in which it is tested whether a solution covers the
+# whole image; each is divided into quadrants
 RINGS = (0.35, 0.65, 0.8)
-# The stars beyond each of these radii are tested separately.
-BEYOND = (0.0, 0.65, 0.8)
 # A part fails if fewer than this share of its stars are at their predicted positions, and if this
 # would have a lower probability than `MAX_CHANCE` at the usual share. Of 120 simulated fields of
 # four kinds of lens, a quarter of them half covered, correct solutions had 0.65 and more in each
 # part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
-MIN_SHARE = 0.5
-MAX_CHANCE = 0.01
-# The maximum ratio of a star's width to the median of the identified ones, or its inverse.
-MAX_SIZE_RATIO = 2.0
+MIN_SHARE, MAX_CHANCE = 0.5, 0.01
 
 
 def solve_stars(
@@ -867,7 +860,7 @@ def _reason_if_partial(
     else:
         assumed = "was assumed (fisheye)"
         remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
-    for beyond in BEYOND:
+    for beyond in (0.0, 0.65, 0.8):  # the stars beyond each radius are tested separately
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
         asked_of = quarters + missed
         explained, asked = int(quarters.sum()), int(asked_of.sum())
@@ -940,7 +933,7 @@ def _count_explained(
     may_be[chosen] = True
     may_be[found.detection] = False
     may_be &= zero - 2.5 * np.log10(flux) <= limit
-    may_be &= (size < MAX_SIZE_RATIO) & (size > 1.0 / MAX_SIZE_RATIO)
+    may_be &= (size < 2.0) & (size > 0.5)  # as wide as the identified ones, within a factor
 
     def count_cells(x: FloatArray, y: FloatArray) -> IndexArray:
         u, v = 2.0 * x / (camera.width_px - 1) - 1.0, 2.0 * y / (camera.height_px - 1) - 1.0
@@ -984,14 +977,12 @@ def _generate_stages(
             yield stage, [replace(known, focal_px=focal) for focal in rungs]
         if options.focal_only:
             return
-    rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
+    # Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
+    rungs = focal_ladder(half, 1.75, 0.045)
     for stage in STAGES:
         yield stage, [replace(blank, focal_px=focal) for focal in rungs]
 
 
-# Stars determine the attitude at their own positions; the lights lie elsewhere in the frame.
-# Between the two, the lens distortion is known to this many pixels at best
-MIN_SIGMA_PX = 0.5
 # Refraction bends starlight by 10 arc seconds 40 km above the ground (2 x 35 arc minutes at the
 # ground, a scale height of 6.7 km); stars with a smaller tangent height are excluded
 MIN_STAR_HEIGHT_KM = 40.0
@@ -1029,7 +1020,8 @@ def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     # Across the boresight: a star's residual over the square root of their number. About the
     # boresight: larger by the ratio of focal length and spread of the stars; the spread is at least
     # a third of the focal length for lenses that see a limb
-    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), MIN_SIGMA_PX)
+    # Between stars and lights, elsewhere in the frame, distortion is known to 0.5 px at best
+    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), 0.5)
     return StarAttitude(
         camera=replace(camera, quaternion_icrs=matrix_quaternion(matrix)),
         sigma_rad=float(sigma_px / camera.focal_px),
