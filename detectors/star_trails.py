@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from detectors.psf import PointSpread, cut_stamps
-from detectors.types import BoolArray, BoolImage, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 LONGEST_TRAIL_PX = 80.0
+NEIGHBOURS = 5  # the sky turns: trails of one place are alike
 SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
 MIN_PIXELS, MIN_TRAILS = 6, 6
 MAX_TRAILS = 30
@@ -132,17 +134,11 @@ def find_common_trail(
     `above` (h, w): light above the background; `spots`: as of `measure_spots`; `usable` (h, w):
     false where a pixel is clipped or ignored.
     """
-    x, y, long, short, angle = spots
-    found = select_parallel_spots(long, short, angle)
-    if found is None:
+    parallel = find_parallel_trails(spots)
+    if parallel is None:
         return None
-    trails, common = found
-    length = float(np.median(np.sqrt(12.0 * (long**2 - short**2))[trails]))
-    if length > LONGEST_TRAIL_PX:
-        return None
-    # The filter of the spots has widened them by a sigma of one
-    sigma = max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2))))
-    x, y = x[trails][:MAX_TRAILS], y[trails][:MAX_TRAILS]
+    length, common, sigma = parallel.length_px, parallel.angle_rad, parallel.sigma_px
+    x, y = parallel.single[:MAX_TRAILS, :2].T
     half = int(np.ceil(0.5 * max(LENGTH_STEPS) * length + 3.5 * sigma)) + 1
     row, col = np.rint(y).astype(np.intp), np.rint(x).astype(np.intp)
     # Pixels that are clipped or ignored take no part: dark ones in a trail's middle would make it
@@ -184,12 +180,57 @@ def find_common_trail(
     return look(turn, stretch * fine, wider, bow)
 
 
-def select_parallel_spots(
-    long: FloatArray, short: FloatArray, angle: FloatArray
-) -> tuple[BoolArray, float] | None:
-    """Spots that are trails of one direction, and that angle; None where most are not long, or
-    do not agree.
+@dataclass(frozen=True, kw_only=True)
+class StarTrail:
+    """The trail that most of the bright spots in a frame draw alike, and the single ones."""
+
+    length_px: float  # median
+    angle_rad: float
+    sigma_px: float  # of the profile across
+    single: FloatArray  # (N, 4): x, y, length and angle of each, the brightest first
+
+    def near(self, x: float, y: float) -> tuple[float, float]:
+        """Length and angle of the trails about a place: they change where the sky turns."""
+        if len(self.single) < NEIGHBOURS:
+            return self.length_px, self.angle_rad
+        _, index = cKDTree(self.single[:, :2]).query([x, y], k=NEIGHBOURS)
+        some = self.single[index]
+        angle = 0.5 * float(np.angle(np.exp(2j * some[:, 3]).mean()))
+        return max(float(np.median(some[:, 2])), 0.5 * self.length_px), angle
+
+    @property
+    def turned_rad(self) -> float:
+        """Standard deviation of the trails' angles: the sky turns about a pole."""
+        if len(self.single) < NEIGHBOURS:
+            return 0.0
+        alike = float(np.abs(np.exp(2j * self.single[:, 3]).mean()))
+        return 0.5 * float(np.sqrt(-2.0 * np.log(np.clip(alike, 1e-3, 1.0))))
+
+    def filtered(self, blurred: FloatImage, sigma_px: float) -> tuple[FloatImage, float]:
+        """A blurred frame summed along the trail, and the sigma of white noise in that."""
+        half = int(np.ceil(0.5 * self.length_px)) + 2
+        steps = np.linspace(-0.5, 0.5, int(np.ceil(2.0 * self.length_px)) + 1) * self.length_px
+        kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+        x, y = half + steps * np.cos(self.angle_rad), half + steps * np.sin(self.angle_rad)
+        for dx in (0, 1):
+            for dy in (0, 1):
+                left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+                weight = np.abs(1 - dx - (x - left)) * np.abs(1 - dy - (y - top))
+                np.add.at(kernel, (top + dy, left + dx), weight)
+        kernel /= kernel.sum()
+        answer = cv2.filter2D(blurred, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
+        size = 4 * int(np.ceil(sigma_px)) + 1
+        wide = cv2.copyMakeBorder(kernel, size, size, size, size, cv2.BORDER_CONSTANT)
+        drawn = cv2.GaussianBlur(wide, (0, 0), sigma_px)
+        return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
+
+
+def find_parallel_trails(spots: tuple[FloatArray, ...]) -> StarTrail | None:
+    """Find the spots that are trails of one direction; None where most are not, or do not agree.
+
+    `spots`: as of `measure_spots`.
     """
+    x, y, long, short, angle = spots
     trails = long > MIN_ELONGATION * short
     if np.count_nonzero(trails) < max(MIN_TRAILS, MIN_SHARE * trails.size):
         return None
@@ -209,7 +250,18 @@ def select_parallel_spots(
             return None  # chance shows as many alike
         common = float(some[best])
     off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    return trails & (np.abs(off) < np.radians(PARALLEL_DEG)), common
+    trails &= np.abs(off) < np.radians(PARALLEL_DEG)
+    lengths = np.sqrt(12.0 * (long**2 - short**2))
+    length = float(np.median(lengths[trails]))
+    if length > LONGEST_TRAIL_PX:
+        return None
+    return StarTrail(
+        length_px=length,
+        angle_rad=common,
+        # The filter of the spots has widened them by a sigma of one
+        sigma_px=max(0.6, float(np.sqrt(max(np.median(short[trails]) ** 2 - 0.5, 0.2)))),
+        single=np.column_stack([x, y, lengths, angle])[trails],
+    )
 
 
 def measure_spots(
@@ -242,20 +294,7 @@ def measure_spots(
         return None
     # Equal say along the trail: a star's light as far as it stands clearly above the noise
     weight = np.minimum(strength, 2.0 * SPOT_SNR)
-    places = (cols.astype(float), rows.astype(float))
-    x, y, long, short, angle = measure_spot_moments(label, weight, places, good)
-    order = np.argsort(-brightest[good], kind="stable")
-    return x[order], y[order], long[order], short[order], angle[order]
-
-
-def measure_spot_moments(
-    label: IndexArray,
-    weight: FloatArray | FloatImage,
-    places: tuple[FloatArray, FloatArray],
-    good: BoolArray,
-) -> tuple[FloatArray, ...]:
-    """Centre x and y, long and short sigma and angle of the good ones among labelled spots."""
-    across, down = places
+    across, down = cols.astype(float), rows.astype(float)
 
     def total(values: FloatArray) -> FloatArray:
         sums = np.bincount(label, weight * values, minlength=good.size)
@@ -266,6 +305,7 @@ def measure_spot_moments(
     xx, yy = total(across**2) / mass - x * x, total(down**2) / mass - y * y
     xy = total(across * down) / mass - x * y
     middle, apart = 0.5 * (xx + yy), np.hypot(0.5 * (xx - yy), xy)
-    angle = 0.5 * np.arctan2(2.0 * xy, xx - yy)
-    short = np.sqrt(np.maximum(middle - apart, 0.05))
-    return x, y, np.sqrt(middle + apart), short, angle
+    short, long = np.sqrt(np.maximum(middle - apart, 0.05)), np.sqrt(middle + apart)
+    columns = x, y, long, short, 0.5 * np.arctan2(2.0 * xy, xx - yy)
+    order = np.argsort(-brightest[good], kind="stable")
+    return tuple(column[order] for column in columns)

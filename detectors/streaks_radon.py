@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors import streak_frame
 from detectors.background import blur_image, compute_blurred_noise
 from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
+from detectors.star_trails import StarTrail
 from detectors.streak_line import (
     BINS,
     CLEAR_SNR,
@@ -178,7 +179,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
     flat, _ = streak_frame.flatten_residual(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
     unit = compute_blurred_noise(streak_frame.SIGMA_PX)
-    trail = streak_frame.find_common_star_trail(blur_image(flat, streak_frame.SIGMA_PX), unit)
+    trail = streak_frame.find_star_trail(blur_image(flat, streak_frame.SIGMA_PX), unit)
     if trail is not None:
         known, widths = (~hidden).astype(np.float32), []
         # The width of streaks fitted to the brightest trails
@@ -199,7 +200,7 @@ class Sky:
     """Masked pixels of a frame, and the width and trail of its stars."""
 
     hidden: BoolImage
-    trail: streak_frame.StarTrail | None
+    trail: StarTrail | None
     star_sigma_px: float
     star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
 
@@ -320,7 +321,7 @@ def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArra
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
-def is_star_trail(line: Line, trail: streak_frame.StarTrail) -> bool:
+def is_star_trail(line: Line, trail: StarTrail) -> bool:
     """Whether a line, in pixels of the frame, matches the common star trail."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
