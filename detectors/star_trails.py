@@ -11,16 +11,18 @@ from scipy.spatial import cKDTree
 from detectors.psf import PointSpread, cut_stamps
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
-LONGEST_TRAIL_PX = 80.0
+# Limits without a source were chosen by eye on frames with trails
+LONGEST_TRAIL_PX = 80.0  # longer lines are satellites
 NEIGHBOURS = 5  # the sky turns: trails of one place are alike
-SPOT_SNR, BRIGHT_SNR = 5.0, 9.0
-MIN_PIXELS, MIN_TRAILS = 6, 6
-MAX_TRAILS = 30
+SPOT_SNR, BRIGHT_SNR = 5.0, 9.0  # of a spot's pixels, and of its brightest
+MIN_PIXELS, MIN_TRAILS = 6, 6  # of a spot; spots that show a common trail
+MAX_TRAILS = 30  # the brightest, to which its profile is fitted
 # Long axis over short axis of a spot, second moments. In frames of points half of the spots have
 # less than 1.1 and three quarters less than 1.27 (simulated frames)
 MIN_ELONGATION = 1.35
 MIN_SHARE = 0.5  # of the bright spots: edges and glints are elongated, too, but not most spots
-PARALLEL_DEG = 15.0
+PARALLEL_DEG = 15.0  # by which trails may differ in direction
+# Steps of the fit, relative to the moments of the spots
 LENGTH_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 ANGLE_STEPS_DEG = (-4.0, -2.0, 0.0, 2.0, 4.0)
 TRAIL_SIGMA_STEPS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.4)

@@ -15,9 +15,10 @@ from detectors.psf import USUAL, measure_width
 from detectors.star_trails import SPOT_SNR, StarTrail, find_parallel_trails, measure_spots
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
+# Limits without a source were chosen by eye on real and simulated frames
 NOISE_BOX_PX = 48.0
 NOISE_SAMPLES = 20  # across a box
-FLAT_SIGMA_PX = 10.0
+FLAT_SIGMA_PX = 10.0  # of the blur taken for background: a streak of 1 px loses a tenth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,11 +228,9 @@ def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
     return np.asarray(labels), size, mx, my, long, short, 0.5 * np.arctan2(2.0 * xy, xx - yy)
 
 
-BRIGHT_SNR = 8.0  # of single trails that tell their width
-
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
+# Radii at which a star's light is looked for
 RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
-BLEED_PX = 2
 
 
 def find_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:

@@ -14,15 +14,13 @@ from detectors.background import select_ranks, smooth_boxes
 from detectors.streak_frame import flatten_residual
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
-REACH_PX, STEP_PX = 6.0, 0.25
+REACH_PX, STEP_PX = 6.0, 0.25  # of the search for an end, along the line
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
 
-BEYOND_PX = 24.0
+BEYOND_PX = 24.0  # of strips, beyond both ends
 SIDE_PX = 30.0  # parallel lines up to this distance on both sides give the scatter of the frame
-PIECE_PX = 12
-
-
-SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
+PIECE_PX = 12  # of a line, over which light is summed up
+SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1  # moves of the ends and of ln width that end a fit
 WIDEST_PX = 4.0  # sigma across; wider lines are found in binned frames
 
 
@@ -473,10 +471,8 @@ def _solve_line_step(
 # Where streaks may be: the line sums of the frame that stand out
 
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
-MAX_HITS = 20_000
-
-BINS = (1, 2, 4)
-MIN_SIDE_PX = 48
+MAX_HITS = 20_000  # of a level, the strongest: bounds the memory
+MIN_SIDE_PX = 48  # of a binned frame
 
 
 def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[FloatImage]:
@@ -731,13 +727,6 @@ def mask_band_in_window(
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
 # stars, clouds and noise vary over a frame
 TILE_PX = 16
-# log10 of the number of lines in white noise at the SNR from which lines of a shuffled frame count
-LOG10_WHITE_LINES = 0.2
-# Prior of the tail: equivalent number of lines, and mean excess SNR of white noise
-PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
-# Rows of a few stars are short, so short and long lines have separate tails
-SHORT_PX = 60.0
-CLEAR_SNR = 40.0  # above it, a chance line is excluded
 
 
 def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
@@ -773,16 +762,18 @@ def log10_expected_by_chance(
     `shuffled`: lines of the shuffled frame, each with its share: how often such a line passes.
     """
     white = log10_false_alarm([one.snr for one in lines], pixels)
-    # Of short and of long lines: number above `least_snr`, sum of excesses, and number of these
-    counts, excess, seen = [0.0, 0.0], [PRIOR_LINES * PRIOR_EXCESS] * 2, [PRIOR_LINES] * 2
+    # Rows of a few stars are short, so short and long lines have separate tails: number above
+    # `least_snr`, sum of excesses, and number of these. The prior are two lines with the mean
+    # excess of white noise, 0.17
+    counts, excess, seen = [0.0, 0.0], [2.0 * 0.17] * 2, [2.0] * 2
     for one, share in shuffled:
         if one.snr > least_snr:
-            is_long = int(one.path.length_px >= SHORT_PX)
+            is_long = int(one.path.length_px >= 60.0)
             counts[is_long] += share
             excess[is_long] += one.snr - least_snr
             seen[is_long] += 1.0
     for k, one in enumerate(lines):
-        is_long = int(one.path.length_px >= SHORT_PX)
+        is_long = int(one.path.length_px >= 60.0)
         if counts[is_long] > 0.0:
             mean_excess = excess[is_long] / seen[is_long]
             over = (one.snr - least_snr) / mean_excess / np.log(10.0)

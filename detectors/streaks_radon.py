@@ -14,9 +14,6 @@ from detectors.background import blur_image, compute_blurred_noise
 from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
 from detectors.star_trails import StarTrail
 from detectors.streak_line import (
-    BINS,
-    CLEAR_SNR,
-    LOG10_WHITE_LINES,
     MIN_SIDE_PX,
     TILE_PX,
     WIDEST_PX,
@@ -41,8 +38,8 @@ from detectors.streak_line import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections, StreakFlag
 
-TRAIL_DEG = 12.0
-BENT_PIECE_PX = 4.0
+# Limits without a source were chosen by eye on real and simulated frames
+TRAIL_DEG = 12.0  # by which a trail may differ from those about it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +73,7 @@ class Radon:
         ]
         hidden = sky.hidden
         pixels = frame.residual.size
-        for size in BINS:
+        for size in (1, 2, 4):
             # Most streaks are found without binning: wider ones need a lower false-alarm rate
             rare = self.max_log10_false_alarm - (2.0 if size > 1 else 0.0)
             if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
@@ -84,12 +81,13 @@ class Radon:
             binned = prepare_binned(frame.residual, hidden, size)
             found, taken, rest = search_lines(binned, sky, snr_for(rare, pixels), self.max_tries)
             found = [one.scaled(size) for one in found]
-            # Chance lines in the shuffled tiles of the frame without its streaks, and a share of
-            # those rejected there as star chains: in other cases such a chain passes
+            # Chance lines (none is as clear as 40 sigma) in the shuffled tiles of the frame
+            # without its streaks: from the SNR on that white noise exceeds 1.6 times. A share of
+            # those rejected as star chains counts: in other cases such a chain passes
             shuffled, least_snr = [], 0.0
-            if any(one.snr < CLEAR_SNR for one in found) and min(rest.light.shape) > 2 * TILE_PX:
+            if any(one.snr < 40.0 for one in found) and min(rest.light.shape) > 2 * TILE_PX:
                 mixed = shuffle_tiles(rest)
-                least_snr = snr_for(LOG10_WHITE_LINES, mixed.light.size)
+                least_snr = snr_for(0.2, mixed.light.size)
                 passed, refused, _ = search_lines(mixed, sky, least_snr, self.max_tries)
                 shuffled = [(one.scaled(size), 1.0) for one in passed]
                 shuffled += [
@@ -171,9 +169,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
         taken |= mask_streak_band(taken.shape, line)
     lost = frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped) & ~taken
     hidden = frame.ignored | taken | streak_frame.mask_clipped_stars(frame.residual, lost)
-    disc = cv2.getStructuringElement(
-        cv2.MORPH_ELLIPSE, (2 * streak_frame.BLEED_PX + 1, 2 * streak_frame.BLEED_PX + 1)
-    )
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # charge bleeds by 2 px
     hidden |= cv2.dilate(lost.astype(np.uint8), disc) > 0
     hidden |= streak_frame.find_sharp_pixels(frame.residual)
     flat, _ = streak_frame.flatten_residual(frame.residual, hidden, roughly=True)
@@ -186,7 +182,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
         for x, y, length, angle in trail.single[:24].tolist():
             dx, dy = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             rough = Path(x1=x - dx, y1=y - dy, x2=x + dx, y2=y + dy)
-            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, streak_frame.BRIGHT_SNR)
+            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, 8.0)
             if fitted is not None:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
@@ -302,12 +298,13 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     half = 3.0 * line.sigma_px + 2.0
     strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
     window = np.exp(-0.5 * (strip.v / (1.5 * line.sigma_px)) ** 2)
-    count = max(3, int(path.length_px / BENT_PIECE_PX))
+    piece_px = 4.0
+    count = max(3, int(path.length_px / piece_px))
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
     light = np.add.reduceat(strip.light * window, edges, axis=0)
     total = np.maximum(light.sum(axis=1), 1e-3)
     middle = (light @ strip.v) / total
-    noise = float(np.sqrt(BENT_PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
+    noise = float(np.sqrt(piece_px * np.square(window * strip.v).sum()) / np.median(total))
     t = np.linspace(-1.0, 1.0, count)
     wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
     # Simulated bright streaks of up to 75 px, bent by lens distortion, wander by 0.24 px or less
@@ -367,13 +364,12 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
 # Obviously bright streaks: areas far above the noise that are long, straight and even
 
 SIDE_DARK = 0.5  # of the light in the middle, three half widths away
-
-BRIGHT_BINS = (1, 2, 4, 8)
+BRIGHT_BINS = (1, 2, 4, 8)  # sides of the squares
 # A pixel of a bright streak stands out so far of the noise and of what lies about it
 LIT_SIGMA = (6.0, 25.0)
-MIN_SNR = 30.0
+MIN_SNR = 30.0  # of the whole streak
 SHORTEST_PX = 12
-NEAR_PX = 1.2
+NEAR_PX = 1.2  # of the ridge to its line
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
