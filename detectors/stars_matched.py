@@ -491,8 +491,8 @@ class StarField:
         """Measure the point spread function of a frame without trails."""
         row, col = seen.find_peaks(WIDTH_SNR, self.frame.usable)
         noise = self._noise(seen, row, col)
-        told = measure_width(self.above, self.frame.usable, row, col, noise)
-        if told is None:
+        psf = measure_width(self.above, self.frame.usable, row, col, noise)
+        if psf is None:
             # Possible stars of any width, also very sharp ones, but no pairs of hot pixels
             whole = cut_stamps(self.frame.usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
             row, col = row[whole], col[whole]
@@ -511,7 +511,7 @@ class StarField:
                 row, col = row[some], col[some]
                 # One Gaussian: core and wings cannot be distinguished there. The whole range of
                 # widths: such stars give no initial estimate
-                told = fit_profile(
+                psf = fit_profile(
                     cut_stamps(self.above, row, col, HALF_STAMP_PX),
                     shown[some],
                     x[some] - col,
@@ -521,7 +521,7 @@ class StarField:
                     HALF_STAMP_PX,
                     (0.0,),
                 )
-        return told or USUAL
+        return psf or USUAL
 
     def find_stars(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int

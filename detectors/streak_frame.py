@@ -46,7 +46,7 @@ class StreakFrame:
         """
         image = background.as_float_image(light)
         ignored = background.mask_ignored_pixels(image, mask)
-        told = background.read_clipped_map(saturated, image)
+        reported_clipped = background.read_clipped_map(saturated, image)
         if min(image.shape) < 16 or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -58,7 +58,7 @@ class StreakFrame:
         clipped = (image >= high - 1e-6 * abs(high)) & ~ignored
         if np.count_nonzero(clipped) < 6 or np.mean(clipped) > 0.5:
             clipped = np.zeros(image.shape, bool)
-        clipped |= told & ~ignored
+        clipped |= reported_clipped & ~ignored
         # Scale to the frame's own range, so that float32 is precise enough for any offset
         darker, lighter = np.quantile(sample, (0.16, 0.84))
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
@@ -270,8 +270,8 @@ def find_stars(
 ) -> tuple[BoolImage, float, bool]:
     """Find the pixels with the light of stars, and their width.
 
-    The width is one sigma of a Gaussian; it is followed by whether enough stars told it, or else it
-    is a usual one.
+    The width is one sigma of a Gaussian; it is followed by whether it was measured on enough stars,
+    or is a usual one.
 
     `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
     nothing.
@@ -301,11 +301,11 @@ def find_stars(
         bright = blurred[row, col] > 12.0 * unit
         noise = np.ones(np.count_nonzero(bright))
         psf = measure_width(residual, ~hidden, row[bright], col[bright], noise) or USUAL
-        sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
+        sigma_px, measured = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
-        sigma, told = trail.sigma_px, True
+        sigma_px, measured = trail.sigma_px, True
     mask = _paint_discs(residual.shape, row, col, radius, trail)
-    return mask, float(sigma), told
+    return mask, float(sigma_px), measured
 
 
 def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:

@@ -68,7 +68,7 @@ class Radon:
         lines = [
             one
             for one in bright
-            if not (sky.star_sigma_told and is_narrow(one, sky))
+            if not (sky.star_sigma_measured and is_narrow(one, sky))
             and (trail is None or not is_star_trail(one, trail))
         ]
         hidden = sky.hidden
@@ -187,8 +187,10 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
             trail = replace(trail, sigma_px=float(np.median(widths)))
-    stars, sigma_px, told = streak_frame.find_stars(flat, hidden, trail)
-    return Sky(hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_told=told)
+    stars, sigma_px, measured = streak_frame.find_stars(flat, hidden, trail)
+    return Sky(
+        hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_measured=measured
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +200,7 @@ class Sky:
     hidden: BoolImage
     trail: StarTrail | None
     star_sigma_px: float
-    star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
+    star_sigma_measured: bool  # whether the width was measured on stars; otherwise it is a default
 
 
 def find_rejection(line: Line, sky: Sky, binned: BinnedFrame) -> str | None:
@@ -276,7 +278,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     # Cosmic rays are narrower than stars, clouds are wider
     if ratio < 0.7:
         return True
-    if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_told:
+    if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_measured:
         return False
     away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
     # Brighter lines near the border are excluded from the background level

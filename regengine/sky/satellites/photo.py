@@ -1,4 +1,4 @@
-"""Photos with satellites: tracks predicted, streaks identified, told as records and drawn."""
+"""Photos with satellites: tracks predicted, streaks identified, records and drawings."""
 
 from __future__ import annotations
 

@@ -478,9 +478,9 @@ def verify(
     stars match to fit a camera.
     """
     vectors, depths = field.vectors_icrs, parameters.depths
-    asked = min(len(field.x), parameters.detections)
-    counts = np.ones(asked, bool)
-    counts[own[own < asked]] = False
+    n_tested = min(len(field.x), parameters.detections)
+    counts = np.ones(n_tested, bool)
+    counts[own[own < n_tested]] = False
     sigma, best, believed = parameters.ceiling_px, None, camera
     for turn in range(8):
         if len(pairs) < MIN_PAIRS:
@@ -862,23 +862,23 @@ def _reason_if_partial(
         remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
     for beyond in (0.0, 0.65, 0.8):  # the stars beyond each radius are tested separately
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
-        asked_of = quarters + missed
-        explained, asked = int(quarters.sum()), int(asked_of.sum())
+        expected_in = quarters + missed
+        explained, expected = int(quarters.sum()), int(expected_in.sum())
         # Parts with fewer stars are not tested: detections next to hidden stars may be anything.
-        if asked < 20:
+        if expected < 20:
             continue
-        by_chance = float(bdtr(explained, asked, 0.75))
-        is_few = explained < MIN_SHARE * asked and by_chance < MAX_CHANCE
+        by_chance = float(bdtr(explained, expected, 0.75))
+        is_few = explained < MIN_SHARE * expected and by_chance < MAX_CHANCE
         # Distortion is symmetric about the axis. A quadrant with the required share, and a higher
         # share than wrong cameras reach by chance, also supports other quadrants, where hardware,
         # clouds and their lights may hide stars.
-        is_shown = bdtrc(quarters - 1.0, asked_of, 0.34) < MAX_CHANCE
-        is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * asked_of)
+        is_shown = bdtrc(quarters - 1.0, expected_in, 0.34) < MAX_CHANCE
+        is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * expected_in)
         if is_few and not is_shown.any():
             where = "in the outer part of the picture " if beyond else ""
             return Reason(
                 code="lens",
-                text=f"Only {explained} of {asked} expected stars {where}are where the solved "
+                text=f"Only {explained} of {expected} expected stars {where}are where the solved "
                 f"camera predicts them: the lens distortion differs from what {assumed}; "
                 f"{remedy}.",
             )
