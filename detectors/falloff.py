@@ -205,7 +205,7 @@ def measure_aperture_light(
         ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
         # Mean, sigma and number of the pixels of each ring without other stars
         values = np.where(ring, light, np.nan).reshape(len(ring), -1)
-        empty = ~np.isfinite(values).any(axis=1)
+        empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))
         values = np.where(empty[:, None], 0.0, values)
         low, sky, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
         noise = 0.5 * (high - low)
