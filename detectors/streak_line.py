@@ -568,11 +568,11 @@ def _find_hits(
     stacks = [sums]
     for k, memory in enumerate(room[: tiles - 1], 1):
         longer = memory[: rows * (tiles - k) * width].reshape(rows, tiles - k, width)
-        for s in range(rows):
-            shift = min(width, round(k * s * rows / max(rows - 1, 1)))
-            ahead = stacks[-1][s, : tiles - k, : width - shift]
-            np.add(ahead, sums[s, k:, shift:], out=longer[s, :, : width - shift])
-            longer[s, :, width - shift :] = 0.0
+        for moved in range(rows):
+            shift = min(width, round(k * moved * rows / max(rows - 1, 1)))
+            ahead = stacks[-1][moved, : tiles - k, : width - shift]
+            np.add(ahead, sums[moved, k:, shift:], out=longer[moved, :, : width - shift])
+            longer[moved, :, width - shift :] = 0.0
         stacks.append(longer)
     found: list[tuple[FloatArray, ...]] = []
     for count, total in list(enumerate(stacks, 1))[min(tiles - 1, 1) :]:
