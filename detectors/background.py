@@ -503,7 +503,7 @@ def _choose_kernel_size(sigma: float) -> int:
 
 # Input frames of light and star detectors: masks, clipped areas and flags
 
-SHORTEST_SIDE_PX = 8
+SHORTEST_SIDE_PX = 8  # of an image in which anything is looked for
 # Of one pixel: the rim of a clipped area is bright due to blur, not due to another light
 RIM = np.ones((3, 3), np.uint8)
 

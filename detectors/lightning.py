@@ -110,7 +110,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue 
 # What a flash is: least and most of each measure. Levels are those of 8-bit sRGB, lengths pixels of
 # the frame given; half of its peak bounds it
 BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
-MIN_PEAK_LEVELS = 25.0
+MIN_PEAK_LEVELS = 25.0  # of the blurred excess; chosen by eye
 Limits = dict[str, tuple[float, float]]
 LONE: Limits = {
     "blueness": (-0.07, np.inf),  # (blue - red) / sum, linear, of the light above the ring about it

@@ -175,7 +175,7 @@ def _mask_between_lights(
     return background.spread_about_zero(mesh.samples(shown)) / np.float32(gain)
 
 
-HALF_STAMP_PX = 7
+HALF_STAMP_PX = 7  # of the octave: room for the widest blob and a ring about it
 OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
 RING = np.hypot(OFFSETS[:, None], OFFSETS[None, :]) >= 6.0
 RING_PLACES = np.argwhere(RING)[:, ::-1].astype(np.float32) - HALF_STAMP_PX  # x, y

@@ -24,7 +24,7 @@ BARREL = 0.04
 # known in the training half: lenses differ from that distortion, and so do copies out of an editor
 CURVATURE_SIGMA = 0.04
 
-CELL_DEG = 1.0
+CELL_DEG = 1.0  # of the votes for nadirs
 
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:

@@ -12,7 +12,7 @@ from detectors.types import BoolImage, FloatArray, FloatImage
 # Linear light of 1.5 8-bit sRGB steps: areas that are darker everywhere are filled in, not exposed
 BLANK_LIGHT = 1.5 / 255.0 / 12.92
 # The following lengths are in working pixels
-MIN_LINE_PX = 24.0
+MIN_LINE_PX = 24.0  # chosen by eye
 SIDES_PX = (2.0, 4.0)  # distances on both sides of a line at which light is compared
 
 # A caption strip: rows with at least this share of white, starting at the border
@@ -20,7 +20,7 @@ CAPTION_SHARE = 0.6
 
 # Grain is structure finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
-WINDOW_PX = 9
+WINDOW_PX = 9  # chosen by eye
 STRONG_SIGMAS = 6.0  # the grain of weaker light is lost in noise
 # The rim of smooth light is steep, and half of its window is outside. A disc blurred by a quarter
 # of its radius, like a thundercloud lit from within, extends outwards by 2 sigma of that blur

@@ -32,10 +32,8 @@ from regengine.sky.satellites.tracks import (
     Tracks,
 )
 
-# Shorter streaks are as frequent as those of this length.
-MIN_LENGTH_PX = 10.0
-# Lower bound: no probability is 1.
-MIN_UNLISTED = 1e-6
+MIN_LENGTH_PX = 10.0  # shorter streaks are as frequent as those of this length
+MIN_UNLISTED = 1e-6  # no probability is 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
