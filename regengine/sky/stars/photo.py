@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
-GOOD_ENOUGH_PX = 0.05  # largest error of a polynomial: a tenth of a good star's
+GOOD_ENOUGH_PX = 0.05  # largest error of a polynomial; chosen by eye
 LONGEST_BYTES = 40 * 2880  # of a header: 230 cards if polynomials have order nine
 GRID = 41  # nodes along each side for the polynomial fit
 
