@@ -56,7 +56,6 @@ class Mesh:
 
     @classmethod
     def with_scale(cls, shape: tuple[int, ...], scale_px: float) -> Mesh:
-        """Make a mesh with boxes of about the given size."""
         rows, cols = (max(1, round(side / scale_px)) for side in shape[:2])
         return cls.with_boxes(shape, rows, cols)
 
@@ -188,14 +187,12 @@ def fill_holes(boxes: FloatImage) -> FloatImage:
 
 @lru_cache(maxsize=64)
 def _make_cubic_weights(count: int, size: int) -> FloatImage:
-    """Make bicubic weights of count + 2 boxes at each of their pixels, along one axis."""
     boxes = count + 2
     unit = np.eye(boxes, dtype=np.float32)
     return np.asarray(cv2.resize(unit, (boxes, boxes * size), interpolation=cv2.INTER_CUBIC))
 
 
 def _interpolate_boxes(boxes: FloatImage, down: FloatImage, across: FloatImage) -> FloatImage:
-    """Interpolate boxes with given weights of rows and columns."""
     # One ring of boxes more, linearly extrapolated from the outermost two rings
     full = down @ np.pad(boxes, 1, mode="reflect", reflect_type="odd") @ across.T
     return np.maximum(full, np.float32(min(float(boxes.min()), 0.0)), out=full)
@@ -492,12 +489,10 @@ def blur_image(image: FloatImage, sigma: float) -> FloatImage:
 
 
 def compute_blurred_noise(sigma: float) -> float:
-    """Compute the sigma of unit white noise after a Gaussian blur."""
     return float(1.0 / (2.0 * np.sqrt(np.pi) * sigma))
 
 
 def make_gaussian_kernel(sigma: float) -> FloatImage:
-    """Make the kernel of `blur_image`, shape (n, n)."""
     line = cv2.getGaussianKernel(_choose_kernel_size(sigma), sigma, cv2.CV_32F)
     return np.asarray(line @ line.T)
 
@@ -508,7 +503,7 @@ def _choose_kernel_size(sigma: float) -> int:
 
 # Input frames of light and star detectors: masks, clipped areas and flags
 
-SHORTEST_SIDE_PX = 8
+SHORTEST_SIDE_PX = 8  # of an image in which anything is looked for
 # Of one pixel: the rim of a clipped area is bright due to blur, not due to another light
 RIM = np.ones((3, 3), np.uint8)
 
@@ -560,7 +555,6 @@ class StarFrame:
 
     @cached_property
     def usable(self) -> BoolImage:
-        """Mask of pixels that are neither ignored nor clipped."""
         return ~(self.ignored | self.clipped)
 
     @cached_property
@@ -573,7 +567,6 @@ class StarFrame:
 
     @cached_property
     def darkest(self) -> float:
-        """Light of the darkest pixel that is not ignored."""
         return float(np.min(self.light, initial=np.inf, where=~self.ignored))
 
     def flags(
@@ -595,7 +588,6 @@ class StarMethod(ABC):
         mask: BoolImage | None = None,
         saturated: NDArray[np.generic] | None = None,
     ) -> StarDetections:
-        """Find the stars of an image; see `detectors.types.Detector`."""
         frame = StarFrame.of(light, mask, saturated)
         return StarDetections.empty() if frame.is_blank else self.find_in(frame)
 

@@ -11,7 +11,7 @@ from scipy.linalg import block_diag
 
 from detectors.background import Mesh, as_float_image, estimate_lowest_mode, mask_ignored_pixels
 from detectors.psf import cut_stamps
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 # Distances, columns of the sky's own slopes, and logarithms of the light
 _SkyColumns = tuple[FloatArray, FloatArray, FloatArray]
@@ -192,7 +192,7 @@ def measure_aperture_light(
     height, width = image.shape
     offset = np.arange(-half, half + 1)
     parts = []
-    for start in range(0, max(len(x), 1), step):
+    for start in range(0, len(x), step):
         at_x, at_y = x[start : start + step], y[start : start + step]
         column, row = np.round(at_x).astype(np.intp), np.round(at_y).astype(np.intp)
         light = cut_stamps(image, row, column, half).astype(float)
@@ -203,7 +203,19 @@ def measure_aperture_light(
         )
         inside = np.clip(radius_px + 0.5 - away, 0.0, 1.0)
         ring = (away >= 1.5 * radius_px) & (away <= 2.5 * radius_px) & ~unusable
-        sky, noise, count = _measure_ring_level(np.where(ring, light, np.nan))
+        # Mean, sigma and number of the pixels of each ring without other stars
+        values = np.where(ring, light, np.nan).reshape(len(ring), -1)
+        empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))
+        values = np.where(empty[:, None], 0.0, values)
+        low, sky, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
+        noise = 0.5 * (high - low)
+        for _ in range(3):
+            alone = np.abs(values - sky[:, None]) <= 3.0 * noise[:, None] + 1e-12
+            count = alone.sum(axis=1)
+            sky = np.where(alone, values, 0.0).sum(axis=1) / np.maximum(count, 1)
+            square = np.where(alone, (values - sky[:, None]) ** 2, 0.0).sum(axis=1)
+            noise = np.sqrt(square / np.maximum(count - 1, 1))
+        count[empty] = 0
         area = inside.sum(axis=(1, 2))
         flux = (inside * (light - sky[:, None, None])).sum(axis=(1, 2))
         whole = ~(unusable & (inside > 0.0)).any(axis=(1, 2)) & (count > 0)
@@ -211,23 +223,5 @@ def measure_aperture_light(
         whole &= (at_y >= radius_px) & (at_y <= height - 1 - radius_px)
         sigma = noise * np.sqrt(area + area**2 / np.maximum(count, 1))
         parts.append(ApertureLight(flux=flux, sigma=sigma, whole=whole))
-    return ApertureLight.joined(parts)
-
-
-def _measure_ring_level(ring: FloatArray) -> tuple[FloatArray, FloatArray, IndexArray]:
-    """Mean, sigma and number of the pixels of each ring without other stars; NaN is no pixel."""
-    values = ring.reshape(len(ring), ring.shape[1] * ring.shape[2])
-    empty: BoolImage = ~np.asarray(np.isfinite(values).any(axis=1))
-    values = np.where(empty[:, None], 0.0, values)
-    if not len(values):
-        return np.zeros(0), np.zeros(0), np.zeros(0, np.intp)
-    low, level, high = np.nanpercentile(values, [15.87, 50.0, 84.13], axis=1)
-    sigma = 0.5 * (high - low)
-    for _ in range(3):
-        # What is farther out holds other stars
-        sky = np.abs(values - level[:, None]) <= 3.0 * sigma[:, None] + 1e-12
-        count = sky.sum(axis=1)
-        level = np.where(sky, values, 0.0).sum(axis=1) / np.maximum(count, 1)
-        square = np.where(sky, (values - level[:, None]) ** 2, 0.0).sum(axis=1)
-        sigma = np.sqrt(square / np.maximum(count - 1, 1))
-    return level, sigma, np.where(empty, 0, count)
+    none = ApertureLight(flux=np.zeros(0), sigma=np.zeros(0), whole=np.zeros(0, bool))
+    return ApertureLight.joined([none, *parts])

@@ -7,7 +7,7 @@ is not there in the next frame. ``docs/methods/lightning.md`` gives the equation
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import cv2
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import siegelslopes
 
 from detectors.background import flag_lights, read_clipped_map
-from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, LightningDetections
+from detectors.types import BoolImage, FloatImage, IndexArray, LightningDetections
 
 # Registered are frames with so many points in common; frames of other places have fewer than 15
 MIN_INLIERS = 40
@@ -110,7 +110,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue 
 # What a flash is: least and most of each measure. Levels are those of 8-bit sRGB, lengths pixels of
 # the frame given; half of its peak bounds it
 BLUR_PX = 2.5  # sigma of the Gaussian under which peaks are sought
-MIN_PEAK_LEVELS = 25.0
+MIN_PEAK_LEVELS = 25.0  # of the blurred excess; chosen by eye
 Limits = dict[str, tuple[float, float]]
 LONE: Limits = {
     "blueness": (-0.07, np.inf),  # (blue - red) / sum, linear, of the light above the ring about it
@@ -169,34 +169,6 @@ Neighbour = tuple[NDArray[np.generic], BoolImage]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Peak:
-    """One peak: where it is above half of its height, and what distinguishes flashes."""
-
-    # Of the pixels above half of its height
-    rows: IndexArray
-    cols: IndexArray
-    height: float  # levels
-    x: float
-    y: float
-    moments_px2: FloatArray  # (2, 2): of the lit area
-    flux: float
-    blueness: float
-    greenness: float
-    core_levels: float
-    core_balance: float
-    prominence: float
-    contrast: float
-    uniqueness: float
-    texture: float
-
-    @property
-    def axes_px(self) -> tuple[float, float]:
-        """Width and length of an even ellipse of these moments."""
-        low, high = np.sqrt(np.linalg.eigvalsh(self.moments_px2))
-        return 4.0 * float(low), 4.0 * float(high)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Lightning:
     """Lightning as excess of white and blue light over its surroundings and its neighbours."""
 
@@ -244,12 +216,8 @@ class Lightning:
         base = np.full(linear.shape, np.nan, np.float32)
         new = np.full(excess.shape, np.inf, np.float32)
         for other, ignored_there in neighbours:
-            laid = lay_over(
-                levels,
-                convert_to_levels(np.asarray(other, np.float32)),
-                ignored,
-                ignored_there,
-            )
+            there = convert_to_levels(np.asarray(other, np.float32))
+            laid = lay_over(levels, there, ignored, ignored_there)
             if laid is None:
                 continue
             neighbour_levels, valid, still = laid
@@ -262,7 +230,7 @@ class Lightning:
         compared = np.isfinite(new)
         blurred = np.where(ignored, np.float32(0.0), np.where(compared, new, blurred))
 
-        flashes: list[_Peak] = []
+        flashes: list[dict[str, Any]] = []
         done = np.zeros(ignored.shape, bool)  # lit by a peak that was looked at
         glow = ignored.copy()  # what no ring may lie in
         highest = cv2.dilate(blurred, np.ones((7, 7), np.uint8))
@@ -276,12 +244,15 @@ class Lightning:
             if lit is None:
                 continue
             done[lit] = True
-            peak = _measure_peak(blurred, excess, linear, levels, base, glow, lit)
+            peak = _measure_peak(blurred, noise, excess, linear, levels, base, glow, lit)
             kinds = ("new",) if compared[row, col] else ("bright", "faint", "small")
-            if peak is not None and _is_flash(peak, noise, kinds):
+            if peak is not None and any(
+                all(least <= peak[name] <= most for name, (least, most) in FLASHES[kind].items())
+                for kind in kinds
+            ):
                 flashes.append(peak)
                 glow[lit] = True
-        return _describe(flashes, noise, ignored, read_clipped_map(saturated, linear.max(axis=2)))
+        return _describe(flashes, ignored, read_clipped_map(saturated, linear.max(axis=2)))
 
 
 def convert_to_levels(linear: FloatImage) -> FloatImage:
@@ -329,14 +300,15 @@ def flood(image: FloatImage, row: int, col: int) -> tuple[IndexArray, IndexArray
 
 def _measure_peak(
     blurred: FloatImage,
+    noise: float,
     excess: FloatImage,
     linear: FloatImage,
     levels: FloatImage,
     base: FloatImage,
     glow: BoolImage,
     lit: tuple[IndexArray, IndexArray],
-) -> _Peak | None:
-    """Measure a peak against the rings about it; None where they are hidden."""
+) -> dict[str, Any] | None:
+    """Measure a peak against the rings about it, for `FLASHES` and the table; None if hidden."""
     rows, cols = lit
     radius = float(np.sqrt(rows.size / np.pi))
     reach = int(6.0 * radius) + 12
@@ -372,67 +344,48 @@ def _measure_peak(
 
     fine = cv2.GaussianBlur(excess[window], (0, 0), 1.0)
     grain = fine - cv2.GaussianBlur(fine, (0, 0), 2.0)
+    texture = float(np.sqrt(np.mean(grain[inside] ** 2)) / max(fine[inside].mean(), 1e-6))
     weight = light[inside]
-    return _Peak(
-        rows=rows,
-        cols=cols,
-        height=height,
-        x=float(np.average(cols, weights=weight)),
-        y=float(np.average(rows, weights=weight)),
-        moments_px2=np.cov(np.stack([cols, rows])) + np.eye(2) / 12.0,
-        flux=float(((own - behind)[inside] @ LUMINANCE).sum()),
-        blueness=float(blue - red) / total,
-        greenness=float(2.0 * green - red - blue) / total,
-        core_levels=float(core.min()),
-        core_balance=float(core.min() / max(core.max(), 1.0)),
-        prominence=(height - float(np.percentile(light[ring], 97))) / height,
-        contrast=(height - middle) / (spread + 1.5),
-        uniqueness=(height - far) / height,
-        texture=float(np.sqrt(np.mean(grain[inside] ** 2)) / max(fine[inside].mean(), 1e-6)),
-    )
-
-
-def _is_flash(peak: _Peak, noise: float, kinds: Sequence[str]) -> bool:
-    """Whether a peak is within the limits of a kind of flash; `noise`: of the frame, levels."""
-    width, length = peak.axes_px
-    measures = {
-        **vars(peak),
-        "snr": peak.height / noise,
-        "area_px": peak.rows.size,
+    moments_px2 = np.cov(np.stack([cols, rows])) + np.eye(2) / 12.0
+    # Width and length of an even ellipse of these moments
+    width, length = (4.0 * float(axis) for axis in np.sqrt(np.linalg.eigvalsh(moments_px2)))
+    return {
+        "height": height,
+        "snr": height / noise,
+        "area_px": rows.size,
+        "x": float(np.average(cols, weights=weight)),
+        "y": float(np.average(rows, weights=weight)),
+        # The centroid is uncertain by a fifth of the flash's extent
+        "covariance_px2": 0.2**2 * moments_px2,
+        "x1": cols.min(),
+        "y1": rows.min(),
+        "x2": cols.max(),
+        "y2": rows.max(),
         "width_px": width,
         "elongation": length / width,
-        "grain": peak.texture * width,
+        "fwhm_px": np.sqrt(np.prod((width, length))),
+        "flux": float(((own - behind)[inside] @ LUMINANCE).sum()),
+        "blueness": float(blue - red) / total,
+        "greenness": float(2.0 * green - red - blue) / total,
+        "core_levels": float(core.min()),
+        "core_balance": float(core.min() / max(core.max(), 1.0)),
+        "prominence": (height - float(np.percentile(light[ring], 97))) / height,
+        "contrast": (height - middle) / (spread + 1.5),
+        "uniqueness": (height - far) / height,
+        "grain": texture * width,
     }
-    return any(
-        all(least <= measures[name] <= most for name, (least, most) in FLASHES[kind].items())
-        for kind in kinds
-    )
 
 
 def _describe(
-    flashes: list[_Peak], noise: float, ignored: BoolImage, clipped: BoolImage
+    flashes: list[dict[str, Any]], ignored: BoolImage, clipped: BoolImage
 ) -> LightningDetections:
-    """Columns of the flashes, the brightest first."""
-    flashes = sorted(flashes, key=lambda one: -one.flux)
     if not flashes:
         return LightningDetections.empty()
-    column = {
-        name: np.array([getattr(one, name) for one in flashes], float)
-        for name in ("x", "y", "flux", "blueness")
-    }
-    fwhm = np.array([np.sqrt(np.prod(one.axes_px)) for one in flashes])
-    return LightningDetections(
-        **column,
-        snr=np.array([one.height for one in flashes]) / noise,
-        # The centroid is uncertain by a fifth of the flash's extent
-        covariance_px2=np.array([0.2**2 * one.moments_px2 for one in flashes]),
-        x1=np.array([one.cols.min() for one in flashes], float),
-        y1=np.array([one.rows.min() for one in flashes], float),
-        x2=np.array([one.cols.max() for one in flashes], float),
-        y2=np.array([one.rows.max() for one in flashes], float),
-        fwhm_px=fwhm,
-        flags=flag_lights(column["x"], column["y"], 0.5 * fwhm, ignored, clipped),
-    )
+    flashes = sorted(flashes, key=lambda peak: -peak["flux"])
+    names = [one.name for one in fields(LightningDetections) if one.name != "flags"]
+    column = {name: np.array([peak[name] for peak in flashes], float) for name in names}
+    x, y, radius_px = column["x"], column["y"], 0.5 * column["fwhm_px"]
+    return LightningDetections(**column, flags=flag_lights(x, y, radius_px, ignored, clipped))
 
 
 DETECTORS = (Lightning(),)

@@ -175,7 +175,7 @@ def _mask_between_lights(
     return background.spread_about_zero(mesh.samples(shown)) / np.float32(gain)
 
 
-HALF_STAMP_PX = 7
+HALF_STAMP_PX = 7  # of the octave: room for the widest blob and a ring about it
 OFFSETS = np.arange(-HALF_STAMP_PX, HALF_STAMP_PX + 1)
 RING = np.hypot(OFFSETS[:, None], OFFSETS[None, :]) >= 6.0
 RING_PLACES = np.argwhere(RING)[:, ::-1].astype(np.float32) - HALF_STAMP_PX  # x, y
@@ -292,7 +292,6 @@ def _fit(
 
 
 def _compute_quantiles(flat: FloatImage) -> tuple[FloatImage, FloatImage]:
-    """Compute lower quartile and median of each row."""
     count = flat.shape[1]
     ordered = np.partition(flat, (count // 4, count // 2), axis=1)
     return ordered[:, count // 4], ordered[:, count // 2]
@@ -334,7 +333,6 @@ class MeasuredLights(Columns):
 
     @property
     def radius_px(self) -> FloatArray:
-        """Half-light radius."""
         return 0.5 * FWHM_PER_SIGMA * self.sigma_px
 
     @property

@@ -24,7 +24,7 @@ BARREL = 0.04
 # known in the training half: lenses differ from that distortion, and so do copies out of an editor
 CURVATURE_SIGMA = 0.04
 
-CELL_DEG = 1.0
+CELL_DEG = 1.0  # of the votes for nadirs
 
 
 def limb_angle_deg(altitude_km: float, height_km: float) -> float:
@@ -459,24 +459,6 @@ WORKING_PX = (400, 200)
 TRIALS_LOG10 = 4.5  # 135 x 360 cells of directions, of which fewer are independent
 
 
-def identify_edge(
-    field: EdgeField, found: FoundArc, angles: tuple[float, float], chance: float
-) -> tuple[float, bool, float]:
-    """Identify which of the two edges an arc is, by its angle, and whether the other is found.
-
-    Also gives the log-odds for the other edge where it must lie.
-    """
-    gap = angles[0] - angles[1]
-    above, odds, room_above = _find_other_edge(field, found, gap, chance)
-    if above:
-        return angles[1], True, odds
-    below, odds, _ = _find_other_edge(field, found, -gap, chance)
-    if below:
-        return angles[0], True, odds
-    # If the airglow would be outside the image, the arc is probably the hard edge
-    return angles[0] if room_above else angles[1], False, 0.0
-
-
 def _find_other_edge(
     field: EdgeField, found: FoundArc, gap_deg: float, chance: float
 ) -> tuple[bool, float, bool]:
@@ -491,26 +473,26 @@ def _find_other_edge(
     if strip is None:
         return False, 0.0, False
     share = strip.offset_deg / gap_deg
-    asked = (share > PAIR_LIMITS[0]) & (share < PAIR_LIMITS[1]) & strip.inside.any(axis=1)
-    if not asked.any():
+    in_range = (share > PAIR_LIMITS[0]) & (share < PAIR_LIMITS[1]) & strip.inside.any(axis=1)
+    if not in_range.any():
         return False, 0.0, False
     odds = np.array(
         [
             find_edges_along(strip, step / pixel, chance, float(offset)).log10_odds
-            for offset in strip.offset_deg[asked]
+            for offset in strip.offset_deg[in_range]
         ]
     )
-    close = (share[asked] > CLOSE_PAIR_LIMITS[0]) & (share[asked] < CLOSE_PAIR_LIMITS[1])
+    close = (share[in_range] > CLOSE_PAIR_LIMITS[0]) & (share[in_range] < CLOSE_PAIR_LIMITS[1])
     # Averaging along the arc reveals an edge that is lost in the noise at single positions
     count = np.maximum(strip.inside.sum(axis=1), 1)
     mean = strip.signed.sum(axis=1) / count
     spread = np.sqrt((strip.signed**2).sum(axis=1) / count / count)
     around = (share > PAIR_LIMITS[0] - 0.3) & (share < PAIR_LIMITS[1] + 0.7) & (count > 8)
-    peak = int(np.argmax(np.where(asked, mean, -np.inf)))
+    peak = int(np.argmax(np.where(in_range, mean, -np.inf)))
     rise = mean[peak] - float(np.median(mean[around])) if around.any() else 0.0
     seen = odds.max() > 5.0
     seen |= rise > max(0.2, 5.0 * spread[peak])
-    in_view = strip.inside[asked].mean() > 0.5
+    in_view = strip.inside[in_range].mean() > 0.5
     return bool(seen), float(odds[close].max(initial=0.0)), bool(in_view)
 
 
@@ -673,7 +655,16 @@ def _judge_candidate(
     certain = _is_certain(field, found, known_focal=known_focal)
     if not certain and not (known_focal and _may_be_short_limb(found)):
         return None
-    angle, paired, other_odds = identify_edge(field, found, angles, chance)
+    # Which of the two edges the arc is, by where the other one is
+    gap = angles[0] - angles[1]
+    above, other_odds, room_above = _find_other_edge(field, found, gap, chance)
+    paired, angle = above, angles[1]
+    if not above:
+        paired, other_odds, _ = _find_other_edge(field, found, -gap, chance)
+        # If the airglow would be outside the image, the arc is probably the hard edge
+        angle = angles[0] if paired or room_above else angles[1]
+    if not paired:
+        other_odds = 0.0
     both_odds = found.edges.log10_odds - TRIALS_LOG10 + other_odds
     is_pair = both_odds > MIN_PAIR_LOG10_ODDS and other_odds > MIN_SECOND_LOG10_ODDS
     if not certain and not is_pair:

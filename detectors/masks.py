@@ -12,7 +12,7 @@ from detectors.types import BoolImage, FloatArray, FloatImage
 # Linear light of 1.5 8-bit sRGB steps: areas that are darker everywhere are filled in, not exposed
 BLANK_LIGHT = 1.5 / 255.0 / 12.92
 # The following lengths are in working pixels
-MIN_LINE_PX = 24.0
+MIN_LINE_PX = 24.0  # chosen by eye
 SIDES_PX = (2.0, 4.0)  # distances on both sides of a line at which light is compared
 
 # A caption strip: rows with at least this share of white, starting at the border
@@ -20,7 +20,7 @@ CAPTION_SHARE = 0.6
 
 # Grain is structure finer than this, measured over windows of WINDOW_PX
 GRAIN_PX = 1.5
-WINDOW_PX = 9
+WINDOW_PX = 9  # chosen by eye
 STRONG_SIGMAS = 6.0  # the grain of weaker light is lost in noise
 # The rim of smooth light is steep, and half of its window is outside. A disc blurred by a quarter
 # of its radius, like a thundercloud lit from within, extends outwards by 2 sigma of that blur
@@ -202,35 +202,26 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     for x1, y1, x2, y2 in np.round(segments).astype(int):
         cv2.line(mask, (int(x1), int(y1)), (int(x2), int(y2)), 1, 11)
     # Parallel neighbouring edges in groups, of which those of three or more are filled
-    long_side_px = float(max(small.shape))
-    beside = [
-        [k < i and are_neighbours(one, segments[k], long_side_px) for k in range(len(segments))]
-        for i, one in enumerate(segments)
-    ]
-    group = connected_components(np.array(beside, bool).reshape((len(segments),) * 2), False)[1]
+    beside = np.zeros((len(segments),) * 2, bool)
+    for i, k in zip(*np.tril_indices(len(segments), -1), strict=True):
+        (x1, y1, x2, y2), other = segments[i], segments[k]
+        length, other_length = np.hypot(x2 - x1, y2 - y1), np.hypot(*(other[2:] - other[:2]))
+        along = np.array([x2 - x1, y2 - y1]) / length
+        across = np.array([-along[1], along[0]])
+        turn = np.degrees(np.arcsin(min(1.0, abs(across @ (other[2:] - other[:2])) / other_length)))
+        ends = (other.reshape(2, 2) - segments[i, :2]) @ along
+        overlap = min(length, ends.max()) - max(0.0, ends.min())
+        apart = abs((0.5 * (other[:2] + other[2:]) - segments[i, :2]) @ across)
+        # Of one direction, side by side over a third of the shorter one, within a fifth of the side
+        beside[i, k] = turn <= 6.0 and overlap >= 0.3 * min(length, other_length)
+        beside[i, k] &= apart <= 0.2 * max(small.shape)
+    group = connected_components(beside, False)[1]
     for number in np.flatnonzero(np.bincount(group) >= 3):
         corners = segments[group == number].reshape(-1, 2).astype(np.float32)
         cv2.fillConvexPoly(mask, np.round(cv2.convexHull(corners)).astype(np.int32), 1)
     if not mask.any():
         return np.zeros(light.shape, bool)
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
-
-
-def are_neighbours(first: FloatArray, second: FloatArray, long_side_px: float) -> bool:
-    """Whether two edges have the same direction, overlap along it and are close to each other."""
-    along = first[2:] - first[:2]
-    length = float(np.hypot(*along))
-    along = along / length
-    across = np.array([-along[1], along[0]])
-    other = second[2:] - second[:2]
-    other_length = float(np.hypot(*other))
-    turn = np.degrees(np.arcsin(min(1.0, abs(float(across @ other)) / other_length)))
-    if turn > 6.0:
-        return False
-    ends = (second.reshape(2, 2) - first[:2]) @ along
-    overlap = min(length, float(ends.max())) - max(0.0, float(ends.min()))
-    apart = abs(float((0.5 * (second[:2] + second[2:]) - first[:2]) @ across))
-    return bool(overlap >= 0.3 * min(length, other_length) and apart <= 0.2 * long_side_px)
 
 
 def _choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:

@@ -21,36 +21,39 @@ from detectors.psf import (
     HALF_STAMP_PX,
     MAX_STARS,
     NARROWEST_SIGMA_PX,
-    SPOT_SNR,
     TOE_LIGHT,
     USUAL,
     WIDEST_SIGMA_PX,
-    Filtered,
+    FittedStars,
     PointSpread,
-    TurningTrails,
+    StarStamps,
     cut_stamps,
-    filter_answer,
-    filter_frame,
-    find_common_trail,
+    draw_stars,
+    find_long_stars,
     find_nearest_pixels,
-    find_peaks,
-    find_turning_trails,
+    fit_pairs,
     fit_profile,
+    fit_stars,
     mark_first_of_each,
     mask_inside_image,
     measure_adaptive_moments,
-    measure_narrow_light,
-    measure_spots,
-    measure_star_moments,
     measure_width,
-    stabilise_noise,
-    sum_of_stamps,
 )
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray, StarDetections
+from detectors.star_trails import (
+    SPOT_SNR,
+    TurningTrails,
+    find_common_trail,
+    find_turning_trails,
+    measure_spots,
+)
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray, StarDetections
 
+# Limits without a source were chosen by eye on real and simulated frames
 WIDTH_SNR = 12.0  # minimum SNR of stars used to measure the width
 TWICE_SIGMAS = 1.2  # two fits closer than this are the same star
 MIN_FRAGMENTS = 8  # of a streak
+SAMPLES_ACROSS = 16  # 256 per box: sigma is accurate to 8 %, the median of nine boxes to 4 %
+TRAILS_A_BOX = 4.0  # lengths of the common trail by which boxes are larger
 MAX_CHANCE_SHARE = 0.001  # of peaks of Gaussian noise among the detections of a frame
 
 
@@ -300,6 +303,93 @@ def find_particle_tracks(found: FittedStars, left: BoolImage, psf: PointSpread) 
     return np.asarray(track | (small & (np.count_nonzero(small & bright) > many)))
 
 
+def stabilise_noise(light: FloatImage) -> FloatImage:
+    """Apply a variance-stabilising transform: the square root of light plus a small offset.
+
+    Shot noise is proportional to the square root of the light. Cameras also store roughly the
+    square root, so noise that is symmetric there is skewed in linear light. The offset is 0.0031,
+    below which sRGB is linear.
+    """
+    root = np.maximum(light, np.float32(0.0))
+    root += TOE_LIGHT
+    return np.sqrt(root, out=root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filtered:
+    """A matched-filtered frame and its noise."""
+
+    response: FloatImage  # (h, w): filter response, in units of the image
+    mesh: background.Mesh  # boxes over the frame
+    boxes: FloatImage  # (rows, cols): sigma of the response between stars, by box
+    gain: float  # sigma of the response to unit white noise per pixel
+
+    def noise_at(self, row: IndexArray, col: IndexArray) -> FloatArray:
+        return self.mesh.at(self.boxes, row, col)
+
+    def above(self, snr: float) -> tuple[IndexArray, IndexArray, FloatArray]:
+        """Find rows, columns and signal-to-noise ratio of the pixels above a given ratio."""
+        row, col = np.nonzero(self.response > np.float32(snr * float(self.boxes.min())))
+        ratio = self.response[row, col] / self.noise_at(row, col)
+        keep = ratio > snr
+        return row[keep], col[keep], ratio[keep]
+
+    def find_peaks(
+        self, min_snr: float, allowed: BoolImage, before: FloatImage | None = None
+    ) -> tuple[IndexArray, IndexArray]:
+        """Find rows and columns of peaks above a signal-to-noise ratio, the highest ratio first.
+
+        `allowed` (h, w): mask of permitted positions. `before` (h, w): response before stars were
+        subtracted, from which residuals of these stars are estimated and added to the noise.
+        """
+        response, least = self.response, min_snr * float(self.boxes.min())
+        row, col = background.find_local_maxima(response, least)
+        keep = allowed[row, col]
+        row, col = row[keep], col[keep]
+        noise = self.noise_at(row, col)
+        if before is not None:
+            taken = before[row, col] - response[row, col]
+            # Subtraction is assumed to leave a residual of 0.3 of the star
+            noise = np.hypot(noise, 0.3 * taken)
+        snr = response[row, col] / noise
+        order = np.argsort(-snr, kind="stable")
+        order = order[snr[order] > min_snr]
+        return row[order], col[order]
+
+
+def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, float]:
+    """Compute the filter response, and its sigma for unit white noise."""
+    if psf.trail_length_px == 0.0:
+        matched = background.blur_image(image, psf.sigma_px)
+        kernel = background.make_gaussian_kernel(psf.sigma_px)
+    else:
+        drawn = psf.draw(np.zeros(1), np.zeros(1), psf.half_stamp_px)[0]
+        kernel = drawn / drawn.sum()
+        matched = np.asarray(
+            cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REPLICATE)
+        )
+    # This width of the local background loses 3 % of the signal-to-noise ratio and follows airglow,
+    # haze and the Milky Way
+    around = 4.0 * float(np.hypot(psf.sigma_px, psf.trail_length_px / 12.0**0.5))
+    wide = background.make_gaussian_kernel(around)
+    inner = (wide.shape[0] - kernel.shape[0]) // 2
+    difference = -wide
+    difference[inner : inner + kernel.shape[0], inner : inner + kernel.shape[1]] += kernel
+    gain = float(np.sqrt(np.square(difference).sum()))
+    # The local background by a Gaussian blur, clipping bright stars, at half size
+    h, w = image.shape
+    size = (-(-w // 2), -(-h // 2))
+    half: FloatImage = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
+    blurred = background.blur_image(half, 0.5 * around)
+    usual = float(np.median(np.abs((half - blurred)[::4, ::4]))) / background.NORMAL_Q75
+    if usual > 0.0:
+        # clipped, to avoid dark rings around stars
+        faint = np.minimum(half, blurred + np.float32(4.0 * usual))
+        blurred = background.blur_image(faint, 0.5 * around)
+    level = np.asarray(cv2.resize(blurred, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+    return np.asarray(matched - level), gain
+
+
 @dataclass(frozen=True)
 class StarField:
     """A frame with the large-scale background subtracted, and its noise model."""
@@ -346,18 +436,36 @@ class StarField:
         )
 
     def filtered(self, psf: PointSpread) -> Filtered:
-        """Apply the matched filter for a point spread function."""
-        return filter_frame(
-            self.stable,
-            psf,
-            self.frame.ignored,
-            least_noise=self.least_noise,
-            black_clipped=self.black_clipped,
+        """Filter with the PSF minus a local background, and measure the noise of the response."""
+        response, gain = filter_answer(self.stable, psf)
+        ignored = self.frame.ignored
+        known = np.where(ignored, np.float32(np.nan), response) if ignored.any() else response
+        length = psf.trail_length_px
+        mesh = background.Mesh.with_scale(self.stable.shape, 64.0 + TRAILS_A_BOX * length)
+        samples = mesh.samples(known, SAMPLES_ACROSS)
+        spread = background.smooth_boxes(
+            background.estimate_lowest_mode(samples, self.least_noise * gain)[1]
         )
+        # Noise that is clipped at black, or processed, has a longer upper tail than its dark side
+        # implies
+        tail = background.smooth_boxes(background.estimate_upper_spread(samples, (0.9, 0.95, 0.98)))
+        fine = background.Mesh.with_scale(self.stable.shape, 32.0 + TRAILS_A_BOX * length)
+        clutter = background.fill_holes(
+            background.estimate_upper_spread(fine.samples(known, SAMPLES_ACROSS))
+        )
+        long_tailed = np.float32(0.85) * tail
+        if not self.black_clipped:
+            # Larger tails are due to stars, as in the Milky Way
+            long_tailed = np.minimum(long_tailed, np.float32(2.0) * spread)
+        coarse = np.maximum(spread, long_tailed)
+        boxes = cv2.resize(coarse, (fine.cols, fine.rows), interpolation=cv2.INTER_LINEAR)
+        # Surrounding texture counts as noise by 0.8, as for lights
+        boxes = np.maximum(boxes, np.float32(0.8) * clutter)
+        boxes = np.maximum(boxes, np.float32(self.least_noise * gain))
+        return Filtered(response=response, mesh=fine, boxes=boxes, gain=gain)
 
     @cached_property
     def black_clipped(self) -> bool:
-        """Whether many pixels have the darkest possible value."""
         seen = ~self.frame.ignored
         black = np.count_nonzero((self.frame.light <= self.frame.darkest) & seen)
         return bool(black > 0.05 * np.count_nonzero(seen))
@@ -381,10 +489,10 @@ class StarField:
 
     def width(self, seen: Filtered) -> PointSpread:
         """Measure the point spread function of a frame without trails."""
-        row, col = find_peaks(seen, WIDTH_SNR, self.frame.usable)
+        row, col = seen.find_peaks(WIDTH_SNR, self.frame.usable)
         noise = self._noise(seen, row, col)
-        told = measure_width(self.above, self.frame.usable, row, col, noise)
-        if told is None:
+        psf = measure_width(self.above, self.frame.usable, row, col, noise)
+        if psf is None:
             # Possible stars of any width, also very sharp ones, but no pairs of hot pixels
             whole = cut_stamps(self.frame.usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
             row, col = row[whole], col[whole]
@@ -403,7 +511,7 @@ class StarField:
                 row, col = row[some], col[some]
                 # One Gaussian: core and wings cannot be distinguished there. The whole range of
                 # widths: such stars give no initial estimate
-                told = fit_profile(
+                psf = fit_profile(
                     cut_stamps(self.above, row, col, HALF_STAMP_PX),
                     shown[some],
                     x[some] - col,
@@ -413,13 +521,13 @@ class StarField:
                     HALF_STAMP_PX,
                     (0.0,),
                 )
-        return told or USUAL
+        return psf or USUAL
 
     def find_stars(
         self, seen: Filtered, psf: PointSpread, min_snr: float, max_stars: int
     ) -> FittedStars:
         """Fit stars, split blended pairs, and add stars detected after subtraction of the first."""
-        row, col = leave_out_ridges(seen, psf, *find_peaks(seen, min_snr, self.frame.usable))
+        row, col = leave_out_ridges(seen, psf, *seen.find_peaks(min_snr, self.frame.usable))
         x, y = self._with_clipped(col[:max_stars].astype(float), row[:max_stars].astype(float))
         stars = self._fit_at(seen, psf, x, y)
         stars = stars.select(~self._lie_on_streaks(stars, psf))
@@ -451,7 +559,7 @@ class StarField:
             size = 2 * round(2.0 * psf.fwhm_px) + 1
             clipped = self.frame.clipped.astype(np.uint8)
             allowed &= cv2.dilate(clipped, np.ones((size, size), np.uint8)) == 0
-        row, col = leave_out_ridges(left, psf, *find_peaks(left, min_snr, allowed, seen.response))
+        row, col = leave_out_ridges(left, psf, *left.find_peaks(min_snr, allowed, seen.response))
         room = max(0, max_stars - len(stars))
         if row.size == 0 or room == 0:
             return stars
@@ -588,432 +696,6 @@ class StarField:
             ),
             trail_px=psf.trail_px if trailed else None,
         )
-
-
-# PSF fits of stars, with the light of neighbouring stars subtracted
-
-# PSF mismatch as a fraction of the star's light: real profiles vary this much over a frame
-MISMATCH_IN_FIT = 0.03
-LONE_MISMATCH = 0.15
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittedStars(Columns):
-    """Results of the PSF fit, one row per star."""
-
-    # x, y, flux, (N,): centre in pixels of the image, and total flux
-    x: FloatArray
-    y: FloatArray
-    flux: FloatArray
-    covariance: FloatArray  # (N, 2, 2): covariance of the centre (x, y) due to noise only
-    # (N,): reduced chi-square, where the variance includes noise and PSF mismatch: 1 is good
-    misfit: FloatArray
-    # narrow_snr, star_snr, (N,): signal-to-noise ratio of the best single pixel or pair of pixels,
-    # and of the star
-    narrow_snr: FloatArray
-    star_snr: FloatArray
-    around_snr: FloatArray  # (N,): SNR of the other pixels of the central 5 x 5
-    moments: FloatArray  # (N, 2, 2): windowed second moments, corrected for the window
-    # (N,): False if the centre reached the limit of its motion or the flux is not positive
-    settled: BoolImage
-
-
-def draw_stars(
-    shape: tuple[int, ...], x: FloatArray, y: FloatArray, flux: FloatArray, psf: PointSpread
-) -> FloatImage:
-    """Render stars into an image."""
-    row, col = find_nearest_pixels(shape, x, y)
-    half = psf.half_stamp_px
-    drawn = psf.draw(x - col, y - row, half) * flux.astype(np.float32)[:, None, None]
-    return sum_of_stamps(shape, row, col, drawn)
-
-
-def fit_stars(
-    image: FloatImage,
-    usable: BoolImage,
-    x: FloatArray,
-    y: FloatArray,
-    *,
-    psf: PointSpread,
-    noise: FloatArray,
-    gain: FloatArray,
-) -> FittedStars:
-    """Fit flux, position and local level of each star by least squares, neighbours subtracted.
-
-    `image` (h, w): background-subtracted light. `usable` (h, w): False for pixels that are
-    clipped, ignored or not finite; these are excluded. `x`, `y` (N,): initial positions. `noise`
-    (N,): 1 sigma of a pixel without the star. `gain` (N,): shot-noise variance per unit of light.
-    """
-    if x.size == 0:
-        return replace(FittedStars.empty(), settled=np.zeros(0, bool))
-    half = psf.half_stamp_px
-    row, col = find_nearest_pixels(image.shape, x, y)
-    stamps = cut_stamps(image, row, col, half)
-    inside = mask_inside_image(image.shape, row, col, half)
-    whole = (cut_stamps(usable, row, col, half) * inside).astype(np.float32)
-    shown = whole.copy()
-    state = _State(
-        dx=x - col,
-        dy=y - row,
-        flux=np.zeros(x.size),
-        level=np.zeros(x.size),
-        psf=psf,
-        start=(x - col, y - row),
-        # Larger along a trail, whose peak is broad
-        leash=[1.5 * psf.sigma_px + 0.3 * abs(side) for side in psf.trail_px],
-        # In images of constant value the noise is 0; 16-bit rounding gives 1e-11
-        variance=np.maximum(np.square(noise), 1e-20),
-        gain=gain,
-    )
-    # Matched-filter flux at the initial positions
-    power = (np.square(state.drawn) * shown).sum(axis=(1, 2))
-    seen = (stamps * state.drawn * shown).sum(axis=(1, 2))
-    state.flux = np.asarray(np.maximum(seen / np.maximum(power, 1e-6), 0.0), float)
-    others = np.zeros_like(stamps)
-    # Each subtracts neighbours as fitted in the previous round
-    for turn in range(2):
-        drawn = state.light()
-        others = cut_stamps(sum_of_stamps(image.shape, row, col, drawn), row, col, half) - drawn
-        for _ in range(2):
-            state.improve(stamps - others, shown)
-        if turn == 0:
-            light = state.light()
-            rest = (stamps - others - column(state.level) - light) * shown
-            variance = compute_pixel_variance(light, state.variance, gain, LONE_MISMATCH)
-            shown[find_lone_pixels(rest, variance, psf, state.dx, state.dy)] = 0.0
-    found = state.measured(stamps - others, whole, shown)
-    return replace(found, x=found.x + col, y=found.y + row)
-
-
-@dataclass(kw_only=True)
-class _State:
-    """Parameters of all stars during the fit."""
-
-    dx: FloatArray
-    dy: FloatArray
-    flux: FloatArray
-    level: FloatArray
-    psf: PointSpread
-    start: tuple[FloatArray, FloatArray]
-    leash: list[float]  # maximum motion in x and y
-    variance: FloatArray  # of a pixel without the star
-    gain: FloatArray  # variance that light adds, per unit of it
-    covariance: FloatArray | None = None
-
-    @cached_property
-    def drawn(self) -> FloatImage:
-        """Each star with unit flux in its stamp."""
-        return self.psf.draw(self.dx, self.dy, self.psf.half_stamp_px)
-
-    def light(self) -> FloatImage:
-        """Render each star with its fitted flux into its stamp."""
-        return np.asarray(self.drawn * column(np.maximum(self.flux, 0.0)))
-
-    def improve(self, stamps: FloatImage, shown: FloatImage) -> None:
-        """Make one Gauss-Newton step for flux, position and level."""
-        half = self.psf.half_stamp_px
-        drawn, by_x, by_y = self.psf.draw_with_slopes(self.dx, self.dy, half)
-        flux = column(np.maximum(self.flux, 1e-12))
-        light = drawn * flux
-        weight = shown / compute_pixel_variance(light, self.variance, self.gain, MISMATCH_IN_FIT)
-        slopes = [drawn, flux * by_x, flux * by_y, np.ones_like(drawn)]
-        rest = stamps - light - column(self.level)
-        step, covariance, _ = _solve_linear(rest, weight, slopes)
-        self.flux = self.flux + step[:, 0]
-        moved = np.clip(step[:, 1:3], -0.7, 0.7)
-        (x, y), (most_x, most_y) = self.start, self.leash
-        self.dx = np.clip(self.dx + moved[:, 0], x - most_x, x + most_x)
-        self.dy = np.clip(self.dy + moved[:, 1], y - most_y, y + most_y)
-        self.level = self.level + step[:, 3]
-        self.__dict__.pop("drawn", None)  # it was of the places before
-        self.covariance = covariance[:, 1:3, 1:3]
-
-    def measured(self, stamps: FloatImage, whole: FloatImage, shown: FloatImage) -> FittedStars:
-        """Measure the stars; positions are relative to the stamp centres.
-
-        Shape statistics are computed on the light of each star without its neighbours.
-        """
-        alone = stamps - column(self.level)
-        drawn = self.drawn
-        flux = np.maximum(self.flux, 0.0)
-        light = drawn * column(flux)
-        allowed = np.maximum(light, 0.1 * light.max(axis=(1, 2), keepdims=True))
-        rest = np.square(alone - light) / compute_pixel_variance(
-            allowed, self.variance, self.gain, 0.3
-        )
-        pixels = np.maximum(shown.sum(axis=(1, 2)), 1.0)
-        misfit = (rest * shown).sum(axis=(1, 2)) / np.maximum(pixels - 4.0, 1.0)
-        sigma = np.sqrt(self.variance)
-        middle = np.median(stamps, axis=(1, 2), keepdims=True)
-        half = self.psf.half_stamp_px
-        narrow, around = measure_narrow_light((stamps - middle) * whole, half)
-        power = np.sqrt((np.square(drawn) * shown).sum(axis=(1, 2)))
-        far = np.maximum(
-            np.abs(self.dx - self.start[0]) / self.leash[0],
-            np.abs(self.dy - self.start[1]) / self.leash[1],
-        )
-        settled = (far < 0.99) & (self.flux > 0.0) & (pixels >= 9)
-        assert self.covariance is not None
-        return FittedStars(
-            x=self.dx,
-            y=self.dy,
-            flux=flux,
-            covariance=self.covariance,
-            misfit=np.asarray(misfit, float),
-            narrow_snr=narrow / sigma,
-            around_snr=around / (23.5**0.5 * sigma),
-            star_snr=np.asarray(flux * power / sigma, float),
-            # Unusable pixels, such as a clipped core, are replaced by the fit
-            moments=measure_star_moments(
-                np.where(shown > 0.0, alone, light), self.dx, self.dy, self.psf, half
-            ),
-            settled=settled,
-        )
-
-
-def compute_pixel_variance(
-    light: FloatImage, variance: FloatArray, gain: FloatArray, mismatch: float
-) -> FloatImage:
-    """Variance of pixels with the given light of a star: background, shot noise, PSF mismatch."""
-    shot = np.maximum(light, 0.0) * column(gain)
-    return np.asarray(column(variance) + shot + np.square(np.float32(mismatch) * light))
-
-
-def find_lone_pixels(
-    rest: FloatImage,
-    variance: FloatImage,
-    psf: PointSpread,
-    x: FloatArray,
-    y: FloatArray,
-) -> BoolImage:
-    """Find single pixels far above the fit outside of the core: defects superposed on stars."""
-    # A hot pixel on a star exceeds the fit by 6 sigma and its neighbours by 2.5 times
-    far = rest > np.float32(6.0) * np.sqrt(variance)
-    some = np.flatnonzero(far.any(axis=(1, 2)))
-    padded = np.pad(rest[some], ((0, 0), (1, 1), (1, 1)))
-    sides = (padded[:, 1:-1, :-2], padded[:, 1:-1, 2:], padded[:, :-2, 1:-1], padded[:, 2:, 1:-1])
-    far[some] &= rest[some] > np.float32(2.5) * np.maximum.reduce(sides)
-    # The core is exempt, since the core of a sharp star is also a single pixel
-    offsets = np.arange(-psf.half_stamp_px, psf.half_stamp_px + 1)
-    squared = np.square(offsets - y[:, None])[:, :, None] + np.square(offsets - x[:, None])[:, None]
-    return np.asarray(far & ((squared > 1.25**2) | (psf.trail_length_px > 0.0)))
-
-
-def column(values: FloatArray) -> FloatImage:
-    """Reshape one value per stamp to (N, 1, 1), for broadcasting over pixels."""
-    return np.asarray(values, np.float32)[:, None, None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarStamps(Columns):
-    """Stamps of stars with neighbours subtracted, and the weights of their pixels."""
-
-    light: FloatImage  # (N, n, n): without the light of the other stars
-    shown: FloatImage  # (N, n, n): 1 for pixels that are used, else 0
-    # row, col, (N,): central pixels
-    row: IndexArray
-    col: IndexArray
-    # dx, dy, flux, (N,): the fitted star, its position relative to the stamp centre
-    dx: FloatArray
-    dy: FloatArray
-    flux: FloatArray
-    # variance, gain, (N,): variance of a pixel without the star, and per unit of its light
-    variance: FloatArray
-    gain: FloatArray
-
-    @classmethod
-    def of(
-        cls,
-        image: FloatImage,
-        usable: BoolImage,
-        stars: FittedStars,
-        chosen: IndexArray,
-        *,
-        psf: PointSpread,
-        noise: FloatArray,
-        gain: FloatArray,
-    ) -> StarStamps:
-        """Cut stamps of selected stars from an image.
-
-        `image`, `usable`, `psf`, and `noise`, `gain` (N,) of these stars: as for `fit_stars`.
-        `chosen` (N,): indices of the stars.
-        """
-        half = psf.half_stamp_px
-        places = np.column_stack([stars.x, stars.y])
-        gap, _ = cKDTree(places[chosen]).query(places, distance_upper_bound=3.0 * half)
-        near = stars.select(np.isfinite(gap))
-        others = draw_stars(image.shape, near.x, near.y, near.flux, psf)
-        own = stars.select(chosen)
-        row, col = find_nearest_pixels(image.shape, own.x, own.y)
-        dx, dy = own.x - col, own.y - row
-        drawn = psf.draw(dx, dy, half) * own.flux.astype(np.float32)[:, None, None]
-        light = cut_stamps(image, row, col, half) - cut_stamps(others, row, col, half) + drawn
-        shown = cut_stamps(usable, row, col, half).astype(bool)
-        shown &= mask_inside_image(image.shape, row, col, half)
-        return cls(
-            light=light,
-            shown=shown.astype(np.float32),
-            row=row,
-            col=col,
-            dx=dx,
-            dy=dy,
-            flux=own.flux,
-            variance=np.square(noise),
-            gain=gain,
-        )
-
-    def weight(self, drawn: FloatImage, mismatch: float) -> FloatImage:
-        """Inverse variance of the pixels, given the light of stars in them."""
-        return np.asarray(
-            self.shown / compute_pixel_variance(drawn, self.variance, self.gain, mismatch)
-        )
-
-
-def find_long_stars(stars: FittedStars, psf: PointSpread) -> BoolImage:
-    """Find stars more elongated than the stars of the frame in general, mask (N,).
-
-    The second moment of two stars with flux shares q and 1 - q at a distance d exceeds that of one
-    star by q (1 - q) d^2.
-    """
-    stretch = _measure_stretch(stars)
-    # The common elongation of the bright stars, and its spread, are due to aberrations of the lens
-    bright = stars.star_snr > 30.0
-    least = 0.1 * psf.sigma_px**2  # the variation of stellar profiles
-    if np.count_nonzero(bright) < 8:
-        return np.hypot(*stretch.T) > least
-    own = np.hypot(*(stretch - np.median(stretch[bright], axis=0)).T)
-    # The median length of a vector of two normal deviates is 1.18 sigma (Rayleigh distribution)
-    usual = float(np.median(own[bright])) / 1.18
-    return np.asarray(own > max(least, 4.0 * usual))
-
-
-def fit_pairs(
-    stars: FittedStars, index: IndexArray, stamps: StarStamps, psf: PointSpread
-) -> FittedStars:
-    """Replace stars by two stars if these fit significantly better.
-
-    Two stars closer than their width look like one elongated star. To second order, the difference
-    from one star is the second derivative of the PSF along the line through both. If this term is
-    significant, two stars are fitted.
-
-    `index` (N,): candidates. `stamps`: N stamps of these. The fainter stars of pairs are last in
-    the result.
-    """
-    # Compute chi-square of an elongation (two degrees of freedom), and of the one-star fit
-    half, step = psf.half_stamp_px, 0.25  # step of finite differences for second derivatives
-
-    def moved(x: float, y: float) -> FloatImage:
-        return psf.draw(stamps.dx + x * step, stamps.dy + y * step, half)
-
-    drawn, by_x, by_y = psf.draw_with_slopes(stamps.dx, stamps.dy, half)
-    xx = moved(1, 0) + moved(-1, 0) - 2.0 * drawn
-    yy = moved(0, 1) + moved(0, -1) - 2.0 * drawn
-    xy = moved(1, 1) + moved(-1, -1) - moved(1, -1) - moved(-1, 1)
-    one = [drawn, by_x, by_y, np.ones_like(drawn)]
-    weight = stamps.weight(drawn * column(stamps.flux), MISMATCH_IN_FIT)
-    _, _, chi2 = _solve_linear(stamps.light, weight, one)
-    found, covariance, _ = _solve_linear(stamps.light, weight, [*one, xx - yy, xy, xx + yy])
-    seen, noise = found[:, 4:6], covariance[:, 4:6, 4:6]
-    significance = np.einsum("ni,nij,nj->n", seen, np.linalg.inv(noise), seen)
-    # Noise causes such an elongation in 1 of 3 million stars (chi-square, two degrees of freedom)
-    long = significance > 30.0
-    index, stamps, chi2 = index[long], stamps.select(long), chi2[long]
-    if index.size == 0:
-        return stars
-    # Two stars in each stamp from several initial flux shares, of which the best is taken
-    stretch = _measure_stretch(stars.select(index))
-    count = index.size
-    start = np.concatenate([_start(stamps, stretch, psf, share) for share in (0.3, 0.5, 0.7)])
-    tried = _fit_jointly(stamps.select(np.tile(np.arange(count), 3)), start, psf)
-    best = np.argmin(tried[2].reshape(3, count), axis=0) * count + np.arange(count)
-    p, covariance, chi2_of_two = (part[best] for part in tried)
-    apart = np.hypot(p[:, 1] - p[:, 4], p[:, 2] - p[:, 5]) / psf.sigma_px
-    faint = np.minimum(p[:, 0], p[:, 3]) / np.maximum(p[:, 0] + p[:, 3], 1e-30)
-    # Chi-square decreases by 30 or more from one star to two, with three more parameters. Two stars
-    # leave 1.6 or less for each pixel, galaxies 1.7 or more (95 % of 84 and all 9 simulated ones)
-    good = (chi2 - chi2_of_two > 30.0) & (apart > 0.8) & (apart < 4.0) & (faint > 0.1)
-    good &= chi2_of_two < 1.6 * stamps.shown.sum(axis=(1, 2))
-    if not good.any():
-        return stars
-    index, stamps, p, covariance = index[good], stamps.select(good), p[good], covariance[good]
-    old, made = stars.select(index), []
-    first = p[:, 0] >= p[:, 3]
-    round_star = (psf.fwhm_px / FWHM_PER_SIGMA) ** 2 * np.eye(2)
-    for brighter in (first, ~first):
-        at = np.where(brighter, 0, 3)[:, None] + np.arange(3)
-        flux, x, y = np.take_along_axis(p, at, axis=1).T
-        share = flux / (p[:, 0] + p[:, 3])
-        rows, cols = at[:, 1:, None], at[:, None, 1:]
-        two = replace(
-            old,
-            x=x + stamps.col,
-            y=y + stamps.row,
-            flux=flux,
-            covariance=covariance[np.arange(index.size)[:, None, None], rows, cols],
-            narrow_snr=share * old.narrow_snr,
-            around_snr=share * old.around_snr,
-            star_snr=share * old.star_snr,
-            moments=np.broadcast_to(round_star, (index.size, 2, 2)),
-        )
-        made.append(two)
-    keep = np.ones(len(stars), bool)
-    keep[index] = False
-    return FittedStars.joined([stars.select(keep), *made])
-
-
-def _measure_stretch(stars: FittedStars) -> FloatArray:
-    """Compute the elongation from second moments, (xx - yy) / 2 and xy; shape (N, 2)."""
-    m = stars.moments
-    return np.stack([0.5 * (m[:, 0, 0] - m[:, 1, 1]), m[:, 0, 1]], axis=1)
-
-
-def _solve_linear(
-    light: FloatImage, weight: FloatImage, columns: list[FloatImage]
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Solve weighted least squares in each stamp: coefficients, covariance, chi-square."""
-    count = len(light)
-    design = np.stack(columns, axis=1).reshape(count, len(columns), -1).astype(float)
-    data, w = light.reshape(count, -1).astype(float), weight.reshape(count, -1).astype(float)
-    weighted = design * w[:, None]
-    normal = weighted @ design.transpose(0, 2, 1)
-    scale = np.sqrt(np.maximum(np.einsum("nii->ni", normal), 1e-30))
-    both = scale[:, :, None] * scale[:, None, :]
-    covariance = np.linalg.inv(normal / both + 1e-7 * np.eye(len(columns))) / both
-    found = (covariance @ (weighted @ data[:, :, None]))[:, :, 0]
-    rest = data - np.einsum("nk,nkp->np", found, design)
-    return found, covariance, (w * rest**2).sum(axis=1)
-
-
-def _start(stamps: StarStamps, stretch: FloatArray, psf: PointSpread, share: float) -> FloatArray:
-    """Two stars on the major axis about the single star: flux, x, y, flux, x, y, level."""
-    angle = 0.5 * np.arctan2(stretch[:, 1], stretch[:, 0])
-    apart = np.sqrt(2.0 * np.hypot(*stretch.T) / (share * (1.0 - share)))
-    apart = np.clip(apart, psf.sigma_px, 3.0 * psf.sigma_px)
-    ux, uy = apart * np.cos(angle), apart * np.sin(angle)
-    first = (share * stamps.flux, stamps.dx - (1 - share) * ux, stamps.dy - (1 - share) * uy)
-    second = ((1 - share) * stamps.flux, stamps.dx + share * ux, stamps.dy + share * uy)
-    return np.stack([*first, *second, np.zeros_like(ux)], axis=1)
-
-
-def _fit_jointly(
-    stamps: StarStamps, start: FloatArray, psf: PointSpread
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Fit two stars by Gauss-Newton steps: parameters as of `_start`, covariance, chi-square."""
-    p, ones = start, np.ones_like(stamps.light)
-    for _ in range(8):
-        first, x1, y1 = psf.draw_with_slopes(p[:, 1], p[:, 2], psf.half_stamp_px)
-        second, x2, y2 = psf.draw_with_slopes(p[:, 4], p[:, 5], psf.half_stamp_px)
-        one, other = (column(np.maximum(p[:, k], 1e-12)) for k in (0, 3))
-        light = one * first + other * second
-        weight = stamps.weight(light, MISMATCH_IN_FIT)
-        rest = stamps.light - light - column(p[:, 6])
-        slopes = [first, one * x1, one * y1, second, other * x2, other * y2, ones]
-        step, covariance, _ = _solve_linear(rest, weight, slopes)
-        chi2 = (weight * rest**2).sum(axis=(1, 2), dtype=float)
-        longest = 0.6 * psf.sigma_px
-        step[:, [1, 2, 4, 5]] = np.clip(step[:, [1, 2, 4, 5]], -longest, longest)
-        p = p + step
-    return p - step, covariance, chi2
 
 
 DETECTORS = (Matched(),)

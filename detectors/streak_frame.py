@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
-from scipy.spatial import cKDTree
 
 from detectors import background
-from detectors.psf import (
-    LONGEST_TRAIL_PX,
-    MIN_TRAILS,
-    USUAL,
-    measure_spot_moments,
-    measure_width,
-    select_parallel_spots,
-)
+from detectors.psf import USUAL, measure_width
+from detectors.star_trails import SPOT_SNR, StarTrail, find_parallel_trails, measure_spots
 from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
+# Limits without a source were chosen by eye on real and simulated frames
 NOISE_BOX_PX = 48.0
 NOISE_SAMPLES = 20  # across a box
-FLAT_SIGMA_PX = 10.0
+FLAT_SIGMA_PX = 10.0  # of the blur taken for background: a streak of 1 px loses a tenth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +46,7 @@ class StreakFrame:
         """
         image = background.as_float_image(light)
         ignored = background.mask_ignored_pixels(image, mask)
-        told = background.read_clipped_map(saturated, image)
+        reported_clipped = background.read_clipped_map(saturated, image)
         if min(image.shape) < 16 or ignored.all():
             return None
         known = image[~ignored] if ignored.any() else image.ravel()
@@ -64,7 +58,7 @@ class StreakFrame:
         clipped = (image >= high - 1e-6 * abs(high)) & ~ignored
         if np.count_nonzero(clipped) < 6 or np.mean(clipped) > 0.5:
             clipped = np.zeros(image.shape, bool)
-        clipped |= told & ~ignored
+        clipped |= reported_clipped & ~ignored
         # Scale to the frame's own range, so that float32 is precise enough for any offset
         darker, lighter = np.quantile(sample, (0.16, 0.84))
         scale = max(float(lighter - darker) / 2.0, 1e-6 * (high - low))
@@ -234,136 +228,28 @@ def _label_areas(lit: BoolImage) -> tuple[NDArray[Any], ...]:
     return np.asarray(labels), size, mx, my, long, short, 0.5 * np.arctan2(2.0 * xy, xx - yy)
 
 
-SPOT_SNR, BRIGHT_SNR = 4.5, 8.0
-NEIGHBOURS = 5  # the sky turns: trails of one place are alike
-
 SIGMA_PX = 1.2  # of the filter for stars: within 4 % of the best for FWHM 2 to 4 px
+# Radii at which a star's light is looked for
 RADII_PX = np.array([2.5, 3.5, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0, 36.0, 46.0, 60.0])
-BLEED_PX = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class StarTrail:
-    """Length and direction of the trail of every star, and its width across."""
-
-    length_px: float
-    angle_rad: float
-    sigma_px: float = 1.2
-    bow_px: float = 0.0  # of a shaken hand
-    # (N, 4): x, y, length and angle of single trails, the brightest first
-    single: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
-
-    def near(self, x: float, y: float) -> tuple[float, float]:
-        """Length and angle of the trails about a place: they change where the sky turns."""
-        if len(self.single) < NEIGHBOURS:
-            return self.length_px, self.angle_rad
-        _, index = cKDTree(self.single[:, :2]).query([x, y], k=NEIGHBOURS)
-        some = self.single[index]
-        angle = 0.5 * float(np.angle(np.exp(2j * some[:, 3]).mean()))
-        return max(float(np.median(some[:, 2])), 0.5 * self.length_px), angle
-
-    @property
-    def turned_rad(self) -> float:
-        """Standard deviation of the trails' angles: the sky turns about a pole."""
-        if len(self.single) < NEIGHBOURS:
-            return 0.0
-        alike = float(np.abs(np.exp(2j * self.single[:, 3]).mean()))
-        return 0.5 * float(np.sqrt(-2.0 * np.log(np.clip(alike, 1e-3, 1.0))))
-
-    def filtered(self, blurred: FloatImage, sigma_px: float) -> tuple[FloatImage, float]:
-        """A blurred frame summed along the trail, and the sigma of white noise in that."""
-        half = int(np.ceil(0.5 * self.length_px)) + 2
-        steps = np.linspace(-0.5, 0.5, int(np.ceil(2.0 * self.length_px)) + 1) * self.length_px
-        kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-        x, y = half + steps * np.cos(self.angle_rad), half + steps * np.sin(self.angle_rad)
-        for dx in (0, 1):
-            for dy in (0, 1):
-                left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-                weight = np.abs(1 - dx - (x - left)) * np.abs(1 - dy - (y - top))
-                np.add.at(kernel, (top + dy, left + dx), weight)
-        kernel /= kernel.sum()
-        answer = cv2.filter2D(blurred, cv2.CV_32F, kernel, borderType=cv2.BORDER_CONSTANT)
-        size = 4 * int(np.ceil(sigma_px)) + 1
-        wide = cv2.copyMakeBorder(kernel, size, size, size, size, cv2.BORDER_CONSTANT)
-        drawn = cv2.GaussianBlur(wide, (0, 0), sigma_px)
-        return np.asarray(answer), float(np.sqrt(np.square(drawn).sum()))
-
-
-def find_common_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
+def find_star_trail(blurred: FloatImage, unit: float) -> StarTrail | None:
     """What most spots of a frame draw alike: lines of one length and direction.
 
     `blurred` (h, w): the frame in units of its noise, blurred by `SIGMA_PX`; `unit`: sigma of the
     noise in that. None where most spots are points, or do not agree.
     """
-    spots = _measure_spots(blurred, unit)
-    if spots is None:
+    rows, cols = np.nonzero(blurred > SPOT_SNR * unit)
+    spots = measure_spots(rows, cols, blurred[rows, cols] / unit, blurred.shape)
+    parallel = None if spots is None else find_parallel_trails(spots)
+    if parallel is None:
         return None
-    x, y, long, short, angle, bend = spots
-    found = select_parallel_spots(long, short, angle)
-    if found is None or not found[0].any():
-        return None
-    trails, common = found
-    off = 0.5 * np.angle(np.exp(2j * (angle - common)))
-    common += float(np.median(off[trails]))
-    beside = y[trails] * np.cos(common) - x[trails] * np.sin(common)
+    x, y, _, _ = parallel.single.T
+    beside = y * np.cos(parallel.angle_rad) - x * np.sin(parallel.angle_rad)
     # Dashes of one streak lie on one line
     if np.median(np.abs(beside - np.median(beside))) < 15.0:
         return None
-    lengths = np.sqrt(12.0 * (long**2 - short**2))
-    length = float(np.median(lengths[trails]))
-    if length > LONGEST_TRAIL_PX:
-        return None
-    # Angles are of half a turn: to its other side a bow has the other sign
-    bow = 0.25 * length**2 * float(np.median((bend * np.sign(np.cos(angle - common)))[trails]))
-    # The variance across a parabola is 4 / 45 of its squared bow
-    across = max(float(np.median(short[trails])) ** 2 - SIGMA_PX**2 - 4.0 / 45.0 * bow**2, 0.0)
-    return StarTrail(
-        length_px=length,
-        angle_rad=common,
-        sigma_px=float(np.sqrt(max(1.45 * across, 0.72))),  # the blur has widened them
-        bow_px=abs(bow),
-        single=np.column_stack([x, y, lengths, angle])[trails],
-    )
-
-
-def _measure_spots(blurred: FloatImage, unit: float) -> tuple[FloatArray, ...] | None:
-    """Centre, long and short sigma, angle and bend of bright spots; None where there are few."""
-    lit = (blurred > SPOT_SNR * unit).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit)
-    rows, cols = np.nonzero(lit)
-    if count <= MIN_TRAILS or rows.size == 0:
-        return None
-    label = np.asarray(labels[rows, cols], np.intp)
-    strength = blurred[rows, cols] / unit
-    brightest = np.zeros(count, np.float32)
-    np.maximum.at(brightest, label, strength)
-    sides = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    good = (brightest > BRIGHT_SNR) & (stats[:, cv2.CC_STAT_AREA] >= 6)
-    good &= sides < 1.5 * LONGEST_TRAIL_PX
-    good[0] = False
-    if not good.any():
-        return None
-    # Equal say along the trail: a star's light as far as it stands clearly above the noise
-    weight = np.minimum(strength, 2.0 * SPOT_SNR)
-    places = (cols.astype(float), rows.astype(float))
-    x, y, long, _, angle = measure_spot_moments(label, weight, places, good)
-    # By their own light for the width: equal say would count the wings as much as the core
-    short = measure_spot_moments(label, strength, places, good)[3]
-    # Curvature of each spot about its long axis
-    index = np.where(good, np.cumsum(good) - 1, -1)[label]
-    inside = index >= 0
-    index, light = index[inside], np.asarray(weight[inside], float)
-    dx, dy = places[0][inside] - x[index], places[1][inside] - y[index]
-    cos, sin = np.cos(angle[index]), np.sin(angle[index])
-    u, v = dx * cos + dy * sin, dy * cos - dx * sin
-
-    def total(values: FloatArray) -> FloatArray:
-        return np.asarray(np.bincount(index, light * values, int(good.sum())), float)
-
-    spread = total(u**4) - total(u**2) ** 2 / total(np.ones(u.size))
-    bend = total(u**2 * v) / np.maximum(spread, 1e-6)
-    order = np.argsort(-brightest[good], kind="stable")
-    return x[order], y[order], long[order], short[order], angle[order], bend[order]
+    return parallel
 
 
 def find_sharp_pixels(residual: FloatImage) -> BoolImage:
@@ -384,8 +270,8 @@ def find_stars(
 ) -> tuple[BoolImage, float, bool]:
     """Find the pixels with the light of stars, and their width.
 
-    The width is one sigma of a Gaussian; it is followed by whether enough stars told it, or else it
-    is a usual one.
+    The width is one sigma of a Gaussian; it is followed by whether it was measured on enough stars,
+    or is a usual one.
 
     `residual` (h, w): in units of the noise, 0 where hidden; `hidden` (h, w): pixels that tell
     nothing.
@@ -415,11 +301,11 @@ def find_stars(
         bright = blurred[row, col] > 12.0 * unit
         noise = np.ones(np.count_nonzero(bright))
         psf = measure_width(residual, ~hidden, row[bright], col[bright], noise) or USUAL
-        sigma, told = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
+        sigma_px, measured = psf.sigma_px * (1.0 + 0.3 * psf.wings), psf is not USUAL
     else:
-        sigma, told = trail.sigma_px, True
+        sigma_px, measured = trail.sigma_px, True
     mask = _paint_discs(residual.shape, row, col, radius, trail)
-    return mask, float(sigma), told
+    return mask, float(sigma_px), measured
 
 
 def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:

@@ -11,19 +11,16 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from detectors.background import select_ranks, smooth_boxes
-from detectors.psf import find_nearest_pixels
 from detectors.streak_frame import flatten_residual
 from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
-REACH_PX, STEP_PX = 6.0, 0.25
+REACH_PX, STEP_PX = 6.0, 0.25  # of the search for an end, along the line
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
 
-BEYOND_PX = 24.0
+BEYOND_PX = 24.0  # of strips, beyond both ends
 SIDE_PX = 30.0  # parallel lines up to this distance on both sides give the scatter of the frame
-PIECE_PX = 12
-
-
-SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1
+PIECE_PX = 12  # of a line, over which light is summed up
+SETTLED_PX, SETTLED_WIDTH = 0.5, 0.1  # moves of the ends and of ln width that end a fit
 WIDEST_PX = 4.0  # sigma across; wider lines are found in binned frames
 
 
@@ -39,12 +36,10 @@ class Path:
 
     @property
     def length_px(self) -> float:
-        """Distance between the ends."""
         return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
 
     @property
     def along(self) -> tuple[float, float]:
-        """Unit vector from the first end to the second."""
         length = max(self.length_px, 1e-9)
         return (self.x2 - self.x1) / length, (self.y2 - self.y1) / length
 
@@ -159,7 +154,6 @@ class Line:
 
     @property
     def inside(self) -> BoolImage:
-        """Mask of the steps between the ends."""
         return (self.u >= 0.0) & (self.u <= self.path.length_px)
 
 
@@ -477,10 +471,8 @@ def _solve_line_step(
 # Where streaks may be: the line sums of the frame that stand out
 
 NULL_CELL_PX = 128  # the frame's own spread of line sums is measured in cells of about this size
-MAX_HITS = 20_000
-
-BINS = (1, 2, 4)
-MIN_SIDE_PX = 48
+MAX_HITS = 20_000  # of a level, the strongest: bounds the memory
+MIN_SIDE_PX = 48  # of a binned frame
 
 
 def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[FloatImage]:
@@ -565,13 +557,26 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
 def _find_hits(
     sums: FloatImage, sigma_px: float, min_snr: float, room: list[FloatImage]
 ) -> tuple[FloatArray, ...]:
-    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image."""
+    """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
+
+    Looked at are two and three tiles that follow each other along a line, or one if there is no
+    second.
+    """
     spread = _spread(sums, sigma_px)
-    rows = len(sums)
+    rows, tiles, width = sums.shape
     slope = np.arange(rows) / max(rows - 1, 1)
+    stacks = [sums]
+    for k, memory in enumerate(room[: tiles - 1], 1):
+        longer = memory[: rows * (tiles - k) * width].reshape(rows, tiles - k, width)
+        for moved in range(rows):
+            shift = min(width, round(k * moved * rows / max(rows - 1, 1)))
+            ahead = stacks[-1][moved, : tiles - k, : width - shift]
+            np.add(ahead, sums[moved, k:, shift:], out=longer[moved, :, : width - shift])
+            longer[moved, :, width - shift :] = 0.0
+        stacks.append(longer)
     found: list[tuple[FloatArray, ...]] = []
-    for tiles, total in _stack_tiles(sums, room):
-        unit = compute_line_sigma(tiles * rows, slope, sigma_px)
+    for count, total in list(enumerate(stacks, 1))[min(tiles - 1, 1) :]:
+        unit = compute_line_sigma(count * rows, slope, sigma_px)
         least = (min_snr * float(spread.min()) * unit).astype(np.float32)
         hit = np.flatnonzero(total > least[:, None, None])
         if hit.size == 0:
@@ -582,49 +587,21 @@ def _find_hits(
         peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
         s, b, x = s[peak], b[peak], x[peak]
         # The least calm part of the way counts
-        last = x + np.rint((tiles - 1) * slope[s] * rows).astype(np.intp)
+        last = x + np.rint((count - 1) * slope[s] * rows).astype(np.intp)
         last = np.minimum(last, spread.shape[1] - 1)
-        around = np.maximum(spread[b, x], spread[b + tiles - 1, last])
+        around = np.maximum(spread[b, x], spread[b + count - 1, last])
         snr = total[s, b, x] / (unit[s] * around)
-        some = snr > min_snr
-        s, b, x, snr = s[some], b[some], x[some], snr[some]
-        if snr.size > MAX_HITS:
-            best = np.argpartition(-snr, MAX_HITS)[:MAX_HITS]
-            s, b, x, snr = s[best], b[best], x[best], snr[best]
-        length = tiles * rows - 1
+        # With more hits than these, the image is full of structure
+        best = np.flatnonzero(snr > min_snr)
+        if best.size > MAX_HITS:
+            best = best[np.argpartition(-snr[best], MAX_HITS)[:MAX_HITS]]
+        s, b, x, snr = s[best], b[best], x[best], snr[best]
+        length = count * rows - 1
         x1, y1 = x.astype(float), (b * rows).astype(float)
         found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
     if not found:
         return (np.zeros(0),) * 5
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
-
-
-def _stack_tiles(sums: FloatImage, room: list[FloatImage]) -> Iterator[tuple[int, FloatImage]]:
-    """Sums of two and of three tiles that follow each other along a line, shape as of a level's."""
-    rows, tiles, width = sums.shape
-    if tiles < 2:
-        yield 1, sums
-        return
-    shapes = (rows, tiles - 1, width), (rows, max(tiles - 2, 0), width)
-    for index, shape in enumerate(shapes):
-        if room[index].size < int(np.prod(shape)):
-            room[index] = np.empty(int(np.prod(shape)), np.float32)
-    double, triple = (
-        memory[: int(np.prod(shape))].reshape(shape)
-        for memory, shape in zip(room, shapes, strict=True)
-    )
-    for s in range(rows):
-        one = min(width, round(s * rows / max(rows - 1, 1)))
-        two = min(width, round(2 * s * rows / max(rows - 1, 1)))
-        np.add(sums[s, :-1, : width - one], sums[s, 1:, one:], out=double[s, :, : width - one])
-        double[s, :, width - one :] = 0.0
-        if tiles > 2:
-            last = sums[s, 2:, two:]
-            np.add(double[s, :-1, : width - two], last, out=triple[s, :, : width - two])
-            triple[s, :, width - two :] = 0.0
-    yield 2, double
-    if tiles > 2:
-        yield 3, triple
 
 
 def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
@@ -679,7 +656,7 @@ def _keep_strongest_alike(some: Segments) -> Segments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hunt:
+class BinnedFrame:
     """A frame in units of its noise, stars hidden, perhaps binned."""
 
     light: FloatImage  # (h, w): 0 where hidden
@@ -687,20 +664,14 @@ class Hunt:
     texture: FloatImage  # (h, w): by how much clouds exceed the noise, at least 1
     bin_px: int = 1  # side of the squares of pixels added up to one
 
-    def hide(self, line: Line) -> None:
-        """Take the band of a streak, in pixels of this frame, away."""
-        window, band = _mask_band_in_window(self.light.shape, line)
-        self.light[window][band] = 0.0
-        self.known[window][band] = 0.0
 
-
-def prepare_hunt(residual: FloatImage, hidden: BoolImage, bin_px: int) -> Hunt:
+def prepare_binned(residual: FloatImage, hidden: BoolImage, bin_px: int) -> BinnedFrame:
     """The frame without large structure, in squares of so many pixels."""
     light, known = bin_known(residual, (~hidden).astype(np.float32), bin_px)
     unseen = known < 0.5
     flat, texture = flatten_residual(light, unseen)
     cut = np.clip(flat, -15.0, 15.0)
-    return Hunt(
+    return BinnedFrame(
         light=np.where(unseen, np.float32(0.0), cut),
         known=np.where(unseen, np.float32(0.0), known),
         texture=texture,
@@ -725,13 +696,13 @@ def bin_known(light: FloatImage, known: FloatImage, size: int) -> tuple[FloatIma
 
 def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
     """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    window, band = _mask_band_in_window(shape, line)
+    window, band = mask_band_in_window(shape, line)
     whole = np.zeros(shape, bool)
     whole[window] = band
     return whole
 
 
-def _mask_band_in_window(
+def mask_band_in_window(
     shape: tuple[int, ...], line: Line
 ) -> tuple[tuple[slice, slice], BoolImage]:
     """Rows and columns about a line, and the pixels in them that its light reaches."""
@@ -753,24 +724,9 @@ def _mask_band_in_window(
     return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
 
 
-def select_still_there(hunt: Hunt, some: Segments) -> BoolImage:
-    """Candidates of which 0.6 of 48 places are not lost to a streak that was taken away."""
-    t = (np.arange(48) + 0.5) / 48
-    x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
-    y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
-    return np.asarray(hunt.known[find_nearest_pixels(hunt.known.shape, x, y)].mean(axis=1) > 0.6)
-
-
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
 # stars, clouds and noise vary over a frame
 TILE_PX = 16
-# log10 of the number of lines in white noise at the SNR from which lines of a shuffled frame count
-LOG10_WHITE_LINES = 0.2
-# Prior of the tail: equivalent number of lines, and mean excess SNR of white noise
-PRIOR_LINES, PRIOR_EXCESS = 2.0, 0.17
-# Rows of a few stars are short, so short and long lines have separate tails
-SHORT_PX = 60.0
-CLEAR_SNR = 40.0  # above it, a chance line is excluded
 
 
 def log10_false_alarm(snr: ArrayLike, pixels: int) -> FloatArray:
@@ -791,63 +747,48 @@ def snr_for(log10_expected: float, pixels: int) -> float:
     return float(-ndtri_exp((log10_expected - np.log10(150.0 * pixels)) * np.log(10.0)))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Chance:
-    """Distribution of the signal-to-noise ratio of chance lines in a frame without streaks."""
+def log10_expected_by_chance(
+    lines: Sequence[Line],
+    shuffled: Sequence[tuple[Line, float]],
+    least_snr: float,
+    pixels: int,
+) -> FloatArray:
+    """Log10 of the expected number of chance lines with at least the SNR of each line, shape (n,).
 
-    pixels: int
-    least_snr: float = 0.0
-    # For short and for long lines: number above `least_snr`, and mean excess above it
-    counts: tuple[float, float] = (0.0, 0.0)
-    excess: tuple[float, float] = (PRIOR_EXCESS, PRIOR_EXCESS)
+    It is the larger of the numbers for white noise and for the frame with its tiles shuffled. The
+    latter decreases exponentially above `least_snr`, as the sum of a few stars does. Lengths are in
+    pixels of the frame.
 
-    @classmethod
-    def of(
-        cls, lines: Sequence[Line], chains: Sequence[Line], least_snr: float, pixels: int
-    ) -> Chance:
-        """Estimate from lines found in a shuffled frame, with lengths in pixels of the frame.
-
-        `chains`: lines rejected as star chains; a share of such chains passes in other cases.
-        """
-        counts, excess = [0.0, 0.0], [PRIOR_LINES * PRIOR_EXCESS] * 2
-        seen = [PRIOR_LINES, PRIOR_LINES]
-        # A share of star chains passes; it is used even if all of them were rejected
-        for some, share in ((lines, 1.0), (chains, 0.3)):
-            for one in some:
-                if one.snr > least_snr:
-                    which = int(one.path.length_px >= SHORT_PX)
-                    counts[which] += share
-                    excess[which] += one.snr - least_snr
-                    seen[which] += 1.0
-        return cls(
-            pixels=pixels,
-            least_snr=least_snr,
-            counts=(counts[0], counts[1]),
-            excess=(excess[0] / seen[0], excess[1] / seen[1]),
-        )
-
-    def log10_expected(self, line: Line) -> float:
-        """Compute log10 of the expected number of chance lines with at least the SNR of a line.
-
-        It is the larger of the numbers for white noise and for the shuffled frame. The latter
-        decreases exponentially above `least_snr`, as the sum of a few stars does.
-        """
-        white = float(log10_false_alarm(line.snr, self.pixels))
-        which = int(line.path.length_px >= SHORT_PX)
-        if self.counts[which] == 0:
-            return white
-        over = (line.snr - self.least_snr) / self.excess[which] / np.log(10.0)
-        return max(white, float(np.log10(self.counts[which]) - over))
+    `shuffled`: lines of the shuffled frame, each with its share: how often such a line passes.
+    """
+    white = log10_false_alarm([one.snr for one in lines], pixels)
+    # Rows of a few stars are short, so short and long lines have separate tails: number above
+    # `least_snr`, sum of excesses, and number of these. The prior are two lines with the mean
+    # excess of white noise, 0.17
+    counts, excess, seen = [0.0, 0.0], [2.0 * 0.17] * 2, [2.0] * 2
+    for one, share in shuffled:
+        if one.snr > least_snr:
+            is_long = int(one.path.length_px >= 60.0)
+            counts[is_long] += share
+            excess[is_long] += one.snr - least_snr
+            seen[is_long] += 1.0
+    for k, one in enumerate(lines):
+        is_long = int(one.path.length_px >= 60.0)
+        if counts[is_long] > 0.0:
+            mean_excess = excess[is_long] / seen[is_long]
+            over = (one.snr - least_snr) / mean_excess / np.log(10.0)
+            white[k] = max(white[k], float(np.log10(counts[is_long]) - over))
+    return white
 
 
-def shuffle_tiles(hunt: Hunt) -> Hunt:
+def shuffle_tiles(binned: BinnedFrame) -> BinnedFrame:
     """Shuffle the tiles of a frame within blocks, half of them rotated by 180 degrees.
 
     This removes structures longer than a tile. Stars, correlated noise, and the directions of rows
     and trails are preserved.
     """
     rng = np.random.default_rng(0)
-    rows, cols = (side // TILE_PX for side in hunt.light.shape)
+    rows, cols = (side // TILE_PX for side in binned.light.shape)
     order = np.arange(rows * cols).reshape(rows, cols)
     for top in range(0, rows, 8):
         for left in range(0, cols, 8):
@@ -855,11 +796,11 @@ def shuffle_tiles(hunt: Hunt) -> Hunt:
             order[block] = rng.permutation(order[block].ravel()).reshape(order[block].shape)
     turned, tile = rng.random(order.size) < 0.5, TILE_PX
     moved = []
-    for image in (hunt.light, hunt.known):
+    for image in (binned.light, binned.known):
         cut = image[: rows * tile, : cols * tile]
         tiles = cut.reshape(rows, tile, cols, tile).transpose(0, 2, 1, 3).reshape(-1, tile, tile)
         tiles = tiles[order.ravel()]
         tiles[turned] = tiles[turned][:, ::-1, ::-1]
         whole = tiles.reshape(rows, cols, tile, tile).transpose(0, 2, 1, 3)
         moved.append(np.ascontiguousarray(whole.reshape(rows * tile, cols * tile)))
-    return replace(hunt, light=moved[0], known=moved[1])
+    return replace(binned, light=moved[0], known=moved[1])

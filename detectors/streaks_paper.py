@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from detectors.psf import FWHM_PER_SIGMA, cut_stamps, find_nearest_pixels
 from detectors.stars_sift import find_keypoints
 from detectors.streak_frame import StreakFrame
-from detectors.streak_line import Line, fit_line, log10_false_alarm, prepare_hunt
+from detectors.streak_line import Line, fit_line, log10_false_alarm, prepare_binned
 from detectors.streaks_radon import describe_lines, join_line, rough_lines
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections
 
@@ -376,21 +376,21 @@ class Paper:
         with warnings.catch_warnings():  # all pixels may be equal
             warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
             streak = CLUSTERINGS[self.name](sample, rng)(features) & usable
-        hunt = prepare_hunt(frame.residual, ~usable, 1)
+        binned = prepare_binned(frame.residual, ~usable, 1)
         lines: list[Line] = []
         # Of a bright streak most of the cluster is its halo
         cores = [find_cores(streak, grey, quantile) for quantile in (0.75, 0.95)]
         for rough, sigma in (found for core in cores for found in rough_lines(core, 0.25)):
             x, y = rough.at(np.arange(0.0, rough.length_px + 1.0), 0.0)
-            at = find_nearest_pixels(hunt.light.shape, x, y)
-            seen = hunt.known[at] > 0.5
+            at = find_nearest_pixels(binned.light.shape, x, y)
+            seen = binned.known[at] > 0.5
             if not seen.any():
                 continue
             # The line of most light; a star on it counts 1.5 times what the line does
-            most = np.float32(max(1.5 * float(np.median(hunt.light[at][seen])), 4.0))
-            cut = np.clip(hunt.light, -most, most)
-            line = fit_line(cut, hunt.known, rough, sigma, 9.0)
-            if line is not None and join_line(hunt, lines, line) is None:
+            most = np.float32(max(1.5 * float(np.median(binned.light[at][seen])), 4.0))
+            cut = np.clip(binned.light, -most, most)
+            line = fit_line(cut, binned.known, rough, sigma, 9.0)
+            if line is not None and join_line(binned.light, binned.known, lines, line) is None:
                 lines.append(line)
         # Narrower lines are cosmic rays and columns that bleed, wider ones clouds
         lines = [

@@ -12,27 +12,25 @@ from numpy.typing import NDArray
 from detectors import streak_frame
 from detectors.background import blur_image, compute_blurred_noise
 from detectors.psf import FWHM_PER_SIGMA, find_nearest_pixels
+from detectors.star_trails import StarTrail
 from detectors.streak_line import (
-    BINS,
-    CLEAR_SNR,
-    LOG10_WHITE_LINES,
     MIN_SIDE_PX,
     TILE_PX,
     WIDEST_PX,
-    Chance,
-    Hunt,
+    BinnedFrame,
     Line,
     Path,
     bin_known,
     find_segments,
     fit_line,
     follow_line,
+    log10_expected_by_chance,
     log10_false_alarm,
+    mask_band_in_window,
     mask_streak_band,
     measure_line,
-    prepare_hunt,
+    prepare_binned,
     refit_line,
-    select_still_there,
     shuffle_tiles,
     snr_for,
     strip_along,
@@ -40,8 +38,8 @@ from detectors.streak_line import (
 )
 from detectors.types import BoolImage, FloatArray, FloatImage, StreakDetections, StreakFlag
 
-TRAIL_DEG = 12.0
-BENT_PIECE_PX = 4.0
+# Limits without a source were chosen by eye on real and simulated frames
+TRAIL_DEG = 12.0  # by which a trail may differ from those about it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,22 +68,38 @@ class Radon:
         lines = [
             one
             for one in bright
-            if not (sky.star_sigma_told and is_narrow(one, sky))
+            if not (sky.star_sigma_measured and is_narrow(one, sky))
             and (trail is None or not is_star_trail(one, trail))
         ]
         hidden = sky.hidden
         pixels = frame.residual.size
-        for size in BINS:
+        for size in (1, 2, 4):
             # Most streaks are found without binning: wider ones need a lower false-alarm rate
             rare = self.max_log10_false_alarm - (2.0 if size > 1 else 0.0)
             if min(frame.residual.shape) < size * MIN_SIDE_PX and size > 1:
                 break
-            hunt = prepare_hunt(frame.residual, hidden, size)
-            found, gone = self._find_streaks(hunt, sky, rare, pixels)
+            binned = prepare_binned(frame.residual, hidden, size)
+            found, taken, rest = search_lines(binned, sky, snr_for(rare, pixels), self.max_tries)
+            found = [one.scaled(size) for one in found]
+            # Chance lines (none is as clear as 40 sigma) in the shuffled tiles of the frame
+            # without its streaks: from the SNR on that white noise exceeds 1.6 times. A share of
+            # those rejected as star chains counts: in other cases such a chain passes
+            shuffled, least_snr = [], 0.0
+            if any(one.snr < 40.0 for one in found) and min(rest.light.shape) > 2 * TILE_PX:
+                mixed = shuffle_tiles(rest)
+                least_snr = snr_for(0.2, mixed.light.size)
+                passed, refused, _ = search_lines(mixed, sky, least_snr, self.max_tries)
+                shuffled = [(one.scaled(size), 1.0) for one in passed]
+                shuffled += [
+                    (one.scaled(size), 0.3) for one, reason in refused if reason == "star chain"
+                ]
+            chance = log10_expected_by_chance(found, shuffled, least_snr, pixels)
             lines += [
-                line for line in (one.scaled(size) for one in found) if not is_piece(line, lines)
+                replace(one, log10_false_alarm=log10_expected)
+                for one, log10_expected in zip(found, chance.tolist(), strict=True)
+                if log10_expected <= rare and not is_piece(one, lines)
             ]
-            for line in gone:
+            for line, _ in taken:
                 hidden |= mask_streak_band(hidden.shape, line.scaled(size))
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
@@ -102,58 +116,50 @@ class Radon:
         chance = np.logaddexp(chance * np.log(10.0), other) / np.log(10.0)
         return describe_lines(frame, lines, chance)
 
-    def _find_streaks(
-        self, hunt: Hunt, sky: Sky, rare: float, pixels: int
-    ) -> tuple[list[Line], list[Line]]:
-        """Find streaks, and all lines that were subtracted, in order of detection."""
-        least = snr_for(rare, pixels)
-        lines, gone, hunt = self._lines(hunt, sky, least)
-        chance = Chance(pixels=pixels)
-        # Chance lines in the shuffled tiles of the frame without its streaks
-        if any(line.snr < CLEAR_SNR for line in lines) and min(hunt.light.shape) > 2 * TILE_PX:
-            mixed = shuffle_tiles(hunt)
-            least = snr_for(LOG10_WHITE_LINES, mixed.light.size)
-            passed, refused, _ = self._lines(mixed, sky, least)
-            chains = [line for line in refused if find_rejection(line, sky, mixed) == "star chain"]
-            passed, chains = ([x.scaled(hunt.bin_px) for x in some] for some in (passed, chains))
-            chance = Chance.of(passed, chains, least, pixels)
-        lines = [
-            replace(one, log10_false_alarm=chance.log10_expected(one.scaled(hunt.bin_px)))
-            for one in lines
-        ]
-        return [line for line in lines if line.log10_false_alarm <= rare], gone
 
-    def _lines(self, hunt: Hunt, sky: Sky, least: float) -> tuple[list[Line], list[Line], Hunt]:
-        """Find streaks, all subtracted lines, and the frame without them."""
-        lines: list[Line] = []
-        gone: list[Line] = []
-        whole, hunt = hunt, replace(hunt, light=hunt.light.copy(), known=hunt.known.copy())
-        # A segment of the transform has at least 0.75 of the SNR of the fitted streak
-        # One pixel counts no more than four: stars are bright, not long
-        cut = blur_image(np.clip(hunt.light, -4.0, 4.0), streak_frame.SIGMA_PX)
-        waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * least)
-        tries = 0
-        while len(waiting) and tries < self.max_tries:
-            if gone:
-                # Of a block: most candidates never come to their turn
-                there = select_still_there(hunt, waiting.select(slice(64)))
-                waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
-                if not there.any():
-                    continue
-            x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
-            (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
-            rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
-            waiting = waiting.select(slice(1, None))
-            tries += 1
-            line = fit_line(hunt.light, hunt.known, rough, streak_frame.SIGMA_PX, least)
-            if line is None or line.snr < least:
+def search_lines(
+    binned: BinnedFrame, sky: Sky, min_snr: float, max_tries: int
+) -> tuple[list[Line], list[tuple[Line, str | None]], BinnedFrame]:
+    """Fit lines where line sums stand out, each in what the ones before have left.
+
+    Returns the streaks, all lines that were taken away with the reason to reject them (None for a
+    streak), and the frame without them.
+    """
+    streaks: list[Line] = []
+    taken: list[tuple[Line, str | None]] = []
+    rest = replace(binned, light=binned.light.copy(), known=binned.known.copy())
+    # A segment of the transform has at least 0.75 of the SNR of the fitted streak
+    # One pixel counts no more than four: stars are bright, not long
+    cut = blur_image(np.clip(rest.light, -4.0, 4.0), streak_frame.SIGMA_PX)
+    waiting = find_segments(cut, streak_frame.SIGMA_PX, 0.75 * min_snr)
+    tries, t = 0, (np.arange(48) + 0.5) / 48
+    while len(waiting) and tries < max_tries:
+        if taken:
+            # Of candidates in blocks, since most never come to their turn, those of which 0.6 of 48
+            # places are not lost to a line that was taken away
+            some = waiting.select(slice(64))
+            x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
+            y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
+            there = rest.known[find_nearest_pixels(rest.known.shape, x, y)].mean(axis=1) > 0.6
+            waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
+            if not there.any():
                 continue
-            is_streak = find_rejection(line, sky, hunt) is None
-            if is_streak and join_line(whole, lines, line) is None:
-                lines.append(line)
-            gone.append(line)
-            hunt.hide(line)
-        return lines, gone, hunt
+        x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
+        (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
+        waiting = waiting.select(slice(1, None))
+        tries += 1
+        rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
+        line = fit_line(rest.light, rest.known, rough, streak_frame.SIGMA_PX, min_snr)
+        if line is None or line.snr < min_snr:
+            continue
+        reason = find_rejection(line, sky, rest)
+        if reason is None and join_line(binned.light, binned.known, streaks, line) is None:
+            streaks.append(line)
+        taken.append((line, reason))
+        window, band = mask_band_in_window(rest.light.shape, line)
+        rest.light[window][band] = 0.0
+        rest.known[window][band] = 0.0
+    return streaks, taken, rest
 
 
 def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
@@ -163,28 +169,28 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
         taken |= mask_streak_band(taken.shape, line)
     lost = frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped) & ~taken
     hidden = frame.ignored | taken | streak_frame.mask_clipped_stars(frame.residual, lost)
-    disc = cv2.getStructuringElement(
-        cv2.MORPH_ELLIPSE, (2 * streak_frame.BLEED_PX + 1, 2 * streak_frame.BLEED_PX + 1)
-    )
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # charge bleeds by 2 px
     hidden |= cv2.dilate(lost.astype(np.uint8), disc) > 0
     hidden |= streak_frame.find_sharp_pixels(frame.residual)
     flat, _ = streak_frame.flatten_residual(frame.residual, hidden, roughly=True)
     flat[hidden] = 0.0
     unit = compute_blurred_noise(streak_frame.SIGMA_PX)
-    trail = streak_frame.find_common_star_trail(blur_image(flat, streak_frame.SIGMA_PX), unit)
+    trail = streak_frame.find_star_trail(blur_image(flat, streak_frame.SIGMA_PX), unit)
     if trail is not None:
         known, widths = (~hidden).astype(np.float32), []
         # The width of streaks fitted to the brightest trails
         for x, y, length, angle in trail.single[:24].tolist():
             dx, dy = 0.5 * length * np.array([np.cos(angle), np.sin(angle)])
             rough = Path(x1=x - dx, y1=y - dy, x2=x + dx, y2=y + dy)
-            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, streak_frame.BRIGHT_SNR)
+            fitted = fit_line(flat, known, rough, streak_frame.SIGMA_PX, 8.0)
             if fitted is not None:
                 widths.append(fitted.sigma_px)
         if len(widths) >= 5:
             trail = replace(trail, sigma_px=float(np.median(widths)))
-    stars, sigma_px, told = streak_frame.find_stars(flat, hidden, trail)
-    return Sky(hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_told=told)
+    stars, sigma_px, measured = streak_frame.find_stars(flat, hidden, trail)
+    return Sky(
+        hidden=hidden | stars, trail=trail, star_sigma_px=sigma_px, star_sigma_measured=measured
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,20 +198,20 @@ class Sky:
     """Masked pixels of a frame, and the width and trail of its stars."""
 
     hidden: BoolImage
-    trail: streak_frame.StarTrail | None
+    trail: StarTrail | None
     star_sigma_px: float
-    star_sigma_told: bool  # whether the width was measured on stars; otherwise it is a default
+    star_sigma_measured: bool  # whether the width was measured on stars; otherwise it is a default
 
 
-def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
+def find_rejection(line: Line, sky: Sky, binned: BinnedFrame) -> str | None:
     """Find the reason to reject a line, in pixels of the binned frame; None for a streak."""
-    full = line.scaled(hunt.bin_px)
+    full = line.scaled(binned.bin_px)
     length = full.path.length_px
     shortest = 15.0 if line.snr < 15.0 else 10.0
     if length < max(20.0, shortest * full.sigma_px):
         return "short"
     # Narrower lines are detected without binning
-    if hunt.bin_px > 1 and line.sigma_px < 0.9:
+    if binned.bin_px > 1 and line.sigma_px < 0.9:
         return "seen without binning"
     if sky.trail is not None and is_star_trail(full, sky.trail):
         return "star trail"
@@ -223,7 +229,7 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     if is_narrow(full, sky):
         return "cosmic ray"
     # The fraction of the line's squared SNR that its brightest few points explain
-    star_sigma_px = sky.star_sigma_px / hunt.bin_px
+    star_sigma_px = sky.star_sigma_px / binned.bin_px
     inside = line.inside
     u = line.u[inside] / line.bin_px
     weight, rest = line.weight[inside], line.signal[inside].copy()
@@ -242,10 +248,10 @@ def find_rejection(line: Line, sky: Sky, hunt: Hunt) -> str | None:
     if explained / max(even, 1e-6) > 0.92:
         return "star chain"
     x, y = line.path.at(np.linspace(0.0, line.path.length_px, 32), 0.0)
-    texture = float(hunt.texture[find_nearest_pixels(hunt.texture.shape, x, y)].mean())
+    texture = float(binned.texture[find_nearest_pixels(binned.texture.shape, x, y)].mean())
     cloudy = texture > 1.1
     # Short wide streaks are found without binning; wisps of cloud only with binning
-    wisp = hunt.bin_px > 1 and length < 30.0 * full.sigma_px
+    wisp = binned.bin_px > 1 and length < 30.0 * full.sigma_px
     if wisp or (cloudy and line.snr < 8.0):
         return "cloud"
     # Faint wide lines are star crowds and nebulae
@@ -272,7 +278,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
     # Cosmic rays are narrower than stars, clouds are wider
     if ratio < 0.7:
         return True
-    if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_told:
+    if line.bin_px > 1 or line.path.length_px >= 120.0 or not sky.star_sigma_measured:
         return False
     away_px = float(np.median(measure_border_distances_px(line, sky.hidden.shape)))
     # Brighter lines near the border are excluded from the background level
@@ -294,12 +300,13 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
     half = 3.0 * line.sigma_px + 2.0
     strip = strip_along(residual, np.ones_like(residual), path, beyond_px=0.0, half_px=half)
     window = np.exp(-0.5 * (strip.v / (1.5 * line.sigma_px)) ** 2)
-    count = max(3, int(path.length_px / BENT_PIECE_PX))
+    piece_px = 4.0
+    count = max(3, int(path.length_px / piece_px))
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
     light = np.add.reduceat(strip.light * window, edges, axis=0)
     total = np.maximum(light.sum(axis=1), 1e-3)
     middle = (light @ strip.v) / total
-    noise = float(np.sqrt(BENT_PIECE_PX * np.square(window * strip.v).sum()) / np.median(total))
+    noise = float(np.sqrt(piece_px * np.square(window * strip.v).sum()) / np.median(total))
     t = np.linspace(-1.0, 1.0, count)
     wander = float(np.std(middle - np.polynomial.Polynomial.fit(t, middle, 1)(t)))
     # Simulated bright streaks of up to 75 px, bent by lens distortion, wander by 0.24 px or less
@@ -313,7 +320,7 @@ def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArra
     return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
 
 
-def is_star_trail(line: Line, trail: streak_frame.StarTrail) -> bool:
+def is_star_trail(line: Line, trail: StarTrail) -> bool:
     """Whether a line, in pixels of the frame, matches the common star trail."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
@@ -359,13 +366,12 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
 # Obviously bright streaks: areas far above the noise that are long, straight and even
 
 SIDE_DARK = 0.5  # of the light in the middle, three half widths away
-
-BRIGHT_BINS = (1, 2, 4, 8)
+BRIGHT_BINS = (1, 2, 4, 8)  # sides of the squares
 # A pixel of a bright streak stands out so far of the noise and of what lies about it
 LIT_SIGMA = (6.0, 25.0)
-MIN_SNR = 30.0
+MIN_SNR = 30.0  # of the whole streak
 SHORTEST_PX = 12
-NEAR_PX = 1.2
+NEAR_PX = 1.2  # of the ridge to its line
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
@@ -442,7 +448,6 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
         middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
         level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
         above = np.asarray(light - level, np.float32)
-        hunt = Hunt(light=above, known=known, texture=np.ones_like(above), bin_px=size)
         found: list[Line] = []
         still_free = known > 0.5
         widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
@@ -458,7 +463,7 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
                     continue
                 if not is_bright_streak(line, above, known, size):
                     continue
-                if join_line(hunt, found, line) is None:
+                if join_line(above, known, found, line) is None:
                     line = follow_line(above, known, line)
                     found.append(line)
                 still_free &= ~mask_streak_band(still_free.shape, line)
@@ -760,10 +765,10 @@ def describe_lines(
     return StreakDetections(**columns, flags=np.array(flags, np.uint8))
 
 
-def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
+def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line) -> int | None:
     """Index of the line that a new one is a piece of; that line is replaced by both together.
 
-    `hunt`: the frame with all its streaks; `lines`: changed in place.
+    `light`, `known` (h, w): of the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
         long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
@@ -785,7 +790,7 @@ def join_line(hunt: Hunt, lines: list[Line], new: Line) -> int | None:
             x1, y1 = ends[0][1:] if u1 < 0.0 else (cut.x1, cut.y1)
             x2, y2 = ends[1][1:] if u2 > path.length_px else (cut.x2, cut.y2)
             path = Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=cut.bow_px)
-        both = measure_line(hunt.light, hunt.known, path, long.sigma_px, long.errors, sigmas)
+        both = measure_line(light, known, path, long.sigma_px, long.errors, sigmas)
         if both is not None:
             # As sure as its clearest part
             lines[index] = replace(both, snr=float(np.maximum(both.snr, long.snr)))

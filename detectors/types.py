@@ -98,7 +98,6 @@ class Detections(Columns):
     flag_type: ClassVar[type[IntFlag]]
 
     def flag_names(self, index: int) -> tuple[str, ...]:
-        """Lower-case names of the flags of one detection, as written to the records."""
         bits = int(self.flags[index])
         return tuple(str(flag.name).lower() for flag in self.flag_type if bits & flag)
 
@@ -175,7 +174,6 @@ class StreakDetections(Detections):
 
     @property
     def length_px(self) -> FloatArray:
-        """Distance between the ends, pixels, shape (N,)."""
         return np.hypot(self.x2 - self.x1, self.y2 - self.y1)
 
 

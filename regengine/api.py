@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from regengine.runs.register import RegisterRun
     from regengine.runs.run_inputs import RunInputs
     from regengine.scene.classify import ClassifyInputs
+    from regengine.scene.detection import PhotoDetections
     from regengine.scene.result import Scene
-    from regengine.sky.detection import PhotoDetections
     from regengine.sky.stars.photo import SolveJob
 
 
@@ -369,7 +369,7 @@ def detect(photo: AnyPath, options: KindOptions) -> Detections:
 
 def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetections[Any]]:
     """Return the function with which `detect` processes the path of a photo."""
-    from regengine.sky.detection import SOUGHT
+    from regengine.scene.detection import SOUGHT
 
     if kind not in SOUGHT:
         raise ConfigError(f"{kind!r} cannot be detected: choose one of {', '.join(SOUGHT)}.")
@@ -383,8 +383,8 @@ def detect_job(kind: str, options: DetectOptions) -> Callable[[Path], PhotoDetec
 
 def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     """Return the function with which `solve` processes each of these photos; picklable."""
-    from regengine.sky.detection import STARS
-    from regengine.sky.drawing import picture_paths
+    from regengine.scene.detection import STARS
+    from regengine.scene.drawing import picture_paths
     from regengine.sky.stars import solve as solver
     from regengine.sky.stars.photo import SolveJob, load_sky
 

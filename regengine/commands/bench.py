@@ -143,10 +143,10 @@ def _score_detectors(
     from detectors import types
     from regengine.api import detect_job
     from regengine.errors import FrameError
+    from regengine.scene.drawing import draw_comparison, picture_paths
     from regengine.scene.labels import check_photos_exist
     from regengine.score import detections, streak_scores
     from regengine.score.labels import check_labels, fact_line, read_labels
-    from regengine.sky.drawing import draw_comparison, picture_paths
 
     every = types.Kind[Any](kind).detectors()
     methods = [looked_at.method] if looked_at.method else list(every)

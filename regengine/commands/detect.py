@@ -49,8 +49,8 @@ def main(
 
     from regengine.errors import ConfigError
     from regengine.runs.remote import find_existing_photos
-    from regengine.sky.detection import SOUGHT, list_beside
-    from regengine.sky.drawing import picture_paths
+    from regengine.scene.detection import SOUGHT, list_beside
+    from regengine.scene.drawing import picture_paths
 
     sought = SOUGHT[kind]
     if neighbours and kind != "lightning":

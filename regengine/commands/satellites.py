@@ -69,8 +69,8 @@ def main(
     from regengine.maps.at_hand import choose_element_sets
     from regengine.orbit.position import element_sets
     from regengine.runs.remote import find_existing_photos
-    from regengine.sky.detection import STREAKS
-    from regengine.sky.drawing import picture_paths
+    from regengine.scene.detection import STREAKS
+    from regengine.scene.drawing import picture_paths
     from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
 
     found = find_existing_photos(photos, exclude=[overlay])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from matchers.geometry.camera import Camera
     from matchers.geometry.sky_camera import SkyCamera
-    from regengine.sky.detection import PhotoDetections
+    from regengine.scene.detection import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
     from regengine.store.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
     from regengine.store.rows import StoredFrame
@@ -337,7 +337,7 @@ class Detections(Table):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record of docs/records.md."""
-        from regengine.sky.detection import SOUGHT
+        from regengine.scene.detection import SOUGHT
 
         return SOUGHT[self.kind].to_dict(self.photo)
 

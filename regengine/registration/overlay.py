@@ -36,7 +36,7 @@ from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
 from regengine.maps.reference import LightMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.notations import wrap_lon
-from regengine.sky.drawing import Colour, Picture, write_picture
+from regengine.scene.drawing import Colour, Picture, write_picture
 from regengine.store.records import VERDICT_WORDS, degrees_text, summary_words
 from regengine.store.result import ControlPoint, FrameResult
 

@@ -177,7 +177,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     Raises FrameError if the photo cannot be read, CatalogueError if the star catalogue is missing
     or damaged.
     """
-    from regengine.sky.detection import STARS, detect_in_picture
+    from regengine.scene.detection import STARS, detect_in_picture
     from regengine.sky.stars.photo import load_sky
     from regengine.sky.stars.solve import (
         MIN_STAR_HEIGHT_KM,

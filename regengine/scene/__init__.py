@@ -1,6 +1,6 @@
-"""What a photo shows: features, clustering, models, and where the Sun was.
+"""What a photo shows: its category, and the lights, stars, streaks and lightning in it.
 
 In: a photo, its time and position, if known.
-Out: a category with probabilities, and reasons.
-Start reading at `classify`, then `features`.
+Out: a category with probabilities, and reasons; lists of detections.
+Start reading at `classify`, then `features`; `detection`.
 """

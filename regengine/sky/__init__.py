@@ -1,6 +1,6 @@
-"""Stars, satellites and lenses, and detections on photos.
+"""Stars, satellites and lenses of photos of the sky.
 
 In: photos, a star catalogue, element sets of satellites.
-Out: attitudes, lens profiles, named streaks, lists of detections.
-Start reading at `stars.solve`, `satellites.photo`, `detection`.
+Out: attitudes, lens profiles, named streaks.
+Start reading at `stars.solve`, `satellites.photo`.
 """

@@ -18,7 +18,7 @@ from regengine.io.tables import name_cell, path_cell
 from regengine.maps.services import read_tile
 from regengine.photo.notations import frame_id_of
 from regengine.registration.overlay import overlay_path
-from regengine.sky.drawing import picture_paths
+from regengine.scene.drawing import picture_paths
 from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.results import nothing_found

@@ -26,8 +26,8 @@ from detectors.limb import (
     nadir_vector,
     project_directions,
 )
-from detectors.psf import PointSpread, find_turning_trails
-from detectors.stars_matched import fit_stars
+from detectors.psf import PointSpread, fit_stars
+from detectors.star_trails import find_turning_trails
 from tests.world.pictures import ALTITUDE_KM, drawn_limb
 
 sigmas = st.floats(0.5, 3.0)

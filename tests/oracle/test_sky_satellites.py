@@ -28,19 +28,17 @@ from regengine.orbit import ElementSet, days_since_j2000, icrs_to_itrf, sidereal
 from regengine.orbit.propagation import propagate_teme
 from regengine.orbit.rotation import J2000_JULIAN_DATE, turn_about_pole
 from regengine.orbit.tle import load_element_sets
-from regengine.sky.satellites.photo import (
+from regengine.sky.satellites.identification import Streak, end_density, name_streaks
+from regengine.sky.satellites.photo import compute_expected_trail_px
+from regengine.sky.satellites.tracks import (
     TAIL_ACROSS,
     TAIL_FACTOR,
     TAIL_SHARE,
     Exposure,
-    Streak,
     Tracks,
     are_hidden_by_earth,
     choose_satellites,
-    compute_expected_trail_px,
-    end_density,
     lines_of_sight,
-    name_streaks,
     predict_tracks,
     sample_track,
     states,

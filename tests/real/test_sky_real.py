@@ -23,7 +23,7 @@ from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.scene.classify import scene_ephemeris
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.picture import read_scene_picture
-from regengine.sky.satellites.photo import compute_station_sigma_km, teme_to_icrs
+from regengine.sky.satellites.tracks import compute_station_sigma_km, teme_to_icrs
 from regengine.studies.lightning import match, pulses
 from tests.world.program import run
 

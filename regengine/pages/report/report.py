@@ -28,7 +28,7 @@ from regengine.io.times import iso_utc, parse_iso_time, utc_now
 from regengine.maps.places import ABSURD, coastline
 from regengine.registration.overlay import overlay_path
 from regengine.registration.priors import AGREE_S, find_agreeing
-from regengine.sky.drawing import turn_upright
+from regengine.scene.drawing import turn_upright
 from regengine.store.file import photo_file, raise_as_damage
 from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir

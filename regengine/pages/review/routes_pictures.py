@@ -22,7 +22,7 @@ from regengine.pages.review.context import ReviewContext, find_registered_photo
 from regengine.pages.review.queue import VERSION_DIGITS, edges_of
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import open_picture, read_display_rgb, read_small_jpeg
-from regengine.sky.drawing import Picture
+from regengine.scene.drawing import Picture
 
 if TYPE_CHECKING:
     from regengine.pages.review.map_tiles import MapTiles

@@ -40,7 +40,7 @@ from regengine.registration.points.solve_points import (
     pair_points,
     turn_to_places,
 )
-from regengine.sky.drawing import turn_upright
+from regengine.scene.drawing import turn_upright
 from regengine.store.result import FrameResult, ReviewedPoint
 
 TILE_PX = 480  # long side of a tile's pictures

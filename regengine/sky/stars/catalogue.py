@@ -126,7 +126,6 @@ def read_records(path: Path) -> NDArray[np.void]:
 
 
 def star_names() -> tuple[str, ...]:
-    """Names of PyEphem's hundred bright stars, in the order of their vectors."""
     import ephem.stars
 
     return tuple(ephem.stars.stars)
@@ -165,5 +164,4 @@ def apparent_directions(vectors_icrs: FloatArray, time_utc: datetime) -> FloatAr
 
 
 def julian_year(time_utc: datetime) -> float:
-    """Julian year of a time."""
     return 2000.0 + days_since_j2000(time_utc) / 365.25

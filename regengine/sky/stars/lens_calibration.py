@@ -39,7 +39,7 @@ from regengine.photo import lens_profile
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.image import LUMINANCE_WEIGHTS, read_linear_channels
 from regengine.photo.records import FrameRecords
-from regengine.sky.detection import STARS
+from regengine.scene.detection import STARS
 from regengine.sky.stars import solve
 from regengine.sky.stars.catalogue import (
     FILE_EPOCH_YEAR,
@@ -74,27 +74,12 @@ def measure_photos(
     solutions: Mapping[str, dict[str, Any]] | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[list[LensPhoto], int]:
-    """Measure star photos of one camera with one lens.
+    """Measure star photos of one camera with one lens; also counts the unreadable ones.
 
-    An unreadable photo is logged as an error, an unsolved one as a warning.
-
-    Parameters
-    ----------
-    paths
-        The photos.
-    records, options
-        Metadata, see `read_frame`.
-    camera, lens
-        Names to use if the photos have none.
-    solutions
-        Records of solved photos, see `read_solved`; without them the stars are solved.
-    advance
-        Called after each photo.
-
-    Returns
-    -------
-    tuple[list[LensPhoto], int]
-        The measured photos, and the number of unreadable ones.
+    An unreadable photo is logged as an error, an unsolved one as a warning. `records`, `options`:
+    as of `read_frame`; `camera`, `lens`: names to use if the photos have none; `solutions`: records
+    of solved photos, as of `read_solved`, without which the stars are solved; `advance`: called
+    after each photo.
     """
     logger = logging.getLogger("regengine")
     measured: list[LensPhoto] = []
@@ -217,17 +202,14 @@ ROUNDS = ((6.0, 150), (3.0, 500), (1.5, 5000))
 # The catalogue package ends at 10: for stars down to 8, neighbours up to two magnitudes fainter are
 # known
 FAINTEST_G, FAINTEST_NEIGHBOUR_G = 8.0, 10.0
-MIN_STARS = 12
+MIN_STARS = 12  # of a photo
 # Even in the best photos, star positions are no more accurate than this
 MIN_SIGMA_PX = 0.01
-UNFIT = PointFlag.EDGE | PointFlag.BLENDED
 # Zero points, colour terms and limiting magnitude
 LIMIT_SNR = 5.0
 MIN_SNR = 20.0  # expected from the magnitude; of stars used for zero points
-MIN_ZERO_STARS = 10
-MAG_PER_RATIO = 2.5 / float(np.log(10.0))
+MIN_ZERO_STARS = 10  # of a channel
 TUKEY = 4.685  # 95 % efficient for normal errors
-STEPS = 30
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -328,7 +310,7 @@ def _pair_stars(
         tolerance_px=tolerance_px,
         blend_px=3.0 * float(np.median(stars.fwhm_px)) if len(stars) else tolerance_px,
     )
-    fit = (stars.flags[pairs.detection] & UNFIT) == 0
+    fit = (stars.flags[pairs.detection] & (PointFlag.EDGE | PointFlag.BLENDED)) == 0
     light = np.maximum(stars.flux[pairs.detection], 1e-30)
     value = catalogue.magnitude_g[pairs.star] + 2.5 * np.log10(light)
     clear = (stars.flags[pairs.detection] & PointFlag.SATURATED) == 0
@@ -451,13 +433,13 @@ def fit_channel(
     if used.sum() < MIN_ZERO_STARS:
         return None
     value = magnitude_g[used] + 2.5 * np.log10(flux[used])
-    noise = MAG_PER_RATIO * sigma[used] / flux[used]
+    noise = 2.5 / float(np.log(10.0)) * sigma[used] / flux[used]
     columns = np.ones((value.size, 1))
     if with_colour:
         columns = np.column_stack([columns, -(colour[used] - lens_profile.SUN_COLOUR)])
     solution: FloatArray = np.zeros(columns.shape[1])
     solution[0] = np.median(value)
-    for _ in range(STEPS):
+    for _ in range(30):
         residual = value - columns @ solution
         scatter = max(1.4826 * float(np.median(np.abs(residual))), 1e-6)
         # The intrinsic scatter of stars, beyond their own noise, is assumed equal for all
@@ -573,7 +555,6 @@ class LensFit:
 
     @property
     def stars(self) -> int:
-        """Number of stars used in all frames."""
         return int(sum(used.sum() for used in self.used))
 
     @property
@@ -595,22 +576,10 @@ def fit_lens(
     Gauss-Newton steps with Huber weights; a step is halved until it reduces the cost. The error
     model is fitted to the residuals, then outliers are rejected.
 
-    Parameters
-    ----------
-    frames : sequence of LensFrame
-        Images of equal size with two stars each and as many as the lens has unknowns; the initial
-        lens is the first frame's.
-    free : collection of str, optional
-        Lens parameters to fit; if empty, only attitudes are fitted.
-    error : ErrorModel, optional
-        A fixed error model.
-    used : sequence of ndarray of bool, optional
-        Stars to fit; no outliers are rejected then.
-
-    Raises
-    ------
-    ValueError
-        If sizes differ, or some images are mirrored.
+    `frames`: images of equal size with two stars each and as many as the lens has unknowns; the
+    initial lens is the first frame's. `free`: lens parameters to fit; if empty, only attitudes are.
+    `error`: a fixed error model. `used`: stars to fit; no outliers are rejected then. Raises
+    ValueError if sizes differ, or some images are mirrored.
     """
     if len({(f.camera.width_px, f.camera.height_px, f.camera.mirrored) for f in frames}) > 1:
         raise ValueError("frames of one lens must have one size and orientation")

@@ -22,9 +22,14 @@ from regengine.io.atomic import write_whole
 from regengine.io.decoding import open_regular
 from regengine.io.tables import read_text, split_lines
 from regengine.photo.frame import Frame, FrameOptions, read_frame
-from regengine.sky.detection import STARS
-from regengine.sky.drawing import PicturePaths, draw_solution
-from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
+from regengine.scene import drawing
+from regengine.scene.detection import STARS
+from regengine.sky.stars.catalogue import (
+    StarCatalogue,
+    compute_named_star_vectors,
+    load_catalogue,
+    star_names,
+)
 from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
 from regengine.store.result import Answer, Reason
 
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 Value = bool | int | float | str
 
 ORDERS = (3, 5, 7, 9)  # radial terms are odd; SIP ends at nine
-GOOD_ENOUGH_PX = 0.05
+GOOD_ENOUGH_PX = 0.05  # largest error of a polynomial; chosen by eye
 LONGEST_BYTES = 40 * 2880  # of a header: 230 cards if polynomials have order nine
 GRID = 41  # nodes along each side for the polynomial fit
 
@@ -239,8 +244,8 @@ class SolveJob:
     options: SolveOptions = field(default_factory=SolveOptions)
     fov_deg: float | None = None  # field of view along x, if given
     # Files to write for each photo
-    headers: PicturePaths | None = None
-    overlays: PicturePaths | None = None
+    headers: drawing.PicturePaths | None = None
+    overlays: drawing.PicturePaths | None = None
     max_long_side_px: int | None = None  # larger photos are reduced to this first
 
     def __call__(self, path: Path) -> SolvedPhoto:
@@ -288,6 +293,54 @@ class SolveJob:
         """Output of ``regengine solve`` for a photo."""
         solved = self(path)
         return Answer(line=json.dumps(record_of(solved, matches=matches)), text=text_line(solved))
+
+
+def draw_solution(
+    photo: Path,
+    stars: StarDetections,
+    solution: StarSolution,
+    catalogue: StarCatalogue,
+    target: Path,
+) -> None:
+    """Draw a solved frame.
+
+    Green: identified stars. Cyan: predicted bright stars without a detection. Red: bright
+    detections that are not in the catalogue. Names of bright stars in yellow.
+    """
+    picture, factor = drawing.brighten(photo)
+    camera = solution.camera
+    radius = max(4.0 / factor, 4.0 * solution.rms_px)
+    others = np.setdiff1d(np.arange(len(stars)), solution.detection)
+    for i in others[np.argsort(-stars.snr[others], kind="stable")][:200]:
+        drawing.draw_circle(picture, stars.x[i], stars.y[i], radius, factor, drawing.RED)
+    for x, y in zip(solution.x, solution.y, strict=True):
+        drawing.draw_circle(picture, x, y, radius, factor, drawing.GREEN)
+    # Missed stars are a magnitude brighter than the faintest tenth of the matched ones
+    limit = float(np.percentile(solution.magnitude_g, 90)) - 1.0
+    bright = np.arange(np.searchsorted(catalogue.magnitude_g, limit))
+    missed = np.setdiff1d(bright, solution.star)
+    px, py = camera.project(catalogue.vectors[missed])
+    for i in np.flatnonzero(camera.sees(px, py)):
+        drawing.draw_circle(picture, px[i], py[i], 2.0 * radius, factor, drawing.CYAN)
+    px, py = camera.project(compute_named_star_vectors(solution.catalogue_epoch))
+    for i in np.flatnonzero(camera.sees(px, py)):
+        column, row = drawing.picture_pixel(px[i], py[i], factor)
+        drawing.draw_label(picture, star_names()[i], (column + 8, row - 6), drawing.YELLOW)
+    caption = (
+        f"RA {camera.ra_dec_deg[0]:.3f} Dec {camera.ra_dec_deg[1]:+.3f} "
+        f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
+        f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
+    )
+    drawing.draw_label(
+        picture, caption, (drawing.LEGEND_LEFT_PX, picture.shape[0] - 10), drawing.YELLOW
+    )
+    marks = {
+        "identified": drawing.GREEN,
+        "not in the catalogue": drawing.RED,
+        "not detected": drawing.CYAN,
+    }
+    drawing.draw_legend(picture, marks | {"name": drawing.YELLOW})
+    drawing.write_picture(picture, target)
 
 
 def record_of(solved: SolvedPhoto, *, matches: bool = False) -> dict[str, Any]:

@@ -98,18 +98,9 @@ def fit_camera(
 ) -> CameraFit:
     """Fit the most probable camera to identified stars (Levenberg-Marquardt, maximum a posteriori).
 
-    Parameters
-    ----------
-    x, y : ndarray of float64, shape (k,)
-        Detections, pixels of the image as stored.
-    vectors_icrs : ndarray of float64, shape (k, 3)
-        Their stars.
-    sigma_px : float
-        Error of a detection per axis.
-    prior : LensPrior
-        Centred on the lens of `centre`.
-    centre : SkyCamera, optional
-        The prior lens; `start` by default.
+    `x`, `y` (k,): detections, pixels of the image as stored; `vectors_icrs` (k, 3): their stars;
+    `sigma_px`: error of a detection per axis; `prior`: about the lens of `centre`, by default
+    `start`.
     """
     believed = start if centre is None else centre
     sigma = prior_sigmas(believed, prior)
@@ -142,7 +133,6 @@ def fit_camera(
 
 
 def is_plausible(camera: SkyCamera, believed: SkyCamera, prior: LensPrior) -> bool:
-    """Whether a lens is close to its prior and maps the image corners without folding."""
     off = lens_offsets(camera, believed) / prior_sigmas(believed, prior)
     unfolded = widest_tangent(camera.distortion) > prior.min_reach * corner_tangent(camera)
     return bool((np.abs(off) < prior.max_sigmas).all() and unfolded)
@@ -251,16 +241,11 @@ def pair_stars(
     tolerance_px: float,
     blend_px: float,
 ) -> StarPairs:
-    """Pair detections and stars that are mutual nearest neighbours.
+    """Pair detections and stars, of these `magnitudes` (M,), that are mutual nearest neighbours.
 
-    Parameters
-    ----------
-    magnitudes : ndarray, shape (M,)
-    tolerance_px : float
-        Maximum distance of a pair.
-    blend_px : float
-        Stars with a neighbour within this distance, at most 2.5 magnitudes fainter, are blended:
-        the neighbour shifts their centroid, at 2.5 magnitudes by 0.1 of the distance.
+    `tolerance_px`: maximum distance of a pair; `blend_px`: stars with a neighbour within this
+    distance, at most 2.5 magnitudes fainter, are blended: the neighbour shifts their centroid, at
+    2.5 magnitudes by 0.1 of the distance.
     """
     near, px, py = camera.find_in_view(vectors_icrs, margin_px=blend_px)
     if not len(near) or not len(x):
@@ -318,21 +303,13 @@ STAGES = (
     SearchStage(stars_in_view=45, spread=True),
     SearchStage(brightest=50, stars_in_view=100),
 )
-# Ratio of focal lengths: rungs overlap with the size tolerance of asterisms.
-LADDER_STEP = 1.22
+LADDER_STEP = 1.22  # ratio of focal lengths: rungs overlap by the size tolerance of asterisms
 # Asterisms of the smallest cut of the catalogue.
 FIGURES = AsterismParameters(
     neighbours=8, shape_tolerance=0.02, log_size_tolerance=0.12, size_rad=(1e-4, 2.0)
 )
-# Sizes of the catalogue's cuts are powers of this: few indices are sufficient for all lenses.
-CUT_STEP = 1.5
-# Number of stars of the smallest cut.
-MIN_CUT = 150
-# One sigma of a detection, and its increase for every radian from the asterism.
-SIGMA_PX = 1.5
-# As in `MatchParameters`. In 120 searches of 14 training lists, the correct camera was the first of
-# its rung whenever it was found.
-KEPT = 3
+CUT_STEP = 1.5  # sizes of the catalogue's cuts are its powers: few indices serve all lenses
+MIN_CUT = 150  # stars of the smallest cut
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -393,20 +370,10 @@ def propose(
     significance: FloatArray,
     stage: SearchStage,
 ) -> Iterator[Proposal]:
-    """Propose cameras of about one focal length for an image.
+    """Propose cameras of about one focal length for an image, the most probable first.
 
-    Parameters
-    ----------
-    lens : SkyCamera
-        Image size, and the initial focal length and distortion; its attitude is not used.
-    x, y : ndarray of float64, shape (n,)
-        Detections, the most significant first.
-    significance : ndarray of float64, shape (n,)
-
-    Yields
-    ------
-    Proposal
-        The most probable first.
+    `lens`: image size, and the initial focal length and distortion; its attitude is not used; `x`,
+    `y`, `significance` (n,): detections, the most significant first.
     """
     index = indices.cut(stage.stars_in_view * 4.0 * np.pi / solid_angle(lens))
     chosen = np.arange(min(stage.brightest, len(x)))
@@ -424,12 +391,14 @@ def propose(
     matching = MatchParameters(
         brightest=stage.brightest,
         neighbours=FIGURES.neighbours,
-        sigma_rad=SIGMA_PX / lens.focal_px,
+        # One sigma of a detection is 1.5 px, and grows by 1 % of the distance from the asterism
+        sigma_rad=1.5 / lens.focal_px,
         sigma_share=0.01,
         scale_free=True,
         weighed=100,
         fitted=24,
-        kept=KEPT,
+        # In 120 searches of 14 training lists the right camera was the first of its rung
+        kept=3,
     )
     for attitude in match(index, lens.rays(x[chosen], y[chosen]), significance[chosen], matching):
         inliers = attitude.inliers
@@ -504,22 +473,14 @@ def verify(
 ) -> Verified | None:
     """Fit a proposed camera to a growing number of stars, and compute its odds.
 
-    Parameters
-    ----------
-    pairs : ndarray of int, shape (k, 2)
-        Matched detections and stars of the proposal.
-    own : ndarray of int, shape (m,)
-        Detections of the asterism that proposed it: they do not count.
-
-    Returns
-    -------
-    Verified or None
-        The best of all rounds; None where too few stars match to fit a camera.
+    `pairs` (k, 2): matched detections and stars of the proposal; `own` (m,): detections of the
+    asterism that proposed it, which do not count. Gives the best of all rounds; None where too few
+    stars match to fit a camera.
     """
     vectors, depths = field.vectors_icrs, parameters.depths
-    asked = min(len(field.x), parameters.detections)
-    counts = np.ones(asked, bool)
-    counts[own[own < asked]] = False
+    n_tested = min(len(field.x), parameters.detections)
+    counts = np.ones(n_tested, bool)
+    counts[own[own < n_tested]] = False
     sigma, best, believed = parameters.ceiling_px, None, camera
     for turn in range(8):
         if len(pairs) < MIN_PAIRS:
@@ -580,14 +541,9 @@ def weigh_detections(
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that support the camera.
 
-    Parameters
-    ----------
-    star, places, variance_px2 : ndarray, shapes (p,), (p, 2), (p,)
-        Stars in the image, the brightest first, their predicted positions and variances.
-    used : ndarray of int, shape (k, 2)
-        Pairs that the fit used.
-    counts : ndarray of bool, shape (n,)
-        Which of the brightest detections, which are all tested, count.
+    `star` (p,), `places` (p, 2), `variance_px2` (p,): stars in the image, the brightest first,
+    their predicted positions and variances; `used` (k, 2): pairs that the fit used; `counts` (n,):
+    which of the brightest detections, which are all tested, count.
     """
     if len(star) < MIN_PAIRS:
         return -np.inf, np.zeros((0, 2), np.intp)
@@ -682,11 +638,9 @@ def light_ratios(
     return ratios
 
 
-MIN_FLUX = 1e-12
+MIN_FLUX = 1e-12  # keeps logarithms finite
 MIN_STARS = 5  # four for an asterism and a fit, and one for verification
-# Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
-WIDEST_TANGENT, NARROWEST_TANGENT = 1.75, 0.045
-ALL_DETECTIONS = 3000
+ALL_DETECTIONS = 3000  # the most significant: bounds the work
 # Once a camera is verified, its stars determine the distortion: cheap lenses and old zooms shift
 # the corners by a tenth. The narrower prior of the search is kept unless the stars require more
 FINAL = VerifyParameters(detections=ALL_DETECTIONS, depths=(25, 75, 225, 700, 2500))
@@ -734,19 +688,14 @@ class SolveOptions:
     max_seconds: float = 30.0  # processor time after which no further lens is tried
 
 
-# Criteria for whether a solution covers the whole image.
-# Outer radii of rings about the image centre, in half diagonals; each is divided into quadrants.
+# Outer radii, in half diagonals, of the rings in which it is tested whether a solution covers the
+# whole image; each is divided into quadrants
 RINGS = (0.35, 0.65, 0.8)
-# The stars beyond each of these radii are tested separately.
-BEYOND = (0.0, 0.65, 0.8)
 # A part fails if fewer than this share of its stars are at their predicted positions, and if this
 # would have a lower probability than `MAX_CHANCE` at the usual share. Of 120 simulated fields of
 # four kinds of lens, a quarter of them half covered, correct solutions had 0.65 and more in each
 # part with ten stars, nearly all 0.75; real ones 0.67; wrong ones 0.34 and less.
-MIN_SHARE = 0.5
-MAX_CHANCE = 0.01
-# The maximum ratio of a star's width to the median of the identified ones, or its inverse.
-MAX_SIZE_RATIO = 2.0
+MIN_SHARE, MAX_CHANCE = 0.5, 0.01
 
 
 def solve_stars(
@@ -911,25 +860,25 @@ def _reason_if_partial(
     else:
         assumed = "was assumed (fisheye)"
         remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
-    for beyond in BEYOND:
+    for beyond in (0.0, 0.65, 0.8):  # the stars beyond each radius are tested separately
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
-        asked_of = quarters + missed
-        explained, asked = int(quarters.sum()), int(asked_of.sum())
+        expected_in = quarters + missed
+        explained, expected = int(quarters.sum()), int(expected_in.sum())
         # Parts with fewer stars are not tested: detections next to hidden stars may be anything.
-        if asked < 20:
+        if expected < 20:
             continue
-        by_chance = float(bdtr(explained, asked, 0.75))
-        is_few = explained < MIN_SHARE * asked and by_chance < MAX_CHANCE
+        by_chance = float(bdtr(explained, expected, 0.75))
+        is_few = explained < MIN_SHARE * expected and by_chance < MAX_CHANCE
         # Distortion is symmetric about the axis. A quadrant with the required share, and a higher
         # share than wrong cameras reach by chance, also supports other quadrants, where hardware,
         # clouds and their lights may hide stars.
-        is_shown = bdtrc(quarters - 1.0, asked_of, 0.34) < MAX_CHANCE
-        is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * asked_of)
+        is_shown = bdtrc(quarters - 1.0, expected_in, 0.34) < MAX_CHANCE
+        is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * expected_in)
         if is_few and not is_shown.any():
             where = "in the outer part of the picture " if beyond else ""
             return Reason(
                 code="lens",
-                text=f"Only {explained} of {asked} expected stars {where}are where the solved "
+                text=f"Only {explained} of {expected} expected stars {where}are where the solved "
                 f"camera predicts them: the lens distortion differs from what {assumed}; "
                 f"{remedy}.",
             )
@@ -984,7 +933,7 @@ def _count_explained(
     may_be[chosen] = True
     may_be[found.detection] = False
     may_be &= zero - 2.5 * np.log10(flux) <= limit
-    may_be &= (size < MAX_SIZE_RATIO) & (size > 1.0 / MAX_SIZE_RATIO)
+    may_be &= (size < 2.0) & (size > 0.5)  # as wide as the identified ones, within a factor
 
     def count_cells(x: FloatArray, y: FloatArray) -> IndexArray:
         u, v = 2.0 * x / (camera.width_px - 1) - 1.0, 2.0 * y / (camera.height_px - 1) - 1.0
@@ -1028,14 +977,12 @@ def _generate_stages(
             yield stage, [replace(known, focal_px=focal) for focal in rungs]
         if options.focal_only:
             return
-    rungs = focal_ladder(half, WIDEST_TANGENT, NARROWEST_TANGENT)
+    # Fields of 5 to 120 degrees along the diagonal: 400 mm to 12 mm on a full frame
+    rungs = focal_ladder(half, 1.75, 0.045)
     for stage in STAGES:
         yield stage, [replace(blank, focal_px=focal) for focal in rungs]
 
 
-# Stars determine the attitude at their own positions; the lights lie elsewhere in the frame.
-# Between the two, the lens distortion is known to this many pixels at best
-MIN_SIGMA_PX = 0.5
 # Refraction bends starlight by 10 arc seconds 40 km above the ground (2 x 35 arc minutes at the
 # ground, a scale height of 6.7 km); stars with a smaller tangent height are excluded
 MIN_STAR_HEIGHT_KM = 40.0
@@ -1073,7 +1020,8 @@ def make_attitude(solution: StarSolution, time_utc: datetime) -> StarAttitude:
     # Across the boresight: a star's residual over the square root of their number. About the
     # boresight: larger by the ratio of focal length and spread of the stars; the spread is at least
     # a third of the focal length for lenses that see a limb
-    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), MIN_SIGMA_PX)
+    # Between stars and lights, elsewhere in the frame, distortion is known to 0.5 px at best
+    sigma_px = max(3.0 * solution.rms_px / np.sqrt(count), 0.5)
     return StarAttitude(
         camera=replace(camera, quaternion_icrs=matrix_quaternion(matrix)),
         sigma_rad=float(sigma_px / camera.focal_px),

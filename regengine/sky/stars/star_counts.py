@@ -16,7 +16,6 @@ from regengine.sky.stars.catalogue import StarCatalogue
 from regengine.sky.stars.photo import camera_of_record
 from regengine.sky.stars.solve import FINAL
 
-MIN_EXPECTED = 20
 BIN_MAG = 0.5
 STEEPEST, FLATTEST = 30.0, 0.3  # bounds of the slope, per magnitude
 # Real star fields have 4 to 10 where noise is the limit. With so wide a prior, it matters only
@@ -128,7 +127,7 @@ def fit_completeness(magnitude_g: FloatArray, found: NDArray[np.bool_]) -> Compl
     """Fit the completeness function to single stars by maximum likelihood."""
     from scipy.optimize import minimize
 
-    if len(found) < MIN_EXPECTED or found.sum() < 8:
+    if len(found) < 20 or found.sum() < 8:  # too few for three unknowns
         return None
     faintest = float(magnitude_g.max())
 

@@ -1,4 +1,4 @@
-"""Draw detections, solved stars and satellites over the photo."""
+"""Draw over a photo: what was detected in it, outlines, labels and legends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,10 +23,6 @@ from detectors.types import (
 )
 from regengine.io.atomic import check_folder, write_whole
 from regengine.photo.image import read_display_rgb
-
-if TYPE_CHECKING:
-    from regengine.sky.stars.catalogue import StarCatalogue
-    from regengine.sky.stars.solve import StarSolution
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
@@ -155,77 +151,6 @@ def draw_comparison(
     write_picture(picture, target)
 
 
-def draw_solution(
-    photo: Path,
-    stars: StarDetections,
-    solution: StarSolution,
-    catalogue: StarCatalogue,
-    target: Path,
-) -> None:
-    """Draw a solved frame.
-
-    Green: identified stars. Cyan: predicted bright stars without a detection. Red: bright
-    detections that are not in the catalogue. Names of bright stars in yellow.
-    """
-    from regengine.sky.stars.catalogue import compute_named_star_vectors, star_names
-
-    picture, factor = brighten(photo)
-    camera = solution.camera
-    radius = max(4.0 / factor, 4.0 * solution.rms_px)
-    others = np.setdiff1d(np.arange(len(stars)), solution.detection)
-    for i in others[np.argsort(-stars.snr[others], kind="stable")][:200]:
-        draw_circle(picture, stars.x[i], stars.y[i], radius, factor, RED)
-    for x, y in zip(solution.x, solution.y, strict=True):
-        draw_circle(picture, x, y, radius, factor, GREEN)
-    # Missed stars are a magnitude brighter than the faintest tenth of the matched ones
-    limit = float(np.percentile(solution.magnitude_g, 90)) - 1.0
-    bright = np.arange(np.searchsorted(catalogue.magnitude_g, limit))
-    missed = np.setdiff1d(bright, solution.star)
-    px, py = camera.project(catalogue.vectors[missed])
-    for i in np.flatnonzero(camera.sees(px, py)):
-        draw_circle(picture, px[i], py[i], 2.0 * radius, factor, CYAN)
-    px, py = camera.project(compute_named_star_vectors(solution.catalogue_epoch))
-    for i in np.flatnonzero(camera.sees(px, py)):
-        column, row = picture_pixel(px[i], py[i], factor)
-        draw_label(picture, star_names()[i], (column + 8, row - 6), YELLOW)
-    caption = (
-        f"RA {camera.ra_dec_deg[0]:.3f} Dec {camera.ra_dec_deg[1]:+.3f} "
-        f"roll {camera.roll_deg:.1f} field {camera.fov_x_deg:.2f} deg  "
-        f"{len(solution)} stars, rms {solution.rms_px:.2f} px, odds 1e{solution.log10_odds:.0f}"
-    )
-    draw_label(picture, caption, (LEGEND_LEFT_PX, picture.shape[0] - 10), YELLOW)
-    marks = {"identified": GREEN, "not in the catalogue": RED, "not detected": CYAN}
-    draw_legend(picture, marks | {"name": YELLOW})
-    write_picture(picture, target)
-
-
-def draw_track(
-    picture: Picture, x: FloatArray, y: FloatArray, factor: float, colour: Colour, name: str | None
-) -> None:
-    """Draw a line with an arrowhead at its end, and a name next to its middle.
-
-    It is interrupted where a position is NaN.
-    """
-    height, width = picture.shape[:2]
-    near = np.isfinite(x + y) & (np.maximum(abs(x), abs(y)) * factor < 3 * max(height, width))
-    runs = [
-        [picture_pixel(float(a), float(b), factor) for a, b in zip(x[run], y[run], strict=True)]
-        for run in np.ma.clump_masked(np.ma.array(x, mask=near))
-    ]
-    runs = [run for run in runs if len(run) > 1]
-    if not runs:
-        return
-    for run in runs:
-        cv2.polylines(picture, [np.array(run, np.int32)], False, colour, 1, cv2.LINE_AA)
-    before, end = runs[-1][-2:]
-    size = max(float(np.hypot(*np.subtract(end, before))), 1.0)
-    cv2.arrowedLine(picture, before, end, colour, 1, cv2.LINE_AA, tipLength=8.0 / size)
-    inside = [p for run in runs for p in run if 0 <= p[0] < width and 0 <= p[1] < height]
-    if name and inside:
-        column, row = inside[len(inside) // 2]
-        draw_label(picture, name, (column + LABEL_RIGHT_PX, row - LABEL_UP_PX), colour)
-
-
 def brighten(photo: Path) -> tuple[Picture, float]:
     """A photo to draw on, with faint parts enhanced, and its scale."""
     rgb, factor = read_display_rgb(photo, LONG_SIDE_PX)
@@ -244,14 +169,12 @@ def turn_upright(picture: NDArray[Any], orientation: int) -> NDArray[Any]:
 def draw_circle(
     picture: Picture, x: float, y: float, radius_px: float, factor: float, colour: Colour
 ) -> None:
-    """Draw a circle at a place of the photo, of a radius in its pixels."""
     centre = picture_pixel(x, y, factor)
     radius = round(max(4.0, radius_px * factor))
     cv2.circle(picture, centre, radius, colour, 1, cv2.LINE_AA)
 
 
 def picture_pixel(x: float, y: float, factor: float) -> tuple[int, int]:
-    """Pixel of the picture at a place of the photo."""
     return round((x + 0.5) * factor - 0.5), round((y + 0.5) * factor - 0.5)
 
 
@@ -267,7 +190,6 @@ def draw_label(picture: Picture, text: str, at: tuple[int, int], colour: Colour)
 
 
 def draw_legend(picture: Picture, marks: Mapping[str, Colour]) -> None:
-    """Draw the legend of the colours in the picture's upper left corner."""
     for line, (meaning, colour) in enumerate(marks.items(), start=1):
         draw_label(picture, meaning, (LEGEND_LEFT_PX, line * LEGEND_LINE_PX), colour)
 

@@ -36,11 +36,11 @@ from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame import FULL_FRAME_MM, read_frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_colours, read_linear_light
 from regengine.photo.notations import frame_id_of
+from regengine.scene import drawing
 from regengine.scene.classify import NIGHT_SKY
 from regengine.scene.features import measure_features
 from regengine.scene.models import load_scene_model
 from regengine.scene.picture import read_scene_picture
-from regengine.sky import drawing
 from regengine.store.result import Answer, Reason
 
 Record = dict[str, Any]
@@ -80,7 +80,6 @@ class DetectionKind(Generic[D]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Header of the CSV."""
         return (*HEAD_COLUMNS, *self.values, "flags")
 
     def detector(self, name: str | None = None) -> Detector[D]:
