@@ -47,7 +47,6 @@ from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
-    from regengine.orbit.propagation import CameraPosition
     from regengine.photo.archive.web import ArchivePhotos
     from regengine.runs.run_inputs import RunInputs
 
@@ -496,18 +495,19 @@ def find_needed_map(
     from regengine.registration.prepare_photo import make_nominal_camera
     from regengine.registration.priors import is_telephoto
     from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
-    from regengine.runs.pipeline import list_named_towns, list_namesakes, show_town
+    from regengine.runs.pipeline import (
+        find_position,
+        list_named_towns,
+        list_namesakes,
+        show_town,
+    )
     from regengine.scene.classify import assess_for_search
 
     _, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
     if frame.focal_mm is None or inputs.blind.mode == "always":
         return None
-    known: CameraPosition | EphemerisError
-    try:
-        known = choose_position(frame, tles)
-    except EphemerisError as error:
-        known = error
+    known = find_position(frame, tles, inputs.blind)
     town = others = ""
     if named := list_named_towns(frame, known):
         town, others = f" ({named[0].label})", list_namesakes(frame, known, named)
