@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from regengine.sky.stars.photo import SolveJob
 
 
+SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")  # of a Dask scheduler's address
+
+
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
     """Return the checked options of photos, with map, element sets and records read.
 
@@ -256,7 +259,7 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
         StoreWriter(run.store) as writer,
         console.show_progress(len(run.photos), quiet=not options.progress) as advance,
     ):
-        summary = run.start(writer, lambda result: None, advance=advance)
+        summary = replace(run, advance=advance).start(writer, lambda result: None)
     if summary.interrupted:
         raise KeyboardInterrupt
     return Store(run.store, run.inputs.lights)
@@ -264,21 +267,35 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
 
 def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.runs.register import RegisterRun
+    from regengine.io.console import VERDICTS
+    from regengine.io.urls import hide_secrets
+    from regengine.runs.register import RegisterRun, collect_settings
     from regengine.runs.remote import find_given, select_share
 
     given = (options.lights, options.day, options.overlay)
     found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
+    share = found if options.shard is None else select_share(found, options.shard)
+    inputs, address = run_inputs(found, options), options.scheduler
+    check_known("--retry", options.retry, VERDICTS)
+    if address is not None and not address.startswith(SCHEMES):
+        raise ConfigError(
+            f"--scheduler {hide_secrets(address)!r} is not a valid address: write it like "
+            "tcp://node1:8786, as dask scheduler prints it."
+        )
     return RegisterRun(
-        photos=found if options.shard is None else select_share(found, options.shard),
-        inputs=run_inputs(found, options),
+        photos=share,
+        inputs=inputs,
+        settings=collect_settings(inputs),
         store=store,
         fetches_maps=options.fetch is not None,
-        workers=options.workers,
+        scheduler=address,
         resume=options.resume,
-        retry=options.retry,
+        retry=frozenset(options.retry),
+        workers=options.workers if len(share) > 1 else 0,
+        limit_s=60.0 + 5.0 * options.max_seconds,
         memory_mb=options.max_memory_mb,
-        scheduler=options.scheduler,
+        # A time that the user gave for all photos does not determine their clock errors
+        neighbours=bool(options.neighbours and inputs.tle and inputs.frame.time_utc is None),
     )
 
 

@@ -102,7 +102,8 @@ def main(
         ):
             if not output.as_json:
                 console.say(table_header(console.output_width(), wide))
-            summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
+            run = replace(run, stop=stop, advance=advance, prepare=configure)
+            summary = run.start(writer, report)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
     _tell(summary, writer.problems, run, given_up, advise=not output.log_json)

@@ -20,7 +20,7 @@ from regengine.errors import ClusterError, RegengineError, describe_exception
 from regengine.io.extras import make_import_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
-from regengine.runs.map_photos import TICK_S, Executor, LostError, limit_threads
+from regengine.runs.map_photos import TICK_S, LostError, Workers, limit_threads
 from regengine.runs.plan import Task, describe_failure
 from regengine.runs.run import make_failed_result
 from regengine.store.result import FrameResult, Reason
@@ -34,7 +34,7 @@ ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 GATHER_S = 30.0  # for a result to be transferred over the network
 
 
-class ClusterWorkers(Executor[Task, FrameResult]):
+class ClusterWorkers(Workers[Task, FrameResult]):
     """Workers of a Dask cluster, one task per photo.
 
     The scheduler repeats a task whose worker is lost, and gives the task up after several losses.

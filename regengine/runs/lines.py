@@ -25,7 +25,7 @@ from regengine.io.atomic import (
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import format_count, make_printable
 from regengine.photo.frame_ids import frame_id_of
-from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
+from regengine.runs.map_photos import TeamOptions, start_executor
 from regengine.runs.plan import Task, describe_failure, look_up
 from regengine.store.read import identity_key
 from regengine.store.result import Answer, Reason
@@ -72,7 +72,7 @@ def answer_photos(
     n_told = 0
     with (
         closing(start_executor(partial(answer_photo, function), options)) as executor,
-        closing(map_photos(tasks, executor, stop, window=window)) as turns,
+        closing(executor.map_photos(tasks, stop, window=window)) as turns,
     ):
         for finished in turns:
             waiting |= {task.frame_index: (task, outcome) for task, outcome in finished}

@@ -27,7 +27,7 @@ from regengine.registration.priors import (
     FrameFacts,
     make_neighbour_prior,
 )
-from regengine.runs.map_photos import Executor, TeamOptions, map_photos, start_executor
+from regengine.runs.map_photos import Executor, TeamOptions, start_executor
 from regengine.runs.plan import AGAIN, RunSettings, Task, describe_failure, discard, plan
 from regengine.store.records import record_line
 from regengine.store.result import FrameResult, Reason
@@ -111,7 +111,7 @@ def run_batch(
     try:
         with closing(start(partial(try_photo, process))) as executor:
             for items in rounds:
-                with closing(map_photos(count_begun(items), executor, options.stop)) as turns:
+                with closing(executor.map_photos(count_begun(items), options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
                             n_done += 1

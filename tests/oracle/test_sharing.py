@@ -17,7 +17,7 @@ import pytest
 from benchmarks.same import compare
 from regengine import open_store
 from regengine.registration.priors import NeighbourPrior
-from regengine.runs.map_photos import Executor, map_photos
+from regengine.runs.map_photos import Executor
 from regengine.runs.plan import RunSettings, Task
 from regengine.runs.run import (
     BatchOptions,
@@ -48,7 +48,7 @@ def test_a_stop_is_heard_between_photos_that_are_known() -> None:
     """A run that goes on may have thousands of them; what is known needs no work."""
     taken: list[int] = []
     seen: list[tuple[int, str]] = []
-    for some in map_photos(tasks(taken), Executor(work), lambda: len(seen) > 4):
+    for some in Executor(work).map_photos(tasks(taken), lambda: len(seen) > 4):
         seen.extend((task.frame_index, outcome) for task, outcome in some)
     assert len(seen) == 5
     assert len(taken) <= 6
