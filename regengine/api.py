@@ -15,7 +15,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from regengine.errors import ConfigError, check_known
+from regengine.errors import ConfigError, Option, check_known
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
 from regengine.options import (
     AnyPath,
@@ -27,7 +27,6 @@ from regengine.options import (
     RegisterOptions,
     RunOptions,
     SolveOptions,
-    StoreOptions,
     Time,
     takes,
 )
@@ -59,12 +58,12 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
-    check_known("--effort", (options.effort,), EFFORTS)
-    check_known("--fetch", (options.fetch or "maps",), ("maps",))
-    check_known("--blind", (options.blind,), get_args(Mode))
+    check_known("effort", (options.effort,), EFFORTS)
+    check_known("fetch", (options.fetch or "maps",), ("maps",))
+    check_known("blind", (options.blind,), get_args(Mode))
     mission = options.mission
     if options.blind == "never" and mission is not None:
-        raise ConfigError("--mission needs --blind always or auto.")
+        raise ConfigError(Option("mission"), " needs ", Option("blind"), " always or auto.")
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[options.effort])  # type: ignore[index]
     inputs = RunInputs(
         lights=choose_maps("lights", _paths(options.lights)),
@@ -108,7 +107,7 @@ def _frame_options(options: Options) -> FrameOptions:
         require_town(given["place"])
     for name in ("nadir", "centre"):
         if given[name] is not None:
-            given[name] = parse_lon_lat(given[name], f"--{name}")
+            given[name] = parse_lon_lat(given[name], name)
     taken = {one.name for one in fields(FrameOptions)} & given.keys()
     return FrameOptions(
         time_utc=None if given["time"] is None else utc_time(given["time"]),
@@ -124,7 +123,7 @@ def utc_time(time: Time) -> datetime:
     moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
     if moment is None:
         raise ConfigError(
-            f"--time {time!r} is not a valid time: write it like 2012-03-28T15:46:41Z."
+            Option("time", repr(time)), " is not a valid time: write it like 2012-03-28T15:46:41Z."
         )
     return moment
 
@@ -217,8 +216,8 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
-@takes(StoreOptions)
-def register_many(photos: Paths, options: StoreOptions) -> Store:
+@takes(RunOptions)
+def register_many(photos: Paths, options: RunOptions) -> Store:
     """Register photos into a store; the same call resumes an interrupted run.
 
     Parameters
@@ -254,7 +253,7 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
     from regengine.io import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(_each(photos), Path(options.store), options)
+    run = register_run(_each(photos), options)
     with (
         StoreWriter(run.store) as writer,
         console.show_progress(len(run.photos), quiet=not options.progress) as advance,
@@ -265,7 +264,7 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
     return Store(run.store, run.inputs.lights)
 
 
-def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
+def register_run(photos: Sequence[str], options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
     from regengine.io.console import VERDICTS
     from regengine.io.urls import hide_secrets
@@ -276,17 +275,17 @@ def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> Reg
     found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
     share = found if options.shard is None else select_share(found, options.shard)
     inputs, address = run_inputs(found, options), options.scheduler
-    check_known("--retry", options.retry, VERDICTS)
+    check_known("retry", options.retry, VERDICTS)
     if address is not None and not address.startswith(SCHEMES):
         raise ConfigError(
-            f"--scheduler {hide_secrets(address)!r} is not a valid address: write it like "
-            "tcp://node1:8786, as dask scheduler prints it."
+            Option("scheduler", repr(hide_secrets(address))),
+            " is not a valid address: write it like tcp://node1:8786, as dask scheduler prints it.",
         )
     return RegisterRun(
         photos=share,
         inputs=inputs,
         settings=collect_settings(inputs),
-        store=store,
+        store=Path(options.store),
         fetches_maps=options.fetch is not None,
         scheduler=address,
         resume=options.resume,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 # What is typed for the wider types that Python takes
 TYPED: dict[Any, Any] = {
     Paths | None: list[Path] | None,
+    AnyPath: Path,
     AnyPath | None: Path | None,
     AnyTime | None: str | None,
     Place | None: str | None,

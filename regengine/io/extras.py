@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, Option
 
 # Packages by extra
 PACKAGES = {
@@ -37,7 +37,7 @@ def has_extra(name: str) -> bool:
     return all(find_spec(package) is not None for package in PACKAGES[name])
 
 
-def make_import_error(what: str, error: BaseException) -> ConfigError:
+def make_import_error(what: str | Option, error: BaseException) -> ConfigError:
     """Return the error for a library that is missing or cannot be loaded.
 
     It says what needs the library, and how to install it or what it lacks.
@@ -47,7 +47,7 @@ def make_import_error(what: str, error: BaseException) -> ConfigError:
     again = "install regengine again in a fresh environment, which brings releases that fit"
     if isinstance(error, ModuleNotFoundError) and error.name == name:
         mend = f"pip install 'regengine[{extra}]'" if extra else again
-        text = f"{what} needs {library}, which is not installed: {mend}."
+        text = f" needs {library}, which is not installed: {mend}."
     else:
         if any(words in str(error) for words in OF_THE_SYSTEM):
             again = "install the library of the system that it lacks"
@@ -56,8 +56,8 @@ def make_import_error(what: str, error: BaseException) -> ConfigError:
                     ", or replace opencv-contrib-python by opencv-contrib-python-headless of the "
                     "same version"
                 )
-        text = f"{what} needs {_add_release(library)}, which cannot be loaded ({error}): {again}."
-    return ConfigError(text, code="not_installed")
+        text = f" needs {_add_release(library)}, which cannot be loaded ({error}): {again}."
+    return ConfigError(what, text, code="not_installed")
 
 
 def need(what: str, *modules: str) -> None:

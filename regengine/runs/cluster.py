@@ -16,7 +16,7 @@ from importlib.metadata import version
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ClusterError, RegengineError, describe_exception
+from regengine.errors import ClusterError, Option, RegengineError, describe_exception
 from regengine.io.extras import make_import_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
@@ -155,7 +155,7 @@ def connect_client(scheduler: str) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise make_import_error("--scheduler", error) from None
+        raise make_import_error(Option("scheduler"), error) from None
     # Their messages are replaced by one sentence of this module
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

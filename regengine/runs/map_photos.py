@@ -20,7 +20,7 @@ from multiprocessing import get_context, resource_tracker
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from regengine.errors import WorkerError
+from regengine.errors import Option, WorkerError
 from regengine.runs.plan import Task, describe_failure
 from regengine.store.result import Reason
 
@@ -355,8 +355,11 @@ class WorkerProcesses(Workers[TaskT, ResultT]):
         # More than a single photo can cause
         if self._n_breaks >= 2 * MAX_DEATHS:
             raise WorkerError(
-                "Worker processes die at start: raise --max-memory-mb, or use this process with "
-                "--workers 0."
+                "Worker processes die at start: raise ",
+                Option("max_memory_mb"),
+                ", or use this process with ",
+                Option("workers", "0"),
+                ".",
             )
         raise LostError(describe_failure(task.path, error))
 

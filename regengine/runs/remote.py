@@ -29,6 +29,7 @@ from regengine.errors import (
     FrameError,
     LightMapError,
     NoPhotoError,
+    Option,
     StoreError,
 )
 from regengine.io.plain import format_count, restore_bytes
@@ -164,7 +165,8 @@ def select_share(photos: Sequence[Item], share: str) -> list[Item]:
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"--shard {share!r} is not valid: write number and total, like 3/16 (1/16 to 16/16)."
+            Option("shard", repr(share)),
+            " is not valid: write number and total, like 3/16 (1/16 to 16/16).",
         )
     number, count = int(match[1]), int(match[2])
     return list(photos[(number - 1) * len(photos) // count : number * len(photos) // count])

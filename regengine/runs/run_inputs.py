@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import ConfigError, Option, StoreError
 from regengine.io.checksums import fingerprint
 from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.photo.frame import FrameOptions
@@ -61,7 +61,8 @@ class RunInputs(RunFiles):
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:
             raise ConfigError(
-                "--blind needs an index of the map: make it once with regengine maps index MAP."
+                Option("blind"),
+                " needs an index of the map: make it once with regengine maps index MAP.",
             )
         light_map = light_map_of(self.lights)
         street_maps_of(self.streets)
