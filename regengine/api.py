@@ -52,6 +52,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
     used.
     """
+    from regengine.io.atomic import check_folder
     from regengine.maps.at_hand import choose_element_sets, choose_maps
     from regengine.maps.index.earth import BlindOptions, Mode
     from regengine.orbit.position import ANY_KM, find_records, mission_heights_km
@@ -61,7 +62,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
     check_known("effort", (options.effort,), EFFORTS)
     check_known("fetch", (options.fetch or "maps",), ("maps",))
     check_known("blind", (options.blind,), get_args(Mode))
-    mission = options.mission
+    mission, overlays = options.mission, _path(options.overlay)
     if options.blind == "never" and mission is not None:
         raise ConfigError(Option("mission"), " needs ", Option("blind"), " always or auto.")
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[options.effort])  # type: ignore[index]
@@ -79,7 +80,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             max_seconds=options.max_seconds,
             any_category=options.any_category,
         ),
-        overlays=_writable(options.overlay),
+        overlays=overlays,
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
         neighbours=options.neighbours,
         stars=options.stars,
@@ -89,6 +90,8 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
         ),
     )
+    if overlays is not None:
+        check_folder(overlays)
     light_map, _, _ = inputs.open()
     for doubt in light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
@@ -101,19 +104,17 @@ def _frame_options(options: Options) -> FrameOptions:
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import load_profiles
 
-    given: dict[str, Any] = dict.fromkeys(one.name for one in fields(RegisterOptions))
-    given |= vars(options)
-    if given["place"] is not None:
-        require_town(given["place"])
+    given = vars(options)
+    known: dict[str, Any] = {one.name: given.get(one.name) for one in fields(FrameOptions)}
+    if known["place"] is not None:
+        require_town(known["place"])
     for name in ("nadir", "centre"):
-        if given[name] is not None:
-            given[name] = parse_lon_lat(given[name], name)
-    taken = {one.name for one in fields(FrameOptions)} & given.keys()
-    return FrameOptions(
-        time_utc=None if given["time"] is None else utc_time(given["time"]),
-        lenses=load_profiles(_paths(given["lens"])),
-        **{name: given[name] for name in taken},
-    )
+        if known[name] is not None:
+            known[name] = parse_lon_lat(known[name], name)
+    time = given.get("time")
+    known["time_utc"] = None if time is None else utc_time(time)
+    known["lenses"] = load_profiles(_paths(given.get("lens")))
+    return FrameOptions(**known)
 
 
 def utc_time(time: Time) -> datetime:
@@ -132,22 +133,13 @@ def _path(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _writable(path: AnyPath | None) -> Path | None:
-    from regengine.io.atomic import check_folder
-
-    folder = _path(path)
-    if folder is not None:
-        check_folder(folder)
-    return folder
+def _paths(paths: Paths | None) -> list[Path]:
+    return [Path(path) for path in _texts(paths)]
 
 
-def _each(paths: Paths | None) -> list[str]:
+def _texts(paths: Paths | None) -> list[str]:
     given = [paths] if isinstance(paths, str | PathLike) else paths or ()
     return [fspath(path) for path in given]
-
-
-def _paths(paths: Paths | None) -> list[Path]:
-    return [Path(path) for path in _each(paths)]
 
 
 # Registration
@@ -253,7 +245,7 @@ def register_many(photos: Paths, options: RunOptions) -> Store:
     from regengine.io import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(_each(photos), options)
+    run = register_run(_texts(photos), options)
     with (
         StoreWriter(run.store) as writer,
         console.show_progress(len(run.photos), quiet=not options.progress) as advance,

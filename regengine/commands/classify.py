@@ -85,7 +85,7 @@ def main(
     settings |= {"tle": inputs.tle, "frame": inputs.frame}
     scenes: list[Scene] = []
 
-    def tell(answer: Answer) -> None:
+    def show(answer: Answer) -> None:
         if fit is None:
             say(answer.line if run.as_json or options.features else answer.text)
         if answer.kept is not None:
@@ -99,7 +99,7 @@ def main(
         partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
         "classify",
         settings,
-        tell=tell,
+        show=show,
         doing="classifying",
         limit_s=120.0,
     )

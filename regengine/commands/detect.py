@@ -76,5 +76,4 @@ def main(
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

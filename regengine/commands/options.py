@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from functools import partial, wraps
@@ -266,23 +266,23 @@ def work_through(
     settings: Mapping[str, Any],
     *,
     header: str = "",
-    tell: Callable[[Answer], None] | None = None,
+    show: Callable[[Answer], None] | None = None,
     doing: str,
     limit_s: float = 600.0,
 ) -> int:
     """Go through photos; errors and progress go to standard error. Gives the exit code.
 
-    What is said of each photo is printed, below a ``header`` unless it is JSON, or told as
-    ``tell`` does, as soon as it is final and, with a file, safe. ``settings`` is what lines depend
-    on, beside the photo; one that takes longer than ``limit_s`` is given up.
+    Each answer is printed, below a ``header`` unless it is JSON, or shown as ``show`` does, as soon
+    as it is final and, with a file, safe. ``settings`` is what lines depend on, beside the photo;
+    one that takes longer than ``limit_s`` is given up.
     """
     import logging
 
-    from regengine.runs.lines import LineFile, answer_photos, hash_line_parameters
+    from regengine.runs.lines import answer_photos
     from regengine.runs.map_photos import TeamOptions
     from regengine.store.result import Answer, Reason
 
-    out = None if run.out is None else Path(run.out)
+    logger, out = logging.getLogger("regengine"), None if run.out is None else Path(run.out)
     options = TeamOptions(
         workers=run.workers if len(photos) > 1 else 0,
         limit_s=limit_s,
@@ -296,29 +296,34 @@ def work_through(
         if text := answer.line if run.as_json else answer.text:
             print_data(text)
 
-    tell = tell or print_answer
+    show = show or print_answer
     failed = taken = done = 0
     unwritable = False
     try:
         with (
             stop_on_signals() as stop,
             show_progress(len(photos), quiet=run.quiet, doing=doing) as advance,
-            ExitStack() as opened,
+            closing(
+                answer_photos(
+                    photos,
+                    function,
+                    options,
+                    stop,
+                    command=command,
+                    settings=settings,
+                    out=out,
+                    retry=run.retry,
+                )
+            ) as outcomes,
         ):
-            file = None
-            if out is not None:
-                parameters = hash_line_parameters(command, settings)
-                file = LineFile(out, command=command, parameters_sha256=parameters)
-                opened.enter_context(closing(file))
-            told = answer_photos(photos, function, options, stop, file=file, retry=run.retry)
-            for outcome in opened.enter_context(closing(told)):
+            for outcome in outcomes:
                 there = isinstance(outcome, str)
                 bad = isinstance(outcome, Reason) or outcome == "failed"
                 if isinstance(outcome, Reason):
                     unwritable |= outcome.code in UNWRITABLE
-                    logging.getLogger("regengine").error("Error: %s", outcome.text)
+                    logger.error("Error: %s", outcome.text)
                 elif isinstance(outcome, Answer):
-                    tell(outcome)
+                    show(outcome)
                 done += 1
                 failed += bad
                 taken += there
@@ -326,7 +331,6 @@ def work_through(
             stopped = stop() and done < len(photos)
     except KeyboardInterrupt:
         stopped = True
-    logger = logging.getLogger("regengine")
     if out is not None:
         again = (
             f"; {failed} failed (retry them with the same command and --retry failed)"

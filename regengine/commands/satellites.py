@@ -104,5 +104,4 @@ def main(
         header=TERMINAL_HEADER if job.on_terminal else ",".join(CSV_COLUMNS),
         doing="naming",
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

@@ -52,5 +52,4 @@ def main(
         doing="solving",
         limit_s=60.0 + 10.0 * options.max_seconds,
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

@@ -92,20 +92,19 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
     """Return the error for arguments that name no photo: what each is, and what to do."""
-    told = [_describe_photoless(pattern) for pattern in patterns[:3]]
-    others = [f"{len(patterns) - 3:,} more likewise"] if len(patterns) > 3 else []
+    reasons = []
+    for pattern in patterns[:3]:
+        reason = "matches no photo" if glob.has_magic(pattern) else "does not exist"
+        if os.path.isdir(pattern):
+            reason = "has no photo in it"
+        elif os.path.isfile(pattern):  # a list, or what is never taken
+            reason = "names no photo that exists"
+        reasons.append(f"{pattern} {reason}")
+    if len(patterns) > 3:
+        reasons.append(f"{len(patterns) - 3:,} more likewise")
     return NoPhotoError(
-        f"{'; '.join(told + others)}: name image files, a folder of them, or a pattern in quotes."
+        f"{'; '.join(reasons)}: name image files, a folder of them, or a pattern in quotes."
     )
-
-
-def _describe_photoless(pattern: str) -> str:
-    if os.path.isdir(pattern):
-        return f"{pattern} has no photo in it"
-    if os.path.isfile(pattern):  # a list, or what is never taken
-        return f"{pattern} names no photo that exists"
-    is_pattern = glob.has_magic(pattern)
-    return f"{pattern} {'matches no photo' if is_pattern else 'does not exist'}"
 
 
 def _expand(pattern: str) -> list[Path]:
