@@ -149,7 +149,6 @@ def check_known(option: str, given: Iterable[str], known: Iterable[str]) -> None
 
 
 def describe_exception(error: BaseException) -> str:
-    """Return type and message of an exception on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

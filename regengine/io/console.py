@@ -38,7 +38,6 @@ _results: list[TextIO] = []  # current result stream, the last in the list; `sys
 
 
 def open_result_stream() -> TextIO:
-    """The standard output on which results are printed."""
     return _results[-1] if _results else sys.stdout
 
 
@@ -304,7 +303,6 @@ class StandardError(logging.StreamHandler):
 
     @property
     def stream(self) -> TextIO:
-        """The current standard error."""
         return sys.stderr
 
     def format(self, record: logging.LogRecord) -> str:

@@ -38,7 +38,6 @@ _PACKED = re.compile(
 
 
 def is_packed(start: bytes) -> bool:
-    """Whether a file that begins so is compressed, or an archive."""
     return _PACKED.match(start) is not None
 
 
@@ -157,12 +156,10 @@ def _detail(error: Exception, path: Path) -> str:
 
 
 def explain_library_error(said: str) -> str:
-    """Explain a library's message about a file in words for users."""
     return next((told for words, told in _MEANING if re.search(words, said, re.I)), _ELSE)
 
 
 def make_damage_error(path: Path, detail: str) -> FrameError:
-    """Return the error for damaged file contents."""
     return FrameError(f"{path} is damaged or truncated: {detail}; get a complete copy of the file")
 
 

@@ -33,7 +33,6 @@ def is_import_failure(error: BaseException) -> bool:
 
 
 def has_extra(name: str) -> bool:
-    """Whether all packages of an extra are installed."""
     return all(find_spec(package) is not None for package in PACKAGES[name])
 
 

@@ -118,5 +118,4 @@ def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
 
 
 def data_address(jpeg: bytes) -> str:
-    """Return a JPEG as a data URL for an image element."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

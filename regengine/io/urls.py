@@ -57,7 +57,6 @@ class Url:
 
 
 def is_url(text: str) -> bool:
-    """Whether an argument is a URL and not a path."""
     return _URL.match(text) is not None
 
 

@@ -266,7 +266,6 @@ _limit_threads_once = cache(limit_threads)
 
 
 def versions_here() -> tuple[str, str]:
-    """Return the versions of the engine and of Python (major and minor) on this machine."""
     return version("regengine"), ".".join(platform.python_version_tuple()[:2])
 
 

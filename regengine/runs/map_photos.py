@@ -235,7 +235,6 @@ class Worker:
         return now_s - self._begun_s > limit_s
 
     def replace(self) -> None:
-        """Replace the process by a new one."""
         self.stop()
         self._start()
 
@@ -299,7 +298,6 @@ def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: i
 
 
 def _work_on(given: Any) -> Any:
-    """Run the function of this worker on a task."""
     return _function(given)
 
 
@@ -323,7 +321,6 @@ class WorkerProcesses(Workers[TaskT, ResultT]):
         return len(self._workers)
 
     def submit(self, task: TaskT) -> Worker:
-        """Start a photo in a free worker."""
         worker = next(worker for worker in self._workers if not worker.is_busy)
         worker.give(task)
         return worker
@@ -364,7 +361,6 @@ class WorkerProcesses(Workers[TaskT, ResultT]):
         raise LostError(describe_failure(task.path, error))
 
     def close(self) -> None:
-        """Kill the workers."""
         for clearing in [worker.stop() for worker in self._workers]:
             clearing.join(timeout=TICK_S)
 

@@ -349,7 +349,6 @@ def choose_start(
 
 
 def is_in_view(frame: Frame, position: CameraPosition, town: Place) -> bool:
-    """Whether a photo from a position can show a town."""
     return sees(position, (town.lon, town.lat), frame.radius_km)
 
 
@@ -427,7 +426,6 @@ def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Pl
 
 
 def show_town(frame: Frame, source: str, town: Place) -> Frame:
-    """Return a frame that is said to show a town, by a name from a source."""
     sources = {**frame.sources, "place": with_remark(source, town.label)}
     return replace(frame, centre=(town.lon, town.lat), sources=sources)
 

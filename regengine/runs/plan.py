@@ -62,7 +62,6 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name of the photo in messages and records."""
         return str(self.path) if self.given_as is None else self.given_as
 
 
