@@ -391,7 +391,7 @@ def explain_options(text: str, options: type[Options]) -> str:
         for name in line.partition(" : ")[0].split(",")
     }
     types = {one.name: str(one.type).replace(" | None", ", optional") for one in fields(options)}
-    said = [
+    entries = [
         f"{one.name} : {types[one.name]}\n    {one.metadata['help']}"
         for one in fields(options)
         if one.name not in explained and one.metadata.get("help")
@@ -399,5 +399,5 @@ def explain_options(text: str, options: type[Options]) -> str:
     before, mark, after = text.partition("\nReturns\n-------")
     if not mark:
         before, mark, after = text.partition("\nRaises\n------")
-    others = "\n".join(["", "Other Parameters", "----------------", *said, ""])
+    others = "\n".join(["", "Other Parameters", "----------------", *entries, ""])
     return before + others + mark + after

@@ -73,13 +73,13 @@ def main(
             check_file(file)
     found = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
-    asked = replace(
+    needed = replace(
         options,
         time=time,
         features=options.features or fit is not None,
         thumbnails=sheet is not None,
     )
-    inputs = api.classify_inputs(found, asked)
+    inputs = api.classify_inputs(found, needed)
     names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}
@@ -135,7 +135,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     say(f"{'cluster':<12} {'photos':>6}  class by the present model")
     for name in dict.fromkeys(cluster for _, cluster, _ in proposals):
         guesses = Counter(scene.category for scene, cluster, _ in proposals if cluster == name)
-        said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
-        say(f"{name:<12} {guesses.total():>6}  {said}")
+        categories = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
+        say(f"{name:<12} {guesses.total():>6}  {categories}")
     train = format_command("train", labels, "--out", "model.json")
     say(f"Name them in {labels}, then: {train}", err=True)

@@ -57,11 +57,11 @@ TYPED: dict[Any, Any] = {
 
 
 def typer_option(options: type[Options], name: str) -> Any:
-    """What Typer is told of an option of a class."""
+    """What Typer is shown of an option of a class."""
     info = next(one.metadata for one in fields(options) if one.name == name)
     low, high = (None if math.isinf(bound) else bound for bound in info["bounds"])
-    told = {"help": info["help"], "metavar": info["metavar"]}
-    return typer.Option(*info["names"], **told, min=low, max=high)
+    shown = {"help": info["help"], "metavar": info["metavar"]}
+    return typer.Option(*info["names"], **shown, min=low, max=high)
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -84,12 +84,12 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
                 continue
             typed_default = one.metadata["typed_default"]
             default = one.default if typed_default is None else typed_default
-            told = TYPED.get(typed[one.name], typed[one.name])
+            shown = TYPED.get(typed[one.name], typed[one.name])
             parameters.append(
                 Parameter(
                     one.name,
                     Parameter.KEYWORD_ONLY,
-                    annotation=Annotated[told, typer_option(kind, one.name)],
+                    annotation=Annotated[shown, typer_option(kind, one.name)],
                     default=None if default == () else default,
                 )
             )

@@ -28,8 +28,8 @@ OF_THE_SYSTEM = ("cannot open shared object file", "Library not loaded")
 
 def is_import_failure(error: BaseException) -> bool:
     """Whether an exception means that a library is not installed, or cannot be loaded."""
-    told = isinstance(error, ImportError) or WRONG_RELEASE in str(error)
-    return told and _find_library(error) not in OWN
+    is_of_import = isinstance(error, ImportError) or WRONG_RELEASE in str(error)
+    return is_of_import and _find_library(error) not in OWN
 
 
 def has_extra(name: str) -> bool:

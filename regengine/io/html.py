@@ -49,8 +49,8 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
     page = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    told = html.escape(escape_invisible(title))
-    for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", told)):
+    title = html.escape(escape_invisible(title))
+    for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", title)):
         page = page.replace(f"<!--{slot}-->", text)
     hashes = {}
     for kind in ("script", "style"):
@@ -63,11 +63,11 @@ def render_page(content: str, data: Any, *, title: str) -> str:
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
     )
-    told = json.dumps(
+    values = json.dumps(
         plain(data, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
-    told = told.replace("<", "\\u003c")  # cannot end the ``<script>`` element that it is in
-    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", told)
+    values = values.replace("<", "\\u003c")  # cannot end the ``<script>`` element that it is in
+    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", values)
 
 
 def write_page(path: Path, page: str) -> None:

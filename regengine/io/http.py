@@ -218,9 +218,11 @@ class HttpClient:
 
         def once() -> str:
             there = part.stat().st_size if part.exists() and tag_file.exists() else 0
-            asked = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()} if there else {}
+            headers = {}
+            if there:
+                headers = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()}
             try:
-                with self._open(url, asked) as response:
+                with self._open(url, headers) as response:
                     there = there if response.status == 206 else 0
                     left = response.length_remaining
                     total = there + left if left is not None else 0
@@ -444,7 +446,7 @@ def fetch(
 
     client = HttpClient(
         policy,
-        authorization=lambda asked: login if origin(asked) == origin(url) else None,
+        authorization=lambda address: login if origin(address) == origin(url) else None,
         sleep=sleep,
     )
     is_web = parse_scheme(url) in ("http", "https")

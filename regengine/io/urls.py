@@ -91,14 +91,14 @@ def _hide_url_secrets(url: str) -> str:
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
-    told = []
+    shown = []
     for name, value in query:
         is_hidden = _SECRET_WITHIN.search(value) is not None or hide_secrets(value) != value
         # Cloud stores call the name of a file its key
         is_hidden |= _SECRET.search(name) is not None and not is_photo(value)
-        told.append((name, HIDDEN if is_hidden else value))
-    if told != query:
-        parts = parts._replace(query=urlencode(told, safe="*/:"))
+        shown.append((name, HIDDEN if is_hidden else value))
+    if shown != query:
+        parts = parts._replace(query=urlencode(shown, safe="*/:"))
     return urlunsplit(parts._replace(netloc=host, fragment=""))
 
 

@@ -311,8 +311,8 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object]) -> None
     try:
         check()
     except RegengineError as error:
-        said = str(error).rstrip(".")
-        raise ClusterError(f"{said}; workers must see the same files as this machine") from None
+        sentence = str(error).rstrip(".")
+        raise ClusterError(f"{sentence}; workers must see the same files as this machine") from None
 
 
 def stop_run(run: str) -> None:

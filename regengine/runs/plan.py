@@ -156,15 +156,17 @@ def list_reasons_to_redo(
 def describe_differences(was: str, now: str) -> tuple[str, ...]:
     """Describe the differences of settings, JSON objects; files differ by name or content."""
     before, after = (_flatten_settings(text) for text in (was, now))
-    told = []
+    differences = []
     for name in {**before, **after}:
         if (old := before.get(name)) != (new := after.get(name)):
             was, now = _format_setting(old), _format_setting(new)
             # Files of the same name
-            told.append(f"{name} {now} changed" if was == now else f"{name} {now}, was {was}")
-    if (left := len(told) - MAX_DIFFERENCES) > 0:
-        told[MAX_DIFFERENCES:] = [f"{left} more settings"]
-    return tuple(told) or ("other settings",)
+            differences.append(
+                f"{name} {now} changed" if was == now else f"{name} {now}, was {was}"
+            )
+    if (left := len(differences) - MAX_DIFFERENCES) > 0:
+        differences[MAX_DIFFERENCES:] = [f"{left} more settings"]
+    return tuple(differences) or ("other settings",)
 
 
 def _flatten_settings(text: str) -> dict[str, Any]:
@@ -252,8 +254,8 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
     if isinstance(error, RegengineError):
         return Reason(code=error.code, text=str(error))
     if is_import_failure(error):
-        told = make_import_error(f"{path}, or the way it is looked at,", error)
-        return Reason(code=told.code, text=str(told))
+        missing = make_import_error(f"{path}, or the way it is looked at,", error)
+        return Reason(code=missing.code, text=str(missing))
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than --max-memory-mb allows: raise the limit, or resize "

@@ -125,9 +125,9 @@ class RegisterRun(BatchOptions):
             else:
                 stands[photo] = verdict
         if again:
-            told = ", ".join(f"{reason} ({count:,})" for reason, count in again.most_common())
+            counts = ", ".join(f"{reason} ({count:,})" for reason, count in again.most_common())
             many = format_count(again.total(), "stored photo", "stored photos")
-            logging.getLogger("regengine").info("%s processed again: %s", many, told)
+            logging.getLogger("regengine").info("%s processed again: %s", many, counts)
         return stands
 
     def _draw_taken(self, summary: BatchSummary, folder: Path) -> None:

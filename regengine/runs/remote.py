@@ -443,7 +443,7 @@ def add_needed_maps(
     listener = Listener(
         progress=check_stop, message=logger.info, warning=logger.warning, admit=admit
     )
-    asked: set[tuple[object, ...]] = set()
+    tried: set[tuple[object, ...]] = set()
     for photo in photos:
         check_stop()
         try:
@@ -458,9 +458,9 @@ def add_needed_maps(
             continue
         kind, (lon, lat), level, town, others = needed
         # Where fetching failed, or found a map that ends beside the place, once a degree
-        if (key := (kind, round(lon), round(lat), level)) in asked:
+        if (key := (kind, round(lon), round(lat), level)) in tried:
             continue
-        asked.add(key)
+        tried.add(key)
         logger.info("%s: fetching a %s map around %.2f,%.2f%s", photo, kind, lon, lat, town)
         if others:
             logger.info("also: %s (regengine maps get NAME --kind %s)", others, kind)
