@@ -66,30 +66,25 @@ def typer_option(options: type[Options], name: str) -> Any:
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the fields of its parameters of option classes in the place of these."""
-    types = get_type_hints(command)
-    classes: dict[str, type[Options]] = {
-        name: kind
-        for name, kind in types.items()
-        if isinstance(kind, type) and issubclass(kind, Options)
-    }
     parameters: list[Parameter] = []
+    classes: dict[str, type[Options]] = {}
     for parameter in signature(command, eval_str=True).parameters.values():
-        kind = classes.get(parameter.name)
-        if kind is None:
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Options)):
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
             continue
-        typed = get_type_hints(kind)
+        classes[parameter.name], types = kind, get_type_hints(kind)
         for one in fields(kind):
             if not one.metadata["help"]:
                 continue
-            typed_default = one.metadata["typed_default"]
-            default = one.default if typed_default is None else typed_default
-            shown = TYPED.get(typed[one.name], typed[one.name])
+            default = one.metadata["typed_default"]
+            default = one.default if default is None else default
+            typed = TYPED.get(types[one.name], types[one.name])
             parameters.append(
                 Parameter(
                     one.name,
                     Parameter.KEYWORD_ONLY,
-                    annotation=Annotated[shown, typer_option(kind, one.name)],
+                    annotation=Annotated[typed, typer_option(kind, one.name)],
                     default=None if default == () else default,
                 )
             )
@@ -282,7 +277,7 @@ def work_through(
     from regengine.runs.map_photos import TeamOptions
     from regengine.store.result import Answer, Reason
 
-    logger, out = logging.getLogger("regengine"), None if run.out is None else Path(run.out)
+    out = None if run.out is None else Path(run.out)
     options = TeamOptions(
         workers=run.workers if len(photos) > 1 else 0,
         limit_s=limit_s,
@@ -321,7 +316,7 @@ def work_through(
                 bad = isinstance(outcome, Reason) or outcome == "failed"
                 if isinstance(outcome, Reason):
                     unwritable |= outcome.code in UNWRITABLE
-                    logger.error("Error: %s", outcome.text)
+                    logging.getLogger("regengine").error("Error: %s", outcome.text)
                 elif isinstance(outcome, Answer):
                     show(outcome)
                 done += 1
@@ -332,23 +327,19 @@ def work_through(
     except KeyboardInterrupt:
         stopped = True
     if out is not None:
-        again = (
-            f"; {failed} failed (retry them with the same command and --retry failed)"
-            if failed
-            else ""
-        )
         known = f" ({format_count(taken, 'was', 'were')} already there)" if taken else ""
-        logger.info("%s%s%s; saved to %s", format_count(done, "photo"), known, again, out)
-    if stopped and out is None:
-        logger.warning("interrupted; with --out FILE.ndjson a run can be resumed")
-    elif stopped:
-        how = " without --retry all" if run.retry == "all" else ""
-        logger.warning("interrupted; run the same command%s again to resume", how)
+        again = " (retry them with the same command and --retry failed)"
+        again = f"; {failed} failed{again}" if failed else ""
+        text = f"{format_count(done, 'photo')}{known}{again}; saved to {out}"
+        logging.getLogger("regengine").info("%s", text)
     if stopped:
+        how = " without --retry all" if run.retry == "all" else ""
+        text = f"interrupted; run the same command{how} again to resume"
+        if out is None:
+            text = "interrupted; with --out FILE.ndjson a run can be resumed"
+        logging.getLogger("regengine").warning("%s", text)
         return EXIT_INTERRUPTED
-    if unwritable:
-        return EXIT_NOT_STARTED
-    return EXIT_FRAMES_FAILED if failed else 0
+    return EXIT_NOT_STARTED if unwritable else EXIT_FRAMES_FAILED if failed else 0
 
 
 def begin_lines(run: LineOptions) -> None:
