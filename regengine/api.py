@@ -264,9 +264,9 @@ def register_run(photos: Sequence[str], options: RunOptions) -> RegisterRun:
     from regengine.runs.remote import find_given, select_share
 
     given = (options.lights, options.day, options.overlay)
-    found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
-    share = found if options.shard is None else select_share(found, options.shard)
-    inputs, address = run_inputs(found, options), options.scheduler
+    named = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
+    share = named if options.shard is None else select_share(named, options.shard)
+    inputs, address = run_inputs(named, options), options.scheduler
     check_known("retry", options.retry, VERDICTS)
     if address is not None and not address.startswith(SCHEMES):
         raise ConfigError(

@@ -71,7 +71,7 @@ def main(
     for file in (sheet, None if fit is None else labels):
         if file is not None:
             check_file(file)
-    found = find_existing_photos(named)
+    paths = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
     needed = replace(
         options,
@@ -79,7 +79,7 @@ def main(
         features=options.features or fit is not None,
         thumbnails=sheet is not None,
     )
-    inputs = api.classify_inputs(found, needed)
+    inputs = api.classify_inputs(paths, needed)
     names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}
@@ -95,7 +95,7 @@ def main(
         say(TABLE_HEADER)
     code = work_through(
         run,
-        found,
+        paths,
         partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
         "classify",
         settings,

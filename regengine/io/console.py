@@ -236,8 +236,8 @@ def name_program() -> str:
     words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]  # without what it was given
     name = Path(words[-1]).name
     if name == "regengine" and words[-2:-1] != ["-m"]:  # a script, which names its Python itself
-        found = shutil.which("regengine")
-        is_on_path = found is not None and os.path.realpath(found) == os.path.realpath(words[-1])
+        script = shutil.which("regengine")
+        is_on_path = script is not None and os.path.realpath(script) == os.path.realpath(words[-1])
         words = ["regengine" if is_on_path else words[-1]]
     # Python that calls this package, and workers, have names of their own
     return shlex.join(words) if name in ("regengine", "cli.py") else "regengine"

@@ -72,13 +72,13 @@ def _find_library(error: BaseException) -> str:
     """Return the module that an import error names, or else that was being imported, or ""."""
     if name := getattr(error, "name", None):
         return str(name).partition(".")[0]
-    found, traceback = "", error.__traceback__
+    library, traceback = "", error.__traceback__
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
         if module not in sys.stdlib_module_names:
-            found = module
+            library = module
         traceback = traceback.tb_next
-    return found
+    return library
 
 
 def _add_release(module: str) -> str:

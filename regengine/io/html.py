@@ -34,7 +34,7 @@ def escape_invisible(text: str) -> str:
 
     Line breaks are escaped, too; the result can be encoded as UTF-8.
     """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def render_page(content: str, data: Any, *, title: str) -> str:
@@ -84,12 +84,8 @@ def link_to(path: str | Path, folder: Path) -> str:
     text = restore_bytes(str(path))
     if text.lower().startswith(("http://", "https://")):
         return quote(_octets(text), safe=_OF_A_URL)
-    try:
-        # Only needs the working directory: works for names that no file can have
-        relative = os.path.relpath(text or os.curdir, folder)
-    except ValueError:  # another drive
-        return Path(text).absolute().as_uri()
-    return quote(_octets(relative.replace(os.sep, "/")))
+    # Only needs the working directory: works for names that no file can have
+    return quote(_octets(os.path.relpath(text or os.curdir, folder)))
 
 
 def _octets(text: str) -> bytes:

@@ -436,8 +436,8 @@ def fetch(
     if not any(user):
         with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
             logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
-            found = logins.authenticators(parts.hostname or "")
-            user = (found[0], found[2]) if found else user
+            entry = logins.authenticators(parts.hostname or "")
+            user = (entry[0], entry[2]) if entry else user
     login = f"Basic {b64encode(':'.join(user).encode()).decode()}" if any(user) else None
 
     def origin(address: str) -> tuple[str, str | None, int | None]:

@@ -62,8 +62,8 @@ def is_url(text: str) -> bool:
 
 def parse_scheme(url: str) -> str:
     """Return the scheme of a URL; ConfigError if it is not supported."""
-    found = _URL.match(url)
-    scheme = "" if found is None else found[1].lower()
+    match = _URL.match(url)
+    scheme = "" if match is None else match[1].lower()
     if scheme == "file":
         raise ConfigError(f"{hide_secrets(url)}: give files as paths, not as URLs.")
     if scheme not in SCHEMES or "::" in url:
@@ -77,7 +77,7 @@ def hide_secrets(text: str) -> str:
 
     In other text, such as an option with its value, only the URLs are changed.
     """
-    borders = [found.start() for found in _URL_WITHIN.finditer(text)] + [len(text)]
+    borders = [match.start() for match in _URL_WITHIN.finditer(text)] + [len(text)]
     return text[: borders[0]] + "".join(
         _hide_url_secrets(text[start:end]) for start, end in pairwise(borders)
     )

@@ -95,7 +95,7 @@ def process_photo(
                 reason = unlocated if start.prior.position is None else None
                 try:
                     if reason is None:
-                        found = register_frame(start.frame, start.prior, references, params)
+                        attempt = register_frame(start.frame, start.prior, references, params)
                         searched_s += limits.clock() - begun_s
                 except LightMapError as error:
                     if error.code != "outside_map":
@@ -103,12 +103,12 @@ def process_photo(
                     reason = Reason(code=error.code, text=str(error))
                 if reason is not None:
                     near = start.prior.position
-                    found = make_no_match_result(start.frame, near, light_map.info, reason)
+                    attempt = make_no_match_result(start.frame, near, light_map.info, reason)
                 elif hints is not None:
-                    sources = {**dict(found.sources), SOURCE: hints.source}
-                    found = replace(found, sources=tuple(sorted(sources.items())))
-                result = doubt_start(found, start.frame, named)
-                if found.verdict == "accepted":
+                    sources = {**dict(attempt.sources), SOURCE: hints.source}
+                    attempt = replace(attempt, sources=tuple(sorted(sources.items())))
+                result = doubt_start(attempt, start.frame, named)
+                if attempt.verdict == "accepted":
                     break
                 tried.append((start.frame, result))
             else:
@@ -415,14 +415,14 @@ def tell_out_of_sight(
 def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:
     """List towns that the texts of a frame mention, with the source, apart from those tried."""
     given = {frame.sources.get("place", ""): frame.place or ""}
-    known, found = list(tried), list[tuple[str, Place]]()
+    known, mentioned = list(tried), list[tuple[str, Place]]()
     for source, text in (*given.items(), *frame.mentions.items()):
         for town in place_index().find_mentioned(text):
             apart_km = [great_circle_km(town.lon, town.lat, one.lon, one.lat) for one in known]
             if all(km > CENTRE_RADIUS_KM for km in apart_km):
                 known.append(town)
-                found.append((source, town))
-    return found[:MAX_MENTIONED]
+                mentioned.append((source, town))
+    return mentioned[:MAX_MENTIONED]
 
 
 def show_town(frame: Frame, source: str, town: Place) -> Frame:

@@ -235,14 +235,14 @@ def compare_with_store(
     for tables in iter_blocks(store, select(*columns, *made)):
         for row in dict_rows(tables["provenance"] | tables["frames"]):
             path, sha256 = row["path"], row["sha256"]
-            found = known.get(frame_identity(path, sha256)) or known.get(path)
-            if found is None and not read_photos and not os.path.exists(restore_bytes(path)):
-                found = known.get(("moved", os.path.basename(path)))
-            if found is not None:
+            given = known.get(frame_identity(path, sha256)) or known.get(path)
+            if given is None and not read_photos and not os.path.exists(restore_bytes(path)):
+                given = known.get(("moved", os.path.basename(path)))
+            if given is not None:
                 made_with = row["parameters"], row["parameters_sha256"]
                 codes = row["reasons"].split(",")
                 why = list_reasons_to_redo(row["verdict"], codes, made_with, settings, retry)
-                yield found, row["verdict"], why
+                yield given, row["verdict"], why
 
 
 def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:

@@ -78,7 +78,7 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     folders and patterns are in alphabetical order. ``exclude`` lists files, and folders with their
     content, that are never returned: the night-light maps and the overlay folder.
     """
-    found: dict[Path, Path] = {}
+    photos: dict[Path, Path] = {}
     # Not Path.resolve, which raises for circular links
     left_out = [Path(os.path.realpath(path)) for path in exclude]
     for pattern in patterns:
@@ -86,8 +86,8 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
             whole = Path(os.path.realpath(path))
             if any(whole.is_relative_to(barred) for barred in left_out):
                 continue
-            found.setdefault(path.absolute(), path)
-    return list(found.values())
+            photos.setdefault(path.absolute(), path)
+    return list(photos.values())
 
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
@@ -117,12 +117,12 @@ def _expand(pattern: str) -> list[Path]:
     # Existing folders whose names contain glob characters are not patterns: pictures[1]/*.jpg
     there = next((one for one in path.parents if os.path.isdir(one)), Path())
     below = str(path.relative_to(there))
-    found = glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
+    names = glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
     # Names that a pattern contains explicitly are not skipped
     skipped = NO_PHOTOS - {part.lower() for part in path.parts}
     matches = [
         match
-        for match in sorted(map(Path, found))
+        for match in sorted(map(Path, names))
         if not any(part.lower() in skipped for part in match.parts)
     ]
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
@@ -131,7 +131,7 @@ def _expand(pattern: str) -> list[Path]:
 
 
 def _walk_photos(folder: Path) -> list[Path]:
-    found, passed_over = [], Counter[str]()
+    photos, passed_over = [], Counter[str]()
     log = logging.getLogger("regengine")
 
     def tell(error: OSError) -> None:
@@ -144,7 +144,7 @@ def _walk_photos(folder: Path) -> list[Path]:
         passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
         shown = [name for name in folders if not name.startswith(".")]
         folders[:] = [name for name in shown if name.lower() not in NO_PHOTOS]
-        found += [Path(parent, name) for name in names if is_photo(name) and name[0] != "."]
+        photos += [Path(parent, name) for name in names if is_photo(name) and name[0] != "."]
     if passed_over:
         log.info(
             "%s: skipped %s of thumbnails and deleted files (%s); name such a folder to include "
@@ -153,7 +153,7 @@ def _walk_photos(folder: Path) -> list[Path]:
             format_count(passed_over.total(), "folder"),
             ", ".join(sorted(passed_over)),
         )
-    return sorted(found)
+    return sorted(photos)
 
 
 def select_share(photos: Sequence[Item], share: str) -> list[Item]:
@@ -181,19 +181,19 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     cannot be read, the scheme of a URL is not supported, or its client is not installed; and
     NoPhotoError if no photo exists, or could be downloaded.
     """
-    found: dict[object, Path | Url] = {}
+    by_place: dict[object, Path | Url] = {}
     schemes = set()
     paths: list[str] = []
 
     def take_paths() -> None:
         for path in find_photos(paths, exclude=exclude):
-            found.setdefault(path.absolute(), path)
+            by_place.setdefault(path.absolute(), path)
         paths.clear()
 
     for argument in _spelled_out(arguments):
         if (frame_id := _find_archive_name(argument)) is not None:
             take_paths()
-            found.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
+            by_place.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
         elif is_url(argument):
             take_paths()
             scheme = parse_scheme(argument)
@@ -202,11 +202,11 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
                 require(argument)
                 schemes.add(scheme)
-            found.setdefault(argument, Url(argument))
+            by_place.setdefault(argument, Url(argument))
         else:
             paths.append(argument)
     take_paths()
-    photos = list(found.values())
+    photos = list(by_place.values())
     if not any(
         isinstance(one, Url) or lexists(one) or identify_frame_to_fetch(one) for one in photos
     ):
@@ -222,15 +222,15 @@ def find_existing_photos(
     Photos of the archive are downloaded first; a failure is logged, and leaves the photo missing.
     Raises NoPhotoError if no photo exists, and ConfigError for a URL.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for photo in find_given(arguments, exclude=[path for path in exclude if path is not None]):
         if isinstance(photo, Url):
             raise ConfigError(
                 f"{photo} is a URL, which only regengine register downloads: give the path of a "
                 "local copy."
             )
-        found.append(photo)
-    wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
+        paths.append(photo)
+    wanted = [photo for photo in paths if identify_frame_to_fetch(photo) is not None]
     if wanted:
         from regengine.photo.archive.web import ArchivePhotos
 
@@ -240,9 +240,9 @@ def find_existing_photos(
                 archive.fetch(photo)
             except FrameError as error:
                 logging.getLogger("regengine").error("Error: %s", error)
-    if not any(map(lexists, found)):
+    if not any(map(lexists, paths)):
         raise make_no_photo_error(arguments)
-    return found
+    return paths
 
 
 def fetch_photo_path(given: str) -> Path:
@@ -289,7 +289,7 @@ def _without_comment(line: str) -> str:
     """Return a line of a list without ``# comment``, unless a file has that name."""
     if line.startswith("#"):
         return ""
-    ends = [len(line), *(found.start() for found in reversed([*re.finditer(r"\s+#", line)]))]
+    ends = [len(line), *(mark.start() for mark in reversed([*re.finditer(r"\s+#", line)]))]
     names = [line[:end] for end in ends]
     there = (name for name in names if lexists(Path(name)) or any(glob.iglob(name)))
     return next(there, names[-1])

@@ -122,18 +122,18 @@ def find_settings_files(parameters: str) -> RunFiles:
     """Find the files that the settings of a stored result name, if they are unchanged."""
     try:
         known = json.loads(parameters)
-        found: dict[str, tuple[Path, ...]] = {}
+        files: dict[str, tuple[Path, ...]] = {}
         lost = []
         for name in ("lights", "streets", "day", "tle", "metadata"):
             for entry in known.get(name) or []:
                 path = Path(entry.get("path") or entry["name"])
                 # Folders of element sets or map tiles may have grown since
                 if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
-                    found[name] = (*found.get(name, ()), path)
+                    files[name] = (*files.get(name, ()), path)
                 else:
                     text = f"{path}, which this run used, was moved or changed: give --{name}."
                     lost.append((f"--{name}", text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
-    metadata = next(iter(found.pop("metadata", ())), None)
-    return RunFiles(metadata=metadata, lost=tuple(lost), **found)
+    metadata = next(iter(files.pop("metadata", ())), None)
+    return RunFiles(metadata=metadata, lost=tuple(lost), **files)
