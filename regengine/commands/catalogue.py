@@ -116,7 +116,7 @@ Form = Annotated[
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    request: Asked,
+    query: Asked,
     place: Annotated[
         str | None,
         typer.Option(help="Only photos that show this town, or this place number."),
@@ -160,14 +160,14 @@ def query(
     from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
     from regengine.io.atomic import check_new_file
 
-    if request not in VIEWS and request.isidentifier():
-        raise ConfigError(f"{request} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
-    usual = "all" if request == "places" else "accepted"
+    if query not in VIEWS and query.isidentifier():
+        raise ConfigError(f"{query} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
+    usual = "all" if query == "places" else "accepted"
     narrowed = (verdict or usual) != usual or reviewed or where is not None
     given = {**typed, "least-days": least_days != 180}
     for name in ("place", "country", "month", "by", "least-days", "verdict", "reviewed", "where"):
-        if given[name] and name not in VIEWS.get(request, ()):
-            raise ConfigError(f"--{name} is not an option of {request!r}.")
+        if given[name] and name not in VIEWS.get(query, ()):
+            raise ConfigError(f"--{name} is not an option of {query!r}.")
     out = None if out == STANDARD_OUTPUT else out
     form = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
     if form is None:
@@ -177,9 +177,9 @@ def query(
     if out is not None:
         check_new_file(out, (), force=force)
     verdicts = common.parse_verdicts(verdict or usual, with_rejected=True)
-    if request in VIEWS:
+    if query in VIEWS:
         sql, values = frames.write_view(
-            request,
+            query,
             by,
             least_days=least_days,
             place=place,
@@ -190,12 +190,11 @@ def query(
     with Catalogue(catalogue) as opened:
         if narrowed:
             opened.narrow(verdicts, reviewed=reviewed, where=where)
-        is_view = request in VIEWS
-        names, rows = opened.ask(sql, values) if is_view else opened.ask(request, of_user=True)
+        names, rows = opened.ask(sql, values) if query in VIEWS else opened.ask(query, of_user=True)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)
         _write_lines(frames.format_lines(answer, form), out)
-    if first is None and request in VIEWS:
+    if first is None and query in VIEWS:
         say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -85,32 +85,32 @@ def process_photo(
             unlocated = explain_unlocated(position, references, inputs.blind)
             tried: list[tuple[Frame, FrameResult]] = []
             limits, searched_s = inputs.register, 0.0
-            for start in list_starts(frame, position, tles, named, prior):
+            for there, known_there, share in list_starts(frame, position, tles, named, prior):
                 begun_s = limits.clock()
                 params = replace(
                     limits,
-                    work_budget=start.share * limits.work_budget,
+                    work_budget=share * limits.work_budget,
                     max_seconds=max(limits.max_seconds - searched_s, 0.0),
                 )
-                reason = unlocated if start.prior.position is None else None
+                reason = unlocated if known_there.position is None else None
                 try:
                     if reason is None:
-                        attempt = register_frame(start.frame, start.prior, references, params)
+                        attempt = register_frame(there, known_there, references, params)
                         searched_s += limits.clock() - begun_s
                 except LightMapError as error:
                     if error.code != "outside_map":
                         raise
                     reason = Reason(code=error.code, text=str(error))
                 if reason is not None:
-                    near = start.prior.position
-                    attempt = make_no_match_result(start.frame, near, light_map.info, reason)
+                    near = known_there.position
+                    attempt = make_no_match_result(there, near, light_map.info, reason)
                 elif hints is not None:
                     sources = {**dict(attempt.sources), SOURCE: hints.source}
                     attempt = replace(attempt, sources=tuple(sorted(sources.items())))
-                result = doubt_start(attempt, start.frame, named)
+                result = doubt_start(attempt, there, named)
                 if attempt.verdict == "accepted":
                     break
-                tried.append((start.frame, result))
+                tried.append((there, result))
             else:
                 result = choose_start(frame, position, named, tried)
         result = settle_category(result, scene.in_place, frame, has_stars=any(attitudes))
@@ -234,12 +234,9 @@ MAX_NAMED, MAX_MENTIONED = 6, 3
 APART = {"position": 0.7, "place": 0.3}
 
 
-class Start(NamedTuple):
-    """Where a photo is searched for, and with which share of its work budget."""
-
-    frame: Frame  # with a place that it is said to show, or none
-    prior: Prior
-    share: float = 1.0
+# Where a photo is searched for: its frame, with a place that it is said to show or none, what is
+# known besides, and a share of its work budget
+Start = tuple[Frame, Prior, float]
 
 
 def list_starts(
@@ -266,7 +263,7 @@ def list_starts(
             located is None or sees(located, frame.centre, frame.radius_km)
         ):
             seen = Seen(lon=frame.centre[0], lat=frame.centre[1], radius_km=frame.radius_km)
-        return Start(frame, replace(prior, position=located, seen=seen, **known), share)
+        return frame, replace(prior, position=located, seen=seen, **known), share
 
     def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
         # Those without a number count as the smallest that are listed

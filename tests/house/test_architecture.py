@@ -218,8 +218,9 @@ MOST = {
     # detectors/__init__.py sets what OpenCV is to use, before any module imports it
     "files": 220,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
-    # stands for another
-    "classes": 375,
+    # stands for another; Option is what a message names on both doors, and took the place of
+    # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked
+    "classes": 377,
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another
