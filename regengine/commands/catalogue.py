@@ -179,13 +179,7 @@ def query(
     verdicts = common.parse_verdicts(verdict or usual, with_rejected=True)
     if query in VIEWS:
         sql, values = frames.write_view(
-            query,
-            by,
-            least_days=least_days,
-            place=place,
-            country=country,
-            month=month,
-            limit=limit,
+            query, by, least_days=least_days, place=place, country=country, month=month, limit=limit
         )
     with Catalogue(catalogue) as opened:
         if narrowed:
