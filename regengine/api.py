@@ -15,7 +15,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from regengine.errors import ConfigError, check_known
+from regengine.errors import ConfigError, Option, check_known
 from regengine.frames.outcomes import Detections, Registration, StarField, Store
 from regengine.options import (
     AnyPath,
@@ -27,7 +27,6 @@ from regengine.options import (
     RegisterOptions,
     RunOptions,
     SolveOptions,
-    StoreOptions,
     Time,
     takes,
 )
@@ -44,24 +43,28 @@ if TYPE_CHECKING:
     from regengine.sky.stars.photo import SolveJob
 
 
+SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")  # of a Dask scheduler's address
+
+
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
     """Return the checked options of photos, with map, element sets and records read.
 
     Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
     used.
     """
+    from regengine.io.atomic import check_folder
     from regengine.maps.at_hand import choose_element_sets, choose_maps
     from regengine.maps.index.earth import BlindOptions, Mode
     from regengine.orbit.position import ANY_KM, find_records, mission_heights_km
     from regengine.registration.parameters import EFFORTS, WORK_BUDGETS, RegisterParams
     from regengine.runs.run_inputs import RunInputs
 
-    check_known("--effort", (options.effort,), EFFORTS)
-    check_known("--fetch", (options.fetch or "maps",), ("maps",))
-    check_known("--blind", (options.blind,), get_args(Mode))
-    mission = options.mission
+    check_known("effort", (options.effort,), EFFORTS)
+    check_known("fetch", (options.fetch or "maps",), ("maps",))
+    check_known("blind", (options.blind,), get_args(Mode))
+    mission, overlays = options.mission, _path(options.overlay)
     if options.blind == "never" and mission is not None:
-        raise ConfigError("--mission needs --blind always or auto.")
+        raise ConfigError(Option("mission"), " needs ", Option("blind"), " always or auto.")
     params = options.params or RegisterParams(work_budget=WORK_BUDGETS[options.effort])  # type: ignore[index]
     inputs = RunInputs(
         lights=choose_maps("lights", _paths(options.lights)),
@@ -77,7 +80,7 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             max_seconds=options.max_seconds,
             any_category=options.any_category,
         ),
-        overlays=_writable(options.overlay),
+        overlays=overlays,
         overlay_names_hashed=len({path.stem for path in photos}) < len(photos),
         neighbours=options.neighbours,
         stars=options.stars,
@@ -87,6 +90,8 @@ def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInp
             altitude_km=ANY_KM if mission is None else mission_heights_km(mission),
         ),
     )
+    if overlays is not None:
+        check_folder(overlays)
     light_map, _, _ = inputs.open()
     for doubt in light_map.doubts:
         logging.getLogger("regengine").warning("%s", doubt)
@@ -99,19 +104,17 @@ def _frame_options(options: Options) -> FrameOptions:
     from regengine.photo.frame import FrameOptions
     from regengine.photo.lens_profile import load_profiles
 
-    given: dict[str, Any] = dict.fromkeys(one.name for one in fields(RegisterOptions))
-    given |= vars(options)
-    if given["place"] is not None:
-        require_town(given["place"])
+    given = vars(options)
+    known: dict[str, Any] = {one.name: given.get(one.name) for one in fields(FrameOptions)}
+    if known["place"] is not None:
+        require_town(known["place"])
     for name in ("nadir", "centre"):
-        if given[name] is not None:
-            given[name] = parse_lon_lat(given[name], f"--{name}")
-    taken = {one.name for one in fields(FrameOptions)} & given.keys()
-    return FrameOptions(
-        time_utc=None if given["time"] is None else utc_time(given["time"]),
-        lenses=load_profiles(_paths(given["lens"])),
-        **{name: given[name] for name in taken},
-    )
+        if known[name] is not None:
+            known[name] = parse_lon_lat(known[name], name)
+    time = given.get("time")
+    known["time_utc"] = None if time is None else utc_time(time)
+    known["lenses"] = load_profiles(_paths(given.get("lens")))
+    return FrameOptions(**known)
 
 
 def utc_time(time: Time) -> datetime:
@@ -121,7 +124,7 @@ def utc_time(time: Time) -> datetime:
     moment = parse_iso_time(time if isinstance(time, str) else time.isoformat())
     if moment is None:
         raise ConfigError(
-            f"--time {time!r} is not a valid time: write it like 2012-03-28T15:46:41Z."
+            Option("time", repr(time)), " is not a valid time: write it like 2012-03-28T15:46:41Z."
         )
     return moment
 
@@ -130,22 +133,13 @@ def _path(path: AnyPath | None) -> Path | None:
     return None if path is None else Path(path)
 
 
-def _writable(path: AnyPath | None) -> Path | None:
-    from regengine.io.atomic import check_folder
-
-    folder = _path(path)
-    if folder is not None:
-        check_folder(folder)
-    return folder
+def _paths(paths: Paths | None) -> list[Path]:
+    return [Path(path) for path in _texts(paths)]
 
 
-def _each(paths: Paths | None) -> list[str]:
+def _texts(paths: Paths | None) -> list[str]:
     given = [paths] if isinstance(paths, str | PathLike) else paths or ()
     return [fspath(path) for path in given]
-
-
-def _paths(paths: Paths | None) -> list[Path]:
-    return [Path(path) for path in _each(paths)]
 
 
 # Registration
@@ -214,8 +208,8 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     return Registration(result, inputs.lights, inputs.streets, inputs.day)
 
 
-@takes(StoreOptions)
-def register_many(photos: Paths, options: StoreOptions) -> Store:
+@takes(RunOptions)
+def register_many(photos: Paths, options: RunOptions) -> Store:
     """Register photos into a store; the same call resumes an interrupted run.
 
     Parameters
@@ -251,34 +245,48 @@ def register_many(photos: Paths, options: StoreOptions) -> Store:
     from regengine.io import console
     from regengine.store.writer import StoreWriter
 
-    run = register_run(_each(photos), Path(options.store), options)
+    run = register_run(_texts(photos), options)
     with (
         StoreWriter(run.store) as writer,
         console.show_progress(len(run.photos), quiet=not options.progress) as advance,
     ):
-        summary = run.start(writer, lambda result: None, advance=advance)
+        summary = replace(run, advance=advance).start(writer, lambda result: None)
     if summary.interrupted:
         raise KeyboardInterrupt
     return Store(run.store, run.inputs.lights)
 
 
-def register_run(photos: Sequence[str], store: Path, options: RunOptions) -> RegisterRun:
+def register_run(photos: Sequence[str], options: RunOptions) -> RegisterRun:
     """Return a run that is ready to start; see `register_many`."""
-    from regengine.runs.register import RegisterRun
+    from regengine.io.console import VERDICTS
+    from regengine.io.urls import hide_secrets
+    from regengine.runs.register import RegisterRun, collect_settings
     from regengine.runs.remote import find_given, select_share
 
     given = (options.lights, options.day, options.overlay)
-    found = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
+    named = find_given(photos, exclude=[path for paths in given for path in _paths(paths)])
+    share = named if options.shard is None else select_share(named, options.shard)
+    inputs, address = run_inputs(named, options), options.scheduler
+    check_known("retry", options.retry, VERDICTS)
+    if address is not None and not address.startswith(SCHEMES):
+        raise ConfigError(
+            Option("scheduler", repr(hide_secrets(address))),
+            " is not a valid address: write it like tcp://node1:8786, as dask scheduler prints it.",
+        )
     return RegisterRun(
-        photos=found if options.shard is None else select_share(found, options.shard),
-        inputs=run_inputs(found, options),
-        store=store,
+        photos=share,
+        inputs=inputs,
+        settings=collect_settings(inputs),
+        store=Path(options.store),
         fetches_maps=options.fetch is not None,
-        workers=options.workers,
+        scheduler=address,
         resume=options.resume,
-        retry=options.retry,
+        retry=frozenset(options.retry),
+        workers=options.workers if len(share) > 1 else 0,
+        limit_s=60.0 + 5.0 * options.max_seconds,
         memory_mb=options.max_memory_mb,
-        scheduler=options.scheduler,
+        # A time that the user gave for all photos does not determine their clock errors
+        neighbours=bool(options.neighbours and inputs.tle and inputs.frame.time_utc is None),
     )
 
 

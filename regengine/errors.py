@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 # Messages of OpenCV and other C++ libraries that correspond to Python's MemoryError
 NO_MEMORY = ("Insufficient memory", "bad_alloc", "Unable to allocate")
@@ -40,19 +41,36 @@ def shorten_to_line(text: str) -> str:
     return escape_terminal(text)
 
 
+class Option(NamedTuple):
+    """An option that a message names, and its value if the message says it: ``--focal-mm 50``."""
+
+    name: str  # as a keyword of Python
+    value: str = ""
+
+    def __str__(self) -> str:
+        return f"--{self.name.replace('_', '-')} {self.value}".rstrip()
+
+
 class RegengineError(Exception):
     """Base of every error that regengine raises on purpose.
 
-    Its message is one sentence that names the file, the error and the remedy. ``code`` is short,
+    Its message is one sentence that names the file, the error and the remedy; it may be given in
+    parts, of which those that are an `Option` are shown as on the command line. ``code`` is short,
     stable and machine-readable; it appears among the reasons of a record.
     """
 
     code = "error"
 
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(shorten_to_line(message))
+    def __init__(self, *message: str | Option, code: str | None = None) -> None:
+        self.message = message
+        super().__init__(shorten_to_line("".join(map(str, message))))
         if code is not None:
             self.code = code
+
+    def name_keywords(self) -> None:
+        """Show options as keywords of Python from now on: ``focal_mm=50``."""
+        words = [one if isinstance(one, str) else f"{one.name}={one.value}" for one in self.message]
+        self.args = (shorten_to_line("".join(words)),)
 
 
 class FrameError(RegengineError, OSError):
@@ -124,13 +142,13 @@ class NoFrameError(ConfigError, KeyError):
 def check_known(option: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raise ConfigError, which lists the known values of an option, if one is given that is not."""
     known = tuple(known)
-    for one in given:
-        if one not in known:
-            raise ConfigError(f"{option} {one!r} is unknown: choose from {', '.join(known)}.")
+    for value in given:
+        if value not in known:
+            choices = f" is unknown: choose from {', '.join(known)}."
+            raise ConfigError(Option(option, repr(value)), choices)
 
 
 def describe_exception(error: BaseException) -> str:
-    """Return type and message of an exception on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

@@ -7,7 +7,6 @@ the same except for dashes: ``max_seconds`` is ``--max-seconds``.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
@@ -31,7 +30,7 @@ from detectors.constants import (
     PIXEL_PITCH_RANGE_UM,
     SEEN_RANGE_KM,
 )
-from regengine.errors import ConfigError, RegengineError
+from regengine.errors import ConfigError, Option, RegengineError
 
 if TYPE_CHECKING:
     from regengine.registration.parameters import RegisterParams
@@ -61,8 +60,8 @@ def option(
     ``typed_default`` is its default there, if it differs. An option without ``help`` exists only in
     Python.
     """
-    told = {"help": help, "names": names, "bounds": bounds, "metavar": metavar}
-    return field(default=default, metadata=told | {"typed_default": typed_default})
+    shown = {"help": help, "names": names, "bounds": bounds, "metavar": metavar}
+    return field(default=default, metadata=shown | {"typed_default": typed_default})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +71,11 @@ class Options:
     def __post_init__(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
-            if not isinstance(value, int | float):
-                continue
-            low, high = one.metadata["bounds"]
-            if low <= value <= high:
-                continue
-            beyond = "" if high == math.inf else f" and at most {high:g}"
-            option = f"--{one.name.replace('_', '-')}"
-            raise ConfigError(f"{option} {value} is out of range: give at least {low:g}{beyond}.")
+            low, high = one.metadata.get("bounds", (-math.inf, math.inf))
+            if isinstance(value, int | float) and not low <= value <= high:
+                beyond = "" if high == math.inf else f" and at most {high:g}"
+                text = f" is out of range: give at least {low:g}{beyond}."
+                raise ConfigError(Option(one.name, str(value)), text)
 
 
 # Help texts that several classes share
@@ -224,8 +220,15 @@ class WorkerOptions(Options):
     )
 
 
+@dataclass(frozen=True)
+class StoreOptions(Options):
+    """Where results go."""
+
+    store: AnyPath = option("run.h5", "Store for the results; an existing one is extended.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(WorkerOptions, RegisterOptions):
+class RunOptions(WorkerOptions, RegisterOptions, StoreOptions):
     """Options of `regengine.register_many`: those of each photo, and those of the run."""
 
     resume: bool = option(
@@ -243,13 +246,6 @@ class RunOptions(WorkerOptions, RegisterOptions):
         None, "Address of a Dask scheduler to run on: tcp://HOST:PORT.", metavar="ADDRESS"
     )
     progress: bool = option(False)
-
-
-@dataclass(frozen=True)
-class StoreOptions(RunOptions):
-    """Options of `regengine.register_many`, the store among them."""
-
-    store: AnyPath = "run.h5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -378,32 +374,12 @@ def spread_options(
         try:
             return function(bound.arguments.pop(first.name), options(**bound.arguments))
         except RegengineError as error:
-            error.args = (name_keywords(str(error), whole.parameters),)
+            error.name_keywords()
             raise
 
     called.__dict__["__signature__"] = whole
     called.__doc__ = explain_options(cleandoc(function.__doc__ or ""), options)
     return called
-
-
-# An option and the space before its value, if that is a quoted text, a number or a tuple; a command
-# of the program is matched as a whole, and not changed
-_OPTION = re.compile(
-    r"\bregengine [a-z][^:;,]*|(?<![\w-])--([a-z][a-z-]*)( (?=['\"(\[]|-?\d|-?inf|nan))?"
-)
-
-
-def name_keywords(text: str, names: Collection[str]) -> str:
-    """Rewrite a sentence for the command line for Python: ``max_seconds=`` for ``--max-seconds``.
-
-    Options that are not names of keywords are unchanged.
-    """
-
-    def keyword(found: re.Match[str]) -> str:
-        name = (found[1] or "").replace("-", "_")
-        return f"{name}=" if name in names else found[0]
-
-    return _OPTION.sub(keyword, text)
 
 
 def explain_options(text: str, options: type[Options]) -> str:
@@ -415,7 +391,7 @@ def explain_options(text: str, options: type[Options]) -> str:
         for name in line.partition(" : ")[0].split(",")
     }
     types = {one.name: str(one.type).replace(" | None", ", optional") for one in fields(options)}
-    said = [
+    entries = [
         f"{one.name} : {types[one.name]}\n    {one.metadata['help']}"
         for one in fields(options)
         if one.name not in explained and one.metadata.get("help")
@@ -423,5 +399,5 @@ def explain_options(text: str, options: type[Options]) -> str:
     before, mark, after = text.partition("\nReturns\n-------")
     if not mark:
         before, mark, after = text.partition("\nRaises\n------")
-    others = "\n".join(["", "Other Parameters", "----------------", *said, ""])
+    others = "\n".join(["", "Other Parameters", "----------------", *entries, ""])
     return before + others + mark + after

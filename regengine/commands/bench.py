@@ -166,16 +166,16 @@ def _score_detectors(
             for photo in photos:
                 try:
                     check_labels(photo)
-                    found = job(photo.path)
+                    answer = job(photo.path)
                     if kind == "streaks":
-                        places = streak_scores.streak_rows(found.found)
+                        places = streak_scores.streak_rows(answer.found)
                         score, false, missed = streak_scores.score_streak_photo(
-                            photo, places, found.seconds
+                            photo, places, answer.seconds
                         )
                     else:
-                        places = np.column_stack([found.found.x, found.found.y])
+                        places = np.column_stack([answer.found.x, answer.found.y])
                         score, false, missed = detections.score_points(
-                            photo, places, found.seconds, tolerance_px
+                            photo, places, answer.seconds, tolerance_px
                         )
                     if pictures is not None:
                         places = places[:, :4]

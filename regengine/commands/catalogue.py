@@ -82,11 +82,11 @@ def build(
     if as_json:
         print_data(json.dumps({"out": str(out), **built}))
     if not quiet:
-        told = [format_count(built["frames"], "photo")]
+        counts = [format_count(built["frames"], "photo")]
         if built["copies"]:
-            told.append(f"{format_count(built['copies'], 'more copy', 'more copies')} of photos")
-        told += [format_count(built["places"], "place"), format_count(built["nights"], "night")]
-        say(f"{out}: {', '.join(told)}", err=True)
+            counts.append(f"{format_count(built['copies'], 'more copy', 'more copies')} of photos")
+        counts += [format_count(built["places"], "place"), format_count(built["nights"], "night")]
+        say(f"{out}: {', '.join(counts)}", err=True)
 
 
 # Of `query`
@@ -116,7 +116,7 @@ Form = Annotated[
 @app.command(no_args_is_help=True)
 def query(
     catalogue: File,
-    asked: Asked,
+    query: Asked,
     place: Annotated[
         str | None,
         typer.Option(help="Only photos that show this town, or this place number."),
@@ -160,14 +160,14 @@ def query(
     from regengine.frames.catalogue import FORMS, VIEWS, Catalogue
     from regengine.io.atomic import check_new_file
 
-    if asked not in VIEWS and asked.isidentifier():
-        raise ConfigError(f"{asked} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
-    usual = "all" if asked == "places" else "accepted"
+    if query not in VIEWS and query.isidentifier():
+        raise ConfigError(f"{query} is not a view: choose from {', '.join(VIEWS)}, or write SQL.")
+    usual = "all" if query == "places" else "accepted"
     narrowed = (verdict or usual) != usual or reviewed or where is not None
     given = {**typed, "least-days": least_days != 180}
     for name in ("place", "country", "month", "by", "least-days", "verdict", "reviewed", "where"):
-        if given[name] and name not in VIEWS.get(asked, ()):
-            raise ConfigError(f"--{name} is not an option of {asked!r}.")
+        if given[name] and name not in VIEWS.get(query, ()):
+            raise ConfigError(f"--{name} is not an option of {query!r}.")
     out = None if out == STANDARD_OUTPUT else out
     form = form or ("table" if out is None else ENDINGS.get(out.suffix.lower()))
     if form is None:
@@ -177,18 +177,18 @@ def query(
     if out is not None:
         check_new_file(out, (), force=force)
     verdicts = common.parse_verdicts(verdict or usual, with_rejected=True)
-    if asked in VIEWS:
+    if query in VIEWS:
         sql, values = frames.write_view(
-            asked, by, least_days=least_days, place=place, country=country, month=month, limit=limit
+            query, by, least_days=least_days, place=place, country=country, month=month, limit=limit
         )
     with Catalogue(catalogue) as opened:
         if narrowed:
             opened.narrow(verdicts, reviewed=reviewed, where=where)
-        names, rows = opened.ask(sql, values) if asked in VIEWS else opened.ask(asked, of_user=True)
+        names, rows = opened.ask(sql, values) if query in VIEWS else opened.ask(query, of_user=True)
         first = next(rows, None)
         answer = names, rows if first is None else chain([first], rows)
         _write_lines(frames.format_lines(answer, form), out)
-    if first is None and asked in VIEWS:
+    if first is None and query in VIEWS:
         say(f"{catalogue}: no matching frames{f' for {place}' if place else ''}", err=True)
 
 
@@ -258,8 +258,8 @@ def package(
     title, *shown = ("",) if place is None else locate_place(place, "--place", 90.0)
     if place is not None:
         title = title or "{1:.4f}, {0:.4f}".format(*shown)
-    asked = {"place": place, "radius-km": radius_km, "verdict": verdict, "where": where}
-    words = [f"--{name} {value}" for name, value in {**asked, "best": best}.items() if value]
+    given = {"place": place, "radius-km": radius_km, "verdict": verdict, "where": where}
+    words = [f"--{name} {value}" for name, value in {**given, "best": best}.items() if value]
     files = packing.list_calibration_files(calibration or [])
     with Catalogue(catalogue) as archive:
         archive.narrow(verdicts, reviewed=False, where=where)
@@ -282,8 +282,8 @@ def package(
             advance=advance,
         )
     if as_json:
-        said = {"out": str(out), "frames": packed, "calibration": list(files), "failed": failed}
-        print_data(json.dumps(said))
+        facts = {"out": str(out), "frames": packed, "calibration": list(files), "failed": failed}
+        print_data(json.dumps(facts))
     if not quiet:
         for name, why in failed.items():
             say(f"{name}: {why}", err=True)
@@ -415,7 +415,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
     worst = float(passes["sigma_time_s"].max()) if len(passes) else None
     reached = passes["place"].nunique()
     if as_json:
-        said = {
+        facts = {
             "out": str(out),
             "places": places,
             "wanted": len(plan.wanted),
@@ -426,7 +426,7 @@ def _tell(plan: Plan, places: int, out: Path, *, as_json: bool, quiet: bool) -> 
             "tle_epoch_utc": iso_utc(element_set.epoch_utc, "seconds"),
             "worst_sigma_time_s": None if worst is None else round(worst, 1),
         }
-        print_data(json.dumps(said))
+        print_data(json.dumps(facts))
     if quiet:
         return
     if plan.uncertain:
@@ -491,16 +491,16 @@ def stars(
         rows = [part for _, bins in counts for part in bins]
 
     def lines(form: str) -> list[str]:
-        told = rows
+        shown = rows
         if form != "json":
-            told = [
+            shown = [
                 {k: escape_invisible(v) if isinstance(v, str) else v for k, v in row.items()}
                 for row in rows
             ]
         if form == "table":  # names tell frames apart, and paths are long
-            told = [{k: v for k, v in row.items() if k != "path"} for row in told]
-        names = tuple(told[0]) if told else ()
-        return list(format_lines((names, (tuple(row.values()) for row in told)), form))
+            shown = [{k: v for k, v in row.items() if k != "path"} for row in shown]
+        names = tuple(shown[0]) if shown else ()
+        return list(format_lines((names, (tuple(row.values()) for row in shown)), form))
 
     if out is not None and counts:
         _write_lines(lines("csv" if out.suffix.lower() == ".csv" else "json"), out)

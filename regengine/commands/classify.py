@@ -71,21 +71,21 @@ def main(
     for file in (sheet, None if fit is None else labels):
         if file is not None:
             check_file(file)
-    found = find_existing_photos(named)
+    paths = find_existing_photos(named)
     time = None if options.time is None else common.parse_time(str(options.time))
-    asked = replace(
+    needed = replace(
         options,
         time=time,
         features=options.features or fit is not None,
         thumbnails=sheet is not None,
     )
-    inputs = api.classify_inputs(found, asked)
+    inputs = api.classify_inputs(paths, needed)
     names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}
     scenes: list[Scene] = []
 
-    def tell(answer: Answer) -> None:
+    def show(answer: Answer) -> None:
         if fit is None:
             say(answer.line if run.as_json or options.features else answer.text)
         if answer.kept is not None:
@@ -95,11 +95,11 @@ def main(
         say(TABLE_HEADER)
     code = work_through(
         run,
-        found,
+        paths,
         partial(answer_scene, inputs=inputs, keep=sheet is not None or fit is not None),
         "classify",
         settings,
-        tell=tell,
+        show=show,
         doing="classifying",
         limit_s=120.0,
     )
@@ -135,7 +135,7 @@ def _propose(scenes: list[Scene], sheet: Path | None, labels: Path, seed: int) -
     say(f"{'cluster':<12} {'photos':>6}  class by the present model")
     for name in dict.fromkeys(cluster for _, cluster, _ in proposals):
         guesses = Counter(scene.category for scene, cluster, _ in proposals if cluster == name)
-        said = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
-        say(f"{name:<12} {guesses.total():>6}  {said}")
+        categories = ", ".join(f"{category} {count}" for category, count in guesses.most_common(4))
+        say(f"{name:<12} {guesses.total():>6}  {categories}")
     train = format_command("train", labels, "--out", "model.json")
     say(f"Name them in {labels}, then: {train}", err=True)

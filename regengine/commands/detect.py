@@ -56,19 +56,19 @@ def main(
     if neighbours and kind != "lightning":
         raise ConfigError(f"--neighbours is for lightning: leave it out for {kind}.")
     detector = sought.detector(options.method)
-    found = find_existing_photos(photos, exclude=[overlay])
+    paths = find_existing_photos(photos, exclude=[overlay])
     side_px = options.max_side_px or LONG_SIDE_PX[kind]
     settings = {"method": detector.name, "max_side_px": side_px, "whole_frame": options.whole_frame}
-    beside: dict[str, Any] = {"neighbours": list_beside(found)} if neighbours else {}
+    beside: dict[str, Any] = {"neighbours": list_beside(paths)} if neighbours else {}
     code = work_through(
         run,
-        found,
+        paths,
         partial(
             sought.answer,
             detector=detector,
             max_long_side_px=side_px,
             sky_only=not options.whole_frame,
-            overlays=None if overlay is None else picture_paths(found, overlay, kind),
+            overlays=None if overlay is None else picture_paths(paths, overlay, kind),
             **beside,
         ),
         f"detect {kind}",
@@ -76,5 +76,4 @@ def main(
         header=",".join(sought.columns),
         doing=f"detecting {kind}",
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

@@ -88,7 +88,6 @@ def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
 
 
 def _whence(path: Path) -> str:
-    """Say where a file is, or that the package brings it."""
     from regengine.maps.at_hand import FOLDER
 
     return "packaged" if path.parent == FOLDER else str(path)

@@ -178,7 +178,7 @@ def query(
     if out is not None:
         check_new_file(out, ENDINGS, force=force)
     with show_steps(quiet=quiet) as progress:
-        found, counts = archive.ask(
+        records, counts = archive.ask(
             wanted,
             web=ArchiveClient(),
             key=os.environ.get(archive.KEY_VARIABLE, "").strip(),
@@ -186,7 +186,7 @@ def query(
             url=address,
             progress=partial(progress, "Asking"),
         )
-    put_out(found, out, tle, as_json=as_json, quiet=quiet)
+    put_out(records, out, tle, as_json=as_json, quiet=quiet)
     if not quiet:
         strays = format_count(counts["off_query"], "row was", "rows were")
         typer.echo(

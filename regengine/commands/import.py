@@ -92,8 +92,8 @@ def main(
                 heads = decisions.heads(number, result.sha256)
                 own = [head.revision for head in heads if head.reviewer == name]
                 decisions.save(number, result, name, "accepted", work, base=own[0] if own else 0)
-    told_of = zip(stored, imported, works, kept, strict=True)
-    for one, (file, _, placed), (work, moved), is_kept in told_of:
+    photos = zip(stored, imported, works, kept, strict=True)
+    for one, (file, _, placed), (work, moved), is_kept in photos:
         if keep and not is_kept:
             say(
                 f"{one.result.frame}: none of its points was moved, so nothing is saved: --confirm "
@@ -107,7 +107,7 @@ def main(
                 err=True,
             )
         scores = importing.score(one.result, placed)
-        told = importing.summary(scores)
+        stats = importing.summary(scores)
         if as_json:
             columns = scores | {"right": [None if v != v else v == 1.0 for v in scores["right"]]}
             points = [
@@ -120,19 +120,19 @@ def main(
             ]
             record = {"frame": one.result.frame, "file": str(file), "kept": is_kept}
             record["moved"] = sum(moved)
-            value = plain(record | told | {"points": points}, make_printable)
+            value = plain(record | stats | {"points": points}, make_printable)
             print_data(json.dumps(value, allow_nan=False))
-        elif told["rms_m"] is None:
+        elif stats["rms_m"] is None:
             say(
-                f"{one.result.frame}: {format_count(told['count'], 'point')}, no solved camera to "
+                f"{one.result.frame}: {format_count(stats['count'], 'point')}, no solved camera to "
                 "compare with"
             )
         else:
-            pixels = "" if told["rms_px"] is None else f"{told['rms_px']:.2f} px, "
+            pixels = "" if stats["rms_px"] is None else f"{stats['rms_px']:.2f} px, "
             say(
-                f"{one.result.frame}: {format_count(told['count'], 'point')}, {sum(moved)} moved, "
-                f"engine's camera off by {pixels}{told['rms_m'] / 1e3:.2f} km RMS, right at "
-                f"{told['right']}"
+                f"{one.result.frame}: {format_count(stats['count'], 'point')}, {sum(moved)} moved, "
+                f"engine's camera off by {pixels}{stats['rms_m'] / 1e3:.2f} km RMS, right at "
+                f"{stats['right']}"
             )
     if not quiet:
         done = f"{sum(kept)} saved as decisions of {name}" if keep else "not saved"

@@ -216,5 +216,4 @@ def value_origin(error: typer.BadParameter, ctx: Any) -> str | None:
 
 
 def option_name(parameter: Any) -> str:
-    """An option's longest spelling, without the dashes."""
     return str(max(parameter.opts, key=len)).lstrip("-")

@@ -68,14 +68,14 @@ def fit(
     configure_logging(quiet=quiet, as_json=log_json)
     logger = logging.getLogger("regengine")
     check_file(out)
-    found = find_existing_photos(photos)
-    alike = find_records(metadata, found)
+    paths = find_existing_photos(photos)
+    alike = find_records(metadata, paths)
     records = None if metadata is None else frame_records(metadata, alike)
     options = FrameOptions(focal_mm=focal_mm)
     solved = None if solutions is None else read_solved(solutions)
-    with show_progress(len(found), quiet=quiet, doing="measuring") as advance:
+    with show_progress(len(paths), quiet=quiet, doing="measuring") as advance:
         measured, failed = fitting.measure_photos(
-            found,
+            paths,
             records=records,
             options=options,
             camera=camera,

@@ -102,12 +102,12 @@ def main(
         clock_window_s=clock_window,
         seed=seed,
     )
-    found = study.read_flashes(flashes)
+    photo_flashes = study.read_flashes(flashes)
     read = partial(read_glm if glm else read_lis, cloud_height_m=params.cloud_height_m)
     series = join_series([read(path) for path in glm or lis or ()])
     verdicts = common.parse_verdicts(verdict)
     chosen = choose(store, verdicts=verdicts, reviewed=reviewed, where=where)
-    lapses, left_out, doubts = study.cross_reference(chosen, found, series, params)
+    lapses, left_out, doubts = study.cross_reference(chosen, photo_flashes, series, params)
     rows = [row for lapse in lapses for row in lapse["flashes"]]
     if out is not None:
         with replace_files((out,)) as (temporary,):

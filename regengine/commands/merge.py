@@ -36,8 +36,8 @@ def main(
     frames = sum(taken.values())
     if as_json:
         of = [{"store": str(store), "frames": count} for store, count in taken.items()]
-        said = {"store": str(out), "frames": frames, "repeated": repeated, "taken": of}
-        print_data(json.dumps(said))
+        facts = {"store": str(out), "frames": frames, "repeated": repeated, "taken": of}
+        print_data(json.dumps(facts))
         return
     for store, count in taken.items():
         say(f"{format_count(count, 'frame'):>15} from {store}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from datetime import datetime
 from functools import partial, wraps
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 # What is typed for the wider types that Python takes
 TYPED: dict[Any, Any] = {
     Paths | None: list[Path] | None,
+    AnyPath: Path,
     AnyPath | None: Path | None,
     AnyTime | None: str | None,
     Place | None: str | None,
@@ -56,39 +57,34 @@ TYPED: dict[Any, Any] = {
 
 
 def typer_option(options: type[Options], name: str) -> Any:
-    """What Typer is told of an option of a class."""
+    """What Typer is shown of an option of a class."""
     info = next(one.metadata for one in fields(options) if one.name == name)
     low, high = (None if math.isinf(bound) else bound for bound in info["bounds"])
-    told = {"help": info["help"], "metavar": info["metavar"]}
-    return typer.Option(*info["names"], **told, min=low, max=high)
+    shown = {"help": info["help"], "metavar": info["metavar"]}
+    return typer.Option(*info["names"], **shown, min=low, max=high)
 
 
 def with_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the fields of its parameters of option classes in the place of these."""
-    types = get_type_hints(command)
-    classes: dict[str, type[Options]] = {
-        name: kind
-        for name, kind in types.items()
-        if isinstance(kind, type) and issubclass(kind, Options)
-    }
     parameters: list[Parameter] = []
+    classes: dict[str, type[Options]] = {}
     for parameter in signature(command, eval_str=True).parameters.values():
-        kind = classes.get(parameter.name)
-        if kind is None:
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and issubclass(kind, Options)):
             parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
             continue
-        typed = get_type_hints(kind)
+        classes[parameter.name], types = kind, get_type_hints(kind)
         for one in fields(kind):
             if not one.metadata["help"]:
                 continue
-            typed_default = one.metadata["typed_default"]
-            default = one.default if typed_default is None else typed_default
-            told = TYPED.get(typed[one.name], typed[one.name])
+            default = one.metadata["typed_default"]
+            default = one.default if default is None else default
+            typed = TYPED.get(types[one.name], types[one.name])
             parameters.append(
                 Parameter(
                     one.name,
                     Parameter.KEYWORD_ONLY,
-                    annotation=Annotated[told, typer_option(kind, one.name)],
+                    annotation=Annotated[typed, typer_option(kind, one.name)],
                     default=None if default == () else default,
                 )
             )
@@ -265,19 +261,19 @@ def work_through(
     settings: Mapping[str, Any],
     *,
     header: str = "",
-    tell: Callable[[Answer], None] | None = None,
+    show: Callable[[Answer], None] | None = None,
     doing: str,
     limit_s: float = 600.0,
 ) -> int:
     """Go through photos; errors and progress go to standard error. Gives the exit code.
 
-    What is said of each photo is printed, below a ``header`` unless it is JSON, or told as
-    ``tell`` does, as soon as it is final and, with a file, safe. ``settings`` is what lines depend
-    on, beside the photo; one that takes longer than ``limit_s`` is given up.
+    Each answer is printed, below a ``header`` unless it is JSON, or shown as ``show`` does, as soon
+    as it is final and, with a file, safe. ``settings`` is what lines depend on, beside the photo;
+    one that takes longer than ``limit_s`` is given up.
     """
     import logging
 
-    from regengine.runs.lines import LineFile, answer_photos, hash_line_parameters
+    from regengine.runs.lines import answer_photos
     from regengine.runs.map_photos import TeamOptions
     from regengine.store.result import Answer, Reason
 
@@ -295,29 +291,34 @@ def work_through(
         if text := answer.line if run.as_json else answer.text:
             print_data(text)
 
-    tell = tell or print_answer
+    show = show or print_answer
     failed = taken = done = 0
     unwritable = False
     try:
         with (
             stop_on_signals() as stop,
             show_progress(len(photos), quiet=run.quiet, doing=doing) as advance,
-            ExitStack() as opened,
+            closing(
+                answer_photos(
+                    photos,
+                    function,
+                    options,
+                    stop,
+                    command=command,
+                    settings=settings,
+                    out=out,
+                    retry=run.retry,
+                )
+            ) as outcomes,
         ):
-            file = None
-            if out is not None:
-                parameters = hash_line_parameters(command, settings)
-                file = LineFile(out, command=command, parameters_sha256=parameters)
-                opened.enter_context(closing(file))
-            told = answer_photos(photos, function, options, stop, file=file, retry=run.retry)
-            for outcome in opened.enter_context(closing(told)):
+            for outcome in outcomes:
                 there = isinstance(outcome, str)
                 bad = isinstance(outcome, Reason) or outcome == "failed"
                 if isinstance(outcome, Reason):
                     unwritable |= outcome.code in UNWRITABLE
                     logging.getLogger("regengine").error("Error: %s", outcome.text)
                 elif isinstance(outcome, Answer):
-                    tell(outcome)
+                    show(outcome)
                 done += 1
                 failed += bad
                 taken += there
@@ -325,25 +326,20 @@ def work_through(
             stopped = stop() and done < len(photos)
     except KeyboardInterrupt:
         stopped = True
-    logger = logging.getLogger("regengine")
     if out is not None:
-        again = (
-            f"; {failed} failed (retry them with the same command and --retry failed)"
-            if failed
-            else ""
-        )
         known = f" ({format_count(taken, 'was', 'were')} already there)" if taken else ""
-        logger.info("%s%s%s; saved to %s", format_count(done, "photo"), known, again, out)
-    if stopped and out is None:
-        logger.warning("interrupted; with --out FILE.ndjson a run can be resumed")
-    elif stopped:
-        how = " without --retry all" if run.retry == "all" else ""
-        logger.warning("interrupted; run the same command%s again to resume", how)
+        again = " (retry them with the same command and --retry failed)"
+        again = f"; {failed} failed{again}" if failed else ""
+        text = f"{format_count(done, 'photo')}{known}{again}; saved to {out}"
+        logging.getLogger("regengine").info("%s", text)
     if stopped:
+        how = " without --retry all" if run.retry == "all" else ""
+        text = f"interrupted; run the same command{how} again to resume"
+        if out is None:
+            text = "interrupted; with --out FILE.ndjson a run can be resumed"
+        logging.getLogger("regengine").warning("%s", text)
         return EXIT_INTERRUPTED
-    if unwritable:
-        return EXIT_NOT_STARTED
-    return EXIT_FRAMES_FAILED if failed else 0
+    return EXIT_NOT_STARTED if unwritable else EXIT_FRAMES_FAILED if failed else 0
 
 
 def begin_lines(run: LineOptions) -> None:

@@ -92,10 +92,10 @@ def main(
                 unwritable |= outcome.code in UNWRITABLE
                 console.say(f"{outcome.text.rstrip('.')}.", err=True)
             if as_json:
-                said: dict[str, object] = {"frame": result.frame, "path": result.path}
-                said |= {"overlay": None if lacks else str(outcome)}
-                said |= {"failed": vars(outcome) if lacks else None}
-                console.print_data(json.dumps(said))
+                record: dict[str, object] = {"frame": result.frame, "path": result.path}
+                record |= {"overlay": None if lacks else str(outcome)}
+                record |= {"failed": vars(outcome) if lacks else None}
+                console.print_data(json.dumps(record))
             elif not lacks:
                 console.say(str(outcome))
             advance("failed" if lacks else "drawn")

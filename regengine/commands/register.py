@@ -35,9 +35,6 @@ def main(
             "files that list these, one per line."
         ),
     ],
-    store: Annotated[
-        Path, typer.Option(help="Store for the results; an existing one is extended.")
-    ] = (Path("run.h5")),
     options: RunOptions,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be done with each photo, and stop.")
@@ -73,7 +70,7 @@ def main(
     configure()
     verdicts = [part.strip() for part in str(options.retry or "").split(",") if part.strip()]
     time = None if options.time is None else common.parse_time(str(options.time))
-    run = api.register_run(photos, store, replace(options, time=time, retry=verdicts))
+    run = api.register_run(photos, replace(options, time=time, retry=verdicts))
     if dry_run:
         for line in run.preview(as_json=output.as_json):
             console.print_data(line) if output.as_json else console.say(line)
@@ -102,7 +99,8 @@ def main(
         ):
             if not output.as_json:
                 console.say(table_header(console.output_width(), wide))
-            summary = run.start(writer, report, stop=stop, advance=advance, prepare=configure)
+            run = replace(run, stop=stop, advance=advance, prepare=configure)
+            summary = run.start(writer, report)
     except KeyboardInterrupt:
         raise typer.Exit(common.EXIT_INTERRUPTED) from None
     _tell(summary, writer.problems, run, given_up, advise=not output.log_json)

@@ -62,8 +62,8 @@ def main(
                 page, report_page(listed, figures, pictures, page.absolute().parent, overlay)
             )
         shown = f"{len(listed)} listed, {len(pictures)} shown"
-        told = f"{format_count(figures['photos'], 'photo')}, {shown}"
+        counts = f"{format_count(figures['photos'], 'photo')}, {shown}"
         if not quiet:
-            say(f"{page}: {told}", err=True)
+            say(f"{page}: {counts}", err=True)
     if as_json:
         print_data(json.dumps(figures, allow_nan=False))

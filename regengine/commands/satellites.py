@@ -73,10 +73,10 @@ def main(
     from regengine.scene.drawing import picture_paths
     from regengine.sky.satellites.photo import CSV_COLUMNS, TERMINAL_HEADER, SatelliteJob
 
-    found = find_existing_photos(photos, exclude=[overlay])
-    if len(found) > 1 and (wcs is not None or time is not None):
+    paths = find_existing_photos(photos, exclude=[overlay])
+    if len(paths) > 1 and (wcs is not None or time is not None):
         raise ConfigError(
-            f"--wcs and --time apply to one photo, and {len(found)} were found: name one."
+            f"--wcs and --time apply to one photo, and {len(paths)} were found: name one."
         )
     job = SatelliteJob(
         catalogue=element_sets((tle,), every=True),
@@ -87,7 +87,7 @@ def main(
         mount=mount,
         wcs=wcs,
         detector=None if method == "none" else STREAKS.detector(method),
-        overlays=None if overlay is None else picture_paths(found, overlay, "satellites"),
+        overlays=None if overlay is None else picture_paths(paths, overlay, "satellites"),
         on_terminal=open_result_stream().isatty(),
     )
     names = ("tle", "exposure_s", "station_tle", "clock_sigma_s", "mount", "wcs")
@@ -97,12 +97,11 @@ def main(
     }
     code = work_through(
         run,
-        found,
+        paths,
         job,
         "satellites",
         settings,
         header=TERMINAL_HEADER if job.on_terminal else ",".join(CSV_COLUMNS),
         doing="naming",
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

@@ -39,18 +39,17 @@ def main(
     from regengine.runs.remote import find_existing_photos
 
     folders = [Path(one) for one in (options.overlay, options.wcs) if one is not None]
-    found = find_existing_photos(photos, exclude=folders)
-    job = api.solve_job(found, options)
+    paths = find_existing_photos(photos, exclude=folders)
+    job = api.solve_job(paths, options)
     settings = {**vars(options), "method": job.detector.name, "matches": matches}
     del settings["wcs"], settings["overlay"]
     code = work_through(
         run,
-        found,
+        paths,
         partial(job.answer, matches=matches),
         "solve",
         settings,
         doing="solving",
         limit_s=60.0 + 10.0 * options.max_seconds,
     )
-    if code:
-        raise typer.Exit(code)
+    raise typer.Exit(code)

@@ -114,8 +114,8 @@ def table(facts: dict[str, Any]) -> list[str]:
         if name == "at":
             lines += table(value)
             continue
-        told = [len(value), *value[:LISTED]] if isinstance(value, list) else [value]
-        for k, fact in enumerate(told):
+        values = [len(value), *value[:LISTED]] if isinstance(value, list) else [value]
+        for k, fact in enumerate(values):
             if isinstance(fact, dict) and "reason" in fact:
                 fact = fact["reason"]
             elif isinstance(fact, dict):

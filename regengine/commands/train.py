@@ -50,30 +50,30 @@ def main(
     ) as advance:
         model, _ = train_scene_model(samples, source=labels.name, seed=seed, advance=advance)
     write_scene_model(out, model)
-    told = model.training
+    training = model.training
     if as_json:
         summary: dict[str, Any] = {
             "model": str(out),
             "method": model.method,
             "classes": list(model.classes),
         }
-        summary |= {name: list(getattr(told, name)) for name in ("photos", "groups", "scored")}
-        summary |= {"macro_f1": dict(told.macro_f1), "confusion": told.confusion.tolist()}
+        summary |= {name: list(getattr(training, name)) for name in ("photos", "groups", "scored")}
+        summary |= {"macro_f1": dict(training.macro_f1), "confusion": training.confusion.tolist()}
         print_data(json.dumps(summary))
     else:
-        counts = zip(model.classes, told.photos, told.groups, strict=True)
+        counts = zip(model.classes, training.photos, training.groups, strict=True)
         scores = [
             [name, f"{score:.3f}", "taken" if name == model.method else ""]
-            for name, score in told.macro_f1.items()
+            for name, score in training.macro_f1.items()
         ]
         say(
             *table(["class", "photos", "groups"], [[n, str(p), str(g)] for n, p, g in counts if p]),
             "",
-            f"Each group left out in turn; macro-F1 over {', '.join(told.scored)}:",
+            f"Each group left out in turn; macro-F1 over {', '.join(training.scored)}:",
             "",
             *table(["method", "macro-F1", ""], scores),
             "",
-            *confusion_lines(model.classes, told.confusion),
+            *confusion_lines(model.classes, training.confusion),
             "",
             f"saved to {out}",
         )

@@ -25,14 +25,14 @@ def main(store: StoreFile, as_json: Json = False) -> None:
 
     n_frames, n_unmerged, problems = verify_store(store)
     if as_json:
-        said = {
+        facts = {
             "store": str(store),
             "sound": not problems,
             "frames": n_frames,
             "unmerged_frames": n_unmerged,
             "problems": problems,
         }
-        print_data(json.dumps(said))
+        print_data(json.dumps(facts))
     elif problems:
         for problem in problems:
             say(problem["text"])

@@ -656,7 +656,7 @@ def write_view(
     if (limit := of_places.get("limit", 0)) < 0:
         raise ConfigError(f"--limit {limit}: give the maximum number of rows, or 0 for all.")
     if by is not None:
-        check_known("--by", (by,), BY if view == "coverage" else ("year", "month"))
+        check_known("by", (by,), BY if view == "coverage" else ("year", "month"))
     values = dict.fromkeys(("place", "country", "month", "lon", "lat")) | of_places
     values["limit"] = limit or -1
     name = values["place"] or ""
@@ -687,7 +687,7 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
 
     Lines contain no line breaks except within a cell of CSV. ConfigError for other forms.
     """
-    check_known("--format", (form,), FORMS)
+    check_known("format", (form,), FORMS)
     names, rows = answer
 
     def as_text(value: Any) -> Any:

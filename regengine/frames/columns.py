@@ -378,7 +378,7 @@ def list_features(frame: ExportFrame, layers: Iterable[Layer]) -> Iterator[tuple
 
 def choose_layers(names: tuple[str, ...]) -> list[Layer]:
     """Layers by name, all if no name is given; ConfigError if there is none of that name."""
-    check_known("--layers", names, (layer.name for layer in LAYERS))
+    check_known("layers", names, (layer.name for layer in LAYERS))
     return [layer for layer in LAYERS if not names or layer.name in names]
 
 

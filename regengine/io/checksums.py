@@ -64,8 +64,8 @@ def read_sums(folder: Path) -> dict[str, str]:
         lines = split_lines(decode_text((folder / NAME).read_bytes(), errors="replace"))
     except OSError:
         return {}
-    found = (_LINE.fullmatch(line) for line in lines)
-    return {line[2]: line[1] for line in found if line}
+    matches = (_LINE.fullmatch(line) for line in lines)
+    return {line[2]: line[1] for line in matches if line}
 
 
 def add_sum(folder: Path, name: str, sha256: str, known: dict[str, str]) -> None:

@@ -38,7 +38,6 @@ _results: list[TextIO] = []  # current result stream, the last in the list; `sys
 
 
 def open_result_stream() -> TextIO:
-    """The standard output on which results are printed."""
     return _results[-1] if _results else sys.stdout
 
 
@@ -87,8 +86,8 @@ def discard_output() -> bool:
 def output_width() -> int | None:
     """Columns of the terminal that results are printed on, or of COLUMNS; None for a file."""
     with suppress(ValueError):
-        if (told := int(os.environ.get("COLUMNS", "0"))) > 0:
-            return told
+        if (columns := int(os.environ.get("COLUMNS", "0"))) > 0:
+            return columns
     with suppress(OSError, ValueError):
         return os.get_terminal_size(open_result_stream().fileno()).columns or None
     return None
@@ -139,37 +138,37 @@ def show_steps(*, quiet: bool) -> Generator[Callable[..., None]]:
     """Show the progress of the steps of the block on standard error.
 
     The yielded function is called with the step, such as "Building", the amount done, the total (0:
-    unknown), and what is told of it: without, the share and the remaining time, by the rate since
+    unknown), and its state: without, the share and the remaining time, by the rate since
     the first call of the step. A terminal shows one bar per step. Elsewhere, a line is logged every
     half minute.
     """
     if quiet:
-        yield lambda step, done, total, told="": None
+        yield lambda step, done, total, state="": None
         return
     begun: dict[str, tuple[float, int]] = {}
     last_s = time.monotonic()
     bar: Progress | None = None
 
-    def advance(step: str, done: int, total: int, told: str = "") -> None:
+    def advance(step: str, done: int, total: int, state: str = "") -> None:
         nonlocal last_s
         now_s = time.monotonic()
         if step not in begun:
             begun[step], last_s = (now_s, done), now_s
             if bar is not None:
-                bar.add_task(step, total=None, told="")
+                bar.add_task(step, total=None, state="")
         begun_s, before = begun[step]
-        if not told and before < done <= total:
+        if not state and before < done <= total:
             to_go_s = (now_s - begun_s) * (total - done) / (done - before)
-            told = f"{100 * done // total} %, {timedelta(seconds=round(to_go_s))} left"
+            state = f"{100 * done // total} %, {timedelta(seconds=round(to_go_s))} left"
         if bar is not None:
             task = bar.task_ids[list(begun).index(step)]
-            bar.update(task, completed=done, total=total or None, told=told)
-        elif told and done < total and now_s - last_s >= LINE_EVERY_S:
+            bar.update(task, completed=done, total=total or None, state=state)
+        elif state and done < total and now_s - last_s >= LINE_EVERY_S:
             last_s = now_s
             if (logger := logging.getLogger("regengine")).isEnabledFor(logging.INFO):
-                logger.info("%s: %s", step, told)
+                logger.info("%s: %s", step, state)
             else:
-                say(f"{step}: {told}", err=True)
+                say(f"{step}: {state}", err=True)
 
     if not sys.stderr.isatty():
         yield advance
@@ -186,7 +185,7 @@ def show_steps(*, quiet: bool) -> Generator[Callable[..., None]]:
         Progress(
             "{task.description}",
             BarColumn(),
-            TextColumn("{task.fields[told]}", markup=False),
+            TextColumn("{task.fields[state]}", markup=False),
             console=Console(file=terminal),
             transient=True,
             redirect_stdout=bool(_results),  # output of libraries
@@ -223,8 +222,8 @@ def show_progress(total: int, *, quiet: bool, doing: str = "registering") -> Gen
         to_go = f", {timedelta(seconds=round((total - done) / rate))} left" if fresh else ""
         words = [word for word in dict.fromkeys((*VERDICTS, *sorted(outcomes))) if outcomes[word]]
         counts = "; " * bool(words) + ", ".join(f"{outcomes[word]} {word}" for word in words)
-        told = f"{done} of {format_count(total, 'photo')}, {speed}{to_go}{counts}"
-        update(doing, done, total, told)
+        state = f"{done} of {format_count(total, 'photo')}, {speed}{to_go}{counts}"
+        update(doing, done, total, state)
 
     with show_steps(quiet=quiet) as update:
         update(doing, 0, total)
@@ -237,8 +236,8 @@ def name_program() -> str:
     words = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]  # without what it was given
     name = Path(words[-1]).name
     if name == "regengine" and words[-2:-1] != ["-m"]:  # a script, which names its Python itself
-        found = shutil.which("regengine")
-        is_on_path = found is not None and os.path.realpath(found) == os.path.realpath(words[-1])
+        script = shutil.which("regengine")
+        is_on_path = script is not None and os.path.realpath(script) == os.path.realpath(words[-1])
         words = ["regengine" if is_on_path else words[-1]]
     # Python that calls this package, and workers, have names of their own
     return shlex.join(words) if name in ("regengine", "cli.py") else "regengine"
@@ -304,7 +303,6 @@ class StandardError(logging.StreamHandler):
 
     @property
     def stream(self) -> TextIO:
-        """The current standard error."""
         return sys.stderr
 
     def format(self, record: logging.LogRecord) -> str:

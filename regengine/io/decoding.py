@@ -38,7 +38,6 @@ _PACKED = re.compile(
 
 
 def is_packed(start: bytes) -> bool:
-    """Whether a file that begins so is compressed, or an archive."""
     return _PACKED.match(start) is not None
 
 
@@ -121,23 +120,23 @@ def raise_as_frame_error(path: Path) -> Iterator[None]:
 @contextmanager
 def capture_stderr(most_bytes: int = 4000) -> Iterator[list[str]]:
     """Capture what C libraries write to standard error; its lines are complete after the block."""
-    said: list[str] = []
+    lines: list[str] = []
     with _LISTENING, tempfile.TemporaryFile() as file:
         try:
             before = os.dup(2)
         except OSError:  # no standard error to write to
-            yield said
+            yield lines
             return
         sys.stderr.flush()
         os.dup2(file.fileno(), 2)
         try:
-            yield said
+            yield lines
         finally:
             sys.stderr.flush()
             os.dup2(before, 2)
             os.close(before)
             file.seek(0)
-            said += file.read(most_bytes).decode("utf-8", "replace").splitlines()
+            lines += file.read(most_bytes).decode("utf-8", "replace").splitlines()
 
 
 def _detail(error: Exception, path: Path) -> str:
@@ -156,13 +155,11 @@ def _detail(error: Exception, path: Path) -> str:
     return explain_library_error(str(error.__cause__ or error).replace(path.name, ""))
 
 
-def explain_library_error(said: str) -> str:
-    """Explain a library's message about a file in words for users."""
-    return next((told for words, told in _MEANING if re.search(words, said, re.I)), _ELSE)
+def explain_library_error(message: str) -> str:
+    return next((text for words, text in _MEANING if re.search(words, message, re.I)), _ELSE)
 
 
 def make_damage_error(path: Path, detail: str) -> FrameError:
-    """Return the error for damaged file contents."""
     return FrameError(f"{path} is damaged or truncated: {detail}; get a complete copy of the file")
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, Option
 
 # Packages by extra
 PACKAGES = {
@@ -28,16 +28,15 @@ OF_THE_SYSTEM = ("cannot open shared object file", "Library not loaded")
 
 def is_import_failure(error: BaseException) -> bool:
     """Whether an exception means that a library is not installed, or cannot be loaded."""
-    told = isinstance(error, ImportError) or WRONG_RELEASE in str(error)
-    return told and _find_library(error) not in OWN
+    is_of_import = isinstance(error, ImportError) or WRONG_RELEASE in str(error)
+    return is_of_import and _find_library(error) not in OWN
 
 
 def has_extra(name: str) -> bool:
-    """Whether all packages of an extra are installed."""
     return all(find_spec(package) is not None for package in PACKAGES[name])
 
 
-def make_import_error(what: str, error: BaseException) -> ConfigError:
+def make_import_error(what: str | Option, error: BaseException) -> ConfigError:
     """Return the error for a library that is missing or cannot be loaded.
 
     It says what needs the library, and how to install it or what it lacks.
@@ -47,7 +46,7 @@ def make_import_error(what: str, error: BaseException) -> ConfigError:
     again = "install regengine again in a fresh environment, which brings releases that fit"
     if isinstance(error, ModuleNotFoundError) and error.name == name:
         mend = f"pip install 'regengine[{extra}]'" if extra else again
-        text = f"{what} needs {library}, which is not installed: {mend}."
+        text = f" needs {library}, which is not installed: {mend}."
     else:
         if any(words in str(error) for words in OF_THE_SYSTEM):
             again = "install the library of the system that it lacks"
@@ -56,8 +55,8 @@ def make_import_error(what: str, error: BaseException) -> ConfigError:
                     ", or replace opencv-contrib-python by opencv-contrib-python-headless of the "
                     "same version"
                 )
-        text = f"{what} needs {_add_release(library)}, which cannot be loaded ({error}): {again}."
-    return ConfigError(text, code="not_installed")
+        text = f" needs {_add_release(library)}, which cannot be loaded ({error}): {again}."
+    return ConfigError(what, text, code="not_installed")
 
 
 def need(what: str, *modules: str) -> None:
@@ -73,13 +72,13 @@ def _find_library(error: BaseException) -> str:
     """Return the module that an import error names, or else that was being imported, or ""."""
     if name := getattr(error, "name", None):
         return str(name).partition(".")[0]
-    found, traceback = "", error.__traceback__
+    library, traceback = "", error.__traceback__
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__")).partition(".")[0]
         if module not in sys.stdlib_module_names:
-            found = module
+            library = module
         traceback = traceback.tb_next
-    return found
+    return library
 
 
 def _add_release(module: str) -> str:

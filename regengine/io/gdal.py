@@ -114,15 +114,15 @@ def open_raster(path: Path, *, driver: str) -> Iterator[rasterio.DatasetReader]:
 @contextmanager
 def capture_complaints() -> Iterator[list[str]]:
     """Collect what GDAL only logs, warnings and errors, each as one sentence; none is shown."""
-    said: list[str] = []
+    lines: list[str] = []
     handler, logger = logging.Handler(logging.WARNING), logging.getLogger("rasterio")
-    handler.emit = lambda record: said.append(  # type: ignore[method-assign]
+    handler.emit = lambda record: lines.append(  # type: ignore[method-assign]
         re.sub(r"^CPLE_\w+ in (.*?)\.?$", r"\1", record.getMessage())
     )
     shown, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
-        yield said
+        yield lines
     finally:
         logger.removeHandler(handler)
         logger.propagate = shown
@@ -139,15 +139,15 @@ def raise_write_failures(out: Path, leftovers: Sequence[Path]) -> Iterator[None]
     handler = logging.StreamHandler(complaints)  # GDAL raises nothing if a write fails on closing
     handler.setLevel(logging.ERROR)
     logger.addHandler(handler)
-    said: list[str] = []
+    lines: list[str] = []
     try:
         if not out.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, f"the folder {out.parent} does not exist")
         try:
-            with open_gdal_session(), capture_stderr(most_bytes=-1) as said:
+            with open_gdal_session(), capture_stderr(most_bytes=-1) as lines:
                 yield
         finally:  # libtiff prints failed writes directly to standard error; all else is passed on
-            for line in said:
+            for line in lines:
                 of_tiff = re.match(r"_?tiff", line, re.IGNORECASE)
                 print(line, file=complaints if of_tiff else sys.stderr)
         if complaints.getvalue():

@@ -34,7 +34,7 @@ def escape_invisible(text: str) -> str:
 
     Line breaks are escaped, too; the result can be encoded as UTF-8.
     """
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def render_page(content: str, data: Any, *, title: str) -> str:
@@ -49,8 +49,8 @@ def render_page(content: str, data: Any, *, title: str) -> str:
     style, _, rest = content.partition("<!--BODY-->")
     body, _, script = rest.partition("<!--SCRIPT-->")
     page = files("regengine.io").joinpath("page.html").read_text(encoding="utf-8")
-    told = html.escape(escape_invisible(title))
-    for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", told)):
+    title = html.escape(escape_invisible(title))
+    for slot, text in (("STYLE", style), ("BODY", body), ("SCRIPT", script), ("TITLE", title)):
         page = page.replace(f"<!--{slot}-->", text)
     hashes = {}
     for kind in ("script", "style"):
@@ -63,11 +63,11 @@ def render_page(content: str, data: Any, *, title: str) -> str:
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: file: 'self'; base-uri 'none'; form-action 'none'"
     )
-    told = json.dumps(
+    values = json.dumps(
         plain(data, escape_invisible), ensure_ascii=True, allow_nan=False, separators=(",", ":")
     )
-    told = told.replace("<", "\\u003c")  # cannot end the ``<script>`` element that it is in
-    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", told)
+    values = values.replace("<", "\\u003c")  # cannot end the ``<script>`` element that it is in
+    return page.replace("<!--POLICY-->", policy).replace("<!--DATA-->", values)
 
 
 def write_page(path: Path, page: str) -> None:
@@ -84,12 +84,8 @@ def link_to(path: str | Path, folder: Path) -> str:
     text = restore_bytes(str(path))
     if text.lower().startswith(("http://", "https://")):
         return quote(_octets(text), safe=_OF_A_URL)
-    try:
-        # Only needs the working directory: works for names that no file can have
-        relative = os.path.relpath(text or os.curdir, folder)
-    except ValueError:  # another drive
-        return Path(text).absolute().as_uri()
-    return quote(_octets(relative.replace(os.sep, "/")))
+    # Only needs the working directory: works for names that no file can have
+    return quote(_octets(os.path.relpath(text or os.curdir, folder)))
 
 
 def _octets(text: str) -> bytes:
@@ -118,5 +114,4 @@ def thumbnail_jpeg(rgb: NDArray[Any]) -> bytes:
 
 
 def data_address(jpeg: bytes) -> str:
-    """Return a JPEG as a data URL for an image element."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"

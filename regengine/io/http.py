@@ -218,9 +218,11 @@ class HttpClient:
 
         def once() -> str:
             there = part.stat().st_size if part.exists() and tag_file.exists() else 0
-            asked = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()} if there else {}
+            headers = {}
+            if there:
+                headers = {"Range": f"bytes={there}-", "If-Range": tag_file.read_text()}
             try:
-                with self._open(url, asked) as response:
+                with self._open(url, headers) as response:
                     there = there if response.status == 206 else 0
                     left = response.length_remaining
                     total = there + left if left is not None else 0
@@ -434,8 +436,8 @@ def fetch(
     if not any(user):
         with suppress(OSError, RuntimeError, ValueError, netrc.NetrcParseError):
             logins = netrc.netrc(os.environ.get("NETRC", Path.home() / ".netrc"))
-            found = logins.authenticators(parts.hostname or "")
-            user = (found[0], found[2]) if found else user
+            entry = logins.authenticators(parts.hostname or "")
+            user = (entry[0], entry[2]) if entry else user
     login = f"Basic {b64encode(':'.join(user).encode()).decode()}" if any(user) else None
 
     def origin(address: str) -> tuple[str, str | None, int | None]:
@@ -444,7 +446,7 @@ def fetch(
 
     client = HttpClient(
         policy,
-        authorization=lambda asked: login if origin(asked) == origin(url) else None,
+        authorization=lambda address: login if origin(address) == origin(url) else None,
         sleep=sleep,
     )
     is_web = parse_scheme(url) in ("http", "https")

@@ -32,7 +32,7 @@ def restore_bytes(text: str) -> str:
     A file that has ``\udcXX`` in its name is that file.
     """
     if _BYTE.search(text) and not os.path.lexists(text):
-        text = _BYTE.sub(lambda found: chr(int(found[1], 16)), text)
+        text = _BYTE.sub(lambda match: chr(int(match[1], 16)), text)
     with suppress(UnicodeEncodeError):
         text = os.fsdecode(text.encode("utf-8", "surrogateescape"))
     return text

@@ -37,14 +37,14 @@ def parse_zone(text: str) -> timezone | None:
     text = text.strip()
     if text.upper() in ("Z", "UTC", "UT", "GMT"):
         return UTC
-    found = _ZONE.fullmatch(text)
-    if found is None:
+    match = _ZONE.fullmatch(text)
+    if match is None:
         return None
-    hours = int(found["hours"]) + int(found["minutes"] or 0) / 60.0
+    hours = int(match["hours"]) + int(match["minutes"] or 0) / 60.0
     # Of the Line Islands; to the west it is 12
     if hours > 14.0:
         return None
-    return timezone(timedelta(hours=hours if found["sign"] == "+" else -hours))
+    return timezone(timedelta(hours=hours if match["sign"] == "+" else -hours))
 
 
 def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | None:
@@ -53,13 +53,13 @@ def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | No
     A date without a time of day is rejected: the station circles the Earth sixteen times in a day.
     """
     text = text.strip()
-    found = _ISO.fullmatch(text)
+    match = _ISO.fullmatch(text)
     try:
-        if found is None:
+        if match is None:
             return datetime.fromisoformat(text).replace(tzinfo=UTC) if day_is_midnight else None
-        zone = parse_zone(found["zone"]) if found["zone"].strip() else UTC
-        clock, leaps = _SIXTIETH_SECOND.subn(r"\g<1>59", found["clock"])
-        time = datetime.fromisoformat(f"{found['day']}T{clock}").replace(tzinfo=zone)
+        zone = parse_zone(match["zone"]) if match["zone"].strip() else UTC
+        clock, leaps = _SIXTIETH_SECOND.subn(r"\g<1>59", match["clock"])
+        time = datetime.fromisoformat(f"{match['day']}T{clock}").replace(tzinfo=zone)
         if zone is None or not leaps:
             return None if zone is None else to_utc(time)
         # A leap second counts as the first second of the next day, and ends a month in UTC
@@ -72,8 +72,8 @@ def parse_iso_time(text: str, *, day_is_midnight: bool = False) -> datetime | No
 
 def names_zone(text: str) -> bool:
     """Whether ISO 8601 text names its time zone."""
-    found = _ISO.fullmatch(text.strip())
-    return found is not None and bool(found["zone"].strip())
+    match = _ISO.fullmatch(text.strip())
+    return match is not None and bool(match["zone"].strip())
 
 
 def parse_date_and_time(date: str, time: str) -> datetime | None:

@@ -57,14 +57,13 @@ class Url:
 
 
 def is_url(text: str) -> bool:
-    """Whether an argument is a URL and not a path."""
     return _URL.match(text) is not None
 
 
 def parse_scheme(url: str) -> str:
     """Return the scheme of a URL; ConfigError if it is not supported."""
-    found = _URL.match(url)
-    scheme = "" if found is None else found[1].lower()
+    match = _URL.match(url)
+    scheme = "" if match is None else match[1].lower()
     if scheme == "file":
         raise ConfigError(f"{hide_secrets(url)}: give files as paths, not as URLs.")
     if scheme not in SCHEMES or "::" in url:
@@ -78,7 +77,7 @@ def hide_secrets(text: str) -> str:
 
     In other text, such as an option with its value, only the URLs are changed.
     """
-    borders = [found.start() for found in _URL_WITHIN.finditer(text)] + [len(text)]
+    borders = [match.start() for match in _URL_WITHIN.finditer(text)] + [len(text)]
     return text[: borders[0]] + "".join(
         _hide_url_secrets(text[start:end]) for start, end in pairwise(borders)
     )
@@ -92,14 +91,14 @@ def _hide_url_secrets(url: str) -> str:
     except ValueError:
         return HIDDEN
     host = parts.netloc.rpartition("@")[2]
-    told = []
+    shown = []
     for name, value in query:
         is_hidden = _SECRET_WITHIN.search(value) is not None or hide_secrets(value) != value
         # Cloud stores call the name of a file its key
         is_hidden |= _SECRET.search(name) is not None and not is_photo(value)
-        told.append((name, HIDDEN if is_hidden else value))
-    if told != query:
-        parts = parts._replace(query=urlencode(told, safe="*/:"))
+        shown.append((name, HIDDEN if is_hidden else value))
+    if shown != query:
+        parts = parts._replace(query=urlencode(shown, safe="*/:"))
     return urlunsplit(parts._replace(netloc=host, fragment=""))
 
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from detectors.constants import EARTH_RADIUS_KM
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vectors
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, Option
 from regengine.photo.notations import wrap_lon
 
 if TYPE_CHECKING:
@@ -445,8 +445,8 @@ def parse_lon_lat(place: str | Sequence[float], option: str) -> tuple[float, flo
         lon, lat = (float(part) for part in (place.split(",") if isinstance(place, str) else place))
     except ValueError:
         raise ConfigError(
-            f"{option} {place!r} is not a valid LON,LAT: write longitude, comma, latitude, like "
-            "136.9,35.7."
+            Option(option, repr(place)),
+            " is not a valid LON,LAT: write longitude, comma, latitude, like 136.9,35.7.",
         ) from None
     return lon, lat
 
@@ -463,9 +463,12 @@ def require_town(name: str) -> None:
         similar = [towns[one] for one in get_close_matches(fold_letters(first), towns)]
     meant = "; ".join(dict.fromkeys(town.label for town in similar[:3]))
     raise ConfigError(
-        f"--place {name!r} is not the name of a town of 5,000 people or more"
+        Option("place", repr(name)),
+        " is not the name of a town of 5,000 people or more"
         f"{f' (similar: {meant})' if meant else ''}: give 'NAME' or 'NAME, COUNTRY', or its "
-        "longitude and latitude with --centre."
+        "longitude and latitude with ",
+        Option("centre"),
+        ".",
     )
 
 

@@ -409,7 +409,7 @@ def fetch_vnp46(
     sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or has no
     such files.
     """
-    check_known("--product", (product,), PRODUCTS)
+    check_known("product", (product,), PRODUCTS)
     try:
         day = date.fromisoformat(f"{when}-01-01"[:10])
         if day.isoformat()[: len(PRODUCTS[product])] != when:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matchers.geometry.earth import great_circle_km, unit_vectors
-from regengine.errors import ConfigError, EphemerisError
+from regengine.errors import ConfigError, EphemerisError, Option
 from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.io.urls import Url
@@ -70,7 +70,8 @@ def mission_heights_km(mission: str) -> tuple[float, float]:
     match = re.fullmatch(r"(?:ISS)?0*([1-9][0-9]{0,2})(?:-E)?", mission.strip(), re.IGNORECASE)
     if match is None:
         raise ConfigError(
-            f"--mission {mission!r} is not a mission of the station: write it like ISS030."
+            Option("mission", repr(mission)),
+            " is not a mission of the station: write it like ISS030.",
         )
     number = int(match[1])
     if number == RAISED_MISSION:

@@ -17,7 +17,7 @@ import numpy as np
 from sgp4.api import Satrec
 
 from detectors.types import BoolArray, FloatArray
-from regengine.errors import EphemerisError
+from regengine.errors import EphemerisError, Option
 from regengine.io.plain import format_count
 from regengine.io.tables import read_csv, read_text, split_lines
 from regengine.io.times import parse_iso_time
@@ -130,13 +130,14 @@ def read_pairs(path: Path) -> tuple[list[ElementSet], list[SkippedSet]]:
     UTF-16, with or without a byte-order mark.
     """
     if path.exists() and not path.is_file():  # a pipe would never end
-        raise EphemerisError(f"{path} is not a file; check the path given with --tle")
+        raise EphemerisError(f"{path} is not a file; check the path given with ", Option("tle"))
     try:
         text = read_text(path, errors="replace")
     except OSError as error:
         raise EphemerisError(
             f"{path}: the TLE file cannot be read ({str(error).lower()}); check the path given "
-            "with --tle"
+            "with ",
+            Option("tle"),
         ) from error
     start = text.lstrip()[:4096]
     if start.startswith(("[", "{")):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from detectors.constants import KM_PER_DEGREE
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, Option
 from regengine.io.times import to_utc
 from regengine.photo.exif import Exif
 from regengine.photo.formats import PhotoFile, read_photo_file
@@ -160,23 +160,34 @@ class FrameOptions:
             lon, lat = place
             if not (-180.0 <= lon <= 360.0 and -90.0 <= lat <= 90.0):
                 bounds = "longitude (-180 to 180), latitude (-90 to 90)"
-                raise ConfigError(f"--{name} must be {bounds}, not {lon}, {lat}.")
+                raise ConfigError(Option(name), f" must be {bounds}, not {lon}, {lat}.")
             limit = MAX_LAT_DEG[name]
             if name == "centre":
                 limit += (self.radius_km or CENTRE_RADIUS_KM) / KM_PER_DEGREE
             if abs(lat) > limit:
                 raise ConfigError(
-                    f"--{name} {lon:g},{lat:g} is a place that the station never "
+                    Option(name, f"{lon:g},{lat:g}"),
+                    " is a place that the station never "
                     f"{'sees' if name == 'centre' else 'flies over'}: write longitude, then "
-                    f"latitude, which is at most {MAX_LAT_DEG[name]:g} degrees north or south."
+                    f"latitude, which is at most {MAX_LAT_DEG[name]:g} degrees north or south.",
                 )
             object.__setattr__(self, name, (wrap_lon(lon), lat))
         if self.place is not None and self.centre is not None:
             raise ConfigError(
-                "--place and --centre both say what the photo shows: give one of them."
+                Option("place"),
+                " and ",
+                Option("centre"),
+                " both say what the photo shows: give one of them.",
             )
         if self.radius_km is not None and self.centre is None and self.place is None:
-            raise ConfigError("--radius-km needs --centre or --place: give one of them with it.")
+            raise ConfigError(
+                Option("radius_km"),
+                " needs ",
+                Option("centre"),
+                " or ",
+                Option("place"),
+                ": give one of them with it.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,11 @@ from importlib.metadata import version
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ClusterError, RegengineError, describe_exception
+from regengine.errors import ClusterError, Option, RegengineError, describe_exception
 from regengine.io.extras import make_import_error
 from regengine.io.http import call_within
 from regengine.io.urls import hide_secrets
-from regengine.runs.map_photos import TICK_S, Executor, LostError, limit_threads
+from regengine.runs.map_photos import TICK_S, LostError, Workers, limit_threads
 from regengine.runs.plan import Task, describe_failure
 from regengine.runs.run import make_failed_result
 from regengine.store.result import FrameResult, Reason
@@ -34,7 +34,7 @@ ANSWER_S = 60.0  # for an answer of the scheduler, or of all workers
 GATHER_S = 30.0  # for a result to be transferred over the network
 
 
-class ClusterWorkers(Executor[Task, FrameResult]):
+class ClusterWorkers(Workers[Task, FrameResult]):
     """Workers of a Dask cluster, one task per photo.
 
     The scheduler repeats a task whose worker is lost, and gives the task up after several losses.
@@ -155,7 +155,7 @@ def connect_client(scheduler: str) -> Iterator[Any]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise make_import_error("--scheduler", error) from None
+        raise make_import_error(Option("scheduler"), error) from None
     # Their messages are replaced by one sentence of this module
     for name in ("distributed", "distributed.client", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -266,7 +266,6 @@ _limit_threads_once = cache(limit_threads)
 
 
 def versions_here() -> tuple[str, str]:
-    """Return the versions of the engine and of Python (major and minor) on this machine."""
     return version("regengine"), ".".join(platform.python_version_tuple()[:2])
 
 
@@ -312,8 +311,8 @@ def check_worker(versions: tuple[str, str], check: Callable[[], object]) -> None
     try:
         check()
     except RegengineError as error:
-        said = str(error).rstrip(".")
-        raise ClusterError(f"{said}; workers must see the same files as this machine") from None
+        sentence = str(error).rstrip(".")
+        raise ClusterError(f"{sentence}; workers must see the same files as this machine") from None
 
 
 def stop_run(run: str) -> None:

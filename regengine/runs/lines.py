@@ -25,7 +25,7 @@ from regengine.io.atomic import (
 from regengine.io.checksums import fingerprint
 from regengine.io.plain import format_count, make_printable
 from regengine.photo.notations import frame_id_of
-from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
+from regengine.runs.map_photos import TeamOptions, start_executor
 from regengine.runs.plan import Task, describe_failure, look_up
 from regengine.store.read import identity_key
 from regengine.store.result import Answer, Reason
@@ -44,45 +44,50 @@ def answer_photos(
     photos: Sequence[Path],
     function: Callable[[Path], Answer],
     options: TeamOptions,
-    stop: Callable[[], bool] = bool,
+    stop: Callable[[], bool],
     *,
-    file: LineFile | None = None,
-    retry: str | None = None,
+    command: str,
+    settings: Mapping[str, Any],
+    out: Path | None,
+    retry: str | None,
 ) -> Generator[Outcome]:
     """Process photos; yield each outcome once its line is safe, in the order of the photos.
 
     ``function`` takes the path of a photo; it must be picklable if there are workers, and an
     exception fails the photo, not the run. As soon as ``stop`` returns True, photos in progress are
-    finished, and no more are started. Lines that the ``file`` has already are reused, except those
-    of photos to ``retry``: ``failed``, or ``all``.
+    finished, and no more are started. Lines that the file ``out`` has already of the ``command``
+    with these ``settings`` are reused, except those of photos to ``retry``: ``failed``, or ``all``.
 
     Raises StoreError if the file can no longer be written, WorkerError if no worker can be started.
     """
     # In order, each with its state if its line in the file is reused
     known: Iterable[tuple[Task, State | None]] = ((Task(path=path), None) for path in photos)
-    if file is not None:
-        known = look_up(photos, file.find)
-    tasks = (
-        (replace(task, frame_index=number), None if retry in ("all", state) else state)
-        for number, (task, state) in enumerate(known)
-    )
-    window = WINDOW * options.workers or None
     # Finished out of order, until all earlier photos are done
     waiting: dict[int, tuple[Task, Outcome]] = {}
-    n_told = 0
-    with (
-        closing(start_executor(partial(answer_photo, function), options)) as executor,
-        closing(map_photos(tasks, executor, stop, window=window)) as turns,
-    ):
-        for finished in turns:
+    file, n_yielded = None, 0
+    with ExitStack() as opened:
+        if out is not None:
+            sha256 = hash_line_parameters(command, settings)
+            file = LineFile(out, command=command, parameters_sha256=sha256)
+            opened.enter_context(closing(file))
+            known = look_up(photos, file.find)
+        tasks = (
+            (replace(task, frame_index=number), None if retry in ("all", state) else state)
+            for number, (task, state) in enumerate(known)
+        )
+        executor = opened.enter_context(
+            closing(start_executor(partial(answer_photo, function), options))
+        )
+        turns = executor.map_photos(tasks, stop, window=WINDOW * options.workers or None)
+        for finished in opened.enter_context(closing(turns)):
             waiting |= {task.frame_index: (task, outcome) for task, outcome in finished}
             ready: list[Outcome] = []
-            while n_told in waiting:
-                task, outcome = waiting.pop(n_told)
+            while n_yielded + len(ready) in waiting:
+                task, outcome = waiting.pop(n_yielded + len(ready))
                 if file is not None and not isinstance(outcome, str):
                     outcome = file.add(task.path, task.sha256 or "", outcome)
                 ready.append(outcome)
-                n_told += 1
+            n_yielded += len(ready)
             if file is not None:
                 file.flush()
             yield from ready
@@ -143,8 +148,8 @@ class LineFile:
             line = outcome.line
         else:
             failure = {"code": outcome.code, "text": make_printable(outcome.text)}
-            told = {"frame": make_printable(frame_id_of(path)), "path": make_printable(str(path))}
-            line = json.dumps(told | {"failed": failure})
+            photo = {"frame": make_printable(frame_id_of(path)), "path": make_printable(str(path))}
+            line = json.dumps(photo | {"failed": failure})
         known = {"command": self._command, "sha256": sha256, "parameters_sha256": self._parameters}
         line = f"{line[:-1]}, {json.dumps(known)[1:]}"
         content = line.encode("utf-8", "backslashreplace") + b"\n"

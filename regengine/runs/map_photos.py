@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import time
+from abc import abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -19,7 +20,7 @@ from multiprocessing import get_context, resource_tracker
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from regengine.errors import WorkerError
+from regengine.errors import Option, WorkerError
 from regengine.runs.plan import Task, describe_failure
 from regengine.store.result import Reason
 
@@ -37,7 +38,6 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 TaskT = TypeVar("TaskT", bound=Task)
 ResultT = TypeVar("ResultT")
 KnownT = TypeVar("KnownT")
-FoundT = TypeVar("FoundT", covariant=True)
 
 
 class LostError(Exception):
@@ -52,115 +52,135 @@ class LostError(Exception):
         super().__init__(reason)
 
 
-class Executor(Generic[TaskT, FoundT]):
+Outcomes = Generator[list[tuple[TaskT, KnownT | ResultT | Reason]]]
+
+
+class Executor(Generic[TaskT, ResultT]):
     """Processes photos in this process, one after the other; or elsewhere, in subclasses."""
 
-    n_tries = 1  # a photo that loses this many workers is given up
-
-    def __init__(self, function: Callable[[TaskT], FoundT | Reason]) -> None:
+    def __init__(self, function: Callable[[TaskT], ResultT | Reason]) -> None:
         self._function = function
 
-    @property
-    def slots(self) -> int:
-        """Maximum number of photos in progress."""
-        return 1
+    def map_photos(
+        self,
+        tasks: Iterable[tuple[TaskT, KnownT | None]],
+        stop: Callable[[], bool] = bool,
+        *,
+        window: int | None = None,
+    ) -> Outcomes[TaskT, KnownT, ResultT]:
+        """Process photos; yield lists of those that finished, each with a result or a failure.
 
-    def submit(self, task: TaskT) -> Hashable:
-        """Start a photo; return a handle of the work on it."""
-        done: Future[Any] = Future()
-        done.set_result(self._function(task))
-        return done
-
-    def wait(self, running: Sequence[Any]) -> Sequence[Any]:
-        """Return the handles that are done; wait for half a second at most."""
-        return running
-
-    def outcome(self, done: Any, task: TaskT) -> FoundT | Reason:
-        """Return the result of a finished photo, or the reason of its failure.
-
-        Raises LostError if its worker died.
+        Each of the ``tasks`` comes with its known result, which is passed through, or None. Tasks
+        are taken one at a time, a few ahead of the work. With a ``window``, a photo only starts if
+        it is fewer than that many photos after the oldest unfinished one. As soon as ``stop``
+        returns True, photos in progress are finished, and no more are started.
         """
-        result: FoundT | Reason = done.result()
-        return result
-
-    def stop(self) -> None:
-        """Start nothing that has been submitted and not begun; called at most once."""
+        coming = iter(tasks)
+        while not stop() and (item := next(coming, None)) is not None:
+            task, known = item
+            if known is None and stop():
+                return
+            yield [(task, self._function(task) if known is None else known)]
 
     def close(self) -> None:
         """End all work."""
 
 
-def map_photos(
-    tasks: Iterable[tuple[TaskT, KnownT | None]],
-    executor: Executor[TaskT, ResultT],
-    stop: Callable[[], bool] = bool,
-    *,
-    window: int | None = None,
-) -> Generator[list[tuple[TaskT, KnownT | ResultT | Reason]]]:
-    """Process photos; yield lists of those that finished, each with a result or a failure.
-
-    Each of the ``tasks`` comes with its known result, which is passed through, or None. Tasks are
-    taken one at a time, a few ahead of the work of the ``executor``, which is not closed here. With
-    a ``window``, a photo only starts if it is fewer than that many photos after the oldest
-    unfinished one.
+class Workers(Executor[TaskT, ResultT]):
+    """Processes photos elsewhere, several at a time.
 
     A photo whose worker died is tried again with no other photo in progress: the kernel may have
-    killed the worker because another one used too much memory. As soon as ``stop`` returns True,
-    photos in progress are finished, and no more are started.
+    killed the worker because another one used too much memory.
     """
-    coming = iter(tasks)
-    # Each with its number in input order
-    ready: deque[tuple[int, TaskT]] = deque()
-    lost: deque[tuple[int, TaskT]] = deque()  # tried again one at a time
-    running: dict[Any, tuple[int, TaskT]] = {}
-    n_lost: Counter[int] = Counter()  # number of workers lost, by photo number
-    n_taken, is_exhausted, is_stopped = 0, False, False
-    while True:
-        if not is_stopped and stop():
-            is_exhausted = is_stopped = True
-            executor.stop()
-            ready.clear()
-            lost.clear()
-        slots = executor.slots
-        while not is_exhausted and len(ready) < slots:
-            task, known = next(coming, (None, None))
-            if task is None:
-                is_exhausted = True
-            elif known is not None:
-                yield [(task, known)]
-                if stop():
+
+    n_tries: int  # a photo that loses this many workers is given up
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """Maximum number of photos in progress."""
+
+    @abstractmethod
+    def submit(self, task: TaskT) -> Hashable:
+        """Start a photo; return a handle of the work on it."""
+
+    @abstractmethod
+    def wait(self, running: Sequence[Any]) -> Sequence[Any]:
+        """Return the handles that are done; wait for half a second at most."""
+
+    @abstractmethod
+    def outcome(self, done: Any, task: TaskT) -> ResultT | Reason:
+        """Return the result of a finished photo, or the reason of its failure.
+
+        Raises LostError if its worker died.
+        """
+
+    def stop(self) -> None:
+        """Start nothing that has been submitted and not begun; called at most once."""
+
+    def map_photos(
+        self,
+        tasks: Iterable[tuple[TaskT, KnownT | None]],
+        stop: Callable[[], bool] = bool,
+        *,
+        window: int | None = None,
+    ) -> Outcomes[TaskT, KnownT, ResultT]:
+        """See `Executor.map_photos`."""
+        coming = iter(tasks)
+        # Each with its number in input order
+        ready: deque[tuple[int, TaskT]] = deque()
+        lost: deque[tuple[int, TaskT]] = deque()  # tried again one at a time
+        running: dict[Any, tuple[int, TaskT]] = {}
+        n_lost: Counter[int] = Counter()  # number of workers lost, by photo number
+        n_taken, is_exhausted, is_stopped = 0, False, False
+        while True:
+            if not is_stopped and stop():
+                is_exhausted = is_stopped = True
+                self.stop()
+                ready.clear()
+                lost.clear()
+            slots = self.slots
+            while not is_exhausted and len(ready) < slots:
+                task, known = next(coming, (None, None))
+                if task is None:
+                    is_exhausted = True
+                elif known is not None:
+                    yield [(task, known)]
+                    if stop():
+                        break
+                else:
+                    ready.append((n_taken, task))
+                    n_taken += 1
+            if not is_stopped and stop():
+                continue
+            while len(running) < slots and not any(
+                n_lost[number] for number, _ in running.values()
+            ):
+                if lost and running:
                     break
-            else:
-                ready.append((n_taken, task))
-                n_taken += 1
-        if not is_stopped and stop():
-            continue
-        while len(running) < slots and not any(n_lost[number] for number, _ in running.values()):
-            if lost and running:
-                break
-            queue = lost or ready
-            oldest = min((number for number, _ in running.values()), default=None)
-            if not queue or (window and oldest is not None and queue[0][0] - oldest >= window):
-                break
-            number, task = queue.popleft()
-            running[executor.submit(task)] = number, task
-        if not running:
-            return
-        finished: list[tuple[TaskT, KnownT | ResultT | Reason]] = []
-        for handle in executor.wait(list(running)):
-            number, task = running.pop(handle)
-            try:
-                outcome: ResultT | Reason = executor.outcome(handle, task)
-            except LostError as error:
-                n_lost[number] += error.reason is not None
-                if error.reason is None or n_lost[number] < executor.n_tries:
-                    if not is_stopped:
-                        (lost if n_lost[number] else ready).appendleft((number, task))
-                    continue
-                outcome = error.reason
-            finished.append((task, outcome))
-        if finished:
-            yield finished
+                queue = lost or ready
+                oldest = min((number for number, _ in running.values()), default=None)
+                if not queue or (window and oldest is not None and queue[0][0] - oldest >= window):
+                    break
+                number, task = queue.popleft()
+                running[self.submit(task)] = number, task
+            if not running:
+                return
+            finished: list[tuple[TaskT, KnownT | ResultT | Reason]] = []
+            for handle in self.wait(list(running)):
+                number, task = running.pop(handle)
+                try:
+                    outcome: ResultT | Reason = self.outcome(handle, task)
+                except LostError as error:
+                    n_lost[number] += error.reason is not None
+                    if error.reason is None or n_lost[number] < self.n_tries:
+                        if not is_stopped:
+                            (lost if n_lost[number] else ready).appendleft((number, task))
+                        continue
+                    outcome = error.reason
+                finished.append((task, outcome))
+            if finished:
+                yield finished
 
 
 def limit_threads() -> None:
@@ -215,7 +235,6 @@ class Worker:
         return now_s - self._begun_s > limit_s
 
     def replace(self) -> None:
-        """Replace the process by a new one."""
         self.stop()
         self._start()
 
@@ -279,11 +298,10 @@ def _begin(function: Callable[[Any], Any], prepare: Prepare | None, memory_mb: i
 
 
 def _work_on(given: Any) -> Any:
-    """Run the function of this worker on a task."""
     return _function(given)
 
 
-class WorkerProcesses(Executor[TaskT, FoundT]):
+class WorkerProcesses(Workers[TaskT, ResultT]):
     """Worker processes on this machine.
 
     Each worker is a pool of its own, so that a crash affects only the photo of that worker.
@@ -292,7 +310,7 @@ class WorkerProcesses(Executor[TaskT, FoundT]):
 
     n_tries = MAX_DEATHS
 
-    def __init__(self, function: Callable[[TaskT], FoundT | Reason], options: TeamOptions) -> None:
+    def __init__(self, function: Callable[[TaskT], ResultT | Reason], options: TeamOptions) -> None:
         self._limit_s = options.limit_s
         self._workers = [Worker(function, options) for _ in range(options.workers)]
         self._n_breaks = 0  # in a row
@@ -303,7 +321,6 @@ class WorkerProcesses(Executor[TaskT, FoundT]):
         return len(self._workers)
 
     def submit(self, task: TaskT) -> Worker:
-        """Start a photo in a free worker."""
         worker = next(worker for worker in self._workers if not worker.is_busy)
         worker.give(task)
         return worker
@@ -314,7 +331,7 @@ class WorkerProcesses(Executor[TaskT, FoundT]):
         wait(futures, timeout=TICK_S, return_when=FIRST_COMPLETED)
         return [one for one in running if one.future.done() or one.is_overdue(self._limit_s)]
 
-    def outcome(self, done: Worker, task: TaskT) -> FoundT | Reason:
+    def outcome(self, done: Worker, task: TaskT) -> ResultT | Reason:
         """Return the result or the failure of a photo."""
         from pebble import ProcessExpired
 
@@ -325,7 +342,7 @@ class WorkerProcesses(Executor[TaskT, FoundT]):
         error = done.future.exception()
         if error is None:
             self._n_breaks = 0
-            result: FoundT | Reason = done.future.result()
+            result: ResultT | Reason = done.future.result()
             return result
         assert isinstance(error, Exception)  # a crash, or a result that cannot be pickled
         if not isinstance(error, ProcessExpired | BrokenProcessPool):
@@ -335,13 +352,15 @@ class WorkerProcesses(Executor[TaskT, FoundT]):
         # More than a single photo can cause
         if self._n_breaks >= 2 * MAX_DEATHS:
             raise WorkerError(
-                "Worker processes die at start: raise --max-memory-mb, or use this process with "
-                "--workers 0."
+                "Worker processes die at start: raise ",
+                Option("max_memory_mb"),
+                ", or use this process with ",
+                Option("workers", "0"),
+                ".",
             )
         raise LostError(describe_failure(task.path, error))
 
     def close(self) -> None:
-        """Kill the workers."""
         for clearing in [worker.stop() for worker in self._workers]:
             clearing.join(timeout=TICK_S)
 

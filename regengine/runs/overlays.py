@@ -12,7 +12,7 @@ from typing import Any
 
 from regengine.errors import FrameError
 from regengine.io.plain import restore_bytes
-from regengine.runs.map_photos import TeamOptions, map_photos, start_executor
+from regengine.runs.map_photos import TeamOptions, start_executor
 from regengine.runs.plan import Task, compute_file_sha256, describe_failure
 from regengine.runs.run_inputs import RunFiles, find_settings_files
 from regengine.store.file import photo_file
@@ -111,10 +111,10 @@ def draw_overlays(
     Yields each result with its overlay or failure, in the order of completion.
     """
     draw = partial(draw_overlay, folder=folder, hashed=hashed, matches=matches)
-    tasks = ((drawing, None) for drawing in drawings)
+    tasks: Iterator[tuple[Drawing, Path | None]] = ((drawing, None) for drawing in drawings)
     with (
         closing(start_executor(draw, options)) as executor,
-        closing(map_photos(tasks, executor, stop)) as turns,
+        closing(executor.map_photos(tasks, stop)) as turns,
     ):
         for finished in turns:
             for drawing, outcome in finished:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,6 @@ from regengine.errors import EphemerisError, LightMapError
 from regengine.maps.index.earth import load_earth_index
 from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
 from regengine.maps.places import Place, place_index
-from regengine.maps.reference import LightMap
 from regengine.orbit.position import choose_position, list_contradicting, sees
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import CENTRE_RADIUS_KM, Frame, read_frame, with_remark
@@ -28,7 +27,6 @@ from regengine.registration.report_result import doubt_time_told, make_no_match_
 from regengine.registration.types import Prior, Problem, SearchReferences
 from regengine.runs.run_inputs import RunInputs
 from regengine.scene.classify import (
-    SceneForSearch,
     assess_for_search,
     explain_by_class,
     may_be_stars,
@@ -38,8 +36,10 @@ from regengine.store.result import BY_DAY, FrameResult, Reason
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
+    from regengine.maps.index.earth import BlindOptions
     from regengine.maps.lights import KindName
     from regengine.orbit.propagation import CameraPosition
+    from regengine.scene.models import SceneAnswer
     from regengine.sky.stars.solve import StarAttitude
 
 
@@ -55,111 +55,176 @@ def process_photo(
 ) -> FrameResult:
     """Register one photo; ``hints`` is what other photos of the batch tell of it.
 
+    It is searched for from each of its starts in turn (`list_starts`), until it is accepted.
     ``seconds`` of the result cover reading and registration, not the overlay. FrameError if the
     photo cannot be read; LightMapError if the map turns out to be damaged where it is needed.
     """
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
+    attitudes: list[StarAttitude | None] = []  # that the stars tell, once they were read
     # With more threads sums of linear algebra end in other digits
     with threadpool_limits(limits=1, user_api="blas"):
         frame = read_frame(path, records=records, options=inputs.frame)
-        result = _register(frame, tles, light_map, inputs, hints)
+        position = find_position(frame, tles, inputs.blind)
+        known = None if isinstance(position, EphemerisError) else position
+        scene, named = assess_for_search(frame, known), list_named_towns(frame, position)
+        result = register_by_day(frame, known, named, scene.in_place, inputs, hints)
+        # Before the index is read, which takes longer
+        skip_reason = None if inputs.register.any_category else scene.skip_reason
+        if skip_reason is not None:
+            result = result or make_no_match_result(frame, known, light_map.info, skip_reason)
+        elif result is None or result.verdict != "accepted":
+            prior = Prior(
+                neighbours=hints,
+                read_stars=make_star_reader(attitudes) if inputs.stars else None,
+                altitude_range_km=inputs.blind.altitude_km,
+                may_be_elsewhere=inputs.blind.mode != "never",
+                cities_probability=scene.cities_probability,
+            )
+            references = open_references(inputs)
+            unlocated = explain_unlocated(position, references, inputs.blind)
+            tried: list[tuple[Frame, FrameResult]] = []
+            limits, searched_s = inputs.register, 0.0
+            for there, known_there, share in list_starts(frame, position, tles, named, prior):
+                begun_s = limits.clock()
+                params = replace(
+                    limits,
+                    work_budget=share * limits.work_budget,
+                    max_seconds=max(limits.max_seconds - searched_s, 0.0),
+                )
+                reason = unlocated if known_there.position is None else None
+                try:
+                    if reason is None:
+                        attempt = register_frame(there, known_there, references, params)
+                        searched_s += limits.clock() - begun_s
+                except LightMapError as error:
+                    if error.code != "outside_map":
+                        raise
+                    reason = Reason(code=error.code, text=str(error))
+                if reason is not None:
+                    near = known_there.position
+                    attempt = make_no_match_result(there, near, light_map.info, reason)
+                elif hints is not None:
+                    sources = {**dict(attempt.sources), SOURCE: hints.source}
+                    attempt = replace(attempt, sources=tuple(sorted(sources.items())))
+                result = doubt_start(attempt, there, named)
+                if attempt.verdict == "accepted":
+                    break
+                tried.append((there, result))
+            else:
+                result = choose_start(frame, position, named, tried)
+        result = settle_category(result, scene.in_place, frame, has_stars=any(attitudes))
     if result.control_points and result.reference_kind == "lights":
         lon, lat = np.array([(point.lon, point.lat) for point in result.control_points]).T
         lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
         used, _ = light_map.reaching((lon.min(), lat.min(), lon.max(), lat.max()))[0]
         result = replace(result, lights=used.title)
     result = replace(result, seconds=time.perf_counter() - start_s)
-    is_kept = hints is None or result.replaces(hints.first_probability)
-    if inputs.overlays is not None and is_kept:
-        from regengine.registration.overlay import overlay_path, write_overlay
-
-        hashed = inputs.overlay_names_hashed
-        try:
-            # That of an older result is wrong, and would hide that there is no new one
-            overlay_path(result, inputs.overlays, hashed=hashed).unlink(missing_ok=True)
-            reference = map_of_kind(
-                result.reference_kind, inputs.lights, inputs.streets, inputs.day
-            )
-            write_overlay(result, frame.file, reference, inputs.overlays, hashed=hashed)
-        except Exception as error:  # a picture is never worth a frame's result
-            logging.getLogger("regengine").warning("overlay of %s not drawn: %s", path, error)
+    if inputs.overlays is not None and (hints is None or result.replaces(hints.first_probability)):
+        draw_overlay(result, frame, inputs)
     return result
 
 
-def _register(
+def find_position(
+    frame: Frame, tles: TleSet | None, blind: BlindOptions
+) -> CameraPosition | EphemerisError | None:
+    """Find where the camera was: None for a blind search, or the error that says what lacks."""
+    try:
+        return None if blind.mode == "always" else choose_position(frame, tles)
+    except EphemerisError as error:
+        return error
+
+
+def register_by_day(
     frame: Frame,
-    tles: TleSet | None,
-    light_map: LightMap,
+    position: CameraPosition | None,
+    named: list[Place],
+    shown: SceneAnswer,
     inputs: RunInputs,
     hints: NeighbourPrior | None,
-) -> FrameResult:
-    position, unknown = None, None
-    try:
-        if inputs.blind.mode != "always":
-            position = choose_position(frame, tles)
-    except EphemerisError as error:
-        unknown = error
-    scene = assess_for_search(frame, position)
-    # Before the index is read, which takes longer
-    futile = None if inputs.register.any_category else scene.skip_reason
-    shown, result = scene.in_place, None
-    attitudes: list[StarAttitude | None] = []  # that the stars tell, once they were read
-    if (
-        inputs.day
-        # A photo that may be by day with such a probability is tried on a day map, which takes
-        # seconds
-        and sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) > 0.01
-    ):
-        from regengine.registration.register_on_day import register_on_day
+) -> FrameResult | None:
+    """Register a photo on the day map; None where that does not decide what becomes of it."""
+    # A photo that may be by day with such a probability is tried, which takes seconds
+    if not inputs.day or sum(shown.probabilities.get(name, 0.0) for name in BY_DAY) <= 0.01:
+        return None
+    from regengine.registration.register_on_day import register_on_day
 
-        tried = []
-        for start in list_contradicting(position) or (position,):
-            prior = Prior(position=start, neighbours=hints)
-            tried.append(
-                register_on_day(
-                    frame, prior, day_map_of(inputs.day), inputs.register, inputs.unfetched
-                )
-            )
-            if tried[-1].verdict == "accepted":
-                break
-        by_day = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
-        by_day = doubt_towns(by_day, list_named_towns(frame, unknown or position), frame.radius_km)
-        # Where that led nowhere, what the photo looks like decides what is told of it
-        result = by_day if shown.category in BY_DAY or by_day.verdict == "accepted" else None
-    if futile is not None:
-        result = result or make_no_match_result(frame, position, light_map.info, futile)
-    elif result is None or result.verdict != "accepted":
-        search = partial(
-            _search_photo,
-            scene=scene,
-            light_map=light_map,
-            inputs=inputs,
-            hints=hints,
-            read_stars=make_star_reader(attitudes) if inputs.stars else None,
-            times_s=[],
-        )
-        result = search_named(frame, unknown or position, tles, search)
-    reasons = result.reasons
-    if result.verdict == "no_match":
-        reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
-    told, evidence = shown, None
+    tried = []
+    for start in list_contradicting(position) or (position,):
+        prior, day_map = Prior(position=start, neighbours=hints), day_map_of(inputs.day)
+        tried.append(register_on_day(frame, prior, day_map, inputs.register, inputs.unfetched))
+        if tried[-1].verdict == "accepted":
+            break
+    best = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
+    result = doubt_towns(best, named, frame.radius_km)
+    # Where that led nowhere, what the photo looks like decides what is told of it
+    return result if shown.category in BY_DAY or result.verdict == "accepted" else None
+
+
+def open_references(inputs: RunInputs) -> SearchReferences:
+    """Open the maps by night of a run, and the index of the lights if there is one."""
+    light_map, _, _ = inputs.open()
+    return SearchReferences(
+        light_map=light_map,
+        index=load_earth_index(inputs.blind, inputs.lights),
+        streets=street_maps_of(inputs.streets),
+        unfetched=inputs.unfetched,
+    )
+
+
+def explain_unlocated(
+    position: CameraPosition | EphemerisError | None,
+    references: SearchReferences,
+    blind: BlindOptions,
+) -> Reason | None:
+    """Say why a photo without a position is not searched for; None if it is."""
+    if not isinstance(position, EphemerisError):
+        return None
+    if blind.mode == "never":
+        return Reason(code=position.code, text=str(position))
+    if references.index is None:
+        return Reason(code=position.code, text=f"{position} {NO_INDEX}")
+    return None
+
+
+def settle_category(
+    result: FrameResult, shown: SceneAnswer, frame: Frame, *, has_stars: bool
+) -> FrameResult:
+    """Return a result with the category that follows from the photo and from what was found."""
+    reasons, evidence = result.reasons, None
     if result.verdict == "accepted":
         evidence = "ground" if result.reference_kind == "day" else "lights"
-    elif result.verdict == "no_match" and any(attitudes) and may_be_stars(shown):
-        evidence = "stars"
-    follows = shown.category_from
+    elif result.verdict == "no_match":
+        reasons = tuple(explain_by_class(reason, shown) for reason in reasons)
+        evidence = "stars" if has_stars and may_be_stars(shown) else None
+    settled, source = shown, shown.category_from
     if evidence is not None:
-        told = settle_by_evidence(shown, evidence)
+        settled = settle_by_evidence(shown, evidence)
         by_features = f"features: {shown.category} {shown.probabilities[shown.category]:.2f}"
-        follows = with_remark(evidence, by_features)
+        source = with_remark(evidence, by_features)
     return replace(
         result,
-        category=told.category,
-        category_probability=told.probabilities[told.category],
-        sources=tuple(sorted({**dict(result.sources), "category": follows}.items())),
+        category=settled.category,
+        category_probability=settled.probabilities[settled.category],
+        sources=tuple(sorted({**dict(result.sources), "category": source}.items())),
         reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
+
+
+def draw_overlay(result: FrameResult, frame: Frame, inputs: RunInputs) -> None:
+    """Draw the overlay of a result, or log why there is none."""
+    from regengine.registration.overlay import overlay_path, write_overlay
+
+    folder, hashed = inputs.overlays, inputs.overlay_names_hashed
+    assert folder is not None
+    try:
+        # That of an older result is wrong, and would hide that there is no new one
+        overlay_path(result, folder, hashed=hashed).unlink(missing_ok=True)
+        reference = map_of_kind(result.reference_kind, inputs.lights, inputs.streets, inputs.day)
+        write_overlay(result, frame.file, reference, folder, hashed=hashed)
+    except Exception as error:  # a picture is never worth a frame's result
+        text = "overlay of %s not drawn: %s"
+        logging.getLogger("regengine").warning(text, frame.path, error)
 
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
@@ -167,39 +232,108 @@ MAX_NAMED, MAX_MENTIONED = 6, 3
 # Of the work of a photo whose place contradicts its time or nadir: shares for each alone. The orbit
 # is searched for other clocks and lenses as well; around a right place little work suffices
 APART = {"position": 0.7, "place": 0.3}
-# Where a search starts, and its further arguments
-Start = tuple[Frame, "CameraPosition | EphemerisError | None", dict[str, Any]]
 
 
-def search_named(
+# Where a photo is searched for: its frame, with a place that it is said to show or none, what is
+# known besides, and a share of its work budget
+Start = tuple[Frame, Prior, float]
+
+
+def list_starts(
     frame: Frame,
     position: CameraPosition | EphemerisError | None,
     tles: TleSet | None,
-    search: Callable[..., FrameResult],
-) -> FrameResult:
-    """Search for a photo from each of its starts in turn (`list_starts`), until it is accepted.
+    named: list[Place],
+    prior: Prior,
+) -> Iterator[Start]:
+    """List where a photo is searched for; ``prior`` is what is known besides.
 
-    A name proves nothing: the towns count among the views tested. A photo that is found by its
-    lights alone, or at a mentioned town, and shows none of the towns that were named, is for
-    review. Where nothing is found, the reasons say whether time, nadir and place exclude each
-    other, and streets are advised for the likeliest town.
+    With a position, the first town in view from there weighs the places along the orbit. A place
+    that is out of sight contradicts the position: the photo is searched by each alone, and both
+    share the work budget. Without a position, each town of the given name is tried as ``--centre``
+    is, then the whole Earth. Towns that texts mention are last; with a position those out of sight,
+    with less work. Towns share their work by the roots of their people. A name proves nothing: the
+    towns count among the views tested.
     """
-    named = list_named_towns(frame, position)
-    tried: list[tuple[Frame, FrameResult]] = []
-    for start, there, more in list_starts(frame, position, tles, named):
-        found = search(start, there, **more)
-        result = doubt_towns(found, named, frame.radius_km)
-        source = "" if found.nadir is None else found.nadir.source
-        is_named = start.centre in [(town.lon, town.lat) for town in named]
-        if result != found and source in ("lights", "centre") and not is_named:
-            result = replace(result, verdict="review")
-        tried.append((start, result))
-        if found.verdict == "accepted":
-            return result
+
+    def begin(frame: Frame, position: Any, share: float = 1.0, **known: Any) -> Start:
+        located = None if isinstance(position, EphemerisError) else position
+        seen = None
+        if frame.centre is not None and (
+            located is None or sees(located, frame.centre, frame.radius_km)
+        ):
+            seen = Seen(lon=frame.centre[0], lat=frame.centre[1], radius_km=frame.radius_km)
+        return frame, replace(prior, position=located, seen=seen, **known), share
+
+    def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
+        # Those without a number count as the smallest that are listed
+        roots = np.sqrt([max(town.population, 5000) for _, town in towns])
+        for (source, town), part in zip(towns, share * roots / roots.sum(), strict=True):
+            there = show_town(frame, source, town)
+            near = choose_position(there, tles)
+            yield begin(there, near, float(part), n_places=n_places, may_be_elsewhere=False)
+
+    if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
+        apart: tuple[CameraPosition, ...] = ()
+        if not isinstance(position, EphemerisError | None) and position.source == "centre":
+            apart = list_contradicting(position)
+        for one in apart:
+            is_orbit = one is not position
+            share = APART["position" if is_orbit else "place"]
+            elsewhere = is_orbit and prior.may_be_elsewhere
+            yield begin(frame, one, share, n_places=2, may_be_elsewhere=elsewhere)
+        if not apart:
+            yield begin(frame, position)
+        return
+    towns = [(frame.sources["place"], town) for town in named]
+    if isinstance(position, EphemerisError):
+        yield from at_towns(towns, len(towns), 1.0)
+        yield begin(frame, position)
+        mentioned = list_mentioned_towns(frame, named)
+        yield from at_towns(mentioned, len(mentioned), 1.0)
+    elif named and not is_in_view(frame, position, named[0]):
+        n_places = len(towns) + 1
+        yield begin(frame, position, APART["position"], n_places=n_places)
+        yield from at_towns(towns, n_places, APART["place"])
+    else:
+        yield begin(show_town(frame, *towns[0]) if towns else frame, position)
+        mentioned = list_mentioned_towns(frame, named)
+        hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
+        yield from at_towns(hidden, len(hidden), APART["place"])
+
+
+def doubt_start(result: FrameResult, start: Frame, named: list[Place]) -> FrameResult:
+    """Doubt a result that shows none of the named towns.
+
+    Found by its lights alone, or at a mentioned town, it is for review.
+    """
+    doubted = doubt_towns(result, named, start.radius_km)
+    source = "" if result.nadir is None else result.nadir.source
+    is_named = start.centre in [(town.lon, town.lat) for town in named]
+    if doubted != result and source in ("lights", "centre") and not is_named:
+        return replace(doubted, verdict="review")
+    return doubted
+
+
+def choose_start(
+    frame: Frame,
+    position: CameraPosition | EphemerisError | None,
+    named: list[Place],
+    tried: list[tuple[Frame, FrameResult]],
+) -> FrameResult:
+    """Choose the result of a photo that was accepted from none of its starts.
+
+    Where nothing is found, the reasons say whether time, nadir and place exclude each other, and
+    streets are advised for the likeliest town.
+    """
     proposals = [one for _, one in tried if one.verdict == "review"]
     if proposals:
         return max(proposals, key=lambda one: one.probability or 0.0)
-    advised = [one for start, one in tried if start.centre is not None and has_advice(one)]
+    advised = [
+        one
+        for start, one in tried
+        if start.centre is not None and any(reason.code == "no_streets" for reason in one.reasons)
+    ]
     plain = [one for start, one in tried if start is frame]
     result = (*advised, *plain, tried[0][1])[0]
     reasons = (*tell_out_of_sight(frame, position, named), *result.reasons)
@@ -211,64 +345,7 @@ def search_named(
     return replace(result, reasons=reasons)
 
 
-def has_advice(result: FrameResult) -> bool:
-    """Whether streets of a place may help a photo."""
-    return any(reason.code == "no_streets" for reason in result.reasons)
-
-
-def list_starts(
-    frame: Frame,
-    position: CameraPosition | EphemerisError | None,
-    tles: TleSet | None,
-    named: list[Place],
-) -> Iterator[Start]:
-    """List where a photo is searched for: its frame with a place or none, position, and options.
-
-    With a position, the first town in view from there weighs the places along the orbit. A place
-    that is out of sight contradicts the position: the photo is searched by each alone, and both
-    share the work budget. Without a position, each town of the given name is tried as ``--centre``
-    is, then the whole Earth. Towns that texts mention are last; with a position those out of sight,
-    with less work. Towns share their work by the roots of their people.
-    """
-
-    def at_towns(towns: list[tuple[str, Place]], n_places: int, share: float) -> Iterator[Start]:
-        # Those without a number count as the smallest that are listed
-        roots = np.sqrt([max(town.population, 5000) for _, town in towns])
-        for (source, town), part in zip(towns, share * roots / roots.sum(), strict=True):
-            there = show_town(frame, source, town)
-            more = {"n_places": n_places, "share": float(part), "may_be_elsewhere": False}
-            yield there, choose_position(there, tles), more
-
-    if position is None or frame.centre is not None:  # a blind search is wanted, or more is known
-        apart: tuple[CameraPosition, ...] = ()
-        if not isinstance(position, EphemerisError | None) and position.source == "centre":
-            apart = list_contradicting(position)
-        for one in apart:
-            share = APART["place" if one is position else "position"]
-            more = {"n_places": 2, "share": share, "may_be_elsewhere": one is not position}
-            yield frame, one, more
-        if not apart:
-            yield frame, position, {}
-        return
-    towns = [(frame.sources["place"], town) for town in named]
-    if isinstance(position, EphemerisError):
-        yield from at_towns(towns, len(towns), 1.0)
-        yield frame, position, {}
-        mentioned = list_mentioned_towns(frame, named)
-        yield from at_towns(mentioned, len(mentioned), 1.0)
-    elif named and not is_in_view(frame, position, named[0]):
-        n_places = len(towns) + 1
-        yield frame, position, {"n_places": n_places, "share": APART["position"]}
-        yield from at_towns(towns, n_places, APART["place"])
-    else:
-        yield show_town(frame, *towns[0]) if towns else frame, position, {}
-        mentioned = list_mentioned_towns(frame, named)
-        hidden = [one for one in mentioned if not is_in_view(frame, position, one[1])]
-        yield from at_towns(hidden, len(hidden), APART["place"])
-
-
 def is_in_view(frame: Frame, position: CameraPosition, town: Place) -> bool:
-    """Whether a photo from a position can show a town."""
     return sees(position, (town.lon, town.lat), frame.radius_km)
 
 
@@ -335,18 +412,17 @@ def tell_out_of_sight(
 def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:
     """List towns that the texts of a frame mention, with the source, apart from those tried."""
     given = {frame.sources.get("place", ""): frame.place or ""}
-    known, found = list(tried), list[tuple[str, Place]]()
+    known, mentioned = list(tried), list[tuple[str, Place]]()
     for source, text in (*given.items(), *frame.mentions.items()):
         for town in place_index().find_mentioned(text):
             apart_km = [great_circle_km(town.lon, town.lat, one.lon, one.lat) for one in known]
             if all(km > CENTRE_RADIUS_KM for km in apart_km):
                 known.append(town)
-                found.append((source, town))
-    return found[:MAX_MENTIONED]
+                mentioned.append((source, town))
+    return mentioned[:MAX_MENTIONED]
 
 
 def show_town(frame: Frame, source: str, town: Place) -> Frame:
-    """Return a frame that is said to show a town, by a name from a source."""
     sources = {**frame.sources, "place": with_remark(source, town.label)}
     return replace(frame, centre=(town.lon, town.lat), sources=sources)
 
@@ -362,71 +438,6 @@ def doubt_towns(result: FrameResult, named: list[Place], radius_km: float) -> Fr
     text += ", nor of others of the name: check it" if len(named) > 1 else ": check the name"
     doubt = Reason(code="centre_suspect", text=text)
     return replace(result, reasons=(doubt, *result.reasons))
-
-
-def _search_photo(
-    frame: Frame,
-    position: CameraPosition | EphemerisError | None,
-    scene: SceneForSearch,
-    light_map: LightMap,
-    inputs: RunInputs,
-    hints: NeighbourPrior | None,
-    read_stars: Callable[[Problem], StarAttitude | None] | None,
-    times_s: list[float],
-    n_places: int = 1,
-    share: float = 1.0,
-    may_be_elsewhere: bool = True,
-) -> FrameResult:
-    """Search for a photo at its position, or anywhere where it has none, or why it has none.
-
-    ``n_places``: number of places that are tried one by one instead, of which the position is one.
-    ``share``: part of the work budget. ``may_be_elsewhere``: see `Prior`. ``times_s``: of each
-    search of the photo, which together may take ``max_seconds``.
-    """
-    blind, begun_s = inputs.blind, inputs.register.clock()
-    index = load_earth_index(blind, inputs.lights)
-    if isinstance(position, EphemerisError):
-        if blind.mode == "never" or index is None:
-            text = str(position) if blind.mode == "never" else f"{position} {NO_INDEX}"
-            reason = Reason(code=position.code, text=text)
-            return make_no_match_result(frame, None, light_map.info, reason)
-        position = None
-    seen = None
-    if frame.centre is not None and (
-        position is None or sees(position, frame.centre, frame.radius_km)
-    ):
-        seen = Seen(lon=frame.centre[0], lat=frame.centre[1], radius_km=frame.radius_km)
-    try:
-        prior = Prior(
-            position=position,
-            seen=seen,
-            neighbours=hints,
-            read_stars=read_stars,
-            altitude_range_km=blind.altitude_km,
-            may_be_elsewhere=may_be_elsewhere and blind.mode != "never",
-            n_places=n_places,
-            cities_probability=scene.cities_probability,
-        )
-        streets = street_maps_of(inputs.streets)
-        references = SearchReferences(
-            light_map=light_map, index=index, streets=streets, unfetched=inputs.unfetched
-        )
-        params = replace(
-            inputs.register,
-            work_budget=share * inputs.register.work_budget,
-            max_seconds=max(inputs.register.max_seconds - sum(times_s), 0.0),
-        )
-        result = register_frame(frame, prior, references, params)
-        times_s.append(inputs.register.clock() - begun_s)
-        if hints is None:
-            return result
-        sources = {**dict(result.sources), SOURCE: hints.source}
-        return replace(result, sources=tuple(sorted(sources.items())))
-    except LightMapError as error:
-        if error.code != "outside_map":
-            raise
-        reason = Reason(code=error.code, text=str(error))
-    return make_no_match_result(frame, position, light_map.info, reason)
 
 
 def make_star_reader(

@@ -62,7 +62,6 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The name of the photo in messages and records."""
         return str(self.path) if self.given_as is None else self.given_as
 
 
@@ -157,15 +156,17 @@ def list_reasons_to_redo(
 def describe_differences(was: str, now: str) -> tuple[str, ...]:
     """Describe the differences of settings, JSON objects; files differ by name or content."""
     before, after = (_flatten_settings(text) for text in (was, now))
-    told = []
+    differences = []
     for name in {**before, **after}:
         if (old := before.get(name)) != (new := after.get(name)):
             was, now = _format_setting(old), _format_setting(new)
             # Files of the same name
-            told.append(f"{name} {now} changed" if was == now else f"{name} {now}, was {was}")
-    if (left := len(told) - MAX_DIFFERENCES) > 0:
-        told[MAX_DIFFERENCES:] = [f"{left} more settings"]
-    return tuple(told) or ("other settings",)
+            differences.append(
+                f"{name} {now} changed" if was == now else f"{name} {now}, was {was}"
+            )
+    if (left := len(differences) - MAX_DIFFERENCES) > 0:
+        differences[MAX_DIFFERENCES:] = [f"{left} more settings"]
+    return tuple(differences) or ("other settings",)
 
 
 def _flatten_settings(text: str) -> dict[str, Any]:
@@ -234,14 +235,14 @@ def compare_with_store(
     for tables in iter_blocks(store, select(*columns, *made)):
         for row in dict_rows(tables["provenance"] | tables["frames"]):
             path, sha256 = row["path"], row["sha256"]
-            found = known.get(frame_identity(path, sha256)) or known.get(path)
-            if found is None and not read_photos and not os.path.exists(restore_bytes(path)):
-                found = known.get(("moved", os.path.basename(path)))
-            if found is not None:
+            given = known.get(frame_identity(path, sha256)) or known.get(path)
+            if given is None and not read_photos and not os.path.exists(restore_bytes(path)):
+                given = known.get(("moved", os.path.basename(path)))
+            if given is not None:
                 made_with = row["parameters"], row["parameters_sha256"]
                 codes = row["reasons"].split(",")
                 why = list_reasons_to_redo(row["verdict"], codes, made_with, settings, retry)
-                yield found, row["verdict"], why
+                yield given, row["verdict"], why
 
 
 def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reason:
@@ -253,8 +254,8 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
     if isinstance(error, RegengineError):
         return Reason(code=error.code, text=str(error))
     if is_import_failure(error):
-        told = make_import_error(f"{path}, or the way it is looked at,", error)
-        return Reason(code=told.code, text=str(told))
+        missing = make_import_error(f"{path}, or the way it is looked at,", error)
+        return Reason(code=missing.code, text=str(missing))
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than --max-memory-mb allows: raise the limit, or resize "

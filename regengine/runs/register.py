@@ -6,33 +6,27 @@ import hashlib
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from regengine.errors import (
-    ConfigError,
-    EphemerisError,
-    FrameError,
-    check_known,
-)
+from regengine.errors import EphemerisError, FrameError
 from regengine.io.checksums import fingerprint
-from regengine.io.console import VERDICTS, Advance, fit_cell
+from regengine.io.console import fit_cell
 from regengine.io.plain import format_count, make_printable, restore_bytes
 from regengine.io.times import iso_utc
-from regengine.io.urls import Url, hide_secrets
+from regengine.io.urls import Url
 from regengine.maps.at_hand import identify_frame_to_fetch
 from regengine.maps.index.earth import index_file, load_earth_index
-from regengine.orbit.position import choose_position
 from regengine.orbit.tle import TleSet
 from regengine.photo.frame import read_frame
 from regengine.photo.notations import archive_frame_id
 from regengine.photo.records import FrameRecords
-from regengine.registration.priors import NeighbourPrior
 from regengine.runs.overlays import Drawing, draw_overlays, is_drawn
+from regengine.runs.pipeline import find_position, process_photo
 from regengine.runs.plan import RunSettings, compare_with_store
 from regengine.runs.remote import add_needed_maps, provide_photos
 from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
@@ -42,77 +36,39 @@ from regengine.store.records import degrees_text
 from regengine.store.result import FrameResult, Reason
 from regengine.store.writer import StoreWriter
 
-SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")  # of a Dask scheduler's address
-
 
 @dataclass(frozen=True, kw_only=True)
-class RegisterRun:
+class RegisterRun(BatchOptions):
     """Photos, the data for their registration, and the store for the results."""
 
     photos: Sequence[Path | Url]
     inputs: RunInputs  # common to all photos; results depend on nothing else
     store: Path  # results are added to an existing store
     fetches_maps: bool = False  # those that photos need and that are not at hand, first
-    workers: int = 1  # worker processes; 0 works in this process
-    resume: bool = True  # reuse stored results of the same photo with the same settings
-    retry: Collection[str] = ()  # verdicts that are not reused
-    memory_mb: int = 3000  # memory limit per worker, MiB; 0 for no limit
     scheduler: str | None = None  # address of a Dask cluster that does the work
-
-    def __post_init__(self) -> None:
-        check_known("--retry", self.retry, VERDICTS)
-        address = self.scheduler
-        if address is not None and not address.startswith(SCHEMES):
-            raise ConfigError(
-                f"--scheduler {hide_secrets(address)!r} is not a valid address: write it like "
-                "tcp://node1:8786, as dask scheduler prints it."
-            )
 
     def preview(self, *, as_json: bool) -> Iterator[str]:
         """Yield what `start` would do, one line per photo; decode, fetch and write nothing."""
-        stored = self._read_stored(collect_settings(self.inputs), read_photos=True)
+        stored = self._read_stored(read_photos=True)
         _, tles, records = self.inputs.open()
         for photo in self.photos:
             known = _preview(photo, self.inputs, tles, records, stored.get(photo))
             yield json.dumps(known) if as_json else _preview_text(known)
 
-    def start(
-        self,
-        writer: StoreWriter,
-        report: Report,
-        *,
-        stop: Callable[[], bool] = bool,
-        advance: Advance | None = None,
-        prepare: Callable[[], None] | None = None,
-    ) -> BatchSummary:
+    def start(self, writer: StoreWriter, report: Report) -> BatchSummary:
         """Register the photos.
 
-        ``report`` is called with each result once it is final and safely in the open store.
-        ``stop``, ``advance`` and ``prepare`` are those of `regengine.runs.run.BatchOptions`.
-        Raises StoreError if the store can no longer be written. Raises WorkerError or ClusterError
-        if the workers or the cluster cannot do the work.
+        ``report`` is called with each result once it is final and safely in the open store. Raises
+        StoreError if the store can no longer be written. Raises WorkerError or ClusterError if the
+        workers or the cluster cannot do the work.
         """
-        inputs = self.inputs
+        run, undrawn = self, list[Path]()
         if self.fetches_maps:
             # Before any worker starts, and before the settings, which name the maps
-            inputs = add_needed_maps(self.photos, inputs, stop)
-        settings = collect_settings(inputs)
-        self._read_stored(settings)
-        # A time that the user gave for all photos does not determine their clock errors
-        neighbours = inputs.neighbours and inputs.tle and inputs.frame.time_utc is None
-        options = BatchOptions(
-            settings=settings,
-            resume=self.resume,
-            retry=frozenset(self.retry),
-            workers=self.workers if len(self.photos) > 1 else 0,
-            limit_s=60.0 + 5.0 * inputs.register.max_seconds,
-            memory_mb=self.memory_mb,
-            prepare=prepare,
-            neighbours=bool(neighbours),
-            stop=stop,
-            advance=advance,
-        )
-        undrawn: list[Path] = []
+            fetched = add_needed_maps(self.photos, self.inputs, self.stop)
+            run = replace(self, inputs=fetched, settings=collect_settings(fetched))
+        run._read_stored()
+        inputs = run.inputs
         if inputs.overlays is not None:
             from regengine.registration.overlay import overlay_path
 
@@ -123,8 +79,8 @@ class RegisterRun:
                 overlay = overlay_path(result, inputs.overlays, hashed=hashed)
                 undrawn.extend([] if overlay.is_file() else [overlay])
 
-        with provide_photos(self.photos, writer, options) as (photos, at_hand):
-            if self.scheduler is None:
+        with provide_photos(run.photos, writer, run) as (photos, at_hand):
+            if run.scheduler is None:
                 process = partial(process_photo, inputs=inputs)
                 summary = run_batch(photos, process, writer, at_hand, report_and_look)
             else:
@@ -133,33 +89,35 @@ class RegisterRun:
                 # What the workers get can be pickled, and all its paths are absolute
                 absolute = inputs.found_anywhere()
                 process = partial(process_photo, inputs=absolute)
-                with connect_client(self.scheduler) as client:
+                with connect_client(run.scheduler) as client:
                     check_workers(client, absolute.open)
                     start = partial(
                         ClusterWorkers,
                         client,
-                        scheduler=self.scheduler,
-                        limit_s=at_hand.limit_s,
+                        scheduler=run.scheduler,
+                        limit_s=run.limit_s,
                         check=absolute.open,
                     )
                     there = replace(at_hand, executor=start)
                     summary = run_batch(photos, process, writer, there, report_and_look)
         if inputs.overlays is not None and summary.taken and not summary.interrupted:
-            self._draw_taken(summary, options, inputs)
+            run._draw_taken(summary, inputs.overlays)
         summary.undrawn = sum(not overlay.is_file() for overlay in undrawn)
         summary.unfetched = inputs.unfetched
         return summary
 
-    def _read_stored(
-        self, settings: RunSettings, *, read_photos: bool = False
-    ) -> dict[Path | Url, str]:
+    def _read_stored(self, *, read_photos: bool = False) -> dict[Path | Url, str]:
         """Return the verdicts of stored results that stand; log why others are made again."""
         stands: dict[Path | Url, str] = {}
         again: Counter[str] = Counter()
         if not self.resume:
             return stands
         known = compare_with_store(
-            self.photos, self.store, settings=settings, retry=self.retry, read_photos=read_photos
+            self.photos,
+            self.store,
+            settings=self.settings,
+            retry=self.retry,
+            read_photos=read_photos,
         )
         for photo, verdict, reasons in known:
             if reasons:
@@ -167,45 +125,35 @@ class RegisterRun:
             else:
                 stands[photo] = verdict
         if again:
-            told = ", ".join(f"{reason} ({count:,})" for reason, count in again.most_common())
+            counts = ", ".join(f"{reason} ({count:,})" for reason, count in again.most_common())
             many = format_count(again.total(), "stored photo", "stored photos")
-            logging.getLogger("regengine").info("%s processed again: %s", many, told)
+            logging.getLogger("regengine").info("%s processed again: %s", many, counts)
         return stands
 
-    def _draw_taken(self, summary: BatchSummary, options: BatchOptions, inputs: RunInputs) -> None:
+    def _draw_taken(self, summary: BatchSummary, folder: Path) -> None:
         """Draw missing overlays of results that were reused from the store."""
-        logger = logging.getLogger("regengine")
-        assert inputs.overlays is not None
-        folder, hashed = inputs.overlays, inputs.overlay_names_hashed
+        logger, inputs = logging.getLogger("regengine"), self.inputs
+        hashed = inputs.overlay_names_hashed
         given = defaultdict[str, list[Path]](list)
         for photo in self.photos:
             if isinstance(photo, Path):
                 given[photo.name].append(photo)
 
         drawings = (
-            Drawing(path=path, result=stored.result, photos=tuple(given[path.name]), maps=inputs)
+            Drawing(
+                path=path, result=stored.result, photos=tuple(given[path.name]), maps=self.inputs
+            )
             for stored in iter_frames(self.store, summary.taken, hypotheses=False)
             for path in (Path(restore_bytes(stored.result.path)),)
             if stored.result.verdict != "failed" and not is_drawn(stored, folder, hashed=hashed)
         )
         drawn = 0
-        pictures = draw_overlays(drawings, folder, options, options.stop, hashed=hashed)
-        for result, outcome in pictures:
+        for result, outcome in draw_overlays(drawings, folder, self, self.stop, hashed=hashed):
             drawn += isinstance(outcome, Path)
             if isinstance(outcome, Reason):
                 logger.warning("overlay of %s not drawn: %s", result.path, outcome.text)
         if drawn:
             logger.info("%s drawn of stored results", format_count(drawn, "overlay"))
-
-
-def process_photo(
-    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
-) -> FrameResult:
-    """Register one photo; see `regengine.runs.pipeline.process_photo`."""
-    # Imported where photos are processed: in a worker, if there are any
-    from regengine.runs.pipeline import process_photo as process
-
-    return process(path, inputs, hints)
 
 
 def collect_settings(inputs: RunInputs) -> RunSettings:
@@ -260,19 +208,17 @@ def _preview(
     }
     if isinstance(photo, Url) or identify_frame_to_fetch(photo) is not None:
         return facts | {"would_fetch": stored is None}
-    blind, position = inputs.blind, None  # of a blind search
     try:
         frame = read_frame(photo, records=records, options=inputs.frame)
-        if blind.mode != "always":
-            position = choose_position(frame, tles)
+        position = find_position(frame, tles, inputs.blind)
+        if isinstance(position, EphemerisError):
+            is_sought = inputs.blind.mode != "never"
+            if not is_sought or load_earth_index(inputs.blind, inputs.lights) is None:
+                raise position
+            position = None
     except (FrameError, EphemerisError) as error:
-        is_sought = isinstance(error, EphemerisError) and blind.mode != "never"
-        if not is_sought or load_earth_index(blind, inputs.lights) is None:
-            return facts | {
-                "would_register": False,
-                "reason": error.code,
-                "reason_text": str(error),
-            }
+        why = {"reason": error.code, "reason_text": str(error)}
+        return facts | {"would_register": False, **why}
     nadir: dict[str, Any] | None = None
     if position is not None:
         nadir = {"lon": position.lon, "lat": position.lat, "altitude_km": position.altitude_km}

@@ -29,6 +29,7 @@ from regengine.errors import (
     FrameError,
     LightMapError,
     NoPhotoError,
+    Option,
     StoreError,
 )
 from regengine.io.plain import format_count, restore_bytes
@@ -47,7 +48,6 @@ from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
-    from regengine.orbit.propagation import CameraPosition
     from regengine.photo.archive.web import ArchivePhotos
     from regengine.runs.run_inputs import RunInputs
 
@@ -78,7 +78,7 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     folders and patterns are in alphabetical order. ``exclude`` lists files, and folders with their
     content, that are never returned: the night-light maps and the overlay folder.
     """
-    found: dict[Path, Path] = {}
+    photos: dict[Path, Path] = {}
     # Not Path.resolve, which raises for circular links
     left_out = [Path(os.path.realpath(path)) for path in exclude]
     for pattern in patterns:
@@ -86,26 +86,25 @@ def find_photos(patterns: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
             whole = Path(os.path.realpath(path))
             if any(whole.is_relative_to(barred) for barred in left_out):
                 continue
-            found.setdefault(path.absolute(), path)
-    return list(found.values())
+            photos.setdefault(path.absolute(), path)
+    return list(photos.values())
 
 
 def make_no_photo_error(patterns: Sequence[str]) -> NoPhotoError:
     """Return the error for arguments that name no photo: what each is, and what to do."""
-    told = [_describe_photoless(pattern) for pattern in patterns[:3]]
-    others = [f"{len(patterns) - 3:,} more likewise"] if len(patterns) > 3 else []
+    reasons = []
+    for pattern in patterns[:3]:
+        reason = "matches no photo" if glob.has_magic(pattern) else "does not exist"
+        if os.path.isdir(pattern):
+            reason = "has no photo in it"
+        elif os.path.isfile(pattern):  # a list, or what is never taken
+            reason = "names no photo that exists"
+        reasons.append(f"{pattern} {reason}")
+    if len(patterns) > 3:
+        reasons.append(f"{len(patterns) - 3:,} more likewise")
     return NoPhotoError(
-        f"{'; '.join(told + others)}: name image files, a folder of them, or a pattern in quotes."
+        f"{'; '.join(reasons)}: name image files, a folder of them, or a pattern in quotes."
     )
-
-
-def _describe_photoless(pattern: str) -> str:
-    if os.path.isdir(pattern):
-        return f"{pattern} has no photo in it"
-    if os.path.isfile(pattern):  # a list, or what is never taken
-        return f"{pattern} names no photo that exists"
-    is_pattern = glob.has_magic(pattern)
-    return f"{pattern} {'matches no photo' if is_pattern else 'does not exist'}"
 
 
 def _expand(pattern: str) -> list[Path]:
@@ -118,12 +117,12 @@ def _expand(pattern: str) -> list[Path]:
     # Existing folders whose names contain glob characters are not patterns: pictures[1]/*.jpg
     there = next((one for one in path.parents if os.path.isdir(one)), Path())
     below = str(path.relative_to(there))
-    found = glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
+    names = glob.glob(os.path.join(glob.escape(str(there)), below), recursive=True)
     # Names that a pattern contains explicitly are not skipped
     skipped = NO_PHOTOS - {part.lower() for part in path.parts}
     matches = [
         match
-        for match in sorted(map(Path, found))
+        for match in sorted(map(Path, names))
         if not any(part.lower() in skipped for part in match.parts)
     ]
     photos = [match for match in matches if is_photo(match.name) and not os.path.isdir(match)]
@@ -132,7 +131,7 @@ def _expand(pattern: str) -> list[Path]:
 
 
 def _walk_photos(folder: Path) -> list[Path]:
-    found, passed_over = [], Counter[str]()
+    photos, passed_over = [], Counter[str]()
     log = logging.getLogger("regengine")
 
     def tell(error: OSError) -> None:
@@ -145,7 +144,7 @@ def _walk_photos(folder: Path) -> list[Path]:
         passed_over.update(name for name in folders if name.lower() in NO_PHOTOS)
         shown = [name for name in folders if not name.startswith(".")]
         folders[:] = [name for name in shown if name.lower() not in NO_PHOTOS]
-        found += [Path(parent, name) for name in names if is_photo(name) and name[0] != "."]
+        photos += [Path(parent, name) for name in names if is_photo(name) and name[0] != "."]
     if passed_over:
         log.info(
             "%s: skipped %s of thumbnails and deleted files (%s); name such a folder to include "
@@ -154,7 +153,7 @@ def _walk_photos(folder: Path) -> list[Path]:
             format_count(passed_over.total(), "folder"),
             ", ".join(sorted(passed_over)),
         )
-    return sorted(found)
+    return sorted(photos)
 
 
 def select_share(photos: Sequence[Item], share: str) -> list[Item]:
@@ -165,7 +164,8 @@ def select_share(photos: Sequence[Item], share: str) -> list[Item]:
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", share.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ConfigError(
-            f"--shard {share!r} is not valid: write number and total, like 3/16 (1/16 to 16/16)."
+            Option("shard", repr(share)),
+            " is not valid: write number and total, like 3/16 (1/16 to 16/16).",
         )
     number, count = int(match[1]), int(match[2])
     return list(photos[(number - 1) * len(photos) // count : number * len(photos) // count])
@@ -181,19 +181,19 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
     cannot be read, the scheme of a URL is not supported, or its client is not installed; and
     NoPhotoError if no photo exists, or could be downloaded.
     """
-    found: dict[object, Path | Url] = {}
+    by_place: dict[object, Path | Url] = {}
     schemes = set()
     paths: list[str] = []
 
     def take_paths() -> None:
         for path in find_photos(paths, exclude=exclude):
-            found.setdefault(path.absolute(), path)
+            by_place.setdefault(path.absolute(), path)
         paths.clear()
 
     for argument in _spelled_out(arguments):
         if (frame_id := _find_archive_name(argument)) is not None:
             take_paths()
-            found.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
+            by_place.setdefault(locate_kept_photo(frame_id), locate_kept_photo(frame_id))
         elif is_url(argument):
             take_paths()
             scheme = parse_scheme(argument)
@@ -202,11 +202,11 @@ def find_given(arguments: Sequence[str], *, exclude: Sequence[Path] = ()) -> lis
 
                 require(argument)
                 schemes.add(scheme)
-            found.setdefault(argument, Url(argument))
+            by_place.setdefault(argument, Url(argument))
         else:
             paths.append(argument)
     take_paths()
-    photos = list(found.values())
+    photos = list(by_place.values())
     if not any(
         isinstance(one, Url) or lexists(one) or identify_frame_to_fetch(one) for one in photos
     ):
@@ -222,15 +222,15 @@ def find_existing_photos(
     Photos of the archive are downloaded first; a failure is logged, and leaves the photo missing.
     Raises NoPhotoError if no photo exists, and ConfigError for a URL.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for photo in find_given(arguments, exclude=[path for path in exclude if path is not None]):
         if isinstance(photo, Url):
             raise ConfigError(
                 f"{photo} is a URL, which only regengine register downloads: give the path of a "
                 "local copy."
             )
-        found.append(photo)
-    wanted = [photo for photo in found if identify_frame_to_fetch(photo) is not None]
+        paths.append(photo)
+    wanted = [photo for photo in paths if identify_frame_to_fetch(photo) is not None]
     if wanted:
         from regengine.photo.archive.web import ArchivePhotos
 
@@ -240,9 +240,9 @@ def find_existing_photos(
                 archive.fetch(photo)
             except FrameError as error:
                 logging.getLogger("regengine").error("Error: %s", error)
-    if not any(map(lexists, found)):
+    if not any(map(lexists, paths)):
         raise make_no_photo_error(arguments)
-    return found
+    return paths
 
 
 def fetch_photo_path(given: str) -> Path:
@@ -289,7 +289,7 @@ def _without_comment(line: str) -> str:
     """Return a line of a list without ``# comment``, unless a file has that name."""
     if line.startswith("#"):
         return ""
-    ends = [len(line), *(found.start() for found in reversed([*re.finditer(r"\s+#", line)]))]
+    ends = [len(line), *(mark.start() for mark in reversed([*re.finditer(r"\s+#", line)]))]
     names = [line[:end] for end in ends]
     there = (name for name in names if lexists(Path(name)) or any(glob.iglob(name)))
     return next(there, names[-1])
@@ -443,7 +443,7 @@ def add_needed_maps(
     listener = Listener(
         progress=check_stop, message=logger.info, warning=logger.warning, admit=admit
     )
-    asked: set[tuple[object, ...]] = set()
+    tried: set[tuple[object, ...]] = set()
     for photo in photos:
         check_stop()
         try:
@@ -458,9 +458,9 @@ def add_needed_maps(
             continue
         kind, (lon, lat), level, town, others = needed
         # Where fetching failed, or found a map that ends beside the place, once a degree
-        if (key := (kind, round(lon), round(lat), level)) in asked:
+        if (key := (kind, round(lon), round(lat), level)) in tried:
             continue
-        asked.add(key)
+        tried.add(key)
         logger.info("%s: fetching a %s map around %.2f,%.2f%s", photo, kind, lon, lat, town)
         if others:
             logger.info("also: %s (regengine maps get NAME --kind %s)", others, kind)
@@ -496,18 +496,19 @@ def find_needed_map(
     from regengine.registration.prepare_photo import make_nominal_camera
     from regengine.registration.priors import is_telephoto
     from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
-    from regengine.runs.pipeline import list_named_towns, list_namesakes, show_town
+    from regengine.runs.pipeline import (
+        find_position,
+        list_named_towns,
+        list_namesakes,
+        show_town,
+    )
     from regengine.scene.classify import assess_for_search
 
     _, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)
     if frame.focal_mm is None or inputs.blind.mode == "always":
         return None
-    known: CameraPosition | EphemerisError
-    try:
-        known = choose_position(frame, tles)
-    except EphemerisError as error:
-        known = error
+    known = find_position(frame, tles, inputs.blind)
     town = others = ""
     if named := list_named_towns(frame, known):
         town, others = f" ({named[0].label})", list_namesakes(frame, known, named)

@@ -27,7 +27,7 @@ from regengine.registration.priors import (
     FrameFacts,
     make_neighbour_prior,
 )
-from regengine.runs.map_photos import Executor, TeamOptions, map_photos, start_executor
+from regengine.runs.map_photos import Executor, TeamOptions, start_executor
 from regengine.runs.plan import AGAIN, RunSettings, Task, describe_failure, discard, plan
 from regengine.store.records import record_line
 from regengine.store.result import FrameResult, Reason
@@ -111,7 +111,7 @@ def run_batch(
     try:
         with closing(start(partial(try_photo, process))) as executor:
             for items in rounds:
-                with closing(map_photos(count_begun(items), executor, options.stop)) as turns:
+                with closing(executor.map_photos(count_begun(items), options.stop)) as turns:
                     for finished in turns:
                         for task, outcome in finished:
                             n_done += 1
@@ -292,19 +292,17 @@ class SecondSearch:
                 yield replace(task, hints=hints, search_pass=AGAIN), None
 
     def settle(self, task: Task, result: FrameResult) -> FrameResult:
-        """Return the result that is kept after a second search; the frame is final from now on."""
+        """Return the result that is kept after a second search, with the seconds of both.
+
+        The frame is final from now on.
+        """
         self.unsettled.discard(task.frame_index)
         old = self._read(task.frame_index, detections=True).result
-        return choose_result(old, result)
+        kept = result if result.replaces(old.probability or 0.0) else old
+        return replace(kept, seconds=old.seconds + result.seconds)
 
     def _read_reference(self, frame_index: int) -> FrameFacts:
         reference = FrameFacts.from_result(self._read(frame_index).result)
         # It was a reference when it was registered
         assert reference is not None and reference.camera is not None  # noqa: PT018
         return reference
-
-
-def choose_result(old: FrameResult, new: FrameResult) -> FrameResult:
-    """Return the result that is kept after a second search, with the seconds of both."""
-    kept = new if new.replaces(old.probability or 0.0) else old
-    return replace(kept, seconds=old.seconds + new.seconds)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import ConfigError, Option, StoreError
 from regengine.io.checksums import fingerprint
 from regengine.maps.index.earth import BlindOptions, load_earth_index
 from regengine.photo.frame import FrameOptions
@@ -61,7 +61,8 @@ class RunInputs(RunFiles):
         needed = self.blind.index is not None or self.blind.mode == "always"
         if needed and load_earth_index(self.blind, self.lights) is None:
             raise ConfigError(
-                "--blind needs an index of the map: make it once with regengine maps index MAP."
+                Option("blind"),
+                " needs an index of the map: make it once with regengine maps index MAP.",
             )
         light_map = light_map_of(self.lights)
         street_maps_of(self.streets)
@@ -121,18 +122,18 @@ def find_settings_files(parameters: str) -> RunFiles:
     """Find the files that the settings of a stored result name, if they are unchanged."""
     try:
         known = json.loads(parameters)
-        found: dict[str, tuple[Path, ...]] = {}
+        files: dict[str, tuple[Path, ...]] = {}
         lost = []
         for name in ("lights", "streets", "day", "tle", "metadata"):
             for entry in known.get(name) or []:
                 path = Path(entry.get("path") or entry["name"])
                 # Folders of element sets or map tiles may have grown since
                 if path.is_dir() or (path.is_file() and fingerprint(path) == entry["fingerprint"]):
-                    found[name] = (*found.get(name, ()), path)
+                    files[name] = (*files.get(name, ()), path)
                 else:
                     text = f"{path}, which this run used, was moved or changed: give --{name}."
                     lost.append((f"--{name}", text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return RunFiles()
-    metadata = next(iter(found.pop("metadata", ())), None)
-    return RunFiles(metadata=metadata, lost=tuple(lost), **found)
+    metadata = next(iter(files.pop("metadata", ())), None)
+    return RunFiles(metadata=metadata, lost=tuple(lost), **files)

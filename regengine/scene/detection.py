@@ -30,7 +30,7 @@ from detectors.types import (
     StarDetections,
     StreakDetections,
 )
-from regengine.errors import ConfigError, FrameError
+from regengine.errors import ConfigError, FrameError, Option
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.photo.formats import PhotoFile, as_photo_file
 from regengine.photo.frame import FULL_FRAME_MM, read_frame
@@ -91,8 +91,8 @@ class DetectionKind(Generic[D]):
         wanted = self.best_method if name is None else name
         if wanted not in methods:
             raise ConfigError(
-                f"--method {wanted!r} does not detect {self.kind.name}: choose one of "
-                f"{', '.join(methods)}."
+                Option("method", repr(wanted)),
+                f" does not detect {self.kind.name}: choose one of {', '.join(methods)}.",
             )
         return methods[wanted]
 

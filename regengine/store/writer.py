@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from regengine.errors import ConfigError, StoreError
+from regengine.errors import ConfigError, Option, StoreError
 from regengine.io.atomic import FileLock, Journal, make_refusal, raise_as_store_error, sync_folder
 from regengine.io.plain import format_count, make_printable
 from regengine.io.times import utc_now
@@ -164,7 +164,7 @@ class StoreWriter(AbstractContextManager["StoreWriter"]):
     def _open(self) -> FileLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
-            raise StoreError(f"{self.path} is a folder: name a file with --store.")
+            raise StoreError(f"{self.path} is a folder: name a file with ", Option("store"), ".")
         if self.path.exists():
             open_store(self.path).close()
         for target in (self.path.parent, self.path):

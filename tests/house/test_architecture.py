@@ -220,8 +220,9 @@ MOST = {
     # what detectors of stars and of streaks share: three subjects that had no file of their own
     "files": 223,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
-    # stands for another
-    "classes": 375,
+    # stands for another; Option is what a message names on both doors, and took the place of
+    # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked
+    "classes": 377,
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another

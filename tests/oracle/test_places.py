@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regengine.errors import EphemerisError
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps import at_hand as data
 from regengine.maps.at_hand import choose_element_sets, choose_maps
@@ -22,11 +21,11 @@ from regengine.maps.places import (
     name_view,
     place_index,
 )
-from regengine.orbit import position_from_nadir
 from regengine.orbit.tle import load_element_sets, load_tle_file
-from regengine.photo.frame import Frame, FrameOptions, read_frame
+from regengine.photo.frame import Frame, FrameOptions
 from regengine.registration.parameters import RegisterParams
-from regengine.runs.pipeline import process_photo, search_named
+from regengine.registration.types import Prior
+from regengine.runs.pipeline import process_photo
 from regengine.runs.run_inputs import RunInputs
 from regengine.store.result import FrameResult, NadirInput
 from tests.world.maps import write_geotiff
@@ -151,36 +150,37 @@ SOUGHT: list[tuple[str | None, str, tuple[float, float] | None, int, list[str]]]
 @pytest.mark.parametrize(("name", "stem", "above", "accepted_at", "sought"), SOUGHT)
 def test_named_towns_are_tried_before_the_whole_earth_and_mentioned_ones_after(
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     name: str | None,
     stem: str,
     above: tuple[float, float] | None,
     accepted_at: int,
     sought: list[str],
 ) -> None:
-    frame = read_frame(
-        write_png(tmp_path / f"{stem}.png", np.zeros((64, 64, 3), np.uint8)),
-        options=FrameOptions(place=name),
-    )
+    photo = write_png(tmp_path / f"{stem}.png", np.zeros((64, 64, 3), np.uint8))
     found: list[str] = []
     shares: list[float] = []
     apart = (name, above) == ("Tripoli, leb", (-120.0, 30.0))
 
-    def search(frame: Frame, position: Any, **more: Any) -> FrameResult:
-        found.append(EARTH if position is unknown else frame.sources.get("place", NO_NAME))
+    def search(frame: Frame, prior: Prior, references: Any, params: RegisterParams) -> FrameResult:
+        is_blind = prior.position is None
+        found.append(EARTH if is_blind else frame.sources.get("place", NO_NAME))
         n_towns = 2 if apart or (found[:2] == BOTH and len(found) > 2) else 1  # Libya and Kyoto
-        assert frame.centre is None or more.get("n_places", 1) == n_towns
-        share = more.get("share", 1.0)  # of the work budget
+        assert frame.centre is None or prior.n_places == n_towns
+        share = params.work_budget / given.work_budget
         shares.append(share)
         assert 0.0 < share <= 1.0
         result = proposal("a") if len(found) == accepted_at else nothing_found("a")
-        source = "lights" if position is unknown else position.source
+        source = "lights" if prior.position is None else prior.position.source
         sigma = {"sigma_along_km": 1.0, "sigma_cross_km": 1.0}
         nadir = NadirInput(lon=0.0, lat=0.0, altitude_km=400.0, source=source, **sigma)
         return replace(result, nadir=nadir)
 
-    unknown = EphemerisError("no time")
-    position = position_from_nadir(*above, 400.0, "option") if above else unknown
-    result = search_named(frame, position, None, search)
+    monkeypatch.setattr("regengine.runs.pipeline.register_frame", search)
+    given = RegisterParams(any_category=True)
+    options = FrameOptions(place=name, nadir=above, altitude_km=400.0)
+    lights = choose_maps("lights", [])
+    result = process_photo(photo, RunInputs(lights=lights, frame=options, register=given))
     assert found == sought
     assert not apart or sum(shares) <= 1.0  # both share the work
     # The proposal shows Japan, which is not what was named

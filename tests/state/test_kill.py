@@ -11,13 +11,11 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import h5py
-import numpy as np
 import pytest
 
 import regengine as rg
+from benchmarks.same import compare
 from tests.conftest import ROOT
 from tests.world.batches import (
     BatchOptions,
@@ -58,21 +56,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_once(tmp_path_factory, "undisturbed", make)
 
 
-def columns(store: Path) -> dict[str, Any]:
-    """Everything in a store that equal runs have in common."""
-    with h5py.File(store) as file:
-        return {
-            f"{group}/{name}": column[()].tolist()
-            for group in file
-            for name, column in file[group].items()
-            if not column.attrs["volatile"]
-        }
-
-
 def assert_equal_stores(one: Path, other: Path) -> None:
-    expected = columns(other)
-    for name, values in columns(one).items():
-        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+    assert list(compare(one, other)) == []
 
 
 @pytest.mark.slow

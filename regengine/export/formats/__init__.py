@@ -50,7 +50,7 @@ def check_options(name: str, options: ExportOptions) -> None:
         raise ConfigError(f"--resolution {resolution}: give a pixel size above 0.")
     if name == "kmz" and options.crs.upper() != "EPSG:4326":
         raise ConfigError(f"--crs {options.crs}: a KMZ is in longitude and latitude, EPSG:4326.")
-    check_known("--resampling", (options.resampling,), RESAMPLINGS)
+    check_known("resampling", (options.resampling,), RESAMPLINGS)
     if options.resampling != "bilinear" and name not in ("geotiff", "kmz"):
         raise ConfigError(
             f"--resampling {options.resampling} is for photos on the map: use --format geotiff or "
@@ -185,7 +185,7 @@ class FolderFormat:
     def kinds(self, options: ExportOptions) -> tuple[str, ...]:
         """Which kinds of files to write; ConfigError for an unknown one."""
         kinds = options.kinds or self.usual or tuple(self.files)
-        check_known("--files", kinds, self.files)
+        check_known("files", kinds, self.files)
         return kinds
 
     def names(

@@ -29,7 +29,7 @@ ROWS = 4096  # that are buffered as Python values
 
 
 def _write_csv(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
-    check_known("--table", (options.table,), columns.TABLES)
+    check_known("table", (options.table,), columns.TABLES)
     table_columns, rows_of = columns.TABLES[options.table]
     cells = [_cells_of(column) for column in table_columns]
     rows = (
@@ -59,7 +59,7 @@ def _cells_of(column: columns.TableColumn) -> Callable[[Any], object]:
 def _write_parquet(frames: Iterator[ExportFrame], path: Path, options: ExportOptions) -> None:
     from pyarrow import parquet
 
-    check_known("--table", (options.table,), columns.TABLES)
+    check_known("table", (options.table,), columns.TABLES)
     layers = (columns.POINTS, columns.FOOTPRINTS, columns.MATCHES)
     (layer,) = (one for one in layers if one.table == options.table)
     rows = (

@@ -23,7 +23,7 @@ from matchers.geometry.footprint import Bounds
 from matchers.lights import polar_patches
 from matchers.lights.verify import LIGHTS, find_light_peaks
 from matchers.points.asterisms import unit
-from regengine.errors import ConfigError
+from regengine.errors import ConfigError, Option
 from regengine.io.atomic import replace_files
 from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
@@ -334,8 +334,9 @@ def read_earth_index(path: Path, maps: Sequence[Path]) -> EarthIndex:
             ):
                 names = ", ".join(str(name) for name in file.attrs["maps"])
                 raise ConfigError(
-                    f"{path}: this index was made from {names}, not from the map of --lights: "
-                    f"give that map, or {AGAIN}."
+                    f"{path}: this index was made from {names}, not from the map of ",
+                    Option("lights"),
+                    f": give that map, or {AGAIN}.",
                 )
             for group in (file[name] for name in sorted(file)):
                 arrays = {name: map_array(path, group[name]) for name in ("vectors", "patches")}

@@ -161,7 +161,7 @@ class FrameQuery:
             raise ConfigError(
                 "Give --mission, or --from and --to: the whole database is too much for one query."
             )
-        check_known("--table", self.tables, TABLES)
+        check_known("table", self.tables, TABLES)
         if self.bbox is not None and not -180.0 <= self.bbox[0] <= 180.0:
             raise ConfigError("--bbox is outside -180 to 180: write WEST,SOUTH,EAST,NORTH.")
 
