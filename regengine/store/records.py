@@ -34,6 +34,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         **{name: getattr(result, name) for name in HEAD_FIELDS},
         "reasons": [reason.code for reason in result.reasons],
         "reason_texts": [reason.text for reason in result.reasons],
+        "reason_values": [reason.values for reason in result.reasons],
         "category": result.category,
         "category_probability": result.category_probability,
         "time_utc": result.time_utc,
@@ -78,6 +79,8 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
         ],
         "sources": dict(result.sources),
         "category_from": result.category_from,
+        "reference": result.reference and vars(result.reference),
+        "proofs": [vars(proof) for proof in result.proofs],
     }
     if review is not None:
         values["verdict"] = decide_state(result.verdict, review)
@@ -178,7 +181,7 @@ def evidence_text(result: FrameResult) -> str:
         return ""
     if result.reference_kind == "lights":
         return format_count(result.fit.matched_lights, "light")
-    proofs = result.patch_proofs
+    proofs = result.proofs
     return f"{proofs[-1].n_agreeing}/{proofs[-1].n_patches} patches" if proofs else "patches"
 
 

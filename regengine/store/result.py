@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from matchers.geometry.camera import Camera
 from regengine.maps.lights import KindName
+from regengine.store.reasons import Reason
 
 Verdict = Literal["accepted", "review", "no_match", "failed"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)  # of the engine
@@ -22,7 +22,6 @@ BY_DAY = ("day", "infrared")
 # a photo
 MIN_POINTS = 4
 MIN_HULL = 0.01
-_PROOF = re.compile(r"(\d+) of (\d+) held-out patches agree at ([\d.e+]+) m \(chance 1e-([\d.]+)\)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,25 +125,24 @@ class PatchProof:
 
     @property
     def text(self) -> str:
-        """Text of the proof in ``sources.proof`` of a record; `parse` reads it."""
+        """Text of the proof in ``sources.proof`` of a record."""
         return (
             f"{self.n_agreeing} of {self.n_patches} held-out patches agree at "
             f"{self.sample_m:.4g} m (chance 1e-{-self.log10_chance:.1f})"
         )
 
-    @classmethod
-    def parse(cls, text: str) -> tuple[PatchProof, ...]:
-        """Parse proofs from texts joined by semicolons; other texts are ignored."""
-        return tuple(
-            cls(
-                n_agreeing=int(found[1]),
-                n_patches=int(found[2]),
-                sample_m=float(found[3]),
-                log10_chance=-float(found[4]),
-            )
-            for found in map(_PROOF.fullmatch, text.split("; "))
-            if found is not None
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class MatchedMap:
+    """The map that a photo was placed on; texts are empty if they are not known.
+
+    ``pixel_m`` is the size of its finest pixels, None of streets, which are lines.
+    """
+
+    kind: KindName
+    product: str = ""
+    pixel_m: float | None = None
+    credit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,21 +155,6 @@ class Hypothesis:
     log10_odds: float
     centre_lon: float | None
     centre_lat: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reason:
-    """Reason for a review or for no match: a short stable code and a sentence.
-
-    The sentence is always one line, even if a file name in it has line breaks.
-    """
-
-    code: str
-    text: str
-
-    def __post_init__(self) -> None:
-        """Normalize the sentence to the form in the store."""
-        object.__setattr__(self, "text", " ".join(self.text.split()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -196,7 +179,8 @@ class FrameResult:
     the image; None where that corner sees no ground. ``probability_low`` and ``probability_high``
     are what the trials behind the probability allow for. ``sources`` says for each input value
     ("time", "focal_mm", "pixel_pitch_um", "camera_body", "nadir") where it came from
-    ("exif", "record", "option", "filename", "table", "assumed").
+    ("exif", "record", "option", "filename", "table", "assumed"). ``proofs`` are of a photo on
+    streets or a day map, the coarse scale first.
     """
 
     frame: str
@@ -223,6 +207,8 @@ class FrameResult:
     footprint: tuple[tuple[float, float] | None, ...] | None = None
     footprint_diagonal_km: float | None = None
     fit: Fit | None = None
+    reference: MatchedMap | None = None
+    proofs: tuple[PatchProof, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
     detections: DetectedLights | None = field(default=None, compare=False, repr=False)
     lights: str = ""
@@ -238,20 +224,14 @@ class FrameResult:
 
     @property
     def reference_kind(self) -> KindName:
-        """Kind of reference that the photo is registered on: "lights", "streets" or "day"."""
-        named = dict(self.sources).get("reference", "lights").split(",")[0]
-        return next((kind for kind in get_args(KindName) if kind == named), "lights")
+        """Kind of map that the photo is registered on: "lights", "streets" or "day"."""
+        return "lights" if self.reference is None else self.reference.kind
 
     @property
     def is_timed(self) -> bool:
         """Whether a time and a nadir were given, from which a camera is offset along its orbit."""
         is_given = self.nadir is not None and self.nadir.source in ("tle", "option", "record")
         return is_given and self.time_utc is not None
-
-    @property
-    def patch_proofs(self) -> tuple[PatchProof, ...]:
-        """Held-out patches of a photo on streets or a day map, coarse scale first; else empty."""
-        return PatchProof.parse(dict(self.sources).get("proof", ""))
 
     def replaces(self, probability: float) -> bool:
         """Whether it replaces an earlier result of this probability (0 if there is no other)."""

@@ -17,13 +17,15 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import make_printable
 from regengine.maps.places import name_view
+from regengine.store.reasons import Reason
 from regengine.store.result import (
     ControlPoint,
     Fit,
     FrameResult,
     Hypothesis,
+    MatchedMap,
     NadirInput,
-    Reason,
+    PatchProof,
     SolvedCamera,
 )
 from regengine.store.schema import CAMERA_FIELDS, DETECTIONS, FRAMES, GROUPS, Column
@@ -110,16 +112,18 @@ OF_FRAME = _OF_CAMERA | {
     "sigma_along_km": "nadir.sigma_along_km",
     "sigma_cross_km": "nadir.sigma_cross_km",
     **{field.name: f"fit.{field.name}" for field in fields(Fit)},
+    **{f"reference_{field.name}": f"reference.{field.name}" for field in fields(MatchedMap)},
 }
 # Columns of a frame that combine several values, or come from another record
-MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat", "place", "country",
-        "footprint_lon", "footprint_lat")  # fmt: skip
+MADE = ("frame_index", "reasons", "reason_values", "reason_texts", "proofs", "centre_lon",
+        "centre_lat", "place", "country", "footprint_lon", "footprint_lat")  # fmt: skip
 # Nested records: their class, and the value that is missing if there is no record
 WITHIN = {
     "nadir": (NadirInput, "source"),
     "solved": (SolvedCamera, "camera.focal_px"),
     "camera": (Camera, "focal_px"),
     "fit": (Fit, "matched_lights"),
+    "reference": (MatchedMap, "kind"),
 }
 # Columns of provenance with the same names in `StoredFrame`
 ORIGIN_FIELDS = (
@@ -194,6 +198,8 @@ def _frame_row(result: FrameResult) -> Row:
         if column.name not in MADE
     }
     row["reasons"] = ",".join(reason.code for reason in result.reasons)
+    row["reason_values"] = json.dumps([reason.values for reason in result.reasons])
+    row["proofs"] = json.dumps([vars(proof) for proof in result.proofs])
     row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
     centre = (None, None) if result.solved is None else centre_lonlat(result.solved.camera)
     row["centre_lon"], row["centre_lat"] = centre
@@ -224,7 +230,8 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     results = _records(
         FrameResult,
         {path: array for path, array in of_frames.items() if path not in MADE},
-        reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
+        reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_values"]))),
+        proofs=map(_proofs, values_of(frames["proofs"])),
         sources=map(_sources, values_of(origins["sources"])),
         footprint=[
             tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
@@ -283,10 +290,15 @@ def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
 
 
 @lru_cache(maxsize=1024)  # few are distinct
-def reasons_of(codes: str, texts: str) -> tuple[Reason, ...]:
-    """Build the reasons of a frame from their two columns."""
-    told = zip(codes.split(",") if codes else (), texts.split("\n"), strict=False)
-    return tuple(Reason(code=code, text=text) for code, text in told)
+def reasons_of(codes: str, values: str) -> tuple[Reason, ...]:
+    """Build the reasons of a frame from their columns ``reasons`` and ``reason_values``."""
+    told = zip(codes.split(",") if codes else (), json.loads(values), strict=False)
+    return tuple(Reason(code=code, values=each) for code, each in told)
+
+
+@lru_cache(maxsize=1024)
+def _proofs(text: str) -> tuple[PatchProof, ...]:
+    return tuple(PatchProof(**one) for one in json.loads(text))
 
 
 @lru_cache(maxsize=1024)

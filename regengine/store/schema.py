@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 FORMAT = "regengine"
-FORMAT_VERSION = 6  # no other is read
+FORMAT_VERSION = 7  # no other is read
 
 # The table of fields: stores take their columns from it, and exports, SQL and the catalogue take
 # the fields that they have in common with stores.
@@ -98,6 +98,7 @@ FRAMES = (
     _real("probability_low", "lower limit of the probability, by the calibration trials"),
     _real("probability_high", "upper limit of the probability, by the calibration trials"),
     _text("reasons", "codes of the reasons, separated by commas"),
+    _text("reason_values", "values of the reasons, a JSON list of objects in the same order"),
     _text("reason_texts", "sentences of the reasons, one a line, in the same order"),
     _text("category", "class of the photo; empty if it was not classified"),
     _real("category_probability", "probability of that class"),
@@ -146,6 +147,13 @@ FRAMES = (
     _real("runner_up_log10_odds", "evidence for the best distinct alternative"),
     _real("ncc", "correlation of the photo with the map seen by the camera"),
     _real("runner_up_ncc", "correlation of the best distinct alternative"),
+    _text(
+        "reference_kind", "map that the photo is placed on: lights, streets or day; empty if not"
+    ),
+    _text("reference_product", "product of that map; empty if unknown"),
+    _real("reference_pixel_m", "its finest pixels on the ground; NaN for streets", "m"),
+    _text("reference_credit", "whom to credit for it; empty if nobody is named"),
+    _text("proofs", "held-out patches of a match on streets or by day, a JSON list of objects"),
 )
 
 CONTROL_POINTS = (

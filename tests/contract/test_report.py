@@ -22,6 +22,7 @@ import pytest
 from PIL import Image, ImageOps
 
 import regengine
+from regengine.store.result import MatchedMap, PatchProof
 from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
@@ -249,9 +250,9 @@ def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
 # What placed a photo
 
 
-PROOF = (
-    "31 of 60 held-out patches agree at 25 m (chance 1e-20.5); "
-    "41 of 64 held-out patches agree at 12.5 m (chance 1e-35.0)"
+PROOFS = (
+    PatchProof(n_agreeing=31, n_patches=60, sample_m=25.0, log10_chance=-20.5),
+    PatchProof(n_agreeing=41, n_patches=64, sample_m=12.5, log10_chance=-35.0),
 )
 
 
@@ -259,14 +260,14 @@ PROOF = (
 def by_kind(tmp_path: Path) -> Path:
     """A photo by lights, one by day."""
     found = proposal()
-    sources = {**dict(found.sources), "reference": "day, made by hand", "proof": PROOF}
     by_day = replace(
         found,
         frame="on-day",
         path="on-day.jpg",
         fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
         lights="day, made by hand",
-        sources=tuple(sorted(sources.items())),
+        reference=MatchedMap(kind="day", product="made by hand"),
+        proofs=PROOFS,
         control_points=tuple(replace(p, lights=0) for p in found.control_points),
     )
     by_lights = replace(found, frame="by-lights", path="by-lights.jpg")

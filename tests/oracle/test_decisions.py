@@ -82,7 +82,8 @@ from regengine.registration.types import (
 )
 from regengine.runs.pipeline import doubt_towns
 from regengine.store.read import iter_frames
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import FrameResult
 from tests.oracle.conftest import Solved
 from tests.world.program import run
 from tests.world.results import proposal
@@ -583,7 +584,7 @@ def test_a_photo_found_with_another_lens_says_so(over_city: Solved, focal_mm: fl
 
 
 def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() -> None:
-    doubt = (Reason(code="few_lights", text="…"),)
+    doubt = (Reason(code="few_lights", values={"message": "…"}),)
     threshold, least = ACCEPT.accept_probability, ACCEPT.review_probability
     below, no_match = (float(np.nextafter(one, 0.0)) for one in (threshold, least))
     told = [decide(one, (), ACCEPT) for one in (threshold, below, least, no_match)]

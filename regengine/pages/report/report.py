@@ -92,12 +92,12 @@ def verdict_figures(photos: Photos) -> dict[str, Any]:
 
 def reason_figures(photos: Photos) -> list[dict[str, Any]]:
     """Reason codes with counts and most frequent messages, the most frequent code first."""
-    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True)
+    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_values"), strict=True)
     codes: Counter[tuple[str, str]] = Counter()
     sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for (verdict, listed, texts), count in Counter(told).items():
+    for (verdict, listed, values), count in Counter(told).items():
         # Each code once per photo
-        for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
+        for code, text in {one.code: one.text for one in reasons_of(listed, values)}.items():
             codes[code, verdict] += count
             # Messages contain numbers and file names: 200 of each code are distinguished
             if text in sentences[code] or len(sentences[code]) < 200:
@@ -519,7 +519,7 @@ COLUMNS = select(
     *(
         f"frames/{name}"
         for name in (
-            *("frame", "path", "verdict", "reasons", "reason_texts", "category", "camera_body"),
+            *("frame", "path", "verdict", "reasons", "reason_values", "category", "camera_body"),
             *("focal_mm", "focal_px", "pixel_pitch_um", "width_px", "height_px", "time_utc"),
             *("nadir_source", "nadir_lon", "nadir_lat", "sigma_along_km", "tle_age_h"),
             *("centre_lon", "centre_lat", "footprint_lon", "footprint_lat", "off_nadir_deg"),

@@ -71,7 +71,7 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
         # Evidence for the position: lights, or patches of streets or daytime imagery, the
         # coarse scale first
         "reference": result.reference_kind,
-        "proofs": [asdict(proof) for proof in result.patch_proofs],
+        "proofs": [asdict(proof) for proof in result.proofs],
         "margin": margin_of(result),
         "photo": context.frames.photo(number) is not None,
     }

@@ -26,7 +26,8 @@ from regengine.sky.detection import STARS
 from regengine.sky.drawing import PicturePaths, draw_solution
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
-from regengine.store.result import Answer, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import Answer
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
