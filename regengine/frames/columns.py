@@ -14,7 +14,8 @@ from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.store.schema import COLUMNS, Field, Kind
+from regengine.store.result import Field, Kind
+from regengine.store.rows import COLUMNS
 
 Row = dict[str, Any]
 

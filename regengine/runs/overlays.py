@@ -19,8 +19,7 @@ from regengine.store.file import photo_file
 from regengine.store.read import iter_blocks, iter_frames
 from regengine.store.reasons import Reason
 from regengine.store.result import FrameResult
-from regengine.store.rows import StoredFrame
-from regengine.store.schema import select
+from regengine.store.rows import StoredFrame, select
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,7 @@ from regengine.io.urls import Url
 from regengine.registration.priors import NeighbourPrior
 from regengine.store.read import frame_identity, identity_key, is_there, iter_blocks
 from regengine.store.reasons import Reason, make_error_reason
-from regengine.store.rows import StoredFrame, dict_rows
-from regengine.store.schema import select
+from regengine.store.rows import StoredFrame, dict_rows, select
 from regengine.store.writer import StoreWriter
 
 # The search that produced a result; values of `search_pass` in the store

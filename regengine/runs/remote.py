@@ -42,8 +42,7 @@ from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks
 from regengine.store.reasons import Reason, make_error_reason
 from regengine.store.result import BY_DAY
-from regengine.store.rows import dict_rows
-from regengine.store.schema import select
+from regengine.store.rows import dict_rows, select
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:

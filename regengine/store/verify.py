@@ -26,9 +26,8 @@ from regengine.io.times import parse_iso_time
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot
-from regengine.store.result import VERDICTS
-from regengine.store.rows import Table, Tables
-from regengine.store.schema import GROUPS, Column
+from regengine.store.result import VERDICTS, Column
+from regengine.store.rows import GROUPS, Table, Tables
 
 READ_FRAMES = 65536
 FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
@@ -340,8 +339,8 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
         strict=True,
     )
     differ = [
-        (codes.count(b",") + bool(codes), texts.count(b"\n") + bool(texts))
-        != (count_objects(values),) * 2
+        (n := codes.count(b",") + bool(codes)) != texts.count(b"\n") + bool(texts)
+        or count_objects(values) not in (-1, n)
         for codes, values, texts in listed
     ]
     what = "frames have a number of sentences that differs from their reasons"

@@ -31,6 +31,7 @@ from regengine.commands.register import list_next
 from regengine.errors import ConfigError
 from regengine.io import extras
 from regengine.io.console import as_typed, name_program
+from regengine.maps.lights import KindName
 from regengine.maps.places import Place
 from regengine.orbit import CameraPosition, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position, list_contradicting
@@ -83,7 +84,7 @@ from regengine.registration.types import (
 from regengine.runs.pipeline import doubt_towns
 from regengine.store.read import iter_frames
 from regengine.store.reasons import Reason
-from regengine.store.result import FrameResult
+from regengine.store.result import FrameResult, MatchedMap
 from tests.oracle.conftest import Solved
 from tests.world.program import run
 from tests.world.results import proposal
@@ -491,13 +492,13 @@ NOON = datetime(2014, 1, 30, 22, tzinfo=UTC)
         ("lights", datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
         ("lights", NOON, "above the horizon there"),
         ("lights", NIGHT, None),
-        ("day, Blue Marble", NIGHT, "below the horizon there"),
+        ("day", NIGHT, "below the horizon there"),
     ],
 )
 def test_a_time_at_which_no_such_photo_was_taken_there_is_told(
-    over_city: Solved, reference: str, time_utc: datetime, says: str | None
+    over_city: Solved, reference: KindName, time_utc: datetime, says: str | None
 ) -> None:
-    result = replace(over_city.result, sources=(("reference", reference),))
+    result = replace(over_city.result, reference=MatchedMap(kind=reference))
     told = doubt_time_told(result, time_utc)
     assert [one.code for one in told] == ([] if says is None else ["clock_suspect"])
     assert says is None or says in told[0].text

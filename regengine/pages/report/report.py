@@ -34,8 +34,15 @@ from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
 from regengine.store.result import STATES, VERDICTS, Choice, FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
-from regengine.store.rows import Tables, first_of, join, reasons_of, values_of
-from regengine.store.schema import FORMAT_VERSION, select
+from regengine.store.rows import (
+    FORMAT_VERSION,
+    Tables,
+    first_of,
+    join,
+    reasons_of,
+    select,
+    values_of,
+)
 
 CHOICES: tuple[str, ...] = get_args(Choice)
 UNKNOWN = "unknown"
