@@ -41,7 +41,7 @@ from regengine.score.registration import (
     PLACED,
     camera_of,
     distance_m,
-    enough_points,
+    is_right,
 )
 from regengine.store.result import ControlPoint
 
@@ -154,11 +154,10 @@ def score_columns(camera: Camera, points: Sequence[ControlPoint], truth: Camera)
     x, y, lon, lat = place_columns(points)
     error_m = distance_m(*truth.pixel_to_lonlat(x, y), lon, lat)
     diagonal = diagonal_km(truth)
-    bar_km = right_within_km(diagonal)
     z_east, z_north = normalised_errors(points, truth)
     columns: dict[str, Any] = {
-        "right": bool(enough_points(truth, x, y) and error_m.max() <= 1000.0 * bar_km),
-        "bar_km": bar_km,
+        "right": is_right(truth, x, y, error_m),
+        "bar_km": right_within_km(diagonal),
         "diagonal_km": diagonal,
         "point_error_m": error_m,
         "point_error_units": error_m / resolution_m(truth, x, y),

@@ -15,7 +15,7 @@ from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.frame_ids import archive_frame_id
 from regengine.store.result import Field, Kind
-from regengine.store.rows import COLUMNS
+from regengine.store.rows import COLUMNS, OF_FRAME
 
 Row = dict[str, Any]
 
@@ -105,7 +105,7 @@ KEYS = (
     column("reviewer", "review.reviewer", "reviewer who decided last", "text"),
 )
 
-FRAME_COLUMNS = (
+_LAID_OUT = (
     *KEYS,
     column("reviewed_utc", "review.time_utc", "when", "moment"),
     column("disputed", "review.disputed", "whether reviewers disagree", "flag"),
@@ -206,6 +206,16 @@ FRAME_COLUMNS = (
         "result.category_from",
         "what the category follows from: features, nadir, stars, lights or ground",
         "text",
+    ),
+)
+
+# Other fields of results follow
+FRAME_COLUMNS = (
+    *_LAID_OUT,
+    *(
+        column(one.name, f"result.{one.path}")
+        for one in OF_FRAME
+        if "table" in one.where and one.name not in {laid_out.name for laid_out in _LAID_OUT}
     ),
 )
 

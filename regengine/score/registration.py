@@ -230,7 +230,7 @@ def score_answers(
         errors, allowed_m = np.zeros(0), None
         outcome = "none"
         if photo.camera is not None:
-            allowed_m = 1000.0 * right_within_km(diagonal_km(photo.camera))
+            allowed_m = measure_allowed_m(photo.camera)
         if photo.status == UNPLACED:
             outcome = "unjudged"
         elif answer is not None:
@@ -238,7 +238,7 @@ def score_answers(
             if photo.camera is not None and allowed_m is not None:
                 x, y, lon, lat = answer[0].T
                 errors = distance_m(*photo.camera.pixel_to_lonlat(x, y), lon, lat)
-                if enough_points(photo.camera, x, y) and errors.max() <= allowed_m:
+                if is_right(photo.camera, x, y, errors):
                     outcome = "right"
         scores.append(
             PhotoScore(
@@ -250,6 +250,16 @@ def score_answers(
             )
         )
     return scores
+
+
+def measure_allowed_m(truth: Camera) -> float:
+    """Largest error of a control point that counts as right."""
+    return 1000.0 * right_within_km(diagonal_km(truth))
+
+
+def is_right(truth: Camera, x: FloatArray, y: FloatArray, errors_m: FloatArray) -> bool:
+    """Whether a proposal is right: all of its points, and there are enough of them."""
+    return bool(enough_points(truth, x, y) and errors_m.max() <= measure_allowed_m(truth))
 
 
 def enough_points(camera: Camera, x: FloatArray, y: FloatArray) -> bool:

@@ -14,8 +14,6 @@ from regengine.store.rows import OF_FRAME, read_value
 
 Record = dict[str, Any]
 REVIEW_FIELDS = ("decision", "reviewer", "time_utc", "disputed")
-# Fields of records; those of a camera follow its model
-RECORDED = [one for one in OF_FRAME if "record" in one.where]
 
 
 def record(result: FrameResult, review: Reviewed | None = None) -> Record:
@@ -24,8 +22,22 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     Numbers are finite; missing values are None. With a person's decision, the verdict is the state
     that follows from it, and ``decision`` says who made it and when.
     """
+    values = tell_record(result, "record")
+    if review is not None:
+        values["verdict"] = decide_state(result.verdict, review)
+        values["decision"] = {
+            **{name: getattr(review, name) for name in REVIEW_FIELDS},
+            "engine_verdict": result.verdict,
+        }
+    return {key: plain(value, make_printable) for key, value in values.items()}
+
+
+def tell_record(result: FrameResult, product: str) -> Record:
+    """Make an object of the fields that a product has, with objects within it as in records."""
     values: Record = {}
-    for one in RECORDED:
+    for one in OF_FRAME:
+        if product not in one.where:
+            continue
         name, _, key = one.record.partition(".")
         value = read_value(result, one.path) if one.tell is None else one.tell(result)
         if not key:
@@ -34,13 +46,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
             values[name] = None
         else:
             values.setdefault(name, {"model": "pinhole"} if name == "camera" else {})[key] = value
-    if review is not None:
-        values["verdict"] = decide_state(result.verdict, review)
-        values["decision"] = {
-            **{name: getattr(review, name) for name in REVIEW_FIELDS},
-            "engine_verdict": result.verdict,
-        }
-    return {key: plain(value, make_printable) for key, value in values.items()}
+    return values
 
 
 def record_line(result: FrameResult, review: Reviewed | None = None) -> str:

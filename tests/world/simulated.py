@@ -35,6 +35,7 @@ from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation, World
+from matchers.geometry.footprint import right_within_km
 from tests.conftest import ROOT
 from tests.world.dng import WHITE, write_dng
 
@@ -334,4 +335,4 @@ def camera_misses_m(camera: SimCamera, found: Any) -> NDArray[np.float64]:
 
 def is_right(misses_m: NDArray[np.float64], diagonal_km: float) -> bool:
     """The project's definition: all within 1 % of the footprint's diagonal, or 1 km."""
-    return bool(misses_m.max() <= max(1000.0, 10.0 * diagonal_km))
+    return bool(misses_m.max() <= 1000.0 * right_within_km(diagonal_km))
