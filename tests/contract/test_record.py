@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,8 @@ import numpy as np
 import pytest
 
 import regengine
+from docs.field_tables import FIRST, LAST, TYPES_TS, fill_in, write_types
+from regengine.store.reasons import CODES, VALUES, Reason, list_keys
 from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.samples import camera_of
@@ -121,7 +126,7 @@ def keys_of(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_every_key_is_documented_and_every_documented_key_comes(a_run: Path) -> None:
-    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    text = fill_in((ROOT / "docs" / "records.md").read_text(encoding="utf-8"))
     rows = text.split("## Keys")[1].split("\n## ")[0].splitlines()
     documented = set(re.findall(r"`([\w.]+)`", " ".join(row.split(" | ")[0] for row in rows)))
     made = {key for record in records_of(a_run) for key in keys_of(record)}
@@ -141,7 +146,8 @@ def test_a_record_is_a_line_of_ascii_with_finite_numbers(a_run: Path) -> None:
 
 
 def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
-    reasons = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split("## Verdicts")[1]
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    reasons = fill_in(page).split("## Verdicts")[1]
     documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", reasons, re.M))))
     for record in records_of(a_run):
         assert set(record["reasons"]) <= documented
@@ -220,3 +226,98 @@ def test_places_follow_from_the_record_alone(a_run: Path) -> None:
             assert (place is None) == np.isnan(mine.pixel_to_lonlat(*corner)[0])
             if place is not None:
                 assert project(told, ecef(*place)[None])[0] == pytest.approx(corner, abs=0.05)
+
+
+# One table of fields -----------------------------------------------------------------------------
+
+# A field is added where the others of a result are, and nowhere else
+ADDED = """    moonlit: float | None = stored(
+        "share of the Moon that is lit", where=EVERYWHERE, default=None
+    )
+"""
+WHERE_IT_IS = """
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+
+import regengine
+from docs.field_tables import fill_in, write_types
+from tests.world.pages import serve
+from tests.world.program import run
+from tests.world.results import proposal
+from tests.world.stores import write_store
+
+store = write_store(Path("run.h5"), [replace(proposal(), moonlit=0.75), proposal("ISS030-E-1")])
+with h5py.File(store) as file:
+    assert file["frames/moonlit"][0] == 0.75
+    assert file["frames/moonlit"].attrs["description"] == "share of the Moon that is lit"
+found = regengine.open_store(store)
+assert [one.result.moonlit for one in found] == [0.75, None]
+assert [one.to_dict()["moonlit"] for one in found] == [0.75, None]
+assert run("show", store, "--json", "--where", "moonlit > 0.5").out.count("\\n") == 1
+for name, *words in (("frames.csv", "--table", "frames"), ("run.sql", "--dialect", "mysql")):
+    assert run("export", store, "--out", name, *words).code == 0
+    text = Path(name).read_text()
+    assert "moonlit" in text
+    assert "0.75" in text
+assert run("catalogue", "build", store, "--out", "all.gpkg", "--no-pictures").code == 0
+rows = sqlite3.connect("all.gpkg").execute("SELECT moonlit FROM frames ORDER BY 1 DESC")
+assert rows.fetchall() == [(0.75,), (None,)]
+with serve(store) as client:
+    assert client.told("frames/0")["moonlit"] == 0.75
+assert "  moonlit: number | null;" in write_types()
+for name in ("store", "record", "catalogue"):
+    page = fill_in(f"<!-- fields: {name} -->")
+    assert "`moonlit`" in page, name
+    assert "share of the Moon that is lit" in page, name
+"""
+
+
+def test_a_field_that_is_added_in_one_place_is_everywhere(tmp_path: Path) -> None:
+    for name in ("detectors", "docs", "matchers", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    here, room = tmp_path / "regengine", tmp_path / "regengine" / "store"
+    room.mkdir(parents=True)
+    for path in (*(ROOT / "regengine").iterdir(), *(ROOT / "regengine" / "store").iterdir()):
+        copy = (here if path.parent.name == "regengine" else room) / path.name
+        if path.name not in ("store", "result.py", "__pycache__"):
+            copy.symlink_to(path)
+    text = (ROOT / "regengine" / "store" / "result.py").read_text(encoding="utf-8")
+    before, first, after = text.partition("    detections: DetectedLights | None = field(")
+    (room / "result.py").write_text(f"{before}{ADDED}{first}{after}", encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-c", WHERE_IT_IS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+
+
+def test_the_types_of_the_page_are_those_of_the_fields() -> None:
+    made = TYPES_TS.read_text(encoding="utf-8").partition(FIRST)[2].partition(LAST)[0]
+    assert made.strip() == write_types().strip()
+
+
+def test_values_of_reasons_are_documented_and_make_their_sentences() -> None:
+    keys = {key for code in CODES for key in list_keys(code)}
+    assert keys == set(VALUES) - {"message"}
+    for code, (_, templates) in CODES.items():
+        if templates:
+            assert not re.search(r"[\[\]{}]", Reason(code=code).text), code
+    late = {"time_from": "exif", "offset_s": -7260.0, "station_utc": "2012-03-28T15:46:41Z"}
+    assert Reason(code="clock_suspect", values=late).text == (
+        "camera clock probably 2 hours fast: the Station was there at 2012-03-28 15:46:41 UTC"
+    )
+    assert Reason(
+        code="few_lights",
+        values={"n_lights": 1, "classified_as": "moon"} | {"class_probability": 0.5},
+    ).text == (
+        "classified as moon (probability 0.50), and only 1 light detected, too few for a blind "
+        "search; give the time with element sets, or the nadir: try regengine solve, which finds "
+        "where a camera points from its stars"
+    )

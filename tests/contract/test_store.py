@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import regengine as rg
+from docs.field_tables import fill_in
 from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.program import run
@@ -28,7 +29,7 @@ from tests.world.stores import HOSTILE, make_results, write_killed, write_store
 GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
 
 
-DOCUMENT = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+DOCUMENT = fill_in((ROOT / "docs" / "store.md").read_text(encoding="utf-8"))
 
 
 def documented(group: str) -> dict[str, list[str]]:

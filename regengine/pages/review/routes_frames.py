@@ -26,11 +26,12 @@ from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
 from regengine.store.records import margin_of, prior_nadir, tell_record
-from regengine.store.result import FrameResult
+from regengine.store.result import FrameResult, NadirInput, list_columns
 from regengine.store.reviews import check_work
 
 LonLat = tuple[float, float]
 MAX_COUNT = 8
+ABOUT_NADIR = [one.path for one in list_columns(NadirInput) if "page" in one.where]
 
 
 def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[str, Any]:
