@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from regengine.frames.catalogue import NAMES, OF_NAME
 from regengine.frames.columns import FRAME_COLUMNS, MATCH_COLUMNS, POINT_COLUMNS
 from regengine.pages.review.bodies import CameraBody, PlaceBody, PointBody
-from regengine.store.reasons import CODES, VALUES, list_keys
+from regengine.store.reasons import list_keys, load_reasons
 from regengine.store.result import (
     Column,
     ControlPoint,
@@ -129,7 +129,7 @@ def field_table(fields: Iterable[Field]) -> str:
 def reason_table() -> str:
     """What codes say, and the keys of their values."""
     rows = []
-    for code, (says, templates) in CODES.items():
+    for code, (says, templates) in load_reasons()[0].items():
         keys = list_keys(code) or ([] if templates else ["message"])
         rows.append((f"`{code}`", says, ", ".join(f"`{key}`" for key in keys) or "–"))
     return table(("code", "says", "values"), rows)
@@ -149,7 +149,7 @@ TABLES = {
     ),
     "reasons": reason_table,
     "values": lambda: table(
-        ("value", "is"), ((f"`{name}`", says) for name, says in VALUES.items())
+        ("value", "is"), ((f"`{name}`", says) for name, says in load_reasons()[1].items())
     ),
 }
 

@@ -118,14 +118,17 @@ TYPES: dict[str, tuple[Kind, Dtype]] = {
 def stored(
     description: str,
     units: str = "",
-    *,
     where: tuple[str, ...] = IN_RECORD,
+    *,
     default: Any = MISSING,
     **about: Any,
 ) -> Any:
     """Define a field of a result that has a column, with attributes of `Column`."""
     about |= {"description": description, "units": units, "where": where}
     return field(default=default, metadata={"stored": about})
+
+
+optional = partial(stored, default=None)
 
 
 def within(kind: type, sign: str, prefix: str = "", **default: Any) -> Any:
@@ -193,23 +196,18 @@ def list_columns(kind: type, path: str = "", prefix: str = "") -> list[Column]:
 class NadirInput:
     """Prior nadir of the camera, before the photo is compared with the map."""
 
-    lon: float = stored(
-        "longitude of the prior nadir at the start of the search", "deg", where=ON_PAGE
-    )
-    lat: float = stored("geodetic latitude of that nadir", "deg", where=ON_PAGE)
-    altitude_km: float = stored("height of the camera above WGS84 there", "km", where=ON_PAGE)
+    lon: float = stored("longitude of the prior nadir at the start of the search", "deg", ON_PAGE)
+    lat: float = stored("geodetic latitude of that nadir", "deg", ON_PAGE)
+    altitude_km: float = stored("height of the camera above WGS84 there", "km", ON_PAGE)
     source: str = stored(
-        "tle, option, record, centre or lights; empty without a nadir", where=ON_PAGE
+        "tle, option, record, centre or lights; empty without a nadir", "", ON_PAGE
     )
     # Either way; None without an element set
-    tle_age_h: float | None = stored(
-        "time between the photo and the epoch of its element set",
-        "h",
-        name="tle_age_h",
-        default=None,
+    tle_age_h: float | None = optional(
+        "time between the photo and the epoch of its element set", "h", name="tle_age_h"
     )
     sigma_along_km: float = stored(
-        "1 sigma of the prior position along the track", "km", name="sigma_along_km", where=ON_PAGE
+        "1 sigma of the prior position along the track", "km", ON_PAGE, name="sigma_along_km"
     )
     sigma_cross_km: float = stored(
         "1 sigma of the prior position across the track", "km", name="sigma_cross_km"
@@ -229,10 +227,10 @@ class ControlPoint:
     sigma_px: float = stored("1 sigma per axis in the image", "px", required=True)
     sigma_m: float = stored("1 sigma per axis on the ground", "m", required=True)
     covariance_px: tuple[float, float, float] = stored(
-        "covariance in the image: xx, xy, yy", "px2", required=True, where=()
+        "covariance in the image: xx, xy, yy", "px2", (), required=True
     )
     covariance_m: tuple[float, float, float] = stored(
-        "covariance on the ground: ee, en, nn", "m2", required=True, where=()
+        "covariance on the ground: ee, en, nn", "m2", (), required=True
     )
     lights: int = stored("lights that support the point")
 
@@ -263,32 +261,28 @@ class SolvedCamera:
 
     camera: Camera = within(Camera, "focal_px")
     along_track_offset_s: float | None = stored("solved shift along the orbit, late positive", "s")
-    off_nadir_deg: float = stored("angle of the optical axis from the nadir", "deg", where=IN_FILES)
+    off_nadir_deg: float = stored("angle of the optical axis from the nadir", "deg", IN_FILES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """Quality of the fit of the solved camera."""
 
-    residual_px: float = stored(
-        "root mean square residual of the fit, image", "px", where=EVERYWHERE
-    )
-    residual_m: float = stored("the same on the ground", "m", where=IN_TABLES)
+    residual_px: float = stored("root mean square residual of the fit, image", "px", EVERYWHERE)
+    residual_m: float = stored("the same on the ground", "m", IN_TABLES)
     matched_lights: int = stored(
-        "number of lights that agree with the map; -1 without a fit", where=EVERYWHERE
+        "number of lights that agree with the map; -1 without a fit", "", EVERYWHERE
     )
     held_out_residual_px: float | None = stored(
-        "residual of lights held out of the fit; NaN if too few", "px", where=IN_FILES
+        "residual of lights held out of the fit; NaN if too few", "px", IN_FILES
     )
     log10_odds: float = stored(
-        "evidence for the proposal against chance", where=("record", "table", "page")
+        "evidence for the proposal against chance", "", ("record", "table", "page")
     )
     runner_up_log10_odds: float = stored(
-        "evidence for the best distinct alternative", where=IN_TABLES
+        "evidence for the best distinct alternative", "", IN_TABLES
     )
-    ncc: float = stored(
-        "correlation of the photo with the map seen by the camera", where=EVERYWHERE
-    )
+    ncc: float = stored("correlation of the photo with the map seen by the camera", "", EVERYWHERE)
     runner_up_ncc: float = stored("correlation of the best distinct alternative")
 
     @property
@@ -331,9 +325,7 @@ class MatchedMap:
 
     kind: KindName = stored("map that the photo is placed on: lights, streets or day; or empty")
     product: str = stored("product of that map; empty if unknown", default="")
-    pixel_m: float | None = stored(
-        "its finest pixels on the ground; NaN for streets", "m", default=None
-    )
+    pixel_m: float | None = optional("its finest pixels on the ground; NaN for streets", "m")
     credit: str = stored("whom to credit for it; empty if nobody is named", default="")
 
 
@@ -435,16 +427,14 @@ class FrameResult:
     proposal shows, as in a store; None if it is not from one.
     """
 
-    frame: str = stored(
-        "frame id, from the file name (ISS030-E-184140) or its stem", where=IN_FILES
-    )
-    path: str = stored("path of the photo as given", where=EVERYWHERE)
+    frame: str = stored("frame id, from the file name (ISS030-E-184140) or its stem", "", IN_FILES)
+    path: str = stored("path of the photo as given", "", EVERYWHERE)
     sha256: str = stored(
-        "SHA-256 of the file, hexadecimal; empty if it was unreadable", where=EVERYWHERE
+        "SHA-256 of the file, hexadecimal; empty if it was unreadable", "", EVERYWHERE
     )
-    verdict: Verdict = stored("accepted, review, no_match or failed", where=IN_FILES)
+    verdict: Verdict = stored("accepted, review, no_match or failed", "", IN_FILES)
     probability: float | None = stored(
-        "calibrated probability that the proposal is right", where=IN_FILES
+        "calibrated probability that the proposal is right", "", IN_FILES
     )
     reasons: tuple[Reason, ...] = made(
         _text(
@@ -468,14 +458,12 @@ class FrameResult:
             lambda result: [reason.values for reason in result.reasons],
         ),
     )
-    category: str | None = stored(
-        "class of the photo; empty if it was not classified", where=IN_FILES, default=None
+    category: str | None = optional(
+        "class of the photo; empty if it was not classified", "", IN_FILES
     )
-    category_probability: float | None = stored(
-        "probability of that class", where=EVERYWHERE, default=None
-    )
-    time_utc: str | None = stored(
-        "time of the photo, ISO 8601, UTC; empty if unknown", where=IN_FILES, default=None
+    category_probability: float | None = optional("probability of that class", "", EVERYWHERE)
+    time_utc: str | None = optional(
+        "time of the photo, ISO 8601, UTC; empty if unknown", "", IN_FILES
     )
     nadir: NadirInput | None = within(NadirInput, "source", "nadir_", default=None)
     solved: SolvedCamera | None = within(SolvedCamera, "camera.focal_px", default=None)
@@ -506,9 +494,10 @@ class FrameResult:
     fit: Fit | None = within(Fit, "matched_lights", default=None)
     engine_version: str = stored(
         "version of regengine that made the row",
+        "",
+        IN_TABLES,
         record="engine.version",
         group="provenance",
-        where=IN_TABLES,
         default="",
     )
     lights: str = stored(
@@ -524,54 +513,43 @@ class FrameResult:
         volatile=True,
         default=0.0,
     )
-    probability_low: float | None = stored(
-        "lower limit of the probability, by the calibration trials", where=IN_TABLES, default=None
+    probability_low: float | None = optional(
+        "lower limit of the probability, by the calibration trials", "", IN_TABLES
     )
-    probability_high: float | None = stored(
-        "upper limit of the probability, by the calibration trials", where=IN_TABLES, default=None
+    probability_high: float | None = optional(
+        "upper limit of the probability, by the calibration trials", "", IN_TABLES
     )
-    width_px: int | None = stored(
-        "width of the image as stored; -1 if unreadable",
-        "px",
-        record="image.width_px",
-        where=EVERYWHERE,
-        default=None,
+    width_px: int | None = optional(
+        "width of the image as stored; -1 if unreadable", "px", EVERYWHERE, record="image.width_px"
     )
-    height_px: int | None = stored(
+    height_px: int | None = optional(
         "height of the image as stored; -1 if unreadable",
         "px",
+        EVERYWHERE,
         record="image.height_px",
-        where=EVERYWHERE,
-        default=None,
     )
     orientation: int = stored(
         "EXIF orientation 1 to 8; never applied to coordinates",
+        "",
+        ("record", "table", "page"),
         dtype="uint8",
         record="image.orientation",
-        where=("record", "table", "page"),
         default=1,
     )
-    camera_body: str | None = stored(
-        "camera model; empty if unknown", record="image.camera_body", where=IN_FILES, default=None
+    camera_body: str | None = optional(
+        "camera model; empty if unknown", "", IN_FILES, record="image.camera_body"
     )
-    focal_mm: float | None = stored(
-        "nominal focal length at the start of the search",
-        "mm",
-        record="image.focal_mm",
-        where=EVERYWHERE,
-        default=None,
+    focal_mm: float | None = optional(
+        "nominal focal length at the start of the search", "mm", EVERYWHERE, record="image.focal_mm"
     )
-    pixel_pitch_um: float | None = stored(
+    pixel_pitch_um: float | None = optional(
         "size of a pixel of this file on the sensor",
         "um",
+        ("record", "table", "page"),
         record="image.pixel_pitch_um",
-        where=("record", "table", "page"),
-        default=None,
     )
-    footprint_diagonal_km: float | None = stored(
-        "greatest geodesic within the visible ground of incidence up to 80 degrees",
-        "km",
-        default=None,
+    footprint_diagonal_km: float | None = optional(
+        "greatest geodesic within the visible ground of incidence up to 80 degrees", "km"
     )
     hypotheses: tuple[Hypothesis, ...] = made(
         _text(
