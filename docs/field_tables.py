@@ -21,7 +21,6 @@ from regengine.store.reasons import list_keys, load_reasons
 from regengine.store.result import (
     Column,
     ControlPoint,
-    Field,
     Hypothesis,
     list_columns,
 )
@@ -78,11 +77,11 @@ OF_DECISION = {
 }
 
 
-def describe(one: Field) -> str:
+def describe(one: Column) -> str:
     """Description of a field where missing values are null."""
     said = one.description.replace("; NaN", "; null").replace("; -1", "; null")
     said = said.replace(", separated by commas", "").replace("1 if", "whether")
-    if isinstance(one, Column) and one.may_lack:
+    if one.may_lack:
         said = said.replace("; empty", "; null")
     units = f" [{one.units}]" if one.units and one.units not in one.name.split("_") else ""
     return said.replace(", one a line,", ",").replace(", a JSON object", "") + units
@@ -119,7 +118,7 @@ PROOFS = {
 }
 
 
-def field_table(fields: Iterable[Field]) -> str:
+def field_table(fields: Iterable[Column]) -> str:
     """Columns of exports or of a catalogue."""
     titles = ("column", "kind", "is")
     rows = ((f"`{one.name}`", one.kind, one.description) for one in fields)

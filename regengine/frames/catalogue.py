@@ -41,21 +41,21 @@ from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD, chord, place_index
 from regengine.store.records import degrees_text
-from regengine.store.result import Field, Kind
+from regengine.store.result import Column, Kind
 from regengine.store.rows import OF_FRAME
 
 FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2
 
 
-def text(name: str, description: str) -> Field:
+def text(name: str, description: str) -> Column:
     """Define a column of texts."""
-    return Field(name=name, kind="text", description=description)
+    return Column(name=name, kind="text", description=description)
 
 
-def number(name: str, description: str, kind: Kind = "real") -> Field:
+def number(name: str, description: str, kind: Kind = "real") -> Column:
     """Define a column of numbers."""
-    return Field(name=name, kind=kind, description=description)
+    return Column(name=name, kind=kind, description=description)
 
 
 # Columns beside those of ``--table frames``, or of another meaning
@@ -65,7 +65,7 @@ OWN = {
         text("store", "its store, a full path"),
         number("copies", "how many frames of the stores are this photo", "whole"),
         number("rating", "the reviewer's: 0 (useless) to 5 (excellent)", "whole"),
-        Field(
+        Column(
             name="night",
             kind="day",
             description="date of the evening of the photo's night, in mean solar time",
@@ -100,7 +100,7 @@ OWN = {
         number("quality", "score of the frame, 0 to 1"),
         number("best_of_month", "whether it is the best of its place and month of nights", "flag"),
         number("best_of_year", "whether it is the best of its place and year of nights", "flag"),
-        Field(
+        Column(
             name="geometry",
             kind="polygons",
             description="footprint, up to 80 degrees of incidence, OGC:CRS84",
@@ -125,7 +125,7 @@ TYPES: dict[Kind, str] = {"text": "TEXT", "real": "REAL", "whole": "INTEGER", "f
     "day": "DATE",
     "polygons": "MULTIPOLYGON",
 }
-OF_NAME: dict[str, Field] = {one.name: one for one in EXPORTED} | OWN
+OF_NAME: dict[str, Column] = {one.name: one for one in EXPORTED} | OWN
 DECLARED = ", ".join(f"{name} {TYPES[OF_NAME[name].kind]}" for name in NAMES)
 # Times and dates are compared as texts in conditions; their types would make them numbers
 AS_SHOWN = {

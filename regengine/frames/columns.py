@@ -14,14 +14,14 @@ from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.store.result import Field, Kind
+from regengine.store.result import Column, Kind
 from regengine.store.rows import COLUMNS, OF_FRAME
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableColumn(Field):
+class TableColumn(Column):
     """A column of an export table."""
 
     # Takes the frame and the index of the row among the frame's rows.

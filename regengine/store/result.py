@@ -41,23 +41,6 @@ Kind = Literal[
 Dtype = Literal["text", "float64", "float32", "int64", "int32", "uint8"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One value of a photo, a control point or a light, in any product.
-
-    Kinds are ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment``
-    (UTC), ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
-    digits) and ``loaded`` (time of the load, set by a server). Each product has its own spelling of
-    them. Every value may be missing, unless it is ``required`` or a key. No value is infinite.
-    """
-
-    name: str  # includes the unit, except in the store
-    kind: Kind
-    description: str
-    units: str = ""  # empty if the values have no unit, or the name includes it
-    required: bool = False  # whether every row has a value
-
-
 # Products with a field besides stores and SQL conditions: records; exports and server scripts;
 # catalogues; the page of a frame in the review, ``/api/frames/{id}``
 EVERYWHERE = ("record", "table", "catalogue", "page")
@@ -68,19 +51,28 @@ ON_PAGE = ("record", "page")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Column(Field):
-    """A field in a store: one dataset of a group, with what else is made from it.
+class Column:
+    """One value of a photo, a control point or a light, in any product.
+
+    Kinds are ``text``, ``real`` (64-bit float), ``whole`` (64-bit integer), ``flag``, ``moment``
+    (UTC), ``day`` (a date), ``point`` (longitude, latitude), ``polygons``, ``key`` (64 hexadecimal
+    digits) and ``loaded`` (time of the load, set by a server). Each product has its own spelling of
+    them. Every value may be missing, unless it is ``required`` or a key. No value is infinite.
 
     Attributes
     ----------
+    name : str
+        Includes the unit, except in the store.
+    units : str
+        Empty if the values have no unit, or the name includes it.
+    group : str
+        Its group in stores, as one dataset; empty if only other products have it.
     dtype : str
-        ``text`` is UTF-8 of a fixed length, padded with zero bytes.
+        Its type there; ``text`` is UTF-8 of a fixed length, padded with zero bytes.
     width : int
         Values per row: more than one gives a dataset of shape (rows, width).
     volatile : bool
         Whether two runs of the same photos and settings may differ.
-    group : str
-        Its group in stores; empty if only other products have it.
     path : str
         Dotted name of its value in a result; empty if it is made by ``make``.
     may_lack : bool
@@ -95,10 +87,15 @@ class Column(Field):
         Of `EVERYWHERE`.
     """
 
-    dtype: Dtype
+    name: str
+    kind: Kind
+    description: str
+    units: str = ""
+    required: bool = False  # whether every row has a value
+    group: str = "frames"
+    dtype: Dtype = "text"
     width: int = 1
     volatile: bool = False
-    group: str = "frames"
     path: str = ""
     may_lack: bool = False
     make: Callable[[Any], Any] | None = None
@@ -403,7 +400,7 @@ def _text(name: str, description: str, make: Any, tell: Any = None, **more: Any)
     """Define a column of texts that are made, and what records have instead."""
     told: dict[str, Any] = {"description": description, "make": make, "tell": tell}
     where = () if tell is None else IN_RECORD
-    told |= {"name": name, "kind": "text", "dtype": "text", "record": name, "where": where}
+    told |= {"name": name, "kind": "text", "record": name, "where": where}
     return Column(**told | more)
 
 
