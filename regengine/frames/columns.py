@@ -14,8 +14,8 @@ from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.frame_ids import archive_frame_id
-from regengine.store.result import Column, Kind
-from regengine.store.rows import COLUMNS, OF_FRAME
+from regengine.store.result import Column, Kind, join_codes
+from regengine.store.rows import OF_FRAME, OF_POINT
 
 Row = dict[str, Any]
 
@@ -29,6 +29,10 @@ class TableColumn(Column):
     written: bool = True  # False if the column is left empty, to be filled in by people
 
 
+# Fields of results by name; of points before those of frames
+STORED = {one.name: one for one in (*OF_FRAME, *OF_POINT)}
+
+
 def column(
     name: str, path: str, description: str = "", kind: Kind | None = None, units: str = ""
 ) -> TableColumn:
@@ -40,14 +44,16 @@ def column(
         From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``[#]`` is
         the index of the row.
     description, kind, units : optional
-        By default those of the store's column of that name.
+        By default those of the result's field of that name.
     """
-    stored = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
+    stored = STORED.get(name)
     if kind is None:
         assert stored is not None, name
         kind = "moment" if name.endswith("_utc") else stored.kind
-    description = description or getattr(stored, "description", "")
-    units = units or getattr(stored, "units", "")
+    if stored is not None:
+        said = stored.description.replace("; NaN for", "; none for")
+        description = description or re.sub("^1 if", "whether", said)
+        units = units or stored.units
     steps = re.findall(r"(\w+)|\[(#|\w+)\]", path)
 
     def follow(frame: ExportFrame, row: int) -> Any:
@@ -126,10 +132,7 @@ _LAID_OUT = (
     ),
     column("country", "shown[country]", "country of that town, or about the centre"),
     of_frame(
-        "reasons",
-        "text",
-        COLUMNS["frames", "reasons"].description,
-        lambda frame: ",".join(reason.code for reason in frame.result.reasons),
+        "reasons", "text", STORED["reasons"].description, lambda frame: join_codes(frame.result)
     ),
     *(
         column(name, f"result.{name}")
@@ -158,9 +161,7 @@ _LAID_OUT = (
             ("camera_lon", "longitude below the solved camera"),
             ("camera_lat", "geodetic latitude below the solved camera"),
             ("camera_altitude_km", "its height above WGS84"),
-            ("off_nadir_deg", ""),
-            ("centre_lon", "longitude of the image centre; none for sky"),
-            ("centre_lat", "geodetic latitude of the image centre; none for sky"),
+            *(("off_nadir_deg", ""), ("centre_lon", ""), ("centre_lat", "")),
         )
     ),
     *_town_columns("nadir_", "place below the solved camera", "towns[0]"),
@@ -176,18 +177,8 @@ _LAID_OUT = (
         )
         for number, name in enumerate(names)
     ),
-    column(
-        "mirrored",
-        "camera.mirrored",
-        "whether x is replaced by width - 1 - x before projection",
-        "flag",
-    ),
-    column(
-        "pixel_aspect",
-        "camera.pixel_aspect",
-        "focal length down over across of a stretched image; none for square pixels",
-        "real",
-    ),
+    column("mirrored", "camera.mirrored"),
+    column("pixel_aspect", "camera.pixel_aspect"),
     column(
         "sigma_m", "worst_sigma_m", "1 sigma per axis of the worst control point, metres", "real"
     ),
@@ -199,14 +190,9 @@ _LAID_OUT = (
         )
     ),
     # Points have a column ``lights`` with a number: in GeoJSON, equal names have equal types
-    column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
+    column("light_map", "result.lights", "night-light map that was used", "text"),
     column("engine_version", "result.engine_version", "version of regengine", "text"),
-    column(
-        "category_from",
-        "result.category_from",
-        "what the category follows from: features, nadir, stars, lights or ground",
-        "text",
-    ),
+    column("category_from", "result.category_from"),
 )
 
 # Other fields of results follow

@@ -352,6 +352,11 @@ class DetectedLights:
     matched: NDArray[np.uint8]
 
 
+def join_codes(result: FrameResult) -> str:
+    """Join the codes of the reasons, as in tables."""
+    return ",".join(reason.code for reason in result.reasons)
+
+
 def name_result(result: FrameResult) -> tuple[str, str]:
     """Name what the proposal shows, and its country: as stored, or by its camera; "" if unknown."""
     if result.shows is not None:
@@ -437,7 +442,7 @@ class FrameResult:
         _text(
             "reasons",
             "codes of the reasons, separated by commas",
-            lambda result: ",".join(reason.code for reason in result.reasons),
+            join_codes,
             lambda result: [reason.code for reason in result.reasons],
             where=IN_TABLES,
         ),
@@ -476,8 +481,10 @@ class FrameResult:
             lambda result: result.footprint,
             group="",
         ),
-        _place("centre_lon", "longitude of the image centre; NaN if it is sky", locate_centre, 0),
-        _place("centre_lat", "geodetic latitude of the image centre", locate_centre, 1),
+        _place("centre_lon", "longitude of the image centre; NaN for sky", locate_centre, 0),
+        _place(
+            "centre_lat", "geodetic latitude of the image centre; NaN for sky", locate_centre, 1
+        ),
         _place(
             "footprint_lon",
             "longitudes of the corners top-left, top-right, bottom-right, bottom-left; NaN for sky",
