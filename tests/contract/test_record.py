@@ -19,7 +19,6 @@ import pytest
 
 import regengine
 from docs.field_tables import FIRST, LAST, TYPES_TS, fill_in, write_types
-from regengine.store.reasons import Reason, list_keys, load_reasons
 from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.samples import camera_of
@@ -301,23 +300,3 @@ def test_a_field_that_is_added_in_one_place_is_everywhere(tmp_path: Path) -> Non
 def test_the_types_of_the_page_are_those_of_the_fields() -> None:
     made = TYPES_TS.read_text(encoding="utf-8").partition(FIRST)[2].partition(LAST)[0]
     assert made.strip() == write_types().strip()
-
-
-def test_values_of_reasons_are_documented_and_make_their_sentences() -> None:
-    codes, values = load_reasons()
-    assert {key for code in codes for key in list_keys(code)} == set(values) - {"message"}
-    for code, (_, templates) in codes.items():
-        if templates:
-            assert not re.search(r"[\[\]{}]", Reason(code=code).text), code
-    late = {"time_from": "exif", "offset_s": -7260.0, "station_utc": "2012-03-28T15:46:41Z"}
-    assert Reason(code="clock_suspect", values=late).text == (
-        "camera clock probably 2 hours fast: the Station was there at 2012-03-28 15:46:41 UTC"
-    )
-    assert Reason(
-        code="few_lights",
-        values={"n_lights": 1, "classified_as": "moon"} | {"class_probability": 0.5},
-    ).text == (
-        "classified as moon (probability 0.50), and only 1 light detected, too few for a blind "
-        "search; give the time with element sets, or the nadir: try regengine solve, which finds "
-        "where a camera points from its stars"
-    )

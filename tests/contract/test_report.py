@@ -22,12 +22,11 @@ import pytest
 from PIL import Image, ImageOps
 
 import regengine
-from regengine.store.result import MatchedMap, PatchProof
 from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
 from tests.world.program import run
-from tests.world.results import nadir_camera, proposal, solved
+from tests.world.results import nadir_camera, placed_by_day, proposal, solved
 from tests.world.stores import unplaced, write_store
 
 
@@ -250,26 +249,11 @@ def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
 # What placed a photo
 
 
-PROOFS = (
-    PatchProof(n_agreeing=31, n_patches=60, sample_m=25.0, log10_chance=-20.5),
-    PatchProof(n_agreeing=41, n_patches=64, sample_m=12.5, log10_chance=-35.0),
-)
-
-
 @pytest.fixture
 def by_kind(tmp_path: Path) -> Path:
     """A photo by lights, one by day."""
     found = proposal()
-    by_day = replace(
-        found,
-        frame="on-day",
-        path="on-day.jpg",
-        fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
-        lights="day, made by hand",
-        reference=MatchedMap(kind="day", product="made by hand"),
-        proofs=PROOFS,
-        control_points=tuple(replace(p, lights=0) for p in found.control_points),
-    )
+    by_day = placed_by_day(replace(found, frame="on-day", path="on-day.jpg"))
     by_lights = replace(found, frame="by-lights", path="by-lights.jpg")
     return write_store(tmp_path / "run.h5", [by_lights, by_day])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -83,7 +84,7 @@ from regengine.registration.types import (
 )
 from regengine.runs.pipeline import doubt_towns
 from regengine.store.read import iter_frames
-from regengine.store.reasons import Reason
+from regengine.store.reasons import Reason, list_keys, load_reasons
 from regengine.store.result import FrameResult, MatchedMap
 from tests.oracle.conftest import Solved
 from tests.world.program import run
@@ -853,3 +854,26 @@ def test_show_tells_the_settings_that_differ_from_the_default(store: Path) -> No
             assert (words in sheet) == told
         assert "stars  " not in sheet
         assert "work budget" not in sheet
+
+
+# Sentences of reasons ---------------------------------------------------------------------------
+
+
+def test_values_of_reasons_are_documented_and_make_their_sentences() -> None:
+    codes, values = load_reasons()
+    assert {key for code in codes for key in list_keys(code)} == set(values) - {"message"}
+    for code, (_, templates) in codes.items():
+        if templates:
+            assert not re.search(r"[\[\]{}]", Reason(code=code).text), code
+    late = {"time_from": "exif", "offset_s": -7260.0, "station_utc": "2012-03-28T15:46:41Z"}
+    assert Reason(code="clock_suspect", values=late).text == (
+        "camera clock probably 2 hours fast: the Station was there at 2012-03-28 15:46:41 UTC"
+    )
+    assert Reason(
+        code="few_lights",
+        values={"n_lights": 1, "classified_as": "moon"} | {"class_probability": 0.5},
+    ).text == (
+        "classified as moon (probability 0.50), and only 1 light detected, too few for a blind "
+        "search; give the time with element sets, or the nadir: try regengine solve, which finds "
+        "where a camera points from its stars"
+    )

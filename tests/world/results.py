@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from regengine.store.result import (
     Hypothesis,
     MatchedMap,
     NadirInput,
+    PatchProof,
     SolvedCamera,
 )
 
@@ -127,6 +129,24 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
         lights="Black Marble 2016",
         engine_version="0.1.0",
         seconds=1.9,
+    )
+
+
+PROOFS = (
+    PatchProof(n_agreeing=31, n_patches=60, sample_m=25.0, log10_chance=-20.5),
+    PatchProof(n_agreeing=41, n_patches=64, sample_m=12.5, log10_chance=-35.0),
+)
+
+
+def placed_by_day(found: FrameResult) -> FrameResult:
+    """The same as placed on a day map."""
+    return replace(
+        found,
+        fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
+        lights="day, made by hand",
+        reference=MatchedMap(kind="day", product="made by hand"),
+        proofs=PROOFS,
+        control_points=tuple(replace(point, lights=0) for point in found.control_points),
     )
 
 
