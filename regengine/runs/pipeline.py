@@ -158,6 +158,7 @@ def _register(
         result,
         category=told.category,
         category_probability=told.probabilities[told.category],
+        category_from=told.category_from,
         sources=tuple(sorted({**dict(result.sources), "category": follows}.items())),
         reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )

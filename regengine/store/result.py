@@ -573,15 +573,10 @@ class FrameResult:
             lambda result: dict(result.sources),
             group="provenance",
         ),
-        _text(
-            "category_from",
-            "what the category follows from: features, nadir, stars, lights or ground",
-            None,
-            lambda result: result.category_from,
-            group="",
-            where=IN_TABLES,
-        ),
         default=(),
+    )
+    category_from: str | None = optional(
+        "what the category follows from: features, nadir, stars, lights or ground", "", IN_TABLES
     )
     reference: MatchedMap | None = within(MatchedMap, "kind", "reference_", default=None)
     proofs: tuple[PatchProof, ...] = made(
@@ -610,11 +605,6 @@ class FrameResult:
         repr=False,
     )
     detections: DetectedLights | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def category_from(self) -> str | None:
-        """What the category follows from: features, nadir, stars, lights or ground."""
-        return dict(self.sources).get("category", "").split(" ")[0] or None
 
     @property
     def reference_kind(self) -> KindName:

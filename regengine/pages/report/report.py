@@ -166,7 +166,7 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     margin = photos["ncc"] - photos["runner_up_ncc"]
     # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
     # another camera
-    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
+    kinds = photos.texts("reference_kind")
     by_lights = fitted & np.array([kind not in ("streets", "day") for kind in kinds], bool)
     every = np.ones(len(photos), bool)
     spreads = {
@@ -531,7 +531,7 @@ COLUMNS = select(
             *("nadir_source", "nadir_lon", "nadir_lat", "sigma_along_km", "tle_age_h"),
             *("centre_lon", "centre_lat", "footprint_lon", "footprint_lat", "off_nadir_deg"),
             *("along_track_offset_s", "probability", "residual_m", "residual_px", "ncc"),
-            *("runner_up_ncc", "matched_lights"),
+            *("runner_up_ncc", "matched_lights", "reference_kind"),
         )
     ),
     *(f"provenance/{name}" for name in ("engine_version", "lights", "seconds", "processed_utc")),
