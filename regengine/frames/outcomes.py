@@ -205,7 +205,7 @@ class Registration:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why the photo is not accepted: ``code`` and ``text`` of each; see docs/concepts.md."""
+        """Why it is not accepted: ``code``, ``values``, ``text`` of each; see docs/concepts.md."""
         return self.result.reasons
 
     @property
