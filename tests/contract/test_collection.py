@@ -100,6 +100,22 @@ def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
     assert table["place_id"].isna().iloc[len(placed) :].all()
 
 
+def test_times_compare_as_texts_in_queries_and_conditions(catalogue: Path) -> None:
+    table = gpd.read_file(catalogue)
+    table = table.assign(time_utc=table["time_utc"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    for name in ("time_utc", "night"):
+        known = table[name].dropna().astype(str).sort_values()
+        middle = known.iloc[len(known) // 2][:10]
+        where = f"{name} < '{middle}'"
+        (told,) = ask("query", catalogue, f"SELECT count(*) AS n FROM frames WHERE {where}")
+        assert told["n"] == (known < middle).sum(), name
+        met = table[(table[name].astype(str) < middle) & (table["verdict"] == "accepted")]
+        chosen = ask(
+            "query", catalogue, "places", "--verdict", "accepted", "--where", where, "--limit", 0
+        )
+        assert sum(one["frames"] for one in chosen) == met["place_id"].notna().sum(), name
+
+
 def test_places_and_their_best_frames_are_those_of_chosen_rows(catalogue: Path) -> None:
     words = ("--verdict", "accepted", "--where", "off_nadir_deg < 30")
     placed = gpd.read_file(catalogue).dropna(subset=["place_id"])
