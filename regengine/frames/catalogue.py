@@ -7,6 +7,7 @@ this file, and writes nothing.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -48,77 +49,19 @@ FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2
 
 
-def text(name: str, description: str) -> Column:
-    """Define a column of texts."""
-    return Column(name=name, kind="text", description=description)
-
-
-def number(name: str, description: str, kind: Kind = "real") -> Column:
-    """Define a column of numbers."""
-    return Column(name=name, kind=kind, description=description)
-
-
-# Columns beside those of ``--table frames``, or of another meaning
-OWN = {
-    one.name: one
-    for one in (
-        text("store", "its store, a full path"),
-        number("copies", "how many frames of the stores are this photo", "whole"),
-        number("rating", "the reviewer's: 0 (useless) to 5 (excellent)", "whole"),
-        Column(
-            name="night",
-            kind="day",
-            description="date of the evening of the photo's night, in mean solar time",
-        ),
-        text("month", "month of that night, such as 2012-03"),
-        number("centre_lon", "longitude of the image centre; none for sky"),
-        number("centre_lat", "geodetic latitude of the image centre; none for sky"),
-        number("nadir_lon", "longitude below the solved camera, else that of the input"),
-        number("nadir_lat", "geodetic latitude below the solved camera, else that of the input"),
-        number("altitude_km", "its height above WGS84"),
-        number("west", "western edge of the footprint, beyond the eastern across the antimeridian"),
-        *(number(edge, f"{edge}ern edge of the footprint") for edge in ("south", "east", "north")),
-        number("area_km2", "area of the footprint"),
-        text(
-            "city",
-            "what the photo shows: the largest town in view near its centre by the light of its "
-            "people, or the sea",
-        ),
-        text("country", "country of that town"),
-        number("city_km", "its distance from the image centre, or the ground nearest to it"),
-        number("place_id", "number of the place", "whole"),
-        text("place", "name of the town that most of the place's frames show"),
-        text("place_country", "its country"),
-        number("place_lon", "longitude of the centre of the place"),
-        number("place_lat", "geodetic latitude of the centre of the place"),
-        text("lens", "focal length in whole millimetres, such as 85 mm"),
-        number("off_nadir_deg", "angle of the optical axis from the nadir"),
-        number("resolution_m", "metres on the ground of a pixel at the image centre"),
-        number("sharpness", "1 for detail as fine as the pixels, towards 0 for a smear"),
-        number("cloud", "share of the ground hidden by clouds, 0 to 1"),
-        text("cloud_source", "what the clouds were measured by: photo or lights"),
-        number("quality", "score of the frame, 0 to 1"),
-        number("best_of_month", "whether it is the best of its place and month of nights", "flag"),
-        number("best_of_year", "whether it is the best of its place and year of nights", "flag"),
-        Column(
-            name="geometry",
-            kind="polygons",
-            description="footprint, up to 80 degrees of incidence, OGC:CRS84",
-        ),
+# Columns in their order, with kind and description where they are not those of ``--table frames``;
+# other fields of results follow
+with Path(__file__).with_name("catalogue_columns.csv").open(encoding="utf-8", newline="") as stream:
+    LISTED: list[dict[str, Any]] = list(csv.DictReader(stream))
+OWN = {one["name"]: Column(**one) for one in LISTED if one["kind"]}
+NAMES = tuple(
+    dict.fromkeys(
+        (
+            *(one["name"] for one in LISTED),
+            *(one.name for one in OF_FRAME if "catalogue" in one.where),
+        )
     )
-}
-# Columns in their order; others of `OF_FRAME` follow
-ORDER = (
-    "frame", "sha256", "store", "frame_index", "path", "copies", "verdict", "probability",
-    "decision", "reviewer", "rating", "category", "category_probability", "time_utc", "night",
-    "month", "centre_lon", "centre_lat", "nadir_lon", "nadir_lat", "altitude_km", "west", "south",
-    "east", "north", "area_km2", "city", "country", "city_km", "place_id", "place",
-    "place_country", "place_lon", "place_lat", "camera_body", "focal_mm", "lens", "width_px",
-    "height_px", "off_nadir_deg", "resolution_m", "sigma_m", "residual_px",
-    "held_out_residual_px", "matched_lights", "ncc", "sharpness", "cloud", "cloud_source",
-    "quality", "best_of_month", "best_of_year", "geometry",
-)  # fmt: skip
-NAMES = tuple(dict.fromkeys((*ORDER, *(one.name for one in OF_FRAME if "catalogue" in one.where))))
+)
 EXPORTED = [one for one in FRAME_COLUMNS if one.name in NAMES and one.name not in OWN]
 TYPES: dict[Kind, str] = {"text": "TEXT", "real": "REAL", "whole": "INTEGER", "flag": "BOOLEAN"} | {
     "moment": "DATETIME",
