@@ -352,11 +352,6 @@ class DetectedLights:
     matched: NDArray[np.uint8]
 
 
-def join_codes(result: FrameResult) -> str:
-    """Join the codes of the reasons, as in tables."""
-    return ",".join(reason.code for reason in result.reasons)
-
-
 def name_result(result: FrameResult) -> tuple[str, str]:
     """Name what the proposal shows, and its country: as stored, or by its camera; "" if unknown."""
     if result.shows is not None:
@@ -442,7 +437,7 @@ class FrameResult:
         _text(
             "reasons",
             "codes of the reasons, separated by commas",
-            join_codes,
+            lambda result: result.codes,
             lambda result: [reason.code for reason in result.reasons],
             where=IN_TABLES,
         ),
@@ -605,6 +600,11 @@ class FrameResult:
         repr=False,
     )
     detections: DetectedLights | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def codes(self) -> str:
+        """Codes of the reasons, as in tables."""
+        return ",".join(reason.code for reason in self.reasons)
 
     @property
     def reference_kind(self) -> KindName:

@@ -19,7 +19,7 @@ from regengine.io.console import as_typed, fit_cell
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, csv_lines
 from regengine.store import records
-from regengine.store.result import FrameResult, Reviewed, decide_state, join_codes
+from regengine.store.result import FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, name_shown
 from regengine.store.rows import StoredFrame
 
@@ -393,7 +393,7 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
         records.margin_of(result),
         None if fit is None else fit.residual_m,
         round(result.seconds, 3),
-        join_codes(result),
+        result.codes,
         " ".join(reason.text for reason in result.reasons),
         _name_place(result, review) or None,
         *(getattr(review, name, None) for name in ("decision", "reviewer", "time_utc")),
