@@ -12,7 +12,6 @@ square. Photographs by day of unknown places are put ``anywhere``, too, and may 
 from __future__ import annotations
 
 import itertools
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -174,14 +173,13 @@ def run_trial(trial: Trial, day_map: DayMap, truth: dict[str, dict[str, str]]) -
             result = register_on_day(frame, Prior(position=trial.position), day_map)
         except RegengineError as error:
             return row | {"verdict": "failed", "reason": str(error)}
-    proof = dict(result.sources).get("proof", "")
     row |= {
         "cpu_s": round(time.process_time() - start_s, 2),
         "verdict": result.verdict,
         "reason": ", ".join(reason.code for reason in result.reasons),
-        "proof": proof,
+        "proof": "; ".join(proof.text for proof in result.proofs),
         # The lower of both levels
-        "score": min(map(float, re.findall(r"1e-([\d.]+)\)", proof)), default=None),
+        "score": min((round(-proof.log10_chance, 1) for proof in result.proofs), default=None),
     }
     known = truth.get(trial.photo.name)
     if known is None or trial.kind in WITHOUT_TRUTH or not known["centre_lon"]:

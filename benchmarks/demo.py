@@ -21,8 +21,7 @@ from regengine.io.console import fit_cell
 from regengine.registration.overlay import overlay_path
 from regengine.score.registration import distance_m
 from regengine.store.read import iter_frames
-from regengine.store.result import FrameResult
-from regengine.store.rows import name_result
+from regengine.store.result import FrameResult, name_result
 
 TRUTH = Path(__file__).resolve().parents[1] / "data_samples" / "photos" / "truth.csv"
 TILE_PX = 480, 320

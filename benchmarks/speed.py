@@ -24,8 +24,7 @@ from benchmarks.processes import run_and_measure
 from regengine.store.file import open_growing
 from regengine.store.journal import decode_lines, encode_frame
 from regengine.store.read import iter_frames
-from regengine.store.rows import StoredFrame, Tables
-from regengine.store.schema import TEXT_COLUMNS
+from regengine.store.rows import TEXT_COLUMNS, StoredFrame, Tables
 from regengine.store.writer import StoreWriter, root_attributes
 
 ROOT = Path(__file__).resolve().parents[1]

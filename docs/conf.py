@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version as version_of
 from typing import Any
 
+from docs.field_tables import fill_in
 from regengine.commands import RegengineGroup
 from regengine.commands.lazy import leaves, load_command
 
@@ -47,7 +48,8 @@ LISTED = re.compile(r"^- \**\[[^\]]*\]\(([\w/.-]+)\.md\)", re.M)
 
 
 def add_generated_parts(app: Any, docname: str, content: list[str]) -> None:
-    """Add the contents of the side bar to the lists of pages, and the help to the options page."""
+    """Add the side bar's contents to lists of pages, tables of fields, and the help to options."""
+    content[0] = fill_in(content[0])
     if docname in LISTS:
         entries = "\n".join(LISTED.findall(content[0]))
         content[0] += f"\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"

@@ -19,7 +19,8 @@ from regengine.registration.register import search_frame
 from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
 from regengine.scene.classify import assess_for_search
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import make_error_reason
+from regengine.store.result import FrameResult
 
 if TYPE_CHECKING:
     from benchmarks.simulate.camera import SimCamera
@@ -91,7 +92,7 @@ def register_trial(
             result = make_no_match_result(frame, position, info, scene.skip_reason)
     except RegengineError as error:
         if isinstance(error, EphemerisError) or error.code == "outside_map":
-            reason = Reason(code=error.code, text=str(error))
+            reason = make_error_reason(error)
             result = make_no_match_result(frame, position, references.light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")

@@ -275,7 +275,8 @@ def work_through(
 
     from regengine.runs.lines import answer_photos
     from regengine.runs.map_photos import TeamOptions
-    from regengine.store.result import Answer, Reason
+    from regengine.store.reasons import Reason
+    from regengine.store.result import Answer
 
     out = None if run.out is None else Path(run.out)
     options = TeamOptions(

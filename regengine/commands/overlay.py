@@ -58,7 +58,7 @@ def main(
     from regengine.runs.map_photos import TeamOptions
     from regengine.runs.overlays import draw_overlays, has_repeated_names, list_stored_drawings
     from regengine.store.read import find_frames
-    from regengine.store.result import Reason
+    from regengine.store.reasons import Reason
 
     configure = partial(console.configure_logging, quiet=quiet, as_json=False)
     configure()

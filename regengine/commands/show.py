@@ -115,8 +115,7 @@ def measure_names(store: Path) -> dict[str, int]:
     """Measure the columns of names that no line of the table is wider than."""
     from regengine.pages.report.frame_text import measure_columns
     from regengine.store.read import iter_blocks
-    from regengine.store.rows import values_of
-    from regengine.store.schema import select
+    from regengine.store.rows import select, values_of
 
     names, places = set[str](), set[str]()
     for tables in iter_blocks(store, select("frames/frame", "frames/place", "frames/country")):

@@ -7,6 +7,7 @@ this file, and writes nothing.
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -41,25 +42,44 @@ from regengine.io.tables import cell, csv_lines, name_cell
 from regengine.io.times import iso_utc, parse_iso_time
 from regengine.maps.places import ABSURD, chord, place_index
 from regengine.store.records import degrees_text
+from regengine.store.result import Column, Kind
+from regengine.store.rows import OF_FRAME
 
 FORMAT = "regengine.catalogue"  # name of the file's metadata, which are JSON
 FORMAT_VERSION = 2
-# Columns and their types in GeoPackage; docs/catalogue.md describes them
-DECLARED = """\
-frame TEXT, sha256 TEXT, store TEXT, frame_index INTEGER, path TEXT, copies INTEGER, verdict TEXT,
-probability REAL, decision TEXT, reviewer TEXT, rating INTEGER, category TEXT,
-category_probability REAL, time_utc DATETIME, night DATE, month TEXT, centre_lon REAL,
-centre_lat REAL, nadir_lon REAL, nadir_lat REAL, altitude_km REAL, west REAL, south REAL, east REAL,
-north REAL, area_km2 REAL, city TEXT, country TEXT, city_km REAL, place_id INTEGER, place TEXT,
-place_country TEXT, place_lon REAL, place_lat REAL, camera_body TEXT, focal_mm REAL, lens TEXT,
-width_px INTEGER, height_px INTEGER, off_nadir_deg REAL, resolution_m REAL, sigma_m REAL,
-residual_px REAL, held_out_residual_px REAL, matched_lights INTEGER, ncc REAL, sharpness REAL,
-cloud REAL, cloud_source TEXT, quality REAL, best_of_month BOOLEAN, best_of_year BOOLEAN,
-geometry MULTIPOLYGON"""
-NAMES = tuple(one.split()[0] for one in DECLARED.split(","))
-# Columns of another meaning than in ``--table frames``, and those of the same
-OWN = ("country", "place", "centre_lon", "centre_lat", "off_nadir_deg", "quality")
+
+
+# Columns in their order, with kind and description where they are not those of ``--table frames``;
+# other fields of results follow
+with Path(__file__).with_name("catalogue_columns.csv").open(encoding="utf-8", newline="") as stream:
+    LISTED: list[dict[str, Any]] = list(csv.DictReader(stream))
+OWN = {one["name"]: Column(**one) for one in LISTED if one["kind"]}
+NAMES = tuple(
+    dict.fromkeys(
+        (
+            *(one["name"] for one in LISTED),
+            *(one.name for one in OF_FRAME if "catalogue" in one.where),
+        )
+    )
+)
 EXPORTED = [one for one in FRAME_COLUMNS if one.name in NAMES and one.name not in OWN]
+TYPES: dict[Kind, str] = {
+    "text": "TEXT",
+    "real": "REAL",
+    "whole": "INTEGER",
+    "flag": "BOOLEAN",
+    "moment": "DATETIME",
+    "day": "DATE",
+    "polygons": "MULTIPOLYGON",
+}
+OF_NAME: dict[str, Column] = {one.name: one for one in EXPORTED} | OWN
+DECLARED = ", ".join(f"{name} {TYPES[OF_NAME[name].kind]}" for name in NAMES)
+# Times and dates are compared as texts in conditions; their types would make them numbers
+AS_SHOWN = {
+    "geometry": "substr(geometry, 9) AS geometry",
+    "time_utc": "replace(time_utc, '.000Z', 'Z') AS time_utc",
+    "night": "night || '' AS night",
+}
 # What only the arrangement of rows needs; ``cell`` is that of the ground looked at, of a photo
 # whose centre is sky the nearest to it
 WORKING = (
@@ -392,8 +412,6 @@ def find_places(directions: FloatArray, frames: NDArray[np.integer]) -> NDArray[
     return labels
 
 
-sqlite3.register_converter("DATETIME", lambda text: datetime.fromisoformat(text.decode()))
-sqlite3.register_converter("DATE", lambda text: date.fromisoformat(text.decode()))
 sqlite3.register_converter("BOOLEAN", lambda text: text == b"1")
 
 Answer = tuple[tuple[str, ...], Iterator[tuple[Any, ...]]]  # unique column names, and rows
@@ -472,7 +490,7 @@ class Catalogue(AbstractContextManager["Catalogue"]):
 
     def _show(self, rows: str, columns: Sequence[str]) -> None:
         """Make the view ``frames``, with footprints as well-known binary, and guard the rest."""
-        shown = ["substr(geometry, 9) AS geometry" if one == "geometry" else one for one in columns]
+        shown = [AS_SHOWN.get(one, one) for one in columns]
         self._base.set_authorizer(None)
         self._base.execute("DROP VIEW IF EXISTS temp.frames")
         self._base.execute(
@@ -493,12 +511,13 @@ class Catalogue(AbstractContextManager["Catalogue"]):
             self._base.set_authorizer(guard_reading())
         best = (
             f"place_id IS NOT NULL AND month IS NOT NULL AND quality IS NOT NULL AND row_number() "
-            f"OVER (PARTITION BY place_id, {each} ORDER BY quality DESC, time_utc, store, "
-            "frame_index) = 1"
+            f"OVER (PARTITION BY place_id, {each} ORDER BY quality DESC, taken_utc, "
+            "store, frame_index) = 1"
             for each in ("month", "substr(month, 1, 4)")
         )
         rows = self._base.execute(
-            f"SELECT fid, {', '.join(best)} FROM main.frames WHERE {met}"  # noqa: S608
+            f"SELECT fid, {', '.join(best)} FROM (SELECT fid, time_utc AS taken_utc, "  # noqa: S608
+            f"{', '.join(AS_SHOWN.get(one, one) for one in NAMES)} FROM main.frames) WHERE {met}"
         ).fetchall()
         self._base.set_authorizer(None)
         self._base.execute(
@@ -691,11 +710,6 @@ def format_lines(answer: Answer, form: str) -> Iterator[str]:
     names, rows = answer
 
     def as_text(value: Any) -> Any:
-        """Times in ISO 8601, UTC; bytes as hexadecimal digits."""
-        if isinstance(value, datetime):
-            return iso_utc(value)
-        if isinstance(value, date):
-            return value.isoformat()
         return value.hex() if isinstance(value, bytes) else value
 
     told = (dict(zip(names, map(as_text, row), strict=True)) for row in rows)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from regengine.errors import check_known
@@ -14,13 +17,14 @@ from regengine.frames.geometry import LonLat, as_shape
 from regengine.io.plain import make_printable, plain
 from regengine.io.times import parse_iso_time
 from regengine.photo.notations import archive_frame_id
-from regengine.store.schema import COLUMNS, Field, Kind
+from regengine.store.result import Column, Kind
+from regengine.store.rows import OF_FRAME, OF_POINT
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableColumn(Field):
+class TableColumn(Column):
     """A column of an export table."""
 
     # Takes the frame and the index of the row among the frame's rows.
@@ -28,34 +32,44 @@ class TableColumn(Field):
     written: bool = True  # False if the column is left empty, to be filled in by people
 
 
+# Fields of results by name; of points before those of frames
+STORED = {one.name: one for one in (*OF_FRAME, *OF_POINT)}
+
+
 def column(
-    name: str, path: str, description: str = "", kind: Kind | None = None, units: str = ""
+    name: str, path: str, description: str = "", kind: Kind | Literal[""] = "", units: str = ""
 ) -> TableColumn:
     """A column that reads an attribute path, None where a part of the path is missing.
 
     Parameters
     ----------
     path : str
-        From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``[#]`` is
-        the index of the row.
+        From an `ExportFrame`: ``"camera.distortion[0]"``, ``"review.place[country]"``; ``#`` is the
+        index of the row, and ``[,]`` joins texts.
     description, kind, units : optional
-        By default those of the store's column of that name.
+        By default those of the result's field of that name.
     """
-    stored = COLUMNS.get(("frames", name)) or COLUMNS.get(("control_points", name))
-    if kind is None:
+    stored = STORED.get(name)
+    if not kind:
         assert stored is not None, name
         kind = "moment" if name.endswith("_utc") else stored.kind
-    description = description or getattr(stored, "description", "")
-    units = units or getattr(stored, "units", "")
-    steps = re.findall(r"(\w+)|\[(#|\w+)\]", path)
+    if stored is not None:
+        said = stored.description.replace("; NaN for", "; none for")
+        description = description or re.sub("^1 if", "whether", said)
+        units = units or stored.units
+    steps = re.findall(r"(\w+)|\[(#|,|\w+)\]", path)
 
     def follow(frame: ExportFrame, row: int) -> Any:
+        if path == "#":
+            return row
         found: Any = frame
         for attribute, key in steps:
             if found is None:
                 return None
             if attribute:
                 found = getattr(found, attribute)
+            elif key == ",":
+                found = ",".join(found)
             else:
                 found = found[row if key == "#" else int(key) if key.isdigit() else key]
         return found
@@ -72,190 +86,20 @@ def of_frame(
     )
 
 
-def _town_columns(prefix: str, of: str, path: str) -> tuple[TableColumn, ...]:
-    """Columns of the nearest city of a place: name, country and distance."""
-    near = f"town nearest to {of}, GeoNames spelling; none farther than 300 km"
-    return (
-        column(f"{prefix}city", f"{path}[city]", near, "text"),
-        column(f"{prefix}country", f"{path}[country]", "country of that town", "text"),
-        column(f"{prefix}city_km", f"{path}[city_km]", "distance to its centre, km", "real"),
-    )
-
-
-KEYS = (
-    column("frame_index", "stored.frame_index", "number of the frame within its store", "whole"),
-    column("frame", "result.frame"),
-    column("path", "result.path"),
-    column("sha256", "result.sha256"),
-    column(
-        "verdict",
-        "verdict",
-        "accepted, review, no_match or failed; after a decision, accepted, rejected or review",
-        "text",
-    ),
-    column("probability", "result.probability"),
-    column("time_utc", "result.time_utc"),
-    column(
-        "decision",
-        "review.decision",
-        "the reviewer's: accepted, glanced, rejected or unsure",
-        "text",
-    ),
-    column("reviewer", "review.reviewer", "reviewer who decided last", "text"),
-)
-
-FRAME_COLUMNS = (
-    *KEYS,
-    column("reviewed_utc", "review.time_utc", "when", "moment"),
-    column("disputed", "review.disputed", "whether reviewers disagree", "flag"),
-    column("stale", "review.stale", "whether the engine's proposal has changed since", "flag"),
-    column("quality", "review.quality", "0 (useless) to 5 (excellent)", "whole"),
-    column("comment", "review.comment", "the reviewer's", "text"),
-    of_frame(
-        "tags",
-        "text",
-        "the reviewer's, comma-separated",
-        lambda frame: None if frame.review is None else ",".join(frame.review.tags),
-    ),
-    column(
-        "place",
-        "shown[city]",
-        "what the photo shows: as the reviewer named it, else the largest town in view near its "
-        "centre, or the sea",
-    ),
-    column("country", "shown[country]", "country of that town, or about the centre"),
-    of_frame(
-        "reasons",
-        "text",
-        COLUMNS["frames", "reasons"].description,
-        lambda frame: ",".join(reason.code for reason in frame.result.reasons),
-    ),
-    *(
-        column(name, f"result.{name}")
-        for name in (
-            *("category", "category_probability", "probability_low", "probability_high"),
-            *("camera_body", "focal_mm", "pixel_pitch_um", "width_px", "height_px", "orientation"),
-        )
-    ),
-    *(
-        column(f"prior_nadir_{name}", f"prior_nadir.{name}", says, "real")
-        for name, says in (
-            ("lon", "longitude of the nadir by element set, option or record"),
-            ("lat", "geodetic latitude of that prior nadir"),
-            ("altitude_km", "height of the camera above WGS84 there"),
-        )
-    ),
-    column(
-        "prior_nadir_source",
-        "prior_nadir.source",
-        "tle, option or record; none for a blind search",
-        "text",
-    ),
-    *(
-        column(name, f"stance[{name}]", says, "real")
-        for name, says in (
-            ("camera_lon", "longitude below the solved camera"),
-            ("camera_lat", "geodetic latitude below the solved camera"),
-            ("camera_altitude_km", "its height above WGS84"),
-            ("off_nadir_deg", ""),
-            ("centre_lon", "longitude of the image centre; none for sky"),
-            ("centre_lat", "geodetic latitude of the image centre; none for sky"),
-        )
-    ),
-    *_town_columns("nadir_", "place below the solved camera", "towns[0]"),
-    *_town_columns("centre_", "place that the image centre shows", "towns[1]"),
-    column("focal_px", "camera.focal_px", "solved focal length", "real"),
-    *(
-        column(name, f"camera.{field}[{number}]", description, "real", units)
-        for field, units, names, description in (
-            ("principal_point", "px", ("principal_x", "principal_y"), "optical axis, pixels"),
-            ("distortion", "", ("k1", "k2", "p1", "p2", "k3"), "OpenCV's distortion"),
-            ("quaternion", "", ("qx", "qy", "qz", "qw"), "rotates camera vectors into ECEF"),
-            ("position_ecef_m", "m", ("ecef_x_m", "ecef_y_m", "ecef_z_m"), "where the camera was"),
-        )
-        for number, name in enumerate(names)
-    ),
-    column(
-        "mirrored",
-        "camera.mirrored",
-        "whether x is replaced by width - 1 - x before projection",
-        "flag",
-    ),
-    column(
-        "pixel_aspect",
-        "camera.pixel_aspect",
-        "focal length down over across of a stretched image; none for square pixels",
-        "real",
-    ),
-    column(
-        "sigma_m", "worst_sigma_m", "1 sigma per axis of the worst control point, metres", "real"
-    ),
-    *(
-        column(name, f"fit.{name}")
-        for name in (
-            *("residual_px", "residual_m", "held_out_residual_px", "matched_lights"),
-            *("log10_odds", "runner_up_log10_odds", "ncc"),
-        )
-    ),
-    # Points have a column ``lights`` with a number: in GeoJSON, equal names have equal types
-    column("light_map", "result.lights", COLUMNS["provenance", "lights"].description, "text"),
-    column("engine_version", "result.engine_version", "version of regengine", "text"),
-    column(
-        "category_from",
-        "result.category_from",
-        "what the category follows from: features, nadir, stars, lights or ground",
-        "text",
-    ),
-)
-
-POINT_COLUMNS = (
-    *KEYS,
-    TableColumn(
-        name="point",
-        kind="whole",
-        description="number of the point within its frame",
-        value=lambda _, number: number,
-    ),
-    column("x", "points[#].x"),
-    column("y", "points[#].y"),
-    column("lon", "points[#].lon", "WGS84 longitude, degrees"),
-    column("lat", "points[#].lat", "WGS84 geodetic latitude, degrees"),
-    *_town_columns("", "the point", "towns[2][#]"),
-    column("sigma_px", "points[#].sigma_px"),
-    column("sigma_m", "points[#].sigma_m"),
-    *(
-        column(
-            f"covariance_{unit}_{axes}",
-            f"points[#].covariance_{unit}[{number}]",
-            f"covariance, square {words}",
-            "real",
-            f"{unit}2",
-        )
-        for unit, words, all_axes in (
-            ("px", "pixels", ("xx", "xy", "yy")),
-            ("m", "metres, east and north", ("ee", "en", "nn")),
-        )
-        for number, axes in enumerate(all_axes)
-    ),
-    column("lights", "points[#].lights"),
-    column(
-        "origin", "points[#].origin", "source: engine, person, snap, search or confirmed", "text"
-    ),
-)
-
-OF_POINTS = POINT_COLUMNS[len(KEYS) :]
-
-MATCH_COLUMNS = (
-    *KEYS,
-    column("x", "matches.x[#]"),
-    column("y", "matches.y[#]"),
-    column("lon", "matches.lon[#]", "WGS84 longitude by the map, degrees"),
-    column("lat", "matches.lat[#]", "WGS84 geodetic latitude by the map, degrees"),
-    column(
-        "residual_px",
-        "matches.residual_px[#]",
-        "distance of the pixel from where the solved camera has that place",
-    ),
+# Columns of the tables, in their order; those of frames go on with other fields of results
+with Path(__file__).with_name("table_columns.csv").open(encoding="utf-8", newline="") as stream:
+    LISTED: dict[str, list[TableColumn]] = defaultdict(list)
+    for listed in csv.DictReader(stream):
+        LISTED[listed.pop("table")].append(column(**listed))  # type: ignore[arg-type]
+KEYS = tuple(LISTED["all"])
+OF_POINTS = tuple(LISTED["points"])
+POINT_COLUMNS = (*KEYS, *OF_POINTS)
+MATCH_COLUMNS = (*KEYS, *LISTED["matches"])
+FRAME_COLUMNS = (*KEYS, *LISTED["frames"])
+FRAME_COLUMNS += tuple(
+    column(one.name, f"result.{one.path}")
+    for one in OF_FRAME
+    if "table" in one.where and one.name not in {known.name for known in FRAME_COLUMNS}
 )
 
 

@@ -31,8 +31,7 @@ from regengine.store.reviews import (
     mend_work,
     off_camera_px,
 )
-from regengine.store.rows import StoredFrame
-from regengine.store.schema import select
+from regengine.store.rows import StoredFrame, select
 
 ROUNDED_DEG = 1e-6  # a tenth of a metre: what formats with six decimals keep
 

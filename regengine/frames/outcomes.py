@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from matchers.geometry.sky_camera import SkyCamera
     from regengine.scene.detection import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
-    from regengine.store.result import Fit, FrameResult, Hypothesis, NadirInput, Reason, Reviewed
+    from regengine.store.reasons import Reason
+    from regengine.store.result import Fit, FrameResult, Hypothesis, NadirInput, Reviewed
     from regengine.store.rows import StoredFrame
 
 SHOWN_PX = 800  # longer side of an overlay in a notebook
@@ -204,7 +205,7 @@ class Registration:
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why the photo is not accepted: ``code`` and ``text`` of each; see docs/concepts.md."""
+        """Why it is not accepted: ``code``, ``values``, ``text`` of each; see docs/concepts.md."""
         return self.result.reasons
 
     @property
@@ -367,7 +368,7 @@ class StarField:
     @property
     def reason(self) -> Reason | None:
         """Why they were not identified."""
-        from regengine.store.result import Reason
+        from regengine.store.reasons import Reason
 
         return self.photo.outcome if isinstance(self.photo.outcome, Reason) else None
 

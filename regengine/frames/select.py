@@ -20,11 +20,10 @@ from regengine.frames.columns import FRAME_COLUMNS
 from regengine.frames.frame import ExportFrame, GroundBlock, make_engine_frame, with_review
 from regengine.store.file import raise_as_damage
 from regengine.store.read import iter_blocks, iter_frames
-from regengine.store.result import Reviewed
+from regengine.store.result import Kind, Reviewed
 from regengine.store.reviews import apply_review, read_reviews
-from regengine.store.rows import dict_rows
-from regengine.store.schema import COLUMNS as STORED
-from regengine.store.schema import FRAMES, Kind, select
+from regengine.store.rows import COLUMNS as STORED
+from regengine.store.rows import FRAMES, dict_rows, select
 
 # Comments, texts, and columns in double quotes
 _QUOTED = re.compile(r"""--[^\n]*|/\*.*?(?:\*/|\Z)|"(?:[^"]|"")*"|'(?:[^']|'')*'""", re.S)

@@ -13,7 +13,8 @@ from regengine.registration.align import is_same_view
 from regengine.registration.control_points import compute_allowed_error_m
 from regengine.registration.parameters import LENS, AcceptParams, read_shipped_calibration
 from regengine.registration.types import Evidence, Match
-from regengine.store.result import ControlPoint, Reason, Verdict
+from regengine.store.reasons import Reason
+from regengine.store.result import ControlPoint, Verdict
 
 
 def place_probability(evidence: Evidence) -> float:
@@ -132,17 +133,9 @@ def check_blind_fit(
     # Maximum probability that any control point exceeds the allowed error
     if chance <= (1e-3 if guessed else 0.02):
         return ()
-    moved = (
-        "leave-out test: without some of the lights the control points move too far to be "
-        "accepted automatically"
-    )
     if not guessed:
-        return (Reason(code="loose_fit", text=f"{moved}: check the overlay"),)
-    if focal_mm is None:
-        text = f"neither orbit nor focal length is known, and {moved}: check the overlay, or give "
-        return (Reason(code="guessed_lens", text=f"{text}--focal-mm"),)
-    text = f"the given focal length, {focal_mm:g} mm, does not fit, and {moved}: check the overlay"
-    return (Reason(code="guessed_lens", text=text),)
+        return (Reason(code="loose_fit"),)
+    return (Reason(code="guessed_lens", values={"focal_mm_given": focal_mm}),)
 
 
 def bound_any_beyond(sigma_m: FloatArray, allowed_m: float, n_refits: int) -> float:

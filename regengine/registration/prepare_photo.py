@@ -27,7 +27,6 @@ from detectors.masks import (
 from matchers.geometry.camera import Camera
 from matchers.lights.photo_light import light_image
 from matchers.lights.verify import find_light_peaks
-from regengine.io.plain import format_count
 from regengine.orbit.position import expect_height_km
 from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame
@@ -35,7 +34,7 @@ from regengine.photo.image import LinearLight, mask_captions, read_linear_light,
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors import is_telephoto
 from regengine.registration.types import LightImages, Photo, Prior
-from regengine.store.result import Reason
+from regengine.store.reasons import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
 # pixels *before* its dynamic range is compressed, as in the map
@@ -94,11 +93,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
         darkest, middle = np.quantile(light.light[::4, ::4], [DAY_DARKEST_SHARE, 0.5])
         # Median linear luminance of a frame exposed for daylight (mid grey)
         if middle > 0.18 and darkest > DAY_DARKEST and not params.any_category:
-            reason = Reason(
-                code="not_a_night_city_frame",
-                text=f"the frame is bright throughout (median linear light {middle:.2f}), not a "
-                "night frame; to try it anyway, use --any-category",
-            )
+            reason = Reason(code="not_a_night_city_frame", values={"median_light": float(middle)})
             return replace(photo, skip_reason=reason)
     limb = find_limb(
         light.light,
@@ -121,11 +116,8 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     if position is None:
         n_lights = count_light_peaks(photo)
         if n_lights < params.accept.min_lights:
-            text = (
-                f"only {format_count(n_lights, 'light')} detected, too few for a blind search; "
-                "give the time with element sets, or the nadir"
-            )
-            return replace(photo, skip_reason=Reason(code="few_lights", text=text))
+            few = Reason(code="few_lights", values={"n_lights": n_lights})
+            return replace(photo, skip_reason=few)
     return photo
 
 

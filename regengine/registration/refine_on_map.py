@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import cv2
 import numpy as np
@@ -17,14 +17,14 @@ from matchers.lights.gauss_newton import correlation
 from matchers.lights.patches import PatchMatches, fit_to_patches, match_patches, state_noise
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import LightPeaks
-from regengine.io.plain import format_count
 from regengine.photo.frame import Frame
 from regengine.registration.accept import decide
 from regengine.registration.control_points import compute_camera_covariances, select_control_points
 from regengine.registration.parameters import AcceptParams, Steps
 from regengine.registration.report_result import doubt_given, doubt_height, record_match
 from regengine.registration.types import Evidence, Fit, Hypothesis, Match, Prior
-from regengine.store.result import MIN_POINTS, FrameResult, PatchProof, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import MIN_POINTS, FrameResult, MatchedMap, PatchProof
 
 # Of float32, over sums of some hundred pixels; 8-bit images averaged over 16 x 16 pixels still
 # differ by seven times as much
@@ -309,6 +309,16 @@ def fit_all_cells(
     )
 
 
+def add_proofs(result: FrameResult, proofs: Iterable[PatchProof], **sources: str) -> FrameResult:
+    """Add what held-out patches prove, and more sources."""
+    kept = tuple(
+        PatchProof(**{field.name: getattr(one, field.name) for field in fields(PatchProof)})
+        for one in proofs
+    )
+    texts = {**dict(result.sources), **sources, "proof": "; ".join(one.text for one in kept)}
+    return replace(result, proofs=kept, sources=tuple(sorted(texts.items())))
+
+
 def report_on_map(
     unplaced: FrameResult,
     frame: Frame,
@@ -318,7 +328,7 @@ def report_on_map(
     params: AcceptParams,
     *,
     map_sigma_m: float,
-    reference: str,
+    reference: MatchedMap,
     reasons: Iterable[Reason] = (),
 ) -> FrameResult:
     """Make the result of a match: "accepted", "review" or "no_match", from its scores.
@@ -326,22 +336,24 @@ def report_on_map(
     The sigmas of control points combine only the noise of the patches and the error of the map.
 
     `unplaced`: result with the metadata of the frame; `steps`: probability of a match by its score;
-    `map_sigma_m`: one sigma of positions in the map; `reference`: kind of the map, and its credit;
-    `reasons`: to review the match, beside a height at which the station did not fly.
+    `map_sigma_m`: one sigma of positions in the map; `reasons`: to review the match, beside a
+    height at which the station did not fly.
     """
     reasons = (*doubt_height(frame, prior, match), *reasons)
     points = select_control_points(match.fit, match.camera, map_sigma_m)
     p_right = float(steps.probability(match.score))
     low, high = (float(limit) for limit in steps.interval(match.score))
     if match.score < MIN_SCORE:
-        what = "; ".join(f"1e-{one.score:.1f} at {one.sample_m:.4g} m" for one in match.proofs)
-        text = f"probability of such agreement by chance: {what}"
-        reasons = (*reasons, Reason(code="low_probability", text=text))
+        scales = [
+            {"log10_chance": one.log10_chance, "sample_m": one.sample_m} for one in match.proofs
+        ]
+        reasons = (*reasons, Reason(code="low_probability", values={"scales": scales}))
     if len(points) < MIN_POINTS:
-        text = f"only {format_count(len(points), 'place')} of the photo matched to the map"
-        reasons = (*reasons, Reason(code="few_control_points", text=text))
-    proof = "; ".join(one.text for one in match.proofs)
-    sources = {**dict(unplaced.sources), "reference": reference, "proof": proof}
+        values = {"n_points": len(points)}
+        reasons = (*reasons, Reason(code="few_control_points", values=values))
+    title = unplaced.lights if reference.kind == "day" else ""
+    named = ", ".join(filter(None, (reference.kind, title, reference.credit)))
+    unplaced = add_proofs(unplaced, match.proofs, reference=named)
     verdict = decide(p_right, reasons, params)
     if verdict != "no_match":
         reasons = (*doubt_given(frame, prior, match), *reasons)
@@ -352,7 +364,7 @@ def report_on_map(
         probability=p_right,
         probability_low=low,
         probability_high=high,
-        sources=tuple(sorted(sources.items())),
-        lights=reference,
+        reference=reference,
+        lights=named,
     )
     return record_match(result, match, points)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -69,6 +70,7 @@ from regengine.registration.refine_on_map import (
     CellParams,
     CellProof,
     MapPicture,
+    add_proofs,
     even_picture,
     fit_all_cells,
     prove_on_map,
@@ -77,7 +79,8 @@ from regengine.registration.refine_on_map import (
 )
 from regengine.registration.report_result import make_no_match_result
 from regengine.registration.types import Hypothesis, Place, Prior
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import FrameResult, MatchedMap
 
 # Values without an origin are those of a prototype that registered 26 of 26 frames with land
 DAY = CellParams(
@@ -614,28 +617,19 @@ def register_on_day(
     params = params or RegisterParams()
     position, info = prior.position, day_map.info
 
-    def refuse(code: str, text: str) -> FrameResult:
-        return make_no_match_result(frame, position, info, Reason(code=code, text=text))
+    def refuse(code: str, **values: Any) -> FrameResult:
+        return make_no_match_result(frame, position, info, Reason(code=code, values=values))
 
     if frame.focal_mm is None:
-        text = "day photos are placed with a known focal length: give it with --focal-mm"
-        return refuse("unsuitable_lens", text)
+        return refuse("unsuitable_lens")
     load_compiled()
     altitude_km = expect_height_km(frame)[0] if position is None else position.altitude_km
     photo = read_day_photo(frame, altitude_km)
     long_km, is_tele = photo.long_km, photo.long_km < LONG_KM[0]
     if long_km > LONG_KM[1]:
-        text = (
-            f"looking straight down, the frame would be {long_km:.0f} km wide: the limit on day "
-            f"maps is {LONG_KM[1]:g} km"
-        )
-        return refuse("unsuitable_lens", text)
+        return refuse("unsuitable_lens", long_km=long_km, limit_km=LONG_KM[1])
     if position is None and is_tele:
-        text = (
-            "a telephoto day photo is placed around the nadir: give its time (--time) with "
-            "element sets, or --nadir"
-        )
-        return refuse("no_ephemeris", text)
+        return refuse("no_ephemeris", long_km=long_km)
     if position is None:
         views = view_anywhere(photo, altitude_km, day_map)
     elif is_tele:
@@ -663,25 +657,11 @@ def register_on_day(
             raise
         is_on_map = first is not None
     if position is None and (match is None or match.score < MIN_SCORE):
-        text = (
-            "no matching part of a regional day map was found: give the photo's time (--time) "
-            "with element sets, or --nadir"
-        )
-        return refuse("no_ephemeris", text)
+        return refuse("no_ephemeris")
     if not is_on_map:
-        fine, get = "", "get one with regengine maps get --kind day --bbox W,S,E,N"
-        if is_tele:
-            size_m = 1e3 * long_km / MIN_MAP_PX
-            fine, get = (
-                "is fine enough or ",
-                f"get pixels of at most {size_m:.0f} m with --fetch maps",
-            )
-        text = (
-            f"no available day map {fine}covers the place for a frame {long_km:.0f} km wide "
-            "looking straight down: "
-        )
-        text += unfetched or f"{get}, or with regengine maps build PICTURES… --kind day"
-        return refuse("outside_map", text)
+        pixel_m = 1e3 * long_km / MIN_MAP_PX if is_tele else None
+        unfetched_why = unfetched or None
+        return refuse("outside_map", long_km=long_km, pixel_m=pixel_m, unfetched=unfetched_why)
     if match is None:
         assert position is not None
         grid = None if first is None else first.levels[0]
@@ -710,8 +690,8 @@ def report_day_match(
             match.picture, hypothesis, match.camera, match.proofs, POSE, patch_px
         )
     if answer is None:
-        reason, proof = explain(photo, grid, position), "; ".join(one.text for one in match.proofs)
-        return make_no_match_result(frame, position, reference, reason, proof=proof)
+        refused = make_no_match_result(frame, position, reference, explain(photo, grid, position))
+        return add_proofs(refused, match.proofs)
     sources = {}
     if view.n_places:
         sources["features"] = f"{view.n_places} matched places of photo and map"
@@ -723,15 +703,19 @@ def report_day_match(
         DAY.probability_steps,
         params.accept,
         map_sigma_m=1e3 * KM_PER_DEGREE * grid.step_deg,
-        reference=", ".join(filter(None, ("day", reference.title, reference.credit))),
+        reference=MatchedMap(
+            kind="day",
+            product=reference.product,
+            pixel_m=reference.pixel_m,
+            credit=reference.credit,
+        ),
     )
 
 
 def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -> Reason:
     """Explain why a photo was not registered, from its content and the map around its nadir."""
     if photo.white_share > 0.5:
-        text = f"{100.0 * photo.white_share:.0f} % of the frame is white: cloud or snow"
-        return Reason(code="cloud", text=text)
+        return Reason(code="cloud", values={"white_share": photo.white_share})
     sea = 0.0
     if grid is not None:
         half = 0.25 * photo.long_km / KM_PER_DEGREE
@@ -744,10 +728,5 @@ def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -
         below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
         sea = float((below == np.median(below)).mean()) if len(below) else 0.0
     if sea > 0.85:
-        text = f"{100.0 * sea:.0f} % of the ground below the camera is sea"
-        return Reason(code="sea", text=text)
-    text = (
-        "no attitude fits the map better than by chance; the frame may show too little clear "
-        "land, or its time, nadir or focal length may be wrong"
-    )
-    return Reason(code="few_structures", text=text)
+        return Reason(code="sea", values={"sea_share": sea})
+    return Reason(code="few_structures")

@@ -60,7 +60,8 @@ from regengine.registration.types import (
     SearchState,
     StopReason,
 )
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import Reason, Values
+from regengine.store.result import FrameResult, MatchedMap
 
 # Values without an origin are those of a prototype that registered 63 of 64 simulated frames
 STREETS = CellParams(
@@ -746,17 +747,14 @@ def report_on_streets(problem: Problem, match: MapMatch) -> FrameResult:
         STREETS.probability_steps,
         problem.params.accept,
         map_sigma_m=MAP_SIGMA_M,
-        reference=f"streets, {KINDS['streets'].credit}",
+        reference=MatchedMap(kind="streets", credit=KINDS["streets"].credit),
         reasons=doubt_streets(match),
     )
     covered_share = float(match.fit.known.mean())
     # A third still suffices to register the frame
     if covered_share < 0.5:
-        text = (
-            f"the available street maps cover {100.0 * covered_share:.0f} % of the frame; "
-            "build them from a larger extract (regengine maps get)"
-        )
-        result = replace(result, reasons=(*result.reasons, Reason(code="outside_map", text=text)))
+        uncovered = Reason(code="outside_map", values={"frame_share": covered_share})
+        result = replace(result, reasons=(*result.reasons, uncovered))
     return result
 
 
@@ -764,22 +762,16 @@ def doubt_streets(match: MapMatch) -> Iterator[Reason]:
     """List the reasons to review a match on streets."""
     short_side_km = min(measure_sides_m(match.hypothesis.camera)) / 1e3
     if short_side_km < MIN_SHORT_SIDE_KM:
-        text = (
-            f"the frame is {short_side_km:.1f} km wide: the false-match rate on streets "
-            f"below {MIN_SHORT_SIDE_KM:g} km has not been measured"
-        )
-        yield Reason(code="small_frame", text=text)
+        values = {"short_km": short_side_km, "limit_km": MIN_SHORT_SIDE_KM}
+        yield Reason(code="small_frame", values=values)
     residual_px = match.proofs[-1].residual_px
-    median_px = float(np.hypot(*np.median(residual_px, axis=0))) if len(residual_px) else np.inf
+    if not len(residual_px):
+        yield Reason(code="imprecise", values={"n_agreeing": 0})
     # Pixels of the finest level: an incomplete fit exceeds it
-    if not median_px <= 0.5:
-        text = (
-            f"held-out patches are {median_px:.1f} px to one side of the fit: it has not converged"
-        )
-        yield Reason(code="imprecise", text=text)
-    if match.evidence.runner_up_log10_odds >= MIN_SCORE:
-        text = f"another place fits as well (chance 1e-{match.evidence.runner_up_log10_odds:.0f})"
-        yield Reason(code="low_margin", text=text)
+    elif not (median_px := float(np.hypot(*np.median(residual_px, axis=0)))) <= 0.5:
+        yield Reason(code="imprecise", values={"beside_px": median_px})
+    if (runner_up := match.evidence.runner_up_log10_odds) >= MIN_SCORE:
+        yield Reason(code="low_margin", values={"runner_up_log10_odds": runner_up})
 
 
 def advise_streets(problem: Problem) -> Reason | None:
@@ -792,47 +784,27 @@ def advise_streets(problem: Problem) -> Reason | None:
         return None
     given = problem.prior.position
     near = problem.references.streets if given is None else list_near_streets(problem)
-    tele = "a telephoto frame is placed on street maps if its"
     if near and given is not None and focal_known:
         return None
+    values: Values = {}
     if near:
-        lacks = {"focal length": not focal_known, "region": given is None}
-        what = " and its ".join(name for name, lacking in lacks.items() if lacking)
-        give = {"focal length": "--focal-mm", "region": "--centre or --nadir"}
-        options = ", and ".join(give[name] for name, lacking in lacks.items() if lacking)
-        text = f"street maps are available, and {tele} {what} is known: give {options}"
+        values["lacks"] = "region" if focal_known else "both" if given is None else "focal_length"
     elif given is not None and not focal_known and frame.centre is not None:
-        text = (
-            "if the city at the given place fills the frame, night lights do not resolve it: give "
-            f"--focal-mm, and get its streets with {get_streets_at(*frame.centre)}"
-        )
+        values |= zip(("lon", "lat"), frame.centre, strict=True)
     elif focal_known and is_telephoto(problem.photo.nominal):
         nominal = problem.photo.nominal
         longest = max(nominal.width_px, nominal.height_px)
-        long_km = longest / nominal.focal_px * problem.altitude_km
-        text = (
-            f"from straight above the frame is {long_km:.0f} km long, so a city fills it, which "
-            "night lights hardly resolve, and no street map of its place is available: "
-        )
+        values["long_km"] = longest / nominal.focal_px * problem.altitude_km
         if problem.references.unfetched:
-            text += problem.references.unfetched
-        elif given is None:
-            text += (
-                "get one with regengine maps get PLACE --kind streets, and give --centre or --nadir"
-            )
-        elif frame.centre is not None:
-            text += f"get the streets around the given place with {get_streets_at(*frame.centre)}"
-        else:
-            text += f"get the streets around the nadir with {get_streets_at(given.lon, given.lat)}"
-            text += ", or those of the city if you know it"
+            values["unfetched"] = problem.references.unfetched
+        elif given is not None and frame.centre is not None:
+            lon, lat = frame.centre
+            values |= {"around": "place", "lon": lon, "lat": lat}
+        elif given is not None:
+            values |= {"around": "nadir", "lon": given.lon, "lat": given.lat}
     else:
         return None
-    return Reason(code="no_streets", text=text)
-
-
-def get_streets_at(lon: float, lat: float) -> str:
-    """Command that gets the streets around a place; a negative number would be an option."""
-    return f"regengine maps get --kind streets {'-- ' if lon < 0.0 else ''}{lon:.2f},{lat:.2f}"
+    return Reason(code="no_streets", values=values)
 
 
 def add_advice(result: FrameResult, advice: Reason | None) -> FrameResult:

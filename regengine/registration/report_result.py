@@ -10,14 +10,13 @@ from importlib.metadata import version
 
 import numpy as np
 
-from detectors.constants import DAY_S
+from detectors.constants import DAY_S, KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km
 from matchers.geometry.footprint import WGS84, corner_lonlat, diagonal_km
 from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
-from regengine.io.plain import format_count
 from regengine.io.times import iso_utc
 from regengine.maps.at_hand import ELEMENT_SETS
 from regengine.maps.reference import LightMapInfo, Reference
@@ -35,6 +34,7 @@ from regengine.orbit.propagation import (
     track_positions,
 )
 from regengine.orbit.rotation import sun_direction, sun_moon
+from regengine.orbit.tle import ISS_LAUNCH
 from regengine.photo.frame import Frame
 from regengine.registration.accept import (
     check_blind_fit,
@@ -57,6 +57,7 @@ from regengine.registration.parameters import LENS, TRACKS, WORK_BUDGETS, Accept
 from regengine.registration.priors import Seen, is_dark, list_offsets
 from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
+from regengine.store.reasons import Reason, Values
 from regengine.store.result import (
     MIN_HULL,
     MIN_POINTS,
@@ -64,8 +65,8 @@ from regengine.store.result import (
     DetectedLights,
     Fit,
     FrameResult,
+    MatchedMap,
     NadirInput,
-    Reason,
     SolvedCamera,
     Verdict,
 )
@@ -135,7 +136,13 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
         matched=matched,
     )
     remarks = remark_on_points(points, lights, fit.image.factor)
-    result = replace(result, reasons=(*reasons, *remarks), detections=lights)
+    pixel_m = 1e3 * KM_PER_DEGREE * info.resolution_deg
+    result = replace(
+        result,
+        reasons=(*reasons, *remarks),
+        detections=lights,
+        reference=MatchedMap(kind="lights", product=info.product, pixel_m=pixel_m),
+    )
     return record_match(result, match, points)
 
 
@@ -225,38 +232,23 @@ def judge(
         if not math.isfinite(worst_m):
             worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds, params)
         if worst_m > 0.0:
-            text = (
-                "leave-out test: without some of the lights the solution shifts by "
-                f"{worst_m / 1e3:.1f} km (1 sigma) where the photo shows other lights; use only "
-                "near the control points"
-            )
-            reasons = (Reason(code="imprecise", text=text),)
+            reasons = (Reason(code="imprecise", values={"shift_km": worst_m / 1e3}),)
         verdict = decide(p_right, reasons, params, is_blind=is_blind)
     if probability(evidence, params) < params.review_probability:
         reasons = explain_no_match(problem, state)  # the quality of the fit is irrelevant
     elif verdict == "review" and p_right < least:
         reasons = (*reasons, *diagnose(match, points, chance, params))
         if not reasons:
-            text = (
-                f"the evidence gives a probability of {p_right:.4f}, below the acceptance "
-                f"threshold of {least:.4f}"
-            )
-            if math.isinf(least):
-                text = (
-                    "without time or place no proposal is accepted automatically: check the overlay"
-                )
-            reasons = (Reason(code="low_probability", text=text),)
+            threshold = None if math.isinf(least) else least
+            values = {"probability": p_right, "threshold": threshold}
+            reasons = (Reason(code="low_probability", values=values),)
     if verdict == "review":
         _, uncovered = tell_uncovered(problem)
         more = (*uncovered, *tell_unfinished(problem, state))
         step_deg = problem.references.light_map.info.resolution_deg
         # ``regengine maps get`` makes a map of 20 arcsec
         if step_deg > 21.0 / 3600.0 and any(one.code == "imprecise" for one in reasons):
-            text = (
-                f"the night-light map has pixels of {111_195.0 * step_deg:.0f} m: a finer one may "
-                "place the photo better (regengine maps get)"
-            )
-            more = (*more, Reason(code="coarse_map", text=text))
+            more = (*more, Reason(code="coarse_map", values={"pixel_m": 111_195.0 * step_deg}))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
     if verdict == "accepted" and is_blind:
         reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
@@ -272,51 +264,27 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
     if problem.tracks and not any(
         len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
     ):
-        text = (
-            "at the photo's time it was day below the Station for the whole clock window: correct "
-            "the time, or widen --clock-window"
-        )
-        return (Reason(code="clock_suspect", text=text),)
+        return (Reason(code="clock_suspect"),)
     if is_dark(problem.references.light_map):
-        text = (
-            "the night-light map has no lights at all: check how it was made, or get another "
-            "with regengine maps get"
-        )
-        return (Reason(code="dark_map", text=text),)
+        return (Reason(code="dark_map"),)
     covered_share, uncovered = tell_uncovered(problem)
     if covered_share == 0.0 and state.work == state.work_of.get("streets", 0.0):
         return uncovered
+    searched = "time" if problem.prior.seen is None else "time_and_place"
+    values = {"searched": searched, "no_index": problem.references.index is None}
     if problem.is_blind:
-        text = (
-            "no matching pattern of lights was found anywhere on Earth; a blind search needs "
-            "about fifteen resolved lights"
-        )
-        if problem.photo.frame.focal_mm is None:
-            text += ", and the focal length where it is known (--focal-mm)"
-    else:
-        place = "" if problem.prior.seen is None else "place, "
-        text = (
-            f"no match better than chance was found; the frame may show no city, or its {place}"
-            "time, nadir or focal length may be far off"
-        )
-        if problem.references.index is None:
-            text += (
-                "; the map has no index, which most blind searches need: make one with regengine "
-                "maps index"
-            )
-    return (Reason(code="no_agreement", text=text), *uncovered, *unfinished)
+        values = {"searched": "earth", "focal_unknown": problem.photo.frame.focal_mm is None}
+    return (Reason(code="no_agreement", values=values), *uncovered, *unfinished)
 
 
 def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
     """Reason if a search ended before all hypotheses were tested; not a doubt about the match."""
     if state.stop_reason is StopReason.CPU_LIMIT:
-        text = "CPU-time limit reached before all hypotheses were tested; raise --max-seconds"
-        return (Reason(code="search_budget", text=text),)
+        return (Reason(code="search_budget", values={"limit": "max_seconds"}),)
     if state.stop_reason is StopReason.WORK_BUDGET:
-        text = "search budget used up before all hypotheses were tested"
-        if problem.params.work_budget < WORK_BUDGETS["thorough"]:
-            text += "; --effort thorough searches longer"
-        return (Reason(code="search_budget", text=text),)
+        may_search_longer = problem.params.work_budget < WORK_BUDGETS["thorough"]
+        limit = "effort" if may_search_longer else "greatest_effort"
+        return (Reason(code="search_budget", values={"limit": limit}),)
     return ()
 
 
@@ -339,11 +307,7 @@ def tell_uncovered(problem: Problem) -> tuple[float, tuple[Reason, ...]]:
     share = float(inside.mean())
     if share >= 0.5:
         return share, ()
-    text = (
-        f"the night-light map covers {100.0 * share:.0f} % of the ground that this frame can show; "
-        "give one that covers more"
-    )
-    return share, (Reason(code="outside_map", text=text),)
+    return share, (Reason(code="outside_map", values={"ground_share": share}),)
 
 
 def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:
@@ -352,27 +316,24 @@ def doubt_given(frame: Frame, prior: Prior, match: Match) -> list[Reason]:
         return []
     found = [*doubt_centre(frame, match.camera), *doubt_position(frame, prior, match)]
     outside = list(doubt_height(frame, prior, match))
-    if is_lens_off(frame, match) and not any("the scale fits" in one.text for one in outside):
+    if is_lens_off(frame, match) and not any("lens_altitude_km" in one.values for one in outside):
         assert frame.focal_px is not None
         assert frame.focal_mm is not None
-        solved_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
-        text = (
-            f"the lights fit a focal length of {solved_mm:.3g} mm, not the given "
-            f"{frame.focal_mm:g} mm: check the lens, or whether the picture was cropped"
-        )
-        found.append(Reason(code="lens_suspect", text=text))
+        fitted_mm = match.camera.focal_px / frame.focal_px * frame.focal_mm
+        values = {"focal_mm_fitted": fitted_mm, "focal_mm_given": frame.focal_mm}
+        found.append(Reason(code="lens_suspect", values=values))
     given_km = frame.altitude_km
     if given_km is not None and not outside:
         by_option = frame.sources.get("altitude_km") == "option"
         height_km, sigma_km = find_height_km(match)
         claimed_km = (NADIR_SIGMA_KM if by_option else RECORD_SIGMA_KM)[2]
         if abs(height_km - given_km) > MAX_SIGMAS * np.hypot(claimed_km, sigma_km):
-            by = "--altitude-km" if by_option else "the frame record"
-            text = (
-                f"solved height is {height_km:.0f} km, not the {given_km:g} km that {by} gives: "
-                "check the altitude"
-            )
-            found.append(Reason(code="altitude_suspect", text=text))
+            altitude = {
+                "height_km": height_km,
+                "altitude_km_given": given_km,
+                "altitude_from": "option" if by_option else "record",
+            }
+            found.append(Reason(code="altitude_suspect", values=altitude))
     return found
 
 
@@ -385,12 +346,9 @@ def doubt_centre(frame: Frame, camera: Camera) -> Iterator[Reason]:
         return
     lon, lat = frame.centre
     if not Seen(lon=lon, lat=lat, radius_km=frame.radius_km).is_shown_by(camera):
-        by = "--centre" if frame.sources["centre"] == "option" else "the frame record"
-        text = (
-            f"the photo shows nothing within {frame.radius_km:g} km of the place that {by} gives, "
-            f"{lon:g},{lat:g}: check the place"
-        )
-        yield Reason(code="centre_suspect", text=text)
+        given_by = "option" if frame.sources["centre"] == "option" else "record"
+        place = {"centre_from": given_by, "lon": lon, "lat": lat, "radius_km": frame.radius_km}
+        yield Reason(code="centre_suspect", values=place)
 
 
 def doubt_position(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
@@ -407,42 +365,33 @@ def doubt_position(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]
         claimed_km = (NADIR_SIGMA_KM if is_option else RECORD_SIGMA_KM)[0]
         sigma_km = math.hypot(claimed_km, find_sigmas(match)[:2].max() / 1e3)
         if away_km > MAX_SIGMAS * sigma_km:
-            by = "--nadir" if is_option else "the frame record"
-            text = (
-                f"solved position is {away_km:,.0f} km from the nadir that {by} gives, "
-                f"{lon:g},{lat:g}: check the nadir"
-            )
-            if orbit is None and time_from == "record" and not is_option:
-                text += "; the time is from the same record"
-            yield Reason(code="clock_suspect", text=text)
+            nadir = {
+                "away_km": away_km,
+                "nadir_from": "option" if is_option else "record",
+                "lon": lon,
+                "lat": lat,
+                "same_record": orbit is None and time_from == "record" and not is_option,
+            }
+            yield Reason(code="clock_suspect", values=nadir)
     if orbit is None or orbit.time_utc is None:
         return
+    values: Values = {"time_from": time_from}
     if hypothesis.track.source == "tle" and not hypothesis.is_blind:
         late_s = make_solved_camera(match.camera, hypothesis).along_track_offset_s
         assert late_s is not None
         slide_s = orbit.sigma_along_km / hypothesis.track.speed_km_s
         if abs(late_s) <= max(TRACKS.usual_clock_s, MAX_SIGMAS * slide_s):
             return
-        text = ""
     elif not contradicts(solved, orbit):
         return
     else:
-        away_km = float(np.linalg.norm(solved.position_ecef_m - orbit.position_ecef_m)) / 1e3
-        text = f"solved position is {away_km:,.0f} km from that of the time ({time_from}); "
+        apart_m = solved.position_ecef_m - orbit.position_ecef_m
+        values["away_km"] = float(np.linalg.norm(apart_m)) / 1e3
         late_s = find_time_that_fits_s(match.camera, orbit)
-    if late_s is None:
-        text += "the station was not near it within a day: check date and time"
-    else:
-        units = (86400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")
-        unit_s, unit = next((each for each in units if abs(late_s) >= 2.0 * each[0]), units[-1])
-        how = format_count(round(abs(late_s) / unit_s), unit)
-        if time_from == "exif":
-            text += f"camera clock probably {how} {'fast' if late_s < 0.0 else 'slow'}"
-        else:
-            text += f"time ({time_from}) probably {how} too {'late' if late_s < 0.0 else 'early'}"
-        there = orbit.time_utc + timedelta(seconds=late_s)
-        text += f": the Station was there at {there:%Y-%m-%d %H:%M:%S} UTC"
-    yield Reason(code="clock_suspect", text=text)
+    if late_s is not None:
+        values["offset_s"] = late_s
+        values["station_utc"] = iso_utc(orbit.time_utc + timedelta(seconds=late_s))
+    yield Reason(code="clock_suspect", values=values)
 
 
 def doubt_height(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
@@ -459,30 +408,25 @@ def doubt_height(frame: Frame, prior: Prior, match: Match) -> Iterator[Reason]:
         (low_km, high_km), allowed_km = prior.altitude_range_km, spare_km
     if low_km - allowed_km <= height_km <= high_km + allowed_km:
         return
-    when = f" in {frame.time_utc:%Y}" if is_dated else ""
-    text = (
-        f"solved height is {height_km:.0f} km, and the station flew at {low_km:g} to {high_km:g} km"
-        f"{when}: check "
-    )
+    sources = frame.sources
+    values: Values = {"height_km": height_km, "low_km": low_km, "high_km": high_km}
+    if frame.time_utc is not None and is_dated:
+        values |= {"year": frame.time_utc.year, "time_from": sources.get("time", "given")}
     # The height at which the given focal length shows the ground at the solved scale
     lens_km = None
     if frame.focal_px is not None:
         lens_km = height_km * frame.focal_px / match.camera.focal_px
     fits_lens = lens_km is not None and low_km <= lens_km <= high_km
-    sources, doubted = frame.sources, []
     if frame.altitude_km is not None and (fits_lens or lens_km is None):
         by_option = sources.get("altitude_km") == "option"
-        by = "--altitude-km" if by_option else "the altitude of the frame record"
-        doubted.append(f"{by}, {frame.altitude_km:g} km")
+        values["altitude_km_given"] = frame.altitude_km
+        values["altitude_from"] = "option" if by_option else "record"
         if fits_lens:
-            doubted[0] += f" (at {frame.focal_mm:g} mm the scale fits {lens_km:.0f} km)"
+            values |= {"focal_mm_given": frame.focal_mm, "lens_altitude_km": lens_km}
     elif is_lens_off(frame, match):
-        by = sources.get("focal_mm", "given")
-        doubted.append(f"the focal length, {frame.focal_mm:g} mm ({by})")
-    if when:
-        doubted.append(f"the date ({sources.get('time', 'given')})")
-    text += " and ".join(doubted) or "the overlay, or give the focal length (--focal-mm)"
-    yield Reason(code="altitude_suspect", text=text)
+        values["focal_mm_given"] = frame.focal_mm
+        values["focal_from"] = sources.get("focal_mm", "given")
+    yield Reason(code="altitude_suspect", values=values)
 
 
 def find_sigmas(match: Match) -> FloatArray:
@@ -501,25 +445,20 @@ def doubt_time_told(result: FrameResult, time_utc: datetime | None) -> tuple[Rea
     """Reason if the photo's time is impossible, by itself or by the elevation of the Sun."""
     if time_utc is None or any(reason.code == "clock_suspect" for reason in result.reasons):
         return ()
-    why = doubt_time(time_utc)
+    values: Values = {"time_utc": iso_utc(time_utc)}
     points = result.control_points
-    if why is None and points:
+    if doubt_time(time_utc) is not None:
+        is_early = time_utc < ISS_LAUNCH
+        values |= {"first_flight": iso_utc(ISS_LAUNCH)} if is_early else {"in_future": True}
+    elif points:
         is_day = result.reference_kind == "day"
         sun_deg = [sun_moon(time_utc, point.lon, point.lat).sun_elevation_deg for point in points]
         # Use the point with the highest Sun in a daytime photo, and with the lowest at night
         nearest_deg = max(sun_deg) if is_day else min(sun_deg)
         # Elevation of the Sun at civil dusk, when lamps are lit
-        if is_day and nearest_deg < -6.0:
-            why = f"when the Sun was {-nearest_deg:.0f} degrees below the horizon there"
-        elif not is_day and nearest_deg > 0.0:
-            why = f"when the Sun was {nearest_deg:.0f} degrees above the horizon there"
-    if why is None:
-        return ()
-    text = (
-        f"the photo's time is {time_utc:%Y-%m-%d at %H:%M:%S} UTC, {why}: correct the camera's "
-        "clock, or give --time"
-    )
-    return (Reason(code="clock_suspect", text=text),)
+        if nearest_deg < -6.0 if is_day else nearest_deg > 0.0:
+            values["sun_elevation_deg"] = nearest_deg
+    return (Reason(code="clock_suspect", values=values),) if len(values) > 1 else ()
 
 
 def is_lens_off(frame: Frame, match: Match) -> bool:
@@ -560,19 +499,14 @@ def list_review_reasons(
     found = []
     if not is_tested(match.evidence, params):
         residual_px = match.evidence.held_out_residual_px
-        why = "too few lights match for a held-out test"
-        if math.isfinite(residual_px):
-            why = f"held-out residual {residual_px:.1f} px (1 sigma), barely better than chance"
-        text = f"the fit is loose, even if the place is right: {why}"
-        found.append(Reason(code="imprecise", text=text))
+        measured_px = residual_px if math.isfinite(residual_px) else None
+        found.append(Reason(code="imprecise", values={"held_out_residual_px": measured_px}))
     hull_px2 = hull_area(np.array([(point.x, point.y) for point in points]))
     hull_share = hull_px2 / (match.camera.width_px * match.camera.height_px)
     if len(points) < MIN_POINTS:
-        text = f"only {format_count(len(points), 'place')} of the photo matched to the map"
-        found.append(Reason(code="few_control_points", text=text))
+        found.append(Reason(code="few_control_points", values={"n_points": len(points)}))
     elif hull_share < MIN_HULL:
-        text = f"the control points cover only {100.0 * hull_share:.2f} % of the picture"
-        found.append(Reason(code="few_control_points", text=text))
+        found.append(Reason(code="few_control_points", values={"picture_share": hull_share}))
     return tuple(found)
 
 
@@ -582,26 +516,21 @@ def diagnose(
     """Explain why a proposal may be improbable, and what can be done about it."""
     evidence = match.evidence
     if min(evidence.n_lights, evidence.n_matched_lights) < params.min_lights:
-        text = f"only {evidence.n_matched_lights} of {evidence.n_lights} lights of the photo match "
-        yield Reason(code="few_lights", text=text + "the map")
+        values = {"n_matched": evidence.n_matched_lights, "n_lights": evidence.n_lights}
+        yield Reason(code="few_lights", values=values)
     if evidence.runner_up_log10_odds > 0.0:
-        text = f"another place fits nearly as well (odds of 10^{evidence.log10_odds:.0f} against "
-        yield Reason(code="low_margin", text=f"{text}10^{evidence.runner_up_log10_odds:.0f})")
+        odds = {name: getattr(evidence, name) for name in ("log10_odds", "runner_up_log10_odds")}
+        yield Reason(code="low_margin", values=odds)
     # Without structure in the map a place is not distinctive
     saturation, lit = match.fit.levels[0].saturation, match.fit.view > 0.05
     if saturation is not None and lit.any():
         share = float((match.fit.view[lit] >= 0.97 * saturation).mean())
         # Maximum share of the light that falls on saturated map, which has no texture
         if share > 0.25:
-            text = (
-                "the night-light map is saturated where the photo is bright, so it shows no "
-                "structure there; use a radiance product"
-            )
-            yield Reason(code="map_saturated", text=text)
+            yield Reason(code="map_saturated")
     if is_tested(evidence, params) and chance < params.min_points_probability:
         worst_m = max(point.sigma_m for point in points)
-        text = f"a control point is uncertain by {worst_m / 1e3:.1f} km (1 sigma)"
-        yield Reason(code="imprecise", text=text)
+        yield Reason(code="imprecise", values={"sigma_km": worst_m / 1e3})
 
 
 def remark_on_points(
@@ -617,23 +546,12 @@ def remark_on_points(
     matched = np.stack([lights.x, lights.y], axis=-1)[lights.matched > 0]
     hull_share, wide = measure_spread(places, hull_area(matched))
     if not wide:
-        where = f"cover {100.0 * hull_share:.0f} % of the area of the matched lights"
-        if hull_share >= MIN_HULL_SHARE:
-            where = "are close together"
-        text = (
-            f"the control points {where}; outside them use the GeoTIFF export, not the four points"
-        )
-        yield Reason(code="narrow", text=text)
+        small = hull_share if hull_share < MIN_HULL_SHARE else None
+        yield Reason(code="narrow", values={"hull_share": small})
     away_px = factor * np.hypot(*(places[:, None] - matched).T).min(axis=0, initial=np.inf)
     dark = 1 + np.flatnonzero(away_px > 2.0 * LIGHTS.match_px)
     if len(dark):
-        which = ", ".join(map(str, dark))
-        told = f"point {which} is" if len(dark) == 1 else f"points {which} are"
-        text = (
-            f"control {told} on no detected light, since the matched lights cover too small an "
-            "area: placed by the camera alone"
-        )
-        yield Reason(code="dark_points", text=text)
+        yield Reason(code="dark_points", values={"points": dark.tolist()})
 
 
 def make_no_match_result(

@@ -29,7 +29,7 @@ from regengine.orbit.position import ANY_KM, expect_height_km
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors import LensBelief, NeighbourPrior, Seen, Track
 from regengine.registration.windows import MapWindows
-from regengine.store.result import Reason
+from regengine.store.reasons import Reason
 
 if TYPE_CHECKING:
     from regengine.maps.index.earth import EarthIndex

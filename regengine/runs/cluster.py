@@ -23,7 +23,8 @@ from regengine.io.urls import hide_secrets
 from regengine.runs.map_photos import TICK_S, LostError, Workers, limit_threads
 from regengine.runs.plan import Task, describe_failure
 from regengine.runs.run import make_failed_result
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import FrameResult
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -104,7 +105,7 @@ class ClusterWorkers(Workers[Task, FrameResult]):
                 f"({'once' if deaths == 1 else f'{deaths} times'}): the file may be damaged; try "
                 "it on its own."
             )
-            raise LostError(Reason(code="worker_died", text=text)) from error
+            raise LostError(Reason(code="worker_died", values={"message": text})) from error
         except TimeoutError:  # its worker was lost before the result was transferred
             done.cancel()
             raise LostError(None) from None

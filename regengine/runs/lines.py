@@ -28,7 +28,8 @@ from regengine.photo.notations import frame_id_of
 from regengine.runs.map_photos import TeamOptions, start_executor
 from regengine.runs.plan import Task, describe_failure, look_up
 from regengine.store.read import identity_key
-from regengine.store.result import Answer, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import Answer
 
 WINDOW = 4  # photos per worker that may start ahead of the oldest unfinished one
 State = Literal["done", "failed"]  # state of a photo that has a line

@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 from regengine.errors import Option, WorkerError
 from regengine.runs.plan import Task, describe_failure
-from regengine.store.result import Reason
+from regengine.store.reasons import Reason
 
 Prepare = Callable[[], None]
 # Spawned, not forked: the threads of OpenCV and HDF5 do not survive a fork.

@@ -17,9 +17,9 @@ from regengine.runs.plan import Task, compute_file_sha256, describe_failure
 from regengine.runs.run_inputs import RunFiles, find_settings_files
 from regengine.store.file import photo_file
 from regengine.store.read import iter_blocks, iter_frames
-from regengine.store.result import FrameResult, Reason
-from regengine.store.rows import StoredFrame
-from regengine.store.schema import select
+from regengine.store.reasons import Reason
+from regengine.store.result import FrameResult
+from regengine.store.rows import StoredFrame, select
 
 
 @dataclass(frozen=True, kw_only=True)

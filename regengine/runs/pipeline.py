@@ -32,7 +32,8 @@ from regengine.scene.classify import (
     may_be_stars,
     settle_by_evidence,
 )
-from regengine.store.result import BY_DAY, FrameResult, Reason
+from regengine.store.reasons import Reason, Values, make_error_reason
+from regengine.store.result import BY_DAY, FrameResult
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
@@ -100,7 +101,7 @@ def process_photo(
                 except LightMapError as error:
                     if error.code != "outside_map":
                         raise
-                    reason = Reason(code=error.code, text=str(error))
+                    reason = make_error_reason(error)
                 if reason is not None:
                     near = known_there.position
                     attempt = make_no_match_result(there, near, light_map.info, reason)
@@ -181,9 +182,9 @@ def explain_unlocated(
     if not isinstance(position, EphemerisError):
         return None
     if blind.mode == "never":
-        return Reason(code=position.code, text=str(position))
+        return make_error_reason(position)
     if references.index is None:
-        return Reason(code=position.code, text=f"{position} {NO_INDEX}")
+        return Reason(code=position.code, values={"message": f"{position} {NO_INDEX}"})
     return None
 
 
@@ -206,6 +207,7 @@ def settle_category(
         result,
         category=settled.category,
         category_probability=settled.probabilities[settled.category],
+        category_from=settled.category_from,
         sources=tuple(sorted({**dict(result.sources), "category": source}.items())),
         reasons=(*doubt_time_told(result, frame.time_utc), *reasons),
     )
@@ -339,7 +341,7 @@ def choose_start(
     reasons = (*tell_out_of_sight(frame, position, named), *result.reasons)
     if advised and (others := list_namesakes(frame, position, named)):
         reasons = tuple(
-            replace(one, text=f"{one.text}; also: {others}") if one.code == "no_streets" else one
+            replace(one, values={**one.values, "also": others}) if one.code == "no_streets" else one
             for one in reasons
         )
     return replace(result, reasons=reasons)
@@ -384,29 +386,22 @@ def tell_out_of_sight(
     if position is None or isinstance(position, EphemerisError):
         return ()
     if frame.centre is not None:
-        is_option = frame.sources.get("centre") == "option"
-        (lon, lat), place = frame.centre, "--centre" if is_option else "the centre of the record"
-        place = f"{place}, {lon:g},{lat:g},"
+        lon, lat = frame.centre
+        centre_from = "option" if frame.sources.get("centre") == "option" else "record"
+        values: Values = {"centre_from": centre_from, "lon": lon, "lat": lat}
         known = position.alternative if position.source == "centre" else None
     elif named and not is_in_view(frame, position, named[0]):
-        is_option = frame.sources["place"] == "option"
-        lon, lat, place = named[0].lon, named[0].lat, named[0].label
-        place += " (--place)" if is_option else f" (by its {frame.sources['place']})"
+        lon, lat = named[0].lon, named[0].lat
+        values = {"place": named[0].label, "place_from": frame.sources["place"]}
         known = position
     else:
         return ()
     if known is None:
         return ()
-    time_from = frame.sources.get("time", "given").partition(" ")[0]
-    by, check = f"at the photo's time ({time_from})", "time"
-    if known.source != "tle":
-        by, check = "by its nadir", "nadir"
-    away_km = float(great_circle_km(lon, lat, known.lon, known.lat))
-    text = (
-        f"{place} is {away_km:,.0f} km from the station {by}, out of its sight, and neither alone "
-        f"gives a match: check the place, or the {check}"
-    )
-    return (Reason(code="centre_suspect", text=text),)
+    if known.source == "tle":
+        values["time_from"] = frame.sources.get("time", "given").partition(" ")[0]
+    values["away_km"] = float(great_circle_km(lon, lat, known.lon, known.lat))
+    return (Reason(code="centre_suspect", values=values),)
 
 
 def list_mentioned_towns(frame: Frame, tried: list[Place]) -> list[tuple[str, Place]]:
@@ -434,9 +429,8 @@ def doubt_towns(result: FrameResult, named: list[Place], radius_km: float) -> Fr
     for town in named:
         if Seen(lon=town.lon, lat=town.lat, radius_km=radius_km).is_shown_by(result.solved.camera):
             return result
-    text = f"the photo shows nothing within {radius_km:g} km of {named[0].label}"
-    text += ", nor of others of the name: check it" if len(named) > 1 else ": check the name"
-    doubt = Reason(code="centre_suspect", text=text)
+    place = {"radius_km": radius_km, "place": named[0].label, "has_namesakes": len(named) > 1}
+    doubt = Reason(code="centre_suspect", values=place)
     return replace(result, reasons=(doubt, *result.reasons))
 
 

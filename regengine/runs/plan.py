@@ -24,9 +24,8 @@ from regengine.io.plain import make_printable, restore_bytes
 from regengine.io.urls import Url
 from regengine.registration.priors import NeighbourPrior
 from regengine.store.read import frame_identity, identity_key, is_there, iter_blocks
-from regengine.store.result import Reason
-from regengine.store.rows import StoredFrame, dict_rows
-from regengine.store.schema import select
+from regengine.store.reasons import Reason, make_error_reason
+from regengine.store.rows import StoredFrame, dict_rows, select
 from regengine.store.writer import StoreWriter
 
 # The search that produced a result; values of `search_pass` in the store
@@ -252,28 +251,28 @@ def describe_failure(path: Path, error: Exception, limit_s: float = 0.0) -> Reas
     from pebble import ProcessExpired
 
     if isinstance(error, RegengineError):
-        return Reason(code=error.code, text=str(error))
+        return make_error_reason(error)
     if is_import_failure(error):
         missing = make_import_error(f"{path}, or the way it is looked at,", error)
-        return Reason(code=missing.code, text=str(missing))
+        return make_error_reason(missing)
     if is_short_of_memory(error):
         text = (
             f"{path} needs more memory than --max-memory-mb allows: raise the limit, or resize "
             "the photo."
         )
-        return Reason(code="out_of_memory", text=text)
+        return Reason(code="out_of_memory", values={"message": text})
     if isinstance(error, OSError) and error.errno is not None:  # e.g. ETIMEDOUT of a network drive
         text = f"{path} cannot be read ({error.strerror}): check the disk, then try again."
-        return Reason(code="unreadable", text=text)
+        return Reason(code="unreadable", values={"message": text})
     if isinstance(error, TimeoutError):
         text = f"{path} was stopped after {limit_s:.0f} s: try it on its own."
-        return Reason(code="timed_out", text=text)
+        return Reason(code="timed_out", values={"message": text})
     if isinstance(error, ProcessExpired | BrokenProcessPool):
         # A worker that ends before its photo begins has no exit code
         why = f"exit code {error.exitcode}" if isinstance(error, ProcessExpired) else "at its start"
         text = f"{path} crashed its worker process ({why}): the file may be damaged."
-        return Reason(code="worker_died", text=text)
+        return Reason(code="worker_died", values={"message": text})
     logging.getLogger("regengine").debug("%s failed", path, exc_info=error)
     what = describe_exception(error)
     text = f"unexpected error with {path} ({what}): please report it with the photo."
-    return Reason(code="internal_error", text=text)
+    return Reason(code="internal_error", values={"message": text})

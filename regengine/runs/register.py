@@ -32,8 +32,9 @@ from regengine.runs.remote import add_needed_maps, provide_photos
 from regengine.runs.run import BatchOptions, BatchSummary, Report, run_batch
 from regengine.runs.run_inputs import RunInputs
 from regengine.store.read import iter_frames
+from regengine.store.reasons import Reason
 from regengine.store.records import degrees_text
-from regengine.store.result import FrameResult, Reason
+from regengine.store.result import FrameResult
 from regengine.store.writer import StoreWriter
 
 

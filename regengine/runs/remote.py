@@ -41,9 +41,9 @@ from regengine.photo.notations import archive_name
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks
-from regengine.store.result import BY_DAY, Reason
-from regengine.store.rows import dict_rows
-from regengine.store.schema import select
+from regengine.store.reasons import Reason, make_error_reason
+from regengine.store.result import BY_DAY
+from regengine.store.rows import dict_rows, select
 from regengine.store.writer import StoreWriter
 
 if TYPE_CHECKING:
@@ -403,10 +403,10 @@ def _fetch_photo(photo: Path | Url, place: Path, archive: ArchivePhotos | None) 
             assert archive is not None
             archive.fetch(photo)
     except FrameError as error:
-        return replace(task, failure=Reason(code=error.code, text=str(error)))
+        return replace(task, failure=make_error_reason(error))
     except OSError as error:
         text = f"{photo} cannot be downloaded to {place.parent} ({error.strerror})."
-        return replace(task, failure=Reason(code="unreadable", text=text))
+        return replace(task, failure=Reason(code="unreadable", values={"message": text}))
     return task
 
 

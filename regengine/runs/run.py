@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from regengine.io.console import Advance
-from regengine.io.plain import make_printable, restore_bytes
+from regengine.io.plain import make_printable, plain, restore_bytes
 from regengine.io.times import utc_now
 from regengine.photo.notations import frame_id_of
 from regengine.registration.priors import (
@@ -29,8 +29,9 @@ from regengine.registration.priors import (
 )
 from regengine.runs.map_photos import Executor, TeamOptions, start_executor
 from regengine.runs.plan import AGAIN, RunSettings, Task, describe_failure, discard, plan
+from regengine.store.reasons import Reason
 from regengine.store.records import record_line
-from regengine.store.result import FrameResult, Reason
+from regengine.store.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
@@ -216,7 +217,7 @@ def make_failed_result(task: Task, failure: Reason, *, seconds: float = 0.0) -> 
         sha256=task.sha256 or "",
         verdict="failed",
         probability=None,
-        reasons=(Reason(code=failure.code, text=make_printable(failure.text)),),
+        reasons=(Reason(code=failure.code, values=plain(failure.values, make_printable)),),
         engine_version=version("regengine"),
         seconds=seconds,
     )
@@ -226,9 +227,11 @@ def make_failed_result(task: Task, failure: Reason, *, seconds: float = 0.0) -> 
 def rename_result(result: FrameResult, path: Path, shown: str) -> FrameResult:
     """Return a result in which the photo has the name that the user gave."""
     worked_on, given = " ".join(make_printable(str(path)).split()), make_printable(shown)
-    reasons = tuple(
-        replace(reason, text=reason.text.replace(worked_on, given)) for reason in result.reasons
-    )
+
+    def rename(text: str) -> str:
+        return text.replace(worked_on, given)
+
+    reasons = tuple(replace(one, values=plain(one.values, rename)) for one in result.reasons)
     return replace(result, path=given, reasons=reasons)
 
 

@@ -95,7 +95,7 @@ def find_run_files(store: Path) -> RunFiles:
     import numpy as np
 
     from regengine.store.read import iter_blocks, iter_frames
-    from regengine.store.schema import select
+    from regengine.store.rows import select
 
     first: dict[bytes, int] = {}  # the first frame with each hash of settings
     try:

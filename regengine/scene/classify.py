@@ -27,7 +27,8 @@ from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
 from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, read_scene_picture
 from regengine.scene.result import Scene, SceneEphemeris, table_line
-from regengine.store.result import BY_DAY, Answer, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import BY_DAY, Answer
 
 # Cameras of the crews have an infrared filter; a converted camera is rare, and a wrong EXIF entry
 # rarer. The model gives infrared the same weight as day
@@ -206,13 +207,6 @@ NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
 # model's gate may be anything
 KNOWN_OTHER = "other, none of the known kinds"
 NIGHT_SKY = ("aurora", "moon", "stars")
-# What to try with photos of other classes than cities
-ADVICE = dict.fromkeys(
-    NIGHT_SKY, "try regengine solve, which finds where a camera points from its stars"
-) | dict.fromkeys(
-    ("day", "infrared"),
-    "give its time or nadir, its focal length, or a finer day map (regengine maps get --kind day)",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,11 +333,8 @@ def find_skip_reason(answer: SceneAnswer, *, night: bool = False) -> Reason | No
     if sum(found.values()) < 0.7 or (answer.probabilities.get("cities", 0.0) >= 0.05):
         return None
     likeliest = max(found, key=lambda name: found[name])
-    text = (
-        f"the photo is classified as {likeliest} (probability {found[likeliest]:.2f}), not as "
-        "cities at night; to try it anyway, use --any-category"
-    )
-    return Reason(code="not_a_night_city_frame", text=text)
+    shown = {"classified_as": likeliest, "class_probability": found[likeliest]}
+    return Reason(code="not_a_night_city_frame", values=shown)
 
 
 def explain_by_class(reason: Reason, answer: SceneAnswer) -> Reason:
@@ -352,7 +343,5 @@ def explain_by_class(reason: Reason, answer: SceneAnswer) -> Reason:
     named = {OTHER: KNOWN_OTHER, "night_nocity": "night without cities"}.get(name, name)
     if reason.code not in ("no_agreement", "few_lights") or name == "cities":
         return reason
-    text = f"classified as {named} (probability {answer.probabilities[name]:.2f}), and "
-    text += "no lights match the map" if reason.code == "no_agreement" else reason.text
-    advice = ADVICE.get(name)
-    return replace(reason, text=f"{text}: {advice}" if advice else text)
+    shown = {"classified_as": named, "class_probability": answer.probabilities[name]}
+    return replace(reason, values=reason.values | shown)

@@ -41,7 +41,8 @@ from regengine.scene.classify import NIGHT_SKY
 from regengine.scene.features import measure_features
 from regengine.scene.models import load_scene_model
 from regengine.scene.picture import read_scene_picture
-from regengine.store.result import Answer, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import Answer
 
 Record = dict[str, Any]
 
@@ -298,21 +299,14 @@ class LightningKind(DetectionKind[LightningDetections]):
 def why_not(file: PhotoFile, channels: int) -> Reason | None:
     """Reason not to search a photo for lightning; None where it is searched."""
     if channels != 3:
-        return Reason(
-            code="no_colour",
-            text="the photo has no colours, by which lightning differs from lamps",
-        )
+        return Reason(code="no_colour")
     frame = read_frame(file.path)
     if frame.focal_px is not None:
         equivalent_mm = FULL_FRAME_MM[0] * frame.focal_px / max(file.width_px, file.height_px)
         # Clouds lit by lightning are five kilometres wide and more: with longer lenses, lamps and
         # streets under thin cloud have the same width in the picture
         if equivalent_mm > 150.0:
-            return Reason(
-                code="unsuitable_lens",
-                text=f"through a lens of {equivalent_mm:.0f} mm (on full frame) lamps look as wide "
-                "as lightning; use --whole-frame to try it anyway",
-            )
+            return Reason(code="unsuitable_lens", values={"equivalent_mm": equivalent_mm})
     answer = load_scene_model().answer(measure_features(read_scene_picture(file)))
     night = sum(answer.probabilities.get(name, 0.0) for name in NIGHT)
     # The minimum sum of the probabilities of the night classes: 0.48 and more for 29 photos with
@@ -320,12 +314,8 @@ def why_not(file: PhotoFile, channels: int) -> Reason | None:
     if night >= 0.3 or not answer.explained:
         return None
     likeliest = max(answer.probabilities, key=lambda name: answer.probabilities[name])
-    return Reason(
-        code="not_a_night_city_frame",
-        text=f"the photo looks like {likeliest} (probability "
-        f"{answer.probabilities[likeliest]:.2f}), not like the ground at night; use --whole-frame "
-        "to try it anyway",
-    )
+    shown = {"looks_like": likeliest, "class_probability": answer.probabilities[likeliest]}
+    return Reason(code="not_a_night_city_frame", values=shown)
 
 
 def not_ground(picture: LinearLight) -> BoolImage:

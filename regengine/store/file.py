@@ -22,15 +22,17 @@ from regengine.io.checksums import compute_sha256_once
 from regengine.io.decoding import open_regular
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
 from regengine.io.plain import restore_bytes
-from regengine.store.rows import Selection, Table, Tables
-from regengine.store.schema import (
+from regengine.store.result import Column
+from regengine.store.rows import (
     COLUMNS,
     FORMAT,
     FORMAT_VERSION,
     GROUP_DESCRIPTIONS,
     GROUPS,
     TEXT_COLUMNS,
-    Column,
+    Selection,
+    Table,
+    Tables,
 )
 
 # Readable by HDF5 1.10 and later (2016). Its metadata has checksums, so that damage is detected.

@@ -27,8 +27,14 @@ from regengine.errors import FrameError, StoreError
 from regengine.io.decoding import open_regular
 from regengine.io.plain import format_count
 from regengine.store.file import DAMAGE, check_format, raise_as_damage
-from regengine.store.rows import Selection, StoredFrame, Tables, to_tables
-from regengine.store.schema import FORMAT_VERSION, GROUPS
+from regengine.store.rows import (
+    FORMAT_VERSION,
+    GROUPS,
+    Selection,
+    StoredFrame,
+    Tables,
+    to_tables,
+)
 
 BEGINNING = b'{"format": "regengine journal", '
 LINE = re.compile(

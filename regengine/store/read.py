@@ -24,16 +24,19 @@ from regengine.store.file import CHUNK_ROWS, StoreFile, raise_as_damage
 from regengine.store.journal import JournalFile, journal_path
 from regengine.store.result import DetectedLights
 from regengine.store.rows import (
+    DETECTIONS,
+    GROUPS,
+    TEXT_COLUMNS,
     Selection,
     StoredFrame,
     Tables,
     from_tables,
     join,
+    select,
     select_frames,
     table_from_rows,
     values_of,
 )
-from regengine.store.schema import DETECTIONS, GROUPS, TEXT_COLUMNS, select
 
 BLOCK_FRAMES = 256  # with 60 lights each, 5 MB: with 1024 a merge uses 20 MB more and takes as long
 

@@ -10,17 +10,10 @@ from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import format_count, make_printable, plain
 from regengine.store.result import FrameResult, NadirInput, Reviewed, decide_state
+from regengine.store.rows import OF_FRAME, read_value
 
 Record = dict[str, Any]
-HEAD_FIELDS = ("frame", "path", "sha256", "verdict", "probability")
-POINT_FIELDS = ("x", "y", "lon", "lat", "sigma_px", "sigma_m", "lights")
-IMAGE_FIELDS = ("width_px", "height_px", "orientation", "camera_body", "focal_mm", "pixel_pitch_um")
-CAMERA_FIELDS = ("focal_px", "principal_point", "distortion", "quaternion", "position_ecef_m")
 REVIEW_FIELDS = ("decision", "reviewer", "time_utc", "disputed")
-FIT_FIELDS = (
-    *("residual_px", "residual_m", "matched_lights", "held_out_residual_px"),
-    *("log10_odds", "runner_up_log10_odds", "ncc", "runner_up_ncc"),
-)
 
 
 def record(result: FrameResult, review: Reviewed | None = None) -> Record:
@@ -29,56 +22,7 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
     Numbers are finite; missing values are None. With a person's decision, the verdict is the state
     that follows from it, and ``decision`` says who made it and when.
     """
-    solved = result.solved
-    values = {
-        **{name: getattr(result, name) for name in HEAD_FIELDS},
-        "reasons": [reason.code for reason in result.reasons],
-        "reason_texts": [reason.text for reason in result.reasons],
-        "category": result.category,
-        "category_probability": result.category_probability,
-        "time_utc": result.time_utc,
-        "nadir": result.nadir and vars(result.nadir),
-        "camera": None
-        if solved is None
-        else {
-            "model": "pinhole",
-            **{name: getattr(solved.camera, name) for name in CAMERA_FIELDS},
-            "along_track_offset_s": solved.along_track_offset_s,
-            "off_nadir_deg": solved.off_nadir_deg,
-            "mirrored": solved.camera.mirrored,
-            "pixel_aspect": solved.camera.pixel_aspect,
-        },
-        "control_points": [
-            {name: getattr(point, name) for name in POINT_FIELDS} for point in result.control_points
-        ],
-        "footprint": result.footprint,
-        "fit": result.fit and {name: getattr(result.fit, name) for name in FIT_FIELDS},
-        "engine": {
-            "version": result.engine_version,
-            "lights": result.lights,
-            "seconds": round(result.seconds, 3),
-        },
-        "probability_low": result.probability_low,
-        "probability_high": result.probability_high,
-        "image": {name: getattr(result, name) for name in IMAGE_FIELDS},
-        "footprint_diagonal_km": result.footprint_diagonal_km,
-        "hypotheses": [
-            {
-                "rank": one.rank,
-                "log10_odds": one.log10_odds,
-                "ncc": one.ncc,
-                "centre": None
-                if one.centre_lon is None or one.centre_lat is None
-                else [one.centre_lon, one.centre_lat],
-                "off_nadir_deg": one.solved.off_nadir_deg,
-                "along_track_offset_s": one.solved.along_track_offset_s,
-                "mirrored": one.solved.camera.mirrored,
-            }
-            for one in result.hypotheses
-        ],
-        "sources": dict(result.sources),
-        "category_from": result.category_from,
-    }
+    values = tell_record(result, "record")
     if review is not None:
         values["verdict"] = decide_state(result.verdict, review)
         values["decision"] = {
@@ -86,6 +30,23 @@ def record(result: FrameResult, review: Reviewed | None = None) -> Record:
             "engine_verdict": result.verdict,
         }
     return {key: plain(value, make_printable) for key, value in values.items()}
+
+
+def tell_record(result: FrameResult, product: str) -> Record:
+    """Make an object of the fields that a product has, with objects within it as in records."""
+    values: Record = {}
+    for one in OF_FRAME:
+        if product not in one.where:
+            continue
+        name, _, key = one.record.partition(".")
+        value = read_value(result, one.path) if one.tell is None else one.tell(result)
+        if not key:
+            values[name] = value
+        elif "." in one.path and getattr(result, one.path.split(".")[0]) is None:
+            values[name] = None
+        else:
+            values.setdefault(name, {"model": "pinhole"} if name == "camera" else {})[key] = value
+    return values
 
 
 def record_line(result: FrameResult, review: Reviewed | None = None) -> str:
@@ -178,7 +139,7 @@ def evidence_text(result: FrameResult) -> str:
         return ""
     if result.reference_kind == "lights":
         return format_count(result.fit.matched_lights, "light")
-    proofs = result.patch_proofs
+    proofs = result.proofs
     return f"{proofs[-1].n_agreeing}/{proofs[-1].n_patches} patches" if proofs else "patches"
 
 

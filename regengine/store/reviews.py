@@ -37,9 +37,9 @@ from regengine.store.result import (
     Reviewed,
     ReviewedPoint,
     decide_state,
+    name_result,
 )
-from regengine.store.rows import name_result
-from regengine.store.schema import select
+from regengine.store.rows import select
 
 Work = dict[str, Any]  # JSON: camera, points, hypothesis, comment, tags, quality, place, given
 

@@ -13,24 +13,111 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.geometry.camera import Camera
-from matchers.geometry.footprint import centre_lonlat
 from regengine.io.plain import make_printable
-from regengine.maps.places import name_view
+from regengine.store.reasons import Reason
 from regengine.store.result import (
+    Column,
     ControlPoint,
-    Fit,
+    Dtype,
     FrameResult,
     Hypothesis,
-    NadirInput,
-    Reason,
-    SolvedCamera,
+    PatchProof,
+    list_columns,
+    stored,
 )
-from regengine.store.schema import CAMERA_FIELDS, DETECTIONS, FRAMES, GROUPS, Column
+
+FORMAT = "regengine"
+FORMAT_VERSION = 7  # no other is read
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]
 Selection = Mapping[str, Sequence[Column]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFrame:
+    """One frame as in the store."""
+
+    frame_index: int  # its number within the store
+    result: FrameResult
+    parameters: str = stored("settings that the result depends on, a JSON object", default="{}")
+    parameters_sha256: str = stored("SHA-256 of it without paths, hexadecimal", default="")
+    search_pass: int = stored(
+        "1 on its own, 3 again with the rest of the batch, 0 unknown", dtype="uint8", default=0
+    )
+    hints_sha256: str = stored(
+        "hash of the neighbours' results used in its last search; empty if none", default=""
+    )
+    processed_utc: str = stored("when the frame was finished, ISO 8601", volatile=True, default="")
+
+
+def _column(name: str, dtype: Dtype, description: str, **more: Any) -> Column:
+    kind = {"text": "text", "float64": "real"}.get(dtype, "whole")
+    return Column(**{"name": name, "dtype": dtype, "kind": kind, "description": description} | more)
+
+
+FRAME_INDEX = _column(
+    "frame_index", "int64", "number of the frame within this store; joins all groups"
+)
+# Fields of a frame; the size of its camera is that of the photo
+OF_FRAME = [
+    one
+    for one in list_columns(FrameResult)
+    if one.path not in ("solved.camera.width_px", "solved.camera.height_px")
+]
+OF_POINT, OF_HYPOTHESIS = list_columns(ControlPoint), list_columns(Hypothesis)
+OF_STORED = list_columns(StoredFrame)
+FRAMES = (FRAME_INDEX, *(one for one in OF_FRAME if one.group == "frames"))
+# Measures of a detection method are NaN if the method does not compute them
+DETECTIONS = (
+    FRAME_INDEX,
+    _column("kind", "text", "what was detected: light"),
+    _column("x", "float64", "column of the centroid, image as stored", units="px", required=True),
+    _column("y", "float64", "row of the centroid, image as stored", units="px", required=True),
+    _column("contrast", "float64", "logarithmic contrast with the surroundings"),
+    _column("flux", "float64", "light above the background, summed over pixels"),
+    _column("snr", "float64", "signal-to-noise ratio of a matched filter"),
+    _column("radius_px", "float64", "radius that holds half of the flux", units="px"),
+    _column(
+        "covariance_px", "float64", "covariance of the centroid: xx, xy, yy", units="px2", width=3
+    ),
+    _column("flags", "uint8", "sum of 1 saturated, 2 cut by the border, 4 blended"),
+    _column(
+        "matched", "uint8", "1 if the light agrees with the map under the proposal", kind="flag"
+    ),
+)
+GROUPS: dict[str, tuple[Column, ...]] = {
+    "frames": FRAMES,
+    "control_points": (
+        FRAME_INDEX,
+        _column("point", "uint8", "number of the point within its frame, 0 to 3"),
+        *OF_POINT,
+    ),
+    "hypotheses": (FRAME_INDEX, *OF_HYPOTHESIS),
+    "detections": DETECTIONS,
+    "provenance": (
+        FRAME_INDEX,
+        *(one for one in OF_FRAME if one.group == "provenance"),
+        *OF_STORED,
+    ),
+}
+GROUP_DESCRIPTIONS = {
+    "frames": "one row per photo: input, verdict, solved camera, footprint, fit",
+    "control_points": "four rows per frame with a proposal",
+    "hypotheses": "candidate cameras that were fully evaluated, best first",
+    "detections": "lights detected in the photo",
+    "provenance": "one row per photo: its inputs and settings",
+}
+COLUMNS = {(group, column.name): column for group, columns in GROUPS.items() for column in columns}
+TEXT_COLUMNS = tuple(key for key, column in COLUMNS.items() if column.dtype == "text")
+
+
+def select(*names: str) -> dict[str, tuple[Column, ...]]:
+    """Return some columns, such as ``frames/verdict``, and the ``frame_index`` of their groups."""
+    chosen: dict[str, tuple[Column, ...]] = {}
+    for group, _, name in (name.partition("/") for name in names):
+        chosen[group] = (*chosen.get(group, (FRAME_INDEX,)), COLUMNS[group, name])
+    return chosen
 
 
 def table_from_rows(columns: Sequence[Column], rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -95,73 +182,19 @@ def _array(column: Column, values: list[Any]) -> NDArray[Any]:
 
 Row = dict[str, Any]
 
-# Dotted name of a column's value in a result, if it differs from the column name. Values that do
-# not exist are missing.
-_OF_CAMERA = {name: f"solved.camera.{name}" for name in CAMERA_FIELDS} | {
-    name: f"solved.{name}" for name in ("along_track_offset_s", "off_nadir_deg")
-}
-OF_HYPOTHESIS = _OF_CAMERA | {name: f"solved.camera.{name}" for name in ("width_px", "height_px")}
-OF_FRAME = _OF_CAMERA | {
-    "nadir_lon": "nadir.lon",
-    "nadir_lat": "nadir.lat",
-    "nadir_altitude_km": "nadir.altitude_km",
-    "nadir_source": "nadir.source",
-    "tle_age_h": "nadir.tle_age_h",
-    "sigma_along_km": "nadir.sigma_along_km",
-    "sigma_cross_km": "nadir.sigma_cross_km",
-    **{field.name: f"fit.{field.name}" for field in fields(Fit)},
-}
-# Columns of a frame that combine several values, or come from another record
-MADE = ("frame_index", "reasons", "reason_texts", "centre_lon", "centre_lat", "place", "country",
-        "footprint_lon", "footprint_lat")  # fmt: skip
-# Nested records: their class, and the value that is missing if there is no record
-WITHIN = {
-    "nadir": (NadirInput, "source"),
-    "solved": (SolvedCamera, "camera.focal_px"),
-    "camera": (Camera, "focal_px"),
-    "fit": (Fit, "matched_lights"),
-}
-# Columns of provenance with the same names in `StoredFrame`
-ORIGIN_FIELDS = (
-    "parameters", "parameters_sha256", "processed_utc", "search_pass", "hints_sha256",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredFrame:
-    """One frame as in the store."""
-
-    frame_index: int  # its number within the store
-    result: FrameResult
-    parameters: str = "{}"  # JSON text of the settings that the result depends on
-    parameters_sha256: str = ""
-    processed_utc: str = ""  # time of completion, ISO 8601
-    search_pass: int = 0  # search that produced the result; see the column of that name
-    # Hash of the prior from other photos in its last search; empty if there was none
-    hints_sha256: str = ""
-
 
 def to_tables(frames: Sequence[StoredFrame]) -> Tables:
     """Return the rows of all groups for some frames, in order."""
     rows: dict[str, list[Row]] = {group: [] for group in GROUPS}
-    for stored in frames:
-        index, result = {"frame_index": stored.frame_index}, stored.result
-        rows["frames"].append(index | _frame_row(result))
-        origin = {name: getattr(stored, name) for name in ORIGIN_FIELDS} | {
-            name: getattr(result, name) for name in ("engine_version", "lights", "seconds")
-        }
-        origin["sources"] = json.dumps(dict(result.sources), ensure_ascii=False)
-        rows["provenance"].append(index | origin)
+    for frame in frames:
+        index, result = {"frame_index": frame.frame_index}, frame.result
+        for group in ("frames", "provenance"):
+            of_group = [one for one in OF_FRAME if one.group == group]
+            rows[group].append(index | _make_row(result, of_group))
+        rows["provenance"][-1] |= _make_row(frame, OF_STORED)
         for number, point in enumerate(result.control_points):
-            rows["control_points"].append(index | {"point": number} | vars(point))
-        for hypothesis in result.hypotheses:
-            rows["hypotheses"].append(
-                index
-                | {
-                    column.name: _value(hypothesis, OF_HYPOTHESIS.get(column.name, column.name))
-                    for column in GROUPS["hypotheses"][1:]
-                }
-            )
+            rows["control_points"].append(index | {"point": number} | _make_row(point, OF_POINT))
+        rows["hypotheses"] += [index | _make_row(one, OF_HYPOTHESIS) for one in result.hypotheses]
         if result.detections is not None:
             blank = dict.fromkeys(column.name for column in DETECTIONS) | {"kind": "light"} | index
             found = {name: array.tolist() for name, array in vars(result.detections).items()}
@@ -172,38 +205,18 @@ def to_tables(frames: Sequence[StoredFrame]) -> Tables:
     return {group: table_from_rows(columns, rows[group]) for group, columns in GROUPS.items()}
 
 
-def _value(record: Any, path: str) -> Any:
+def _make_row(record: Any, columns: Iterable[Column]) -> Row:
+    return {
+        one.name: read_value(record, one.path) if one.make is None else one.make(record)
+        for one in columns
+    }
+
+
+def read_value(record: Any, path: str) -> Any:
     """Return the value of a record under a dotted name; None if a parent is None."""
     for name in path.split("."):
         record = None if record is None else getattr(record, name)
     return record
-
-
-def name_result(result: FrameResult) -> tuple[str, str]:
-    """Name what the proposal shows, and its country: as stored, or by its camera; "" if unknown."""
-    if result.shows is not None:
-        return result.shows
-    place = None if result.solved is None else name_view(result.solved.camera)
-    return ("", "") if place is None else (place.local_name, place.country)
-
-
-def _frame_row(result: FrameResult) -> Row:
-    row = {
-        column.name: _value(result, OF_FRAME.get(column.name, column.name))
-        for column in FRAMES
-        if column.name not in MADE
-    }
-    row["reasons"] = ",".join(reason.code for reason in result.reasons)
-    row["reason_texts"] = "\n".join(reason.text for reason in result.reasons)
-    centre = (None, None) if result.solved is None else centre_lonlat(result.solved.camera)
-    row["centre_lon"], row["centre_lat"] = centre
-    row["place"], row["country"] = name_result(result)
-    row["footprint_lon"] = row["footprint_lat"] = None
-    if result.footprint is not None:
-        corners = [corner or (float("nan"), float("nan")) for corner in result.footprint]
-        row["footprint_lon"] = [lon for lon, _ in corners]
-        row["footprint_lat"] = [lat for _, lat in corners]
-    return row
 
 
 def from_tables(tables: Tables) -> list[StoredFrame]:
@@ -213,29 +226,34 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
     )
     numbers = frames["frame_index"].tolist()
     origins = first_of(tables["provenance"], frames["frame_index"])
-    of_points = {field.name: points[field.name] for field in fields(ControlPoint)}
-    of_hypotheses = {OF_HYPOTHESIS.get(name, name): array for name, array in hypotheses.items()}
-    del of_hypotheses["frame_index"]
-    of_frames = {OF_FRAME.get(name, name): array for name, array in frames.items()}
-    of_frames |= {f"solved.camera.{name}": frames[name] for name in ("width_px", "height_px")}
-    of_frames |= {name: origins[name] for name in ("lights", "engine_version", "seconds")}
     named = frames["place"], frames["country"]
     corners = np.stack([frames["footprint_lon"], frames["footprint_lat"]], axis=2).tolist()
+    of_camera = {f"solved.camera.{name}": frames[name] for name in ("width_px", "height_px")}
     results = _records(
         FrameResult,
-        {path: array for path, array in of_frames.items() if path not in MADE},
-        reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_texts"]))),
+        _columns_by_path(OF_FRAME, frames | origins) | of_camera,
+        reasons=map(reasons_of, *map(values_of, (frames["reasons"], frames["reason_values"]))),
+        proofs=map(_proofs, values_of(frames["proofs"])),
         sources=map(_sources, values_of(origins["sources"])),
         footprint=[
             tuple(None if math.isnan(lon) else (lon, lat) for lon, lat in four) if there else None
             for there, four in zip(~np.isnan(frames["focal_px"]), corners, strict=True)
         ],
         shows=zip(*map(values_of, named), strict=True),
-        control_points=_split_by_frame(points, _records(ControlPoint, of_points), numbers),
-        hypotheses=_split_by_frame(hypotheses, _records(Hypothesis, of_hypotheses), numbers),
+        control_points=_split_by_frame(
+            points, _records(ControlPoint, _columns_by_path(OF_POINT, points)), numbers
+        ),
+        hypotheses=_split_by_frame(
+            hypotheses, _records(Hypothesis, _columns_by_path(OF_HYPOTHESIS, hypotheses)), numbers
+        ),
     )
-    of_stored = {name: origins[name] for name in ORIGIN_FIELDS}
+    of_stored = _columns_by_path(OF_STORED, origins)
     return _records(StoredFrame, of_stored, frame_index=numbers, result=results)
+
+
+def _columns_by_path(columns: Iterable[Column], table: Table) -> Table:
+    """Name columns by the dotted names of their values in records."""
+    return {one.path: table[one.name] for one in columns if one.path}
 
 
 Made = TypeVar("Made")
@@ -243,26 +261,28 @@ Made = TypeVar("Made")
 
 def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Made]:
     """Build one record of a class per row, from columns under the dotted names of their values."""
-    types = {field.name: str(field.type) for field in fields(kind)}  # type: ignore[arg-type]
+    known = {one.path: one for one in list_columns(kind)}
     values: dict[str, Iterable[Any]] = dict(more)
-    within: defaultdict[str, Table] = defaultdict(dict)
+    parts: defaultdict[str, Table] = defaultdict(dict)
     for path, array in columns.items():
         name, _, rest = path.partition(".")
         if rest:
-            within[name][rest] = array
-        elif "None" in types[name]:
+            parts[name][rest] = array
+        elif known[path].may_lack:
             with_none = values_of(array)
             for number in np.flatnonzero(_is_missing(array)).tolist():
                 with_none[number] = None
             values[name] = with_none
         else:
-            values[name] = map(bool, array.tolist()) if types[name] == "bool" else values_of(array)
-    for name, parts in within.items():
-        part, sign = WITHIN[name]
-        there = np.flatnonzero(~_is_missing(parts[sign]))
-        made: list[Any] = _records(part, {path: array[there] for path, array in parts.items()})
-        found = dict(zip(there.tolist(), made, strict=True))
-        values[name] = map(found.get, range(len(parts[sign])))
+            is_flag = known[path].kind == "flag"
+            values[name] = map(bool, array.tolist()) if is_flag else values_of(array)
+    about = {one.name: one.metadata for one in fields(kind)}  # type: ignore[arg-type]
+    for name, part in parts.items():
+        sign = part[about[name]["sign"]]
+        there = np.flatnonzero(~_is_missing(sign))
+        made = {rest: array[there] for rest, array in part.items()}
+        found = dict(zip(there.tolist(), _records(about[name]["within"], made), strict=True))
+        values[name] = map(found.get, range(len(sign)))
     rows = zip(*values.values(), strict=True)
     return [kind(**dict(zip(values, row, strict=True))) for row in rows]
 
@@ -283,10 +303,15 @@ def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
 
 
 @lru_cache(maxsize=1024)  # few are distinct
-def reasons_of(codes: str, texts: str) -> tuple[Reason, ...]:
-    """Build the reasons of a frame from their two columns."""
-    told = zip(codes.split(",") if codes else (), texts.split("\n"), strict=False)
-    return tuple(Reason(code=code, text=text) for code, text in told)
+def reasons_of(codes: str, values: str) -> tuple[Reason, ...]:
+    """Build the reasons of a frame from their columns ``reasons`` and ``reason_values``."""
+    told = zip(codes.split(",") if codes else (), json.loads(values), strict=False)
+    return tuple(Reason(code=code, values=each) for code, each in told)
+
+
+@lru_cache(maxsize=1024)
+def _proofs(text: str) -> tuple[PatchProof, ...]:
+    return tuple(PatchProof(**one) for one in json.loads(text))
 
 
 @lru_cache(maxsize=1024)

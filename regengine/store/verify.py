@@ -26,9 +26,8 @@ from regengine.io.times import parse_iso_time
 from regengine.store.file import DAMAGE, PIECE_ROWS, StoreFile, open_store, raise_as_damage
 from regengine.store.journal import JournalFile
 from regengine.store.read import BLOCK_FRAMES, Snapshot
-from regengine.store.result import VERDICTS
-from regengine.store.rows import Table, Tables
-from regengine.store.schema import GROUPS, Column
+from regengine.store.result import VERDICTS, Column
+from regengine.store.rows import GROUPS, Table, Tables
 
 READ_FRAMES = 65536
 FAR_APART = 64  # gap between two frames, in frames, above which separate reads are faster
@@ -47,6 +46,16 @@ def is_json_object(text: str) -> bool:
         return False
 
 
+def count_objects(text: str | bytes) -> int:
+    """Number of objects in a JSON list; -1 if the text is not one."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return -1
+    is_right = isinstance(values, list) and all(isinstance(one, dict) for one in values)
+    return len(values) if is_right else -1
+
+
 def is_time(text: str) -> bool:
     """Whether a text is a time in ISO 8601, or empty."""
     return not text or parse_iso_time(text) is not None
@@ -58,6 +67,8 @@ TEXTS: dict[str, Callable[[str], object]] = {
     "sha256": re.compile("([0-9a-fA-F]{64})?").fullmatch,
     "time_utc": is_time,
     "processed_utc": is_time,
+    "reason_values": lambda text: count_objects(text) >= 0,
+    "proofs": lambda text: count_objects(text) >= 0,
     "sources": is_json_object,
     "parameters": is_json_object,
 }
@@ -323,8 +334,15 @@ def _wrong_rows(tables: Tables) -> Iterator[tuple[str, str, str, Any]]:
     for name in ("nadir", "centre", "footprint"):
         half = np.isnan(frames[f"{name}_lon"]) != np.isnan(frames[f"{name}_lat"])
         yield "frames", f"{name}_place", f"positions of the {name} are incomplete", half
-    reasons = zip(frames["reasons"].tolist(), frames["reason_texts"].tolist(), strict=True)
-    differ = [bool(c) != bool(t) or c.count(b",") != t.count(b"\n") for c, t in reasons]
+    listed = zip(
+        *(frames[name].tolist() for name in ("reasons", "reason_values", "reason_texts")),
+        strict=True,
+    )
+    differ = [
+        (n := codes.count(b",") + bool(codes)) != texts.count(b"\n") + bool(texts)
+        or count_objects(values) not in (-1, n)
+        for codes, values, texts in listed
+    ]
     what = "frames have a number of sentences that differs from their reasons"
     yield "frames", "reasons", what, differ
     wrong = _rows_per_frame(index, tables["provenance"]["frame_index"]) != 1

@@ -35,8 +35,14 @@ from regengine.store.file import (
 )
 from regengine.store.journal import encode_frame, encode_head, journal_path
 from regengine.store.read import BLOCK_FRAMES, Snapshot, StoredFrames, is_there
-from regengine.store.rows import StoredFrame, Tables, join, select_frames
-from regengine.store.schema import TEXT_COLUMNS, select
+from regengine.store.rows import (
+    TEXT_COLUMNS,
+    StoredFrame,
+    Tables,
+    join,
+    select,
+    select_frames,
+)
 from regengine.store.verify import FAR_APART, Problem, check_frames
 
 # Packages whose version may change a result or a file.

@@ -24,6 +24,7 @@ from PIL import Image
 from shapely import Point
 
 import regengine
+from docs.field_tables import fill_in
 from regengine.orbit import load_tle_file
 from tests.conftest import ROOT
 from tests.world.exports import seen_by
@@ -87,7 +88,7 @@ def test_a_reader_that_has_enough_ends_the_answer_in_silence(catalogue: Path) ->
 
 def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
     table = gpd.read_file(catalogue)
-    page = (ROOT / "docs" / "catalogue.md").read_text("utf-8")
+    page = fill_in((ROOT / "docs" / "catalogue.md").read_text("utf-8"))
     told = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
     assert re.findall(r"`(\w+)`", " ".join(told)) == list(table.columns)
     assert len(table) == 40
@@ -97,6 +98,22 @@ def test_each_photo_is_a_row_of_documented_columns(catalogue: Path) -> None:
     for _, frames in placed.groupby("place_id"):
         assert frames["time_utc"].is_monotonic_increasing
     assert table["place_id"].isna().iloc[len(placed) :].all()
+
+
+def test_times_compare_as_texts_in_queries_and_conditions(catalogue: Path) -> None:
+    table = gpd.read_file(catalogue)
+    table = table.assign(time_utc=table["time_utc"].dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    for name in ("time_utc", "night"):
+        known = table[name].dropna().astype(str).sort_values()
+        middle = known.iloc[len(known) // 2][:10]
+        where = f"{name} < '{middle}'"
+        (told,) = ask("query", catalogue, f"SELECT count(*) AS n FROM frames WHERE {where}")
+        assert told["n"] == (known < middle).sum(), name
+        met = table[(table[name].astype(str) < middle) & (table["verdict"] == "accepted")]
+        chosen = ask(
+            "query", catalogue, "places", "--verdict", "accepted", "--where", where, "--limit", 0
+        )
+        assert sum(one["frames"] for one in chosen) == met["place_id"].notna().sum(), name
 
 
 def test_places_and_their_best_frames_are_those_of_chosen_rows(catalogue: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 
 import regengine
+from docs.field_tables import FIRST, LAST, TYPES_TS, fill_in, write_types
 from tests.conftest import ROOT
 from tests.world.program import run
 from tests.world.samples import camera_of
@@ -121,15 +125,15 @@ def keys_of(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_every_key_is_documented_and_every_documented_key_comes(a_run: Path) -> None:
-    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
-    rows = text.split("## Keys")[1].split("\n## ")[0].splitlines()
-    documented = set(re.findall(r"`([\w.]+)`", " ".join(row.split(" | ")[0] for row in rows)))
+    text = fill_in((ROOT / "docs" / "records.md").read_text(encoding="utf-8"))
+    rows = text.split("## Keys")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `([\w.]+)` \|", rows, re.M))
     made = {key for record in records_of(a_run) for key in keys_of(record)}
     made = {key for key in made if not key.startswith("sources.")}
     assert made - documented == set()
-    # No record of a run has a decision
-    undone = documented - made - {"decision"}
-    assert {key for key in undone if not key.startswith("decoy")} == set()
+    # No record of a run has a decision, and none here was placed on streets or by day
+    undone = documented - made
+    assert {key for key in undone if key.split(".")[0] not in ("decision", "proofs")} == set()
 
 
 def test_a_record_is_a_line_of_ascii_with_finite_numbers(a_run: Path) -> None:
@@ -141,7 +145,8 @@ def test_a_record_is_a_line_of_ascii_with_finite_numbers(a_run: Path) -> None:
 
 
 def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
-    reasons = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").split("## Verdicts")[1]
+    page = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8")
+    reasons = fill_in(page).split("## Verdicts")[1]
     documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (.*?) \|", reasons, re.M))))
     for record in records_of(a_run):
         assert set(record["reasons"]) <= documented
@@ -220,3 +225,78 @@ def test_places_follow_from_the_record_alone(a_run: Path) -> None:
             assert (place is None) == np.isnan(mine.pixel_to_lonlat(*corner)[0])
             if place is not None:
                 assert project(told, ecef(*place)[None])[0] == pytest.approx(corner, abs=0.05)
+
+
+# One table of fields -----------------------------------------------------------------------------
+
+# A field is added where the others of a result are, and nowhere else
+ADDED = """    moonlit: float | None = stored(
+        "share of the Moon that is lit", where=EVERYWHERE, default=None
+    )
+"""
+WHERE_IT_IS = """
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+
+import regengine
+from docs.field_tables import fill_in, write_types
+from tests.world.pages import serve
+from tests.world.program import run
+from tests.world.results import proposal
+from tests.world.stores import write_store
+
+store = write_store(Path("run.h5"), [replace(proposal(), moonlit=0.75), proposal("ISS030-E-1")])
+with h5py.File(store) as file:
+    assert file["frames/moonlit"][0] == 0.75
+    assert file["frames/moonlit"].attrs["description"] == "share of the Moon that is lit"
+found = regengine.open_store(store)
+assert [one.result.moonlit for one in found] == [0.75, None]
+assert [one.to_dict()["moonlit"] for one in found] == [0.75, None]
+assert run("show", store, "--json", "--where", "moonlit > 0.5").out.count("\\n") == 1
+for name, *words in (("frames.csv", "--table", "frames"), ("run.sql", "--dialect", "mysql")):
+    assert run("export", store, "--out", name, *words).code == 0
+    text = Path(name).read_text()
+    assert "moonlit" in text
+    assert "0.75" in text
+assert run("catalogue", "build", store, "--out", "all.gpkg", "--no-pictures").code == 0
+rows = sqlite3.connect("all.gpkg").execute("SELECT moonlit FROM frames ORDER BY 1 DESC")
+assert rows.fetchall() == [(0.75,), (None,)]
+with serve(store) as client:
+    assert client.told("frames/0")["moonlit"] == 0.75
+assert "  moonlit: number | null;" in write_types()
+for name in ("store", "record", "catalogue"):
+    page = fill_in(f"<!-- fields: {name} -->")
+    assert "`moonlit`" in page, name
+    assert "share of the Moon that is lit" in page, name
+"""
+
+
+def test_a_field_that_is_added_in_one_place_is_everywhere(tmp_path: Path) -> None:
+    for name in ("detectors", "docs", "matchers", "tests"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    here, room = tmp_path / "regengine", tmp_path / "regengine" / "store"
+    room.mkdir(parents=True)
+    for path in (*(ROOT / "regengine").iterdir(), *(ROOT / "regengine" / "store").iterdir()):
+        copy = (here if path.parent.name == "regengine" else room) / path.name
+        if path.name not in ("store", "result.py", "__pycache__"):
+            copy.symlink_to(path)
+    text = (ROOT / "regengine" / "store" / "result.py").read_text(encoding="utf-8")
+    before, first, after = text.partition("    detections: DetectedLights | None = field(")
+    (room / "result.py").write_text(f"{before}{ADDED}{first}{after}", encoding="utf-8")
+    said = subprocess.run(
+        [sys.executable, "-c", WHERE_IT_IS],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+
+
+def test_the_types_of_the_page_are_those_of_the_fields() -> None:
+    made = TYPES_TS.read_text(encoding="utf-8").partition(FIRST)[2].partition(LAST)[0]
+    assert made.strip() == write_types().strip()

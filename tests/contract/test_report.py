@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
 from tests.world.program import run
-from tests.world.results import nadir_camera, proposal, solved
+from tests.world.results import nadir_camera, placed_by_day, proposal, solved
 from tests.world.stores import unplaced, write_store
 
 
@@ -249,26 +249,11 @@ def test_lines_fit_the_terminal_and_are_whole_in_a_pipe(
 # What placed a photo
 
 
-PROOF = (
-    "31 of 60 held-out patches agree at 25 m (chance 1e-20.5); "
-    "41 of 64 held-out patches agree at 12.5 m (chance 1e-35.0)"
-)
-
-
 @pytest.fixture
 def by_kind(tmp_path: Path) -> Path:
     """A photo by lights, one by day."""
     found = proposal()
-    sources = {**dict(found.sources), "reference": "day, made by hand", "proof": PROOF}
-    by_day = replace(
-        found,
-        frame="on-day",
-        path="on-day.jpg",
-        fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
-        lights="day, made by hand",
-        sources=tuple(sorted(sources.items())),
-        control_points=tuple(replace(p, lights=0) for p in found.control_points),
-    )
+    by_day = placed_by_day(replace(found, frame="on-day", path="on-day.jpg"))
     by_lights = replace(found, frame="by-lights", path="by-lights.jpg")
     return write_store(tmp_path / "run.h5", [by_lights, by_day])
 

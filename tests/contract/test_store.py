@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 import regengine as rg
+from docs.field_tables import fill_in
 from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.program import run
@@ -28,7 +29,7 @@ from tests.world.stores import HOSTILE, make_results, write_killed, write_store
 GROUPS = ("frames", "control_points", "hypotheses", "detections", "provenance")
 
 
-DOCUMENT = (ROOT / "docs" / "store.md").read_text(encoding="utf-8")
+DOCUMENT = fill_in((ROOT / "docs" / "store.md").read_text(encoding="utf-8"))
 
 
 def documented(group: str) -> dict[str, list[str]]:
@@ -60,7 +61,7 @@ def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> 
                 assert told + " (volatile)" * int(column.attrs["volatile"]) == description
                 assert column.compression == "gzip"
                 assert column.fletcher32
-        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 6)
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 7)
         assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
 
 
@@ -199,7 +200,7 @@ def put(name: str, value: object) -> Callable[[h5py.File], None]:
     ("edit", "words"),
     [
         (put("format_version", 99), "newer regengine"),
-        (put("format_version", 5), "older regengine (format version 5, this one reads 6 alone)"),
+        (put("format_version", 6), "older regengine (format version 6, this one reads 7 alone)"),
         (lambda file: file.attrs.__delitem__("format_version"), "damaged store"),
         (put("format", "other"), "of another program"),
         (lambda file: file.__delitem__("frames/verdict"), "damaged store"),

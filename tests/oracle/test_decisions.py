@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from regengine.commands.register import list_next
 from regengine.errors import ConfigError
 from regengine.io import extras
 from regengine.io.console import as_typed, name_program
+from regengine.maps.lights import KindName
 from regengine.maps.places import Place
 from regengine.orbit import CameraPosition, load_tle_file, position_from_nadir
 from regengine.orbit.position import choose_position, list_contradicting
@@ -82,7 +84,8 @@ from regengine.registration.types import (
 )
 from regengine.runs.pipeline import doubt_towns
 from regengine.store.read import iter_frames
-from regengine.store.result import FrameResult, Reason
+from regengine.store.reasons import Reason, list_keys, load_reasons
+from regengine.store.result import FrameResult, MatchedMap
 from tests.oracle.conftest import Solved
 from tests.world.program import run
 from tests.world.results import proposal
@@ -490,13 +493,13 @@ NOON = datetime(2014, 1, 30, 22, tzinfo=UTC)
         ("lights", datetime(2190, 1, 1, tzinfo=UTC), "in the future"),
         ("lights", NOON, "above the horizon there"),
         ("lights", NIGHT, None),
-        ("day, Blue Marble", NIGHT, "below the horizon there"),
+        ("day", NIGHT, "below the horizon there"),
     ],
 )
 def test_a_time_at_which_no_such_photo_was_taken_there_is_told(
-    over_city: Solved, reference: str, time_utc: datetime, says: str | None
+    over_city: Solved, reference: KindName, time_utc: datetime, says: str | None
 ) -> None:
-    result = replace(over_city.result, sources=(("reference", reference),))
+    result = replace(over_city.result, reference=MatchedMap(kind=reference))
     told = doubt_time_told(result, time_utc)
     assert [one.code for one in told] == ([] if says is None else ["clock_suspect"])
     assert says is None or says in told[0].text
@@ -583,7 +586,7 @@ def test_a_photo_found_with_another_lens_says_so(over_city: Solved, focal_mm: fl
 
 
 def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() -> None:
-    doubt = (Reason(code="few_lights", text="…"),)
+    doubt = (Reason(code="few_lights", values={"message": "…"}),)
     threshold, least = ACCEPT.accept_probability, ACCEPT.review_probability
     below, no_match = (float(np.nextafter(one, 0.0)) for one in (threshold, least))
     told = [decide(one, (), ACCEPT) for one in (threshold, below, least, no_match)]
@@ -851,3 +854,26 @@ def test_show_tells_the_settings_that_differ_from_the_default(store: Path) -> No
             assert (words in sheet) == told
         assert "stars  " not in sheet
         assert "work budget" not in sheet
+
+
+# Sentences of reasons ---------------------------------------------------------------------------
+
+
+def test_values_of_reasons_are_documented_and_make_their_sentences() -> None:
+    codes, values = load_reasons()
+    assert {key for code in codes for key in list_keys(code)} == set(values) - {"message"}
+    for code, (_, templates) in codes.items():
+        if templates:
+            assert not re.search(r"[\[\]{}]", Reason(code=code).text), code
+    late = {"time_from": "exif", "offset_s": -7260.0, "station_utc": "2012-03-28T15:46:41Z"}
+    assert Reason(code="clock_suspect", values=late).text == (
+        "camera clock probably 2 hours fast: the Station was there at 2012-03-28 15:46:41 UTC"
+    )
+    assert Reason(
+        code="few_lights",
+        values={"n_lights": 1, "classified_as": "moon"} | {"class_probability": 0.5},
+    ).text == (
+        "classified as moon (probability 0.50), and only 1 light detected, too few for a blind "
+        "search; give the time with element sets, or the nadir: try regengine solve, which finds "
+        "where a camera points from its stars"
+    )

@@ -63,7 +63,7 @@ from regengine.sky.stars.solve import (
 from regengine.sky.stars.star_counts import (
     fit_completeness,
 )
-from regengine.store.result import Reason
+from regengine.store.reasons import Reason
 
 # ---- cameras fitted to stars
 

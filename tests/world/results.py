@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
+from regengine.store.reasons import Reason
 from regengine.store.result import (
     ControlPoint,
     Fit,
     FrameResult,
     Hypothesis,
+    MatchedMap,
     NadirInput,
-    Reason,
+    PatchProof,
     SolvedCamera,
 )
 
@@ -72,7 +75,10 @@ def hypothesis(rank: int) -> Hypothesis:
 def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameResult:
     """A result with everything that a result can have."""
     reasons = (
-        (Reason(code="low_margin", text="Two cameras fit alike."), Reason(code="x", text="Y, z."))
+        (
+            Reason(code="low_margin", values={"message": "Two cameras fit alike."}),
+            Reason(code="x", values={"message": "Y, z."}),
+        )
         if verdict == "review"
         else ()
     )
@@ -118,10 +124,29 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
             log10_odds=38.2,
             runner_up_log10_odds=2.1,
         ),
+        reference=MatchedMap(kind="lights", product="Black Marble", pixel_m=463.8),
         hypotheses=(hypothesis(0), hypothesis(1)),
         lights="Black Marble 2016",
         engine_version="0.1.0",
         seconds=1.9,
+    )
+
+
+PROOFS = (
+    PatchProof(n_agreeing=31, n_patches=60, sample_m=25.0, log10_chance=-20.5),
+    PatchProof(n_agreeing=41, n_patches=64, sample_m=12.5, log10_chance=-35.0),
+)
+
+
+def placed_by_day(found: FrameResult) -> FrameResult:
+    """The same as placed on a day map."""
+    return replace(
+        found,
+        fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
+        lights="day, made by hand",
+        reference=MatchedMap(kind="day", product="made by hand"),
+        proofs=PROOFS,
+        control_points=tuple(replace(point, lights=0) for point in found.control_points),
     )
 
 
@@ -133,7 +158,7 @@ def nothing_found(name: str = "ISS001-E-1") -> FrameResult:
         sha256=hashlib.sha256(name.encode()).hexdigest(),
         verdict="no_match",
         probability=None,
-        reasons=(Reason(code="no_ephemeris", text="No time and no nadir."),),
+        reasons=(Reason(code="no_ephemeris", values={"message": "No time and no nadir."}),),
         width_px=640,
         height_px=426,
         engine_version="0.1.0",

@@ -15,7 +15,8 @@ from scipy.spatial.transform import Rotation
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.pose import move_on_orbit, point_at_nadir, with_attitude
-from regengine.store.result import FrameResult, Reason, Verdict
+from regengine.store.reasons import Reason
+from regengine.store.result import FrameResult, Verdict
 from tests.world.results import control_point, proposal, solved
 from tests.world.stores import write_store
 
@@ -160,7 +161,9 @@ def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> Fram
         path=str(photo),
         sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
         probability=said.probability,
-        reasons=() if code is None else (Reason(code=code, text=REASON_TEXTS[code]),),
+        reasons=()
+        if code is None
+        else (Reason(code=code, values={"message": REASON_TEXTS[code]}),),
         width_px=camera.width_px,
         height_px=camera.height_px,
         orientation=8 if frame.endswith("105") else 1,

@@ -13,12 +13,13 @@ import numpy as np
 
 from regengine.registration.priors import NeighbourPrior
 from regengine.registration.report_result import iso_utc
-from regengine.store.result import DetectedLights, FrameResult, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import DetectedLights, FrameResult
 from tests.world.results import proposal
 
 START = datetime(2016, 5, 1, 12, tzinfo=UTC)
 OFFSET_S = 300.0
-DOUBT = Reason(code="low_probability", text="Not enough.")
+DOUBT = Reason(code="low_probability", values={"message": "Not enough."})
 
 
 def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:

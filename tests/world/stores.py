@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 
 from matchers.geometry.camera import Camera
-from regengine.store.result import DetectedLights, FrameResult, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import DetectedLights, FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 from tests.world.results import control_point, nadir_camera, nothing_found, proposal, solved
@@ -103,7 +104,7 @@ def make_results() -> list[FrameResult]:
             proposal(name), verdict="no_match", probability=0.02, solved=None,
             control_points=(), footprint=None, footprint_diagonal_km=None, fit=None,
             hypotheses=(), orientation=(1, 3, 6, 8)[n],
-            reasons=(Reason(code="few_lights", text="Five lights are too few."),),
+            reasons=(Reason(code="few_lights", values={"message": "Five lights are too few."}),),
         )  # fmt: skip
         results.append(known)
     results += [
@@ -113,7 +114,9 @@ def make_results() -> list[FrameResult]:
         replace(
             unmatched, frame=f"broken {n}", path=f"photos/broken {n}.jpg", verdict="failed",
             width_px=None, height_px=None, sha256="",
-            reasons=(Reason(code="unreadable", text=f"photos/broken {n}.jpg is cut off."),),
+            reasons=(
+                Reason(code="unreadable", values={"message": f"photos/broken {n}.jpg is cut off."}),
+            ),
         )
         for n in range(4)
     ]  # fmt: skip
@@ -125,7 +128,7 @@ def make_results() -> list[FrameResult]:
     for n, name in enumerate(HOSTILE):
         stem = name.replace("/", "_")
         made = placed(name, PLACES[n], ("accepted", "review")[n % 2])
-        reason = Reason(code="low_margin", text=f"Two cameras fit {name} alike.")
+        reason = Reason(code="low_margin", values={"message": f"Two cameras fit {name} alike."})
         results.append(
             replace(
                 made,
@@ -164,7 +167,7 @@ def unplaced(code: str, nadir: tuple[float, float] = (2.0, 48.0), **known: Any) 
     )
     nothing |= {"verdict": "no_match", "control_points": (), "hypotheses": ()}
     place = replace(made.nadir, lon=nadir[0], lat=nadir[1])
-    reasons = (Reason(code=code, text="Why."),)
+    reasons = (Reason(code=code, values={"message": "Why."}),)
     return replace(made, nadir=place, reasons=reasons, **nothing, **known)
 
 

@@ -38,7 +38,7 @@ from regengine.io.decoding import open_regular
 from regengine.io.times import parse_iso_time
 from regengine.photo.exif import Exif, read_exif_of
 from regengine.photo.notations import wrap_lon
-from regengine.store.schema import Kind
+from regengine.store.result import Kind
 
 FIRST_YEAR = 1000  # the first of MySQL's DATETIME
 UNITS = {unit: unit for unit in ("km", "m", "mm", "px", "s")} | {

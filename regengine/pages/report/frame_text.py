@@ -194,7 +194,7 @@ def _fit(result: FrameResult) -> Section:
             ("matched lights", str(fit.matched_lights)),
         ]
     else:
-        for one in result.patch_proofs:
+        for one in result.proofs:
             agree = f"{one.n_agreeing} of {one.n_patches} held-out patches agree"
             told = f"{agree} (chance 1e-{-one.log10_chance:.1f})"
             rows.append((f"at {one.sample_m:.4g} m a pixel", told))
@@ -374,7 +374,7 @@ CSV_COLUMNS = (
 
 def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
     """One frame as a line of CSV: the content of `table_line` in numbers."""
-    fit, solved, proofs = result.fit, result.solved, result.patch_proofs
+    fit, solved, proofs = result.fit, result.solved, result.proofs
     lon, lat = (None, None) if solved is None else centre_lonlat(solved.camera)
     by_lights = result.reference_kind == "lights"
     values = (
@@ -393,7 +393,7 @@ def csv_row(result: FrameResult, review: Reviewed | None = None) -> str:
         records.margin_of(result),
         None if fit is None else fit.residual_m,
         round(result.seconds, 3),
-        ",".join(reason.code for reason in result.reasons),
+        result.codes,
         " ".join(reason.text for reason in result.reasons),
         _name_place(result, review) or None,
         *(getattr(review, name, None) for name in ("decision", "reviewer", "time_utc")),

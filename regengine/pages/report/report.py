@@ -34,8 +34,15 @@ from regengine.store.read import Snapshot, iter_blocks, iter_frames
 from regengine.store.records import VERDICT_WORDS, evidence_text, margin_of, prior_nadir
 from regengine.store.result import STATES, VERDICTS, Choice, FrameResult, Reviewed, decide_state
 from regengine.store.reviews import describe_decision, read_reviews
-from regengine.store.rows import Tables, first_of, join, reasons_of, values_of
-from regengine.store.schema import FORMAT_VERSION, select
+from regengine.store.rows import (
+    FORMAT_VERSION,
+    Tables,
+    first_of,
+    join,
+    reasons_of,
+    select,
+    values_of,
+)
 
 MAX_DEPENDENT = 200  # photos listed
 QUANTILES = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
@@ -88,12 +95,12 @@ def verdict_figures(photos: Photos) -> dict[str, Any]:
 
 def reason_figures(photos: Photos) -> list[dict[str, Any]]:
     """Reason codes with counts and most frequent messages, the most frequent code first."""
-    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_texts"), strict=True)
+    told = zip(photos.verdicts, photos.texts("reasons"), photos.texts("reason_values"), strict=True)
     codes: Counter[tuple[str, str]] = Counter()
     sentences: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for (verdict, listed, texts), count in Counter(told).items():
+    for (verdict, listed, values), count in Counter(told).items():
         # Each code once per photo
-        for code, text in {one.code: one.text for one in reasons_of(listed, texts)}.items():
+        for code, text in {one.code: one.text for one in reasons_of(listed, values)}.items():
             codes[code, verdict] += count
             # Messages contain numbers and file names: 200 of each code are distinguished
             if text in sentences[code] or len(sentences[code]) < 200:
@@ -151,7 +158,7 @@ def reliability_figures(photos: Photos) -> dict[str, Any]:
     margin = photos["ncc"] - photos["runner_up_ncc"]
     # With streets and daytime imagery, no lights are matched, and the alternative is chance, not
     # another camera
-    kinds = (text.partition(",")[0] for text in photos.texts("lights"))
+    kinds = photos.texts("reference_kind")
     by_lights = fitted & np.array([kind not in ("streets", "day") for kind in kinds], bool)
     every = np.ones(len(photos), bool)
     spreads = {
@@ -510,12 +517,12 @@ COLUMNS = select(
     *(
         f"frames/{name}"
         for name in (
-            *("frame", "path", "verdict", "reasons", "reason_texts", "category", "camera_body"),
+            *("frame", "path", "verdict", "reasons", "reason_values", "category", "camera_body"),
             *("focal_mm", "focal_px", "pixel_pitch_um", "width_px", "height_px", "time_utc"),
             *("nadir_source", "nadir_lon", "nadir_lat", "sigma_along_km", "tle_age_h"),
             *("centre_lon", "centre_lat", "footprint_lon", "footprint_lat", "off_nadir_deg"),
             *("along_track_offset_s", "probability", "residual_m", "residual_px", "ncc"),
-            *("runner_up_ncc", "matched_lights"),
+            *("runner_up_ncc", "matched_lights", "reference_kind"),
         )
     ),
     *(f"provenance/{name}" for name in ("engine_version", "lights", "seconds", "processed_utc")),

@@ -25,8 +25,7 @@ from regengine.store.file import photo_file
 from regengine.store.journal import journal_path
 from regengine.store.read import OF_FRAMES, Snapshot, make_frames
 from regengine.store.reviews import Decisions, proposal_sha256
-from regengine.store.rows import StoredFrame, join, values_of
-from regengine.store.schema import select
+from regengine.store.rows import StoredFrame, join, select, values_of
 
 KEPT_FRAMES = 256
 READ_FRAMES = 131072  # number of frames read at once for the columns

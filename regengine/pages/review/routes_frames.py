@@ -25,31 +25,25 @@ from regengine.orbit.tle import TleSet
 from regengine.pages.review import bodies
 from regengine.pages.review.context import ReviewContext
 from regengine.pages.review.queue import Queue, QueueFilter, name_shown_by
-from regengine.store.records import margin_of, prior_nadir
-from regengine.store.result import FrameResult
+from regengine.store.records import margin_of, prior_nadir, tell_record
+from regengine.store.result import FrameResult, NadirInput, list_columns
 from regengine.store.reviews import check_work
 
 LonLat = tuple[float, float]
 MAX_COUNT = 8
-ABOUT_PHOTO = (
-    *("category_probability", "width_px", "height_px", "orientation"),
-    *("focal_mm", "pixel_pitch_um"),
-)
-ABOUT_NADIR = ("lon", "lat", "altitude_km", "source", "sigma_along_km")
+ABOUT_NADIR = [one.path for one in list_columns(NadirInput) if "page" in one.where]
 
 
 def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[str, Any]:
     """All data of one frame for the page; 404 if there is none of this number."""
     result = context.result(number)
     (line,) = queue.lines([number])
-    nadir, fit = prior_nadir(result), result.fit
-    about_fit = ("ncc", "residual_px", "matched_lights", "log10_odds")
-    said = line | {
-        "path": result.path,
-        "sha256": result.sha256,
-        "reason_texts": [reason.text for reason in result.reasons],
-        **{name: getattr(result, name) for name in ABOUT_PHOTO},
-        "nadir": nadir and {name: getattr(nadir, name) for name in ABOUT_NADIR},
+    nadir = prior_nadir(result)
+    of_page = tell_record(replace(result, nadir=nadir), "page")
+    image, of_nadir, fit = (of_page.pop(name) for name in ("image", "nadir", "fit"))
+    said = line | of_page | image
+    said |= {
+        "nadir": of_nadir,
         "track": track(result.time_utc, context.tles),
         "horizon": [] if nadir is None else horizon(nadir.lon, nadir.lat, nadir.altitude_km),
         "camera": None if result.solved is None else bodies.camera_json(result.solved.camera),
@@ -67,11 +61,11 @@ def describe_frame(queue: Queue, context: ReviewContext, number: int) -> dict[st
             }
             for one in result.hypotheses
         ],
-        "fit": fit and {name: getattr(fit, name) for name in about_fit},
+        "fit": fit,
         # Evidence for the position: lights, or patches of streets or daytime imagery, the
         # coarse scale first
         "reference": result.reference_kind,
-        "proofs": [asdict(proof) for proof in result.patch_proofs],
+        "proofs": [asdict(proof) for proof in result.proofs],
         "margin": margin_of(result),
         "photo": context.frames.photo(number) is not None,
     }

@@ -31,7 +31,8 @@ from regengine.sky.stars.catalogue import (
     star_names,
 )
 from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
-from regengine.store.result import Answer, Reason
+from regengine.store.reasons import Reason
+from regengine.store.result import Answer
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS

@@ -42,10 +42,9 @@ from matchers.geometry.projection import distort, distortion_jacobian
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera, matrix_quaternion, solid_angle
 from matchers.points.asterism_match import MatchParameters, match
 from matchers.points.asterisms import AsterismIndex, AsterismParameters, build_index
-from regengine.io.plain import format_count
 from regengine.orbit.rotation import aberration_turn, earth_velocity
 from regengine.sky.stars.catalogue import StarCatalogue
-from regengine.store.result import Reason
+from regengine.store.reasons import Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -719,11 +718,7 @@ def solve_stars(
     order = np.argsort(-stars.snr, kind="stable")
     chosen = order[good[order]][:ALL_DETECTIONS]
     if len(chosen) < MIN_STARS:
-        return Reason(
-            code="few_stars",
-            text=f"{format_count(len(chosen), 'star was', 'stars were')} detected and {MIN_STARS} "
-            "needed: no solution is possible.",
-        )
+        return Reason(code="few_stars", values={"n_stars": len(chosen), "n_needed": MIN_STARS})
     field = StarField(
         x=stars.x[chosen],
         y=stars.y[chosen],
@@ -760,19 +755,12 @@ def solve_stars(
         )
         partial = _reason_if_partial(found, stars, chosen, catalogue, proposal.camera, options)
         return found if partial is None else partial
-    if options.focal_only:
-        text = "No camera of about this focal length fits the detected stars."
-    else:
-        text = "No camera fits the detected stars: it may not be a star field"
-        if options.focal_px is None:
-            text += (
-                ", or its field may be narrower than 5 degrees; give --focal-mm or --fov-deg if "
-                "known"
-            )
-        text += "."
-    if time.process_time() > limit:
-        text += f" The search stopped after {options.max_seconds:g} s (--max-seconds)."
-    return Reason(code="no_match", text=text)
+    values = {
+        "focal_only": options.focal_only,
+        "focal_unknown": options.focal_px is None and not options.focal_only,
+        "max_seconds": options.max_seconds if time.process_time() > limit else None,
+    }
+    return Reason(code="no_match", values=values)
 
 
 def _generate_proposals(
@@ -855,11 +843,7 @@ def _reason_if_partial(
 
     `chosen`: detections that may be stars; `believed`: the lens before the fit.
     """
-    if any(options.distortion):
-        assumed, remedy = "its profile says", "calibrate it again with `regengine lens fit`"
-    else:
-        assumed = "was assumed (fisheye)"
-        remedy = "calibrate it with `regengine lens fit` and give its profile with --lens"
+    has_profile = any(options.distortion)
     for beyond in (0.0, 0.65, 0.8):  # the stars beyond each radius are tested separately
         quarters, missed = _count_explained(found, stars, chosen, catalogue, beyond)
         expected_in = quarters + missed
@@ -875,13 +859,8 @@ def _reason_if_partial(
         is_shown = bdtrc(quarters - 1.0, expected_in, 0.34) < MAX_CHANCE
         is_shown &= (quarters > 0) & (quarters >= MIN_SHARE * expected_in)
         if is_few and not is_shown.any():
-            where = "in the outer part of the picture " if beyond else ""
-            return Reason(
-                code="lens",
-                text=f"Only {explained} of {expected} expected stars {where}are where the solved "
-                f"camera predicts them: the lens distortion differs from what {assumed}; "
-                f"{remedy}.",
-            )
+            counts = {"n_explained": explained, "n_expected": expected, "is_outer": bool(beyond)}
+            return Reason(code="lens", values={**counts, "has_profile": has_profile})
     # Shift of the image corners by the last distortion term, pixels
     camera = found.camera
     without = replace(camera, distortion=(*camera.distortion[:4], believed.distortion[4]))
@@ -896,12 +875,7 @@ def _reason_if_partial(
     # The last distortion term may move the corners by at most this share of the diagonal. Of 190
     # simulated fields, all with greater corner errors were above it.
     if corner_px > 0.01 * np.hypot(believed.width_px, believed.height_px):
-        return Reason(
-            code="lens",
-            text=f"The lens distortion in the corners is uncertain by {corner_px:.0f} px: it "
-            f"differs from what {assumed}, and no stars in the corners determine it; {remedy}, on "
-            "photos with stars there.",
-        )
+        return Reason(code="lens", values={"corner_px": corner_px, "has_profile": has_profile})
     return None
 
 

@@ -256,6 +256,7 @@ def find_best_frames(
     names, found = catalogue.ask(ACCEPTED)
     while rows := list(islice(found, 50_000)):  # in memory
         frames = pd.DataFrame(rows, columns=names)
+        frames["time_utc"] = pd.to_datetime(frames["time_utc"], utc=True, format="ISO8601")
         number, place = tree.query(shapely.from_wkb(frames.pop("geometry")), "intersects")
         shown = frames.iloc[number].assign(place=place)  # a row for each place that a frame shows
         lon, lat, altitude_km = (

@@ -2,53 +2,79 @@
 
 export type LonLat = [number, number];
 
-/** A camera as the records have it; pixels zero-based, integer at centres, as stored. */
+// Made by docs/field_tables.py
+
+/** A camera as records have it; see docs/records.md. */
 export interface Camera {
   width_px: number;
   height_px: number;
   focal_px: number;
   principal_point: [number, number];
-  /** OpenCV's k1, k2, p1, p2, k3. */
   distortion: [number, number, number, number, number];
-  /** [x, y, z, w]; rotates camera vectors (x right, y down, z forward) into ECEF. */
   quaternion: [number, number, number, number];
   position_ecef_m: [number, number, number];
-  /** x is replaced by width - 1 - x before projection. */
   mirrored: boolean;
-  /** Focal length down over across, of a stretched picture; null for square pixels. */
   pixel_aspect?: number | null;
 }
 
-export type Verdict = "accepted" | "review" | "no_match" | "failed";
-export type Choice = "accepted" | "glanced" | "rejected" | "unsure";
-
-/** confirmed: the engine's, which a person confirmed as it was measured. */
 export type Origin = "engine" | "person" | "snap" | "search" | "confirmed";
 
-/** A control point that a person may have moved; sigma_px is null where nobody knows it. */
+/** A control point that a person may have moved. */
 export interface Point {
   x: number;
   y: number;
   lon: number;
   lat: number;
   sigma_px: number | null;
-  origin: Origin;
-  /** A hand put it where it is, clicked or dragged. */
+  origin: "engine" | "person" | "snap" | "search" | "confirmed";
   by_hand?: boolean;
-  /** A person switched it off: it takes no part in a solution, and does not count. */
   off?: boolean;
 }
 
-/** GET /api/places?bbox=w,s,e,n&limit=60 and GET /api/places/search?q= -> { places: Place[] } */
+/** A town; its state where its country has others of the name. */
 export interface Place {
   name: string;
   country: string;
   lon: number;
   lat: number;
   population: number;
-  /** "" where its country has one of that name, or it is not known. */
   state?: string;
 }
+
+/** The prior nadir. */
+export interface Nadir {
+  lon: number;
+  lat: number;
+  altitude_km: number;
+  source: string;
+  sigma_along_km: number;
+}
+
+/** Agreement with the map. */
+export interface Fit {
+  residual_px: number | null;
+  matched_lights: number;
+  log10_odds: number | null;
+  ncc: number | null;
+}
+
+/** What the store has of a frame. */
+export interface FrameFields {
+  path: string;
+  sha256: string;
+  reason_texts: string[];
+  category_probability: number | null;
+  width_px: number | null;
+  height_px: number | null;
+  orientation: number;
+  focal_mm: number | null;
+  pixel_pitch_um: number | null;
+}
+
+// End of what is made
+
+export type Verdict = "accepted" | "review" | "no_match" | "failed";
+export type Choice = "accepted" | "glanced" | "rejected" | "unsure";
 
 /** What a photo is placed on: night lights, streets, or ground by day. */
 export const KINDS = ["lights", "streets", "day"] as const;
@@ -163,15 +189,6 @@ export interface Given {
   focal_px: number | null;
 }
 
-/** Also GET /api/nadir?time_utc= */
-export interface Nadir {
-  lon: number;
-  lat: number;
-  altitude_km: number;
-  source: string;
-  sigma_along_km: number;
-}
-
 /** Unfinished work of this reviewer: what a reload brings back. */
 export interface Draft {
   given?: Given | null;
@@ -207,14 +224,7 @@ export interface Decision extends Draft {
 }
 
 /** GET /api/frames/{id} */
-export interface Frame extends QueueRow, Said {
-  path: string;
-  sha256: string;
-  category_probability: number | null;
-  width_px: number | null;
-  height_px: number | null;
-  focal_mm: number | null;
-  pixel_pitch_um: number | null;
+export interface Frame extends QueueRow, Said, FrameFields {
   nadir: Nadir | null;
   /** Points under the believed orbit around the time of the photo, oldest first. */
   track: LonLat[];
@@ -224,7 +234,7 @@ export interface Frame extends QueueRow, Said {
   /** Pairs as the engine measured them. */
   points: Point[];
   hypotheses: Hypothesis[];
-  fit: { ncc: number | null; residual_px: number | null; matched_lights: number | null } | null;
+  fit: Fit | null;
   /** What the photo was placed on. */
   reference: MapKind;
   /** Of a photo on streets or by day: patches that the fit did not see, at each scale. */
