@@ -127,6 +127,24 @@ def search(
         yield turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
 
 
+def pad_map(drawn: FloatImage, rim_px: int = 0) -> FloatImage:
+    """Pad a drawn map with zeros: by a rim, and at its ends to a size of fast transforms."""
+    sides = [length + 2 * rim_px for length in drawn.shape]
+    return np.pad(drawn, [(rim_px, rim_px + cv2.getOptimalDFTSize(side) - side) for side in sides])
+
+
+def slide_window(spectrum: FloatImage, window: FloatImage) -> FloatImage:
+    """Sum the products of a map and a window at each position of the window's first corner.
+
+    Masked correlations are made of such sums, over a map and its square (Padfield 2012). `spectrum`
+    is OpenCV's of a map of `pad_map`; a window that reaches beyond it wraps.
+    """
+    kernel = np.zeros_like(spectrum)
+    kernel[: window.shape[0], : window.shape[1]] = window
+    product = cv2.mulSpectrums(spectrum, cv2.dft(kernel), 0, conjB=True)
+    return cv2.idft(product, flags=cv2.DFT_SCALE)
+
+
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
     """Distribute directions evenly over a zone of the view sphere, inner ones first.
 

@@ -27,7 +27,6 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
@@ -37,6 +36,7 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, 
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
+from matchers.lights.dense import pad_map, slide_window
 from regengine.errors import LightMapError, StoreError
 from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
@@ -532,8 +532,7 @@ def propose_dense_on_day(
     away = np.hypot(right, down) / EARTH_RADIUS_KM
     sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
     share = np.sinc(away / np.pi)
-    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
-    spectrum, square = (fft.rfft2(each, shape) for each in (drawn, drawn**2))
+    spectrum, square = (cv2.dft(pad_map(each)) for each in (drawn, drawn**2))
     rim = drawn.shape[0] - side + 1
     if rim < 3:
         return []
@@ -556,11 +555,11 @@ def propose_dense_on_day(
         laid *= counted
         laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
         if k % 4 == 0:
-            around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
+            around = slide_window(square, counted)[:rim, :rim]
             # Minimum energy of the map under the frame as a share of its median
             floor = 0.2 * max(float(np.median(around)), 0.0) + 1e-6
             energy = np.sqrt(np.maximum(around, floor))
-        score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
+        score = slide_window(spectrum, laid)[:rim, :rim]
         score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
         i, j = divmod(int(np.argmax(score)), rim)
         peaks.append((float(score[i, j]), float(yaw), i, j))

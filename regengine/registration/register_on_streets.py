@@ -29,6 +29,7 @@ from matchers.geometry.pose import (
     mirror_pose,
     move_on_orbit,
 )
+from matchers.lights.dense import pad_map, slide_window
 from matchers.lights.photo_light import LightImage
 from regengine.maps.lights import KINDS
 from regengine.maps.reference import LightMap
@@ -526,8 +527,7 @@ class SquareSearch:
         self.side, self.extent = side, n_side * side
         self.pad = pad = (self.extent - side) // 2
         n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
-        padded = np.zeros([cv2.getOptimalDFTSize(each) for each in (n_rows, n_cols)], np.float32)
-        padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
+        padded = pad_map(drawn, pad)
         self.spectrum = cv2.dft(padded)
         # Of the map under a square, by its first corner
         square, anchor = (side, side), (0, 0)
@@ -557,14 +557,12 @@ class SquareSearch:
         """Find the highest correlation of a template, and the row and column of its middle."""
         # Those that the photo fills most, inner ones first
         fullest = sorted(self.squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
-        (n_rows, n_cols), side = self.shape, self.side
+        n_rows, n_cols = self.shape
         score, norm = np.zeros(self.shape, np.float32), 1e-6
         for off_px, part in fullest[: self.n_laid]:
-            square = np.zeros_like(self.spectrum)
-            square[:side, :side] = template[part] - template[part].mean()
+            square = template[part] - template[part].mean()
             norm += float(np.linalg.norm(square))
-            product = cv2.mulSpectrums(self.spectrum, cv2.dft(square), 0, conjB=True)
-            laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * self.gain
+            laid_on = slide_window(self.spectrum, square) * self.gain
             reach = round(0.5 * roll_step * off_px)
             if reach:
                 around = np.ones([2 * reach + 1] * 2, np.uint8)
