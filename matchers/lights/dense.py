@@ -64,7 +64,6 @@ class TurnedTemplates:
 
     @cached_property
     def square_spectra(self) -> NDArray[np.complex64]:
-        """Spectra of the squared templates."""
         return np.conj(fft.rfft2(self.images**2))
 
 
@@ -75,19 +74,10 @@ def search(
     directions: FloatArray,
     parameters: DenseParameters,
 ) -> Iterator[Camera]:
-    """Search candidate attitudes of a camera at a known position.
+    """Search attitudes of a camera at a known position; yield cameras, best first.
 
-    Parameters
-    ----------
-    photo : Camera
-        Camera of the *template* (its size and focal length); its attitude is not used.
-    directions : ndarray of float64, shape (n, 2)
-        Off-nadir angles and azimuths of the tiles, degrees.
-
-    Yields
-    ------
-    Camera
-        Best first.
+    `photo` is the camera of the *template* (its size and focal length); its attitude is not used.
+    `directions` (n, 2): off-nadir angles and azimuths of the tiles, degrees.
     """
     side = templates.fft_px
     axis = lattice(side) - (side - 1) / 2.0
@@ -98,7 +88,7 @@ def search(
     for tile, attitude in enumerate(attitudes):
         places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
         seen, ground = draw(levels, places, (side, side), LATTICE_PX)
-        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)
+        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)  # px, by eye
         # log10(1 + L): tiles with a lower maximum do not contain lights
         if float(light.max()) <= 0.02 or float(ground.mean()) <= 0.02:
             continue
@@ -146,20 +136,10 @@ def slide_window(spectrum: FloatImage, window: FloatImage) -> FloatImage:
 
 
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
-    """Distribute directions evenly over a zone of the view sphere, inner ones first.
+    """Distribute directions evenly over a zone of off-nadir angles, inner ones first.
 
-    Parameters
-    ----------
-    step_deg : float
-        Maximum spacing between rings and along rings.
-    nearest_deg, farthest_deg : float
-        Range of off-nadir angles of the zone. Each direction in it is within about half a step,
-        along and across the rings, of a returned direction.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        Off-nadir angle and azimuth, degrees.
+    Each direction in the zone is within about half a step, along and across the rings, of a
+    returned one. Returns off-nadir angles and azimuths, degrees, shape (n, 2).
     """
     inner = nearest_deg if nearest_deg > 0.0 else 0.5 * step_deg
     count = max(0, math.ceil((farthest_deg - inner) / step_deg))
@@ -179,16 +159,8 @@ def choose_templates(
 ) -> TurnedTemplates:
     """Make rotated templates, and choose the size and spacing of tiles for a focal length.
 
-    Parameters
-    ----------
-    template, mask : ndarray of float32, shape (h, w)
-        The photo's small light image and its mask, 1 for valid pixels.
-    focal_px : float
-        Focal length of that image, pixels.
-
-    Returns
-    -------
-    TurnedTemplates
+    `template`, `mask` (h, w): the photo's small light image and its mask, 1 for valid pixels;
+    `focal_px`: focal length of that image.
     """
     p, diagonal = parameters, float(np.hypot(*template.shape))
     # Consider stereographic projections about two axes an angle theta apart. At the photo's centre
@@ -213,7 +185,7 @@ def choose_templates(
     for k, roll in enumerate(np.radians(rolls_deg)):
         turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
         matrix = np.column_stack([turn, (side - 1) / 2.0 - turn @ middle])
-        inside = (cv2.warpAffine(counted, matrix, (side, side)) > 0.6).astype(np.float32)
+        inside = (cv2.warpAffine(counted, matrix, (side, side)) > 0.6).astype(np.float32)  # by eye
         image = cv2.warpAffine(flat, matrix, (side, side))
         mean = float((image * inside).sum()) / max(float(inside.sum()), 1.0)
         centred = (image - mean) * inside
@@ -293,6 +265,6 @@ def correlate(
     variance = np.maximum(squares - sums**2 / known, least * known)
     photo_variance = np.maximum(photo_squares - photo_sums**2 / known, 1e-3)
     covariance = sweep(lit, templates.image_spectra) - photo_sums * sums / known
-    covered = known >= 0.6 * pixels[window]
+    covered = known >= 0.6 * pixels[window]  # share of the template on the map, by eye
     scores = covariance / np.sqrt(variance * photo_variance)
     return np.where(covered, scores, np.float32(0.0))

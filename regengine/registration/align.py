@@ -40,19 +40,24 @@ from regengine.registration.windows import (
 LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspace(0.1, 0.9, 5)])
 
 
-def is_same_view(a: Camera, b: Camera, share: float) -> bool:
+# Two cameras have the same view if the ground moves by less than this share of the long side (by
+# eye)
+SAME_VIEW_SHARE = 0.08
+# Number of views in one box, log10: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
+LOG10_ATTITUDES = 6.0
+
+
+def is_same_view(a: Camera, b: Camera, share: float = SAME_VIEW_SHARE) -> bool:
     """Whether two cameras of one image show nearly the same ground at the same pixels."""
     from matchers.geometry.compiled_view import moves_less
 
     if a.mirrored != b.mirrored:
         return False
-    most_px = share * max(a.width_px, a.height_px)
+    most_px = share * a.long_side_px
     return moves_less(a.numbers, b.numbers, a.height_px, LATTICE, most_px)
 
 
-def merge_hypotheses(
-    known: Sequence[Hypothesis], new: Iterable[Hypothesis], share: float
-) -> list[Hypothesis]:
+def merge_hypotheses(known: Sequence[Hypothesis], new: Iterable[Hypothesis]) -> list[Hypothesis]:
     """Merge hypotheses of the same view, keeping the better one; return them best first.
 
     A small clipped image does not determine from which place on the track it was taken. So
@@ -65,7 +70,7 @@ def merge_hypotheses(
             return False
         if a.n_stars != b.n_stars:  # with and without the attitude of stars
             return False
-        return is_same_view(a.camera, b.camera, share)
+        return is_same_view(a.camera, b.camera)
 
     result = list(known)
     for hypothesis in new:
@@ -87,7 +92,7 @@ def score_hypothesis(hypothesis: Hypothesis) -> float:
     high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
     cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
     range_km = compute_slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
-    field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
+    field_km = range_km * camera.long_side_px / camera.focal_px
     return hypothesis.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
 
 
@@ -132,7 +137,7 @@ def align_first(
         around = levels
         if around is None:
             # Alignment can move a camera by one sigma of its position, and its footprint with it
-            field_km = compute_ground_sample_km(camera) * max(camera.width_px, camera.height_px)
+            field_km = compute_ground_sample_km(camera) * camera.long_side_px
             step_km = field_km / size_px / 1.5
             around = find_footprint_window(problem.references.light_map, camera, 150.0, step_km)
         if around is None:
@@ -148,8 +153,7 @@ def align_first(
             detail_px=params.first_detail_px,
         )
         moved = replace(image.stored_camera(aligned.camera, nominal), mirrored=mirrored)
-        share = problem.params.search.same_view_share
-        if not any(is_same_view(moved, other.camera, share) for other in found):
+        if not any(is_same_view(moved, other.camera) for other in found):
             found.append(
                 replace(hypothesis, camera=moved, ncc=aligned.ncc, even_ncc=aligned.even_ncc)
             )
@@ -202,7 +206,7 @@ def weigh_image(
 ) -> float:
     """Compute the odds of the image under a camera, against displaced and reflected copies."""
     # Scale of structure for image odds: outlines of districts, which few cameras reproduce
-    scale_px = 3.0
+    scale_px = 3.0  # by eye
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
     view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.smooth_px), np.float32)
@@ -231,7 +235,6 @@ def make_hypothesis(
 
 
 def locate_camera(camera: Camera) -> CameraPosition:
-    """Make the position of a camera that only the lights determine."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     sigma_km = TRACKS.blind_sigma_km
     return position_from_nadir(lon, lat, height_m / 1e3, "lights", sigma_km=sigma_km)
@@ -246,6 +249,6 @@ def choose_template_px(problem: Problem, lens: LensBelief) -> int:
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
     if not is_telephoto(camera):
         return params.first_px
-    longest = max(nominal.width_px, nominal.height_px)
-    field_km = problem.altitude_km / camera.focal_px * longest
+    field_km = problem.altitude_km / camera.focal_px * nominal.long_side_px
+    # Pixels of 1.15 km show the outline of a city (by eye)
     return int(np.clip(field_km / 1.15, params.first_px // 2, params.first_px))

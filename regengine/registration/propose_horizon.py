@@ -42,12 +42,18 @@ from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import unit
 from regengine.maps.reference import LightMap
-from regengine.registration.align import align_first, choose_template_px, is_same_view
+from regengine.registration.align import (
+    SAME_VIEW_SHARE,
+    align_first,
+    choose_template_px,
+    is_same_view,
+)
 from regengine.registration.priors import Seen
 from regengine.registration.propose_light import place_on_track
 from regengine.registration.types import Hypothesis, Problem, Region, Stage, keeps_sky_free
 from regengine.registration.windows import find_window_around
 
+# Numbers without an origin are by eye, on 18 training photos with a limb.
 # Nadirs that are tried: apart, up to the latitudes of the orbit, and as far from a place in view
 CELL_DEG, FARTHEST_LAT_DEG = 1.0, 52.2
 NEAREST_DEG, REACH_DEG = 2.5, 19.0
@@ -165,14 +171,13 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
                 best = float(scores[i]), around[i], turned_deg, lens
         found.append(best)
     hypotheses: list[Hypothesis] = []
-    share = 2.0 * problem.params.search.same_view_share
     for _, at, azimuth_deg, k in sorted(found, key=lambda one: -one[0]):
         camera = aim_camera(problem, at, azimuth_deg, *lenses[k])
         if not keeps_sky_free(problem.photo, camera):
             continue
         hypothesis = place_on_track(problem, stage, camera)
         if hypothesis is not None and not any(
-            is_same_view(camera, other.camera, share) for other in hypotheses
+            is_same_view(camera, other.camera, 2.0 * SAME_VIEW_SHARE) for other in hypotheses
         ):
             hypotheses.append(hypothesis)
         if len(hypotheses) == stage.n_aligned:
@@ -332,7 +337,6 @@ def take_root(values: FloatArray) -> FloatArray:
 
 
 def turn_nadir(limb: Limb, factor: float, tilt_deg: float) -> FloatArray:
-    """The limb's nadir with another lens, moved along its tilt."""
     off_nadir_deg, roll_deg = compute_pointing(limb.nadir_at_scale(factor))
     return nadir_vector(off_nadir_deg + tilt_deg, roll_deg)
 
@@ -342,21 +346,9 @@ def compare(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Compare a photo with panoramas of the map.
 
-    Parameters
-    ----------
-    panoramas : ndarray of int8, shape (n, rows, azimuths)
-        From each nadir, see `draw_panoramas`.
-    views : ndarray of float64, shape (k, 2, rows, azimuths)
-        The photo with several lenses, see `view_photo`.
-
-    Returns
-    -------
-    score : ndarray, shape (n,)
-        Highest correlation over all azimuths and views.
-    turn_deg : ndarray, shape (n,)
-        Azimuth of the camera's axis there.
-    which : ndarray of int, shape (n,)
-        Its view.
+    `panoramas`: from each nadir, see `draw_panoramas`; `views`: the photo with several lenses, see
+    `view_photo`, shape (k, 2, rows, azimuths). Returns for each nadir the highest correlation over
+    all azimuths and views, the azimuth of the camera's axis there in degrees, and the view.
     """
     light, weight = views[:, 0], views[:, 1]
     total = weight.sum(axis=(1, 2))
@@ -412,10 +404,9 @@ def aim_camera(
     lat_deg = float(np.degrees(np.arcsin(up[2])))
     lon_deg = float(np.degrees(np.arctan2(up[1], up[0])))
     at_m = geodetic_to_ecef(lon_deg, lat_deg, 1e3 * problem.altitude_km)
-    longest = max(nominal.width_px, nominal.height_px)
     camera = replace(
         nominal,
-        focal_px=limb.focal_px * factor * longest / max(limb.shape),
+        focal_px=limb.focal_px * factor * nominal.long_side_px / max(limb.shape),
         position_ecef_m=to_xyz(at_m),
     )
     there = np.stack([-up, ahead, right], axis=1)

@@ -81,7 +81,7 @@ SIGMA_LOG_FOCAL = 0.1
 SIGMA_ANYWHERE_M = 1e6  # of an unknown position, see `make_starts_around`
 SIGMA_ANY_LOG_FOCAL = 0.7
 # Minimum decrease of chi square for another start to replace the first: it occurs by chance
-# once in a thousand for two unknowns (16.3 for the three of a position)
+# once in a thousand for two unknowns
 OTHER_CHI_SQUARE = 13.8
 # Rings around the places, out to where the station has its horizon
 RINGS_KM = (
@@ -143,9 +143,9 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
         focal_px=start.focal_px,
         sigma_along_m=along_m,
         sigma_across_m=across_m,
-        sigma_up_m=5e3,
+        sigma_up_m=5e3,  # by eye
         sigma_log_focal=SIGMA_LOG_FOCAL,
-        sigma_k1=0.03,
+        sigma_k1=0.03,  # by eye: lenses of 24 mm and longer, see `priors.believe_camera`
         principal_point=start.principal_point,
         k1=start.distortion[0],
     )
@@ -164,7 +164,6 @@ class Start:
 
 
 def list_columns(freed: Sequence[Freed]) -> list[int]:
-    """Indices of free parameters in a pose step."""
     return [column for name in freed for column in COLUMNS[name]]
 
 
@@ -266,6 +265,7 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
         if not costs:
             continue
         best = int(np.argmin(costs))
+        # 16.3 occurs by chance once in a thousand for the three unknowns of a position
         lead = OTHER_CHI_SQUARE if starts[best].placed else 16.3
         if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
             kept, kept_cost = starts[best], costs[best]
@@ -334,7 +334,9 @@ def find_best_starts(
     for k in np.argsort(chi_square):
         position = positions_ecef_m[numbers[k]]
         taken = np.array([start.camera.position_ecef_m for start in found]).reshape(-1, 3)
-        if (np.linalg.norm(taken - position, axis=1) < 120e3).any():
+        if (
+            np.linalg.norm(taken - position, axis=1) < 120e3
+        ).any():  # by eye: about the rings' step
             continue
         there = replace(like, position_ecef_m=to_xyz(position))
         belief = make_rough_prior(there, None if flight_ecef is None else flight_ecef[numbers[k]])
