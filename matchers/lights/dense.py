@@ -29,21 +29,15 @@ from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, s
 from matchers.geometry.pose import off_nadir_attitude, turn_camera, with_attitude
 from matchers.lights.photo_light import detail
 
-
-@dataclass(frozen=True, kw_only=True)
-class DenseParameters:
-    """Resolution and thresholds of the dense search."""
-
-    # Maximum error of the template's corners due to the roll step, about as large as the blur.
-    # Steps of 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
-    corner_px: float = 2.1
-    max_tile_px: int = 256  # larger tiles at all rolls do not fit into the processor's cache
-    # Scale above which structure is removed from both images, template pixels; chosen on five
-    # photographs with known positions
-    detail_px: float = 4.0
-    # Minimum spread of the map under a template, absolute and relative to the tile's spread
-    min_spread: float = 0.01
-    min_spread_share: float = 0.1
+# Maximum error of the template's corners due to the roll step, about as large as the blur. Steps of
+# 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
+CORNER_PX = 2.1
+MAX_TILE_PX = 256  # larger tiles at all rolls do not fit into the processor's cache
+# Scale above which structure is removed from both images, template pixels; chosen on five
+# photographs with known positions
+DETAIL_PX = 4.0
+# Minimum spread of the map under a template, absolute and relative to the tile's spread (by eye)
+MIN_SPREAD, MIN_SPREAD_SHARE = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -67,12 +61,11 @@ class TurnedTemplates:
         return np.conj(fft.rfft2(self.images**2))
 
 
-def search(
+def find_attitudes(
     levels: Sequence[LightGrid],
     photo: Camera,
     templates: TurnedTemplates,
     directions: FloatArray,
-    parameters: DenseParameters,
 ) -> Iterator[Camera]:
     """Search attitudes of a camera at a known position; yield cameras, best first.
 
@@ -92,9 +85,7 @@ def search(
         # log10(1 + L): tiles with a lower maximum do not contain lights
         if float(light.max()) <= 0.02 or float(ground.mean()) <= 0.02:
             continue
-        scores = correlate(
-            detail(light, parameters.detail_px), None if whole else ground, templates, parameters
-        )
+        scores = correlate(detail(light, DETAIL_PX), None if whole else ground, templates)
         flat = scores.reshape(len(scores), -1)
         for _ in range(3):
             best = flat.argmax(axis=1)
@@ -154,15 +145,13 @@ def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) 
     return np.array(found)
 
 
-def choose_templates(
-    template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
-) -> TurnedTemplates:
+def choose_templates(template: FloatImage, mask: FloatImage, focal_px: float) -> TurnedTemplates:
     """Make rotated templates, and choose the size and spacing of tiles for a focal length.
 
     `template`, `mask` (h, w): the photo's small light image and its mask, 1 for valid pixels;
     `focal_px`: focal length of that image.
     """
-    p, diagonal = parameters, float(np.hypot(*template.shape))
+    diagonal = float(np.hypot(*template.shape))
     # Consider stereographic projections about two axes an angle theta apart. At the photo's centre
     # the scale differs by 1 + a^2 with a = tan(theta / 2), and a point at t = tan(phi / 2) from the
     # centre is displaced by a further a t of that distance. In a square grid, the cell corners are
@@ -174,10 +163,10 @@ def choose_templates(
     a = 0.5 * (math.sqrt(t * t + 4.0 * 0.06) - t)
     reach_rad = 1.2 * 2.0 * math.atan(a) * math.sqrt(2.0)
     side = math.ceil(diagonal) | 1
-    reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), p.max_tile_px - side)
+    reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), MAX_TILE_PX - side)
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
-    # An even number of rolls, in pairs of opposite ones, with a corner error of at most `corner_px`
-    rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * p.corner_px / (0.5 * diagonal)))
+    # An even number of rolls, in pairs of opposite ones, with a corner error of at most `CORNER_PX`
+    rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * CORNER_PX / (0.5 * diagonal)))
     rolls_deg = np.arange(rolls) * 360.0 / rolls
     images, windows = np.zeros((2, rolls, fft_px, fft_px), np.float32)
     middle = 0.5 * np.array([template.shape[1] - 1, template.shape[0] - 1])
@@ -229,7 +218,6 @@ def correlate(
     tile: FloatImage,
     ground: FloatImage | None,
     templates: TurnedTemplates,
-    parameters: DenseParameters,
 ) -> FloatImage:
     """Compute normalised cross-correlation of a tile with the template at each roll and shift.
 
@@ -241,7 +229,7 @@ def correlate(
     side = len(tile)
     n = side - templates.side_px + 1
     pixels = templates.window_pixels[:, None, None]
-    least = max(parameters.min_spread, parameters.min_spread_share * float(tile.std())) ** 2
+    least = max(MIN_SPREAD, MIN_SPREAD_SHARE * float(tile.std())) ** 2
 
     def sweep(image: FloatImage, kernels: NDArray[np.complex64]) -> FloatImage:
         """Correlate, computing only the first n rows and columns."""

@@ -337,10 +337,10 @@ def fit_placements(
     scales = np.array([one.scale for one in placements])
     own = np.array([one.own for one in placements])
     unscaled = np.ones(len(placements))
-    odds, near, said = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
+    odds, near, patch_odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
     ranks = odds - [one.log10_odds for one in placements]
     for _ in range(2):
-        share = np.maximum(said, 0.0)
+        share = np.maximum(patch_odds, 0.0)
         # The placed patch, whose evidence is its rank, has at least this weight
         share[which, own] = np.maximum(share.mean(axis=1), 0.3)
         placed = rescale_tangents(photo.vectors[own], scales[:, None])
@@ -350,7 +350,7 @@ def fit_placements(
         scales = fit_scales(photo.vectors, targets, share, scales, 0.15)
         scaled = rescale_tangents(photo.vectors[None], scales[:, None, None])
         rotations = fit_rotations(scaled, targets, share, rotations)
-        odds, near, said = weigh(reference, photo, own, rotations, scales, FINE_REACH)
+        odds, near, patch_odds = weigh(reference, photo, own, rotations, scales, FINE_REACH)
     return [
         replace(
             one,
@@ -403,6 +403,6 @@ def weigh(
         first,
     )
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    said = LOG10_PER_UNIT * np.maximum(best - MIN_CORRELATION, 0.0)
-    said[which, own] = 0.0
-    return said.sum(axis=1), near, said
+    patch_odds = LOG10_PER_UNIT * np.maximum(best - MIN_CORRELATION, 0.0)
+    patch_odds[which, own] = 0.0
+    return patch_odds.sum(axis=1), near, patch_odds

@@ -27,7 +27,7 @@ from matchers.lights.gauss_newton import align
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.registration.parameters import TRACKS, RefineParams
+from regengine.registration.parameters import REFINE, TRACKS
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import (
@@ -126,12 +126,12 @@ def align_first(
     ``levels`` is a map pyramid that covers all of them; without it each has a separate window.
     Hypotheses whose ground is not on the map are left out.
     """
-    params, nominal = problem.params.refine, problem.photo.nominal
+    nominal = problem.photo.nominal
     found: list[Hypothesis] = []
     for hypothesis in hypotheses:
         camera, mirrored = hypothesis.camera, hypothesis.camera.mirrored
         image = problem.photo.image(hypothesis.image).resized(
-            size_px, params.smooth_px, params.first_detail_px
+            size_px, REFINE.smooth_px, REFINE.first_detail_px
         )
         image = image.unmirrored(mirrored)
         around = levels
@@ -149,8 +149,8 @@ def align_first(
             replace(image.camera(camera), mirrored=False),
             hypothesis.prior.for_image(image.factor),
             free=free_unknowns(hypothesis.prior, fine=False),
-            smooth_px=params.smooth_px,
-            detail_px=params.first_detail_px,
+            smooth_px=REFINE.smooth_px,
+            detail_px=REFINE.first_detail_px,
         )
         moved = replace(image.stored_camera(aligned.camera, nominal), mirrored=mirrored)
         if not any(is_same_view(moved, other.camera) for other in found):
@@ -165,8 +165,7 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
 
     The clipped image serves only to find a place; the odds are computed on the narrow image.
     """
-    params = problem.params.refine
-    image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=params.detail_px)
+    image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=REFINE.detail_px)
     camera = image.camera(hypothesis.camera)
     light_map = problem.references.light_map
     levels = find_footprint_window(
@@ -181,9 +180,9 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
         image.weight,
         camera,
         prior,
-        free=free_unknowns(prior, fine=size_px >= params.compared_px),
-        smooth_px=params.smooth_px,
-        detail_px=params.detail_px,
+        free=free_unknowns(prior, fine=size_px >= REFINE.compared_px),
+        smooth_px=REFINE.smooth_px,
+        detail_px=REFINE.detail_px,
         supersample=2,
     )
     found = image.stored_camera(aligned.camera, problem.photo.nominal)
@@ -193,7 +192,7 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
         camera=found,
         ncc=aligned.ncc,
         even_ncc=aligned.even_ncc,
-        image_log10_odds=weigh_image(narrow, found, levels, size_px, params),
+        image_log10_odds=weigh_image(narrow, found, levels, size_px),
     )
 
 
@@ -202,14 +201,13 @@ def weigh_image(
     camera: Camera,
     levels: Sequence[LightGrid],
     size_px: int,
-    params: RefineParams,
 ) -> float:
     """Compute the odds of the image under a camera, against displaced and reflected copies."""
     # Scale of structure for image odds: outlines of districts, which few cameras reproduce
     scale_px = 3.0  # by eye
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
-    view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.smooth_px), np.float32)
+    view = np.asarray(cv2.GaussianBlur(view, (0, 0), REFINE.smooth_px), np.float32)
     weight = np.asarray(picture.weight * known, np.float32)
     photo = normalize_contrast(picture.values, scale_px, weight)
     # What hides the photo hides nothing of the map under its other shifts
@@ -245,10 +243,10 @@ def choose_template_px(problem: Problem, lens: LensBelief) -> int:
 
     Such a frame is recognized by the outline of the city and its parks, not by single places.
     """
-    nominal, params = problem.photo.nominal, problem.params.refine
+    nominal = problem.photo.nominal
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
     if not is_telephoto(camera):
-        return params.first_px
+        return REFINE.first_px
     field_km = problem.altitude_km / camera.focal_px * nominal.long_side_px
     # Pixels of 1.15 km show the outline of a city (by eye)
-    return int(np.clip(field_km / 1.15, params.first_px // 2, params.first_px))
+    return int(np.clip(field_km / 1.15, REFINE.first_px // 2, REFINE.first_px))

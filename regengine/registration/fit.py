@@ -48,7 +48,7 @@ from regengine.registration.control_points import (
     compute_chance_within,
     project_covariance,
 )
-from regengine.registration.parameters import LENS, RefineParams
+from regengine.registration.parameters import LENS, REFINE, RefineParams
 from regengine.registration.prepare_photo import FINE_SAMPLE_KM
 from regengine.registration.types import Fit, FitTest, Hypothesis, Problem
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
@@ -323,7 +323,6 @@ def fit_with_lens_beliefs(
         Number of fits that were made.
     """
     prior = hypothesis.prior
-    better_log10_odds = problem.params.refine.better_log10_odds
     nominal = problem.photo.nominal
     anywhere_px = LENS.sigma_principal_share * nominal.long_side_px
     other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px
@@ -342,11 +341,11 @@ def fit_with_lens_beliefs(
                 prior, sigma_log_focal=sigma_log_focal, sigma_principal_px=sigma_principal_px
             )
             freed = replace(hypothesis, prior=other, is_other_lens=True)
-            start = align_hypothesis(problem, freed, problem.params.refine.compared_px)
+            start = align_hypothesis(problem, freed, REFINE.compared_px)
         fit = None if start is None else fit_hypothesis(problem, start)
         if fit is not None:
             fits.append((fit, test_fit(fit)))
-        best = choose_fit(fits, better_log10_odds)
+        best = choose_fit(fits)
         n_fits += 1
         if hypothesis.n_stars:
             break
@@ -362,24 +361,22 @@ def fit_with_lens_beliefs(
             odds += max(best[1].patch_log10_odds, 0.0) - LOG10_ATTITUDES
             if odds < CLEAR_LOG10_ODDS:
                 break
-    is_ambiguous = best is not None and any(
-        contradicts(other, best, better_log10_odds) for other in fits
-    )
+    is_ambiguous = best is not None and any(contradicts(other, best) for other in fits)
     return best, is_ambiguous, n_fits
 
 
-def choose_fit(fits: Sequence[TestedFit], better_log10_odds: float) -> TestedFit | None:
+def choose_fit(fits: Sequence[TestedFit]) -> TestedFit | None:
     """Choose the fit with the best odds of held-out patches; among equal ones, a stable one."""
     most = max((test.patch_log10_odds for _, test in fits), default=0.0)
-    good = [one for one in fits if one[1].patch_log10_odds >= most - better_log10_odds]
+    good = [one for one in fits if one[1].patch_log10_odds >= most - REFINE.better_log10_odds]
     return max(
         good, key=lambda one: (one[1].pose_sigma_m == 0.0, one[1].patch_log10_odds), default=None
     )
 
 
-def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> bool:
+def contradicts(other: TestedFit, best: TestedFit) -> bool:
     """Whether an equally confirmed fit moves any patch by more than the allowed error."""
-    if other[1].log10_odds < best[1].log10_odds - better_log10_odds:
+    if other[1].log10_odds < best[1].log10_odds - REFINE.better_log10_odds:
         return False
     fit = best[0]
     matches = fit.refinement.matches
@@ -395,7 +392,6 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
 
     None if the map does not cover its ground, or if too few patches match.
     """
-    params = problem.params.refine
     fine = problem.photo.image("narrow")
     size_px = max(fine.values.shape)
     if hypothesis.image == "clipped":
@@ -422,18 +418,16 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     free = free_unknowns(prior, fine=True, k1=True)
     aligned = align(
         levels,
-        detail(image.values, params.detail_px, image.weight),
+        detail(image.values, REFINE.detail_px, image.weight),
         image.weight,
         camera,
         prior,
         free=free,
         iterations=3,
-        smooth_px=params.smooth_px,
-        detail_px=params.detail_px,
+        smooth_px=REFINE.smooth_px,
+        detail_px=REFINE.detail_px,
     )
-    refinement = refine_on_patches(
-        levels, image.values, image.weight, aligned.camera, prior, free, params
-    )
+    refinement = refine_on_patches(levels, image.values, image.weight, aligned.camera, prior, free)
     if refinement is None:
         return None
     view, known = render_known(levels, refinement.camera, 2)
@@ -465,7 +459,7 @@ def refine_on_patches(
     camera: Camera,
     prior: PosePrior,
     free: BoolArray,
-    params: RefineParams,
+    params: RefineParams = REFINE,
 ) -> Refinement | None:
     """Fit the camera to patches of the rendered map found in the photo, round after round.
 
@@ -514,7 +508,7 @@ def refine_on_patches(
     return result
 
 
-def weigh_alternative(wide: Refinement, params: RefineParams) -> float:
+def weigh_alternative(wide: Refinement, params: RefineParams = REFINE) -> float:
     """Log10 odds of a camera fitted to patches of the widest search radius, against its start.
 
     The model is a mixture: half of the patches lie where the camera predicts them, with a standard

@@ -428,14 +428,14 @@ def correlate_from_place(
 
 def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[Stage]:
     """Generate stages at the place that clock and lens of neighbours give, and at their cameras."""
-    told = problem.prior.neighbours
+    shared = problem.prior.neighbours
     position = problem.prior.position
-    if told is None or position is None or position.velocity_ecef_m_s is None:
+    if shared is None or position is None or position.velocity_ecef_m_s is None:
         return
     if problem.photo.doubted_focal_px is not None:  # already tried with the given lens
         return
     # The place that they predict, on the likeliest track; places are 60 km apart
-    offsets_km = [(told.offset_s - track.clock_s) * track.speed_km_s for track in problem.tracks]
+    offsets_km = [(shared.offset_s - track.clock_s) * track.speed_km_s for track in problem.tracks]
     neg_log_prior = [
         float(weigh_offsets(offset_km, track, 60.0))
         for offset_km, track in zip(offsets_km, problem.tracks, strict=True)
@@ -444,10 +444,10 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     track, offset_km = problem.tracks[best], offsets_km[best]
     if abs(offset_km) > track.belief.reach_km:
         return
-    spread_km = told.spread_s * track.speed_km_s
+    spread_km = shared.spread_s * track.speed_km_s
     place = Place(track=track, offset_km=offset_km, spread_km=spread_km, share=1.0)
     nominal = problem.photo.nominal
-    lens = LensBelief(ratio=told.focal_ratio, is_cropped=told.cropped)
+    lens = LensBelief(ratio=shared.focal_ratio, is_cropped=shared.cropped)
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
     stages = list(correlate_from_place(yields, lens, camera, place))
     if problem.references.index is not None:
@@ -455,15 +455,15 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     for stage in stages:
         # The neighbours also determine whether the image is mirrored
         if not stage.mirrored:
-            yield replace(stage, mirrored=told.mirrored)
-    if told.neighbours:
+            yield replace(stage, mirrored=shared.mirrored)
+    if shared.neighbours:
         yield Stage(
             method="neighbours",
             chance=yields["success neighbours"]["all"],
-            work=2 * len(told.neighbours) * yields["work"]["alignment"],
+            work=2 * len(shared.neighbours) * yields["work"]["alignment"],
             lens=lens,
             place=place,
-            mirrored=told.mirrored,
+            mirrored=shared.mirrored,
         )
 
 

@@ -216,6 +216,9 @@ class RefineParams:
     better_log10_odds: float = 1.0
 
 
+REFINE = RefineParams()
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceptParams:
     """Probabilities from which on a match is accepted, as tested by the calibration's trials."""
@@ -256,5 +259,4 @@ class RegisterParams:
     any_category: bool = False
     clock: Callable[[], float] = time.thread_time
     search: SearchParams = field(default_factory=SearchParams)
-    refine: RefineParams = field(default_factory=RefineParams)
     accept: AcceptParams = field(default_factory=AcceptParams)

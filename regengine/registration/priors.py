@@ -1,4 +1,4 @@
-"""Define what is believed of a camera before the photo's lights are asked.
+"""Define what is believed of a camera before the photo is compared with the map.
 
 Lenses: the given focal length, crops of it, or the usual ones; their shares, with those of views
 and the yields of methods, are in ``stage_yields.csv``. Places: tracks, along which the camera may
@@ -545,10 +545,10 @@ class NeighbourPrior:
     @property
     def sha256(self) -> str:
         """Hexadecimal hash of the prior; equal for equal priors."""
-        told = asdict(self)
-        del told["first_probability"]  # property of the frame, not of its neighbours
+        settings = asdict(self)
+        del settings["first_probability"]  # property of the frame, not of its neighbours
         # Convert NumPy scalars to Python numbers
-        text = json.dumps(told, sort_keys=True, default=lambda number: number.item())
+        text = json.dumps(settings, sort_keys=True, default=lambda number: number.item())
         return hashlib.sha256(text.encode()).hexdigest()
 
     def is_worth_trying(self) -> bool:

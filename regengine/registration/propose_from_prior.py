@@ -64,11 +64,11 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
     Each is also tried with the boresight on the ground target of the neighbour, as if the
     photographer followed it by hand.
     """
-    place, told = stage.place, problem.prior.neighbours
+    place, shared = stage.place, problem.prior.neighbours
     assert place is not None
-    assert told is not None
+    assert shared is not None
     cameras: list[Camera] = []
-    for neighbour in told.neighbours:
+    for neighbour in shared.neighbours:
         carried = carry_camera(neighbour, place)
         cameras.append(carried)
         target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)

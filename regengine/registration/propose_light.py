@@ -36,8 +36,12 @@ from matchers.geometry.earth import (
 )
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import point_at_nadir, with_attitude
-from matchers.lights import dense
-from matchers.lights.dense import DenseParameters, choose_templates, spread_boresights
+from matchers.lights.dense import (
+    DETAIL_PX,
+    choose_templates,
+    find_attitudes,
+    spread_boresights,
+)
 from matchers.lights.level_ground import ground_plane, level_axes
 from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
 from matchers.lights.polar_patches import (
@@ -64,7 +68,7 @@ from regengine.registration.align import (
     locate_camera,
     make_hypothesis,
 )
-from regengine.registration.parameters import TRACKS
+from regengine.registration.parameters import REFINE, TRACKS
 from regengine.registration.priors import PLACE_STEP_KM, is_telephoto, make_tracks
 from regengine.registration.types import (
     Hypothesis,
@@ -154,12 +158,11 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     if levels is None:
         return []
     if len(cameras) > stage.n_aligned:
-        refine = problem.params.refine
-        template = image.resized(size_px, refine.smooth_px, refine.first_detail_px)
+        blur_px = REFINE.smooth_px, REFINE.first_detail_px
+        template = image.resized(size_px, *blur_px)
         template = template.unmirrored(stage.mirrored)
         seen = [replace(template.camera(one), mirrored=False) for one in cameras]
-        blur = refine.smooth_px, refine.first_detail_px
-        ncc = correlate_attitudes(levels, template, seen, *blur)
+        ncc = correlate_attitudes(levels, template, seen, *blur_px)
         best = [k for k in np.argsort(-ncc, kind="stable").tolist() if k > 0]
         cameras = [cameras[k] for k in [0, *best[: stage.n_aligned - 1]]]
     hypotheses = [make_hypothesis(problem, stage, place, one, kind) for one in cameras]
@@ -423,7 +426,6 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     size_px = choose_template_px(problem, stage.lens)
     nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
-    params = DenseParameters()
     farthest_deg = min(farthest_deg, 65.0 if clipped else 70.0)  # that: the horizon of the ISS
     sample_km = problem.altitude_km / lens.focal_px * lens.long_side_px / size_px
     step_km = sample_km / 1.5
@@ -436,13 +438,13 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     levels = problem.windows.around(place.position_ecef_m, step_km)
     if levels is None:
         return []
-    image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)
+    image = problem.photo.image(kind).resized(size_px, 0.7, DETAIL_PX)
     image = image.unmirrored(stage.mirrored)
     photo = replace(image.camera(lens), mirrored=False)
-    templates = choose_templates(image.values, image.weight, photo.focal_px, params)
+    templates = choose_templates(image.values, image.weight, photo.focal_px)
     directions = spread_boresights(templates.step_deg, nearest_deg, farthest_deg)
     chosen: list[Camera] = []
-    for k, found in enumerate(dense.search(levels, photo, templates, directions, params)):
+    for k, found in enumerate(find_attitudes(levels, photo, templates, directions)):
         if len(chosen) == stage.n_aligned or k == 300:  # by eye
             break
         camera = replace(image.stored_camera(found, nominal), mirrored=stage.mirrored)

@@ -371,12 +371,20 @@ def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
         file = fingerprint(reference.path)
     ways = [SEA, *OF_MAPS.items()]
     grid = reference.grid
-    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
-    known = hashlib.sha256(repr(told).encode()).hexdigest()
+    dependencies = (
+        VERSION,
+        octave,
+        file,
+        reference.content_sha256,
+        *grid.bounds,
+        grid.step_deg,
+        ways,
+    )
+    key = hashlib.sha256(repr(dependencies).encode()).hexdigest()
     beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
-    in_cache = cache_folder() / "day" / f"{known[:32]}.features"
+    in_cache = cache_folder() / "day" / f"{key[:32]}.features"
     for path in (beside, in_cache):
-        if (kept := _read(path, known)) is not None:
+        if (kept := _read(path, key)) is not None:
             return kept
     logger = logging.getLogger("regengine")
     step_deg = reference.grid.step_deg * 2**octave
@@ -390,7 +398,7 @@ def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
             corner = (found.west, found.top, found.step_deg)
-            arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
+            arrays: dict[str, Any] = {"map": key, "grid": corner, **found.columns}
             content = BytesIO()
             np.savez(content, **arrays)
             write_whole(path, content.getvalue())
@@ -457,11 +465,11 @@ def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> Map
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
 
-def _read(path: Path, known: str) -> MapFeatures | None:
+def _read(path: Path, key: str) -> MapFeatures | None:
     """Read the features in a file; None if it is missing, damaged or of another map."""
     try:
         with path.open("rb") as stream, np.load(stream) as file:
-            if file["map"] != known:
+            if file["map"] != key:
                 return None
             west, top, step_deg = file["grid"].tolist()
             columns = {name: file[name] for name in COLUMNS}

@@ -27,7 +27,7 @@ from regengine.registration.align import (
 )
 from regengine.registration.fit import fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import MIN_CITIES_PROBABILITY, RegisterParams
+from regengine.registration.parameters import MIN_CITIES_PROBABILITY, REFINE, RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import (
     Track,
@@ -262,8 +262,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     of these are aligned at the full scale, until one stands out. A view that is already fitted is
     fitted again only from a camera whose odds are ten times as high.
     """
-    refine = problem.params.refine
-    size_px = refine.compared_px
+    size_px = REFINE.compared_px
     leading = [one for one in state.hypotheses if one.n_stars][:8]
     # More of the clipped images, which resemble each other
     for kind, most in (("narrow", 8), ("clipped", 60)):
@@ -279,7 +278,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
         return any(
             one.n_stars == known.n_stars
             and is_same_view(one.camera, known.camera)
-            and one.image_log10_odds < known.image_log10_odds + refine.better_log10_odds
+            and one.image_log10_odds < known.image_log10_odds + REFINE.better_log10_odds
             for known in state.tested
         )
 
@@ -326,7 +325,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
     views = count_views(problem, state, chosen)
     # Three odds against chance: of the lights, of the held-out patches, which do not support a fit
     # that another lens contradicts, and of the whole image
-    (fit, test), refine = best, problem.params.refine
+    fit, test = best
     camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
     patches = test.patch_log10_odds
     hypothesis = fit.hypothesis
@@ -336,7 +335,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
         light_log10_odds=fit.light_log10_odds,
         patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
-        image_log10_odds=weigh_image(fit.image, camera, fit.levels, refine.compared_px, refine),
+        image_log10_odds=weigh_image(fit.image, camera, fit.levels, REFINE.compared_px),
         log10_views_tested=views,
         runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds) - views,
         n_lights=len(fit.lights),

@@ -628,8 +628,8 @@ def register_on_day(
     else:
         track = make_tracks(position, params.clock_window_s)[0]
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
-        told = () if prior.neighbours is None else prior.neighbours.neighbours
-        carried = [carry_camera(neighbour, here) for neighbour in told]
+        neighbours = () if prior.neighbours is None else prior.neighbours.neighbours
+        carried = [carry_camera(neighbour, here) for neighbour in neighbours]
         if prior.placement is not None:
             carried.insert(0, prior.placement)
         views = view_around_nadir(photo, position, day_map, carried)

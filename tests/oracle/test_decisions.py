@@ -65,7 +65,6 @@ from regengine.registration.fit import (
 from regengine.registration.parameters import (
     LENS,
     AcceptParams,
-    RefineParams,
     RegisterParams,
     Steps,
     read_calibration,
@@ -93,7 +92,6 @@ from tests.world.runs import ELEMENTS
 from tests.world.stores import write_store
 
 ACCEPT = AcceptParams()
-BETTER = RefineParams().better_log10_odds
 SURE, NEVER = 60.0, 0.999_999  # odds that nobody doubts; a threshold that no probability reaches
 Change = Callable[[LightMatch], LightMatch]
 
@@ -475,8 +473,8 @@ def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city
         turn = allowed * compute_allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
         moved = replace(fit, camera=turn_camera(fit.camera, [0.0, turn, 0.0]))
         other, best = (moved, replace(test, pose_sigma_m=1.0)), (fit, test)
-        assert choose_fit([other, best], BETTER) is best
-        assert contradicts(other, best, BETTER) is differs
+        assert choose_fit([other, best]) is best
+        assert contradicts(other, best) is differs
 
 
 # Figures of the record

@@ -277,7 +277,7 @@ def compare_at_point(camera: Camera, point: ReviewedPoint, beside: PhotoBesideMa
 
     As in the fit, which the verdict follows from, a match near the point counts before one farther
     away that is no better, and ``sigma_px`` includes that of the point. At the rim of the photo
-    most of the patch is dark: there nothing is said.
+    most of the patch is dark: there nothing is compared.
     """
     image = beside.image
     half = PATCH_PX // 2
