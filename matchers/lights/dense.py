@@ -123,7 +123,7 @@ def slide_window(spectrum: FloatImage, window: FloatImage) -> FloatImage:
     kernel = np.zeros_like(spectrum)
     kernel[: window.shape[0], : window.shape[1]] = window
     product = cv2.mulSpectrums(spectrum, cv2.dft(kernel), 0, conjB=True)
-    return cv2.idft(product, flags=cv2.DFT_SCALE)
+    return np.asarray(cv2.idft(product, flags=cv2.DFT_SCALE), np.float32)
 
 
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
