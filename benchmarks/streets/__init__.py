@@ -50,7 +50,8 @@ from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
-from regengine.registration.register import search_frame
+from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.register import pose_problem, search
 from regengine.registration.register_on_streets import report_on_streets
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences
@@ -224,12 +225,13 @@ def place_on_streets(
     """
     none, city = cast(LightMap, NoLights()), cast(LightMap, streets)
     references = SearchReferences(light_map=none, streets=[city])
-    problem, state, street_match = search_frame(frame, prior, references, params)
-    if state is None:
+    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    if problem.photo.skip_reason is not None:
         return report_skipped(problem)
-    if street_match is None:
+    state = search(problem)
+    if state.street_match is None:
         return report_result(problem, state)
-    return report_on_streets(problem, street_match)
+    return report_on_streets(problem, state.street_match)
 
 
 def result_columns(result: FrameResult) -> Row:

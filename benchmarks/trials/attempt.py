@@ -15,7 +15,8 @@ from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
 from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import RegisterParams
-from regengine.registration.register import search_frame
+from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.register import pose_problem, search
 from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
 from regengine.scene.classify import assess_for_search
@@ -75,18 +76,23 @@ def register_trial(
     told: str = "all",
 ) -> Registration:
     """Write a trial's files, read them again and register the photo."""
-    photo, elements = write_trial(trial, folder)
+    path, elements = write_trial(trial, folder)
     wall, cpu = time.perf_counter(), time.process_time()
-    result, search, position, problem = None, None, None, ""
+    result, state, position, problem = None, None, None, ""
     try:
-        frame = read_frame(photo)
+        frame = read_frame(path)
         if told == "all":
             position = choose_position(frame, load_tle_file(elements))
         scene = assess_for_search(frame, position)
         if scene.skip_reason is None:
             prior = Prior(position=position, cities_probability=scene.cities_probability)
-            posed, search, _ = search_frame(frame, prior, references, parameters)
-            result = report_result(posed, search) if search else report_skipped(posed)
+            photo = prepare_photo(frame, prior, parameters)
+            posed = pose_problem(photo, prior, references, parameters)
+            if photo.skip_reason is None:
+                state = search(posed)
+                result = report_result(posed, state)
+            else:
+                result = report_skipped(posed)
         else:
             info = references.light_map.info
             result = make_no_match_result(frame, position, info, scene.skip_reason)
@@ -98,7 +104,7 @@ def register_trial(
             problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(
         result=result,
-        search=search,
+        search=state,
         problem=problem,
         seconds_cpu=time.process_time() - cpu,
         seconds_wall=time.perf_counter() - wall,
@@ -116,7 +122,7 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
     Where the search ended with a camera, it is scored whatever the verdict, so that the
     probability of what was not proposed can be judged, too.
     """
-    result, search = registration.result, registration.search
+    result, state = registration.result, registration.search
     columns: dict[str, Any] = {
         "verdict": "failed",
         "problem": registration.problem,
@@ -127,16 +133,16 @@ def outcome_columns(trial: Trial, registration: Registration) -> dict[str, Any]:
         return columns
     reasons = REASON_MARK.join(reason.code for reason in result.reasons)
     columns |= {"verdict": result.verdict, "reasons": reasons, "probability": result.probability}
-    if search is None:
+    if state is None:
         return columns
-    stopped = search.stop_reason.name if search.stop_reason else None
-    columns |= {"views": search.n_views_tested, "stopped": stopped, "work": search.work}
-    best = search.match
+    stopped = state.stop_reason.name if state.stop_reason else None
+    columns |= {"views": state.n_views_tested, "stopped": stopped, "work": state.work}
+    best = state.match
     if best is None or result.probability is None:
         return columns
     # Those of a result, or those that it would have had as a proposal
     points = result.control_points or select_control_points(best.fit, best.camera)
     columns |= score_columns(best.camera, points, camera_of(trial.camera))
     columns |= {"found_by": best.hypothesis.source, "blind": best.hypothesis.is_blind}
-    columns |= {f"work_{name}": work for name, work in search.work_of.items()}
+    columns |= {f"work_{name}": work for name, work in state.work_of.items()}
     return columns | {f"{EVIDENCE}{k}": v for k, v in asdict(best.evidence).items()}

@@ -41,6 +41,10 @@ class Lens:
     mirrored: bool = False
     pixel_aspect: float | None = None
 
+    @property
+    def long_side_px(self) -> int:
+        return max(self.width_px, self.height_px)
+
     @cached_property
     def numbers(self) -> FloatArray:
         """The lens as an array, in the layout of `matchers.geometry.projection`."""
@@ -124,7 +128,6 @@ class Camera(Lens):
 
     @property
     def boresight_ecef(self) -> FloatArray:
-        """Unit vector along the optical axis in ECEF."""
         return self.matrix[:, 2]
 
     @property

@@ -20,7 +20,6 @@ SEEN = 1e-3  # a sample counts as sky if sky lattice points have more than this 
 
 @overload(projection.nan_unless, strict=False)
 def nan_unless(condition: Any, value: Any) -> Any:
-    """Implement `projection.nan_unless` for scalars."""
     return lambda condition, value: value if condition else nan
 
 

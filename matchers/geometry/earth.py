@@ -19,19 +19,9 @@ from matchers.geometry.projection import meet_ellipsoid
 def geodetic_to_ecef(
     lon_deg: ArrayLike, lat_deg: ArrayLike, height_m: ArrayLike = 0.0
 ) -> FloatArray:
-    """Convert geodetic positions to Earth-centred, Earth-fixed (ECEF) ones.
+    """Convert WGS84 geodetic positions (degrees, metres above the ellipsoid) to ECEF ones.
 
-    Parameters
-    ----------
-    lon_deg, lat_deg : array_like, shape (...)
-        WGS84 geodetic longitude and latitude, degrees.
-    height_m : array_like, shape (...), optional
-        Height above the ellipsoid, metres.
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-        ECEF position, metres.
+    Inputs of shape (...) give Earth-centred, Earth-fixed positions in metres, shape (..., 3).
     """
     lon, lat, height = np.broadcast_arrays(
         np.radians(np.asarray(lon_deg, float)),
@@ -82,15 +72,8 @@ def ecef_to_geodetic(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray
 def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Convert points *on* the ellipsoid to geodetic longitude and latitude, in closed form.
 
-    Parameters
-    ----------
-    position_ecef_m : array_like, shape (..., 3)
-        ECEF points of height 0 (a height of 1 km causes an error of 1e-5 degrees), metres.
-
-    Returns
-    -------
-    lon_deg, lat_deg : ndarray of float64, shape (...)
-        Longitude in [-180, 180), geodetic latitude.
+    ECEF points of height 0 (1 km causes an error of 1e-5 degrees), metres, shape (..., 3), give
+    longitudes in [-180, 180) and geodetic latitudes, degrees, shape (...).
     """
     x, y, z = np.moveaxis(np.asarray(position_ecef_m, float), -1, 0)
     across = (1.0 - ECCENTRICITY_SQ) * np.sqrt(x * x + y * y)
@@ -101,21 +84,11 @@ def surface_to_lonlat(position_ecef_m: ArrayLike) -> tuple[FloatArray, FloatArra
 def intersect_ellipsoid(
     origin_ecef_m: ArrayLike, direction: ArrayLike, height_m: float = 0.0
 ) -> FloatArray:
-    """Find the first intersections of rays with the ellipsoid raised by a height.
+    """Find the first intersections of rays with the ellipsoid raised by a height (ECEF, metres).
 
-    Parameters
-    ----------
-    origin_ecef_m : array_like, shape (3,) or (..., 3)
-        Origins of the rays, metres, outside the ellipsoid.
-    direction : array_like, shape (..., 3)
-        Directions in ECEF, of any length.
-    height_m : float, optional
-        Added to both semi-axes (accurate to 0.2 % of the height).
-
-    Returns
-    -------
-    ndarray of float64, shape (..., 3)
-        ECEF points, metres; NaN where a ray misses the Earth or points away from it.
+    Origins (3,) or (..., 3) lie outside the ellipsoid, directions (..., 3) have any length. The
+    height is added to both semi-axes (accurate to 0.2 % of it). Points have the shape (..., 3): NaN
+    where a ray misses the Earth or points away from it.
     """
     start, rays = np.asarray(origin_ecef_m, float), np.asarray(direction, float)
     start, rays = (np.moveaxis(vectors, -1, 0) for vectors in (start, rays))
@@ -155,17 +128,8 @@ def local_axes(lon_deg: ArrayLike, lat_deg: ArrayLike) -> FloatArray:
 def incidence_deg(camera_ecef_m: ArrayLike, ground_ecef_m: ArrayLike) -> FloatArray:
     """Compute the incidence angle: between the local vertical and the line to the camera.
 
-    Parameters
-    ----------
-    camera_ecef_m : array_like, shape (3,)
-        Camera position, metres.
-    ground_ecef_m : array_like, shape (..., 3)
-        Points on the ellipsoid, metres.
-
-    Returns
-    -------
-    ndarray of float64, shape (...)
-        Degrees; above 90 the camera is below the point's horizon; NaN for NaN points.
+    For a camera (3,) and points (..., 3) on the ellipsoid, ECEF in metres: degrees, shape (...).
+    Above 90 the camera is below the point's horizon; NaN for NaN points.
     """
     ground = np.asarray(ground_ecef_m, float)
     normal = ground / np.array([SEMI_MAJOR_M**2, SEMI_MAJOR_M**2, SEMI_MINOR_M**2])

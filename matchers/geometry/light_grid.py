@@ -104,27 +104,16 @@ EVERYWHERE = np.zeros((0, 0), bool)
 def render_known(
     levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
 ) -> tuple[FloatImage, FloatImage]:
-    """Render the map through a camera, with a mask of the pixels that the map covers.
+    """Render a map pyramid through a camera, with a mask of the pixels that the map covers.
 
     For each pixel, the pyramid level is chosen by the short side of the pixel's footprint.
-    Supersampling covers the long side of a slanted footprint.
-
-    Parameters
-    ----------
-    levels : sequence of LightGrid
-        A map pyramid, finest first.
-    supersample : int
-        Samples per pixel along each axis.
-
-    Returns
-    -------
-    light : ndarray of float32, shape (h, w)
-        Mean log radiance, 0 for the sky and outside the map.
-    known : ndarray of float32, shape (h, w)
-        0 where the map has no data and outside the window, else 1, including the sky.
+    Supersampling (samples per pixel along each axis) covers the long side of a slanted footprint.
+    Returns the mean log radiance, shape (h, w), 0 for the sky and outside the map; and 0 where the
+    map has no data and outside the window, else 1, including the sky.
     """
     s = supersample
     fine = camera.scaled(s, camera.width_px * s, camera.height_px * s) if s > 1 else camera
+    # Larger images have coarser lattices: a ray costs more than a sample (by eye)
     step = LATTICE_PX * (2 if fine.width_px * fine.height_px > 150_000 else 1)
     x, y = np.meshgrid(lattice(fine.width_px, step), lattice(fine.height_px, step))
     ground = fine.pixel_to_ecef(x, y)

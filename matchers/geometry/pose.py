@@ -48,17 +48,9 @@ def off_nadir_attitude(
 ) -> FloatArray:
     """Compute the attitude, a rotation matrix (camera to ECEF), from look angles.
 
-    Parameters
-    ----------
-    position_ecef_m : array_like, shape (3,)
-        Camera position, metres.
-    off_nadir_deg : float
-        Angle between boresight and nadir.
-    azimuth_deg : float
-        Azimuth of the boresight as seen from the nadir, clockwise from north.
-    roll_deg : float
-        Rotation of the camera about its boresight, positive from x to y (clockwise when viewed
-        from behind the camera). At 0 the image top points along the azimuth.
+    `off_nadir_deg`: between boresight and nadir; `azimuth_deg`: of the boresight as seen from the
+    nadir, clockwise from north; `roll_deg`: rotation of the camera about its boresight, from x to y
+    (clockwise when viewed from behind the camera). At 0 the image top points along the azimuth.
     """
     from scipy.spatial.transform import Rotation
 

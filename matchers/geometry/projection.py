@@ -33,19 +33,9 @@ def nan_unless(condition: Any, value: Any) -> Any:
 
 
 def distort(u: Any, v: Any, distortion: Any) -> Any:
-    """Apply OpenCV's five-coefficient lens distortion to normalised coordinates.
+    """Apply OpenCV's five-coefficient lens distortion (k1, k2, p1, p2, k3) to ideal coordinates.
 
-    Parameters
-    ----------
-    u, v : float or ndarray
-        Ideal coordinates (tangents of angles).
-    distortion : tuple
-        k1, k2, p1, p2, k3.
-
-    Returns
-    -------
-    u, v : float or ndarray
-        Distorted coordinates.
+    Coordinates are normalised: tangents of angles.
     """
     k1, k2, p1, p2, k3 = distortion
     r2 = u * u + v * v
@@ -75,6 +65,7 @@ def undistort(u: Any, v: Any, distortion: Any) -> Any:
     Far outside the range of the polynomial there is no solution. The result is then arbitrary, but
     within a few times the radius.
     """
+    # Steps of Newton's method are at most a share of the radius (by eye)
     ideal_u, ideal_v, longest = u, v, 0.3 * np.hypot(u, v)
     for _ in range(10):
         bent_u, bent_v = distort(ideal_u, ideal_v, distortion)

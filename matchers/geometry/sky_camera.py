@@ -69,12 +69,10 @@ class SkyCamera(Lens):
 
     @property
     def lens_values(self) -> FloatArray:
-        """Values of `LENS_PARAMETERS`, shape (8,)."""
         return np.array([self.focal_px, *self.principal_point, *self.distortion])
 
     @property
     def centre_icrs(self) -> FloatArray:
-        """Unit vector to the image's centre, shape (3,)."""
         return self.to_sky((self.width_px - 1) / 2.0, (self.height_px - 1) / 2.0)
 
     @property

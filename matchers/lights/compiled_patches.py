@@ -36,7 +36,7 @@ def fill_best_matches(
     frames: Any,
     right: Any,
     coefficients: Any,
-    asked: Any,
+    projections: Any,
     turns_rad: Any,
     best: Any,
     which: Any,
@@ -55,7 +55,7 @@ def fill_best_matches(
     right : ndarray of float64, shape (n, 3)
         Direction of the right side of each patch.
     coefficients : ndarray of int8, shape (harmonics, m, c)
-    asked : ndarray of float32, shape (n, harmonics, 2, c)
+    projections : ndarray of float32, shape (n, harmonics, 2, c)
         Factors of the coefficients for the real and the imaginary part of a cross-spectrum.
     turns_rad : ndarray of float64
         Angles to try relative to that of the rotation.
@@ -90,8 +90,8 @@ def fill_best_matches(
                     first = second = np.float32(0.0)
                     for c in range(width):
                         value = np.float32(coefficients[h, place, c])
-                        first += value * asked[n, h, 0, c]
-                        second += value * asked[n, h, 1, c]
+                        first += value * projections[n, h, 0, c]
+                        second += value * projections[n, h, 1, c]
                     real[h], imaginary[h] = first, second
                 for trial in range(len(turns_rad)):
                     angle = turn + turns_rad[trial]

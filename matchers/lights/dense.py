@@ -29,21 +29,15 @@ from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, s
 from matchers.geometry.pose import off_nadir_attitude, turn_camera, with_attitude
 from matchers.lights.photo_light import detail
 
-
-@dataclass(frozen=True, kw_only=True)
-class DenseParameters:
-    """Resolution and thresholds of the dense search."""
-
-    # Maximum error of the template's corners due to the roll step, about as large as the blur.
-    # Steps of 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
-    corner_px: float = 2.1
-    max_tile_px: int = 256  # larger tiles at all rolls do not fit into the processor's cache
-    # Scale above which structure is removed from both images, template pixels; chosen on five
-    # photographs with known positions
-    detail_px: float = 4.0
-    # Minimum spread of the map under a template, absolute and relative to the tile's spread
-    min_spread: float = 0.01
-    min_spread_share: float = 0.1
+# Maximum error of the template's corners due to the roll step, about as large as the blur. Steps of
+# 6, 9 and 12 degrees at 32 px ranked 11 telephoto frames of the training half alike
+CORNER_PX = 2.1
+MAX_TILE_PX = 256  # larger tiles at all rolls do not fit into the processor's cache
+# Scale above which structure is removed from both images, template pixels; chosen on five
+# photographs with known positions
+DETAIL_PX = 4.0
+# Minimum spread of the map under a template, absolute and relative to the tile's spread (by eye)
+MIN_SPREAD, MIN_SPREAD_SHARE = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -64,30 +58,19 @@ class TurnedTemplates:
 
     @cached_property
     def square_spectra(self) -> NDArray[np.complex64]:
-        """Spectra of the squared templates."""
         return np.conj(fft.rfft2(self.images**2))
 
 
-def search(
+def find_attitudes(
     levels: Sequence[LightGrid],
     photo: Camera,
     templates: TurnedTemplates,
     directions: FloatArray,
-    parameters: DenseParameters,
 ) -> Iterator[Camera]:
-    """Search candidate attitudes of a camera at a known position.
+    """Search attitudes of a camera at a known position; yield cameras, best first.
 
-    Parameters
-    ----------
-    photo : Camera
-        Camera of the *template* (its size and focal length); its attitude is not used.
-    directions : ndarray of float64, shape (n, 2)
-        Off-nadir angles and azimuths of the tiles, degrees.
-
-    Yields
-    ------
-    Camera
-        Best first.
+    `photo` is the camera of the *template* (its size and focal length); its attitude is not used.
+    `directions` (n, 2): off-nadir angles and azimuths of the tiles, degrees.
     """
     side = templates.fft_px
     axis = lattice(side) - (side - 1) / 2.0
@@ -98,13 +81,11 @@ def search(
     for tile, attitude in enumerate(attitudes):
         places = intersect_ellipsoid(photo.position_ecef_m, tile_rays @ attitude.T)
         seen, ground = draw(levels, places, (side, side), LATTICE_PX)
-        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)
+        light = np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8), np.float32)  # px, by eye
         # log10(1 + L): tiles with a lower maximum do not contain lights
         if float(light.max()) <= 0.02 or float(ground.mean()) <= 0.02:
             continue
-        scores = correlate(
-            detail(light, parameters.detail_px), None if whole else ground, templates, parameters
-        )
+        scores = correlate(detail(light, DETAIL_PX), None if whole else ground, templates)
         flat = scores.reshape(len(scores), -1)
         for _ in range(3):
             best = flat.argmax(axis=1)
@@ -127,21 +108,29 @@ def search(
         yield turn_camera(there, (0.0, 0.0, math.radians(float(templates.rolls_deg[roll]))))
 
 
+def pad_map(drawn: FloatImage, rim_px: int = 0) -> FloatImage:
+    """Pad a drawn map with zeros: by a rim, and at its ends to a size of fast transforms."""
+    sides = [length + 2 * rim_px for length in drawn.shape]
+    return np.pad(drawn, [(rim_px, rim_px + cv2.getOptimalDFTSize(side) - side) for side in sides])
+
+
+def slide_window(spectrum: FloatImage, window: FloatImage) -> FloatImage:
+    """Sum the products of a map and a window at each position of the window's first corner.
+
+    Masked correlations are made of such sums, over a map and its square (Padfield 2012). `spectrum`
+    is OpenCV's of a map of `pad_map`; a window that reaches beyond it wraps.
+    """
+    kernel = np.zeros_like(spectrum)
+    kernel[: window.shape[0], : window.shape[1]] = window
+    product = cv2.mulSpectrums(spectrum, cv2.dft(kernel), 0, conjB=True)
+    return np.asarray(cv2.idft(product, flags=cv2.DFT_SCALE), np.float32)
+
+
 def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) -> FloatArray:
-    """Distribute directions evenly over a zone of the view sphere, inner ones first.
+    """Distribute directions evenly over a zone of off-nadir angles, inner ones first.
 
-    Parameters
-    ----------
-    step_deg : float
-        Maximum spacing between rings and along rings.
-    nearest_deg, farthest_deg : float
-        Range of off-nadir angles of the zone. Each direction in it is within about half a step,
-        along and across the rings, of a returned direction.
-
-    Returns
-    -------
-    ndarray of float64, shape (n, 2)
-        Off-nadir angle and azimuth, degrees.
+    Each direction in the zone is within about half a step, along and across the rings, of a
+    returned one. Returns off-nadir angles and azimuths, degrees, shape (n, 2).
     """
     inner = nearest_deg if nearest_deg > 0.0 else 0.5 * step_deg
     count = max(0, math.ceil((farthest_deg - inner) / step_deg))
@@ -156,23 +145,13 @@ def spread_boresights(step_deg: float, nearest_deg: float, farthest_deg: float) 
     return np.array(found)
 
 
-def choose_templates(
-    template: FloatImage, mask: FloatImage, focal_px: float, parameters: DenseParameters
-) -> TurnedTemplates:
+def choose_templates(template: FloatImage, mask: FloatImage, focal_px: float) -> TurnedTemplates:
     """Make rotated templates, and choose the size and spacing of tiles for a focal length.
 
-    Parameters
-    ----------
-    template, mask : ndarray of float32, shape (h, w)
-        The photo's small light image and its mask, 1 for valid pixels.
-    focal_px : float
-        Focal length of that image, pixels.
-
-    Returns
-    -------
-    TurnedTemplates
+    `template`, `mask` (h, w): the photo's small light image and its mask, 1 for valid pixels;
+    `focal_px`: focal length of that image.
     """
-    p, diagonal = parameters, float(np.hypot(*template.shape))
+    diagonal = float(np.hypot(*template.shape))
     # Consider stereographic projections about two axes an angle theta apart. At the photo's centre
     # the scale differs by 1 + a^2 with a = tan(theta / 2), and a point at t = tan(phi / 2) from the
     # centre is displaced by a further a t of that distance. In a square grid, the cell corners are
@@ -184,10 +163,10 @@ def choose_templates(
     a = 0.5 * (math.sqrt(t * t + 4.0 * 0.06) - t)
     reach_rad = 1.2 * 2.0 * math.atan(a) * math.sqrt(2.0)
     side = math.ceil(diagonal) | 1
-    reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), p.max_tile_px - side)
+    reach_px = min(4.0 * focal_px * math.tan(0.25 * reach_rad), MAX_TILE_PX - side)
     fft_px = int(fft.next_fast_len(int(side + reach_px), real=True))
-    # An even number of rolls, in pairs of opposite ones, with a corner error of at most `corner_px`
-    rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * p.corner_px / (0.5 * diagonal)))
+    # An even number of rolls, in pairs of opposite ones, with a corner error of at most `CORNER_PX`
+    rolls = 2 * math.ceil(180.0 / math.degrees(2.0 * CORNER_PX / (0.5 * diagonal)))
     rolls_deg = np.arange(rolls) * 360.0 / rolls
     images, windows = np.zeros((2, rolls, fft_px, fft_px), np.float32)
     middle = 0.5 * np.array([template.shape[1] - 1, template.shape[0] - 1])
@@ -195,7 +174,7 @@ def choose_templates(
     for k, roll in enumerate(np.radians(rolls_deg)):
         turn = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]])
         matrix = np.column_stack([turn, (side - 1) / 2.0 - turn @ middle])
-        inside = (cv2.warpAffine(counted, matrix, (side, side)) > 0.6).astype(np.float32)
+        inside = (cv2.warpAffine(counted, matrix, (side, side)) > 0.6).astype(np.float32)  # by eye
         image = cv2.warpAffine(flat, matrix, (side, side))
         mean = float((image * inside).sum()) / max(float(inside.sum()), 1.0)
         centred = (image - mean) * inside
@@ -239,7 +218,6 @@ def correlate(
     tile: FloatImage,
     ground: FloatImage | None,
     templates: TurnedTemplates,
-    parameters: DenseParameters,
 ) -> FloatImage:
     """Compute normalised cross-correlation of a tile with the template at each roll and shift.
 
@@ -251,7 +229,7 @@ def correlate(
     side = len(tile)
     n = side - templates.side_px + 1
     pixels = templates.window_pixels[:, None, None]
-    least = max(parameters.min_spread, parameters.min_spread_share * float(tile.std())) ** 2
+    least = max(MIN_SPREAD, MIN_SPREAD_SHARE * float(tile.std())) ** 2
 
     def sweep(image: FloatImage, kernels: NDArray[np.complex64]) -> FloatImage:
         """Correlate, computing only the first n rows and columns."""
@@ -275,6 +253,6 @@ def correlate(
     variance = np.maximum(squares - sums**2 / known, least * known)
     photo_variance = np.maximum(photo_squares - photo_sums**2 / known, 1e-3)
     covariance = sweep(lit, templates.image_spectra) - photo_sums * sums / known
-    covered = known >= 0.6 * pixels[window]
+    covered = known >= 0.6 * pixels[window]  # share of the template on the map, by eye
     scores = covariance / np.sqrt(variance * photo_variance)
     return np.where(covered, scores, np.float32(0.0))

@@ -62,24 +62,11 @@ def align(
     detail_px: float = 0.0,
     supersample: int = 1,
 ) -> Alignment:
-    """Refine a camera on a small light image.
+    """Refine a camera on a small light image (h, w), with the weight of its pixels.
 
-    Parameters
-    ----------
-    photo, weight : ndarray of float32, shape (h, w)
-        The photo's light image and the weight of its pixels.
-    prior : PosePrior
-        Prior of position and focal length, for an image of that size.
-    smooth_px : float
-        Blur of the rendered image.
-    detail_px : float
-        Scale above which structure is removed from the rendered image, the same as for the photo;
-        0 to keep it.
-
-    Returns
-    -------
-    Alignment
-        The camera with the highest correlation of all iterations, including the start.
+    `prior`: for an image of that size; `smooth_px`: blur of the rendered image; `detail_px`: scale
+    above which structure is removed from the rendered image, the same as for the photo, or 0 to
+    keep it. Returns the camera with the highest correlation of all iterations, including the start.
     """
     best: Alignment | None = None
     best_view: tuple[FloatImage, FloatImage] | None = None
@@ -95,6 +82,7 @@ def align(
         if counted.sum() < 0.3 * weight.sum():  # too little overlap for a reliable correlation
             break
         ncc = correlation(photo, view, counted)
+        # Gains of correlation that no longer move the camera, by eye
         if best is not None and ncc <= best.ncc + 1e-5 and iteration > 2:
             break
         if best is None or ncc > best.ncc:
@@ -130,7 +118,7 @@ def gauss_newton_step(
 
     columns = np.flatnonzero(free)
     sigmas = prior.sigmas[columns]
-    scale = np.where(np.isfinite(sigmas), sigmas, 0.05)
+    scale = np.where(np.isfinite(sigmas), sigmas, 0.05)  # radians, for the condition alone
     # Pixel motion per unit of each pose parameter on a lattice from corner to corner
     sides = camera.width_px - 1.0, camera.height_px - 1.0
     x, y = np.meshgrid(*(np.linspace(0.0, side, 14) for side in sides))

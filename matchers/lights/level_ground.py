@@ -21,7 +21,7 @@ from matchers.geometry.light_grid import LATTICE_PX, lattice
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import lengths
 
-MIN_COSINE = 0.15  # minimum cosine of incidence of ground that is used
+MIN_COSINE = 0.15  # minimum cosine of incidence of ground that is used: 81 degrees, by eye
 
 
 def level_axes(nadir: ArrayLike) -> FloatArray:
@@ -100,9 +100,9 @@ def ground_plane(
     right /= np.linalg.norm(right)
     plane = np.stack([right, np.cross(middle, right), middle])
     seen = shown @ plane.T
-    reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)
+    reach = np.abs(seen[:, :2] / np.maximum(seen[:, 2:], 0.1)).max(axis=0)  # 84 degrees at most
     half = np.ceil(reach * EARTH_RADIUS_KM / pixel_km) + 2
-    half_x, half_y = np.minimum(half, 260).astype(int)
+    half_x, half_y = np.minimum(half, 260).astype(int)  # pixels; photos have 100 to 420
     empty = np.zeros((2 * half_y + 1, 2 * half_x + 1), np.float32)
     drawn = GroundPlane(values=empty, weight=empty, axes=plane, pixel_km=pixel_km)
     # Rays are traced on a lattice and interpolated between its nodes

@@ -12,7 +12,8 @@ from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArr
 from matchers.geometry.camera import Camera
 from matchers.geometry.pose import PosePrior, fit_pose, make_whitening
 
-MIN_NCC = 0.35  # minimum peak correlation; patches below it do not have usable texture
+# Minimum peak correlation (by eye); patches below it do not have usable texture
+MIN_NCC = 0.35
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def choose_patches(
     """
     height, width = texture.shape
     border = size_px // 2 + reach_px + 1
-    floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))
+    floor = 1e-6 + 1e-3 * float(np.percentile(texture, 99.5))  # by eye: excludes dark cells
     found = []
     for rows in np.array_split(np.arange(border, height - border), cells[1]):
         for cols in np.array_split(np.arange(border, width - border), cells[0]):
@@ -107,18 +108,9 @@ def correlate_patches(
 ) -> FloatImage:
     """Correlate patches of the rendered map with the photo around them (normalised correlation).
 
-    Parameters
-    ----------
-    photo, view : ndarray of float32, shape (h, w)
-        The photo's light image and the map rendered through the camera.
-    centres : ndarray of int, shape (n, 2)
-        Patch centres (x, y) in the view, at least ``size_px // 2 + reach_px`` inside.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 2 reach_px + 1, 2 reach_px + 1)
-        Correlation by displacement, with zero displacement at the centre. All 0 if either image is
-        constant.
+    Patch centres (n, 2), x and y in the view, are at least ``size_px // 2 + reach_px`` inside.
+    Returns the correlation by displacement, shape (n, 2 reach_px + 1, 2 reach_px + 1), with zero
+    displacement at the centre; all 0 if either image is constant.
     """
     half, far = size_px // 2, size_px // 2 + reach_px
     surfaces = np.zeros((len(centres), 2 * reach_px + 1, 2 * reach_px + 1), np.float32)
@@ -133,21 +125,11 @@ def correlate_patches(
 def find_peaks(
     surfaces: FloatImage, centres: IndexArray, size_px: int, reach_px: int
 ) -> tuple[PatchMatches, IndexArray]:
-    """Find peaks of correlation surfaces within a maximum displacement.
+    """Find peaks of correlation surfaces (n, k, k) within a maximum displacement.
 
-    Parameters
-    ----------
-    surfaces : ndarray, shape (n, k, k)
-        See `correlate_patches`; only the centre of wider surfaces is used.
-    centres : ndarray of int, shape (n, 2)
-        Patch centres in the view.
-
-    Returns
-    -------
-    matches : PatchMatches
-        Matches with a peak of at least `MIN_NCC` inside the surface, concave in both directions.
-    index : ndarray of int
-        Indices of the matched patches.
+    Only the centre of wider surfaces is used, see `correlate_patches`. Matches have a peak of at
+    least `MIN_NCC` inside the surface, concave in both directions. Returned with the indices of
+    their patches.
     """
     rim = surfaces.shape[1] // 2 - reach_px
     middle = surfaces[:, rim : rim + 2 * reach_px + 1, rim : rim + 2 * reach_px + 1]
@@ -177,14 +159,9 @@ def locate_peaks(
     of ``(1 - r^2)`` in ``samples`` independent samples. The surface has this noise divided by
     ``samples``, and the position has that times the inverse curvature.
 
-    Returns
-    -------
-    index : ndarray of int, shape (m,)
-        Surfaces with a peak away from the border, concave in both directions.
-    ncc, x, y : ndarray, shape (m,)
-        Height, at most 0.999, and position.
-    covariance : ndarray, shape (m, 2, 2)
-        Covariance of the position.
+    Returns the indices of the m surfaces with a peak away from the border, concave in both
+    directions; its height, at most 0.999, x and y; and the covariance of the position, shape (m, 2,
+    2).
     """
     count, height, width = surfaces.shape
     index = np.arange(count)
@@ -242,7 +219,8 @@ def group_patches(view: FloatImage, centres: IndexArray, size_px: int) -> IndexA
     return groups
 
 
-# Parameters of the camera fit to patches, and of its refits without some of them.
+# Minimum error of a match, one sigma per axis (by eye), and number of matches that a fit needs: the
+# pose has seven unknowns without lens, and each match gives two equations
 FLOOR_PX = 0.25
 MIN_MATCHES = 4
 
@@ -343,7 +321,7 @@ def refit_without(
             refinement.camera,
             refinement.prior,
             refinement.free,
-            outlier_sigmas=2.5,
+            outlier_sigmas=2.5,  # as in `fit_to_patches`
             max_rounds=12,
             converged=1e-3,
             covariance_px=noise[kept],

@@ -11,7 +11,8 @@ import numpy as np
 from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
 
-# Share of the image's overall variance added to the local variance in contrast normalisation
+# Share of the image's overall variance added to the local variance in contrast normalisation (by
+# eye)
 EVEN_FLOOR = 0.1
 
 
@@ -37,10 +38,7 @@ class LightImage:
     ) -> LightImage:
         """Make an area-averaged and slightly blurred copy; never larger than this image.
 
-        Parameters
-        ----------
-        detail_px : float
-            If above 0, broader structure is removed, see `detail`.
+        If `detail_px` is above 0, broader structure is removed, see `detail`.
         """
         wanted = long_side_px, smooth_px, detail_px
         if wanted in self._resized:
@@ -76,7 +74,6 @@ class LightImage:
         return replace(self, values=self.values[:, ::-1].copy(), weight=self.weight[:, ::-1].copy())
 
     def camera(self, stored: Camera) -> Camera:
-        """Scale a camera of the stored image to this image."""
         height, width = self.values.shape
         return stored.scaled(self.factor, width, height)
 
@@ -115,21 +112,12 @@ def detail(
     weight: FloatImage | None = None,
     around: FloatImage | None = None,
 ) -> FloatImage:
-    """Remove the broad structure of an image (high-pass filter).
+    """Remove the broad structure of a photo or rendered map in log light (high-pass filter).
 
-    Bright blobs look alike; the streets and suburbs around them are distinctive.
-
-    Parameters
-    ----------
-    image : ndarray of float32, shape (h, w)
-        Photo or rendered map, in log light.
-    scale_px : float
-        Sigma of the Gaussian that is subtracted.
-    weight : ndarray of float32, shape (h, w), optional
-        Weight of the pixels; pixels of weight 0 do not affect the mean (normalised convolution,
-        Knutsson & Westin 1993).
-    around : ndarray of float32, shape (h, w), optional
-        `count_around` of that weight and scale, if already computed.
+    Bright blobs look alike; the streets and suburbs around them are distinctive. `scale_px`: sigma
+    of the Gaussian that is subtracted. Pixels of weight 0 do not affect the mean (normalised
+    convolution, Knutsson & Westin 1993). `around`: `count_around` of that weight and scale, if
+    already computed.
     """
     if weight is None:
         return image - blur(image, scale_px)

@@ -61,8 +61,8 @@ CHUNK = 128  # number of reference points per step, so that correlations fit int
 MIN_CORRELATION = 0.25
 LOG10_PER_UNIT = 3.0
 NEAREST = 2  # number of nearest reference points that a patch may match
-# Maximum distance of matches: pixels, plus a share of the distance from the placed patch;
-# smaller after the fit of the rotation
+# Maximum distance of matches: pixels, plus a share of the distance from the placed patch; smaller
+# after the fit of the rotation (by eye)
 ROUGH_REACH = (4.0, 0.1)
 FINE_REACH = (3.0, 0.03)
 
@@ -124,23 +124,11 @@ def sample_rings(
     y: ArrayLike,
     stretch_x: ArrayLike = 1.0,
 ) -> tuple[FloatImage, FloatImage]:
-    """Sample light in rings around points of an image.
+    """Sample light in rings around points of an image, pixels x and y (n,).
 
-    Parameters
-    ----------
-    picture : ndarray of float32, shape (h, w)
-        Log light; north, or the direction that represents it, is up.
-    weight : ndarray of float32, shape (h, w), or None
-        0 for pixels to ignore.
-    x, y : array_like, shape (n,)
-        Points, pixels.
-    stretch_x : array_like, shape (n,), optional
-        Horizontal over vertical scale of the image at each point.
-
-    Returns
-    -------
-    values, weights : ndarray of float32, shape (n, rings, ANGLES)
-        Anticlockwise from the right; weights are 0 or 1.
+    In the log light `picture`, north, or the direction that represents it, is up; `weight` is 0 for
+    pixels to ignore; `stretch_x` is the horizontal over the vertical scale at each point. Returns
+    values and weights (0 or 1), (n, rings, ANGLES), anticlockwise from the right.
     """
     at_x, at_y = np.atleast_1d(np.asarray(x, float)), np.atleast_1d(np.asarray(y, float))
     angles = 2.0 * np.pi * np.arange(ANGLES) / ANGLES
@@ -160,11 +148,10 @@ def sample_rings(
             part = np.s_[start : start + 30_000]
             values[part, ring] = cv2.remap(light, columns[part], rows[part], cv2.INTER_LINEAR)
             weights[part, ring] = cv2.remap(covered, columns[part], rows[part], cv2.INTER_LINEAR)
-    return values, (weights > 0.6).astype(np.float32)
+    return values, (weights > 0.6).astype(np.float32)  # by eye
 
 
 def blur_to_dark(picture: FloatImage, sigma_px: float) -> FloatImage:
-    """Blur an image with zero padding."""
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma_px, borderType=cv2.BORDER_CONSTANT), np.float32
     )
@@ -284,7 +271,7 @@ def place_patches(
         unscaled = np.ones(len(own))
         odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)[0]
         odds = odds.reshape(-1, n_places) - np.log10(1.0 + np.arange(n_places))
-        best = np.argsort(-odds, axis=1, kind="stable")[:, :5]
+        best = np.argsort(-odds, axis=1, kind="stable")[:, :5]  # placements of a patch, by eye
         for i in (best + n_places * np.arange(len(best))[:, None]).ravel().tolist():
             found.append(
                 PatchPlacement(
@@ -350,10 +337,10 @@ def fit_placements(
     scales = np.array([one.scale for one in placements])
     own = np.array([one.own for one in placements])
     unscaled = np.ones(len(placements))
-    odds, near, said = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
+    odds, near, patch_odds = weigh(reference, photo, own, rotations, unscaled, ROUGH_REACH)
     ranks = odds - [one.log10_odds for one in placements]
     for _ in range(2):
-        share = np.maximum(said, 0.0)
+        share = np.maximum(patch_odds, 0.0)
         # The placed patch, whose evidence is its rank, has at least this weight
         share[which, own] = np.maximum(share.mean(axis=1), 0.3)
         placed = rescale_tangents(photo.vectors[own], scales[:, None])
@@ -363,7 +350,7 @@ def fit_placements(
         scales = fit_scales(photo.vectors, targets, share, scales, 0.15)
         scaled = rescale_tangents(photo.vectors[None], scales[:, None, None])
         rotations = fit_rotations(scaled, targets, share, rotations)
-        odds, near, said = weigh(reference, photo, own, rotations, scales, FINE_REACH)
+        odds, near, patch_odds = weigh(reference, photo, own, rotations, scales, FINE_REACH)
     return [
         replace(
             one,
@@ -411,11 +398,11 @@ def weigh(
         np.ascontiguousarray(photo.frames[:, :, 0]),
         np.require(np.asarray(reference.table.coefficients), np.int8, "C"),
         project(photo.queries),
-        np.array((-0.1, 0.0, 0.1)),
+        np.array((-0.1, 0.0, 0.1)),  # radians: half a step of the rings
         best,
         first,
     )
     near = np.take_along_axis(places, first[..., None], axis=2)[..., 0] % len(reference.vectors)
-    said = LOG10_PER_UNIT * np.maximum(best - MIN_CORRELATION, 0.0)
-    said[which, own] = 0.0
-    return said.sum(axis=1), near, said
+    patch_odds = LOG10_PER_UNIT * np.maximum(best - MIN_CORRELATION, 0.0)
+    patch_odds[which, own] = 0.0
+    return patch_odds.sum(axis=1), near, patch_odds

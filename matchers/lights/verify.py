@@ -32,7 +32,7 @@ class LightParams:
     # Sigma of the inner Gaussian; positions in photo and map agree to about half of it
     scale_px: float = 2.5
     min_contrast: float = 0.02  # in log light: 5 % brighter than the surroundings
-    # Number of strongest peaks to compare, of photo and map
+    # Number of strongest peaks to compare, of photo and map (by eye)
     n_photo: int = 150
     n_map: int = 300
     # Share of the photo's lights that match the map for the correct camera. It is about one half in
@@ -42,16 +42,15 @@ class LightParams:
     matched_shares: tuple[float, ...] = (0.15, 0.25, 0.4, 0.55, 0.7)
     strongest: tuple[int, ...] = (40, 10_000)
     # Lower bound of the chance of a random match, since lights of both map and photo are
-    # concentrated along roads and coasts
+    # concentrated along roads and coasts (by eye)
     min_chance: float = 0.02
-    # Lower bound of the view's local variance, as a share of its mean: an empty view would
+    # Lower bound of the view's local variance, as a share of its mean (by eye): an empty view would
     # correlate with anything
     min_variance: float = 0.1
 
     @property
     def match_px(self) -> float:
-        """Maximum distance of matching lights, pixels."""
-        return 1.5 * self.scale_px
+        return 1.5 * self.scale_px  # three sigmas of their positions
 
 
 LIGHTS = LightParams()
@@ -67,8 +66,10 @@ class LightPeaks(Columns):
 
     @property
     def positions(self) -> FloatArray:
-        """Positions as an array of shape (n, 2)."""
         return np.stack([self.x, self.y], axis=-1)
+
+
+NO_LIGHTS = LightPeaks(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
 
 
 def find_light_peaks(
@@ -79,14 +80,9 @@ def find_light_peaks(
 ) -> LightPeaks:
     """Find subpixel local maxima of the difference of Gaussians of a log-light image.
 
-    Parameters
-    ----------
-    weight : ndarray of float32, shape (h, w), or None
-        0 for pixels to ignore.
-    scale_px : float
-        Sigma of the inner Gaussian.
+    `weight` is 0 for pixels to ignore, `scale_px` the sigma of the inner Gaussian.
     """
-    outer_px = 2.5 * scale_px
+    outer_px = 2.5 * scale_px  # ratio by eye
     inner = cv2.GaussianBlur(log_light, (0, 0), scale_px)
     if weight is None:
         band = inner - cv2.GaussianBlur(log_light, (0, 0), outer_px)
@@ -112,6 +108,7 @@ def find_light_peaks(
 
 def spread_shifts() -> FloatArray:
     """Make shifts (pixels) distributed over a ring by the golden angle; shape (n, 2)."""
+    # Beyond the reach of matches, and near enough for the same density of lights (by eye)
     count, inner_px, outer_px = 160, 10.0, 60.0
     k = np.arange(count)
     angle = k * np.pi * (3.0 - np.sqrt(5.0))
@@ -122,12 +119,8 @@ def spread_shifts() -> FloatArray:
 def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray]:
     """Score matches of light peaks of photo and map, in the same pixel frame, against chance.
 
-    Returns
-    -------
-    log10_odds : float
-        Odds of this camera against chance, not corrected for the number of cameras tried.
-    matched : ndarray of int
-        Indices of the photo's peaks that match.
+    Returns the log10 odds of this camera against chance, not corrected for the number of cameras
+    tried, and the indices of the photo's peaks that match.
     """
     if len(photo) == 0 or len(view) == 0:
         return 0.0, np.zeros(0, np.intp)
@@ -155,23 +148,11 @@ def score_lights(photo: LightPeaks, view: LightPeaks) -> tuple[float, IndexArray
 def image_log10_odds(
     photo: FloatImage, view: FloatImage, weight: FloatImage, nearest_px: float
 ) -> float:
-    """Compute log odds of the correlation of photo and view against wrong alignments.
+    """Compute log10 odds of the correlation of photo and view against wrong alignments.
 
-    The reference is the extreme-value distribution (Gumbel) of the correlation at all shifts.
-
-    Parameters
-    ----------
-    photo, view : ndarray of float32, shape (h, w)
-        Photo and rendered map without broad structure, with normalised contrast.
-    weight : ndarray of float32, shape (h, w)
-        Weight of the photo's pixels, 0 to 1.
-    nearest_px : float
-        Shifts up to this length do not count as other alignments.
-
-    Returns
-    -------
-    float
-        log10 of 1 / (chance that one shift correlates as well); 0 if either image is empty.
+    The reference is the extreme-value distribution (Gumbel) of the correlation at all shifts but
+    those of up to `nearest_px`: 1 / (chance that one shift correlates as well); 0 if either image
+    is empty. Both images are without broad structure, with normalised contrast.
     """
     surfaces = correlate_displaced(photo, view, weight)
     height, width = photo.shape

@@ -45,7 +45,6 @@ class MatchParameters:
     # Number of rotations with the best initial odds to fit
     fitted: int = 120
     kept: int = 20  # maximum number of rotations returned
-    fit_rounds: int = 2  # rounds of refitting rotations to their matches
     scale_free: bool = False  # also fit the scale, within the size tolerance of the asterisms
     # Factors of the tangents of the photo's angles to try in turn; 1 for a known focal length
     scales: tuple[float, ...] = (1.0,)
@@ -226,7 +225,7 @@ def match(
         if n_met == 0:
             continue
         fit = best = rotate_as_voted(index, rays, *alike, parameters)
-        for _ in range(parameters.fit_rounds):
+        for _ in range(2):  # by eye
             fit = fit.fit_again(index, rays, parameters)
             best = best.better_of(fit)
         for v, odds in enumerate(best.log10_odds):
@@ -260,8 +259,8 @@ def find_alike_asterisms(
         rays, brightness, replace(p, neighbours=neighbours, size_rad=size_rad)
     )
     photo = asterisms.encode_every_order(rays, members, p.shape_tolerance).within(size_rad)
-    asked = cKDTree(asterisms.scale_codes(photo.codes, p))
-    alike = asked.sparse_distance_matrix(index.code_tree, 1.0, output_type="ndarray")
+    photo_tree = cKDTree(asterisms.scale_codes(photo.codes, p))
+    alike = photo_tree.sparse_distance_matrix(index.code_tree, 1.0, output_type="ndarray")
     mine, its = alike["i"], alike["j"]
     return (
         photo.members[mine],

@@ -52,7 +52,6 @@ class Figures(Columns):
     axes: FloatArray  # (m, 3): unit vectors from the first member towards the second
 
     def within(self, size_rad: tuple[float, float]) -> Figures:
-        """Select asterisms with a length within limits."""
         low, high = np.log(np.maximum(size_rad, 1e-12))
         return self.select((self.codes[:, -1] >= low) & (self.codes[:, -1] <= high))
 

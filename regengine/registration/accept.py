@@ -12,9 +12,20 @@ from detectors.types import FloatArray
 from regengine.registration.align import is_same_view
 from regengine.registration.control_points import compute_allowed_error_m
 from regengine.registration.parameters import LENS, AcceptParams, read_shipped_calibration
-from regengine.registration.types import Evidence, Match
+from regengine.registration.types import Evidence, LightMatch, MapMatch
 from regengine.store.reasons import Reason
 from regengine.store.result import ControlPoint, Verdict
+
+# Proposals below this, one in four, are not presented for review
+REVIEW_PROBABILITY = 0.25
+# Minimum odds of held-out patches for a fit to count as tested: ten to one
+TESTED_LOG10_ODDS = 1.0
+# Above these odds all control points of the right place were right, of 103 training trials
+SURE_LOG10_ODDS = 8.0
+# Lights with these odds cover the image, even if clouds hide patches (by eye)
+COVERING_LOG10_ODDS = 25.0
+# Minimum probability that all control points of a right camera are within the allowed error
+MIN_POINTS_PROBABILITY = 0.95
 
 
 def place_probability(evidence: Evidence) -> float:
@@ -22,21 +33,20 @@ def place_probability(evidence: Evidence) -> float:
     return float(read_shipped_calibration().steps.probability(evidence.log10_odds))
 
 
-def share_right(evidence: Evidence, params: AcceptParams | None = None) -> float:
+def share_right(evidence: Evidence) -> float:
     """Share of fits at the right place whose control points are right, as estimated by trials."""
-    params = params or AcceptParams()
     odds = evidence.patch_log10_odds
-    if is_tested(evidence, params) and evidence.light_log10_odds >= params.covering_log10_odds:
+    if is_tested(evidence) and evidence.light_log10_odds >= COVERING_LOG10_ODDS:
         return 1.0
     # Share of right places whose control points are right, for odds of patches below each limit: 41
     # of 53, 43 of 48 and 103 of 103 training trials by Laplace's rule
-    right_below = ((1.0, 0.76), (3.0, 0.88), (8.0, 0.99))
+    right_below = ((TESTED_LOG10_ODDS, 0.76), (3.0, 0.88), (SURE_LOG10_ODDS, 0.99))
     return next((share for below, share in right_below if odds < below), 1.0)
 
 
-def probability(evidence: Evidence, params: AcceptParams | None = None) -> float:
+def probability(evidence: Evidence) -> float:
     """Probability that a match is right: that of its place, reduced if its fit is not tested."""
-    return share_right(evidence, params) * place_probability(evidence)
+    return share_right(evidence) * place_probability(evidence)
 
 
 def probability_interval(evidence: Evidence) -> tuple[float, float]:
@@ -45,13 +55,13 @@ def probability_interval(evidence: Evidence) -> tuple[float, float]:
     return share_right(evidence) * float(low), share_right(evidence) * float(high)
 
 
-def is_tested(evidence: Evidence, params: AcceptParams) -> bool:
+def is_tested(evidence: Evidence) -> bool:
     """Whether held-out patches lie where the fit predicts them.
 
     This test is necessary because the odds of lights and image confirm the place, but also agree
     with a camera that is off by kilometres.
     """
-    return evidence.patch_log10_odds >= params.tested_log10_odds
+    return evidence.patch_log10_odds >= TESTED_LOG10_ODDS
 
 
 def find_least_accepted(params: AcceptParams, is_blind: bool) -> float:
@@ -64,14 +74,14 @@ def decide(
     p_right: float, reasons: tuple[Reason, ...], params: AcceptParams, *, is_blind: bool = False
 ) -> Verdict:
     """Decide the verdict from the probability and the reasons for a review."""
-    if p_right < params.review_probability:
+    if p_right < REVIEW_PROBABILITY:
         return "no_match"
     return (
         "accepted" if p_right >= find_least_accepted(params, is_blind) and not reasons else "review"
     )
 
 
-def is_proven(match: Match | None, params: AcceptParams) -> bool:
+def is_proven(match: LightMatch | None, params: AcceptParams) -> bool:
     """Whether the evidence is so strong that the search can stop.
 
     A certain place is not sufficient: the fit must be tested as well.
@@ -79,26 +89,23 @@ def is_proven(match: Match | None, params: AcceptParams) -> bool:
     if match is None:
         return False
     least = find_least_accepted(params, match.hypothesis.is_blind)
-    return is_tested(match.evidence, params) and place_probability(match.evidence) >= least
+    return is_tested(match.evidence) and place_probability(match.evidence) >= least
 
 
-AnyMatch = TypeVar("AnyMatch", bound=Match)
+AnyMatch = TypeVar("AnyMatch", LightMatch, MapMatch)
 
 
-def choose_match(
-    new: AnyMatch, known: AnyMatch | None, share: float, params: AcceptParams
-) -> AnyMatch:
+def choose_match(new: AnyMatch, known: AnyMatch | None) -> AnyMatch:
     """Choose the better of two matches; for the same view, a tested fit is better.
 
     A match of another view is kept as a rival; the rival of the best odds is the runner-up.
     """
     if known is None:
         return new
-    if is_same_view(new.camera, known.camera, share):
-        return max(
-            (new, known), key=lambda m: (is_tested(m.evidence, params), m.evidence.log10_odds)
-        )
-    first, second = sorted((new, known), key=lambda m: -m.evidence.log10_odds)
+    if is_same_view(new.camera, known.camera):
+        return max((new, known), key=lambda m: (is_tested(m.evidence), m.evidence.log10_odds))
+    is_better = known.evidence.log10_odds <= new.evidence.log10_odds
+    first, second = (new, known) if is_better else (known, new)
     if first.rivals and first.evidence.runner_up_log10_odds >= second.evidence.log10_odds:
         return replace(first, rivals=(first.rivals[0], second.hypothesis, *first.rivals[1:]))
     return replace(
@@ -113,7 +120,7 @@ def choose_match(
 
 
 def check_blind_fit(
-    points: tuple[ControlPoint, ...], match: Match, focal_mm: float | None, params: AcceptParams
+    points: tuple[ControlPoint, ...], match: LightMatch, focal_mm: float | None
 ) -> tuple[Reason, ...]:
     """List the reasons to review a blind match; empty if its control points are stable.
 

@@ -27,7 +27,7 @@ from matchers.lights.gauss_newton import align
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
-from regengine.registration.parameters import TRACKS, RefineParams
+from regengine.registration.parameters import REFINE, TRACKS
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
 from regengine.registration.windows import (
@@ -40,19 +40,24 @@ from regengine.registration.windows import (
 LATTICE = np.array([(x, y) for y in np.linspace(0.1, 0.9, 5) for x in np.linspace(0.1, 0.9, 5)])
 
 
-def is_same_view(a: Camera, b: Camera, share: float) -> bool:
+# Two cameras have the same view if the ground moves by less than this share of the long side (by
+# eye)
+SAME_VIEW_SHARE = 0.08
+# Number of views in one box, log10: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
+LOG10_ATTITUDES = 6.0
+
+
+def is_same_view(a: Camera, b: Camera, share: float = SAME_VIEW_SHARE) -> bool:
     """Whether two cameras of one image show nearly the same ground at the same pixels."""
     from matchers.geometry.compiled_view import moves_less
 
     if a.mirrored != b.mirrored:
         return False
-    most_px = share * max(a.width_px, a.height_px)
+    most_px = share * a.long_side_px
     return moves_less(a.numbers, b.numbers, a.height_px, LATTICE, most_px)
 
 
-def merge_hypotheses(
-    known: Sequence[Hypothesis], new: Iterable[Hypothesis], share: float
-) -> list[Hypothesis]:
+def merge_hypotheses(known: Sequence[Hypothesis], new: Iterable[Hypothesis]) -> list[Hypothesis]:
     """Merge hypotheses of the same view, keeping the better one; return them best first.
 
     A small clipped image does not determine from which place on the track it was taken. So
@@ -65,7 +70,7 @@ def merge_hypotheses(
             return False
         if a.n_stars != b.n_stars:  # with and without the attitude of stars
             return False
-        return is_same_view(a.camera, b.camera, share)
+        return is_same_view(a.camera, b.camera)
 
     result = list(known)
     for hypothesis in new:
@@ -87,7 +92,7 @@ def score_hypothesis(hypothesis: Hypothesis) -> float:
     high_km = float(np.linalg.norm(camera.position_ecef_m)) / 1e3
     cosine = -float(camera.boresight_ecef @ camera.position_ecef_m) / 1e3 / high_km
     range_km = compute_slant_range_km(high_km - EARTH_RADIUS_KM, cosine)
-    field_km = range_km * max(camera.width_px, camera.height_px) / camera.focal_px
+    field_km = range_km * camera.long_side_px / camera.focal_px
     return hypothesis.even_ncc * float(np.sqrt(min(1.0, field_km / full_field_km)))
 
 
@@ -121,18 +126,18 @@ def align_first(
     ``levels`` is a map pyramid that covers all of them; without it each has a separate window.
     Hypotheses whose ground is not on the map are left out.
     """
-    params, nominal = problem.params.refine, problem.photo.nominal
+    nominal = problem.photo.nominal
     found: list[Hypothesis] = []
     for hypothesis in hypotheses:
         camera, mirrored = hypothesis.camera, hypothesis.camera.mirrored
         image = problem.photo.image(hypothesis.image).resized(
-            size_px, params.smooth_px, params.first_detail_px
+            size_px, REFINE.smooth_px, REFINE.first_detail_px
         )
         image = image.unmirrored(mirrored)
         around = levels
         if around is None:
             # Alignment can move a camera by one sigma of its position, and its footprint with it
-            field_km = compute_ground_sample_km(camera) * max(camera.width_px, camera.height_px)
+            field_km = compute_ground_sample_km(camera) * camera.long_side_px
             step_km = field_km / size_px / 1.5
             around = find_footprint_window(problem.references.light_map, camera, 150.0, step_km)
         if around is None:
@@ -144,12 +149,11 @@ def align_first(
             replace(image.camera(camera), mirrored=False),
             hypothesis.prior.for_image(image.factor),
             free=free_unknowns(hypothesis.prior, fine=False),
-            smooth_px=params.smooth_px,
-            detail_px=params.first_detail_px,
+            smooth_px=REFINE.smooth_px,
+            detail_px=REFINE.first_detail_px,
         )
         moved = replace(image.stored_camera(aligned.camera, nominal), mirrored=mirrored)
-        share = problem.params.search.same_view_share
-        if not any(is_same_view(moved, other.camera, share) for other in found):
+        if not any(is_same_view(moved, other.camera) for other in found):
             found.append(
                 replace(hypothesis, camera=moved, ncc=aligned.ncc, even_ncc=aligned.even_ncc)
             )
@@ -161,8 +165,7 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
 
     The clipped image serves only to find a place; the odds are computed on the narrow image.
     """
-    params = problem.params.refine
-    image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=params.detail_px)
+    image = problem.photo.image(hypothesis.image).resized(size_px, detail_px=REFINE.detail_px)
     camera = image.camera(hypothesis.camera)
     light_map = problem.references.light_map
     levels = find_footprint_window(
@@ -177,9 +180,9 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
         image.weight,
         camera,
         prior,
-        free=free_unknowns(prior, fine=size_px >= params.compared_px),
-        smooth_px=params.smooth_px,
-        detail_px=params.detail_px,
+        free=free_unknowns(prior, fine=size_px >= REFINE.compared_px),
+        smooth_px=REFINE.smooth_px,
+        detail_px=REFINE.detail_px,
         supersample=2,
     )
     found = image.stored_camera(aligned.camera, problem.photo.nominal)
@@ -189,7 +192,7 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
         camera=found,
         ncc=aligned.ncc,
         even_ncc=aligned.even_ncc,
-        image_log10_odds=weigh_image(narrow, found, levels, size_px, params),
+        image_log10_odds=weigh_image(narrow, found, levels, size_px),
     )
 
 
@@ -198,14 +201,13 @@ def weigh_image(
     camera: Camera,
     levels: Sequence[LightGrid],
     size_px: int,
-    params: RefineParams,
 ) -> float:
     """Compute the odds of the image under a camera, against displaced and reflected copies."""
     # Scale of structure for image odds: outlines of districts, which few cameras reproduce
-    scale_px = 3.0
+    scale_px = 3.0  # by eye
     picture = image.resized(size_px, detail_px=scale_px)
     view, known = render_known(levels, picture.camera(camera), 2)
-    view = np.asarray(cv2.GaussianBlur(view, (0, 0), params.smooth_px), np.float32)
+    view = np.asarray(cv2.GaussianBlur(view, (0, 0), REFINE.smooth_px), np.float32)
     weight = np.asarray(picture.weight * known, np.float32)
     photo = normalize_contrast(picture.values, scale_px, weight)
     # What hides the photo hides nothing of the map under its other shifts
@@ -231,7 +233,6 @@ def make_hypothesis(
 
 
 def locate_camera(camera: Camera) -> CameraPosition:
-    """Make the position of a camera that only the lights determine."""
     lon, lat, height_m = (float(value) for value in ecef_to_geodetic(camera.position_ecef_m))
     sigma_km = TRACKS.blind_sigma_km
     return position_from_nadir(lon, lat, height_m / 1e3, "lights", sigma_km=sigma_km)
@@ -242,10 +243,10 @@ def choose_template_px(problem: Problem, lens: LensBelief) -> int:
 
     Such a frame is recognized by the outline of the city and its parks, not by single places.
     """
-    nominal, params = problem.photo.nominal, problem.params.refine
+    nominal = problem.photo.nominal
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
     if not is_telephoto(camera):
-        return params.first_px
-    longest = max(nominal.width_px, nominal.height_px)
-    field_km = problem.altitude_km / camera.focal_px * longest
-    return int(np.clip(field_km / 1.15, params.first_px // 2, params.first_px))
+        return REFINE.first_px
+    field_km = problem.altitude_km / camera.focal_px * nominal.long_side_px
+    # Pixels of 1.15 km show the outline of a city (by eye)
+    return int(np.clip(field_km / 1.15, REFINE.first_px // 2, REFINE.first_px))

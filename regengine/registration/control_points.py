@@ -25,10 +25,10 @@ from regengine.store.result import ControlPoint
 # composites, 32 m per axis RMS
 MAP_SIGMA_M = 50.0
 # Minimum share of the hull of the lights that the four points cover, and minimum ratio of their
-# shortest distance to their longest
+# shortest distance to their longest (by eye)
 MIN_HULL_SHARE = 0.25
 MIN_APART_SHARE = 0.1
-# Confirmed lights within this distance are counted for a point
+# Confirmed lights within this distance are counted for a point: one and a half patches
 LIGHTS_REACH_PX = 45.0
 
 
@@ -87,13 +87,13 @@ def select_control_points(
     # wrong, it is usually an uncertain one
     vagueness = sigma_m / (compute_allowed_error_m(stored) / 3.0)
     worth = ncc * (1.0 + shown[index]) / (1.0 + vagueness**2)
-    believed = weights >= 0.05  # others are outliers of the fit
+    believed = weights >= 0.05  # others are outliers of the fit, beyond 11 sigmas
     precise = believed & (vagueness <= 1.0)
     near_lights = precise & (n_lights > 0)
     if beside_px is None:
         # Precise points on lights of the photo first, then near lights, then anywhere
         ranks = (precise & (shown[index] > 0.0), near_lights, precise)
-        agreeing = (ncc >= 0.6) & (weights >= 0.15)
+        agreeing = (ncc >= 0.6) & (weights >= 0.15)  # by eye; within 6 sigmas
         chosen = choose_four_wide(places, worth, ranks, agreeing, hull_px2)
         for vaguer in (believed, np.ones(len(places), bool)):
             if len(chosen) < 4:
@@ -181,12 +181,8 @@ def place_on_lights(fit: PatchFit) -> tuple[FloatArray, FloatArray, FloatArray]:
     Only lights of the rendered view that match a light of the photo are used. Starting with the
     brightest, each light is assigned to the nearest patch that contains it. The visibility is 0 if
     a patch has no light, one half for a light of the median contrast of the photo's lights, and
-    approaches 1 for brighter ones.
-
-    Returns
-    -------
-    x, y, visibility : ndarray, shape (n,)
-        Pixels of the rendered view, and the visibility of each point.
+    approaches 1 for brighter ones. Returns pixels x and y of the rendered view, and the
+    visibilities.
     """
     matches, lights = fit.refinement.matches, fit.matched_lights
     x, y, shown = matches.x.copy(), matches.y.copy(), np.zeros(len(matches))
@@ -344,7 +340,7 @@ def choose_four(places_px: FloatArray, worth: FloatArray, usable: BoolArray) -> 
     reach = np.stack([np.cos(angles), np.sin(angles)], axis=-1) @ around.T
     taken = list(np.unique(np.argmax(reach * worth, axis=1)))
     away = np.min([np.hypot(*(places - places[k]).T) for k in taken], axis=0)
-    while len(taken) < min(30, len(places)):
+    while len(taken) < min(30, len(places)):  # 27,405 sets of four
         left = np.ones(len(places), bool)
         left[taken] = False
         taken.append(int(np.argmax(np.where(left, away * worth, -1.0))))

@@ -35,18 +35,27 @@ from matchers.lights.patches import (
 )
 from matchers.lights.photo_light import LightImage, detail
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, score_lights
-from regengine.registration.align import align_hypothesis, free_unknowns
+from regengine.registration.accept import (
+    COVERING_LOG10_ODDS,
+    MIN_POINTS_PROBABILITY,
+    SURE_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
+)
+from regengine.registration.align import LOG10_ATTITUDES, align_hypothesis, free_unknowns
 from regengine.registration.control_points import (
     compute_allowed_error_m,
     compute_camera_covariances,
     compute_chance_within,
     project_covariance,
 )
-from regengine.registration.parameters import LENS, AcceptParams, RefineParams, RegisterParams
+from regengine.registration.parameters import LENS, REFINE, RefineParams
 from regengine.registration.prepare_photo import FINE_SAMPLE_KM
 from regengine.registration.types import Fit, FitTest, Hypothesis, Problem
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 
+# Odds of a thousand to one rule out chance: for a place, less the views tested; for a lens that
+# patches confirm; and for a camera that fits patches farther away, so that a fit is distorted
+CLEAR_LOG10_ODDS = 3.0
 # Patches of one size that are needed for a test
 MIN_PATCHES = 8
 # Search radius of a patch, as a multiple of the distance within which it counts as landed
@@ -57,7 +66,7 @@ LANDED_PX = 1.0
 MIN_QUARTER_PX = 2.0
 
 
-def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
+def test_fit(fit: Fit) -> FitTest:
     """Test whether a fit is valid all over the image, and stable without some of its lights.
 
     Patches of several sizes are predicted by fits to the other patches, see `predict_patches`. A
@@ -70,7 +79,6 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     If the patches confirm the fit, lights are left out in turn. A fit that moves by more than
     the allowed error of control points is not stable.
     """
-    accept = params.accept
     allowed_px = compute_allowed_error_px(fit.camera, fit.image)
     right_px = max(0.5 * allowed_px, LANDED_PX)
     # Side of the patches, and number of cells along the image, each with one patch. The mean of
@@ -93,15 +101,14 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
     if right_px >= MIN_QUARTER_PX:
         has_empty_quarter, lights_agree = check_quarters(wide, fit.lights, fit.matched)
     # Clouds and boats can leave a quarter empty, too: then the lights can confirm the fit
-    lights_cover = lights_agree and fit.light_log10_odds >= accept.covering_log10_odds
-    alternative_log10_odds = fit.refinement.alternative_log10_odds
-    is_distorted = alternative_log10_odds >= accept.clear_log10_odds
+    lights_cover = lights_agree and fit.light_log10_odds >= COVERING_LOG10_ODDS
+    is_distorted = fit.refinement.alternative_log10_odds >= CLEAR_LOG10_ODDS
     is_distorted |= has_empty_quarter and not lights_cover
     patch_log10_odds = min(log10_odds, 0.0) if is_distorted else log10_odds
 
     pose_sigma_m = float("nan")
-    if patch_log10_odds >= accept.tested_log10_odds:
-        pose_sigma_m = measure_pose_sigma_m(fit, patch_log10_odds, accept)
+    if patch_log10_odds >= TESTED_LOG10_ODDS:
+        pose_sigma_m = measure_pose_sigma_m(fit, patch_log10_odds)
     is_confirmed = pose_sigma_m == 0.0 and not has_empty_quarter
     return FitTest(
         residual_px=residual_px,
@@ -109,7 +116,7 @@ def test_fit(fit: Fit, params: RegisterParams) -> FitTest:
         is_distorted=is_distorted,
         patch_log10_odds=patch_log10_odds,
         pose_sigma_m=pose_sigma_m,
-        is_confirmed=is_confirmed and log10_odds > accept.clear_log10_odds,
+        is_confirmed=is_confirmed and log10_odds > CLEAR_LOG10_ODDS,
     )
 
 
@@ -236,6 +243,7 @@ def check_quarters(
     quarters = number_quarters(places)
     count = np.bincount(quarters, minlength=4)
     share = np.bincount(quarters, landed, minlength=4) / np.maximum(count, 1)
+    # Share that lands: twice that of chance (by eye)
     empty = np.flatnonzero((count > 0) & (share < 0.12))
     if not len(empty):
         return False, True
@@ -245,10 +253,10 @@ def check_quarters(
         return True, False
     elsewhere = is_matched[~inside].mean() if not inside.all() else 0.0
     chance = bdtr(is_matched[inside].sum(), inside.sum(), elsewhere)
-    return True, bool(chance >= 0.05)
+    return True, bool(chance >= 0.05)  # the usual level of significance
 
 
-def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams) -> float:
+def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float) -> float:
     """Uncertainty of a camera at the worst of its lights, one sigma; 0 if it is small enough.
 
     If lights are mistaken for their neighbours and few others are near, the place, the patches of
@@ -259,8 +267,8 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams
     an error over more than a sixteenth of it.
     """
     refits = [fit.refits]
-    barely = patch_log10_odds < params.sure_log10_odds or fit.hypothesis.is_other_lens
-    if barely and fit.light_log10_odds < params.covering_log10_odds:
+    barely = patch_log10_odds < SURE_LOG10_ODDS or fit.hypothesis.is_other_lens
+    if barely and fit.light_log10_odds < COVERING_LOG10_ODDS:
         refits.append(fit.leave_out_parts(4))
     lights = fit.matched_lights
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
@@ -273,11 +281,9 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float, params: AcceptParams
         sigma_m = np.sqrt(np.trace(on_ground, axis1=-2, axis2=-1) / 2.0)
         sigmas_m.append(float(sigma_m.max(initial=0.0)))
     worst_m = max(sigmas_m)
-    sure = (
-        worst_m == 0.0
-        or compute_chance_within(worst_m, fit.camera) >= params.min_points_probability
-    )
-    return 0.0 if sure else worst_m
+    if worst_m == 0.0 or compute_chance_within(worst_m, fit.camera) >= MIN_POINTS_PROBABILITY:
+        return 0.0
+    return worst_m
 
 
 TestedFit = tuple[Fit, FitTest]
@@ -316,10 +322,9 @@ def fit_with_lens_beliefs(
     n_fits : int
         Number of fits that were made.
     """
-    accept, prior = problem.params.accept, hypothesis.prior
-    better_log10_odds = problem.params.refine.better_log10_odds
+    prior = hypothesis.prior
     nominal = problem.photo.nominal
-    anywhere_px = LENS.sigma_principal_share * max(nominal.width_px, nominal.height_px)
+    anywhere_px = LENS.sigma_principal_share * nominal.long_side_px
     other_px = 0.0 if prior.sigma_principal_px > 0.0 else anywhere_px
     beliefs = (
         (prior.sigma_log_focal, prior.sigma_principal_px),
@@ -336,11 +341,11 @@ def fit_with_lens_beliefs(
                 prior, sigma_log_focal=sigma_log_focal, sigma_principal_px=sigma_principal_px
             )
             freed = replace(hypothesis, prior=other, is_other_lens=True)
-            start = align_hypothesis(problem, freed, problem.params.refine.compared_px)
+            start = align_hypothesis(problem, freed, REFINE.compared_px)
         fit = None if start is None else fit_hypothesis(problem, start)
         if fit is not None:
-            fits.append((fit, test_fit(fit, problem.params)))
-        best = choose_fit(fits, better_log10_odds)
+            fits.append((fit, test_fit(fit)))
+        best = choose_fit(fits)
         n_fits += 1
         if hypothesis.n_stars:
             break
@@ -353,27 +358,25 @@ def fit_with_lens_beliefs(
             if best is None or best[1].is_confirmed:
                 break
             odds = best[0].hypothesis.image_log10_odds + best[0].light_log10_odds
-            odds += max(best[1].patch_log10_odds, 0.0) - problem.params.search.log10_attitudes
-            if odds < accept.clear_log10_odds:
+            odds += max(best[1].patch_log10_odds, 0.0) - LOG10_ATTITUDES
+            if odds < CLEAR_LOG10_ODDS:
                 break
-    is_ambiguous = best is not None and any(
-        contradicts(other, best, better_log10_odds) for other in fits
-    )
+    is_ambiguous = best is not None and any(contradicts(other, best) for other in fits)
     return best, is_ambiguous, n_fits
 
 
-def choose_fit(fits: Sequence[TestedFit], better_log10_odds: float) -> TestedFit | None:
+def choose_fit(fits: Sequence[TestedFit]) -> TestedFit | None:
     """Choose the fit with the best odds of held-out patches; among equal ones, a stable one."""
     most = max((test.patch_log10_odds for _, test in fits), default=0.0)
-    good = [one for one in fits if one[1].patch_log10_odds >= most - better_log10_odds]
+    good = [one for one in fits if one[1].patch_log10_odds >= most - REFINE.better_log10_odds]
     return max(
         good, key=lambda one: (one[1].pose_sigma_m == 0.0, one[1].patch_log10_odds), default=None
     )
 
 
-def contradicts(other: TestedFit, best: TestedFit, better_log10_odds: float) -> bool:
+def contradicts(other: TestedFit, best: TestedFit) -> bool:
     """Whether an equally confirmed fit moves any patch by more than the allowed error."""
-    if other[1].log10_odds < best[1].log10_odds - better_log10_odds:
+    if other[1].log10_odds < best[1].log10_odds - REFINE.better_log10_odds:
         return False
     fit = best[0]
     matches = fit.refinement.matches
@@ -389,7 +392,6 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
 
     None if the map does not cover its ground, or if too few patches match.
     """
-    params = problem.params.refine
     fine = problem.photo.image("narrow")
     size_px = max(fine.values.shape)
     if hypothesis.image == "clipped":
@@ -398,10 +400,10 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         stored = hypothesis.camera
         middle = stored.pixel_to_ecef((stored.width_px - 1) / 2.0, (stored.height_px - 1) / 2.0)
         slant_km = float(np.linalg.norm(middle - np.asarray(stored.position_ecef_m))) / 1e3
-        field_km = slant_km * max(stored.width_px, stored.height_px) / stored.focal_px
+        field_km = slant_km * stored.long_side_px / stored.focal_px
         if not np.isfinite(slant_km):
             field_km = 0.0
-        most_px = max(96, round(field_km / FINE_SAMPLE_KM))
+        most_px = max(96, round(field_km / FINE_SAMPLE_KM))  # 96: three patches, by eye
         size_px = min(size_px, most_px)
     # Blur of the map itself (VIIRS DNB pixels of 0.74 km) at the scale of the finest image
     image = fine.resized(size_px, 1.0)
@@ -416,18 +418,16 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
     free = free_unknowns(prior, fine=True, k1=True)
     aligned = align(
         levels,
-        detail(image.values, params.detail_px, image.weight),
+        detail(image.values, REFINE.detail_px, image.weight),
         image.weight,
         camera,
         prior,
         free=free,
         iterations=3,
-        smooth_px=params.smooth_px,
-        detail_px=params.detail_px,
+        smooth_px=REFINE.smooth_px,
+        detail_px=REFINE.detail_px,
     )
-    refinement = refine_on_patches(
-        levels, image.values, image.weight, aligned.camera, prior, free, params
-    )
+    refinement = refine_on_patches(levels, image.values, image.weight, aligned.camera, prior, free)
     if refinement is None:
         return None
     view, known = render_known(levels, refinement.camera, 2)
@@ -459,7 +459,7 @@ def refine_on_patches(
     camera: Camera,
     prior: PosePrior,
     free: BoolArray,
-    params: RefineParams,
+    params: RefineParams = REFINE,
 ) -> Refinement | None:
     """Fit the camera to patches of the rendered map found in the photo, round after round.
 
@@ -468,19 +468,8 @@ def refine_on_patches(
     search radius. If a fit to the widest matches is clearly likelier, the iteration continues from
     it.
 
-    Parameters
-    ----------
-    photo, weight : ndarray of float32, shape (h, w)
-        The photo's light image and the weight of its pixels.
-    camera : Camera
-        Initial camera, accurate to a few pixels.
-    prior : PosePrior
-        Prior of position, focal length and distortion.
-
-    Returns
-    -------
-    Refinement or None
-        None if fewer than four patches match.
+    `photo`, `weight` (h, w): the photo's light image and the weight of its pixels; `camera`:
+    accurate to a few pixels. None if fewer than four patches match.
     """
     cells = count_cells(params.cells, photo.shape)
 
@@ -519,7 +508,7 @@ def refine_on_patches(
     return result
 
 
-def weigh_alternative(wide: Refinement, params: RefineParams) -> float:
+def weigh_alternative(wide: Refinement, params: RefineParams = REFINE) -> float:
     """Log10 odds of a camera fitted to patches of the widest search radius, against its start.
 
     The model is a mixture: half of the patches lie where the camera predicts them, with a standard

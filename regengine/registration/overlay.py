@@ -458,7 +458,7 @@ def draw_towns(picture: Picture, camera: Camera, region: Region) -> list[Label]:
     x, y = camera.lonlat_to_pixel(lon, lat)
     slant = incidence_deg(camera.position_ecef_m, geodetic_to_ecef(lon, lat))
     inside = (x >= 0) & (x < camera.width_px) & (y >= 0) & (y < camera.height_px)
-    apart_px = 0.06 * max(camera.width_px, camera.height_px)
+    apart_px = 0.06 * camera.long_side_px
     labels: list[Label] = []
     for k in np.flatnonzero(inside & (slant <= MAX_INCIDENCE_DEG)):
         if len(labels) == 16:

@@ -121,7 +121,6 @@ def read_calibration(path: Path) -> Calibration:
 
 @lru_cache(maxsize=1)
 def read_shipped_calibration() -> Calibration:
-    """Read the calibration of this version, once per process."""
     return read_calibration(Path(str(files("regengine.registration") / "calibration.json")))
 
 
@@ -156,9 +155,8 @@ class LensParams:
 
 
 LENS = LensParams()
-# Maximum ground sample of a frame on streets, metres per pixel across the line of sight. For
-# coarser frames the lights are more accurate
-MAX_STREET_SAMPLE_M = 60.0
+# Photos that are less probably of cities, by the classifier, get less work and no streets (by eye)
+MIN_CITIES_PROBABILITY = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,32 +186,19 @@ TRACKS = TrackParams()
 
 @dataclass(frozen=True, kw_only=True)
 class SearchParams:
-    """Selection of the hypotheses that are tried and of those that are fitted."""
+    """Selection of the stages that are tried."""
 
     # Methods that may propose; fewer for ablations
     methods: tuple[str, ...] = ("light", "horizon", "asterisms", "dense", "stars")
-    # Spacing of places along a track, and the largest negative log-prior of a place that is tried
-    place_step_km: float = 150.0
-    max_neg_log_prior: float = 9.0
-    # Tracks for clocks wrong by more than an hour are searched only by region, not place by place
-    max_track_neg_log_prior: float = 5.0
-    # Largest negative log-prior of the places of the first region
-    near_neg_log_prior: float = 4.0
-    # Below this probability of cities less work is done
-    min_cities_probability: float = 0.03
-    # Stages with a lower chance are not generated
+    # Stages with a lower chance are not generated (by eye)
     min_chance: float = 2e-5
-    # Two cameras have the same view if the ground moves by less than this share of the long side
-    same_view_share: float = 0.08
-    # Number of views in one box, log10: 7 to 29 tiles x 60 rolls x 49 x 49 shifts
-    log10_attitudes: float = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefineParams:
     """How a hypothesis is aligned and fitted."""
 
-    # Blur of the map images
+    # Numbers without an origin are by eye. Blur of the map images
     smooth_px: float = 0.8
     # Long side of the image of the first look, and scale of the structure that is compared
     first_px: int = 64
@@ -231,9 +216,12 @@ class RefineParams:
     better_log10_odds: float = 1.0
 
 
+REFINE = RefineParams()
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceptParams:
-    """Evidence that is required to accept or review a match."""
+    """Probabilities from which on a match is accepted, as tested by the calibration's trials."""
 
     accept_probability: float = field(
         default_factory=lambda: read_shipped_calibration().accept_probability
@@ -242,21 +230,6 @@ class AcceptParams:
     accept_probability_blind: float | None = field(
         default_factory=lambda: read_shipped_calibration().accept_probability_blind
     )
-    # Proposals below this, one in four, are not presented for review
-    review_probability: float = 0.25
-    # Odds of a thousand to one rule out chance: for a place, less the views tested; for a lens that
-    # patches confirm; and for a camera that fits patches farther away, so that a fit is distorted
-    clear_log10_odds: float = 3.0
-    # Minimum odds of held-out patches for a fit to count as tested
-    tested_log10_odds: float = 1.0
-    # Above these odds all control points of the right place were right
-    sure_log10_odds: float = 8.0
-    # Lights with these odds cover the image, even if clouds hide patches
-    covering_log10_odds: float = 25.0
-    # Minimum probability that all control points of a right camera are within the allowed error
-    min_points_probability: float = 0.95
-    # Fewer lights that match the map are no proof
-    min_lights: int = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,5 +259,4 @@ class RegisterParams:
     any_category: bool = False
     clock: Callable[[], float] = time.thread_time
     search: SearchParams = field(default_factory=SearchParams)
-    refine: RefineParams = field(default_factory=RefineParams)
     accept: AcceptParams = field(default_factory=AcceptParams)

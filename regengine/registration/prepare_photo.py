@@ -39,16 +39,17 @@ from regengine.store.reasons import Reason
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
 # pixels *before* its dynamic range is compressed, as in the map
 FINE_SAMPLE_KM = 0.33
-# Range of its long side. Telephoto frames are mostly slanted and show more ground than at nadir
+# Range of its long side (by eye). Telephoto frames are mostly slanted and show more ground than at
+# nadir
 FINE_LIMITS_PX = (256, 1200)
-# Telephoto frames are read at this size, so that streets are visible as texture
+# Telephoto frames are read at this size, so that streets are visible as texture (by eye)
 GRAIN_PX = 1024
-# Light that is broader than cities is diffuse
+# Light that is broader than cities is diffuse (by eye)
 DIFFUSE_KM = 12.0
-# If a frame is hardly larger than that, diffuse light cannot be separated
+# If a frame is hardly larger than that, diffuse light cannot be separated (by eye)
 MAX_DIFFUSE_SHARE = 0.5
-DARKEST_QUANTILE = 0.01
-# City cores saturate in patches; a solid saturated disc of this size is not a city
+DARKEST_QUANTILE = 0.01  # by eye
+# City cores saturate in patches; a solid saturated disc of this size is not a city (by eye)
 GLARE_KM = 10.0
 # The darkest tenth of a daytime frame is brighter than this. It is 0.12 or more in photographs of
 # ground by day, and 0.04 in a night frame with lightning over half of it
@@ -58,6 +59,8 @@ DAY_DARKEST, DAY_DARKEST_SHARE = 0.07, 0.1
 # The signal-to-noise ratio of lights is that of the brightest thousandth; noise in linear light
 BRIGHTEST_LIT_QUANTILE, MIN_NOISE = 0.999, 1e-5
 
+# Fewer lights that match the map are no proof
+MIN_LIGHTS = 8
 # Compiled modules of the search
 COMPILED = ("matchers.lights.compiled_patches", "matchers.geometry.compiled_view")
 
@@ -107,7 +110,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     if limb is not None and placed is None:
         # Pixels that certainly show sky: so far above the limb it is, whichever of its two edges,
         # 2.3 degrees apart, was detected
-        pixel = max(nominal.width_px, nominal.height_px) / 20.0
+        pixel = nominal.long_side_px / 20.0
         shape = max(round(nominal.height_px / pixel), 1), max(round(nominal.width_px / pixel), 1)
         rows, cols = np.nonzero(mask_sky(limb, shape, margin_deg=-3.0))
         sky_px = pixel * (cols + 0.5).astype(float) - 0.5, pixel * (rows + 0.5).astype(float) - 0.5
@@ -115,7 +118,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
     photo = replace(photo, images=images)
     if position is None:
         n_lights = count_light_peaks(photo)
-        if n_lights < params.accept.min_lights:
+        if n_lights < MIN_LIGHTS:
             few = Reason(code="few_lights", values={"n_lights": n_lights})
             return replace(photo, skip_reason=few)
     return photo
@@ -123,7 +126,7 @@ def prepare_photo(frame: Frame, prior: Prior, params: RegisterParams) -> Photo:
 
 def count_light_peaks(photo: Photo) -> int:
     """Count the resolved light peaks in the photo, up to 15."""
-    small = photo.image("narrow").resized(200, 0.8)
+    small = photo.image("narrow").resized(200, 0.8)  # by eye
     return len(find_light_peaks(small.values, small.weight, 15))
 
 
@@ -157,9 +160,11 @@ def make_nominal_camera(frame: Frame, placed: Camera | None = None) -> Camera:
 
 
 def fine_px(stored: Camera, altitude_km: float) -> int:
-    """Long side of the photo's finest light image, in pixels."""
-    longest = max(stored.width_px, stored.height_px)
-    return int(np.clip(longest / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX))
+    return int(
+        np.clip(
+            stored.long_side_px / stored.focal_px * altitude_km / FINE_SAMPLE_KM, *FINE_LIMITS_PX
+        )
+    )
 
 
 def find_photo_lights(

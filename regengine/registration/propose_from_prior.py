@@ -64,11 +64,11 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
     Each is also tried with the boresight on the ground target of the neighbour, as if the
     photographer followed it by hand.
     """
-    place, told = stage.place, problem.prior.neighbours
+    place, shared = stage.place, problem.prior.neighbours
     assert place is not None
-    assert told is not None
+    assert shared is not None
     cameras: list[Camera] = []
-    for neighbour in told.neighbours:
+    for neighbour in shared.neighbours:
         carried = carry_camera(neighbour, place)
         cameras.append(carried)
         target = neighbour.camera.pixel_to_ecef(*neighbour.camera.principal_point)
@@ -106,7 +106,8 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
     assert placed is not None
     kind: ImageKind = "clipped" if is_telephoto(placed) else "narrow"
     size_px = choose_template_px(problem, stage.lens)
-    long_side_rad = max(placed.width_px, placed.height_px) / placed.focal_px
+    long_side_rad = placed.long_side_px / placed.focal_px
+    # Steps that an alignment reaches, by eye
     shifts_rad = (0.0, -0.07 * long_side_rad, 0.07 * long_side_rad)
     found: list[Hypothesis] = []
     for right, down, turn_deg in product(shifts_rad, shifts_rad, (0.0, -5.0, 5.0)):
@@ -114,7 +115,7 @@ def propose_from_placement(problem: Problem, stage: Stage) -> list[Hypothesis]:
         # Each by itself: of several that are nearly one view, the best counts, not the first
         start = make_hypothesis(problem, stage, place, camera, kind)
         aligned = align_first(problem, [start], size_px=size_px)
-        found = merge_hypotheses(found, aligned, problem.params.search.same_view_share)
+        found = merge_hypotheses(found, aligned)
     return found
 
 
@@ -166,8 +167,8 @@ def propose_from_stars(problem: Problem, stage: Stage) -> list[Hypothesis]:
             source="stars",
             n_stars=attitude.stars,
         )
-        aligned = align_first(problem, [start], size_px=96)
-        found = merge_hypotheses(found, aligned, problem.params.search.same_view_share)
+        aligned = align_first(problem, [start], size_px=96)  # by eye
+        found = merge_hypotheses(found, aligned)
     return found
 
 
@@ -203,7 +204,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
         return None
     focal_px = stored.focal_px
     if not photo.focal_known:  # use the focal length from the curvature of the limb
-        scale = max(stored.width_px, stored.height_px) / max(limb.shape)
+        scale = stored.long_side_px / max(limb.shape)
         focal_px = limb.focal_px * limb.focal_ratio * scale
     options = SolveOptions(
         focal_px=focal_px,
@@ -280,7 +281,7 @@ def refit_nadir(limb: Limb, lens: SkyCamera) -> FloatArray:
     nadir = limb.nadir * np.array([-1.0 if lens.mirrored else 1.0, 1.0, 1.0])
     if shown.sum() < 2:
         return nadir
-    factor = max(lens.width_px, lens.height_px) / max(limb.shape)
+    factor = lens.long_side_px / max(limb.shape)
     rays = lens.rays((x[shown] + 0.5) * factor - 0.5, (y[shown] + 0.5) * factor - 0.5)
     cosine = math.cos(math.radians(limb.angle_deg))
     for _ in range(5):  # Gauss-Newton

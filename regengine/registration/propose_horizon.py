@@ -42,30 +42,36 @@ from matchers.geometry.pose import with_attitude
 from matchers.lights.photo_light import LightImage
 from matchers.points.asterisms import unit
 from regengine.maps.reference import LightMap
-from regengine.registration.align import align_first, choose_template_px, is_same_view
+from regengine.registration.align import (
+    SAME_VIEW_SHARE,
+    align_first,
+    choose_template_px,
+    is_same_view,
+)
 from regengine.registration.priors import Seen
 from regengine.registration.propose_light import place_on_track
 from regengine.registration.types import Hypothesis, Problem, Region, Stage, keeps_sky_free
 from regengine.registration.windows import find_window_around
 
+# Numbers without an origin are by eye, on 18 training photos with a limb.
 # Nadirs that are tried: apart, up to the latitudes of the orbit, and as far from a place in view
 CELL_DEG, FARTHEST_LAT_DEG = 1.0, 52.2
 NEAREST_DEG, REACH_DEG = 2.5, 19.0
 # Ground from the haze under the horizon down to where rows of the photo are like any other view
-HORIZON_MARGIN_DEG, LEAST_OFF_NADIR_DEG = 1.1, 33.7
+HORIZON_MARGIN_DEG, MIN_OFF_NADIR_DEG = 1.1, 33.7
 AZIMUTHS, FREQUENCIES = 180, 60
 # Blur over azimuth of the nearest and farthest row, and of the mean that is subtracted
 BLUR_NEAR_DEG, BLUR_FAR_DEG, BROAD_DEG = 1.3, 0.36, 8.0
-MAP_STEP_DEG, LEAST_LIT, LEAST_SPREAD = 0.1, 0.05, 0.001
+MAP_STEP_DEG, MIN_LIT, MIN_SPREAD = 0.1, 0.05, 0.001
 # Panoramas are kept in steps of this part: those of all the Earth take 110 MB
 STEPS = 64.0
-PHOTO_PX, DETAIL_PX, LEAST_DETAIL, LEAST_COVERED, LEAST_CELLS = 500, 6.0, 0.03, 0.3, 20
+PHOTO_PX, DETAIL_PX, MIN_DETAIL, MIN_COVERED, MIN_CELLS = 500, 6.0, 0.03, 0.3, 20
 # Factors of the limb's focal length and errors of its tilt: where the lens is known, and not
 KNOWN = (0.96, 1.0, 1.05), (-1.0, -0.5, 0.0, 0.5)
 UNKNOWN = (0.93, 0.98, 1.03, 1.08), (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0)
 # Best nadirs that are refined; nearer ones that look the same way are the same. The first must lead
 # the sixth by this: without cities a third of the photos have no such lead, with them one in ten
-N_REFINED, APART_DEG, APART_AZIMUTH_DEG, LEAST_LEAD = 30, 1.5, 15.0, 0.015
+N_REFINED, APART_DEG, APART_AZIMUTH_DEG, MIN_LEAD = 30, 1.5, 15.0, 0.015
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,7 +102,7 @@ class Rows:
             return np.asarray(np.degrees(np.arcsin(sine)) - off_nadir_deg)
 
         edges = [float(np.degrees(np.arcsin(1.0 / ratio))) - HORIZON_MARGIN_DEG]
-        while edges[-1] > LEAST_OFF_NADIR_DEG:
+        while edges[-1] > MIN_OFF_NADIR_DEG:
             slope = 0.1 / float(ground(edges[-1] + 0.05) - ground(edges[-1] - 0.05))
             edges.append(edges[-1] - float(np.hypot(0.5, 0.3 * slope)))
         edges_deg = np.array(edges[::-1])
@@ -126,7 +132,7 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
     lenses = list(product(*(KNOWN if problem.photo.focal_known else UNKNOWN)))
     image = problem.photo.image("narrow").resized(PHOTO_PX, 0.7, DETAIL_PX)
     views = np.array([view_photo(image, limb, rows, *lens) for lens in lenses])
-    shown = (views[:, 1] > 0.0).sum(axis=(1, 2)) >= LEAST_CELLS
+    shown = (views[:, 1] > 0.0).sum(axis=(1, 2)) >= MIN_CELLS
     lenses, views = list(compress(lenses, shown)), views[shown]
     if not lenses:
         return []
@@ -147,7 +153,7 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
             chosen.append(k)
         if len(chosen) == N_REFINED:
             break
-    if score[chosen[0]] - score[chosen[min(5, len(chosen) - 1)]] < LEAST_LEAD:
+    if score[chosen[0]] - score[chosen[min(5, len(chosen) - 1)]] < MIN_LEAD:
         return []
     found = []
     for k in chosen:
@@ -165,14 +171,13 @@ def propose_horizon(problem: Problem, stage: Stage) -> list[Hypothesis]:
                 best = float(scores[i]), around[i], turned_deg, lens
         found.append(best)
     hypotheses: list[Hypothesis] = []
-    share = 2.0 * problem.params.search.same_view_share
     for _, at, azimuth_deg, k in sorted(found, key=lambda one: -one[0]):
         camera = aim_camera(problem, at, azimuth_deg, *lenses[k])
         if not keeps_sky_free(problem.photo, camera):
             continue
         hypothesis = place_on_track(problem, stage, camera)
         if hypothesis is not None and not any(
-            is_same_view(camera, other.camera, share) for other in hypotheses
+            is_same_view(camera, other.camera, 2.0 * SAME_VIEW_SHARE) for other in hypotheses
         ):
             hypotheses.append(hypothesis)
         if len(hypotheses) == stage.n_aligned:
@@ -237,7 +242,7 @@ def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
     levels = find_window_around(light_map, lon, lat, reach_km, step_km) if len(axes) else None
     ground = []
     for grid in (levels or ())[:3]:
-        row, col = (part[::-1] for part in np.nonzero(grid.values > LEAST_LIT))
+        row, col = (part[::-1] for part in np.nonzero(grid.values > MIN_LIT))
         lat_deg = grid.lat0_deg - grid.step_deg * row
         light = grid.values[row, col] * np.cos(np.radians(lat_deg)) * grid.step_deg**2
         ground.append((unit_vectors(grid.lon0_deg + grid.step_deg * col, lat_deg), light))
@@ -275,7 +280,7 @@ def draw_panoramas(
             add_lights(vectors[near], light[near], some, cosines, per_light, part)
             parts.append(part)
         panoramas = np.concatenate(parts, axis=1)
-        kept = np.count_nonzero(panoramas, axis=(1, 2)) >= LEAST_CELLS
+        kept = np.count_nonzero(panoramas, axis=(1, 2)) >= MIN_CELLS
         filtered = scipy.fft.rfft(panoramas[kept])[..., :FREQUENCIES] * high_pass
         steps = np.rint(STEPS * take_root(scipy.fft.irfft(filtered, AZIMUTHS)))
         return some[kept], np.clip(steps, -127, 127).astype(np.int8)
@@ -296,7 +301,7 @@ def view_photo(
     `factor`: of the limb's focal length; `tilt_deg`: its error. Gives light by row and azimuth from
     the camera's axis, and the share of each cell that the photo shows: shape (2, n, `AZIMUTHS`).
     """
-    values = np.sqrt(np.maximum(image.values - LEAST_DETAIL, 0.0)) * image.weight
+    values = np.sqrt(np.maximum(image.values - MIN_DETAIL, 0.0)) * image.weight
     height, width = values.shape
     # Four samples off the nadir and six over azimuth of each cell
     step = AZIMUTHS * 6
@@ -314,7 +319,7 @@ def view_photo(
         .mean(axis=(1, 3))
         for part in (image.weight, values)
     )
-    light, covered = (np.where(covered < LEAST_COVERED, 0.0, part) for part in (light, covered))
+    light, covered = (np.where(covered < MIN_COVERED, 0.0, part) for part in (light, covered))
 
     spectra = np.fft.rfft(np.stack([light, covered]))
     fine, around = (
@@ -332,7 +337,6 @@ def take_root(values: FloatArray) -> FloatArray:
 
 
 def turn_nadir(limb: Limb, factor: float, tilt_deg: float) -> FloatArray:
-    """The limb's nadir with another lens, moved along its tilt."""
     off_nadir_deg, roll_deg = compute_pointing(limb.nadir_at_scale(factor))
     return nadir_vector(off_nadir_deg + tilt_deg, roll_deg)
 
@@ -342,21 +346,9 @@ def compare(
 ) -> tuple[FloatArray, FloatArray, NDArray[np.intp]]:
     """Compare a photo with panoramas of the map.
 
-    Parameters
-    ----------
-    panoramas : ndarray of int8, shape (n, rows, azimuths)
-        From each nadir, see `draw_panoramas`.
-    views : ndarray of float64, shape (k, 2, rows, azimuths)
-        The photo with several lenses, see `view_photo`.
-
-    Returns
-    -------
-    score : ndarray, shape (n,)
-        Highest correlation over all azimuths and views.
-    turn_deg : ndarray, shape (n,)
-        Azimuth of the camera's axis there.
-    which : ndarray of int, shape (n,)
-        Its view.
+    `panoramas`: from each nadir, see `draw_panoramas`; `views`: the photo with several lenses, see
+    `view_photo`, shape (k, 2, rows, azimuths). Returns for each nadir the highest correlation over
+    all azimuths and views, the azimuth of the camera's axis there in degrees, and the view.
     """
     light, weight = views[:, 0], views[:, 1]
     total = weight.sum(axis=(1, 2))
@@ -386,7 +378,7 @@ def compare(
         first, second = transform(shown), transform(shown * shown)
         spread_there = turn(second, of_weight) - turn(first, of_weight) ** 2 / total[:, None]
         # Windows with few lights correlate by chance, so they have a least spread
-        least = LEAST_SPREAD * total[:, None]
+        least = MIN_SPREAD * total[:, None]
         score = turn(first, of_light)
         score /= np.sqrt(np.maximum(spread_there, least) * spread[:, None])
         best = score.max(axis=2)
@@ -412,10 +404,9 @@ def aim_camera(
     lat_deg = float(np.degrees(np.arcsin(up[2])))
     lon_deg = float(np.degrees(np.arctan2(up[1], up[0])))
     at_m = geodetic_to_ecef(lon_deg, lat_deg, 1e3 * problem.altitude_km)
-    longest = max(nominal.width_px, nominal.height_px)
     camera = replace(
         nominal,
-        focal_px=limb.focal_px * factor * longest / max(limb.shape),
+        focal_px=limb.focal_px * factor * nominal.long_side_px / max(limb.shape),
         position_ecef_m=to_xyz(at_m),
     )
     there = np.stack([-up, ahead, right], axis=1)

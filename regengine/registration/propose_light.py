@@ -36,8 +36,12 @@ from matchers.geometry.earth import (
 )
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import point_at_nadir, with_attitude
-from matchers.lights import dense
-from matchers.lights.dense import DenseParameters, choose_templates, spread_boresights
+from matchers.lights.dense import (
+    DETAIL_PX,
+    choose_templates,
+    find_attitudes,
+    spread_boresights,
+)
 from matchers.lights.level_ground import ground_plane, level_axes
 from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
 from matchers.lights.polar_patches import (
@@ -57,14 +61,15 @@ from matchers.points.asterisms import AsterismParameters, build_index, frames
 from regengine.maps.index.earth import LightLevel
 from regengine.registration.align import (
     LATTICE,
+    SAME_VIEW_SHARE,
     align_first,
     choose_template_px,
     is_same_view,
     locate_camera,
     make_hypothesis,
 )
-from regengine.registration.parameters import TRACKS
-from regengine.registration.priors import is_telephoto, make_tracks
+from regengine.registration.parameters import REFINE, TRACKS
+from regengine.registration.priors import PLACE_STEP_KM, is_telephoto, make_tracks
 from regengine.registration.types import (
     Hypothesis,
     ImageKind,
@@ -78,7 +83,7 @@ from regengine.registration.windows import (
     compute_slant_range_km,
 )
 
-SCALE_PX = 1.8  # size of light peaks
+SCALE_PX = 1.8  # size of light peaks in small light images, by eye
 MAX_OFF_NADIR_DEG = 68.5  # of ground: the horizon is at 70
 # At larger incidence angles, ground is lost in haze and too foreshortened to resolve lights
 MAX_INCIDENCE_DEG = 82.0
@@ -100,7 +105,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     )
     kind: ImageKind = "clipped" if is_telephoto(lens) else "narrow"
     image = photo.image(kind)
-    field_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px)
+    field_km = problem.altitude_km / lens.focal_px * lens.long_side_px
 
     # Light peaks of the photo, and of the index as projected from the place
     # Range of the long side of the light image, with pixels about the size of the map's
@@ -117,6 +122,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
         vectors,
         contrast,
         AsterismParameters(
+            # By eye, as the tolerances of the match
             neighbours=6,
             brightness_share=0.4,
             size_rad=(10.0 / camera.focal_px, 90.0 / camera.focal_px),
@@ -134,7 +140,7 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
             sigma_rad=1.2 / camera.focal_px,  # of a peak's position
             sigma_share=0.06,  # by so much more per pixel from the asterism
             scale_free=len(stage.lens.ladder) > 1,
-            kept=60,
+            kept=60,  # by eye
             scales=stage.lens.ladder,
         ),
     )
@@ -152,12 +158,11 @@ def propose_asterisms(problem: Problem, stage: Stage) -> list[Hypothesis]:
     if levels is None:
         return []
     if len(cameras) > stage.n_aligned:
-        refine = problem.params.refine
-        template = image.resized(size_px, refine.smooth_px, refine.first_detail_px)
+        blur_px = REFINE.smooth_px, REFINE.first_detail_px
+        template = image.resized(size_px, *blur_px)
         template = template.unmirrored(stage.mirrored)
         seen = [replace(template.camera(one), mirrored=False) for one in cameras]
-        blur = refine.smooth_px, refine.first_detail_px
-        ncc = correlate_attitudes(levels, template, seen, *blur)
+        ncc = correlate_attitudes(levels, template, seen, *blur_px)
         best = [k for k in np.argsort(-ncc, kind="stable").tolist() if k > 0]
         cameras = [cameras[k] for k in [0, *best[: stage.n_aligned - 1]]]
     hypotheses = [make_hypothesis(problem, stage, place, one, kind) for one in cameras]
@@ -199,7 +204,7 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
         vectors.append(sight[suited] / range_m[suited, None])
         contrasts.append(level.contrast[near][suited])
     contrast = np.concatenate(contrasts)
-    strongest = np.argsort(-contrast, kind="stable")[:4000]
+    strongest = np.argsort(-contrast, kind="stable")[:4000]  # by eye
     return np.concatenate(vectors)[strongest], contrast[strongest]
 
 
@@ -280,7 +285,7 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
     image = problem.photo.image("narrow").unmirrored(stage.mirrored)
     nominal = problem.photo.nominal
     lens = replace(nominal, focal_px=nominal.focal_px * stage.lens.ratio)
-    # Number of patches placed, and of places for each, near a track and on the whole Earth
+    # Number of patches placed, and of places for each, near a track and on the whole Earth (by eye)
     n_patches_and_places = (12, 50) if region.name == "earth" else (6, 10)
     found: list[PatchPlacement] = []
     for level_km, nadirs in stage.views:
@@ -302,9 +307,8 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
         if not keeps_sky_free(problem.photo, camera):
             continue
         hypothesis = place_on_track(problem, stage, camera)
-        share = 2.0 * problem.params.search.same_view_share
         if hypothesis is not None and not any(
-            is_same_view(camera, other.camera, share) for other in chosen
+            is_same_view(camera, other.camera, 2.0 * SAME_VIEW_SHARE) for other in chosen
         ):
             chosen.append(hypothesis)
     return align_first(problem, chosen, size_px=choose_template_px(problem, stage.lens))
@@ -336,6 +340,7 @@ def look_up_light(
         if plane is None:
             continue
         light = (plane.values / np.maximum(plane.weight, 0.1)).astype(np.float32)
+        # Numbers of patches, and fewest that say anything (by eye)
         smooth = blur_to_dark(light, 0.6)
         peaks = find_light_peaks(smooth, plane.weight, 24)
         if len(peaks) < 6:
@@ -368,7 +373,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
 
     None off the track, or on the whole Earth at a height at which the camera did not fly.
     """
-    region, params = stage.region, problem.params.search
+    region = stage.region
     assert region is not None
     if region.name == "earth":
         position = locate_camera(camera)
@@ -389,7 +394,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
     # Position error caused by tilts and altitudes between those tried
     if apart_m[nearest] > 250_000.0:
         return None
-    place = replace(region.places[nearest], spread_km=params.place_step_km)
+    place = replace(region.places[nearest], spread_km=PLACE_STEP_KM)
     found = make_hypothesis(problem, stage, place, camera, "narrow")
     # The same ground in the same pixels, as far as can be, from there
     x, y = (LATTICE * [camera.width_px, camera.height_px]).T
@@ -421,9 +426,8 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     size_px = choose_template_px(problem, stage.lens)
     nearest_deg, farthest_deg = stage.off_nadir_deg
     # Telephoto frames are taken near nadir: 65 degrees off it the ground lies 1,100 km away
-    params = DenseParameters()
     farthest_deg = min(farthest_deg, 65.0 if clipped else 70.0)  # that: the horizon of the ISS
-    sample_km = problem.altitude_km / lens.focal_px * max(lens.width_px, lens.height_px) / size_px
+    sample_km = problem.altitude_km / lens.focal_px * lens.long_side_px / size_px
     step_km = sample_km / 1.5
     if clipped:
         # Distant ground has a coarser sample, and windows of whole cities are slow to read
@@ -434,19 +438,18 @@ def propose_dense(problem: Problem, stage: Stage) -> list[Hypothesis]:
     levels = problem.windows.around(place.position_ecef_m, step_km)
     if levels is None:
         return []
-    image = problem.photo.image(kind).resized(size_px, 0.7, params.detail_px)
+    image = problem.photo.image(kind).resized(size_px, 0.7, DETAIL_PX)
     image = image.unmirrored(stage.mirrored)
     photo = replace(image.camera(lens), mirrored=False)
-    templates = choose_templates(image.values, image.weight, photo.focal_px, params)
+    templates = choose_templates(image.values, image.weight, photo.focal_px)
     directions = spread_boresights(templates.step_deg, nearest_deg, farthest_deg)
     chosen: list[Camera] = []
-    for k, found in enumerate(dense.search(levels, photo, templates, directions, params)):
-        if len(chosen) == stage.n_aligned or k == 300:
+    for k, found in enumerate(find_attitudes(levels, photo, templates, directions)):
+        if len(chosen) == stage.n_aligned or k == 300:  # by eye
             break
         camera = replace(image.stored_camera(found, nominal), mirrored=stage.mirrored)
-        share = 0.5 * problem.params.search.same_view_share
         if keeps_sky_free(problem.photo, camera) and not any(
-            is_same_view(camera, other, share) for other in chosen
+            is_same_view(camera, other, 0.5 * SAME_VIEW_SHARE) for other in chosen
         ):
             chosen.append(camera)
     hypotheses = [make_hypothesis(problem, stage, place, camera, kind) for camera in chosen]

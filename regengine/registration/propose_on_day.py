@@ -27,7 +27,6 @@ from zipfile import BadZipFile
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy.spatial.transform import Rotation
 
 from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
@@ -37,6 +36,7 @@ from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, 
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
+from matchers.lights.dense import pad_map, slide_window
 from regengine.errors import LightMapError, StoreError
 from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
@@ -77,7 +77,6 @@ class Features(Columns):
     described: FloatImage
 
     def scaled(self, factor: float) -> Features:
-        """Scale the features to the image resized by a factor."""
         return replace(self, places=(self.places + 0.5) * factor - 0.5, sizes=self.sizes * factor)
 
 
@@ -202,7 +201,7 @@ def gather_by_votes(
     found: list[Matches] = []
     for each in bins:
         _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
-        for k in np.argsort(-n_votes, kind="stable")[:12]:
+        for k in np.argsort(-n_votes, kind="stable")[:12]:  # by eye, as below
             found.append(matches.select(np.flatnonzero(bin_of.ravel() == k)))
     found.sort(key=lambda one: -one.n_places)
     return [some for some in found[:12] if some.n_places >= MIN_MATCHES]
@@ -255,6 +254,7 @@ def _find_affine(
     here: FloatArray, there: FloatArray, rng: np.random.Generator
 ) -> FloatArray | None:
     """Find the affine map, (1, 3, 2), of three matches that most others agree with, or None."""
+    # With a share of 0.2 right matches twelve of 1,500 triples are right
     chosen = rng.random((1500, len(here))).argpartition(2, axis=1)[:, :3]
     corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
     spread = np.abs(np.linalg.det(corners)) > CELL_PX**2
@@ -332,7 +332,6 @@ class MapFeatures:
         return self.chosen(grey), self.chosen(red)
 
     def pixel_km(self, y: FloatArray) -> FloatArray:
-        """Side of a pixel on the ground, in kilometres."""
         shrink = np.cos(np.radians(_latitude(self.top - self.step_deg * y)))
         return np.asarray(self.step_deg * KM_PER_DEGREE * shrink)
 
@@ -372,12 +371,20 @@ def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
         file = fingerprint(reference.path)
     ways = [SEA, *OF_MAPS.items()]
     grid = reference.grid
-    told = (VERSION, octave, file, reference.content_sha256, *grid.bounds, grid.step_deg, ways)
-    known = hashlib.sha256(repr(told).encode()).hexdigest()
+    dependencies = (
+        VERSION,
+        octave,
+        file,
+        reference.content_sha256,
+        *grid.bounds,
+        grid.step_deg,
+        ways,
+    )
+    key = hashlib.sha256(repr(dependencies).encode()).hexdigest()
     beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
-    in_cache = cache_folder() / "day" / f"{known[:32]}.features"
+    in_cache = cache_folder() / "day" / f"{key[:32]}.features"
     for path in (beside, in_cache):
-        if (kept := _read(path, known)) is not None:
+        if (kept := _read(path, key)) is not None:
             return kept
     logger = logging.getLogger("regengine")
     step_deg = reference.grid.step_deg * 2**octave
@@ -391,7 +398,7 @@ def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
             if path is in_cache:
                 make_folder(path.parent, variable="REGENGINE_CACHE")
             corner = (found.west, found.top, found.step_deg)
-            arrays: dict[str, Any] = {"map": known, "grid": corner, **found.columns}
+            arrays: dict[str, Any] = {"map": key, "grid": corner, **found.columns}
             content = BytesIO()
             np.savez(content, **arrays)
             write_whole(path, content.getvalue())
@@ -458,11 +465,11 @@ def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> Map
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
 
-def _read(path: Path, known: str) -> MapFeatures | None:
+def _read(path: Path, key: str) -> MapFeatures | None:
     """Read the features in a file; None if it is missing, damaged or of another map."""
     try:
         with path.open("rb") as stream, np.load(stream) as file:
-            if file["map"] != known:
+            if file["map"] != key:
                 return None
             west, top, step_deg = file["grid"].tolist()
             columns = {name: file[name] for name in COLUMNS}
@@ -532,13 +539,14 @@ def propose_dense_on_day(
     away = np.hypot(right, down) / EARTH_RADIUS_KM
     sink = EARTH_RADIUS_KM * (1.0 - np.cos(away)) + altitude_km
     share = np.sinc(away / np.pi)
-    shape = tuple(fft.next_fast_len(extent + side, real=True) for extent in drawn.shape)
-    spectrum, square = (fft.rfft2(each, shape) for each in (drawn, drawn**2))
+    spectrum, square = (
+        np.asarray(cv2.dft(pad_map(each)), np.float32) for each in (drawn, drawn**2)
+    )
     rim = drawn.shape[0] - side + 1
     if rim < 3:
         return []
     peaks: list[tuple[float, float, int, int]] = []
-    yaws = np.arange(72) * 2.0 * np.pi / 72
+    yaws = np.arange(72) * 2.0 * np.pi / 72  # steps of 5 degrees, of a prototype
     energy = np.ones((rim, rim))
     for k, yaw in enumerate(yaws):
         # The ground to the right and down of the view, in the camera's frame
@@ -556,11 +564,11 @@ def propose_dense_on_day(
         laid *= counted
         laid -= counted * (laid.sum() / max(float(counted.sum()), 1.0))
         if k % 4 == 0:
-            around = fft.irfft2(square * np.conj(fft.rfft2(counted, shape)), shape)[:rim, :rim]
+            around = slide_window(square, counted)[:rim, :rim]
             # Minimum energy of the map under the frame as a share of its median
             floor = 0.2 * max(float(np.median(around)), 0.0) + 1e-6
             energy = np.sqrt(np.maximum(around, floor))
-        score = fft.irfft2(spectrum * np.conj(fft.rfft2(laid, shape)), shape)[:rim, :rim]
+        score = slide_window(spectrum, laid)[:rim, :rim]
         score /= energy * max(float(np.linalg.norm(laid)), 1e-6)
         i, j = divmod(int(np.argmax(score)), rim)
         peaks.append((float(score[i, j]), float(yaw), i, j))

@@ -9,20 +9,26 @@ import cv2
 import numpy as np
 from scipy.special import bdtrc
 
-from detectors.types import FloatArray, FloatImage
+from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import LightGrid, render_known
 from matchers.geometry.pose import PARAMETERS, PosePrior
 from matchers.lights.gauss_newton import correlation
 from matchers.lights.patches import PatchMatches, fit_to_patches, match_patches, state_noise
 from matchers.lights.photo_light import LightImage, detail, normalize_contrast
-from matchers.lights.verify import LightPeaks
 from regengine.photo.frame import Frame
 from regengine.registration.accept import decide
 from regengine.registration.control_points import compute_camera_covariances, select_control_points
 from regengine.registration.parameters import AcceptParams, Steps
 from regengine.registration.report_result import doubt_given, doubt_height, record_match
-from regengine.registration.types import Evidence, Fit, Hypothesis, Match, Prior
+from regengine.registration.types import (
+    CellProof,
+    Evidence,
+    Hypothesis,
+    MapMatch,
+    PatchFit,
+    Prior,
+)
 from regengine.store.reasons import Reason
 from regengine.store.result import MIN_POINTS, FrameResult, MatchedMap, PatchProof
 
@@ -31,7 +37,7 @@ from regengine.store.result import MIN_POINTS, FrameResult, MatchedMap, PatchPro
 ROUNDING = 1e-5
 
 
-# Patches that a fit needs
+# Patches that a fit needs: twelve equations for eight unknowns
 MIN_MATCHES = 6
 # Minimum of the lower score of both levels for acceptance. Of 445 wrong matches on streets the
 # highest had 1.33: by Laplace's rule at most one in 447 with a score of 6 is wrong. The trials
@@ -181,27 +187,10 @@ def settle(
     return picture.image.stored_camera(at, camera)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CellProof(PatchProof):
-    """Agreement of patches in held-out cells with the fit, at one scale.
-
-    residual_px: Residuals of the agreeing patches, shape (n, 2).
-    ncc: Normalized cross-correlation of photo and map over the whole frame.
-    """
-
-    residual_px: FloatArray
-    ncc: float
-
-    @property
-    def score(self) -> float:
-        """-log10 of the probability that as many patches agree by chance."""
-        return -self.log10_chance
-
-
 def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px: int) -> CellProof:
     """Count patches of odd cells that lie where a camera predicts them, and compare with chance."""
     params = picture.params
-    reach_px = 12
+    reach_px = 12  # of a prototype, as `STREETS` and `DAY`
     view, weight = picture.render(picture.image.camera(camera))
     matches = picture.match(view, weight, (1,), patch_px, reach_px)
     agree = np.hypot(matches.dx, matches.dy) <= params.agreeing_px
@@ -219,21 +208,6 @@ def prove_on_map(picture: MapPicture, camera: Camera, sample_m: float, patch_px:
         residual_px=np.stack([matches.dx, matches.dy], axis=1)[agree],
         ncc=correlation(picture.evened, view, weight),
     )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MapMatch(Match):
-    """A camera fitted to a drawn map, with its verification; its fit does not use lights.
-
-    proofs: Agreement of held-out cells with a fit to the others, coarse level first.
-    """
-
-    proofs: tuple[CellProof, ...]
-
-    @property
-    def score(self) -> float:
-        """The lower score of both levels."""
-        return self.evidence.patch_log10_odds
 
 
 def fit_all_cells(
@@ -272,19 +246,12 @@ def fit_all_cells(
         huber = w.mean() * (w**2 * square).mean() / spread / (w**2).mean() ** 2
         refinement = replace(refinement, covariance=float(huber) * refinement.covariance)
     camera = picture.image.stored_camera(refinement.camera, camera)
-    residual, nothing = proofs[-1].residual_px, np.zeros(0)
+    residual = proofs[-1].residual_px
     held_out_px = float(np.sqrt((residual**2).mean())) if len(residual) else float("inf")
-    fit = Fit(
-        hypothesis=replace(hypothesis, ncc=proofs[-1].ncc),
+    fit = PatchFit(
         camera=refinement.camera,
         refinement=refinement,
         image=picture.image,
-        levels=picture.levels,
-        view=view,
-        known=known,
-        lights=LightPeaks(x=nothing, y=nothing, contrast=nothing),
-        light_log10_odds=0.0,
-        matched=np.zeros(0, np.intp),
         patch_view=(view, known),
         groups=np.arange(len(refinement.matches)),
     )
@@ -298,6 +265,7 @@ def fit_all_cells(
             fit = replace(fit, groups=np.zeros(len(refinement.matches), np.intp))
     return MapMatch(
         fit=fit,
+        hypothesis=replace(hypothesis, ncc=proofs[-1].ncc),
         camera=camera,
         evidence=Evidence(
             ncc=proofs[-1].ncc,

@@ -11,8 +11,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from regengine.photo.frame import Frame
-from regengine.registration.accept import choose_match, is_proven, place_probability
+from regengine.registration.accept import (
+    REVIEW_PROBABILITY,
+    choose_match,
+    is_proven,
+    place_probability,
+)
 from regengine.registration.align import (
+    LOG10_ATTITUDES,
     align_hypothesis,
     is_same_view,
     merge_hypotheses,
@@ -21,7 +27,7 @@ from regengine.registration.align import (
 )
 from regengine.registration.fit import fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import RegisterParams
+from regengine.registration.parameters import MIN_CITIES_PROBABILITY, REFINE, RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import (
     Track,
@@ -37,7 +43,6 @@ from regengine.registration.propose_from_prior import (
 )
 from regengine.registration.propose_horizon import propose_horizon
 from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
-from regengine.registration.refine_on_map import MapMatch
 from regengine.registration.register_on_streets import (
     add_advice,
     advise_streets,
@@ -49,7 +54,7 @@ from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.types import (
     Evidence,
     Hypothesis,
-    Match,
+    LightMatch,
     Method,
     Photo,
     Prior,
@@ -126,11 +131,17 @@ def register_frame(
     LightMapError
         If the map cannot be read.
     """
-    problem, state, street_match = search_frame(frame, prior, references, params)
-    if state is None:
-        result = report_skipped(problem)
-        too_few = any(reason.code == "few_lights" for reason in result.reasons)
-        return add_advice(result, advise_streets(problem)) if too_few else result
+    params = params or RegisterParams()
+    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    advice, skip_reason = advise_streets(problem), problem.photo.skip_reason
+    if skip_reason is not None:
+        skipped = report_skipped(problem)
+        return add_advice(skipped, advice) if skip_reason.code == "few_lights" else skipped
+    # Before the search, which takes seconds; of several places, the likeliest is reported
+    if advice is not None and not problem.is_blind and prior.n_places == 1:
+        logging.getLogger("regengine").info("%s: %s", frame.path, advice.text)
+    state = search(problem)
+    street_match = state.street_match
     if street_match is not None and is_proven_on_streets(street_match):
         return report_on_streets(problem, street_match)
     result = report_result(problem, state)
@@ -138,124 +149,96 @@ def register_frame(
         on_streets = report_on_streets(problem, street_match)
         if on_streets.verdict != "no_match":
             return on_streets
-    return add_advice(result, advise_streets(problem))
+    return add_advice(result, advice)
 
 
-def search_frame(
-    frame: Frame, prior: Prior, references: SearchReferences, params: RegisterParams | None = None
-) -> tuple[Problem, SearchState | None, MapMatch | None]:
-    """Prepare a photo and search; return the problem, the search state and the best street match.
+def search(problem: Problem) -> SearchState:
+    """Search street maps and lights for a match until one is proven or the work budget is used up.
 
-    The search state is None if the photo is skipped. The street match is None if no street map
-    fits.
+    If street maps are available, a telephoto frame is registered on them: first from the prior and,
+    if that gives no proven match, from the match of the lights. Work on streets does not count
+    against the budget. The given focal length may be wrong: if most of the budget finds no
+    promising match with it, the rest is spent as if the lens was unknown.
     """
-    params = params or RegisterParams()
-    photo = prepare_photo(frame, prior, params)
-    # The timer starts after preparation, so that loading and first-run compilation do not count
-    started_s = params.clock()
-    problem = pose_problem(photo, prior, references, params)
-    if photo.skip_reason:
-        return problem, None, None
-    advice = advise_streets(problem)
-    # Before the search, which takes seconds; of several places, the likeliest is told at its end
-    if advice is not None and not problem.is_blind and prior.n_places == 1:
-        logging.getLogger("regengine").info("%s: %s", frame.path, advice.text)
-    # If street maps are available, a telephoto frame is registered on them: first from the prior
-    # and, if that gives no proven match, from the match of the lights
-    state = SearchState()
-    street_match = register_on_streets(problem, state, started_s)
-    if is_proven_on_streets(street_match):
+    params, photo, prior = problem.params, problem.photo, problem.prior
+    # The time of preparation, loading and first-run compilation does not count
+    started_s, state = params.clock(), SearchState()
+    state.street_match = register_on_streets(problem, state, started_s)
+    if is_proven_on_streets(state.street_match):
         state.stop_reason = StopReason.PROVEN
-    else:
-        search(problem, started_s, state)
-        if state.match is not None:
-            found = (street_match, register_on_streets(problem, state, started_s, state.match))
-            fitted = (match for match in found if match is not None)
-            street_match = max(fitted, key=lambda match: match.score, default=None)
-    return problem, state, street_match
-
-
-def search(problem: Problem, started_s: float, state: SearchState | None = None) -> SearchState:
-    """Try the stages in turn until a match is proven or the work budget is used up.
-
-    The given focal length may be wrong. If most of the budget finds no promising match with it, the
-    rest is spent as if the lens was unknown. Otherwise the rest is spent on the remaining stages.
-    Work that a given state has already recorded does not count against the budget.
-    """
-    params = problem.params
-    state = state or SearchState()
-    budget = params.work_budget
-    if problem.prior.cities_probability < params.search.min_cities_probability:
-        budget *= 0.43
-    images = problem.photo.images
-    # The work is reduced if the brightest thousandth of the image has a lower signal-to-noise ratio
-    if images is not None and images.brightest_sigmas < 40.0:
-        budget = min(budget, params.work_budget * 0.2)
-    most_work, stages = state.work + budget, generate_stages(problem)
-    if may_doubt_lens(problem):
-        # Share of the work done with the given lens; the rest treats the lens as unknown
-        told_work = state.work + 0.85 * budget
-        stages = try_stages(problem, stages, state, told_work, started_s)
-    if state.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT):
         return state
-    # Whether a person should review the match
-    is_promising = (
-        state.match is not None
-        and place_probability(state.match.evidence) >= params.accept.review_probability
-    )
-    if may_doubt_lens(problem) and not is_promising:
-        # As if the lens was unknown. The light images are computed again, because the separation of
-        # city light from glare depends on the focal length
-        photo = problem.photo
-        frame = replace(photo.frame, focal_mm=None, profile=None)
-        doubted = replace(
-            prepare_photo(frame, problem.prior, params),
-            frame=photo.frame,
-            doubted_focal_px=photo.nominal.focal_px,
-        )
-        if doubted.skip_reason is None:
-            problem = replace(problem, photo=doubted)
-            state.hypotheses, state.aligned, state.tested = [], {}, []
-            again = generate_stages(problem)
-            stages += try_stages(problem, again, state, most_work, started_s)
+    budget = params.work_budget
+    if prior.cities_probability < MIN_CITIES_PROBABILITY:
+        budget *= 0.43  # a share by eye: 12 of 28 units
+    # Less work if the brightest thousandth of the image has a lower signal-to-noise ratio (both
+    # numbers by eye)
+    if photo.images is not None and photo.images.brightest_sigmas < 40.0:
+        budget = min(budget, params.work_budget * 0.2)
+    max_work, stages = state.work + budget, generate_stages(problem)
+    # The lens of a frame that a person placed, or that is searched again with a neighbour prior, is
+    # already confirmed
+    if not photo.focal_known or prior.placement is not None or prior.neighbours is not None:
+        skipped = try_stages(problem, stages, state, max_work, started_s)
     else:
-        stages = try_stages(problem, stages, state, most_work, started_s)
+        # Share of the work that is done with the given lens, by eye
+        given_work = state.work + 0.85 * budget
+        skipped = try_stages(problem, stages, state, given_work, started_s)
+        # Whether a person should review the match
+        is_promising = (
+            state.match is not None
+            and place_probability(state.match.evidence) >= REVIEW_PROBABILITY
+        )
+        if state.stop_reason in (StopReason.PROVEN, StopReason.CPU_LIMIT):
+            pass
+        elif is_promising:
+            skipped = try_stages(problem, skipped, state, max_work, started_s)
+        elif (freed := free_lens(problem)).photo.skip_reason is None:
+            state.hypotheses, state.aligned, state.tested = [], {}, []
+            skipped += try_stages(freed, generate_stages(freed), state, max_work, started_s)
     if state.stop_reason is None:
-        state.stop_reason = StopReason.WORK_BUDGET if stages else StopReason.EXHAUSTED
+        state.stop_reason = StopReason.WORK_BUDGET if skipped else StopReason.EXHAUSTED
+    if state.match is not None:
+        found = (state.street_match, register_on_streets(problem, state, started_s, state.match))
+        fitted = (match for match in found if match is not None)
+        state.street_match = max(fitted, key=lambda match: match.score, default=None)
     return state
 
 
-def may_doubt_lens(problem: Problem) -> bool:
-    """Whether the focal length is given and may be wrong.
+def free_lens(problem: Problem) -> Problem:
+    """Prepare a photo again as if its lens was unknown.
 
-    The lens of a frame that a person placed, or that is searched again with a neighbour prior, is
-    already confirmed.
+    The light images change, because the separation of city light from glare depends on the focal
+    length.
     """
-    prior = problem.prior
-    return problem.photo.focal_known and prior.placement is None and prior.neighbours is None
+    photo = problem.photo
+    frame = replace(photo.frame, focal_mm=None, profile=None)
+    unknown = prepare_photo(frame, problem.prior, problem.params)
+    doubted_focal_px = photo.nominal.focal_px
+    unknown = replace(unknown, frame=photo.frame, doubted_focal_px=doubted_focal_px)
+    return replace(problem, photo=unknown)
 
 
 def try_stages(
-    problem: Problem, stages: list[Stage], state: SearchState, most_work: float, started_s: float
+    problem: Problem, stages: list[Stage], state: SearchState, max_work: float, started_s: float
 ) -> list[Stage]:
     """Try stages in turn and fit their best hypotheses; return stages skipped for their work.
 
     A camera is fitted as soon as its image odds exceed the number of views tested. At the end, the
     best remaining hypothesis is fitted regardless of its odds.
     """
-    params, passed_over = problem.params, []
+    params, skipped = problem.params, []
     for stage in stages:
         if params.clock() - started_s > params.max_seconds:
             state.stop_reason = StopReason.CPU_LIMIT
             break
-        if state.work + stage.work > most_work:
-            passed_over.append(stage)
+        if state.work + stage.work > max_work:
+            skipped.append(stage)
             continue
-        found = PROPOSERS[stage.method](problem, stage)
+        proposed = PROPOSERS[stage.method](problem, stage)
         state.charge(stage.work, stage.method)
         state.n_views_tested += stage.region is None or stage.region.name != "earth"
-        state.hypotheses = merge_hypotheses(state.hypotheses, found, params.search.same_view_share)
-        if not any(one in state.hypotheses for one in found):
+        state.hypotheses = merge_hypotheses(state.hypotheses, proposed)
+        if not any(hypothesis in state.hypotheses for hypothesis in proposed):
             continue
         while (best := choose_untested(problem, state)) is not None:
             if not stands_out(problem, state, best):
@@ -263,13 +246,13 @@ def try_stages(
             test_hypothesis(problem, state, best)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
-                return passed_over
+                return skipped
     best = choose_untested(problem, state)
     if best is not None:
         test_hypothesis(problem, state, best)
         if is_proven(state.match, params.accept):
             state.stop_reason = StopReason.PROVEN
-    return passed_over
+    return skipped
 
 
 def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
@@ -279,8 +262,7 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     of these are aligned at the full scale, until one stands out. A view that is already fitted is
     fitted again only from a camera whose odds are ten times as high.
     """
-    params, refine = problem.params.search, problem.params.refine
-    size_px = refine.compared_px
+    size_px = REFINE.compared_px
     leading = [one for one in state.hypotheses if one.n_stars][:8]
     # More of the clipped images, which resemble each other
     for kind, most in (("narrow", 8), ("clipped", 60)):
@@ -295,14 +277,14 @@ def choose_untested(problem: Problem, state: SearchState) -> Hypothesis | None:
     def is_fitted(one: Hypothesis) -> bool:
         return any(
             one.n_stars == known.n_stars
-            and is_same_view(one.camera, known.camera, params.same_view_share)
-            and one.image_log10_odds < known.image_log10_odds + refine.better_log10_odds
+            and is_same_view(one.camera, known.camera)
+            and one.image_log10_odds < known.image_log10_odds + REFINE.better_log10_odds
             for known in state.tested
         )
 
     def rank(one: Hypothesis) -> tuple[float, float]:
         # Others were the best of many attitudes
-        ahead = params.log10_attitudes if one.n_stars else 0.0
+        ahead = LOG10_ATTITUDES if one.n_stars else 0.0
         return -one.image_log10_odds - ahead, -score_hypothesis(one)
 
     halves = [align_once(one, size_px // 2, "comparison") for one in leading]
@@ -324,29 +306,26 @@ def stands_out(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> 
 
 def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) -> float:
     """Log10 of the number of views that were tested in the search that found a hypothesis."""
-    params = problem.params.search
     # Number of boxes on the lit Earth: 10 million km2 in images of 64 pixels of 5 km, 60 rolls, 265
     # tilts, 8 scales, plain and mirrored
     boxes = 105_000.0 if hypothesis.is_blind else max(state.n_views_tested, 1.0)
     boxes *= problem.prior.n_places
-    return params.log10_attitudes + math.log10(boxes)
+    return LOG10_ATTITUDES + math.log10(boxes)
 
 
 def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
     """Fit an aligned hypothesis, weigh its evidence, and keep the better of old and new match."""
-    params = problem.params
     state.tested.append(chosen)
     best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, chosen)
     state.charge(n_fits * read_stage_yields()["work"]["fit"], "fit")
     if best is None:
         return
-    share = params.search.same_view_share
-    rivals = [one for one in state.compared if not is_same_view(one.camera, chosen.camera, share)]
+    rivals = [one for one in state.compared if not is_same_view(one.camera, chosen.camera)]
     rivals.sort(key=lambda one: -one.image_log10_odds)
     views = count_views(problem, state, chosen)
     # Three odds against chance: of the lights, of the held-out patches, which do not support a fit
     # that another lens contradicts, and of the whole image
-    (fit, test), refine = best, problem.params.refine
+    fit, test = best
     camera = fit.image.stored_camera(fit.camera, problem.photo.nominal)
     patches = test.patch_log10_odds
     hypothesis = fit.hypothesis
@@ -356,7 +335,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         runner_up_ncc=0.0 if runner_up is None else runner_up.ncc,
         light_log10_odds=fit.light_log10_odds,
         patch_log10_odds=min(patches, 0.0) if is_ambiguous else patches,
-        image_log10_odds=weigh_image(fit.image, camera, fit.levels, refine.compared_px, refine),
+        image_log10_odds=weigh_image(fit.image, camera, fit.levels, REFINE.compared_px),
         log10_views_tested=views,
         runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds) - views,
         n_lights=len(fit.lights),
@@ -364,11 +343,11 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         residual_px=fit.refinement.rms_px,
         held_out_residual_px=test.residual_px,
     )
-    match = Match(
+    match = LightMatch(
         fit=fit,
         camera=camera,
         evidence=evidence,
         rivals=tuple(rivals),
         pose_sigma_m=test.pose_sigma_m,
     )
-    state.match = choose_match(match, state.match, share, params.accept)
+    state.match = choose_match(match, state.match)

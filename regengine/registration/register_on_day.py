@@ -47,6 +47,7 @@ from regengine.orbit.rotation import EARTH_RATE_RAD_S
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.photo.image import read_linear_channels
+from regengine.registration.accept import REVIEW_PROBABILITY
 from regengine.registration.align import locate_camera
 from regengine.registration.parameters import RegisterParams, Steps
 from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
@@ -68,7 +69,6 @@ from regengine.registration.propose_on_day import (
 from regengine.registration.refine_on_map import (
     MIN_SCORE,
     CellParams,
-    CellProof,
     MapPicture,
     add_proofs,
     even_picture,
@@ -78,7 +78,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import Hypothesis, Place, Prior
+from regengine.registration.types import CellProof, Hypothesis, Place, Prior
 from regengine.store.reasons import Reason
 from regengine.store.result import FrameResult, MatchedMap
 
@@ -132,7 +132,6 @@ class DayPhoto:
     white_share: float
 
     def picture(self, side_px: int, levels: Sequence[LightGrid]) -> MapPicture:
-        """Combine the photo, resized to a long side, with a map."""
         image = self.light.resized(side_px, DAY.smooth_px)
         structure = even_picture(image.values, image.weight, DAY)
         return MapPicture(image=image, evened=structure, levels=tuple(levels), params=DAY)
@@ -182,6 +181,7 @@ class DayPhoto:
 
 def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
     """Read red light of a daytime photo without window frames and text, and all its channels."""
+    # More than `FINE_SIDE_PX`
     linear, factor = read_linear_channels(file, max_long_side_px=1300)
     shown = np.sqrt(np.clip(linear, 0.0, 1.0))
     brightest, darkest = shown.max(axis=2), shown.min(axis=2)
@@ -193,9 +193,9 @@ def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
     rims = [labels[0], labels[-1], labels[:, 0], labels[:, -1]]
     dark = np.isin(labels, np.setdiff1d(np.concatenate(rims), [0])) & (blurred < dark_level)
     ellipse = cv2.MORPH_ELLIPSE
-    rim = cv2.getStructuringElement(ellipse, (25, 25))
+    rim = cv2.getStructuringElement(ellipse, (25, 25))  # pixels, by eye
     outside = cv2.dilate(dark.astype(np.uint8), rim)
-    stroke = cv2.getStructuringElement(ellipse, (7, 7))
+    stroke = cv2.getStructuringElement(ellipse, (7, 7))  # pixels, by eye
     thin = darkest - cv2.morphologyEx(darkest, cv2.MORPH_OPEN, stroke)
     # White strokes are burned-in text
     text = (thin > 0.3) & (darkest > 0.85)
@@ -218,7 +218,7 @@ def read_day_photo(frame: Frame, altitude_km: float) -> DayPhoto:
         light=light,
         shown=np.asarray(np.rint(255.0 * shown), np.uint8),
         nominal=nominal,
-        long_km=max(nominal.width_px, nominal.height_px) * altitude_km / nominal.focal_px,
+        long_km=nominal.long_side_px * altitude_km / nominal.focal_px,
         white_share=float((white * counted).sum() / max(float(counted.sum()), 1.0)),
     )
 
@@ -242,7 +242,7 @@ def believe_day_camera(position: CameraPosition, nominal: Camera) -> PosePrior:
         sigma_along_m=sigma_along_m,
         sigma_across_m=sigma_across_m,
         sigma_up_m=1e3 * position.sigma_radial_km,
-        sigma_log_focal=0.05,
+        sigma_log_focal=0.05,  # by eye: lenses 15 % off are found by features
         # Distortion at the corner as a share of its distance from the axis
         sigma_k1=0.015 / corner**2,
         principal_point=nominal.principal_point,
@@ -281,7 +281,6 @@ class DayMatch:
 
     @property
     def score(self) -> float:
-        """The lower score of its verifications."""
         return min(proof.score for proof in self.proofs)
 
 
@@ -320,7 +319,7 @@ def view_around_nadir(
     )
     yield view
     there = find_map_features(day_map, region, WIDE_KM / KM_PER_DEGREE)
-    seen = photo.find_features(photo.wide_px, 1200)
+    seen = photo.find_features(photo.wide_px, 1200)  # by eye
     for camera, _, n_places in propose_by_votes(photo, seen, there, position):
         yield replace(view, starts=iter((camera,)), n_places=n_places)
 
@@ -368,7 +367,7 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
         raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
     width, height = photo.nominal.width_px, photo.nominal.height_px
     for squared in (False,) if width == height else (False, True):
-        seen = photo.find_features(PHOTO_PX, 3000, squared=squared)
+        seen = photo.find_features(PHOTO_PX, 3000, squared=squared)  # of the prototype
         # Scale of the square image relative to the stored one
         stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
         for reference, part, part_km in parts[:12]:
@@ -482,7 +481,7 @@ def propose_by_votes(
         return
     stored = photo.nominal
     side_px = photo.wide_px
-    factor = side_px / max(stored.width_px, stored.height_px)
+    factor = side_px / stored.long_side_px
     found = [one.scaled(factor) for one in seen]
     # The nearest neighbour is searched in cells of the map
     matches = Matches.joined(
@@ -510,7 +509,9 @@ def propose_by_votes(
             belief = believe_day_camera(position, stored)
             here = (agreement.here + 0.5) / factor - 0.5
             fit = fit_to_places(stored, here, ground, belief)
-            if fit is not None and fit.camera.off_nadir_deg < 25.0:
+            if (
+                fit is not None and fit.camera.off_nadir_deg < 25.0
+            ):  # 180 km, see `view_around_nadir`
                 yield fit.camera, belief, agreement.n_places
 
 
@@ -528,7 +529,7 @@ def fit_to_places(
     rotation, _ = Rotation.align_vectors(
         *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
     )
-    side_px = max(nominal.width_px, nominal.height_px)
+    side_px = nominal.long_side_px
     # Standard deviation of a match as a share of the long side
     sigma_px = 0.003 * side_px
     fit = fit_pose(
@@ -540,6 +541,7 @@ def fit_to_places(
         covariance_px=np.broadcast_to(sigma_px**2 * np.eye(2), (len(here), 2, 2)),
     )
     off_px = float(np.median(np.hypot(*fit.residual_px.T)))
+    # Both limits by eye
     is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < 0.2
     return fit if is_lens and off_px < 0.005 * side_px else None
 
@@ -593,26 +595,9 @@ def register_on_day(
 ) -> FrameResult:
     """Register a daytime photo: find the position on Earth of each of its pixels.
 
-    Parameters
-    ----------
-    prior : Prior
-        Telephoto frames need its position. Its neighbours determine the attitude.
-    day_map : DayMap
-        Day maps of the Earth.
-    unfetched : str
-        Why a finer one could not be fetched, and what to do; empty if nobody tried.
-
-    Returns
-    -------
-    FrameResult
-        Contains a proposal ("accepted" or "review"), or "no_match" with the reason.
-
-    Raises
-    ------
-    FrameError
-        If the photo cannot be read.
-    LightMapError
-        If a map cannot be read.
+    Telephoto frames need the position of the prior; its neighbours determine the attitude.
+    `unfetched`: why a finer day map could not be fetched, and what to do; empty if nobody tried.
+    Returns and raises what `regengine.registration.register.register_frame` does.
     """
     params = params or RegisterParams()
     position, info = prior.position, day_map.info
@@ -637,8 +622,8 @@ def register_on_day(
     else:
         track = make_tracks(position, params.clock_window_s)[0]
         here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
-        told = () if prior.neighbours is None else prior.neighbours.neighbours
-        carried = [carry_camera(neighbour, here) for neighbour in told]
+        neighbours = () if prior.neighbours is None else prior.neighbours.neighbours
+        carried = [carry_camera(neighbour, here) for neighbour in neighbours]
         if prior.placement is not None:
             carried.insert(0, prior.placement)
         views = view_around_nadir(photo, position, day_map, carried)
@@ -677,7 +662,7 @@ def report_day_match(
     view = match.view
     grid, reference = view.levels[0], view.reference
     answer = None
-    if DAY.probability_steps.probability(match.score) >= params.accept.review_probability:
+    if DAY.probability_steps.probability(match.score) >= REVIEW_PROBABILITY:
         hypothesis = Hypothesis(
             camera=match.camera,
             prior=view.belief,
@@ -727,6 +712,6 @@ def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -
         inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
         below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
         sea = float((below == np.median(below)).mean()) if len(below) else 0.0
-    if sea > 0.85:
+    if sea > 0.85:  # by eye; so is 0.5 of white
         return Reason(code="sea", values={"sea_share": sea})
     return Reason(code="few_structures")

@@ -29,6 +29,7 @@ from matchers.geometry.pose import (
     mirror_pose,
     move_on_orbit,
 )
+from matchers.lights.dense import pad_map, slide_window
 from matchers.lights.photo_light import LightImage
 from regengine.maps.lights import KINDS
 from regengine.maps.reference import LightMap
@@ -36,14 +37,16 @@ from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
 from regengine.registration.accept import choose_match
 from regengine.registration.align import is_same_view, locate_camera
-from regengine.registration.generate_stages import list_places
-from regengine.registration.parameters import LENS, MAX_STREET_SAMPLE_M
+from regengine.registration.generate_stages import (
+    MAX_NEG_LOG_PRIOR,
+    NEAR_NEG_LOG_PRIOR,
+    list_places,
+)
+from regengine.registration.parameters import LENS, MIN_CITIES_PROBABILITY
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.refine_on_map import (
     MIN_SCORE,
     CellParams,
-    CellProof,
-    MapMatch,
     MapPicture,
     even_picture,
     fit_all_cells,
@@ -53,8 +56,10 @@ from regengine.registration.refine_on_map import (
 )
 from regengine.registration.report_result import make_no_match_result
 from regengine.registration.types import (
+    CellProof,
     Hypothesis,
-    Match,
+    LightMatch,
+    MapMatch,
     Place,
     Problem,
     SearchState,
@@ -134,7 +139,7 @@ def scale_picture(
     west, south = max(west + turn, lon.min() - reach_lon), max(south, lat.min() - reach)
     east, north = min(east + turn, lon.max() + reach_lon), min(north, lat.max() + reach)
     step_deg = sample_m / 1e3 / KM_PER_DEGREE
-    if min(east - west, north - south) < 16.0 * step_deg:
+    if min(east - west, north - south) < 16.0 * step_deg:  # less than a patch
         return None
     grid = streets.find_window(west, south, east, north, 1.2 * step_deg)
     if grid is None:
@@ -168,7 +173,7 @@ STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
 
 
 def register_on_streets(
-    problem: Problem, state: SearchState, started_s: float, known: Match | None = None
+    problem: Problem, state: SearchState, started_s: float, known: LightMatch | None = None
 ) -> MapMatch | None:
     """Register a telephoto frame on the available street maps; None without a good candidate.
 
@@ -178,15 +183,9 @@ def register_on_streets(
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
-    if (
-        not near
-        or not suits_streets(problem)
-        or prior.cities_probability < problem.params.search.min_cities_probability
-    ):
+    if not near or not suits_streets(problem) or prior.cities_probability < MIN_CITIES_PROBABILITY:
         return None
     max_s = problem.params.max_seconds
-    share = problem.params.search.same_view_share
-    accept = problem.params.accept
     light = read_street_light(problem)
     best: MapMatch | None = None
     # Views of each map that were tried with one square
@@ -224,13 +223,13 @@ def register_on_streets(
                             here.append(match)
                 if any(one.score >= MIN_SCORE for one in here):
                     break
-            compared = choose_distinct(problem, compared, 12)
+            compared = choose_distinct(compared, 12)  # by eye
             compared = align_on_streets(problem, light, streets, compared, halvings=1 + is_fine)
             # A wrong one correlates by 0.0 where the right one does by 0.5
-            for hypothesis in choose_distinct(problem, compared, 3):
+            for hypothesis in choose_distinct(compared, 3):
                 # Most wrong ones have lower odds at half of the scale
                 if hypothesis.image_log10_odds < 7.0 or any(
-                    is_same_view(hypothesis.camera, one.camera, share) for one in here
+                    is_same_view(hypothesis.camera, one.camera) for one in here
                 ):
                     continue
                 state.charge(WORK_OF_FIT, "streets")
@@ -242,9 +241,9 @@ def register_on_streets(
         if matches and (best is None or matches[0].score > best.score):
             best = matches[0]
         if best is not None and best.score >= MIN_SCORE:
-            others = (one for one in matches if not is_same_view(one.camera, best.camera, share))
+            others = (one for one in matches if not is_same_view(one.camera, best.camera))
             runner_up = next(others, None)
-            return best if runner_up is None else choose_match(runner_up, best, share, accept)
+            return best if runner_up is None else choose_match(runner_up, best)
     return best
 
 
@@ -258,9 +257,8 @@ def read_street_light(problem: Problem) -> LightImage:
         return STREET_LIGHTS[problem]
     nominal = problem.photo.nominal
     sample_m = 1e3 * problem.altitude_km / nominal.focal_px
-    longest = max(nominal.width_px, nominal.height_px)
     # Slanted frames have a coarser ground sample
-    side_px = round(1.25 * longest * sample_m / min(LEVELS_M))
+    side_px = round(1.25 * nominal.long_side_px * sample_m / min(LEVELS_M))
     weight = problem.photo.image("narrow").weight
     STREET_LIGHTS[problem] = read_lamps(problem.photo.frame.file, max(side_px, 256), weight)
     return STREET_LIGHTS[problem]
@@ -281,7 +279,8 @@ def suits_streets(problem: Problem) -> bool:
     """
     nominal = problem.photo.nominal
     sample_m = 1e3 * problem.altitude_km / nominal.focal_px
-    return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= MAX_STREET_SAMPLE_M)
+    # Metres per pixel across the line of sight: for coarser frames the lights are more accurate
+    return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= 60.0)
 
 
 def list_near_streets(problem: Problem) -> list[LightMap]:
@@ -329,17 +328,16 @@ def align_on_streets(
     return aligned
 
 
-def choose_distinct(problem: Problem, hypotheses: list[Hypothesis], most: int) -> list[Hypothesis]:
+def choose_distinct(hypotheses: list[Hypothesis], max_count: int) -> list[Hypothesis]:
     """Choose the best hypotheses of distinct ground with a correlation close to the first one's."""
-    share = problem.params.search.same_view_share
     chosen: list[Hypothesis] = []
     ranked = sorted(hypotheses, key=lambda one: -one.ncc)
     for one in ranked:
-        if len(chosen) == most:
+        if len(chosen) == max_count:
             break
         if one.ncc < 0.5 * ranked[0].ncc:
             break
-        if not any(is_same_view(one.camera, other.camera, share) for other in chosen):
+        if not any(is_same_view(one.camera, other.camera) for other in chosen):
             chosen.append(one)
     return chosen
 
@@ -360,7 +358,7 @@ def propose_on_streets(
     Streets have a budget of their own: ``state`` records the work, and if that ends the search.
     Views that are tried are added to a list, and not tried again.
     """
-    nominal, is_fine, search = problem.photo.nominal, reach == "fine", problem.params.search
+    nominal, is_fine = problem.photo.nominal, reach == "fine"
     places, positions_ecef_m = list_positions(problem, is_far=reach == "far")
     if not places:
         return
@@ -412,8 +410,7 @@ def propose_on_streets(
                 nominal, places, positions_ecef_m, focals_px, lens, stretch, at, roll
             )
             if hypothesis is not None and not any(
-                is_same_view(hypothesis.camera, other.camera, search.same_view_share)
-                for other in found
+                is_same_view(hypothesis.camera, other.camera) for other in found
             ):
                 found.append(replace(hypothesis, ncc=ncc))
         yield found
@@ -425,10 +422,9 @@ def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[Place], Floa
     All places cost four times as much, so they are tried only if the likely ones give no match. The
     same applies to the other focal lengths of a possible crop.
     """
-    search = problem.params.search
-    limit = search.max_neg_log_prior if is_far else search.near_neg_log_prior
+    limit = MAX_NEG_LOG_PRIOR if is_far else NEAR_NEG_LOG_PRIOR
     places, positions = [], []
-    for neg_log_prior, place in list_places(problem, 50.0, search.max_track_neg_log_prior):
+    for neg_log_prior, place in list_places(problem, 50.0):
         if neg_log_prior >= limit:
             continue
         track, offset = place.track, place.offset_km
@@ -461,7 +457,7 @@ def choose_views(
     """
     is_fine = reach == "fine"
     west, south, east, north = streets.bounds
-    shares = np.array((0.2, 0.5, 0.8))
+    shares = np.array((0.2, 0.5, 0.8))  # nine places of the map, by eye
     lon, lat = np.meshgrid(west + (east - west) * shares, south + (north - south) * shares)
     middle = np.argsort(np.hypot(lon - lon.mean(), lat - lat.mean()), axis=None, kind="stable")
     targets = np.stack([lon.ravel(), lat.ravel()], axis=1)[middle]
@@ -527,9 +523,8 @@ class SquareSearch:
         self.side, self.extent = side, n_side * side
         self.pad = pad = (self.extent - side) // 2
         n_rows, n_cols = (length + 2 * pad for length in drawn.shape)
-        padded = np.zeros([cv2.getOptimalDFTSize(each) for each in (n_rows, n_cols)], np.float32)
-        padded[pad : n_rows - pad, pad : n_cols - pad] = drawn
-        self.spectrum = cv2.dft(padded)
+        padded = pad_map(drawn, pad)
+        self.spectrum = np.asarray(cv2.dft(padded), np.float32)
         # Of the map under a square, by its first corner
         square, anchor = (side, side), (0, 0)
         energy = cv2.boxFilter(
@@ -558,14 +553,12 @@ class SquareSearch:
         """Find the highest correlation of a template, and the row and column of its middle."""
         # Those that the photo fills most, inner ones first
         fullest = sorted(self.squares, key=lambda one: -round(float(shown[one[1]].mean()), 1))
-        (n_rows, n_cols), side = self.shape, self.side
+        n_rows, n_cols = self.shape
         score, norm = np.zeros(self.shape, np.float32), 1e-6
         for off_px, part in fullest[: self.n_laid]:
-            square = np.zeros_like(self.spectrum)
-            square[:side, :side] = template[part] - template[part].mean()
+            square = template[part] - template[part].mean()
             norm += float(np.linalg.norm(square))
-            product = cv2.mulSpectrums(self.spectrum, cv2.dft(square), 0, conjB=True)
-            laid_on = cv2.idft(product, flags=cv2.DFT_SCALE) * self.gain
+            laid_on = slide_window(self.spectrum, square) * self.gain
             reach = round(0.5 * roll_step * off_px)
             if reach:
                 around = np.ones([2 * reach + 1] * 2, np.uint8)
@@ -610,7 +603,6 @@ def lay_on_ground(
 
 
 def find_middle_px(camera: Camera) -> FloatArray:
-    """Pixel in the middle of a frame."""
     return 0.5 * np.array([camera.width_px - 1.0, camera.height_px - 1.0])
 
 
@@ -728,7 +720,6 @@ def fit_on_streets(
 
 
 def is_proven_on_streets(match: MapMatch | None) -> bool:
-    """Whether a match on streets can be accepted."""
     return (
         match is not None and match.score >= MIN_SCORE and next(doubt_streets(match), None) is None
     )
@@ -750,7 +741,7 @@ def report_on_streets(problem: Problem, match: MapMatch) -> FrameResult:
         reference=MatchedMap(kind="streets", credit=KINDS["streets"].credit),
         reasons=doubt_streets(match),
     )
-    covered_share = float(match.fit.known.mean())
+    covered_share = float(match.fit.patch_view[1].mean())
     # A third still suffices to register the frame
     if covered_share < 0.5:
         uncovered = Reason(code="outside_map", values={"frame_share": covered_share})
@@ -776,9 +767,11 @@ def doubt_streets(match: MapMatch) -> Iterator[Reason]:
 
 def advise_streets(problem: Problem) -> Reason | None:
     """Advise to use street maps, or to give what they need, if they were not tried and may help."""
-    least = problem.params.search.min_cities_probability
     frame, focal_known = problem.photo.frame, problem.photo.focal_known
-    if problem.prior.cities_probability < least or problem.prior.placement is not None:
+    if (
+        problem.prior.cities_probability < MIN_CITIES_PROBABILITY
+        or problem.prior.placement is not None
+    ):
         return None
     if focal_known and not suits_streets(problem):
         return None
@@ -793,8 +786,7 @@ def advise_streets(problem: Problem) -> Reason | None:
         values |= zip(("lon", "lat"), frame.centre, strict=True)
     elif focal_known and is_telephoto(problem.photo.nominal):
         nominal = problem.photo.nominal
-        longest = max(nominal.width_px, nominal.height_px)
-        values["long_km"] = longest / nominal.focal_px * problem.altitude_km
+        values["long_km"] = nominal.long_side_px / nominal.focal_px * problem.altitude_km
         if problem.references.unfetched:
             values["unfetched"] = problem.references.unfetched
         elif given is not None and frame.centre is not None:

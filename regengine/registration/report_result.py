@@ -37,6 +37,8 @@ from regengine.orbit.rotation import sun_direction, sun_moon
 from regengine.orbit.tle import ISS_LAUNCH
 from regengine.photo.frame import Frame
 from regengine.registration.accept import (
+    MIN_POINTS_PROBABILITY,
+    REVIEW_PROBABILITY,
     check_blind_fit,
     decide,
     find_least_accepted,
@@ -53,9 +55,18 @@ from regengine.registration.control_points import (
     select_control_points,
 )
 from regengine.registration.fit import measure_pose_sigma_m
-from regengine.registration.parameters import LENS, TRACKS, WORK_BUDGETS, AcceptParams
-from regengine.registration.priors import Seen, is_dark, list_offsets
-from regengine.registration.types import Hypothesis, Match, Prior, Problem, SearchState, StopReason
+from regengine.registration.parameters import LENS, TRACKS, WORK_BUDGETS
+from regengine.registration.prepare_photo import MIN_LIGHTS
+from regengine.registration.priors import PLACE_STEP_KM, Seen, is_dark, list_offsets
+from regengine.registration.types import (
+    Hypothesis,
+    LightMatch,
+    Match,
+    Prior,
+    Problem,
+    SearchState,
+    StopReason,
+)
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 from regengine.store.reasons import Reason, Values
 from regengine.store.result import (
@@ -119,7 +130,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     result = replace(
         make_no_match_result(frame, position, info, *reasons, **sources),
         verdict=verdict,
-        probability=chance * probability(evidence, problem.params.accept),
+        probability=chance * probability(evidence),
         probability_low=low,
         probability_high=high,
     )
@@ -209,7 +220,7 @@ def record_match(
 def judge(
     problem: Problem,
     state: SearchState,
-    match: Match,
+    match: LightMatch,
     points: tuple[ControlPoint, ...],
     chance: float,
 ) -> tuple[Verdict, tuple[Reason, ...]]:
@@ -218,10 +229,10 @@ def judge(
     `chance`: probability that the control points are right if the camera is right.
     """
     params, evidence = problem.params.accept, match.evidence
-    p_right = chance * probability(evidence, params)
+    p_right = chance * probability(evidence)
     reasons = (
         *doubt_height(problem.photo.frame, problem.prior, match),
-        *list_review_reasons(match, points, params),
+        *list_review_reasons(match, points),
     )
     is_blind = match.hypothesis.is_blind
     least = find_least_accepted(params, is_blind)
@@ -230,14 +241,14 @@ def judge(
         # The camera may be distorted away from the control points
         worst_m = match.pose_sigma_m
         if not math.isfinite(worst_m):
-            worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds, params)
+            worst_m = measure_pose_sigma_m(match.fit, evidence.patch_log10_odds)
         if worst_m > 0.0:
             reasons = (Reason(code="imprecise", values={"shift_km": worst_m / 1e3}),)
         verdict = decide(p_right, reasons, params, is_blind=is_blind)
-    if probability(evidence, params) < params.review_probability:
+    if probability(evidence) < REVIEW_PROBABILITY:
         reasons = explain_no_match(problem, state)  # the quality of the fit is irrelevant
     elif verdict == "review" and p_right < least:
-        reasons = (*reasons, *diagnose(match, points, chance, params))
+        reasons = (*reasons, *diagnose(match, points, chance))
         if not reasons:
             threshold = None if math.isinf(least) else least
             values = {"probability": p_right, "threshold": threshold}
@@ -251,7 +262,7 @@ def judge(
             more = (*more, Reason(code="coarse_map", values={"pixel_m": 111_195.0 * step_deg}))
         reasons = tuple(dict.fromkeys((*reasons, *more)))
     if verdict == "accepted" and is_blind:
-        reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm, params)
+        reasons = check_blind_fit(points, match, problem.photo.frame.focal_mm)
         verdict = "review" if reasons else "accepted"
     return verdict, reasons
 
@@ -262,7 +273,7 @@ def explain_no_match(problem: Problem, state: SearchState) -> tuple[Reason, ...]
     if state.stop_reason is StopReason.CPU_LIMIT:
         return unfinished
     if problem.tracks and not any(
-        len(list_offsets(track, problem.params.search.place_step_km)[0]) for track in problem.tracks
+        len(list_offsets(track, PLACE_STEP_KM)[0]) for track in problem.tracks
     ):
         return (Reason(code="clock_suspect"),)
     if is_dark(problem.references.light_map):
@@ -492,12 +503,10 @@ def find_time_that_fits_s(camera: Camera, given: CameraPosition) -> float | None
     return min(dark, key=abs, default=None)
 
 
-def list_review_reasons(
-    match: Match, points: tuple[ControlPoint, ...], params: AcceptParams
-) -> tuple[Reason, ...]:
+def list_review_reasons(match: LightMatch, points: tuple[ControlPoint, ...]) -> tuple[Reason, ...]:
     """List reasons for a review that the probability does not include."""
     found = []
-    if not is_tested(match.evidence, params):
+    if not is_tested(match.evidence):
         residual_px = match.evidence.held_out_residual_px
         measured_px = residual_px if math.isfinite(residual_px) else None
         found.append(Reason(code="imprecise", values={"held_out_residual_px": measured_px}))
@@ -511,11 +520,11 @@ def list_review_reasons(
 
 
 def diagnose(
-    match: Match, points: tuple[ControlPoint, ...], chance: float, params: AcceptParams
+    match: LightMatch, points: tuple[ControlPoint, ...], chance: float
 ) -> Iterator[Reason]:
     """Explain why a proposal may be improbable, and what can be done about it."""
     evidence = match.evidence
-    if min(evidence.n_lights, evidence.n_matched_lights) < params.min_lights:
+    if min(evidence.n_lights, evidence.n_matched_lights) < MIN_LIGHTS:
         values = {"n_matched": evidence.n_matched_lights, "n_lights": evidence.n_lights}
         yield Reason(code="few_lights", values=values)
     if evidence.runner_up_log10_odds > 0.0:
@@ -528,7 +537,7 @@ def diagnose(
         # Maximum share of the light that falls on saturated map, which has no texture
         if share > 0.25:
             yield Reason(code="map_saturated")
-    if is_tested(evidence, params) and chance < params.min_points_probability:
+    if is_tested(evidence) and chance < MIN_POINTS_PROBABILITY:
         worst_m = max(point.sigma_m for point in points)
         yield Reason(code="imprecise", values={"sigma_km": worst_m / 1e3})
 

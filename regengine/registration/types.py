@@ -2,7 +2,7 @@
 
 `Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`). `generate_stages` divides
 it into `Stage` objects, each for a `Place` or a `Region`. A stage proposes `Hypothesis` objects.
-The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `Match` with its
+The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `LightMatch` with its
 `Evidence`. `SearchState` records the progress of the search.
 """
 
@@ -23,13 +23,14 @@ from matchers.geometry.light_grid import LightGrid
 from matchers.geometry.pose import PosePrior
 from matchers.lights.patches import Refinement, Refits, jackknife
 from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LightPeaks
+from matchers.lights.verify import NO_LIGHTS, LightPeaks
 from regengine.maps.reference import LightMap
 from regengine.orbit.position import ANY_KM, expect_height_km
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors import LensBelief, NeighbourPrior, Seen, Track
 from regengine.registration.windows import MapWindows
 from regengine.store.reasons import Reason
+from regengine.store.result import PatchProof
 
 if TYPE_CHECKING:
     from regengine.maps.index.earth import EarthIndex
@@ -71,7 +72,7 @@ class Prior:
     read_stars: Measures the attitude from the stars above the limb, see
         `propose_from_prior.read_sky`.
     cities_probability: Probability of the class *cities*, see
-        `SearchParams.min_cities_probability`.
+        `regengine.registration.parameters.MIN_CITIES_PROBABILITY`.
     """
 
     position: CameraPosition | None = None
@@ -123,7 +124,6 @@ class Photo:
     skip_reason: Reason | None = None
 
     def image(self, kind: ImageKind) -> LightImage:
-        """One of its light images."""
         assert self.images is not None
         return self.images.clipped if kind == "clipped" else self.images.narrow
 
@@ -183,7 +183,6 @@ class Place:
 
     @property
     def position_ecef_m(self) -> FloatArray:
-        """Position of the place, ECEF in metres, shape (3,)."""
         return self.track.position(self.offset_km)
 
 
@@ -203,7 +202,6 @@ class Region:
 
     @cached_property
     def positions_ecef_m(self) -> FloatArray:
-        """Positions of the places, ECEF in metres, shape (n, 3)."""
         return np.array([place.position_ecef_m for place in self.places])
 
 
@@ -275,7 +273,7 @@ class PatchFit:
     """A camera with patches of the map that are found in the photo; control points follow from it.
 
     camera: Camera of `image`.
-    lights: Light peaks of the photo, in pixels of the image.
+    lights: Light peaks of the photo, in pixels of the image; none on streets and by day.
     matched: Indices of the lights that the map confirms.
     patch_view: The map rendered through the camera from whose view the patches were cut, and where
         it has data, shape (h, w).
@@ -286,8 +284,8 @@ class PatchFit:
     camera: Camera
     refinement: Refinement
     image: LightImage
-    lights: LightPeaks
-    matched: IndexArray
+    lights: LightPeaks = NO_LIGHTS
+    matched: IndexArray = field(default_factory=lambda: np.zeros(0, np.intp))
     patch_view: tuple[FloatImage, FloatImage]
     groups: IndexArray
 
@@ -298,7 +296,7 @@ class PatchFit:
     @cached_property
     def refits(self) -> Refits | None:
         """Cameras refitted without some of the lights; None if there are too few lights."""
-        return self.leave_out_parts(16)
+        return self.leave_out_parts(16)  # 15 degrees of freedom
 
     @property
     def matched_lights(self) -> LightPeaks:
@@ -308,7 +306,7 @@ class PatchFit:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Fit(PatchFit):
-    """A hypothesis after the final fit of its camera, using the map pyramid ``levels``.
+    """A hypothesis after the final fit to a map of lights, using the map pyramid ``levels``.
 
     view, known: The map rendered through the camera, and where it has data, shape (h, w).
     light_log10_odds: Odds that the light peaks of photo and map coincide.
@@ -388,8 +386,8 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Match:
-    """A fit with its evidence.
+class LightMatch:
+    """A fit to a map of lights, with its evidence.
 
     camera: Camera of the stored image.
     rivals: Distinct other hypotheses that were compared, the runner-up first.
@@ -404,8 +402,49 @@ class Match:
 
     @property
     def hypothesis(self) -> Hypothesis:
-        """The hypothesis that was fitted."""
         return self.fit.hypothesis
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CellProof(PatchProof):
+    """Agreement of patches in held-out cells with the fit, at one scale.
+
+    residual_px: Residuals of the agreeing patches, shape (n, 2).
+    ncc: Normalized cross-correlation of photo and map over the whole frame.
+    """
+
+    residual_px: FloatArray
+    ncc: float
+
+    @property
+    def score(self) -> float:
+        """-log10 of the probability that as many patches agree by chance."""
+        return -self.log10_chance
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MapMatch:
+    """A fit to a map of streets or of ground by day, with its evidence.
+
+    camera: Camera of the stored image.
+    rivals: Distinct other hypotheses that were compared, the runner-up first.
+    proofs: Agreement of held-out cells with a fit to the others, coarse level first.
+    """
+
+    fit: PatchFit
+    hypothesis: Hypothesis
+    camera: Camera
+    evidence: Evidence
+    rivals: tuple[Hypothesis, ...] = ()
+    proofs: tuple[CellProof, ...]
+
+    @property
+    def score(self) -> float:
+        """The lower score of both levels."""
+        return self.evidence.patch_log10_odds
+
+
+Match = LightMatch | MapMatch
 
 
 class StopReason(Enum):
@@ -428,7 +467,8 @@ class SearchState:
     aligned: Aligned hypotheses by hypothesis and long side in pixels; None outside the map.
     compared: The best of them at half the scale of the last comparison, best first.
     tested: Hypotheses that were fitted, as aligned for the last comparison.
-    match: The best match so far.
+    match: The best match of lights so far.
+    street_match: The best match on street maps; None without one.
     stop_reason: Why the search stopped; None while it runs.
     """
 
@@ -439,7 +479,8 @@ class SearchState:
     aligned: dict[tuple[Hypothesis, int], Hypothesis | None] = field(default_factory=dict)
     compared: list[Hypothesis] = field(default_factory=list)
     tested: list[Hypothesis] = field(default_factory=list)
-    match: Match | None = None
+    match: LightMatch | None = None
+    street_match: MapMatch | None = None
     stop_reason: StopReason | None = None
 
     def charge(self, work: float, method: str) -> None:

@@ -86,7 +86,7 @@ class MapWindows:
     the order of requests nor on what is kept. The likeliest place is in the middle of its cell.
     """
 
-    cell_km = 400.0
+    cell_km = 400.0  # by eye
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
     def __init__(self, light_map: LightMap, likeliest: CameraPosition) -> None:

@@ -38,6 +38,7 @@ from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
 from regengine.photo.notations import archive_name
+from regengine.registration.parameters import MIN_CITIES_PROBABILITY
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks
@@ -540,8 +541,7 @@ def find_needed_map(
         level = math.floor(math.log2(parallel_km / 256.0 * PHOTO_PX / long_km))
         return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL), town, others
     # As the search on streets is tried
-    least = inputs.register.search.min_cities_probability
     is_sought = scene.skip_reason is None or inputs.register.any_category
-    if needs_streets and is_sought and scene.cities_probability >= least:
+    if needs_streets and is_sought and scene.cities_probability >= MIN_CITIES_PROBABILITY:
         return "streets", place, NASA_LEVEL, town, others
     return None

@@ -15,9 +15,11 @@ from regengine.maps.index.earth import BlindOptions, EarthIndex, load_earth_inde
 from regengine.orbit import load_tle_file
 from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
-from regengine.registration.register import search_frame
+from regengine.registration.parameters import RegisterParams
+from regengine.registration.prepare_photo import prepare_photo
+from regengine.registration.register import pose_problem, search
 from regengine.registration.report_result import report_result
-from regengine.registration.types import Match, Prior, Problem, SearchReferences, SearchState
+from regengine.registration.types import LightMatch, Prior, Problem, SearchReferences, SearchState
 from regengine.store.result import FrameResult
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.simulated import picture_of, true_camera
@@ -34,7 +36,7 @@ class Solved:
     result: FrameResult
 
     @property
-    def match(self) -> Match:
+    def match(self) -> LightMatch:
         """What the search proved."""
         assert self.state.match is not None
         return self.state.match
@@ -53,8 +55,9 @@ def solve(photo: Path, index: EarthIndex) -> Solved:
     frame = read_frame(photo)
     prior = Prior(position=choose_position(frame, load_tle_file(ELEMENTS)))
     references = SearchReferences(light_map=open_light_map([LIGHTS]), index=index)
-    problem, state, _ = search_frame(frame, prior, references)
-    assert state is not None
+    params = RegisterParams()
+    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    state = search(problem)
     return Solved(
         truth=true_camera(photo),
         picture=picture_of(photo),

@@ -44,6 +44,9 @@ from regengine.pages.report.frame_text import (
 )
 from regengine.registration import fit as fitting
 from regengine.registration.accept import (
+    REVIEW_PROBABILITY,
+    SURE_LOG10_ODDS,
+    TESTED_LOG10_ODDS,
     bound_any_beyond,
     choose_match,
     decide,
@@ -64,7 +67,6 @@ from regengine.registration.fit import (
 from regengine.registration.parameters import (
     LENS,
     AcceptParams,
-    RefineParams,
     RegisterParams,
     Steps,
     read_calibration,
@@ -76,7 +78,7 @@ from regengine.registration.report_result import doubt_time_told, report_result
 from regengine.registration.types import (
     Evidence,
     Fit,
-    Match,
+    LightMatch,
     Prior,
     Problem,
     SearchState,
@@ -93,12 +95,11 @@ from tests.world.runs import ELEMENTS
 from tests.world.stores import write_store
 
 ACCEPT = AcceptParams()
-BETTER = RefineParams().better_log10_odds
 SURE, NEVER = 60.0, 0.999_999  # odds that nobody doubts; a threshold that no probability reaches
-Change = Callable[[Match], Match]
+Change = Callable[[LightMatch], LightMatch]
 
 
-def as_it_is(match: Match) -> Match:
+def as_it_is(match: LightMatch) -> LightMatch:
     return match
 
 
@@ -110,7 +111,7 @@ def said(**figures: float) -> Change:
 def odds(together: float, runner_up: float = -3.0) -> Change:
     """With such odds in all, well tested, and such a runner-up."""
 
-    def change(match: Match) -> Match:
+    def change(match: LightMatch) -> LightMatch:
         views = match.evidence.log10_views_tested
         return said(
             light_log10_odds=2.0,
@@ -168,7 +169,7 @@ def loose(turn_rad: float, *, quarters_only: bool = False) -> Change:
             without = tuple(turn_camera(self.camera, one) for one in turns)
             return Refits(camera=self.camera, without=without)
 
-    def change(match: Match) -> Match:
+    def change(match: LightMatch) -> LightMatch:
         fit = match.fit
         other = Loose(**{name: getattr(fit, name) for name in fit.__dataclass_fields__})
         return replace(match, fit=other, pose_sigma_m=float("nan"))
@@ -180,7 +181,7 @@ MUCH, LITTLE = loose(0.003), loose(0.0015)  # two kilometres on the ground, and 
 BENT_QUARTER = loose(0.05, quarters_only=True)
 
 
-def saturated(match: Match) -> Match:
+def saturated(match: LightMatch) -> LightMatch:
     view, levels = match.fit.view, match.fit.levels
     value = float(np.median(view[view > 0.05]))
     return of_fit(
@@ -196,7 +197,7 @@ def with_hypothesis(**changes: Any) -> Change:
 def believing(sigma_log_focal: float, *, other: bool) -> Change:
     """With such a belief about the lens."""
 
-    def change(match: Match) -> Match:
+    def change(match: LightMatch) -> LightMatch:
         prior = replace(match.hypothesis.prior, sigma_log_focal=sigma_log_focal)
         return with_hypothesis(prior=prior, is_other_lens=other)(match)
 
@@ -223,14 +224,14 @@ def matched_lights(count: int) -> Change:
 
 SCATTERED = {
     "light_log10_odds": 90.0,
-    "patch_log10_odds": ACCEPT.tested_log10_odds - 0.1,
+    "patch_log10_odds": TESTED_LOG10_ODDS - 0.1,
     "image_log10_odds": 500.0,
     "held_out_residual_px": 5.3,
 }
 CHANCE = said(
     light_log10_odds=-4.0, patch_log10_odds=-4.0, image_log10_odds=-4.0, held_out_residual_px=5.0
 )
-BARELY = said(light_log10_odds=24.0, patch_log10_odds=ACCEPT.sure_log10_odds - 0.1)
+BARELY = said(light_log10_odds=24.0, patch_log10_odds=SURE_LOG10_ODDS - 0.1)
 BARE_LIGHTS = of_fit(lambda fit: replace(fit, light_log10_odds=24.0))
 UNLIKELY = odds(2.0)
 
@@ -250,7 +251,7 @@ class Row:
 
 
 CUT, LIMIT = StopReason.WORK_BUDGET, StopReason.CPU_LIMIT
-TESTED = {"patch_log10_odds": ACCEPT.sure_log10_odds + 0.1, "light_log10_odds": 24.0}
+TESTED = {"patch_log10_odds": SURE_LOG10_ODDS + 0.1, "light_log10_odds": 24.0}
 ROWS = {
     "what is proven": Row(as_it_is, "accepted"),
     "a rival is told, and takes nothing away": Row(odds(SURE, SURE - 0.2), "accepted"),
@@ -261,14 +262,14 @@ ROWS = {
         said(**SCATTERED), "review", ("imprecise",), "held-out residual 5.3 px", 0.1
     ),
     "tested at the limit, covered by lights": Row(
-        said(**SCATTERED | {"patch_log10_odds": ACCEPT.tested_log10_odds}), "accepted"
+        said(**SCATTERED | {"patch_log10_odds": TESTED_LOG10_ODDS}), "accepted"
     ),
     "tested at the limit, not covered": Row(
-        said(patch_log10_odds=ACCEPT.tested_log10_odds, light_log10_odds=24, image_log10_odds=500),
+        said(patch_log10_odds=TESTED_LOG10_ODDS, light_log10_odds=24, image_log10_odds=500),
         *("review", ("low_probability",)),
     ),
     "well tested": Row(
-        said(patch_log10_odds=ACCEPT.sure_log10_odds, light_log10_odds=24, image_log10_odds=500),
+        said(patch_log10_odds=SURE_LOG10_ODDS, light_log10_odds=24, image_log10_odds=500),
         "accepted",
     ),
     "no better than chance": Row(CHANCE, "no_match", ("no_agreement",)),
@@ -331,7 +332,7 @@ ROWS = {
 }
 
 
-def decided(problem: Problem, match: Match | None, row: Row) -> FrameResult:
+def decided(problem: Problem, match: LightMatch | None, row: Row) -> FrameResult:
     params = replace(
         problem.params,
         accept=replace(ACCEPT, accept_probability=row.accept or ACCEPT.accept_probability),
@@ -357,7 +358,7 @@ def test_what_is_said_follows_from_the_evidence(over_city: Solved, name: str) ->
     assert result.probability is not None
     assert 0.0 < result.probability < 1.0
     proposed = row.verdict != "no_match"
-    assert proposed is (result.probability >= ACCEPT.review_probability)
+    assert proposed is (result.probability >= REVIEW_PROBABILITY)
     assert (result.solved is not None) is proposed
     assert bool(result.control_points) is proposed
     # What the lights refuted is no place
@@ -388,7 +389,7 @@ def test_the_better_a_fit_is_tested_the_likelier_are_its_points(
 
 def test_a_search_ends_only_with_a_fit_that_is_tested(over_city: Solved) -> None:
     sure = said(light_log10_odds=0.0, patch_log10_odds=0.0, image_log10_odds=60.0)(over_city.match)
-    tested = said(patch_log10_odds=ACCEPT.tested_log10_odds)
+    tested = said(patch_log10_odds=TESTED_LOG10_ODDS)
     assert not is_proven(sure, ACCEPT)
     assert not is_proven(with_hypothesis(n_stars=9)(sure), ACCEPT)  # stars are no test of lights
     assert is_proven(tested(sure), ACCEPT)
@@ -416,8 +417,8 @@ def test_a_view_keeps_its_better_tested_fit_and_another_is_its_rival(over_city: 
     beside = replace(tested, camera=turn_camera(tested.camera, [0.0, 0.0, np.pi]))
     weak = said(light_log10_odds=-1.0, patch_log10_odds=-3.0, image_log10_odds=5.75)(beside)
     for first, second in ((tested, loose), (loose, tested)):
-        assert choose_match(first, second, 0.08, ACCEPT) is tested
-    kept = choose_match(weak, tested, 0.08, ACCEPT)
+        assert choose_match(first, second) is tested
+    kept = choose_match(weak, tested)
     assert kept.camera == tested.camera
 
 
@@ -430,7 +431,7 @@ def test_the_runner_up_is_one_camera(known_odds: float, over_city: Solved) -> No
     turned = replace(over_city.match, camera=turn_camera(known.camera, [0.0, 0.0, np.pi]))
     weak = said(ncc=0.1 if known_odds < 0.0 else 0.9)(odds(1.0)(turned))
     for first, second in ((known, weak), (weak, known)):
-        kept = choose_match(first, second, 0.08, ACCEPT)
+        kept = choose_match(first, second)
         told = kept.evidence.runner_up_log10_odds, kept.evidence.runner_up_ncc
         if known_odds < 0.0:
             assert (kept.rivals[0], *told) == (weak.hypothesis, pytest.approx(1.0), 0.1)
@@ -468,15 +469,15 @@ def test_odds_of_patches_that_land_are_those_of_a_binomial() -> None:
 
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
-    test = fitting.test_fit(fit, over_city.problem.params)
+    test = fitting.test_fit(fit)
     assert test.pose_sigma_m == 0.0
-    assert test.patch_log10_odds > ACCEPT.tested_log10_odds
+    assert test.patch_log10_odds > TESTED_LOG10_ODDS
     for allowed, differs in ((0.5, False), (3.0, True)):
         turn = allowed * compute_allowed_error_px(fit.camera, fit.image) / fit.camera.focal_px
         moved = replace(fit, camera=turn_camera(fit.camera, [0.0, turn, 0.0]))
         other, best = (moved, replace(test, pose_sigma_m=1.0)), (fit, test)
-        assert choose_fit([other, best], BETTER) is best
-        assert contradicts(other, best, BETTER) is differs
+        assert choose_fit([other, best]) is best
+        assert contradicts(other, best) is differs
 
 
 # Figures of the record
@@ -506,7 +507,10 @@ def test_a_time_at_which_no_such_photo_was_taken_there_is_told(
 
 
 def report_where(
-    over_city: Solved, position: CameraPosition | None, match: Match | None = None, **frame: Any
+    over_city: Solved,
+    position: CameraPosition | None,
+    match: LightMatch | None = None,
+    **frame: Any,
 ) -> FrameResult:
     """The result where the photo's camera was given to be there, and other things of the photo."""
     problem = over_city.problem
@@ -587,7 +591,7 @@ def test_a_photo_found_with_another_lens_says_so(over_city: Solved, focal_mm: fl
 
 def test_the_verdict_is_review_up_to_the_threshold_and_where_there_is_doubt() -> None:
     doubt = (Reason(code="few_lights", values={"message": "…"}),)
-    threshold, least = ACCEPT.accept_probability, ACCEPT.review_probability
+    threshold, least = ACCEPT.accept_probability, REVIEW_PROBABILITY
     below, no_match = (float(np.nextafter(one, 0.0)) for one in (threshold, least))
     told = [decide(one, (), ACCEPT) for one in (threshold, below, least, no_match)]
     assert told == ["accepted", "review", "review", "no_match"]

@@ -15,9 +15,9 @@ from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.light_grid import make_pyramid
 from matchers.geometry.pose import FOCAL, ROTATION, PosePrior, step_camera
+from matchers.lights import dense
 from matchers.lights.compiled_patches import fill_best_matches
 from matchers.lights.dense import (
-    DenseParameters,
     choose_templates,
     correlate,
     project_stereographic,
@@ -192,17 +192,18 @@ def test_correlation_is_the_weighted_one() -> None:
     assert correlation(photo, 3.0 - 2.0 * view, weight) == pytest.approx(-expected, abs=1e-6)
 
 
-# Of a template of 11 x 17 px: eight rolls, tiles of 40 px; any map varies enough
-SMALL = DenseParameters(corner_px=3.98, max_tile_px=40, min_spread=1e-6, min_spread_share=0.0)
-
-
-def test_correlation_is_that_of_the_definition() -> None:
+def test_correlation_is_that_of_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     """At every shift, the image's about its mean and the tile's about 0."""
+    # Of a template of 11 x 17 px: eight rolls, tiles of 40 px; any map varies enough
+    monkeypatch.setattr(dense, "CORNER_PX", 3.98)
+    monkeypatch.setattr(dense, "MAX_TILE_PX", 40)
+    monkeypatch.setattr(dense, "MIN_SPREAD", 1e-6)
+    monkeypatch.setattr(dense, "MIN_SPREAD_SHARE", 0.0)
     rng = np.random.default_rng(3)
     template = cv2.GaussianBlur(rng.random((11, 17)).astype(np.float32), (0, 0), 1.0)
     tile = cv2.GaussianBlur(rng.random((40, 40)).astype(np.float32), (0, 0), 1.0)
-    templates = choose_templates(template, np.ones_like(template), 1e4, SMALL)
-    found = correlate(tile, None, templates, SMALL)
+    templates = choose_templates(template, np.ones_like(template), 1e4)
+    found = correlate(tile, None, templates)
     side = templates.side_px
     assert found.shape == (8, 40 - side + 1, 40 - side + 1)
     assert len(templates.window_spectra) == 4

@@ -30,15 +30,12 @@ from matchers.lights.patches import (
     measure_texture,
 )
 from matchers.lights.photo_light import LightImage
-from matchers.lights.verify import LightPeaks
+from matchers.lights.verify import NO_LIGHTS, LightPeaks
 from regengine.registration import fit as fitting
+from regengine.registration.accept import COVERING_LOG10_ODDS
 from regengine.registration.control_points import compute_camera_covariances, widen
 from regengine.registration.fit import refine_on_patches, weigh_alternative
-from regengine.registration.parameters import (
-    AcceptParams,
-    RefineParams,
-    RegisterParams,
-)
+from regengine.registration.parameters import RefineParams
 from regengine.registration.types import Fit, Hypothesis
 from tests.world import towns
 from tests.world.towns import (
@@ -401,7 +398,6 @@ def test_odds_of_what_a_wide_look_fits_are_counted_patch_by_patch() -> None:
 
 BOX = 6.0, 43.0, 14.0, 48.0
 LANDINGS_PX = 1.0, 1.7
-NO_LIGHTS = LightPeaks(x=np.zeros(0), y=np.zeros(0), contrast=np.zeros(0))
 
 
 def make_fit(moved_px: float) -> Fit:
@@ -481,16 +477,13 @@ def test_each_patch_is_judged_by_the_fit_to_other_groups_patches_and_by_the_solu
             assert found.distance_px[k] == pytest.approx(expected, abs=0.01)
 
 
-COVERING = AcceptParams().covering_log10_odds
-
-
 @pytest.mark.parametrize(
     ("moved_px", "alternative", "light_odds", "share", "is_distorted"),
     [
         (0, 2.9, 0.0, 1.0, False),
         (0, 3.0, 99.0, 1.0, True),
-        (6, 0.0, COVERING - 0.1, 1.0, True),
-        (6, 0.0, COVERING, 1.0, False),
+        (6, 0.0, COVERING_LOG10_ODDS - 0.1, 1.0, True),
+        (6, 0.0, COVERING_LOG10_ODDS, 1.0, False),
         (6, 0.0, 99.0, 0.1, True),
     ],
 )
@@ -515,7 +508,7 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
         light_log10_odds=light_odds,
     )
     monkeypatch.setattr(fitting, "MIN_QUARTER_PX", 1.0)
-    found = fitting.test_fit(part, RegisterParams())
+    found = fitting.test_fit(part)
     assert found.is_distorted is is_distorted
     assert found.log10_odds > 1.0
     assert found.patch_log10_odds == (0.0 if is_distorted else found.log10_odds)

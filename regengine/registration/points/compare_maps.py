@@ -78,7 +78,8 @@ class CompareParams:
     finest_deg: float = 1.0 / 240.0
     # Drawn around a patch, so that its contrast is that of the whole image
     rim_px: int = 0
-    # Minimum mean square of a patch of photo and map: of structure of equal local contrast
+    # Minimum mean square of a patch of photo and map, of structure of equal local contrast: one is
+    # the mean of the image (by eye)
     min_structure: float = 0.0
     # Minimum correlation of a match, as for a good control point
     min_ncc: float = 0.6
@@ -148,16 +149,18 @@ def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
     """Choose the long side of the photo, pixels, at which it is compared with a map."""
     if kind == "lights":
         return fine_px(camera, float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3)
-    longest, long_km = max(camera.width_px, camera.height_px), max(measure_sides_m(camera)) / 1e3
+    long_km = max(measure_sides_m(camera)) / 1e3
     if kind == "streets":
         side_px = 1e3 * long_km / min(LEVELS_M)
     else:
         finest_km = MAX_OVERSAMPLING * reference.info.resolution_deg * KM_PER_DEGREE
         side_px = min(FINE_SIDE_PX, long_km / finest_km)
     if not np.isfinite(side_px):  # the middle of the photo shows the sky
-        return min(longest, FINE_SIDE_PX)
+        return min(camera.long_side_px, FINE_SIDE_PX)
     # In steps of a fifth, so that a slightly different camera needs no other image
-    return int(np.clip(2.0 ** (np.round(4.0 * np.log2(side_px)) / 4.0), 256, max(longest, 256)))
+    return int(
+        np.clip(2.0 ** (np.round(4.0 * np.log2(side_px)) / 4.0), 256, max(camera.long_side_px, 256))
+    )
 
 
 def read_beside_map(
@@ -274,7 +277,7 @@ def compare_at_point(camera: Camera, point: ReviewedPoint, beside: PhotoBesideMa
 
     As in the fit, which the verdict follows from, a match near the point counts before one farther
     away that is no better, and ``sigma_px`` includes that of the point. At the rim of the photo
-    most of the patch is dark: there nothing is said.
+    most of the patch is dark: there nothing is compared.
     """
     image = beside.image
     half = PATCH_PX // 2
@@ -283,7 +286,7 @@ def compare_at_point(camera: Camera, point: ReviewedPoint, beside: PhotoBesideMa
     for place, side in at:
         middle = (place + 0.5) * image.factor - 0.5
         inside *= max(min(middle + half, side - 1.0) - max(middle - half, 0.0), 0.0) / (2.0 * half)
-    if inside < 0.6:
+    if inside < 0.6:  # by eye
         return SnapResult(why="the point is too near the photo's edge to be compared.")
     found = snap(camera, point, beside, photo_moves=True)
     if found.point is None or found.ncc is None or found.moved_px is None:

@@ -60,7 +60,7 @@ MIN_POINTS: dict[Freed, int] = {
     "position": 4,
     "distortion": 10,
 }
-ASKED: dict[Free, tuple[Freed, ...]] = {
+FREE_BY_NAME: dict[Free, tuple[Freed, ...]] = {
     "auto": ("attitude", "focal length", "position", "distortion"),
     "attitude": ("attitude",),
     "focal": ("attitude", "focal length"),
@@ -68,7 +68,7 @@ ASKED: dict[Free, tuple[Freed, ...]] = {
     "all": ("attitude", "focal length", "position", "distortion"),
 }
 # Parameters requested by name may be free as soon as priors and points together determine them
-MIN_POINTS_ASKED: dict[Freed, int] = {
+MIN_POINTS_BY_NAME: dict[Freed, int] = {
     "attitude": 2,
     "focal length": 2,
     "position": 3,
@@ -81,7 +81,7 @@ SIGMA_LOG_FOCAL = 0.1
 SIGMA_ANYWHERE_M = 1e6  # of an unknown position, see `make_starts_around`
 SIGMA_ANY_LOG_FOCAL = 0.7
 # Minimum decrease of chi square for another start to replace the first: it occurs by chance
-# once in a thousand for two unknowns (16.3 for the three of a position)
+# once in a thousand for two unknowns
 OTHER_CHI_SQUARE = 13.8
 # Rings around the places, out to where the station has its horizon
 RINGS_KM = (
@@ -91,7 +91,7 @@ RINGS_KM = (
 # Minimum decrease of chi square without a suspect point, which occurs by chance once in a
 # thousand
 SUSPECT_CHI_SQUARE = 13.8
-MIN_TOLD = 5  # with four points, a camera without one fits any three
+MIN_POINTS_TO_CHECK = 5  # with four points, a camera without one fits any three
 
 
 # Priors count as observations of their parameters; only the attitude has no prior
@@ -143,9 +143,9 @@ def make_rough_prior(start: Camera, flight_ecef: FloatArray | None = None) -> Po
         focal_px=start.focal_px,
         sigma_along_m=along_m,
         sigma_across_m=across_m,
-        sigma_up_m=5e3,
+        sigma_up_m=5e3,  # by eye
         sigma_log_focal=SIGMA_LOG_FOCAL,
-        sigma_k1=0.03,
+        sigma_k1=0.03,  # by eye: lenses of 24 mm and longer, see `priors.believe_camera`
         principal_point=start.principal_point,
         k1=start.distortion[0],
     )
@@ -164,7 +164,6 @@ class Start:
 
 
 def list_columns(freed: Sequence[Freed]) -> list[int]:
-    """Indices of free parameters in a pose step."""
     return [column for name in freed for column in COLUMNS[name]]
 
 
@@ -252,7 +251,7 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
 
     def fit_cost(start: Start) -> float:
         try:
-            found = fit_pairs(start, pairs, ASKED["position"])
+            found = fit_pairs(start, pairs, FREE_BY_NAME["position"])
         except (np.linalg.LinAlgError, ValueError):
             return np.inf
         hidden = ~(incidence_deg(found.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0)
@@ -266,6 +265,7 @@ def choose_best(first: Start, others: Iterable[Sequence[Start]], pairs: PointPai
         if not costs:
             continue
         best = int(np.argmin(costs))
+        # 16.3 occurs by chance once in a thousand for the three unknowns of a position
         lead = OTHER_CHI_SQUARE if starts[best].placed else 16.3
         if costs[best] + lead * max(1.0, costs[best] / spare) < kept_cost:
             kept, kept_cost = starts[best], costs[best]
@@ -334,7 +334,9 @@ def find_best_starts(
     for k in np.argsort(chi_square):
         position = positions_ecef_m[numbers[k]]
         taken = np.array([start.camera.position_ecef_m for start in found]).reshape(-1, 3)
-        if (np.linalg.norm(taken - position, axis=1) < 120e3).any():
+        if (
+            np.linalg.norm(taken - position, axis=1) < 120e3
+        ).any():  # by eye: about the rings' step
             continue
         there = replace(like, position_ecef_m=to_xyz(position))
         belief = make_rough_prior(there, None if flight_ecef is None else flight_ecef[numbers[k]])
@@ -373,10 +375,10 @@ def disagreeing_points(start: Start, pairs: PointPairs, freed: Sequence[Freed]) 
     left_out, kept, undecided = np.full(count, np.nan), np.ones(count, bool), False
     if count > 2:
         left_out, gain, excess = _fit_without_each(start, pairs, freed)
-        if count == MIN_TOLD - 1:
+        if count == MIN_POINTS_TO_CHECK - 1:
             undecided = bool(excess.max() >= SUSPECT_CHI_SQUARE)
     # At most a third: with more, right and wrong points cannot be distinguished
-    while kept.sum() >= max(MIN_TOLD, count - min(count // 3, 20) + 1):
+    while kept.sum() >= max(MIN_POINTS_TO_CHECK, count - min(count // 3, 20) + 1):
         worst, second = np.argsort(-gain)[:2]
         if excess[worst] < SUSPECT_CHI_SQUARE:
             break
@@ -474,7 +476,7 @@ def solve(
 
     ``first`` was placed by hand or is the engine's: its position and focal length are believed
     within limits, unless the points agree clearly better with another place that is ``known``, or
-    with any. ``free`` is what is asked to be free, see `MIN_POINTS`: of "auto", what is
+    with any. ``free`` is what shall be free, see `MIN_POINTS`: of "auto", what is
     unknown is free as soon as it can be; a position that is not to be freed is that of ``first``.
     ConfigError if there is no point, the camera is nowhere above the Earth, or no camera fits.
     """
@@ -486,15 +488,15 @@ def solve(
     known, n = known or PositionPrior(), len(points)
     track = known.track_ecef_m
     flight = np.gradient(track, axis=0) if len(track) > 1 else None  # over the ground
-    asked: Free = free
+    chosen: Free = free
     if free == "auto" and n < MIN_POINTS["position"]:
-        if not len(track) and n >= MIN_POINTS_ASKED["position"]:
-            asked = "position"
+        if not len(track) and n >= MIN_POINTS_BY_NAME["position"]:
+            chosen = "position"
         elif not known.lens_known:
-            asked = "focal"
+            chosen = "focal"
     # What is asked for by name is free as soon as points and priors together determine it
-    least = MIN_POINTS if asked == "auto" else MIN_POINTS_ASKED
-    freed = tuple(name for name in ASKED[asked] if n >= least[name]) or ("aim",)
+    min_points = MIN_POINTS if chosen == "auto" else MIN_POINTS_BY_NAME
+    freed = tuple(name for name in FREE_BY_NAME[chosen] if n >= min_points[name]) or ("aim",)
 
     def begin(camera: Camera) -> Start:
         """Start from a camera, with the direction of flight of the track's nearest place."""
@@ -530,20 +532,20 @@ def solve(
         raise ConfigError(
             "no camera fits these points: align the photo with the map, or undo the last step."
         ) from error
-    said, suspects = [], int(fit.doubts.suspect.sum())
+    warnings, suspects = [], int(fit.doubts.suspect.sum())
     if suspects:
         which = "One point disagrees" if suspects == 1 else f"{suspects} points disagree"
         them = "it" if suspects == 1 else "them"
-        said.append(f"{which} with the others: the camera is fitted without {them}.")
+        warnings.append(f"{which} with the others: the camera is fitted without {them}.")
     if fit.doubts.undecided:
-        said.append(
+        warnings.append(
             "The points disagree, and they are too few to find the wrong one: add one more."
         )
     seen = incidence_deg(fit.camera.position_ecef_m, pairs.ground_ecef_m) < 90.0
     if hidden := int((~seen).sum()):
         which = "One point is" if hidden == 1 else f"{hidden} points are"
-        said.append(f"{which} beyond the horizon of this camera.")
-    return PointSolution(fit=fit, attitude_only=attitude_only, warning=" ".join(said) or None)
+        warnings.append(f"{which} beyond the horizon of this camera.")
+    return PointSolution(fit=fit, attitude_only=attitude_only, warning=" ".join(warnings) or None)
 
 
 def fit_points(start: Start, pairs: PointPairs, freed: tuple[Freed, ...]) -> PointFit:
