@@ -105,7 +105,8 @@ def choose_match(new: AnyMatch, known: AnyMatch | None) -> AnyMatch:
     if is_same_view(new.camera, known.camera):
         return max((new, known), key=lambda m: (is_tested(m.evidence), m.evidence.log10_odds))
     is_better = known.evidence.log10_odds <= new.evidence.log10_odds
-    first, second = (new, known) if is_better else (known, new)
+    first: AnyMatch = new if is_better else known
+    second: AnyMatch = known if is_better else new
     if first.rivals and first.evidence.runner_up_log10_odds >= second.evidence.log10_odds:
         return replace(first, rivals=(first.rivals[0], second.hypothesis, *first.rivals[1:]))
     return replace(
