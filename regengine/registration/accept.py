@@ -104,9 +104,9 @@ def choose_match(new: AnyMatch, known: AnyMatch | None) -> AnyMatch:
         return new
     if is_same_view(new.camera, known.camera):
         return max((new, known), key=lambda m: (is_tested(m.evidence), m.evidence.log10_odds))
-    is_better = known.evidence.log10_odds <= new.evidence.log10_odds
-    first: AnyMatch = new if is_better else known
-    second: AnyMatch = known if is_better else new
+    is_known_ahead = known.evidence.log10_odds > new.evidence.log10_odds
+    first: AnyMatch = known if is_known_ahead else new
+    second: AnyMatch = new if is_known_ahead else known
     if first.rivals and first.evidence.runner_up_log10_odds >= second.evidence.log10_odds:
         return replace(first, rivals=(first.rivals[0], second.hypothesis, *first.rivals[1:]))
     return replace(
