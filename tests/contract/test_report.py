@@ -26,7 +26,7 @@ from tests.conftest import ROOT
 from tests.world.browser import CHROMIUM, open_browser
 from tests.world.exports import decide, export, work
 from tests.world.program import run
-from tests.world.results import nadir_camera, placed_by_day, proposal, solved
+from tests.world.results import MAPS, nadir_camera, placed_by_day, proposal, solved
 from tests.world.stores import unplaced, write_store
 
 
@@ -311,7 +311,7 @@ def made_results(count: int = 60) -> Iterator[Any]:
             camera_body=("NIKON D3S", "NIKON D4", None)[n % 7 % 3],
             time_utc=f"2012-03-{28 + n // 4 % 3}T15:46:{n % 60:02}Z",
             seconds=float(np.round(rng.exponential(3.0), 3)),
-            lights=("Black Marble 2016", "streets, OSM", "day, Blue Marble")[n % 5 % 3],
+            reference=MAPS[n % 5 % 3],
             nadir=replace(nadir, source=("tle", "tle", "tle", "option")[n % 4]),
             solved=solved(nadir_camera(), float(rng.normal(10.0, 6.0))),
             fit=fit,
@@ -344,7 +344,7 @@ def test_figures_are_those_of_pandas(tmp_path: Path) -> None:
     counted = Counter(photos.verdict)
     assert figures["verdicts"] == {name: counted[name] for name in STATES}
     accepted = photos[photos.verdict == "accepted"]
-    by_lights = accepted[~accepted.lights.str.contains(",")]
+    by_lights = accepted[accepted.reference_kind == "lights"]
     sure = figures["reliability"]
     assert sure["expected_wrong"] == pytest.approx((1.0 - accepted.probability).sum())
     for name, values in (

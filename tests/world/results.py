@@ -132,6 +132,11 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
     )
 
 
+MAPS = (
+    MatchedMap(kind="lights", product="Black Marble"),
+    MatchedMap(kind="streets"),
+    MatchedMap(kind="day", product="Blue Marble"),
+)
 PROOFS = (
     PatchProof(n_agreeing=31, n_patches=60, sample_m=25.0, log10_chance=-20.5),
     PatchProof(n_agreeing=41, n_patches=64, sample_m=12.5, log10_chance=-35.0),
