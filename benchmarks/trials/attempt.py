@@ -86,9 +86,9 @@ def register_trial(
         scene = assess_for_search(frame, position)
         if scene.skip_reason is None:
             prior = Prior(position=position, cities_probability=scene.cities_probability)
-            photo = prepare_photo(frame, prior, parameters)
-            posed = pose_problem(photo, prior, references, parameters)
-            if photo.skip_reason is None:
+            prepared = prepare_photo(frame, prior, parameters)
+            posed = pose_problem(prepared, prior, references, parameters)
+            if prepared.skip_reason is None:
                 state = search(posed)
                 result = report_result(posed, state)
             else:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -114,13 +115,13 @@ def pad_map(drawn: FloatImage, rim_px: int = 0) -> FloatImage:
     return np.pad(drawn, [(rim_px, rim_px + cv2.getOptimalDFTSize(side) - side) for side in sides])
 
 
-def slide_window(spectrum: FloatImage, window: FloatImage) -> FloatImage:
+def slide_window(spectrum: NDArray[Any], window: FloatImage) -> FloatImage:
     """Sum the products of a map and a window at each position of the window's first corner.
 
     Masked correlations are made of such sums, over a map and its square (Padfield 2012). `spectrum`
     is OpenCV's of a map of `pad_map`; a window that reaches beyond it wraps.
     """
-    kernel = np.zeros_like(spectrum)
+    kernel = np.zeros(spectrum.shape, np.float32)
     kernel[: window.shape[0], : window.shape[1]] = window
     product = cv2.mulSpectrums(spectrum, cv2.dft(kernel), 0, conjB=True)
     return np.asarray(cv2.idft(product, flags=cv2.DFT_SCALE), np.float32)
