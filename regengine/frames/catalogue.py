@@ -64,8 +64,13 @@ NAMES = tuple(
 )
 EXPORTED = [one for one in FRAME_COLUMNS if one.name in NAMES and one.name not in OWN]
 TYPES: dict[Kind, str] = {
-    **{"text": "TEXT", "real": "REAL", "whole": "INTEGER", "flag": "BOOLEAN"},
-    **{"moment": "DATETIME", "day": "DATE", "polygons": "MULTIPOLYGON"},
+    "text": "TEXT",
+    "real": "REAL",
+    "whole": "INTEGER",
+    "flag": "BOOLEAN",
+    "moment": "DATETIME",
+    "day": "DATE",
+    "polygons": "MULTIPOLYGON",
 }
 OF_NAME: dict[str, Column] = {one.name: one for one in EXPORTED} | OWN
 DECLARED = ", ".join(f"{name} {TYPES[OF_NAME[name].kind]}" for name in NAMES)
