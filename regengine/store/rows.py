@@ -261,7 +261,7 @@ Made = TypeVar("Made")
 
 def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Made]:
     """Build one record of a class per row, from columns under the dotted names of their values."""
-    known = {one.path: one for one in list_columns(kind)}
+    known = {one.path: one for one in list_columns(kind)}  # type: ignore[arg-type]
     values: dict[str, Iterable[Any]] = dict(more)
     parts: defaultdict[str, Table] = defaultdict(dict)
     for path, array in columns.items():
