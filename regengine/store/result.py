@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -159,7 +159,8 @@ CAMERA_COLUMNS = {
 LAST_OF_CAMERA = ("mirrored", "pixel_aspect")  # in records
 
 
-def list_columns(kind: type, path: str = "", prefix: str = "") -> list[Column]:
+@cache
+def list_columns(kind: type, path: str = "", prefix: str = "") -> tuple[Column, ...]:
     """List the columns of a class, those of records within it among them."""
     columns = list[Column]()
     for one in fields(kind):
@@ -184,9 +185,8 @@ def list_columns(kind: type, path: str = "", prefix: str = "") -> list[Column]:
         elif (part := one.metadata.get("within")) is not None:
             columns += list_columns(part, f"{at}.", one.metadata["prefix"])
         columns += one.metadata.get("made", ())
-    return sorted(
-        columns, key=lambda column: kind is SolvedCamera and column.name in LAST_OF_CAMERA
-    )
+    is_last = LAST_OF_CAMERA if kind is SolvedCamera else ()
+    return tuple(sorted(columns, key=lambda column: column.name in is_last))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,7 +356,12 @@ def name_result(result: FrameResult) -> tuple[str, str]:
     """Name what the proposal shows, and its country: as stored, or by its camera; "" if unknown."""
     if result.shows is not None:
         return result.shows
-    place = None if result.solved is None else name_view(result.solved.camera)
+    return ("", "") if result.solved is None else _name_shown(result.solved.camera)
+
+
+@lru_cache(maxsize=4)  # of one frame, for one column after the other
+def _name_shown(camera: Camera) -> tuple[str, str]:
+    place = name_view(camera)
     return ("", "") if place is None else (place.local_name, place.country)
 
 

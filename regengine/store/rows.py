@@ -60,11 +60,11 @@ FRAME_INDEX = _column(
     "frame_index", "int64", "number of the frame within this store; joins all groups"
 )
 # Fields of a frame; the size of its camera is that of the photo
-OF_FRAME = [
+OF_FRAME = tuple(
     one
     for one in list_columns(FrameResult)
     if one.path not in ("solved.camera.width_px", "solved.camera.height_px")
-]
+)
 OF_POINT, OF_HYPOTHESIS = list_columns(ControlPoint), list_columns(Hypothesis)
 OF_STORED = list_columns(StoredFrame)
 FRAMES = (FRAME_INDEX, *(one for one in OF_FRAME if one.group == "frames"))
@@ -261,7 +261,7 @@ Made = TypeVar("Made")
 
 def _records(kind: type[Made], columns: Table, **more: Iterable[Any]) -> list[Made]:
     """Build one record of a class per row, from columns under the dotted names of their values."""
-    known = {one.path: one for one in list_columns(kind)}
+    known = {one.path: one for one in list_columns(kind)}  # type: ignore[arg-type]
     values: dict[str, Iterable[Any]] = dict(more)
     parts: defaultdict[str, Table] = defaultdict(dict)
     for path, array in columns.items():
