@@ -42,7 +42,7 @@ from regengine.registration.accept import share_right
 from regengine.registration.parameters import (
     FORMAT,
     FORMAT_VERSION,
-    Calibration,
+    OddsCalibration,
     Steps,
     read_shipped_calibration,
 )
@@ -322,7 +322,7 @@ def trials_needed(wrong_rate: float) -> int:
     return math.ceil(math.log(DELTA) / math.log1p(-wrong_rate))
 
 
-def choose(tested: dict[str, Tested], shipped: Calibration, *, fitted: bool) -> Thresholds:
+def choose(tested: dict[str, Tested], shipped: OddsCalibration, *, fitted: bool) -> Thresholds:
     """Thresholds with the time told and nothing told: those that passed, or the package's."""
     if not fitted:
         return shipped.accept_probability, shipped.accept_probability_blind
@@ -338,7 +338,7 @@ def describe(
     thresholds: Thresholds,
     judged: Sequence[Proposals],
     tested: dict[str, Tested],
-    shipped: Calibration,
+    shipped: OddsCalibration,
 ) -> str:
     """The calibration's file; ConfigError where the test half passes no threshold."""
     if not tested:
@@ -354,7 +354,7 @@ def describe(
         }
         for kind, _, one in let_in_by_kind(judged[-1].rows, thresholds)
     ]
-    calibration = Calibration(
+    calibration = OddsCalibration(
         steps=steps,
         accept_probability=thresholds[0],
         accept_probability_blind=thresholds[1],
@@ -368,7 +368,7 @@ def describe(
     return calibration_text(calibration)
 
 
-def calibration_text(calibration: Calibration) -> str:
+def calibration_text(calibration: OddsCalibration) -> str:
     """Format a calibration as the text of its file, reproducible byte for byte."""
     content: dict[str, Any] = {"format": FORMAT, "format_version": FORMAT_VERSION}
     content |= asdict(calibration)

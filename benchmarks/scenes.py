@@ -32,7 +32,7 @@ from regengine.errors import ConfigError, FrameError
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import (
     USUAL_CLASSES,
-    Samples,
+    LabelledFeatures,
     SceneLabel,
     read_scene_labels,
 )
@@ -98,9 +98,9 @@ def main(
     write_page(out, "scenes", [*lines, *report_lines(samples, report)])
 
 
-def join_samples(parts: Sequence[Samples]) -> Samples:
+def join_samples(parts: Sequence[LabelledFeatures]) -> LabelledFeatures:
     """Concatenate sets of samples, with the classes of all."""
-    return Samples(
+    return LabelledFeatures(
         features=np.concatenate([part.features for part in parts]),
         labels=tuple(labels for part in parts for labels in part.labels),
         groups=tuple(group for part in parts for group in part.groups),
@@ -130,7 +130,7 @@ def goal_lines(report: SceneReport) -> list[str]:
     return table(["", "wanted", f"by {best['method']}, 95 % interval (Wilson)"], rows)
 
 
-def training_lines(samples: Samples) -> list[str]:
+def training_lines(samples: LabelledFeatures) -> list[str]:
     """Photos, groups, simulated frames and changed copies of each class."""
     real = samples.targets[~samples.simulated].sum(axis=0)
     made = samples.targets[samples.simulated & ~samples.copies].sum(axis=0)
@@ -192,7 +192,7 @@ def draw_stars(rng: np.random.Generator) -> NDArray[np.uint8]:
             return np.asarray(Image.open(BytesIO(trial.photo)).convert("RGB"))
 
 
-def simulated_samples(count: int, seed: int) -> Samples:
+def simulated_samples(count: int, seed: int) -> LabelledFeatures:
     """Features of simulated frames of stars, each a group of its own."""
     drawn = [draw_stars(np.random.default_rng([seed, 3, number])) for number in range(count)]
     names = [f"simulated-stars-{seed}-{number}" for number in range(count)]
@@ -205,9 +205,9 @@ def samples_of(
     labels: Sequence[tuple[str, ...]],
     groups: Sequence[str],
     names: Sequence[str],
-) -> Samples:
+) -> LabelledFeatures:
     """Samples that train and are never scored."""
-    return Samples(
+    return LabelledFeatures(
         features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
         labels=tuple(labels),
         groups=tuple(groups),
@@ -216,7 +216,7 @@ def samples_of(
     )
 
 
-def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> Samples:
+def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> LabelledFeatures:
     """Features of changed copies of photos, each of its photo's group; none of `UNCHANGED`."""
     rows, taken = [], []
     for number, label in enumerate(labels):
@@ -256,7 +256,7 @@ def change(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     return through_jpeg(stored, int(rng.integers(60, 96)))
 
 
-def source(samples: Samples) -> str:
+def source(samples: LabelledFeatures) -> str:
     """What the shipped model says that it was trained on."""
     real = ~samples.simulated
     groups = {g for g, is_real in zip(samples.groups, real, strict=True) if is_real}

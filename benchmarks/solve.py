@@ -24,7 +24,7 @@ from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
 from regengine.score.labels import bound_share
 from regengine.sky.stars.catalogue import StarCatalogue, load_catalogue
 from regengine.sky.stars.solve import (
-    SolveOptions,
+    SolveParams,
     StarIndices,
     StarSolution,
     corner_tangent,
@@ -54,7 +54,7 @@ def main(
         """A row for each list, solved with EXIF's focal length or without."""
         rows = []
         for one in lists:
-            options = SolveOptions(
+            options = SolveParams(
                 focal_px=one.focal_px if way == TOLD else None,
                 log_focal_sigma=EXIF_SIGMA,
                 focal_only=way == TOLD,

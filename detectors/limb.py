@@ -193,7 +193,7 @@ FINALISTS = 4  # an arc of the limb collects twice as many edges as any other, t
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
+class LimbStrip:
     """The image unrolled along an arc."""
 
     # (rows, cols): gradient towards the nadir where an edge runs along the arc, else 0; 0 outside
@@ -225,7 +225,7 @@ def unroll(
     reach_deg: float,
     step_deg: float,
     column_px: float = COLUMN_PX,
-) -> Strip | None:
+) -> LimbStrip | None:
     """Sample the edges about an arc; None where too little of the arc is in the image.
 
     `nadir` (3,); `angle_deg`: of the arc from the nadir; `reach_deg`, `step_deg`: how far to both
@@ -255,7 +255,7 @@ def unroll(
     # Cosine between gradient and radius from which on an edge runs along the arc
     coherent = np.abs(signed) > 0.85 * cv2.magnitude(gx, gy)
     visible = (px >= 0) & (px <= width - 1) & (py >= 0) & (py <= height - 1)
-    return Strip(
+    return LimbStrip(
         signed=np.where(coherent & visible, signed, 0.0),
         offset_deg=offset,
         azimuth_deg=azimuth,
@@ -265,7 +265,7 @@ def unroll(
 
 
 def align(
-    strip: Strip, nadir: FloatArray, most_shift_deg: float, most_shear_deg: float
+    strip: LimbStrip, nadir: FloatArray, most_shift_deg: float, most_shear_deg: float
 ) -> tuple[float, FloatArray]:
     """The nadir whose arc collects most edges, among shifts and turns of a strip's arc."""
     gains = np.clip(strip.signed, 0.0, 2.5)  # more does not count more
@@ -304,7 +304,7 @@ def fit_nadir_to_places(
 
 
 def find_edges_along(
-    strip: Strip, step_px: float, chance: float, middle_deg: float = 0.0
+    strip: LimbStrip, step_px: float, chance: float, middle_deg: float = 0.0
 ) -> ArcEdges:
     """The strongest edge near the arc in every column, and what that says for the arc.
 

@@ -73,7 +73,7 @@ class Matched(background.StarMethod):
 
     def find_in(self, frame: background.StarFrame) -> StarDetections:
         """See `detectors.background.StarMethod`."""
-        field = StarField.of(frame, self.background_scale_px)
+        field = StarImage.of(frame, self.background_scale_px)
         seen = field.filtered(USUAL)
         spots = measure_spots(*seen.above(SPOT_SNR), frame.light.shape)
         trail = None
@@ -86,7 +86,7 @@ class Matched(background.StarMethod):
         found = field.find_stars(field.filtered(psf), psf, self.min_snr, self.max_stars)
         return field.describe_stars(found, psf, self.min_snr)
 
-    def _find_in_cells(self, field: StarField, turning: TurningTrails) -> StarDetections:
+    def _find_in_cells(self, field: StarImage, turning: TurningTrails) -> StarDetections:
         """Detect stars cell by cell, each with its own trail, if trails vary over the frame.
 
         Cells are small enough for a trail to change by at most 4 px over one. Each is
@@ -391,7 +391,7 @@ def filter_answer(image: FloatImage, psf: PointSpread) -> tuple[FloatImage, floa
 
 
 @dataclass(frozen=True)
-class StarField:
+class StarImage:
     """A frame with the large-scale background subtracted, and its noise model."""
 
     frame: background.StarFrame
@@ -400,7 +400,7 @@ class StarField:
     least_noise: float
 
     @classmethod
-    def of(cls, frame: background.StarFrame, background_scale_px: float) -> StarField:
+    def of(cls, frame: background.StarFrame, background_scale_px: float) -> StarImage:
         """Subtract the background, estimated in boxes of the given size."""
         stable = stabilise_noise(frame.light)
         mask = frame.ignored if frame.ignored.any() else None
@@ -426,9 +426,9 @@ class StarField:
         above[frame.ignored] = 0.0
         return cls(frame=frame, stable=np.asarray(above), stable_level=level, least_noise=least)
 
-    def part(self, rows: slice, cols: slice) -> StarField:
+    def part(self, rows: slice, cols: slice) -> StarImage:
         """Cut out a rectangle; positions in it are relative to its corner."""
-        return StarField(
+        return StarImage(
             frame=self.frame.part(rows, cols),
             stable=np.ascontiguousarray(self.stable[rows, cols]),
             stable_level=np.ascontiguousarray(self.stable_level[rows, cols]),

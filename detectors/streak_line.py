@@ -87,7 +87,7 @@ class Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
+class PathStrip:
     """The frame resampled along and across a path, in steps of one pixel."""
 
     # u, v, (n,) and (m,): distances along the path from the first end, and to the right
@@ -99,7 +99,7 @@ class Strip:
 
 def strip_along(
     light: FloatImage, known: FloatImage, path: Path, *, beyond_px: float, half_px: float
-) -> Strip:
+) -> PathStrip:
     """Resample a strip along a path by linear interpolation.
 
     `light`, `known` (h, w). `beyond_px`: extent beyond both ends. `half_px`: extent to both sides.
@@ -109,7 +109,7 @@ def strip_along(
     x, y = path.at(u[:, None], v[None, :])
     at = x.astype(np.float32), y.astype(np.float32)
     seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
-    return Strip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
+    return PathStrip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +222,7 @@ def refine_end(
     return end + side * shift, float(np.sqrt(bound + 26.0 * ratio**4))
 
 
-def sum_across(strip: Strip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
+def sum_across(strip: PathStrip, off: float, sigma: float) -> tuple[FloatArray, FloatArray]:
     """Compute the filter sum across the path and its variance in white noise at each step."""
     kernel = np.exp(-0.5 * ((strip.v - off) / sigma) ** 2).astype(np.float32)
     signal = strip.light @ kernel
@@ -285,7 +285,7 @@ def measure_line(
     )
 
 
-def _measure_beside(strip: Strip, inside: BoolImage, sigma: float) -> tuple[float, float]:
+def _measure_beside(strip: PathStrip, inside: BoolImage, sigma: float) -> tuple[float, float]:
     """Measure the level and scatter of lines parallel to the path, scatter in units of white noise.
 
     Pieces of these lines are clipped at 4 sigma, because residuals of stars and crossing streaks
@@ -417,7 +417,7 @@ def follow_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
 
 
 def _solve_line_step(
-    strip: Strip, path: Path, sigma: float, prior: float
+    strip: PathStrip, path: Path, sigma: float, prior: float
 ) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
     """Compute moves of ends and bow, the width, and sigmas of bow, position and ln width.
 

@@ -91,7 +91,7 @@ class StreakFlag(IntFlag):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detections(Columns):
+class DetectionColumns(Columns):
     """Detections in one image: columns of length N, and values that hold for the whole image."""
 
     flags: NDArray[np.uint8]  # bits of the class's `flag_type`
@@ -103,7 +103,7 @@ class Detections(Columns):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointDetections(Detections):
+class PointDetections(DetectionColumns):
     """Lights or stars detected in one image, sorted by flux, brightest first."""
 
     # Centroid, pixels; integers at pixel centres. For a trail, the middle of the trail
@@ -150,7 +150,7 @@ class LightningDetections(PointDetections):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreakDetections(Detections):
+class StreakDetections(DetectionColumns):
     """Streaks detected in one image, sorted by `snr`, highest first."""
 
     # End points, pixels; integers at pixel centres; x1 <= x2. The order does not give the direction
@@ -177,7 +177,7 @@ class StreakDetections(Detections):
         return np.hypot(self.x2 - self.x1, self.y2 - self.y1)
 
 
-D_co = TypeVar("D_co", bound=Detections, covariant=True)
+D_co = TypeVar("D_co", bound=DetectionColumns, covariant=True)
 
 
 @runtime_checkable
@@ -209,11 +209,11 @@ StarDetector: TypeAlias = Detector[StarDetections]
 StreakDetector: TypeAlias = Detector[StreakDetections]
 
 
-D = TypeVar("D", bound=Detections)
+D = TypeVar("D", bound=DetectionColumns)
 
 
 @dataclass(frozen=True)
-class Kind(Generic[D]):
+class ObjectKind(Generic[D]):
     """A kind of object to detect, such as stars."""
 
     # Its detectors are in modules named ``detectors/NAME.py`` or ``detectors/NAME_*.py``
@@ -227,10 +227,10 @@ class Kind(Generic[D]):
         return cast("dict[str, Detector[D]]", _load_detectors(self.name))
 
 
-LIGHTS: Kind[LightDetections] = Kind("lights")
-LIGHTNING: Kind[LightningDetections] = Kind("lightning")
-STARS: Kind[StarDetections] = Kind("stars")
-STREAKS: Kind[StreakDetections] = Kind("streaks")
+LIGHTS: ObjectKind[LightDetections] = ObjectKind("lights")
+LIGHTNING: ObjectKind[LightningDetections] = ObjectKind("lightning")
+STARS: ObjectKind[StarDetections] = ObjectKind("stars")
+STREAKS: ObjectKind[StreakDetections] = ObjectKind("streaks")
 
 
 @cache

@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from regengine.frames.catalogue import NAMES, OF_NAME
 from regengine.frames.columns import FRAME_COLUMNS, MATCH_COLUMNS, POINT_COLUMNS
-from regengine.pages.review.bodies import CameraBody, PlaceBody, PointBody
+from regengine.pages.review.bodies import CameraFields, PlaceBody, PointBody
 from regengine.store.reasons import list_keys, load_reasons
 from regengine.store.result import (
     Column,
     ControlPoint,
-    Hypothesis,
+    HypothesisRecord,
     list_columns,
 )
 from regengine.store.rows import GROUP_DESCRIPTIONS, GROUPS, OF_FRAME
@@ -101,7 +101,7 @@ def record_table() -> str:
                 within = [one for one in list_columns(ControlPoint) if "record" in one.where]
                 keys |= {f"control_points.{one.name}": describe(one) for one in within}
             if above == "hypotheses":
-                known = {one.name: describe(one) for one in list_columns(Hypothesis)}
+                known = {one.name: describe(one) for one in list_columns(HypothesisRecord)}
                 keys |= {f"hypotheses.{name}": known[name] for name in OF_HYPOTHESES}
                 keys["hypotheses.centre"] = "[lon, lat] of the image centre; null if it is sky"
     keys |= {f"proofs.{name}": PROOFS[name] for name in PROOFS}
@@ -208,7 +208,7 @@ def of_page(above: str) -> list[tuple[str, str]]:
 def write_types() -> str:
     """The types that the page shares with the server."""
     parts = [
-        of_body("Camera", "A camera as records have it; see docs/records.md.", CameraBody),
+        of_body("Camera", "A camera as records have it; see docs/records.md.", CameraFields),
         f"export type Origin = {name_type(PointBody.model_fields['origin'].annotation)};\n",
         of_body("Point", "A control point that a person may have moved.", PointBody),
         of_body("Place", "A town; its state where its country has others of the name.", PlaceBody),

@@ -33,7 +33,7 @@ from regengine.options import (
 
 if TYPE_CHECKING:
     from regengine.io.urls import Url
-    from regengine.maps.reference import LightMap
+    from regengine.maps.reference import RasterMap
     from regengine.photo.frame import FrameOptions
     from regengine.runs.register import RegisterRun
     from regengine.runs.run_inputs import RunInputs
@@ -49,7 +49,7 @@ SCHEMES = ("tcp://", "tls://", "ucx://", "ws://", "wss://")  # of a Dask schedul
 def run_inputs(photos: Sequence[Path | Url], options: RegisterOptions) -> RunInputs:
     """Return the checked options of photos, with map, element sets and records read.
 
-    Raises ConfigError, EphemerisError or LightMapError if an option is invalid, or a file cannot be
+    Raises ConfigError, EphemerisError or MapError if an option is invalid, or a file cannot be
     used.
     """
     from regengine.io.atomic import check_folder
@@ -184,7 +184,7 @@ def register(photo: AnyPath, options: RegisterOptions) -> Registration:
     ------
     FrameError
         If the photo cannot be read.
-    ConfigError, EphemerisError, LightMapError
+    ConfigError, EphemerisError, MapError
         If an option is invalid, or a file cannot be used.
 
     Examples
@@ -237,7 +237,7 @@ def register_many(photos: Paths, options: RunOptions) -> Store:
         If there is no such photo.
     StoreError
         If the store cannot be used.
-    ConfigError, EphemerisError, LightMapError, WorkerError, ClusterError
+    ConfigError, EphemerisError, MapError, WorkerError, ClusterError
         If an option is invalid, or a file, the workers or the cluster cannot be used.
     KeyboardInterrupt
         After an interrupt, once the finished results are stored.
@@ -400,7 +400,7 @@ def solve_job(photos: Sequence[Path], options: SolveOptions) -> SolveJob:
     job = SolveJob(
         detector=STARS.detector(options.method),
         frame_options=_frame_options(options),
-        options=solver.SolveOptions(max_seconds=options.max_seconds),
+        options=solver.SolveParams(max_seconds=options.max_seconds),
         fov_deg=options.fov_deg,
         headers=None if wcs is None else picture_paths(photos, wcs, "wcs", ending=".fits"),
         overlays=None if overlay is None else picture_paths(photos, overlay, "solved"),
@@ -423,7 +423,7 @@ def solve(photo: AnyPath, options: SolveOptions) -> StarField:
     return StarField(solve_job([Path(photo)], options)(Path(photo)))
 
 
-def open_light_map(maps: Paths) -> LightMap:
+def open_light_map(maps: Paths) -> RasterMap:
     """Open night-light maps as one; its ``window(west, south, east, north, …)`` returns a part.
 
     Parameters
@@ -433,7 +433,7 @@ def open_light_map(maps: Paths) -> LightMap:
 
     Raises
     ------
-    LightMapError
+    MapError
         If a map cannot be used.
     """
     from regengine.maps import opening

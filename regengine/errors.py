@@ -85,7 +85,7 @@ class EphemerisError(RegengineError, ValueError):
     code = "no_ephemeris"
 
 
-class LightMapError(RegengineError, LookupError):
+class MapError(RegengineError, LookupError):
     """A night-light map cannot be read or does not cover the requested area."""
 
     code = "light_map"

@@ -45,7 +45,7 @@ from benchmarks.streets.shot import LOOSE, Shot, ShotRanges, draw_shot, grid_of
 from benchmarks.trials.shot import off_nadir_deg
 from matchers.geometry.camera import Camera
 from regengine.errors import ConfigError
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.orbit import position_from_nadir
 from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -223,7 +223,7 @@ def place_on_streets(
 
     For without lights nothing else than streets can be accepted.
     """
-    none, city = cast(LightMap, NoLights()), cast(LightMap, streets)
+    none, city = cast(RasterMap, NoLights()), cast(RasterMap, streets)
     references = SearchReferences(light_map=none, streets=[city])
     problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
     if problem.photo.skip_reason is not None:

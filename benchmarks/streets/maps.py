@@ -19,8 +19,8 @@ from rasterio.windows import Window
 from scipy import ndimage
 
 from benchmarks.arrays import FloatArray
-from matchers.geometry.light_grid import LightGrid
-from regengine.errors import LightMapError
+from matchers.geometry.map_grid import MapGrid
+from regengine.errors import MapError
 from regengine.io.gdal import open_gdal_session
 from regengine.maps.streets import draw_streets
 
@@ -214,7 +214,7 @@ class CityStreets:
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid | None:
+    ) -> MapGrid | None:
         """Lamp density at a power of two of the file's pixels; not valid where nothing is known."""
         lon, lat, stretch = self._moved
         left, low, right, top = self.file_bounds
@@ -241,7 +241,7 @@ class CityStreets:
         valid = codes != 255
         if not valid.any():
             return None
-        return LightGrid(
+        return MapGrid(
             values=np.where(valid, codes, 0).astype(np.float32) / 100.0,
             valid=None if valid.all() else valid,
             lon0_deg=lon + (first[0] + 0.5) * step,
@@ -281,8 +281,8 @@ class NoLights:
         bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, title="none", paths=()
     )
 
-    def window(self, *_: float) -> LightGrid:
-        raise LightMapError("there are no lights", code="outside_map")
+    def window(self, *_: float) -> MapGrid:
+        raise MapError("there are no lights", code="outside_map")
 
-    def overview(self, resolution_deg: float) -> LightGrid | None:
+    def overview(self, resolution_deg: float) -> MapGrid | None:
         return None

@@ -39,7 +39,7 @@ from benchmarks.trials.report import (
 )
 from benchmarks.trials.shot import off_nadir_deg, view_shares
 from benchmarks.trials.source import Trial, TrialSource, make_source, real_source
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.map_grid import MapGrid
 from regengine.errors import ConfigError
 from regengine.maps.build import build
 from regengine.maps.index.earth import (
@@ -52,7 +52,7 @@ from regengine.maps.index.earth import (
     write_earth_index,
 )
 from regengine.maps.opening import open_light_map, open_references
-from regengine.maps.reference import LightMap, LightMapInfo
+from regengine.maps.reference import MapInfo, RasterMap
 from regengine.registration.types import SearchReferences
 from regengine.registration.windows import REGIONAL_DEG
 
@@ -70,10 +70,10 @@ WORLD_MERIDIAN_DEG = 15.0
 class MirroredMap:
     """A map mirrored in longitude: about its middle, if it is of a region."""
 
-    original: LightMap
+    original: RasterMap
 
     @property
-    def info(self) -> LightMapInfo:
+    def info(self) -> MapInfo:
         return self.original.info
 
     @property
@@ -83,17 +83,17 @@ class MirroredMap:
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
+    ) -> MapGrid:
         twice = 2.0 * self.meridian_deg
         grid = self.original.window(twice - east, south, twice - west, north, resolution_deg)
         return self._mirrored(grid)
 
-    def overview(self, resolution_deg: float) -> LightGrid | None:
+    def overview(self, resolution_deg: float) -> MapGrid | None:
         """All of it at a coarse resolution; None where that would take long."""
         grid = self.original.overview(resolution_deg)
         return None if grid is None else self._mirrored(grid)
 
-    def _mirrored(self, grid: LightGrid) -> LightGrid:
+    def _mirrored(self, grid: MapGrid) -> MapGrid:
         last_deg = grid.lon0_deg + (grid.values.shape[1] - 1) * grid.step_deg
         return replace(
             grid,
@@ -103,7 +103,7 @@ class MirroredMap:
         )
 
 
-def index_of(mirrored: LightMap, lights: Path, file: Path) -> EarthIndex:
+def index_of(mirrored: RasterMap, lights: Path, file: Path) -> EarthIndex:
     """Index of a map in the mirror; a large map's is kept in a file."""
     found = index_in_memory(mirrored)
     if found is None and not file.exists():
@@ -161,7 +161,7 @@ class Workshop:
         """Register a trial with what the settings say."""
         index = self.mirrored_index if trial.kind == "mirrored_map" else self.index
         light_map = self.mirrored_map if trial.kind == "mirrored_map" else self.light_map
-        references = SearchReferences(light_map=cast(LightMap, light_map), index=index)
+        references = SearchReferences(light_map=cast(RasterMap, light_map), index=index)
         parameters = self.settings.parameters()
         return register_trial(trial, references, parameters, folder, told=self.settings.told)
 
@@ -180,7 +180,7 @@ class Workshop:
         return (
             None
             if self.index is None
-            else index_of(cast(LightMap, self.mirrored_map), self.lights, file)
+            else index_of(cast(RasterMap, self.mirrored_map), self.lights, file)
         )
 
 

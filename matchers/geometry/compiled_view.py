@@ -123,7 +123,7 @@ def draw(
     light, known : ndarray of float32, shape (h, w)
         Output; must be 0 on entry.
 
-    Others are as for `matchers.geometry.light_grid.draw`.
+    Others are as for `matchers.geometry.map_grid.draw`.
     """
     height, width = light.shape[0] * samples, light.shape[1] * samples
     map_height, map_width = levels[0].shape

@@ -26,7 +26,7 @@ from scipy import fft
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import intersect_ellipsoid
-from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
+from matchers.geometry.map_grid import LATTICE_PX, MapGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import off_nadir_attitude, turn_camera, with_attitude
 from matchers.lights.photo_light import detail
 
@@ -63,7 +63,7 @@ class TurnedTemplates:
 
 
 def find_attitudes(
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     photo: Camera,
     templates: TurnedTemplates,
     directions: FloatArray,

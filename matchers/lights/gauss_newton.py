@@ -20,7 +20,7 @@ import numpy as np
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid, render_known
+from matchers.geometry.map_grid import MapGrid, render_known
 from matchers.geometry.pose import PARAMETERS, PosePrior, differentiate_pixels, step_camera
 from matchers.lights.photo_light import count_around, detail, normalize_contrast
 
@@ -50,7 +50,7 @@ def correlation(photo: FloatImage, view: FloatImage, weight: FloatImage) -> floa
 
 
 def align(
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     photo: FloatImage,
     weight: FloatImage,
     camera: Camera,

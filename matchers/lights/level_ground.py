@@ -17,8 +17,8 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry import projection
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LATTICE_PX, lattice
-from matchers.lights.photo_light import LightImage
+from matchers.geometry.map_grid import LATTICE_PX, lattice
+from matchers.lights.photo_light import EvenedImage
 from matchers.points.asterisms import lengths
 
 MIN_COSINE = 0.15  # minimum cosine of incidence of ground that is used: 81 degrees, by eye
@@ -81,7 +81,7 @@ class GroundPlane:
 
 
 def ground_plane(
-    image: LightImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
+    image: EvenedImage, camera: Camera, axes: FloatArray, altitude_km: float, pixel_km: float
 ) -> GroundPlane | None:
     """Project a photo onto its ground plane; None if too little ground has a small incidence.
 

@@ -17,7 +17,7 @@ EVEN_FLOOR = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightImage:
+class EvenedImage:
     """City light of a photo, log-compressed like the map.
 
     values: ``log10(1 + excess / knee)``; 0 for purely diffuse light, shape (h, w).
@@ -29,13 +29,13 @@ class LightImage:
     weight: FloatImage
     factor: float
     # Cache of small images made by `resized`, since cameras of a photo are compared at few sizes
-    _resized: dict[tuple[int, float, float], LightImage] = field(
+    _resized: dict[tuple[int, float, float], EvenedImage] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def resized(
         self, long_side_px: int, smooth_px: float = 0.7, detail_px: float = 0.0
-    ) -> LightImage:
+    ) -> EvenedImage:
         """Make an area-averaged and slightly blurred copy; never larger than this image.
 
         If `detail_px` is above 0, broader structure is removed, see `detail`.
@@ -58,7 +58,7 @@ class LightImage:
         values = np.asarray(cv2.GaussianBlur(values, (0, 0), smooth_px))
         covered = np.asarray(cv2.GaussianBlur(weight, (0, 0), smooth_px), np.float32)
         smoothed = (values / np.maximum(covered, 1e-3)).astype(np.float32)
-        made = LightImage(
+        made = EvenedImage(
             values=detail(smoothed, detail_px, covered) if detail_px > 0.0 else smoothed,
             weight=weight.astype(np.float32),
             factor=self.factor * size[0] / width,
@@ -67,7 +67,7 @@ class LightImage:
             self._resized[wanted] = made
         return made
 
-    def unmirrored(self, mirrored: bool) -> LightImage:
+    def unmirrored(self, mirrored: bool) -> EvenedImage:
         """Flip the image horizontally if the photo is mirrored; searches assume that it is not."""
         if not mirrored:
             return self
@@ -152,7 +152,7 @@ def light_image(
     weight: FloatImage,
     factor: float,
     most_share: float = np.inf,
-) -> LightImage:
+) -> EvenedImage:
     """Compute the city-light image of a photo from linear light, diffuse background and noise.
 
     Light is clipped at ``most_share`` of the brightest lights, to imitate a saturated map.
@@ -166,4 +166,4 @@ def light_image(
     # the ratio of the map's knee (1 nW/cm2/sr) to its city centres (60 nW/cm2/sr)
     knee = np.maximum(3.0 * noise, 0.02 * brightest)
     values = np.log10(1.0 + excess / np.maximum(knee, 1e-9))
-    return LightImage(values=values.astype(np.float32), weight=weight, factor=factor)
+    return EvenedImage(values=values.astype(np.float32), weight=weight, factor=factor)

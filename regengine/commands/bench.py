@@ -148,7 +148,7 @@ def _score_detectors(
     from regengine.score import detections, streak_scores
     from regengine.score.labels import check_labels, fact_line, read_labels
 
-    every = types.Kind[Any](kind).detectors()
+    every = types.ObjectKind[Any](kind).detectors()
     methods = [looked_at.method] if looked_at.method else list(every)
     jobs = {name: detect_job(kind, replace(looked_at, method=name)) for name in methods}
     photos = read_labels(labels, kind)

@@ -96,8 +96,8 @@ STANDARD_OUTPUT = Path("-")
 # Commands whose --out may be that; what others write is no text, or a run goes on from it
 TO_STANDARD_OUTPUT = (
     "export",
-    "frames read",
-    "frames query",
+    "archive read",
+    "archive query",
     "catalogue tasking",
     "catalogue query",
 )

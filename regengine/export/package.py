@@ -252,7 +252,7 @@ def format_readme(
     failed: Mapping[str, str],
 ) -> str:
     """Format the README as Markdown; ``chosen`` is a sentence that describes the choice."""
-    maps = sorted({frame.result.lights for frame, _, _ in packed if frame.result.lights})
+    maps = sorted({frame.result.map_title for frame, _, _ in packed if frame.result.map_title})
     rows, placed, credits = [], [], []
     for frame, row, _ in packed:
         credit = "its name is not an archive id: ask the photographer."
@@ -305,7 +305,7 @@ def _how(frame: ExportFrame) -> str:
     points = f"{len(frame.points)} control points{known}"
     what = {"streets": "by streets", "day": "by daylight ground features"}
     engine = what.get(result.reference_kind, "by its city lights")
-    engine += f" on the map {plain_text(result.lights or 'of an unknown name')}"
+    engine += f" on the map {plain_text(result.map_title or 'of an unknown name')}"
     nadir = result.nadir
     if nadir is not None:
         age = "" if nadir.tle_age_h is None else f", {abs(nadir.tle_age_h):.0f} h from its epoch"

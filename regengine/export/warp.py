@@ -333,7 +333,7 @@ def metadata(frame: ExportFrame) -> dict[str, str]:
         "TIME_UTC": result.time_utc,
         "PHOTO_SHA256": result.sha256,
         "SIGMA_M": frame.worst_sigma_m,
-        "LIGHTS": result.lights,
+        "LIGHTS": result.map_title,
         "VERSION": result.engine_version,
     }
     known = {f"REGENGINE_{key}": value for key, value in values.items() if value is not None}

@@ -20,7 +20,7 @@ from regengine.registration.control_points import ground_jacobian
 from regengine.store.file import photo_file
 from regengine.store.records import prior_nadir
 from regengine.store.result import (
-    Fit,
+    FitRecord,
     FrameResult,
     NadirInput,
     Reviewed,
@@ -105,7 +105,7 @@ class ExportPoint(ReviewedPoint):
     # covariance_px, covariance_m: (xx, xy, yy) in square pixels, (ee, en, nn) in square metres.
     covariance_px: tuple[float, float, float] | None = None
     covariance_m: tuple[float, float, float] | None = None
-    lights: int | None = None  # number of lights that support it
+    n_lights: int | None = None  # that support it
     enabled: bool = True  # whether a fit uses it
 
 
@@ -135,7 +135,7 @@ class ExportFrame:
         return photo_file(self.result.path, self.store, self.result.sha256, self.photos)
 
     @property
-    def fit(self) -> Fit | None:
+    def fit(self) -> FitRecord | None:
         """Statistics of the engine's fit; None if a person chose another camera."""
         solved = self.result.solved
         if solved is None or not (self.review is None or same_camera(self.camera, solved.camera)):

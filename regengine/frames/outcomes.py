@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from regengine.scene.detection import PhotoDetections
     from regengine.sky.stars.photo import SolvedPhoto
     from regengine.store.reasons import Reason
-    from regengine.store.result import Fit, FrameResult, Hypothesis, NadirInput, Reviewed
+    from regengine.store.result import (
+        FitRecord,
+        FrameResult,
+        HypothesisRecord,
+        NadirInput,
+        Reviewed,
+    )
     from regengine.store.rows import StoredFrame
 
 SHOWN_PX = 800  # longer side of an overlay in a notebook
@@ -254,12 +260,12 @@ class Registration:
         return self.result.footprint
 
     @property
-    def fit(self) -> Fit | None:
+    def fit(self) -> FitRecord | None:
         """Agreement of the lights with the camera."""
         return self.result.fit
 
     @property
-    def hypotheses(self) -> tuple[Hypothesis, ...]:
+    def hypotheses(self) -> tuple[HypothesisRecord, ...]:
         """Hypotheses that were evaluated completely, the proposal first."""
         return self.result.hypotheses
 

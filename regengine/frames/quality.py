@@ -28,14 +28,14 @@ from scipy.spatial import cKDTree
 from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import render_known
-from matchers.lights.photo_light import LightImage
+from matchers.geometry.map_grid import render_known
+from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, spread_shifts
 from regengine.errors import FrameError
 from regengine.frames.frame import ExportFrame
 from regengine.io.checksums import compute_sha256
 from regengine.maps.places import ABSURD
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 
 UNKNOWN = 0.5
@@ -74,7 +74,7 @@ def quality_score(
     return math.prod(max(part, 0.01) for part in parts) ** (1.0 / len(parts))
 
 
-def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any]:
+def look(frame: ExportFrame, light_map: RasterMap | None = None) -> dict[str, Any]:
     """Measure a frame's photo; empty if it is missing, changed, or unreadable.
 
     ``sharpness`` is 1 for detail at pixel scale, towards 0 for motion blur, None without detail.
@@ -123,7 +123,7 @@ def look(frame: ExportFrame, light_map: LightMap | None = None) -> dict[str, Any
 MIN_SHARE = 0.3
 
 
-def estimate_hidden_share(image: LightImage, camera: Camera, light_map: LightMap) -> float | None:
+def estimate_hidden_share(image: EvenedImage, camera: Camera, light_map: RasterMap) -> float | None:
     """Estimate the share of expected lights that clouds hide."""
     picture = image.resized(512)
     small = picture.camera(camera)

@@ -17,7 +17,7 @@ import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 
-from regengine.errors import LightMapError, RegengineError
+from regengine.errors import MapError, RegengineError
 from regengine.io.decoding import capture_stderr, open_regular
 from regengine.io.plain import make_printable
 
@@ -37,14 +37,14 @@ def open_gdal_session() -> Iterator[None]:
 
 @contextmanager
 def raise_read_failures(path: Path) -> Iterator[None]:
-    """Raise failures of a read of ``path`` as a LightMapError that it is damaged."""
+    """Raise failures of a read of ``path`` as a MapError that it is damaged."""
     try:
         with open_gdal_session():
             yield
     except (RegengineError, MemoryError):
         raise
     except Exception as error:  # damaged maps fail in GDAL, PROJ and NumPy in many ways
-        raise LightMapError(
+        raise MapError(
             f"{path} cannot be read: it is damaged or truncated; get it again."
         ) from error
 
@@ -52,17 +52,17 @@ def raise_read_failures(path: Path) -> Iterator[None]:
 def open_dataset(path: Path, *, driver: str) -> rasterio.DatasetReader:
     """Open a raster of one format, given by GDAL's driver name.
 
-    Raises LightMapError if the file is missing, not of this format, damaged or truncated.
+    Raises MapError if the file is missing, not of this format, damaged or truncated.
     """
     if not path.is_file():
-        raise LightMapError(f"{path} does not exist: check the path of the night-light map.")
+        raise MapError(f"{path} does not exist: check the path of the night-light map.")
     with raise_read_failures(path):
         try:
             with capture_stderr():  # rasterio cannot pass on GDAL messages that are not valid text
                 # Absolute: GDAL would treat a relative path in a folder "http:" as a web address
                 return rasterio.open(path.absolute(), driver=driver)
         except RasterioIOError as error:
-            raise LightMapError(
+            raise MapError(
                 f"{path} cannot be opened as {driver}: it has another format, or is damaged or "
                 "truncated; get it again or convert it to GeoTIFF."
             ) from error

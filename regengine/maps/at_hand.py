@@ -68,7 +68,7 @@ def identify_frame_to_fetch(photo: object) -> str | None:
 def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
     """Return the maps of a kind: the given ones, or those of the data folder and the package.
 
-    The package's map is left out if one of the data folder covers the Earth. Raises LightMapError
+    The package's map is left out if one of the data folder covers the Earth. Raises MapError
     if a map of the data folder cannot be used, ConfigError if the package's is damaged.
     """
     if given:

@@ -19,12 +19,12 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError, MapError
 from regengine.io.atomic import provide_replacements, raise_as_store_error
 from regengine.io.gdal import open_raster, raise_write_failures
 from regengine.maps.formats import has_all_blocks
 from regengine.maps.lights import FORMAT_TAG, KINDS, KindName
-from regengine.maps.reference import FACTORS, LightMap, Mask, PixelGrid, Values, mosaic
+from regengine.maps.reference import FACTORS, Mask, PixelGrid, RasterMap, Values, mosaic
 
 Progress = Callable[[int, int], None]
 ReadBlock = Callable[[PixelGrid], NDArray[Any] | None]
@@ -59,10 +59,10 @@ def estimate_bytes(kind: KindName, grid: PixelGrid) -> float:
 
 
 def check_free_space(folder: Path, needed: float, what: str) -> None:
-    """Raise LightMapError if a folder's disk has less free space than needed, in bytes."""
+    """Raise MapError if a folder's disk has less free space than needed, in bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise LightMapError(
+        raise MapError(
             f"{folder} has {free / 1e6:,.0f} MB free, and {what} temporarily needs about "
             f"{needed / 1e6:,.0f} MB: free some space, or set REGENGINE_CACHE and REGENGINE_DATA "
             "to folders on another disk."
@@ -85,7 +85,7 @@ def write_reference(
     cols), or None without data; it is called row by row from the north. ``tags`` are PRODUCT, DATE,
     CREDIT, SOURCES and others; ``progress`` is called with pixels done and in total.
 
-    Raises ConfigError if the reference would have too many pixels, LightMapError if the disk has
+    Raises ConfigError if the reference would have too many pixels, MapError if the disk has
     too little space, StoreError if ``out`` cannot be written; no partial file remains.
     """
     grid, spec = plan_grid(bounds, step_deg), KINDS[kind]
@@ -176,7 +176,7 @@ def _level_factors(cols: int, rows: int) -> tuple[int, ...]:
 
 def build(
     kind: KindName,
-    sources: LightMap,
+    sources: RasterMap,
     out: Path,
     *,
     region: Bounds | None = None,
@@ -189,13 +189,13 @@ def build(
     not resampled. Overviews are means of its pixels. Only the part of ``region`` (west, south,
     east, north, degrees) is written. ``tags`` replace what the sources say, unless they are "".
 
-    Raises LightMapError if a source is damaged or the region lies outside, and as
+    Raises MapError if a source is damaged or the region lies outside, and as
     `write_reference` does.
     """
     west, south, east, north = region or sources.info.bounds
     reaching = sources.reaching((west, south, east, north))
     if not reaching:
-        raise LightMapError(
+        raise MapError(
             f"The maps have no data between longitudes {west} and {east}, latitudes {south} and "
             f"{north}: choose a region that they cover.",
             code="outside_map",

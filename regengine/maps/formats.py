@@ -22,7 +22,7 @@ from rasterio.warp import calculate_default_transform
 from rasterio.warp import transform as warp_points
 
 from matchers.geometry.footprint import Bounds
-from regengine.errors import LightMapError
+from regengine.errors import MapError
 from regengine.io.decoding import is_packed, open_regular
 from regengine.io.gdal import open_raster, raise_read_failures
 from regengine.io.hdf5 import HDF5_SIGNATURE, heaps_end, open_hdf5
@@ -79,14 +79,14 @@ DMSP_STEP_DEG = 1.0 / 120.0  # 30 arcsec; VIIRS composites have 15
 
 
 def open_files(kind: KindName, path: Path) -> list[Reference]:
-    """Open the references of a kind in a file or folder; LightMapError if there are none."""
+    """Open the references of a kind in a file or folder; MapError if there are none."""
     if path.is_dir():
         # Newest name first: of two tiles of the same place the later one counts.
         files = sorted(
             (file for file in path.iterdir() if file.suffix.lower() in MAP_SUFFIXES), reverse=True
         )
         if not files:
-            raise LightMapError(
+            raise MapError(
                 f"{path} has no map of {kind}: it should contain GeoTIFF files, or VNP46 or "
                 "netCDF of lights."
             )
@@ -95,7 +95,7 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
         with open_regular(path) as file:
             magic = file.read(512)
     except OSError as error:
-        raise LightMapError(f"{error}.") from error
+        raise MapError(f"{error}.") from error
     if magic.startswith(TIFF_MAGICS):
         return [open_with_gdal(kind, path, "GTiff")]
     is_hdf5 = magic.startswith(HDF5_SIGNATURE)
@@ -112,27 +112,27 @@ def open_files(kind: KindName, path: Path) -> list[Reference]:
             def check(name: str, thing: h5py.Group | h5py.Dataset) -> None:
                 # Values that are stored in other files an untrusted map could choose
                 if isinstance(thing, h5py.Dataset) and (thing.external or thing.is_virtual):
-                    raise LightMapError(
+                    raise MapError(
                         f"{path} refers to other files for its values: give a file that contains "
                         "them."
                     )
 
-            with open_hdf5(path, LightMapError) as hdf5:
+            with open_hdf5(path, MapError) as hdf5:
                 hdf5.visititems(check)
         if path.suffix.lower() != ".nc":
             return [open_vnp46(path)]
     if kind == "lights" and (is_hdf5 or magic.startswith(NETCDF_MAGIC)):
         return [open_with_gdal(kind, path, "netCDF")]
     if is_packed(magic):
-        raise LightMapError(f"{path} is compressed: unpack it first.")
+        raise MapError(f"{path} is compressed: unpack it first.")
     for start, what in OTHER_FORMATS:
         if magic.startswith(start):
-            raise LightMapError(f"{path} {what}.")
+            raise MapError(f"{path} {what}.")
     if kind != "lights":
-        raise LightMapError(
+        raise MapError(
             f"{path} is not a GeoTIFF: make one with `regengine maps build --kind {kind}`."
         )
-    raise LightMapError(
+    raise MapError(
         f"{path} is not a night-light map, despite its name: give a GeoTIFF, a VNP46 tile (HDF5), "
         "a netCDF file, or a folder of them."
     )
@@ -142,18 +142,18 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
     """Open a built reference, or a source raster in any coordinate system."""
     with open_raster(path, driver=driver) as dataset:
         if dataset.count == 0:
-            raise LightMapError(
+            raise MapError(
                 f"{path} has {format_count(len(dataset.subdatasets), 'variable')}: extract the "
                 "radiance with gdal_translate NETCDF:file.nc:variable out.tif and give that file."
             )
         # By the CF conventions a netCDF is in degrees where no other system is named
         crs = CRS.from_epsg(4326) if driver == "netCDF" and not dataset.crs else dataset.crs
         if crs is None or dataset.transform == Affine.identity():
-            raise LightMapError(
+            raise MapError(
                 f"{path} has no coordinate system: get the georeferenced file, or {SET_PLACE}."
             )
         if driver == "GTiff" and not has_all_blocks(path, dataset, 64):
-            raise LightMapError(f"{path} is truncated: get it again.")
+            raise MapError(f"{path} is truncated: get it again.")
         grid, warp = None, True
         if max(map(abs, dataset.bounds)) <= FARTHEST:
             to_lonlat, (rows, cols) = dataset.transform, dataset.shape
@@ -178,7 +178,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
         if FORMAT_TAG in tags:
             return _identify_built(raw, dataset, tags)
         if kind == "streets":
-            raise LightMapError(
+            raise MapError(
                 f"{path} is not a street map: make one with `regengine maps build ROADS --kind "
                 "streets`."
             )
@@ -186,7 +186,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
             # Grey if its palette is; transparent entries are no data
             palette = dataset.colormap(1)
             if dataset.count > 1 and ColorInterp.alpha not in dataset.colorinterp:
-                raise LightMapError(
+                raise MapError(
                     f"{raw.path} has a palette and other bands besides: expand its colours first, "
                     f"with gdal_translate -b 1 -expand rgb {raw.path.name} colours.tif."
                 )
@@ -199,7 +199,7 @@ def open_with_gdal(kind: KindName, path: Path, driver: Literal["GTiff", "netCDF"
 
 
 def _check_place(path: Path, grid: PixelGrid) -> None:
-    """Raise LightMapError if a grid is not on the Earth."""
+    """Raise MapError if a grid is not on the Earth."""
     if (
         not (grid.west >= -361.0 and grid.east <= 541.0)
         or not min(grid.south + 90.0, 90.0 - grid.north) >= -2.0 * grid.step_deg
@@ -209,8 +209,8 @@ def _check_place(path: Path, grid: PixelGrid) -> None:
         raise _make_place_error(path, grid.bounds)
 
 
-def _make_place_error(path: Path, bounds: Bounds) -> LightMapError:
-    return LightMapError(
+def _make_place_error(path: Path, bounds: Bounds) -> MapError:
+    return MapError(
         f"{path} has a position off the Earth (west {bounds[0]:g}, north {bounds[3]:g}): get it "
         f"again, or {SET_PLACE}."
     )
@@ -221,7 +221,7 @@ def read_content_sha256(path: Path) -> str | None:
     try:
         with open_raster(path, driver="GTiff") as dataset:
             return dataset.tags().get("LIGHTS_SHA256")
-    except LightMapError:
+    except MapError:
         return None
 
 
@@ -233,8 +233,8 @@ def _identify_built(
     if tags[FORMAT_TAG] != spec.format:
         other = next((kind for kind in KINDS if KINDS[kind].format == tags[FORMAT_TAG]), None)
         if other is not None:
-            raise LightMapError(f"{raw.path} is a map of {other}, not of {raw.kind}.")
-        raise LightMapError(
+            raise MapError(f"{raw.path} is a map of {other}, not of {raw.kind}.")
+        raise MapError(
             f"{raw.path} was built by another version ({tags[FORMAT_TAG]!r}, this one reads "
             f"{spec.format!r}): build it again with `regengine maps build --kind "
             f"{raw.kind}`."
@@ -270,7 +270,7 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     opacity = find_opacity(dataset)
     n_shown = dataset.count - (opacity is not None)
     if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
-        raise LightMapError(
+        raise MapError(
             f"{raw.path} is not a picture of 8 bits in one or three bands: make one, for example "
             f"with gdal_translate -ot Byte -b 4 -b 3 -b 2 -scale {raw.path.name} shown.tif."
         )
@@ -307,9 +307,9 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         raw = replace(raw, date=str(day))
     dtype, nodata = dataset.dtypes[band - 1], dataset.nodatavals[band - 1]
     if "complex" in dtype:
-        raise LightMapError(f"{path} has complex numbers instead of radiances: give real numbers.")
+        raise MapError(f"{path} has complex numbers instead of radiances: give real numbers.")
     if re.search(COUNTS_PATTERN, f"{path.stem} {dataset.descriptions[band - 1] or ''}"):
-        raise LightMapError(
+        raise MapError(
             f"{path} has counts of observations instead of lights: give the avg_rad file of the "
             "same composite."
         )
@@ -322,7 +322,7 @@ def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         if samples[samples != nodata].max(initial=0) <= 63:
             why = "values up to 63 on pixels of 30 arcsec"
     if why:
-        raise LightMapError(
+        raise MapError(
             f"{path} has DMSP digital numbers, not radiances ({why}): convert it once, at about "
             "0.4 nW/cm²/sr per number, for example with gdal_translate -ot Float32 -scale 0 63 0 "
             f"25 {path.name} radiance.tif."
@@ -480,12 +480,12 @@ def open_vnp46(path: Path) -> Reference:
         elif thing.ndim == 2:
             data_sets.setdefault(name.rsplit("/", 1)[-1], thing)
 
-    with raise_read_failures(path), open_hdf5(path, LightMapError) as file:
+    with raise_read_failures(path), open_hdf5(path, MapError) as file:
         file.visititems(note)
         note("", file)
         wanted = next((data_sets[name] for name in DATA_SETS if name in data_sets), None)
         if wanted is None:
-            raise LightMapError(
+            raise MapError(
                 f"{path} has no known night-light data set ({', '.join(DATA_SETS[:2])}, …): give "
                 "a VNP46A2, A3 or A4 tile."
             )
@@ -551,14 +551,14 @@ def _locate_tile(
     first = filter(None, (axes, structure))
     claims = list(filter(is_square, first)) or list(filter(is_square, others))
     if not claims:
-        raise LightMapError(
+        raise MapError(
             f"{path} does not say where its {cols:,} x {rows:,} pixels are, or they are not "
             f"square, and it is no whole tile of {TILE_PX:,} x {TILE_PX:,} with hHHvVV in its "
             f"name, such as VNP46A4.A2020001.h31v05.h5: get it again, or {SET_PLACE}."
         )
     if not all(map(agrees, claims)) or (is_south_up and structure):
         places = " and ".join(",".join(f"{edge:.6g}" for edge in one) for one in claims)
-        raise LightMapError(
+        raise MapError(
             f"{path} contradicts itself: its {cols:,} x {rows:,} pixels would be in {places}"
             f"{', from south to north in the first' if is_south_up else ''}: get it again, or "
             f"{SET_PLACE}."

@@ -19,7 +19,7 @@ FORMAT_TAG = "REGENGINE_FORMAT"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class MapKind:
     """A kind of reference: value = code * scale where the code is not ``nodata``.
 
     Beside these, built files have a tag ``KIND_SHA256`` of grid and pixels, whatever their name.
@@ -37,8 +37,8 @@ class Kind:
     credit: str = ""
 
 
-KINDS: dict[str, Kind] = {
-    "lights": Kind(
+KINDS: dict[str, MapKind] = {
+    "lights": MapKind(
         format="night-lights 1",
         dtype="uint16",
         bands=1,
@@ -48,7 +48,7 @@ KINDS: dict[str, Kind] = {
         disk_share=0.1,  # Black Marble 0.05
         sigma_m=50.0,  # VIIRS
     ),
-    "streets": Kind(
+    "streets": MapKind(
         format="streets 1",
         dtype="uint8",
         bands=1,
@@ -59,7 +59,7 @@ KINDS: dict[str, Kind] = {
         sigma_m=5.0,
         credit="© OpenStreetMap contributors (ODbL)",
     ),
-    "day": Kind(
+    "day": MapKind(
         format="day 1",
         dtype="uint8",
         bands=4,

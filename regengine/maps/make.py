@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from detectors.constants import KM_PER_DEGREE
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError, StoreError
+from regengine.errors import ConfigError, MapError, StoreError
 from regengine.io.atomic import (
     cache_folder,
     check_new_file,
@@ -43,7 +43,7 @@ from regengine.maps.index.earth import build_earth_index, index_beside, write_ea
 from regengine.maps.lights import KINDS, KindName
 from regengine.maps.opening import open_references
 from regengine.maps.places import locate_place
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.maps.services import LAADS, Downloader, TileSet, fetch_vnp46, find_service
 from regengine.maps.streets import DISK_SHARE, draw_streets
 
@@ -66,7 +66,7 @@ class Listener:
         Called with a sentence.
     admit : callable
         Called with the bytes of a download before it begins (inf: not known); may refuse it with
-        a LightMapError.
+        a MapError.
     """
 
     progress: Callable[[str, int, int], None] = lambda step, done, total: None
@@ -121,7 +121,7 @@ def get_map(
     ------
     ConfigError
         It is there already, or what is asked for makes no sense.
-    LightMapError
+    MapError
         A server fails, what it sends is damaged, or the disk has too little room; what came is
         kept.
     """
@@ -197,7 +197,7 @@ def _name_place(lon: float, lat: float) -> str:
     return f"{abs(lon):g}{'ew'[lon < 0.0]}_{abs(lat):g}{'ns'[lat < 0.0]}"
 
 
-def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> LightMap:
+def _open_maps(kind: KindName, maps: Sequence[Path], listener: Listener) -> RasterMap:
     """Open maps, and report warnings about them."""
     references = open_references(kind, maps)
     for doubt in references.doubts:
@@ -254,7 +254,7 @@ def _get_streets(
         downloader = Downloader(kind="streets", total_s=12 * 3600.0)
         made = downloader.save(address, path, begin=begin, progress=progress)
         if made is None:
-            raise LightMapError(f"{path.name} is listed but missing: try again later.")
+            raise MapError(f"{path.name} is listed but missing: try again later.")
         with suppress(ValueError):
             date = parsedate_to_datetime(made).date().isoformat()
     try:
@@ -268,7 +268,7 @@ def _get_streets(
             overwrite=True,
             listener=listener,
         )
-    except LightMapError as error:
+    except MapError as error:
         if error.code == "damaged":
             path.unlink()  # it is downloaded again next time
         raise
@@ -278,7 +278,7 @@ def _get_streets(
 def find_extract(bounds: Bounds, index_url: str) -> tuple[str, str]:
     """Find name and address of the smallest listed extract (Geofabrik's format) of a region.
 
-    Raises LightMapError if the list cannot be downloaded, or no extract covers the region.
+    Raises MapError if the list cannot be downloaded, or no extract covers the region.
     """
     import shapely
     from shapely.geometry import shape
@@ -300,7 +300,7 @@ def find_extract(bounds: Bounds, index_url: str) -> tuple[str, str]:
             covering.append((area, name, url))
     if not covering:
         west, south, east, north = bounds
-        raise LightMapError(
+        raise MapError(
             f"No extract of {parse_host(index_url)} covers longitudes {west:.2f} to {east:.2f}, "
             f"latitudes {south:.2f} to {north:.2f}: give a smaller --bbox, or your own extract "
             "with maps build --kind streets."
@@ -325,7 +325,7 @@ def build_map(
 
     Lights are made of maps of any format, days of 8-bit GeoTIFFs (see `build`), streets of extracts
     of OpenStreetMap (see `draw_streets`). ``out`` lies in the data folder, if not given. Raises
-    ConfigError if it exists or cannot be written, LightMapError if a source cannot be used.
+    ConfigError if it exists or cannot be written, MapError if a source cannot be used.
     """
     if credit and kind != "day":
         raise ConfigError("--credit is for --kind day alone: other maps have that of their source.")
@@ -369,7 +369,7 @@ def index_lights(
     ------
     ConfigError
         ``out`` exists, or it is needed: beside one map lies its index, if not told otherwise.
-    LightMapError, StoreError
+    MapError, StoreError
         A map cannot be read, or has too few towns; ``out`` cannot be written.
     """
     if out is None and len(maps) > 1:

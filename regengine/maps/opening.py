@@ -17,18 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matchers.geometry.light_grid import LightGrid
-from regengine.errors import LightMapError
+from matchers.geometry.map_grid import MapGrid
+from regengine.errors import MapError
 from regengine.maps.lights import KindName
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 
 
-def open_references(kind: KindName, paths: Sequence[Path | str]) -> LightMap:
+def open_references(kind: KindName, paths: Sequence[Path | str]) -> RasterMap:
     """Open references of one kind: files, or folders of them; best first.
 
     Measured radiance comes before images, and finer before clearly coarser maps; otherwise the
     given order is kept. So a clip of a city with radiance replaces its part of a world image.
-    Raises LightMapError if a file is missing, not of this kind, damaged or without coordinate
+    Raises MapError if a file is missing, not of this kind, damaged or without coordinate
     system.
     """
     from regengine.maps.formats import open_files
@@ -36,17 +36,17 @@ def open_references(kind: KindName, paths: Sequence[Path | str]) -> LightMap:
     references = [one for path in paths for one in open_files(kind, Path(path))]
     # Pixel sizes are compared in octaves: 15 arcsec, 16.2 (exports) and 20 (tiles) are equal
     references.sort(key=lambda one: (not one.measured, round(math.log2(one.grid.step_deg))))
-    return LightMap(references)
+    return RasterMap(references)
 
 
-def open_light_map(paths: Sequence[Path | str]) -> LightMap:
+def open_light_map(paths: Sequence[Path | str]) -> RasterMap:
     """Open night-light maps: GeoTIFF, built maps, VNP46, netCDF, or folders of those.
 
-    For their order see `open_references`. Raises LightMapError if a file is missing, unknown,
+    For their order see `open_references`. Raises MapError if a file is missing, unknown,
     damaged or without coordinate system.
     """
     if not paths:
-        raise LightMapError("No night-light map was given: name at least one.")
+        raise MapError("No night-light map was given: name at least one.")
     return open_references("lights", paths)
 
 
@@ -54,18 +54,18 @@ light_map_of = lru_cache(maxsize=4)(open_light_map)  # opened once per process
 
 
 @lru_cache(maxsize=4)
-def street_maps_of(paths: tuple[Path, ...]) -> tuple[LightMap, ...]:
-    return tuple(LightMap([one]) for one in open_references("streets", paths))
+def street_maps_of(paths: tuple[Path, ...]) -> tuple[RasterMap, ...]:
+    return tuple(RasterMap([one]) for one in open_references("streets", paths))
 
 
 def map_of_kind(
     kind: str, lights: tuple[Path, ...], streets: tuple[Path, ...], day: tuple[Path, ...]
-) -> LightMap | None:
+) -> RasterMap | None:
     """Open the map of a run that photos of a ``reference_kind`` are registered on; None without."""
     if kind == "day":
         return day_map_of(day) if day else None
     if kind == "streets":
-        return LightMap(one for (one,) in street_maps_of(streets)) if streets else None
+        return RasterMap(one for (one,) in street_maps_of(streets)) if streets else None
     return light_map_of(lights) if lights else None
 
 
@@ -80,13 +80,13 @@ SEA = (
 )
 
 
-class DayMap(LightMap):
+class DayMap(RasterMap):
     """Red light of day maps, 0 to 1 as displayed, with a constant value over the sea."""
 
     def bands(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Read all bands of a region as codes, see `LightMap.window`."""
+    ) -> MapGrid:
+        """Read all bands of a region as codes, see `RasterMap.window`."""
         grid = super().window(west, south, east, north, resolution_deg)
         bands = grid.values.reshape(-1, *grid.values.shape[-2:])
         blue_over_red, max_red, sea_colour, painted_deg = SEA
@@ -99,8 +99,8 @@ class DayMap(LightMap):
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        """Read red light of a region, see `LightMap.window`."""
+    ) -> MapGrid:
+        """Read red light of a region, see `RasterMap.window`."""
         grid = self.bands(west, south, east, north, resolution_deg)
         return replace(grid, values=grid.values[0] / np.float32(255.0))
 
@@ -169,7 +169,7 @@ def list_facts(kind: KindName, paths: Sequence[Path], *, as_json: bool) -> list[
     return lines
 
 
-def sample_values(references: LightMap) -> tuple[NDArray[np.float32], int, bool]:
+def sample_values(references: RasterMap) -> tuple[NDArray[np.float32], int, bool]:
     """Sample the pixels with data, shape (n,) or (bands, n); also return the number of pixels.
 
     All pixels are read, or (third value True) a number of blocks per side, spread evenly.

@@ -21,8 +21,8 @@ from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
 from matchers.geometry.footprint import Bounds
-from matchers.geometry.light_grid import LightGrid
-from regengine.errors import ConfigError, LightMapError
+from matchers.geometry.map_grid import MapGrid
+from regengine.errors import ConfigError, MapError
 from regengine.io.gdal import expand_palette, open_dataset, open_gdal_session, raise_read_failures
 from regengine.maps.lights import (
     KINDS,
@@ -272,7 +272,7 @@ class Reference:
         if self.driver == "HDF5":
             from regengine.io.hdf5 import open_hdf5
 
-            with raise_read_failures(self.path), open_hdf5(self.path, LightMapError) as file:
+            with raise_read_failures(self.path), open_hdf5(self.path, MapError) as file:
                 first = self.grid.rows - row - rows if self.is_south_up else row
                 samples = file[self.data_set][first : first + rows, col : col + cols][None]
                 samples = samples[:, ::-1] if self.is_south_up else samples
@@ -365,7 +365,7 @@ def _pad(
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightMapInfo:
+class MapInfo:
     """Metadata of one or several references; product and date are "" if unknown."""
 
     paths: tuple[Path, ...]  # files they are read from
@@ -380,7 +380,7 @@ class LightMapInfo:
     description: str  # one sentence for people
 
 
-class LightMap(tuple[Reference, ...]):
+class RasterMap(tuple[Reference, ...]):
     """References of one kind, best first: at each place the first that has data is used.
 
     They have no open file and can be pickled. Street maps, and day maps as they are stored, are
@@ -398,7 +398,7 @@ class LightMap(tuple[Reference, ...]):
         return tuple(one.doubt for one in self if one.doubt)
 
     @cached_property
-    def info(self) -> LightMapInfo:
+    def info(self) -> MapInfo:
         """Description of all together: finest resolution, all of the extent."""
 
         def join(sign: str, texts: Iterable[str]) -> str:
@@ -406,7 +406,7 @@ class LightMap(tuple[Reference, ...]):
 
         west, south, east, north = zip(*(one.grid.bounds for one in self), strict=True)
         limits = [one.saturation for one in self if one.saturation is not None]
-        return LightMapInfo(
+        return MapInfo(
             paths=tuple(dict.fromkeys(one.path for one in self)),
             title=join("; ", (one.title for one in self)),
             product=join(" + ", (one.product for one in self)),
@@ -419,18 +419,18 @@ class LightMap(tuple[Reference, ...]):
             description=join("; ", (one.description for one in self)),
         )
 
-    def find_window(self, *region: float) -> LightGrid | None:
+    def find_window(self, *region: float) -> MapGrid | None:
         """Read a region as `window` does; None where no reference has data."""
         try:
             return self.window(*region)
-        except LightMapError as error:
+        except MapError as error:
             if error.code != "outside_map":
                 raise
             return None
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
+    ) -> MapGrid:
         """Read a region, widened to whole pixels; pixels without data are 0 and not valid.
 
         Parameters
@@ -443,12 +443,12 @@ class LightMap(tuple[Reference, ...]):
 
         Returns
         -------
-        LightGrid
+        MapGrid
             Its saturation is that of the references used, if any of their pixels reaches it.
 
         Raises
         ------
-        LightMapError
+        MapError
             With code ``outside_map``: no reference has data in the region; or a file is damaged.
         ConfigError
             The region is empty or no region.
@@ -477,14 +477,14 @@ class LightMap(tuple[Reference, ...]):
             names = [path.name for path in self.info.paths]
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             left, low, right, high = self.bounds
-            raise LightMapError(
+            raise MapError(
                 f"{', '.join(names[:3])}{more} does not cover the place: no data between "
                 f"longitudes {region[0]:.2f} and {region[2]:.2f}, latitudes {region[1]:.2f} and "
                 f"{region[3]:.2f} (it spans {left:.2f} to {right:.2f}, {low:.2f} to {high:.2f}); "
                 "give a map of that region.",
                 code="outside_map",
             )
-        return LightGrid(
+        return MapGrid(
             values=values,
             valid=None if valid.all() else valid,
             lon0_deg=out.west + turn + 0.5 * out.step_deg,
@@ -506,7 +506,7 @@ class LightMap(tuple[Reference, ...]):
             and one.grid.north > south
         ]
 
-    def overview(self, resolution_deg: float) -> LightGrid | None:
+    def overview(self, resolution_deg: float) -> MapGrid | None:
         """Read the whole map at a coarse resolution; None if it is large and lacks overviews."""
         pixels = sum(one.pixels_read(resolution_deg) for one in self)
         # A world map of 0.1 degrees takes 0.1 s. One of 15 arc seconds without overviews took 20 s

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from matchers.geometry.footprint import Bounds
-from regengine.errors import ConfigError, LightMapError, check_known
+from regengine.errors import ConfigError, MapError, check_known
 from regengine.io.atomic import cache_folder, hold_lock, make_refusal
 from regengine.io.hdf5 import HDF5_SIGNATURE
 from regengine.io.http import HttpClient, HttpFailure, RetryPolicy, Sentences
@@ -124,7 +124,7 @@ class Downloader:
 
         One process downloads it at a time: what another one fetched meanwhile is taken as it is.
         For ``check``, ``begin`` and ``progress`` see `HttpClient.resume`. Returns its
-        Last-Modified, or "", and None if the server has no such file (404). LightMapError if the
+        Last-Modified, or "", and None if the server has no such file (404). MapError if the
         host cannot be reached, refuses, or keeps failing; StoreError if the file cannot be written.
         """
         part = path.with_name(path.name + ".part")
@@ -147,7 +147,7 @@ class Downloader:
     def read_list(
         self, url: str, key: str, hint: str, *, may_be_missing: bool = False
     ) -> list[dict[str, Any]]:
-        """Read the entries of a JSON object under a key; LightMapError if the download fails."""
+        """Read the entries of a JSON object under a key; MapError if the download fails."""
         try:
             # At most 64 MB (of extracts, 2024: 10)
             return [{**entry} for entry in json.loads(self.client.read(url, 64))[key]]
@@ -156,7 +156,7 @@ class Downloader:
                 return []
             raise explain_failure(failure, url, self.kind) from failure
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise LightMapError(
+            raise MapError(
                 f"{parse_host(url)} answered with something other than a list of files: {hint}."
             ) from error
 
@@ -199,12 +199,12 @@ def may_have_token(url: str) -> bool:
     )
 
 
-def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> LightMapError:
+def explain_failure(failure: HttpFailure, url: str, kind: KindName) -> MapError:
     """Make the error of a failed download, with a sentence that says what to do."""
     sentences = OF_LIGHTS if kind == "lights" else SENTENCES
     text = failure.sentence(sentences, host=parse_host(url), own=OWN_FILES[kind])
     has_answered = failure.kind in SENTENCES and failure.kind != "cut"
-    return LightMapError(text) if has_answered else LightMapError(text, code="offline")
+    return MapError(text) if has_answered else MapError(text, code="offline")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +264,7 @@ class TileSet:
         ]
 
     def fetch(self, tiles: Sequence[Tile], progress: Progress = lambda done, total: None) -> None:
-        """Fetch some tiles; LightMapError if that fails. Tiles already fetched are kept."""
+        """Fetch some tiles; MapError if that fails. Tiles already fetched are kept."""
         downloader = Downloader(kind=self.kind)
         hint = "check the address of the tiles, or log in to the network first"
         check = partial(_check_file, magics=MAGICS, what="a picture", hint=hint, read=read_tile)
@@ -284,7 +284,7 @@ class TileSet:
         at_hand = (self.path_of(tile) for tile in self.wanted)
         path = next((path for path in at_hand if path.exists()), None)
         if path is None:
-            raise LightMapError(
+            raise MapError(
                 f"{urlsplit(self.template).hostname} has no tile of that region: check the "
                 "address, the zoom level and the region."
             )
@@ -355,7 +355,7 @@ def _integrate_rows(samples: NDArray[np.floating], edges: NDArray[Any]) -> NDArr
 def read_tile(
     path: Path, tile_px: int | None = None, kind: KindName = "lights"
 ) -> NDArray[np.uint8]:
-    """Read red, green, blue and opacity of a tile; LightMapError if its size is wrong."""
+    """Read red, green, blue and opacity of a tile; MapError if its size is wrong."""
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -366,7 +366,7 @@ def read_tile(
                 raise ValueError(picture.size)
             return np.moveaxis(np.asarray(picture.convert("RGBA")), -1, 0)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise LightMapError(
+        raise MapError(
             f"{path} is not a complete square tile like the others: delete it and run `regengine "
             f"maps get --kind {kind}` again."
         ) from error
@@ -394,7 +394,7 @@ def _check_file(
         raise HttpFailure("wrong", f"with {came} instead of {what}: {hint}")
     try:
         read(path)
-    except (LightMapError, OSError) as error:
+    except (MapError, OSError) as error:
         raise HttpFailure("broken", f"{what} arrived broken", passes=True) from error
 
 
@@ -406,7 +406,7 @@ def fetch_vnp46(
     ``product`` is "VNP46A2" (daily), "VNP46A3" (monthly) or "VNP46A4" (annual); ``when`` is "2020",
     "2020-03" or "2020-03-14", as fine as the product is. ``archive`` is the address of the listing;
     ``progress`` is called with files done and in total. ConfigError if product or date make no
-    sense, or there is no token; LightMapError if the archive cannot be reached, refuses, or has no
+    sense, or there is no token; MapError if the archive cannot be reached, refuses, or has no
     such files.
     """
     check_known("product", (product,), PRODUCTS)
@@ -445,7 +445,7 @@ def fetch_vnp46(
         if match and tile in wanted and link.endswith("/" + match[0]) and same:
             chosen[tile] = link
     if not chosen:
-        raise LightMapError(
+        raise MapError(
             f"{parse_host(url)} has no {product} of {when} for that place: choose another date."
         )
 
@@ -462,7 +462,7 @@ def fetch_vnp46(
     def fetch_one(link: str) -> None:
         path = folder / link.rsplit("/", 1)[-1]
         if not path.exists() and downloader.save(link, path, check) is None:
-            raise LightMapError(f"{path.name} is listed but missing: try again later.")
+            raise MapError(f"{path.name} is listed but missing: try again later.")
 
     downloader.save_all([partial(fetch_one, link) for link in chosen.values()], progress)
     return folder

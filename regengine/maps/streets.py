@@ -24,7 +24,7 @@ from scipy import ndimage
 from detectors.constants import ECCENTRICITY_SQ, SEMI_MAJOR_M
 from detectors.types import FloatArray
 from matchers.geometry.footprint import Bounds
-from regengine.errors import LightMapError
+from regengine.errors import MapError
 from regengine.io.atomic import raise_as_store_error
 from regengine.io.extras import need
 from regengine.io.plain import format_count
@@ -114,7 +114,7 @@ def draw_streets(
     total is not known), then with pixels written and in total; ``tell`` with sentences: the disk
     space needed, and lines that are broken.
 
-    Raises ConfigError if the region makes too many pixels, or a package is missing; LightMapError
+    Raises ConfigError if the region makes too many pixels, or a package is missing; MapError
     if a source cannot be read, or has no roads in the region, or the disk has too little space;
     StoreError if ``out`` cannot be written.
     """
@@ -157,7 +157,7 @@ def draw_streets(
                     cells.update(np.unique(row * WORLD_COLS + col // CELL_PX).tolist())
                 progress(n_lines, 0)
         if not road_m:
-            raise LightMapError(_explain_nothing(sources, names, region, dark))
+            raise MapError(_explain_nothing(sources, names, region, dark))
         covered, row0, col0 = _close_cells(cells)
         known = np.pad(covered, [(0, FACTORS[-1])] * 2)  # what the map is padded by is not
         read_block = partial(_draw_block, Path(folder), known, row0, col0)
@@ -259,11 +259,11 @@ def _read_roads(
     Some of the classes that are not lit are added to ``dark``.
     """
     if not path.exists():
-        raise LightMapError(f"{path} does not exist: check the path of the extract.")
+        raise MapError(f"{path} does not exist: check the path of the extract.")
     try:
         for table in _read_tables(path, region, out):
             if table.crs is None:
-                raise LightMapError(
+                raise MapError(
                     f"{path} has no coordinate system: add it, for example with ogr2ogr -a_srs "
                     "EPSG:4326, and build again."
                 )
@@ -289,10 +289,10 @@ def _read_roads(
                 is_good &= np.maximum(-south, north) < 90.0
             n_broken += len(np.unique(owners[~is_good]))
             yield lines[is_good], weights[is_read][owners][is_good], len(table), n_broken
-    except (LightMapError, MemoryError):
+    except (MapError, MemoryError):
         raise
     except Exception as error:  # damaged files fail in GDAL, Arrow and PROJ in many ways
-        raise LightMapError(
+        raise MapError(
             f"{path} cannot be read as roads ({' '.join(str(error).split())[:200]}): give a "
             "complete .osm.pbf, GeoPackage, FlatGeobuf, Shapefile, GeoJSON or GeoParquet.",
             code="damaged",
@@ -300,7 +300,7 @@ def _read_roads(
 
 
 def _check_degrees(path: Path, crs: CRS, geometries: NDArray[np.object_]) -> None:
-    """Raise LightMapError if no line is on the Earth because of the system that a file names."""
+    """Raise MapError if no line is on the Earth because of the system that a file names."""
     bounds = np.abs(shapely.bounds(geometries))
     bounds = bounds[np.isfinite(bounds).all(axis=1)]
     if not len(bounds):
@@ -315,7 +315,7 @@ def _check_degrees(path: Path, crs: CRS, geometries: NDArray[np.object_]) -> Non
     else:
         return
     east, north = bounds[0, :2]
-    raise LightMapError(
+    raise MapError(
         f"{path} has coordinates that {what} ({east:g}, {north:g}), but its coordinate system is "
         f"{crs.name}: name their own, for example with ogr2ogr -a_srs EPSG:"
         f"{'3857' if crs.is_geographic else '4326'} roads.gpkg {path.name}, and build again."
@@ -348,7 +348,7 @@ def _read_tables(path: Path, region: Bounds | None, out: Path) -> Iterator[geopa
         with pq.ParquetFile(source) as file:
             about = file.schema_arrow.metadata or {}
             if b"geo" not in about:
-                raise LightMapError(
+                raise MapError(
                     f"{path} is Parquet without geometries: give a GeoParquet file (1.0 or later)."
                 )
             geo = json.loads(about[b"geo"])
@@ -410,7 +410,7 @@ def _check_pbf(path: Path) -> None:
             length = sum((byte & 127) << 7 * place for place, byte in enumerate(match[1]))
             end = file.tell() + length
     if end != size or not size:
-        raise LightMapError(f"{path} is damaged or truncated: get it again.", code="damaged")
+        raise MapError(f"{path} is damaged or truncated: get it again.", code="damaged")
 
 
 def _sample_roads(lines: NDArray[np.object_], weights: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -41,7 +41,7 @@ _END_OF_IMAGE, _TAIL_BYTES = b"\xff\xd9", 4096  # some programs append data afte
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
+class ImageSamples:
     """A decoded image, or some full rows of one.
 
     ``samples`` has shape (rows, width) for grey or (rows, width, 3) for red, green, blue and
@@ -51,9 +51,9 @@ class Samples:
     samples: NDArray[Any]
     alpha: NDArray[Any] | None = None
 
-    def rows(self, top: int, beyond: int) -> Samples:
+    def rows(self, top: int, beyond: int) -> ImageSamples:
         alpha = None if self.alpha is None else self.alpha[top:beyond]
-        return Samples(samples=self.samples[top:beyond], alpha=alpha)
+        return ImageSamples(samples=self.samples[top:beyond], alpha=alpha)
 
 
 def open_picture(file: PhotoFile) -> BinaryIO:
@@ -90,7 +90,7 @@ def check_unchanged(file: PhotoFile, width_px: int, height_px: int) -> None:
         )
 
 
-def decode(file: PhotoFile) -> Samples:
+def decode(file: PhotoFile) -> ImageSamples:
     """Decode a JPEG, PNG or TIFF, as stored.
 
     Pillow decodes JPEG and 8-bit PNG: it handles Adobe's inverted CMYK and fails if data is
@@ -109,11 +109,11 @@ def decode(file: PhotoFile) -> Samples:
         mode = ("L" if image.mode in ("1", "L") else "RGB") if is_opaque else "RGBA"
         samples = np.asarray(image if image.mode == mode else image.convert(mode))
     if is_opaque:
-        return Samples(samples=samples)
-    return Samples(samples=samples[..., :3], alpha=samples[..., 3])
+        return ImageSamples(samples=samples)
+    return ImageSamples(samples=samples[..., :3], alpha=samples[..., 3])
 
 
-def _decode_with_gdal(file: PhotoFile) -> Samples:
+def _decode_with_gdal(file: PhotoFile) -> ImageSamples:
     driver = "PNG" if file.format == "png" else "GTiff"
     with (
         open_gdal_session(),
@@ -153,7 +153,7 @@ def _decode_with_gdal(file: PhotoFile) -> Samples:
         elif colours == "white is zero":
             strip[:1] = full_scale - strip[:1]
     samples = bands[0] if n_colours == 1 else np.moveaxis(bands[:3], 0, -1)
-    return Samples(
+    return ImageSamples(
         samples=palette[samples] if colours == "palette" else samples,
         alpha=None if alpha is None else bands[-1],
     )
@@ -475,7 +475,7 @@ def read_display_rgb(
 def _planes(
     file: PhotoFile,
     reduction: Reduction,
-    planes_of: Callable[[Samples, bool], Sequence[NDArray[Any]]],
+    planes_of: Callable[[ImageSamples, bool], Sequence[NDArray[Any]]],
     *,
     whole_mosaic: bool = False,
     for_display: bool = False,
@@ -492,12 +492,12 @@ def _planes(
         if decoded.shape[:2] != shape:
             what = "is from a sensor with non-square pixels"
             raise FrameError(f"{file.path} {what}; give the camera's JPEG or a TIFF of it")
-        whole = list(planes_of(Samples(samples=decoded), True))
+        whole = list(planes_of(ImageSamples(samples=decoded), True))
     else:
         divisor = 1 if small is None else round(file.width_px / small.shape[1])
         blocks = replace(reduction, block=reduction.block // divisor)
         scale = 1.0 / (divisor * blocks.block)
-        picture = decode(file) if small is None else Samples(samples=small)
+        picture = decode(file) if small is None else ImageSamples(samples=small)
         # Planes of all pixels would be much larger than the picture itself
         rows = blocks.block * math.ceil(_STRIP_ROWS / blocks.block)
         tops = range(0, len(picture.samples), rows)
@@ -563,7 +563,9 @@ def linear_curve(full_scale: int, linear: bool = False) -> NDArray[np.float32]:
     return value.astype(np.float32)
 
 
-def _strip_light(strip: Samples, linear: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _strip_light(
+    strip: ImageSamples, linear: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return luminance and clipped pixels of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = linear_curve(full_scale, linear)
@@ -583,7 +585,7 @@ def _strip_light(strip: Samples, linear: bool) -> tuple[NDArray[np.float32], NDA
     return light, saturated
 
 
-def _strip_channels(strip: Samples, linear: bool) -> list[NDArray[np.float32]]:
+def _strip_channels(strip: ImageSamples, linear: bool) -> list[NDArray[np.float32]]:
     """Return the linear light of each channel of a strip at full resolution."""
     full_scale = int(np.iinfo(strip.samples.dtype).max)
     curve = linear_curve(full_scale, linear)
@@ -603,7 +605,7 @@ def _look_up(samples: NDArray[Any], curve: NDArray[np.float32]) -> NDArray[np.fl
     return curve[samples]
 
 
-def _strip_rgb(strip: Samples, _linear: bool) -> tuple[NDArray[np.uint8]]:
+def _strip_rgb(strip: ImageSamples, _linear: bool) -> tuple[NDArray[np.uint8]]:
     """Return display colours; raw pictures are in display colours already."""
     samples = strip.samples if strip.samples.ndim == 3 else np.stack([strip.samples] * 3, -1)
     if samples.dtype == np.uint16:

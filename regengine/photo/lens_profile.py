@@ -96,7 +96,7 @@ class ChannelPhotometry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exposure:
+class ExposureSettings:
     """Exposure settings of the photometry: zero points depend on aperture and sensitivity.
 
     If the exposure time is unknown, fluxes are per exposure and not per second. The limiting
@@ -136,7 +136,7 @@ class LensProfile:
     made_with: str  # program and version
     made_at: str  # ISO 8601, UTC
     falloff: Falloff | None = None
-    exposure: Exposure | None = None
+    exposure: ExposureSettings | None = None
     channels: tuple[ChannelPhotometry, ...] = ()
 
     def sigma(self, parameter: str) -> float:

@@ -12,7 +12,7 @@ from detectors.constants import EARTH_RADIUS_KM
 from detectors.types import BoolArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.light_grid import LightGrid, render_known
+from matchers.geometry.map_grid import MapGrid, render_known
 from matchers.geometry.pose import (
     ALONG,
     FOCAL,
@@ -24,12 +24,12 @@ from matchers.geometry.pose import (
     PosePrior,
 )
 from matchers.lights.gauss_newton import align
-from matchers.lights.photo_light import LightImage, detail, normalize_contrast
+from matchers.lights.photo_light import EvenedImage, detail, normalize_contrast
 from matchers.lights.verify import image_log10_odds
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
 from regengine.registration.parameters import REFINE, TRACKS
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
-from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
+from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, TrackPlace
 from regengine.registration.windows import (
     compute_ground_sample_km,
     compute_slant_range_km,
@@ -117,7 +117,7 @@ def free_unknowns(prior: PosePrior, *, fine: bool, k1: bool = False) -> BoolArra
 def align_first(
     problem: Problem,
     hypotheses: Sequence[Hypothesis],
-    levels: tuple[LightGrid, ...] | None = None,
+    levels: tuple[MapGrid, ...] | None = None,
     *,
     size_px: int,
 ) -> list[Hypothesis]:
@@ -197,9 +197,9 @@ def align_hypothesis(problem: Problem, hypothesis: Hypothesis, size_px: int) -> 
 
 
 def weigh_image(
-    image: LightImage,
+    image: EvenedImage,
     camera: Camera,
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     size_px: int,
 ) -> float:
     """Compute the odds of the image under a camera, against displaced and reflected copies."""
@@ -217,7 +217,7 @@ def weigh_image(
 
 
 def make_hypothesis(
-    problem: Problem, stage: Stage, place: Place, camera: Camera, kind: ImageKind
+    problem: Problem, stage: Stage, place: TrackPlace, camera: Camera, kind: ImageKind
 ) -> Hypothesis:
     """Make the hypothesis of a camera at a place, with a prior around its focal length."""
     nominal = problem.photo.nominal

@@ -117,7 +117,7 @@ def select_control_points(
                 sigma_m=float(sigma_m[k]),
                 covariance_px=(xx, xy, yy),
                 covariance_m=(ee, en, nn),
-                lights=int(n_lights[k]),
+                n_lights=int(n_lights[k]),
             )
         )
     return tuple(points)

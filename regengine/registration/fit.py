@@ -16,7 +16,7 @@ from detectors.types import BoolArray, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
 from matchers.geometry.footprint import diagonal_km
-from matchers.geometry.light_grid import LightGrid, render_known
+from matchers.geometry.map_grid import MapGrid, render_known
 from matchers.geometry.pose import FOCAL, PosePrior, mirror_pose
 from matchers.lights.gauss_newton import align
 from matchers.lights.patches import (
@@ -33,7 +33,7 @@ from matchers.lights.patches import (
     measure_texture,
     refit_without,
 )
-from matchers.lights.photo_light import LightImage, detail
+from matchers.lights.photo_light import EvenedImage, detail
 from matchers.lights.verify import LIGHTS, LightPeaks, find_light_peaks, score_lights
 from regengine.registration.accept import (
     COVERING_LOG10_ODDS,
@@ -66,7 +66,7 @@ LANDED_PX = 1.0
 MIN_QUARTER_PX = 2.0
 
 
-def test_fit(fit: Fit) -> FitTest:
+def weigh_fit(fit: Fit) -> FitTest:
     """Test whether a fit is valid all over the image, and stable without some of its lights.
 
     Patches of several sizes are predicted by fits to the other patches, see `predict_patches`. A
@@ -99,7 +99,7 @@ def test_fit(fit: Fit) -> FitTest:
 
     has_empty_quarter, lights_agree = False, True
     if right_px >= MIN_QUARTER_PX:
-        has_empty_quarter, lights_agree = check_quarters(wide, fit.lights, fit.matched)
+        has_empty_quarter, lights_agree = check_quarters(wide, fit.light_peaks, fit.matched)
     # Clouds and boats can leave a quarter empty, too: then the lights can confirm the fit
     lights_cover = lights_agree and fit.light_log10_odds >= COVERING_LOG10_ODDS
     is_distorted = fit.refinement.alternative_log10_odds >= CLEAR_LOG10_ODDS
@@ -120,7 +120,7 @@ def test_fit(fit: Fit) -> FitTest:
     )
 
 
-def compute_allowed_error_px(camera: Camera, image: LightImage) -> float:
+def compute_allowed_error_px(camera: Camera, image: EvenedImage) -> float:
     """Allowed error of a control point in pixels of the image, as a mean over the image."""
     share = compute_allowed_error_m(camera) / 1e3 / diagonal_km(camera)
     return share * float(np.hypot(*image.values.shape))
@@ -344,7 +344,7 @@ def fit_with_lens_beliefs(
             start = align_hypothesis(problem, freed, REFINE.compared_px)
         fit = None if start is None else fit_hypothesis(problem, start)
         if fit is not None:
-            fits.append((fit, test_fit(fit)))
+            fits.append((fit, weigh_fit(fit)))
         best = choose_fit(fits)
         n_fits += 1
         if hypothesis.n_stars:
@@ -444,7 +444,7 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
         levels=levels,
         view=view,
         known=known,
-        lights=lights,
+        light_peaks=lights,
         light_log10_odds=light_log10_odds,
         matched=matched,
         patch_view=patch_view,
@@ -453,7 +453,7 @@ def fit_hypothesis(problem: Problem, hypothesis: Hypothesis) -> Fit | None:
 
 
 def refine_on_patches(
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     photo: FloatImage,
     weight: FloatImage,
     camera: Camera,

@@ -34,7 +34,7 @@ from regengine.registration.priors import (
     read_stage_yields,
     weigh_offsets,
 )
-from regengine.registration.types import Photo, Place, Problem, Region, Stage, Views
+from regengine.registration.types import Photo, Problem, Region, Stage, TrackPlace, Views
 from regengine.registration.windows import FARTHEST_DEG, compute_ground_reach_km
 
 # Off-nadir angles of rings, and number of nadir directions in each
@@ -87,7 +87,7 @@ def list_places(
     max_track_neg_log_prior: float = MAX_TRACK_NEG_LOG_PRIOR,
     *,
     between: bool = False,
-) -> list[tuple[float, Place]]:
+) -> list[tuple[float, TrackPlace]]:
     """List places along the likelier tracks with their negative log-prior, likeliest first."""
     found = [
         (float(neg_log_prior), track, float(offset_km))
@@ -102,7 +102,7 @@ def list_places(
     return [
         (
             neg_log_prior,
-            Place(
+            TrackPlace(
                 track=track,
                 offset_km=offset_km,
                 spread_km=0.6 * step_km,  # half a step is the farthest; by eye
@@ -337,7 +337,7 @@ def generate_from_places(problem: Problem, yields: StageYields) -> Iterator[Stag
     has_index = problem.references.index is not None
 
     @cache
-    def places_at(step_km: float, *, between: bool = False) -> list[tuple[float, Place]]:
+    def places_at(step_km: float, *, between: bool = False) -> list[tuple[float, TrackPlace]]:
         return list_places(problem, step_km, between=between)
 
     for lens in list_lens_beliefs(photo, yields, "ladder"):
@@ -378,7 +378,7 @@ def find_success(rates: dict[str, float], camera: Camera) -> float:
 
 
 def look_from_place(
-    yields: StageYields, lens: LensBelief, camera: Camera, place: Place, rare: float = 1.0
+    yields: StageYields, lens: LensBelief, camera: Camera, place: TrackPlace, rare: float = 1.0
 ) -> Iterator[Stage]:
     """Generate asterism stages at one place, plain and mirrored; more lights at likely places.
 
@@ -403,7 +403,7 @@ def look_from_place(
 
 
 def correlate_from_place(
-    yields: StageYields, lens: LensBelief, camera: Camera, place: Place
+    yields: StageYields, lens: LensBelief, camera: Camera, place: TrackPlace
 ) -> Iterator[Stage]:
     """Generate dense-correlation stages at one place: near nadir and far, plain and mirrored."""
     telephoto = is_telephoto(camera)
@@ -445,7 +445,7 @@ def generate_from_neighbours(problem: Problem, yields: StageYields) -> Iterator[
     if abs(offset_km) > track.belief.reach_km:
         return
     spread_km = shared.spread_s * track.speed_km_s
-    place = Place(track=track, offset_km=offset_km, spread_km=spread_km, share=1.0)
+    place = TrackPlace(track=track, offset_km=offset_km, spread_km=spread_km, share=1.0)
     nominal = problem.photo.nominal
     lens = LensBelief(ratio=shared.focal_ratio, is_cropped=shared.cropped)
     camera = replace(nominal, focal_px=nominal.focal_px * lens.ratio)
@@ -473,7 +473,7 @@ def generate_around_placement(problem: Problem, yields: StageYields) -> Iterator
     assert placed is not None
     # The direction of flight does not matter here, so any track serves
     spread_km = TRACKS.placed_sigma_km[0]
-    place = Place(track=problem.tracks[0], offset_km=0.0, spread_km=spread_km, share=1.0)
+    place = TrackPlace(track=problem.tracks[0], offset_km=0.0, spread_km=spread_km, share=1.0)
     # Set by eye
     lens = LensBelief(ratio=1.0, sigma_log_focal=0.06)
     yield Stage(

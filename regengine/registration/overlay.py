@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
-from matchers.geometry import light_grid
+from matchers.geometry import map_grid
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
@@ -28,12 +28,12 @@ from matchers.geometry.earth import (
     surface_to_lonlat,
 )
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from matchers.geometry.light_grid import LightGrid
-from regengine.errors import LightMapError
+from matchers.geometry.map_grid import MapGrid
+from regengine.errors import MapError
 from regengine.io.plain import restore_bytes
 from regengine.maps.lights import KindName
 from regengine.maps.places import COAST_TOLERANCE_KM, coast_lines, place_index
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.notations import wrap_lon
 from regengine.scene.drawing import Colour, Picture, write_picture
@@ -86,7 +86,7 @@ class Label:
 def write_overlay(
     result: FrameResult,
     photo: Path | PhotoFile,
-    light_map: LightMap | None,
+    light_map: RasterMap | None,
     folder: Path,
     *,
     hashed: bool = False,
@@ -111,7 +111,7 @@ def overlay_path(result: FrameResult, folder: Path, *, hashed: bool = False) -> 
 def make_overlay(
     result: FrameResult,
     photo: Path | PhotoFile,
-    light_map: LightMap | None,
+    light_map: RasterMap | None,
     *,
     matches: bool = False,
 ) -> Picture:
@@ -140,13 +140,13 @@ def make_overlay(
 
 
 def read_visible_map(
-    light_map: LightMap, camera: Camera, most_pixels: float = 12e6
-) -> LightGrid | None:
+    light_map: RasterMap, camera: Camera, most_pixels: float = 12e6
+) -> MapGrid | None:
     """Read the map of what a camera sees, see `find_visible_region`; None without data."""
     region = find_visible_region(camera, most_pixels)
     try:
         return None if region is None else light_map.window(*region)
-    except LightMapError:  # the map holds nothing there
+    except MapError:  # the map holds nothing there
         return None
 
 
@@ -154,7 +154,7 @@ def draw_overlay(
     result: FrameResult,
     display_rgb: Picture,
     factor: float,
-    grid: LightGrid | None = None,
+    grid: MapGrid | None = None,
     matches: MapMatches | None = None,
 ) -> Picture:
     """The photo with the proposal drawn over it, photo and map side by side, and the verdict.
@@ -280,17 +280,15 @@ def find_visible_region(camera: Camera, most_pixels: float = 12e6) -> Region | N
     return float(west), float(south), float(east), float(north), max(step_deg, coarsest)
 
 
-def render_map(camera: Camera, grid: LightGrid) -> FloatImage:
+def render_map(camera: Camera, grid: MapGrid) -> FloatImage:
     """Map values at each pixel of a camera's image; NaN for the sky and the limb."""
     size = camera.width_px, camera.height_px
-    nodes = np.meshgrid(*map(light_grid.lattice, size))
+    nodes = np.meshgrid(*map(map_grid.lattice, size))
     ground = camera.pixel_to_ecef(nodes[0], nodes[1])
     ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
-    values, _ = light_grid.draw((grid,), ground, size[::-1], light_grid.LATTICE_PX)
+    values, _ = map_grid.draw((grid,), ground, size[::-1], map_grid.LATTICE_PX)
     # Where a corner of its cell is sky, `draw` takes a pixel for sky, too
-    x, y = np.meshgrid(
-        *(np.arange(side, dtype=np.float32) / light_grid.LATTICE_PX for side in size)
-    )
+    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / map_grid.LATTICE_PX for side in size))
     sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
     values[sky > 0.0] = np.nan
     return values

@@ -67,7 +67,7 @@ class Steps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class OddsCalibration:
     """Steps from odds to probability, the acceptance thresholds, and documentation of the trials.
 
     accept_probability_blind: Threshold without time and place; None if no trials of that kind
@@ -90,7 +90,7 @@ class Calibration:
                 raise ValueError("accept_probability is not within the probabilities of the steps")
 
 
-def read_calibration(path: Path) -> Calibration:
+def read_calibration(path: Path) -> OddsCalibration:
     """Read a calibration and check it.
 
     Raises ConfigError if the file cannot be read or is no sound calibration.
@@ -102,7 +102,7 @@ def read_calibration(path: Path) -> Calibration:
         if content.pop("format_version", None) != FORMAT_VERSION:
             raise ValueError(f"its format_version is not {FORMAT_VERSION}")
         steps = {name: tuple(values) for name, values in content.pop("steps").items()}
-        return Calibration(steps=Steps(**steps), **content)
+        return OddsCalibration(steps=Steps(**steps), **content)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the calibration cannot be read ({error})") from error
     except (
@@ -120,7 +120,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 @lru_cache(maxsize=1)
-def read_shipped_calibration() -> Calibration:
+def read_shipped_calibration() -> OddsCalibration:
     return read_calibration(Path(str(files("regengine.registration") / "calibration.json")))
 
 

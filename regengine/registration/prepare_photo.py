@@ -33,7 +33,7 @@ from regengine.photo.frame import Frame
 from regengine.photo.image import LinearLight, mask_captions, read_linear_light, reduce_light
 from regengine.registration.parameters import LENS, RegisterParams
 from regengine.registration.priors import is_telephoto
-from regengine.registration.types import LightImages, Photo, Prior
+from regengine.registration.types import EvenedImages, Photo, Prior
 from regengine.store.reasons import Reason
 
 # Ground sample at nadir of the photo's finest light image. Light is averaged to about the map's
@@ -172,7 +172,7 @@ def find_photo_lights(
     sample_km: float,
     limb: Limb | None = None,
     finest: LinearLight | None = None,
-) -> LightImages:
+) -> EvenedImages:
     """Extract the photo's city light, without diffuse light, hot pixels, glare and captions.
 
     `sample_km`: ground size of a pixel of `light` at nadir; `limb`: the sky above it is masked;
@@ -230,7 +230,7 @@ def find_photo_lights(
     half = np.s_[::2, ::2]
     excess = (cleaned[half] - background.level[half]) * (weight[half] > 0.5)
     sigmas = excess / np.maximum(background.noise[half], MIN_NOISE)
-    return LightImages(
+    return EvenedImages(
         narrow=narrow,
         clipped=clipped,
         brightest_sigmas=float(np.quantile(sigmas, BRIGHTEST_LIT_QUANTILE)),

@@ -34,7 +34,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km, to_xyz
 from matchers.geometry.pose import PosePrior, move_on_orbit
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.orbit.propagation import (
     CameraPosition,
     drag_shift_km,
@@ -117,7 +117,7 @@ SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 
 @lru_cache(maxsize=4)
-def measure_lit_ground(light_map: LightMap) -> FloatArray | None:
+def measure_lit_ground(light_map: RasterMap) -> FloatArray | None:
     """Measure how much light lies within `REACH_KM` of every place; None without an overview.
 
     Returns the decimal logarithm of one plus the sum of map values times square kilometres, shape
@@ -136,7 +136,7 @@ def measure_lit_ground(light_map: LightMap) -> FloatArray | None:
     return np.asarray(np.log10(1.0 + sum_within_reach(cells)))
 
 
-def is_dark(light_map: LightMap) -> bool:
+def is_dark(light_map: RasterMap) -> bool:
     """Whether a map has no light at all, as far as its overview shows."""
     lit_dex = measure_lit_ground(light_map)
     return lit_dex is not None and not lit_dex.any()

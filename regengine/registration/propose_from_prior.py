@@ -52,7 +52,7 @@ from regengine.registration.priors import (
     is_telephoto,
     list_offsets,
 )
-from regengine.registration.types import Hypothesis, ImageKind, Place, Problem, Stage
+from regengine.registration.types import Hypothesis, ImageKind, Problem, Stage, TrackPlace
 
 if TYPE_CHECKING:
     from regengine.sky.stars.solve import StarAttitude
@@ -87,7 +87,7 @@ def propose_from_neighbours(problem: Problem, stage: Stage) -> list[Hypothesis]:
     return align_first(problem, hypotheses, size_px=choose_template_px(problem, stage.lens))
 
 
-def carry_camera(neighbour: Neighbour, place: Place) -> Camera:
+def carry_camera(neighbour: Neighbour, place: TrackPlace) -> Camera:
     """Move a neighbour's camera along the orbit.
 
     It keeps its attitude relative to the vertical and the direction of flight, like a camera that
@@ -182,7 +182,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     from regengine.sky.stars.photo import load_sky
     from regengine.sky.stars.solve import (
         MIN_STAR_HEIGHT_KM,
-        SolveOptions,
+        SolveParams,
         StarSolution,
         make_attitude,
         solve_stars,
@@ -206,7 +206,7 @@ def read_sky(problem: Problem) -> StarAttitude | None:
     if not photo.focal_known:  # use the focal length from the curvature of the limb
         scale = stored.long_side_px / max(limb.shape)
         focal_px = limb.focal_px * limb.focal_ratio * scale
-    options = SolveOptions(
+    options = SolveParams(
         focal_px=focal_px,
         log_focal_sigma=LENS.sigma_log_focal_crop,
         focal_only=True,

@@ -39,9 +39,9 @@ from matchers.geometry.earth import (
     unit_vectors,
 )
 from matchers.geometry.pose import with_attitude
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from matchers.points.asterisms import unit
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.registration.align import (
     SAME_VIEW_SHARE,
     align_first,
@@ -192,7 +192,7 @@ Panoramas = NDArray[np.int8]
 
 @lru_cache(maxsize=1)
 def draw_earth(
-    light_map: LightMap, altitude_km: float
+    light_map: RasterMap, altitude_km: float
 ) -> tuple[tuple[LitPixels, ...], FloatArray, Panoramas]:
     """The lit ground of a map and its panoramas from all nadirs; kept for other photos."""
     axes = spread_nadirs()
@@ -230,7 +230,7 @@ def spread_nadirs() -> FloatArray:
     return local_axes(lon[order], lat[order])
 
 
-def read_ground(light_map: LightMap, axes: FloatArray) -> tuple[LitPixels, ...]:
+def read_ground(light_map: RasterMap, axes: FloatArray) -> tuple[LitPixels, ...]:
     """The lit ground that is in view of some nadirs.
 
     `axes`, shape (n, 3, 3): east, north and up at each. Returns for pixels of single, double and
@@ -294,7 +294,7 @@ def draw_panoramas(
 
 
 def view_photo(
-    image: LightImage, limb: Limb, rows: Rows, factor: float, tilt_deg: float
+    image: EvenedImage, limb: Limb, rows: Rows, factor: float, tilt_deg: float
 ) -> FloatArray:
     """Resample a light image without broad structure to rows, and filter it over azimuth.
 

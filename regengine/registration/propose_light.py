@@ -34,7 +34,7 @@ from matchers.geometry.earth import (
     surface_to_lonlat,
     to_xyz,
 )
-from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice, stereographic_rays
+from matchers.geometry.map_grid import LATTICE_PX, MapGrid, draw, lattice, stereographic_rays
 from matchers.geometry.pose import point_at_nadir, with_attitude
 from matchers.lights.dense import (
     DETAIL_PX,
@@ -43,7 +43,7 @@ from matchers.lights.dense import (
     spread_boresights,
 )
 from matchers.lights.level_ground import ground_plane, level_axes
-from matchers.lights.photo_light import EVEN_FLOOR, LightImage, detail, normalize_contrast
+from matchers.lights.photo_light import EVEN_FLOOR, EvenedImage, detail, normalize_contrast
 from matchers.lights.polar_patches import (
     PatchMap,
     PatchPhoto,
@@ -73,9 +73,9 @@ from regengine.registration.priors import PLACE_STEP_KM, is_telephoto, make_trac
 from regengine.registration.types import (
     Hypothesis,
     ImageKind,
-    Place,
     Problem,
     Stage,
+    TrackPlace,
     keeps_sky_free,
 )
 from regengine.registration.windows import (
@@ -209,8 +209,8 @@ def view_index_lights(problem: Problem, camera: Camera) -> tuple[FloatArray, Flo
 
 
 def correlate_attitudes(
-    levels: Sequence[LightGrid],
-    photo: LightImage,
+    levels: Sequence[MapGrid],
+    photo: EvenedImage,
     cameras: Sequence[Camera],
     smooth_px: float,
     detail_px: float,
@@ -317,7 +317,7 @@ def propose_light(problem: Problem, stage: Stage) -> list[Hypothesis]:
 def look_up_light(
     level: LightLevel,
     level_km: float,
-    image: LightImage,
+    image: EvenedImage,
     lens: Camera,
     altitude_km: float,
     nadirs: FloatArray,
@@ -382,7 +382,7 @@ def place_on_track(problem: Problem, stage: Stage, camera: Camera) -> Hypothesis
         if not low_km - spare_km <= position.altitude_km <= high_km + spare_km:
             return None
         track, spread_km = make_tracks(position, None)[0], TRACKS.blind_sigma_km[0]
-        place = Place(track=track, offset_km=0.0, spread_km=spread_km, share=1.0)
+        place = TrackPlace(track=track, offset_km=0.0, spread_km=spread_km, share=1.0)
         found = make_hypothesis(problem, stage, place, camera, "narrow")
         along_m, across_m, up_m = (1e3 * sigma for sigma in TRACKS.blind_sigma_km)
         prior = replace(

@@ -34,10 +34,10 @@ from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArr
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, unit_vectors
 from matchers.geometry.footprint import Bounds
-from matchers.geometry.light_grid import LATTICE_PX, LightGrid, draw, lattice
+from matchers.geometry.map_grid import LATTICE_PX, MapGrid, draw, lattice
 from matchers.geometry.pose import with_attitude
 from matchers.lights.dense import pad_map, slide_window
-from regengine.errors import LightMapError, StoreError
+from regengine.errors import MapError, StoreError
 from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.gdal import raise_read_failures
@@ -108,7 +108,7 @@ def find_features(picture: NDArray[np.uint8], counted: BoolArray | None, most: i
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Matches(Columns):
+class FeatureMatches(Columns):
     """Matched features of a photo and a map.
 
     here, there: Pixels of the photo and of the map, shape (n, 2).
@@ -137,7 +137,7 @@ class Matches(Columns):
         )
 
 
-def match_features(photo: Features, there: Features) -> Matches:
+def match_features(photo: Features, there: Features) -> FeatureMatches:
     """Match each feature of a photo to the nearest of a map, if the second is clearly farther.
 
     Features at the same place with several orientations are not compared with each other.
@@ -162,7 +162,7 @@ def match_features(photo: Features, there: Features) -> Matches:
     # Lowe's test
     kept = np.flatnonzero(apart < 0.92 * next_apart)
     best = best[kept]
-    return Matches(
+    return FeatureMatches(
         here=photo.places[kept],
         there=there.places[best],
         turn_deg=there.turns[best] - photo.turns[kept],
@@ -171,8 +171,8 @@ def match_features(photo: Features, there: Features) -> Matches:
 
 
 def gather_by_votes(
-    matches: Matches, middle: FloatArray, long_px: FloatArray, side_px: int
-) -> list[Matches]:
+    matches: FeatureMatches, middle: FloatArray, long_px: FloatArray, side_px: int
+) -> list[FeatureMatches]:
     """Group matches that imply nearly the same position and rotation, by number of places.
 
     Each match of a near-nadir frame determines the position of its centre and its rotation. These
@@ -198,7 +198,7 @@ def gather_by_votes(
         ).astype(int)
         for shift in (0.0, 0.5)
     ]
-    found: list[Matches] = []
+    found: list[FeatureMatches] = []
     for each in bins:
         _, bin_of, n_votes = np.unique(each, axis=0, return_inverse=True, return_counts=True)
         for k in np.argsort(-n_votes, kind="stable")[:12]:  # by eye, as below
@@ -207,7 +207,7 @@ def gather_by_votes(
     return [some for some in found[:12] if some.n_places >= MIN_MATCHES]
 
 
-def find_agreements(matches: Matches) -> list[Matches]:
+def find_agreements(matches: FeatureMatches) -> list[FeatureMatches]:
     """Find matches that agree on one homography of photo and map, those of most places first.
 
     Matches are sorted by rotation and by ratio of sizes into overlapping windows. If the photo
@@ -229,7 +229,7 @@ def find_agreements(matches: Matches) -> list[Matches]:
             near = _measure_away(affine, here, there)[0] < AFFINE_PX
             found.append((matches.select(k[near]).n_places, affine))
     found.sort(key=lambda one: -one[0])
-    agreements: list[Matches] = []
+    agreements: list[FeatureMatches] = []
     known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
     for _, affine in found[:4]:
         # Around the best maps matches are gathered that near
@@ -430,7 +430,7 @@ def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> Map
             block = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
             try:
                 grid = day_map.bands(*block, source_deg)
-            except LightMapError as error:
+            except MapError as error:
                 if error.code != "outside_map":
                     raise
                 continue
@@ -509,7 +509,7 @@ def _ground_around(
 def propose_dense_on_day(
     picture: MapPicture,
     nominal: Camera,
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     position_ecef_m: FloatArray,
     ahead_ecef: FloatArray,
     sample_km: float,

@@ -11,11 +11,11 @@ from scipy.special import bdtrc
 
 from detectors.types import FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid, render_known
+from matchers.geometry.map_grid import MapGrid, render_known
 from matchers.geometry.pose import PARAMETERS, PosePrior
 from matchers.lights.gauss_newton import correlation
 from matchers.lights.patches import PatchMatches, fit_to_patches, match_patches, state_noise
-from matchers.lights.photo_light import LightImage, detail, normalize_contrast
+from matchers.lights.photo_light import EvenedImage, detail, normalize_contrast
 from regengine.photo.frame import Frame
 from regengine.registration.accept import decide
 from regengine.registration.control_points import compute_camera_covariances, select_control_points
@@ -102,9 +102,9 @@ class MapPicture:
     rendered: Cache of the last rendering, by its camera.
     """
 
-    image: LightImage
+    image: EvenedImage
     evened: FloatImage
-    levels: tuple[LightGrid, ...]
+    levels: tuple[MapGrid, ...]
     params: CellParams
     draw: Callable[[FloatImage], FloatImage] = lambda values: values
     rendered: dict[Camera, tuple[FloatImage, FloatImage]] = field(default_factory=dict, repr=False)
@@ -319,7 +319,7 @@ def report_on_map(
     if len(points) < MIN_POINTS:
         values = {"n_points": len(points)}
         reasons = (*reasons, Reason(code="few_control_points", values=values))
-    title = unplaced.lights if reference.kind == "day" else ""
+    title = unplaced.map_title if reference.kind == "day" else ""
     named = ", ".join(filter(None, (reference.kind, title, reference.credit)))
     unplaced = add_proofs(unplaced, match.proofs, reference=named)
     verdict = decide(p_right, reasons, params)
@@ -333,6 +333,6 @@ def report_on_map(
         probability_low=low,
         probability_high=high,
         reference=reference,
-        lights=named,
+        map_title=named,
     )
     return record_match(result, match, points)

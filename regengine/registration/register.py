@@ -128,7 +128,7 @@ def register_frame(
     ------
     FrameError
         If the photo cannot be read.
-    LightMapError
+    MapError
         If the map cannot be read.
     """
     params = params or RegisterParams()
@@ -243,13 +243,13 @@ def try_stages(
         while (best := choose_untested(problem, state)) is not None:
             if not stands_out(problem, state, best):
                 break
-            test_hypothesis(problem, state, best)
+            fit_and_weigh(problem, state, best)
             if is_proven(state.match, params.accept):
                 state.stop_reason = StopReason.PROVEN
                 return skipped
     best = choose_untested(problem, state)
     if best is not None:
-        test_hypothesis(problem, state, best)
+        fit_and_weigh(problem, state, best)
         if is_proven(state.match, params.accept):
             state.stop_reason = StopReason.PROVEN
     return skipped
@@ -313,7 +313,7 @@ def count_views(problem: Problem, state: SearchState, hypothesis: Hypothesis) ->
     return LOG10_ATTITUDES + math.log10(boxes)
 
 
-def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
+def fit_and_weigh(problem: Problem, state: SearchState, chosen: Hypothesis) -> None:
     """Fit an aligned hypothesis, weigh its evidence, and keep the better of old and new match."""
     state.tested.append(chosen)
     best, is_ambiguous, n_fits = fit_with_lens_beliefs(problem, chosen)
@@ -338,7 +338,7 @@ def test_hypothesis(problem: Problem, state: SearchState, chosen: Hypothesis) ->
         image_log10_odds=weigh_image(fit.image, camera, fit.levels, REFINE.compared_px),
         log10_views_tested=views,
         runner_up_log10_odds=(0.0 if runner_up is None else runner_up.image_log10_odds) - views,
-        n_lights=len(fit.lights),
+        n_lights=len(fit.light_peaks),
         n_matched_lights=len(fit.matched),
         residual_px=fit.refinement.rms_px,
         held_out_residual_px=test.residual_px,

@@ -24,7 +24,7 @@ from matchers.geometry.earth import (
     to_xyz,
 )
 from matchers.geometry.footprint import Bounds
-from matchers.geometry.light_grid import LightGrid, make_pyramid
+from matchers.geometry.map_grid import MapGrid, make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
@@ -37,8 +37,8 @@ from matchers.geometry.pose import (
     fit_pose,
     with_attitude,
 )
-from matchers.lights.photo_light import LightImage
-from regengine.errors import LightMapError
+from matchers.lights.photo_light import EvenedImage
+from regengine.errors import MapError
 from regengine.maps.opening import DayMap
 from regengine.maps.reference import Reference
 from regengine.orbit.position import expect_height_km
@@ -54,9 +54,9 @@ from regengine.registration.prepare_photo import load_compiled, make_nominal_cam
 from regengine.registration.priors import make_tracks
 from regengine.registration.propose_from_prior import carry_camera
 from regengine.registration.propose_on_day import (
+    FeatureMatches,
     Features,
     MapFeatures,
-    Matches,
     find_agreements,
     find_features,
     find_map_features,
@@ -78,7 +78,7 @@ from regengine.registration.refine_on_map import (
     settle,
 )
 from regengine.registration.report_result import make_no_match_result
-from regengine.registration.types import CellProof, Hypothesis, Place, Prior
+from regengine.registration.types import CellProof, Hypothesis, Prior, TrackPlace
 from regengine.store.reasons import Reason
 from regengine.store.result import FrameResult, MatchedMap
 
@@ -125,13 +125,13 @@ class DayPhoto:
     """
 
     frame: Frame
-    light: LightImage
+    light: EvenedImage
     shown: NDArray[np.uint8]
     nominal: Camera
     long_km: float
     white_share: float
 
-    def picture(self, side_px: int, levels: Sequence[LightGrid]) -> MapPicture:
+    def picture(self, side_px: int, levels: Sequence[MapGrid]) -> MapPicture:
         image = self.light.resized(side_px, DAY.smooth_px)
         structure = even_picture(image.values, image.weight, DAY)
         return MapPicture(image=image, evened=structure, levels=tuple(levels), params=DAY)
@@ -179,7 +179,7 @@ class DayPhoto:
         return round(self.long_km / WIDE_KM)
 
 
-def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
+def read_day_light(file: PhotoFile | Path) -> tuple[EvenedImage, FloatArray]:
     """Read red light of a daytime photo without window frames and text, and all its channels."""
     # More than `FINE_SIDE_PX`
     linear, factor = read_linear_channels(file, max_long_side_px=1300)
@@ -202,7 +202,7 @@ def read_day_light(file: PhotoFile | Path) -> tuple[LightImage, FloatArray]:
     text_around = cv2.dilate(text.astype(np.uint8), np.ones((7, 7), np.uint8))
     weight = np.asarray((outside == 0) & (text_around == 0), np.float32)
     red = np.ascontiguousarray(shown[:, :, 0], np.float32)
-    return LightImage(values=red, weight=weight, factor=factor), shown
+    return EvenedImage(values=red, weight=weight, factor=factor), shown
 
 
 def read_day_photo(frame: Frame, altitude_km: float) -> DayPhoto:
@@ -265,7 +265,7 @@ class DayView:
     photo: DayPhoto
     belief: PosePrior
     reference: Reference
-    levels: tuple[LightGrid, ...]
+    levels: tuple[MapGrid, ...]
     starts: Iterator[Camera]
     n_places: int = 0
 
@@ -364,7 +364,7 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
         away = np.array([great_circle_km(*shown, *middle) for middle in middles])
         parts = [parts[k] for k in np.argsort(away, kind="stable")]
     if not parts:
-        raise LightMapError("No map shows the frame with enough pixels.", code="outside_map")
+        raise MapError("No map shows the frame with enough pixels.", code="outside_map")
     width, height = photo.nominal.width_px, photo.nominal.height_px
     for squared in (False,) if width == height else (False, True):
         seen = photo.find_features(PHOTO_PX, 3000, squared=squared)  # of the prototype
@@ -373,9 +373,9 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
         for reference, part, part_km in parts[:12]:
             features = make_features(reference, part_km / PHOTO_PX, part)
             there = features.within(part)
-            levels: tuple[LightGrid, ...] = ()
+            levels: tuple[MapGrid, ...] = ()
             pairs = zip(seen, there, strict=True)
-            matches = Matches.joined([match_features(*pair) for pair in pairs])
+            matches = FeatureMatches.joined([match_features(*pair) for pair in pairs])
             for agreement in find_agreements(matches):
                 if agreement.n_places < MIN_PLACES:
                     break
@@ -484,7 +484,7 @@ def propose_by_votes(
     factor = side_px / stored.long_side_px
     found = [one.scaled(factor) for one in seen]
     # The nearest neighbour is searched in cells of the map
-    matches = Matches.joined(
+    matches = FeatureMatches.joined(
         [
             match_features(one, cell)
             for cells in there.cells(300)
@@ -621,7 +621,7 @@ def register_on_day(
         views = view_from_afar(photo, position, day_map)
     else:
         track = make_tracks(position, params.clock_window_s)[0]
-        here = Place(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
+        here = TrackPlace(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
         neighbours = () if prior.neighbours is None else prior.neighbours.neighbours
         carried = [carry_camera(neighbour, here) for neighbour in neighbours]
         if prior.placement is not None:
@@ -637,7 +637,7 @@ def register_on_day(
                 match = found
             if match is not None and match.score >= MIN_SCORE:
                 break
-    except LightMapError as error:
+    except MapError as error:
         if error.code != "outside_map":
             raise
         is_on_map = first is not None
@@ -697,7 +697,7 @@ def report_day_match(
     )
 
 
-def explain(photo: DayPhoto, grid: LightGrid | None, position: CameraPosition) -> Reason:
+def explain(photo: DayPhoto, grid: MapGrid | None, position: CameraPosition) -> Reason:
     """Explain why a photo was not registered, from its content and the map around its nadir."""
     if photo.white_share > 0.5:
         return Reason(code="cloud", values={"white_share": photo.white_share})

@@ -16,7 +16,7 @@ from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef, great_circle_km, local_axes
 from matchers.geometry.footprint import trace_visible_outline
-from matchers.geometry.light_grid import make_pyramid
+from matchers.geometry.map_grid import make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
@@ -30,9 +30,9 @@ from matchers.geometry.pose import (
     move_on_orbit,
 )
 from matchers.lights.dense import pad_map, slide_window
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from regengine.maps.lights import KINDS
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
 from regengine.registration.accept import choose_match
@@ -60,10 +60,10 @@ from regengine.registration.types import (
     Hypothesis,
     LightMatch,
     MapMatch,
-    Place,
     Problem,
     SearchState,
     StopReason,
+    TrackPlace,
 )
 from regengine.store.reasons import Reason, Values
 from regengine.store.result import FrameResult, MatchedMap
@@ -113,14 +113,14 @@ def choose_scale_m(short_side_m: float) -> float:
     return next(scale for least_km, scale in SEARCH_SCALES if short_side_m / 1e3 >= least_km)
 
 
-def reduce_photo(light: LightImage, long_px: float) -> LightImage:
+def reduce_photo(light: EvenedImage, long_px: float) -> EvenedImage:
     """Reduce a photo to a long side, with compressed brightness as `draw_lamps` draws the map."""
     small = light.resized(round(long_px), STREETS.smooth_px)
     return replace(small, values=np.sqrt(np.maximum(small.values, 0.0), dtype=np.float32))
 
 
 def scale_picture(
-    light: LightImage, streets: LightMap, camera: Camera, sample_m: float
+    light: EvenedImage, streets: RasterMap, camera: Camera, sample_m: float
 ) -> MapPicture | None:
     """Scale photo and streets to a ground sample; None if the map does not cover the frame.
 
@@ -169,7 +169,7 @@ def measure_sides_m(camera: Camera) -> tuple[float, float]:
 ANGLES = (0, 1, 2, FOCAL)
 POSE = (*ANGLES, ALONG, ACROSS, UP)
 # Cache of photos at street scale, for the lifetime of each problem
-STREET_LIGHTS: WeakKeyDictionary[Problem, LightImage] = WeakKeyDictionary()
+STREET_LIGHTS: WeakKeyDictionary[Problem, EvenedImage] = WeakKeyDictionary()
 
 
 def register_on_streets(
@@ -247,7 +247,7 @@ def register_on_streets(
     return best
 
 
-def read_street_light(problem: Problem) -> LightImage:
+def read_street_light(problem: Problem) -> EvenedImage:
     """Read the photo's linear light at the resolution of street maps, with the weight of pixels.
 
     The result is cached per problem, because a search from the prior and one from a match of lights
@@ -264,12 +264,12 @@ def read_street_light(problem: Problem) -> LightImage:
     return STREET_LIGHTS[problem]
 
 
-def read_lamps(file: PhotoFile | Path, side_px: int, weight: FloatImage) -> LightImage:
+def read_lamps(file: PhotoFile | Path, side_px: int, weight: FloatImage) -> EvenedImage:
     """Read linear light at a long side; pixels count as they do in a smaller image."""
     light = read_linear_light(file, max_long_side_px=side_px)
     shown = cv2.resize(weight, light.light.shape[::-1], interpolation=cv2.INTER_NEAREST)
     weight = np.asarray(shown, np.float32)
-    return LightImage(values=light.light, weight=weight, factor=light.factor)
+    return EvenedImage(values=light.light, weight=weight, factor=light.factor)
 
 
 def suits_streets(problem: Problem) -> bool:
@@ -283,14 +283,14 @@ def suits_streets(problem: Problem) -> bool:
     return problem.photo.focal_known and (is_telephoto(nominal) or sample_m <= 60.0)
 
 
-def list_near_streets(problem: Problem) -> list[LightMap]:
+def list_near_streets(problem: Problem) -> list[RasterMap]:
     """List the street maps that may be visible from the given position, the likeliest first."""
     position = problem.prior.position
     if position is None:
         return []
     nadir = position.lon, position.lat
 
-    def find_away_km(streets: LightMap, place: tuple[float, float]) -> float:
+    def find_away_km(streets: RasterMap, place: tuple[float, float]) -> float:
         west, south, east, north = streets.bounds
         return float(great_circle_km(*place, 0.5 * (west + east), 0.5 * (south + north)))
 
@@ -302,8 +302,8 @@ def list_near_streets(problem: Problem) -> list[LightMap]:
 
 def align_on_streets(
     problem: Problem,
-    light: LightImage,
-    streets: LightMap,
+    light: EvenedImage,
+    streets: RasterMap,
     hypotheses: list[Hypothesis],
     *,
     halvings: int,
@@ -345,8 +345,8 @@ def choose_distinct(hypotheses: list[Hypothesis], max_count: int) -> list[Hypoth
 def propose_on_streets(
     problem: Problem,
     state: SearchState,
-    light: LightImage,
-    streets: LightMap,
+    light: EvenedImage,
+    streets: RasterMap,
     tried: list[FloatArray],
     reach: Reach,
 ) -> Iterator[list[Hypothesis]]:
@@ -416,7 +416,7 @@ def propose_on_streets(
         yield found
 
 
-def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[Place], FloatArray]:
+def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[TrackPlace], FloatArray]:
     """List positions (n, 3) of the camera at likely places, or at all, and the place of each.
 
     All places cost four times as much, so they are tried only if the likely ones give no match. The
@@ -439,13 +439,13 @@ def list_positions(problem: Problem, *, is_far: bool) -> tuple[list[Place], Floa
 
 def choose_views(
     nominal: Camera,
-    light: LightImage,
-    streets: LightMap,
+    light: EvenedImage,
+    streets: RasterMap,
     positions_ecef_m: FloatArray,
     focals_px: FloatArray,
     tried: list[FloatArray],
     reach: Reach,
-) -> tuple[LightImage, float, int, list[tuple[FloatArray, Camera, FloatArray]]] | None:
+) -> tuple[EvenedImage, float, int, list[tuple[FloatArray, Camera, FloatArray]]] | None:
     """Choose views for a search of a street map; None if none is left.
 
     Positions and focal lengths are likeliest first. Views are similar if their stretches differ by
@@ -493,7 +493,7 @@ def choose_views(
     return (small, scale_m, side, views) if views else None
 
 
-def draw_city(streets: LightMap, scale_m: float, least_px: int) -> FloatImage | None:
+def draw_city(streets: RasterMap, scale_m: float, least_px: int) -> FloatImage | None:
     """Draw a whole street map as it looks in a photo of a scale; None if it is smaller."""
     west, south, east, north = streets.bounds
     step_deg = scale_m / 1e3 / KM_PER_DEGREE
@@ -570,7 +570,7 @@ class SquareSearch:
 
 
 def lay_on_ground(
-    small: LightImage,
+    small: EvenedImage,
     camera: Camera,
     target: FloatArray,
     scale_m: float,
@@ -608,7 +608,7 @@ def find_middle_px(camera: Camera) -> FloatArray:
 
 def look_alike(
     nominal: Camera,
-    places: Sequence[Place],
+    places: Sequence[TrackPlace],
     positions_ecef_m: FloatArray,
     focals_px: FloatArray,
     lens: LensBelief,
@@ -665,7 +665,7 @@ def see_ground(positions_ecef_m: FloatArray, lon_deg: float, lat_deg: float) -> 
 
 
 def fit_on_streets(
-    problem: Problem, light: LightImage, streets: LightMap, hypothesis: Hypothesis
+    problem: Problem, light: EvenedImage, streets: RasterMap, hypothesis: Hypothesis
 ) -> MapMatch | None:
     """Fit a camera to even cells at increasingly fine scales, and verify it on the odd ones."""
     camera = hypothesis.camera

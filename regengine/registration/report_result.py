@@ -19,7 +19,7 @@ from matchers.geometry.pose import ACROSS, ALONG, FOCAL, UP, track_offsets_m
 from matchers.lights.verify import LIGHTS
 from regengine.io.times import iso_utc
 from regengine.maps.at_hand import ELEMENT_SETS
-from regengine.maps.reference import LightMapInfo, Reference
+from regengine.maps.reference import MapInfo, Reference
 from regengine.orbit.position import (
     ANY_KM,
     contradicts,
@@ -74,14 +74,14 @@ from regengine.store.result import (
     MIN_POINTS,
     ControlPoint,
     DetectedLights,
-    Fit,
+    FitRecord,
     FrameResult,
+    HypothesisRecord,
     MatchedMap,
     NadirInput,
     SolvedCamera,
     Verdict,
 )
-from regengine.store.result import Hypothesis as HypothesisRecord
 
 # What was given is doubted if it differs from the solution by more sigmas of both
 MAX_SIGMAS = 3.0
@@ -138,12 +138,12 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
         return result
     # Light peaks in pixels of the stored image
     grow = 1.0 / fit.image.factor
-    matched = np.zeros(len(fit.lights), np.uint8)
+    matched = np.zeros(len(fit.light_peaks), np.uint8)
     matched[fit.matched] = 1
     lights = DetectedLights(
-        x=(fit.lights.x + 0.5) * grow - 0.5,
-        y=(fit.lights.y + 0.5) * grow - 0.5,
-        contrast=fit.lights.contrast,
+        x=(fit.light_peaks.x + 0.5) * grow - 0.5,
+        y=(fit.light_peaks.y + 0.5) * grow - 0.5,
+        contrast=fit.light_peaks.contrast,
         matched=matched,
     )
     remarks = remark_on_points(points, lights, fit.image.factor)
@@ -203,7 +203,7 @@ def record_match(
         control_points=points,
         footprint=corner_lonlat(match.camera),
         footprint_diagonal_km=diagonal_km(match.camera),
-        fit=Fit(
+        fit=FitRecord(
             ncc=evidence.ncc,
             runner_up_ncc=evidence.runner_up_ncc,
             residual_px=residual_px,
@@ -566,7 +566,7 @@ def remark_on_points(
 def make_no_match_result(
     frame: Frame,
     position: CameraPosition | None,
-    info: LightMapInfo | Reference | None,
+    info: MapInfo | Reference | None,
     *reasons: Reason,
     **sources: str,
 ) -> FrameResult:
@@ -608,7 +608,7 @@ def make_no_match_result(
         pixel_pitch_um=frame.pixel_pitch_um,
         sources=tuple(sorted({**known, **sources}.items())),
         nadir=nadir,
-        lights="" if info is None else info.title,
+        map_title="" if info is None else info.title,
         engine_version=version("regengine"),
     )
 

@@ -1,9 +1,9 @@
 """Define the data types of a registration, in the order in which they are created.
 
 `Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`). `generate_stages` divides
-it into `Stage` objects, each for a `Place` or a `Region`. A stage proposes `Hypothesis` objects.
-The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `LightMatch` with its
-`Evidence`. `SearchState` records the progress of the search.
+it into `Stage` objects, each for a `TrackPlace` or a `Region`. A stage proposes `Hypothesis`
+objects. The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `LightMatch`
+or a `MapMatch` with its `Evidence`. `SearchState` records the progress of the search.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy as np
 from detectors.limb import Limb
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.map_grid import MapGrid
 from matchers.geometry.pose import PosePrior
 from matchers.lights.patches import Refinement, Refits, jackknife
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import NO_LIGHTS, LightPeaks
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.orbit.position import ANY_KM, expect_height_km
 from regengine.registration.parameters import Method, RegisterParams
 from regengine.registration.priors import LensBelief, NeighbourPrior, Seen, Track
@@ -87,7 +87,7 @@ class Prior:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LightImages:
+class EvenedImages:
     """The city light of a photo as two images.
 
     narrow: Structure broader than a city is subtracted.
@@ -96,8 +96,8 @@ class LightImages:
     brightest_sigmas: Signal-to-noise ratio of the brightest thousandth of the narrow image.
     """
 
-    narrow: LightImage
-    clipped: LightImage
+    narrow: EvenedImage
+    clipped: EvenedImage
     brightest_sigmas: float
 
 
@@ -118,12 +118,12 @@ class Photo:
     nominal: Camera
     focal_known: bool
     doubted_focal_px: float | None = None
-    images: LightImages | None = None
+    images: EvenedImages | None = None
     limb: Limb | None = None
     sky_px: tuple[FloatArray, FloatArray] | None = None
     skip_reason: Reason | None = None
 
-    def image(self, kind: ImageKind) -> LightImage:
+    def image(self, kind: ImageKind) -> EvenedImage:
         assert self.images is not None
         return self.images.clipped if kind == "clipped" else self.images.narrow
 
@@ -135,9 +135,9 @@ class SearchReferences:
     unfetched: Why street maps could not be fetched, and what to do; empty if nobody tried.
     """
 
-    light_map: LightMap
+    light_map: RasterMap
     index: EarthIndex | None = None
-    streets: Sequence[LightMap] = ()
+    streets: Sequence[RasterMap] = ()
     unfetched: str = ""
 
 
@@ -169,7 +169,7 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class TrackPlace:
     """A place on a track where the camera may have been.
 
     share: Probability that the camera was nearer to this place than to the neighbouring places.
@@ -196,7 +196,7 @@ class Region:
     """
 
     name: Literal["near", "wide", "earth"]
-    places: Sequence[Place]
+    places: Sequence[TrackPlace]
     share: float
     index: EarthIndex
 
@@ -228,7 +228,7 @@ class Stage:
     work: float
     lens: LensBelief
     region: Region | None = None
-    place: Place | None = None
+    place: TrackPlace | None = None
     mirrored: bool = False
     views: Views = ()
     off_nadir_deg: tuple[float, float] = (0.0, 90.0)
@@ -273,7 +273,7 @@ class PatchFit:
     """A camera with patches of the map that are found in the photo; control points follow from it.
 
     camera: Camera of `image`.
-    lights: Light peaks of the photo, in pixels of the image; none on streets and by day.
+    light_peaks: Those of the photo, in pixels of the image; none on streets and by day.
     matched: Indices of the lights that the map confirms.
     patch_view: The map rendered through the camera from whose view the patches were cut, and where
         it has data, shape (h, w).
@@ -283,8 +283,8 @@ class PatchFit:
 
     camera: Camera
     refinement: Refinement
-    image: LightImage
-    lights: LightPeaks = NO_LIGHTS
+    image: EvenedImage
+    light_peaks: LightPeaks = NO_LIGHTS
     matched: IndexArray = field(default_factory=lambda: np.zeros(0, np.intp))
     patch_view: tuple[FloatImage, FloatImage]
     groups: IndexArray
@@ -301,7 +301,7 @@ class PatchFit:
     @property
     def matched_lights(self) -> LightPeaks:
         """Light peaks of the photo that the map confirms, in pixels of the image."""
-        return self.lights.select(self.matched)
+        return self.light_peaks.select(self.matched)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -313,7 +313,7 @@ class Fit(PatchFit):
     """
 
     hypothesis: Hypothesis
-    levels: tuple[LightGrid, ...]
+    levels: tuple[MapGrid, ...]
     view: FloatImage
     known: FloatImage
     light_log10_odds: float
@@ -321,7 +321,7 @@ class Fit(PatchFit):
 
 @dataclass(frozen=True, kw_only=True)
 class FitTest:
-    """Results of the tests of a fit, see `fit.test_fit`.
+    """Results of the tests of a fit, see `fit.weigh_fit`.
 
     residual_px: Residual of held-out patches, one sigma per axis; infinite if they are too few.
     log10_odds: Odds against chance that held-out patches match where the fit predicts them.

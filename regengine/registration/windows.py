@@ -12,8 +12,8 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
 from matchers.geometry.footprint import trace_visible_outline
-from matchers.geometry.light_grid import LightGrid, fill_missing, make_pyramid
-from regengine.maps.reference import LightMap
+from matchers.geometry.map_grid import MapGrid, fill_missing, make_pyramid
+from regengine.maps.reference import RasterMap
 from regengine.orbit.propagation import CameraPosition
 
 MAP_STEP_DEG = 1.0 / 240.0  # 15 arc seconds, the grid of the VIIRS products
@@ -22,7 +22,7 @@ REGIONAL_DEG = 120.0  # a map wider than this is not cut
 FARTHEST_DEG = 67.0
 
 
-Pyramid = tuple[LightGrid, ...]
+Pyramid = tuple[MapGrid, ...]
 
 
 def compute_ground_sample_km(camera: Camera) -> float:
@@ -31,7 +31,7 @@ def compute_ground_sample_km(camera: Camera) -> float:
 
 
 def find_footprint_window(
-    light_map: LightMap,
+    light_map: RasterMap,
     camera: Camera,
     margin_km: float,
     step_km: float,
@@ -45,7 +45,7 @@ def find_footprint_window(
 
 
 def find_window_around(
-    light_map: LightMap,
+    light_map: RasterMap,
     lon_deg: FloatArray,
     lat_deg: FloatArray,
     margin_km: float,
@@ -89,7 +89,7 @@ class MapWindows:
     cell_km = 400.0  # by eye
     max_pixels = 50_000_000  # of all kept windows together: 200 MB
 
-    def __init__(self, light_map: LightMap, likeliest: CameraPosition) -> None:
+    def __init__(self, light_map: RasterMap, likeliest: CameraPosition) -> None:
         self._map, self._likeliest = light_map, likeliest
         reach_km = compute_ground_reach_km(likeliest.altitude_km, FARTHEST_DEG)
         self._margin_km = reach_km + 0.75 * self.cell_km  # to the corners of the cell

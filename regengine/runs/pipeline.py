@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from matchers.geometry.earth import great_circle_km
-from regengine.errors import EphemerisError, LightMapError
+from regengine.errors import EphemerisError, MapError
 from regengine.maps.index.earth import load_earth_index
 from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
 from regengine.maps.places import Place, place_index
@@ -58,7 +58,7 @@ def process_photo(
 
     It is searched for from each of its starts in turn (`list_starts`), until it is accepted.
     ``seconds`` of the result cover reading and registration, not the overlay. FrameError if the
-    photo cannot be read; LightMapError if the map turns out to be damaged where it is needed.
+    photo cannot be read; MapError if the map turns out to be damaged where it is needed.
     """
     start_s = time.perf_counter()
     light_map, tles, records = inputs.open()
@@ -98,7 +98,7 @@ def process_photo(
                     if reason is None:
                         attempt = register_frame(there, known_there, references, params)
                         searched_s += limits.clock() - begun_s
-                except LightMapError as error:
+                except MapError as error:
                     if error.code != "outside_map":
                         raise
                     reason = make_error_reason(error)
@@ -119,7 +119,7 @@ def process_photo(
         lon, lat = np.array([(point.lon, point.lat) for point in result.control_points]).T
         lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
         used, _ = light_map.reaching((lon.min(), lat.min(), lon.max(), lat.max()))[0]
-        result = replace(result, lights=used.title)
+        result = replace(result, map_title=used.title)
     result = replace(result, seconds=time.perf_counter() - start_s)
     if inputs.overlays is not None and (hints is None or result.replaces(hints.first_probability)):
         draw_overlay(result, frame, inputs)
@@ -471,7 +471,7 @@ def register_from(
 
     ``placed`` is for the stored image, off by up to a tenth of the picture and some degrees of
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
-    Earth; LightMapError if the map cannot be read, or does not hold the place.
+    Earth; MapError if the map cannot be read, or does not hold the place.
     """
     from regengine.registration.propose_from_prior import locate_placed
 

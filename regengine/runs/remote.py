@@ -27,7 +27,7 @@ from regengine.errors import (
     ConfigError,
     EphemerisError,
     FrameError,
-    LightMapError,
+    MapError,
     NoPhotoError,
     Option,
     StoreError,
@@ -431,7 +431,7 @@ def add_needed_maps(
         nonlocal total_bytes
         if total_bytes + size_bytes > 1e9 * MAX_MAPS_GB:
             size = "of unknown size" if math.isinf(size_bytes) else f"of {size_bytes / 1e9:.1f} GB"
-            raise LightMapError(
+            raise MapError(
                 f"with this download {size} the run would fetch more than {MAX_MAPS_GB:g} GB: get "
                 "it with regengine maps get."
             )
@@ -467,7 +467,7 @@ def add_needed_maps(
             logger.info("also: %s (regengine maps get NAME --kind %s)", others, kind)
         try:
             made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
-        except (LightMapError, ConfigError, StoreError) as error:
+        except (MapError, ConfigError, StoreError) as error:
             logger.warning("%s: no %s map was fetched: %s", photo, kind, error)
             if error.code == "offline":
                 inputs = replace(inputs, unfetched=str(error).rstrip("."))

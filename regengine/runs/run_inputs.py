@@ -15,7 +15,7 @@ from regengine.photo.frame import FrameOptions
 from regengine.registration.parameters import RegisterParams
 
 if TYPE_CHECKING:
-    from regengine.maps.reference import LightMap
+    from regengine.maps.reference import RasterMap
     from regengine.orbit.tle import TleSet
     from regengine.photo.records import FrameRecords
 
@@ -50,10 +50,10 @@ class RunInputs(RunFiles):
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 
-    def open(self) -> tuple[LightMap, TleSet | None, FrameRecords | None]:
+    def open(self) -> tuple[RasterMap, TleSet | None, FrameRecords | None]:
         """The map of lights, element sets and records, read once per process.
 
-        LightMapError, EphemerisError or ConfigError if one of them cannot be used.
+        MapError, EphemerisError or ConfigError if one of them cannot be used.
         """
         from regengine.maps.opening import day_map_of, light_map_of, street_maps_of
         from regengine.orbit.position import element_sets, frame_records

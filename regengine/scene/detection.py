@@ -23,9 +23,9 @@ from detectors.types import (
     BoolImage,
     D,
     Detector,
-    Kind,
     LightDetections,
     LightningDetections,
+    ObjectKind,
     PointDetections,
     StarDetections,
     StreakDetections,
@@ -67,7 +67,7 @@ class PhotoDetections(Generic[D]):
 class DetectionKind(Generic[D]):
     """A kind of detection: its methods, working size and output columns."""
 
-    kind: Kind[D]  # of the methods that detect it
+    kind: ObjectKind[D]  # of the methods that detect it
     best_method: str  # the best method of its benchmark
     long_side_px: int  # larger photos are reduced to this by default
     # Output columns of each detection, and their number formats, with decimals or significant

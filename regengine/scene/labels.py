@@ -81,7 +81,7 @@ def check_photos_exist(labels: Path, photos: Iterable[Path]) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Samples:
+class LabelledFeatures:
     """Features of labelled photos."""
 
     features: FloatArray  # shape (N, F): in the order of `regengine.scene.features.feature_names`
@@ -134,10 +134,10 @@ class Samples:
         of = np.unique(np.array(self.groups), return_inverse=True)[1]
         return np.where(alone, shared, 1.0 / np.bincount(of)[of])
 
-    def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> Samples:
+    def subset(self, index: Sequence[int] | IndexArray | NDArray[np.bool_]) -> LabelledFeatures:
         """Some of the rows, with all classes."""
         taken = np.arange(len(self))[np.asarray(index)]
-        return Samples(
+        return LabelledFeatures(
             features=self.features[taken],
             labels=tuple(self.labels[i] for i in taken),
             groups=tuple(self.groups[i] for i in taken),
@@ -164,7 +164,7 @@ class Samples:
 
 
 def deal_folds(
-    samples: Samples, *, count: int = FOLDS, seed: int = 0, alone_below: int = MIN_GROUPS
+    samples: LabelledFeatures, *, count: int = FOLDS, seed: int = 0, alone_below: int = MIN_GROUPS
 ) -> list[tuple[IndexArray, IndexArray]]:
     """Split the real photos into folds by groups, stratified by class.
 

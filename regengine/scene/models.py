@@ -31,7 +31,7 @@ from regengine.io.atomic import write_whole
 from regengine.io.plain import format_command
 from regengine.io.tables import read_text
 from regengine.scene.features import feature_names, feature_versions
-from regengine.scene.labels import OTHER, IndexArray, Samples, deal_folds
+from regengine.scene.labels import OTHER, IndexArray, LabelledFeatures, deal_folds
 
 # Standardised features are clipped at this many standard deviations: a feature that hardly varied
 # in training (a count that was always 0) must not dominate all others
@@ -237,7 +237,7 @@ class NamedClusters:
         return np.asarray(np.log(shares) - np.log1p(-shares), np.float64)
 
 
-def name_clusters(mixture: Mixture, samples: Samples) -> NamedClusters:
+def name_clusters(mixture: Mixture, samples: LabelledFeatures) -> NamedClusters:
     """Estimate the class shares of clusters from labelled photos.
 
     Each photo counts in each cluster with its responsibility. A cluster without labels has the
@@ -269,7 +269,7 @@ class Logistic:
         return np.asarray(np.clip(odds, NEVER, -NEVER), np.float64)
 
 
-def fit_logistic(samples: Samples) -> Logistic:
+def fit_logistic(samples: LabelledFeatures) -> Logistic:
     """Fit all classes at once, with equal weight for each class and each group within it.
 
     A photo of several classes counts for each with a part of its vote. The samples have two or more
@@ -320,7 +320,7 @@ class Gate:
         return np.asarray(self.mixture.log_likelihood(features) >= self.threshold)
 
 
-def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
+def fit_gate(mixture: Mixture, samples: LabelledFeatures, *, seed: int) -> Gate:
     """Set the threshold from the likelihoods of the training photos.
 
     A photo has a higher likelihood under clusters that were fitted to it than a new photo would
@@ -352,7 +352,7 @@ def fit_gate(mixture: Mixture, samples: Samples, *, seed: int) -> Gate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class PlattCalibration:
     """Conversion of scores to probabilities: Platt's curve, fitted to left-out photos.
 
     For each class, ``s = floor + (1 - floor) * sigmoid(slope * score + margin_slope * margin +
@@ -410,7 +410,7 @@ def fit_calibration(
     weights: FloatArray,
     groups: IndexArray,
     other: int,
-) -> Calibration:
+) -> PlattCalibration:
     """Fit the calibration curve to scores of photos left out of the classifier's training.
 
     Platt's smoothed targets (1999) replace 0 and 1, so that few photos never result in a step
@@ -435,7 +435,7 @@ def fit_calibration(
     strange = float(weights[~explained & targets[:, other]].sum())
     ceiling = (groups + 1.0) / (groups + 2.0)
     most = max(float(ceiling[other]), MIN_UNEXPLAINED)
-    return Calibration(
+    return PlattCalibration(
         slope=float(np.exp(found[0])),
         margin_slope=float(np.exp(found[1])),
         offset=float(found[2]),
@@ -486,7 +486,7 @@ class SceneModel:
     method: str  # kind of classifier, one of `regengine.scene.training.METHODS`
     classifier: Classifier
     gate: Gate
-    calibration: Calibration
+    calibration: PlattCalibration
     training: TrainingRecord
 
     def answer(self, features: FloatArray) -> SceneAnswer:

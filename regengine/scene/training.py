@@ -22,7 +22,7 @@ from regengine.scene.labels import (
     MIN_GROUPS,
     OTHER,
     IndexArray,
-    Samples,
+    LabelledFeatures,
     SceneLabel,
     check_photos_exist,
     deal_folds,
@@ -36,7 +36,9 @@ METHODS = (*CLUSTERINGS, SUPERVISED)
 LIBRARIES = ("regengine", "numpy", "scipy", "scikit-learn")
 
 
-def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, models.Classifier]]:
+def fit_methods(
+    samples: LabelledFeatures, *, seed: int
+) -> tuple[models.Gate, dict[str, models.Classifier]]:
     """Fit the gate, and one classifier of each kind in `METHODS`, by name, to training rows."""
     # Clusters and gate do not support row weights: copies would outnumber the photos
     few = samples.subset(~samples.copies)
@@ -52,11 +54,11 @@ def fit_methods(samples: Samples, *, seed: int) -> tuple[models.Gate, dict[str, 
 class CrossValidation:
     """Predictions of every kind of model for photos of left-out groups."""
 
-    samples: Samples  # the M photos that were tested: all real ones
+    samples: LabelledFeatures  # the M photos that were tested: all real ones
     explained: NDArray[np.bool_]  # shape (M,): by gates fitted without them
     probabilities: Mapping[str, FloatArray]  # for each method, shape (M, C)
     # For each method, fitted to the scores of all left-out photos
-    calibrations: Mapping[str, models.Calibration]
+    calibrations: Mapping[str, models.PlattCalibration]
 
     def said(self, method: str) -> IndexArray:
         """Class that a method predicts for each photo, shape (M,)."""
@@ -88,7 +90,7 @@ class CrossValidation:
 
 
 def cross_validate(
-    samples: Samples, *, seed: int, advance: Callable[[], None] = lambda: None
+    samples: LabelledFeatures, *, seed: int, advance: Callable[[], None] = lambda: None
 ) -> CrossValidation:
     """Fit every kind of model to all folds but one, in turn.
 
@@ -113,7 +115,7 @@ def cross_validate(
     fold_of, explained = fold_of[real], explained[real]
     groups = samples.group_counts() + samples.simulated_counts()
 
-    def calibrate(score: FloatArray, kept: NDArray[np.bool_]) -> models.Calibration:
+    def calibrate(score: FloatArray, kept: NDArray[np.bool_]) -> models.PlattCalibration:
         truth = tested.targets[kept], explained[kept], tested.weights[kept]
         return models.fit_calibration(score[kept], *truth, groups, other)
 
@@ -134,7 +136,7 @@ def cross_validate(
     )
 
 
-def choose_scored_classes(samples: Samples) -> IndexArray:
+def choose_scored_classes(samples: LabelledFeatures) -> IndexArray:
     """Classes with at least `MIN_GROUPS` groups of real photos; if there is none, all tested."""
     counts = samples.primary_group_counts()
     enough = np.flatnonzero(counts >= MIN_GROUPS)
@@ -150,7 +152,7 @@ def choose_method(validation: CrossValidation) -> str:
     return SUPERVISED if round(gain, 9) > 0.02 else clustering
 
 
-def check_samples(samples: Samples) -> None:
+def check_samples(samples: LabelledFeatures) -> None:
     """Reject samples that are too few to train and to test a model.
 
     Raises ConfigError if fewer than two classes have two groups of real photos each.
@@ -165,7 +167,7 @@ def check_samples(samples: Samples) -> None:
 
 
 def train_scene_model(
-    samples: Samples,
+    samples: LabelledFeatures,
     *,
     source: str,
     seed: int,
@@ -208,7 +210,7 @@ def train_scene_model(
 def measure_labelled(
     labels: Path,
     progress: Callable[[int], AbstractContextManager[Callable[[], None]]],
-) -> tuple[Samples, bool]:
+) -> tuple[LabelledFeatures, bool]:
     """Measure the photos of a table of labels that can be read, and say whether all can.
 
     ``progress`` is called with the number of photos; its result is called after each photo.
@@ -225,7 +227,7 @@ def measure_labelled(
 
 def measure_photos(
     labels: Sequence[SceneLabel], *, advance: Callable[[], None] = lambda: None
-) -> Samples:
+) -> LabelledFeatures:
     """Measure the labelled photos that can be read.
 
     An error is logged for each photo that cannot be read. `advance` is called after each photo.
@@ -240,7 +242,7 @@ def measure_photos(
         else:
             read.append(label)
         advance()
-    return Samples(
+    return LabelledFeatures(
         features=np.array(rows, np.float64).reshape(len(rows), len(feature_names())),
         labels=tuple(label.labels for label in read),
         groups=tuple(label.group for label in read),

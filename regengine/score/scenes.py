@@ -19,7 +19,7 @@ from regengine.io.atomic import write_whole
 from regengine.io.extras import need
 from regengine.io.plain import format_count
 from regengine.photo.image import read_display_rgb
-from regengine.scene.labels import Samples
+from regengine.scene.labels import LabelledFeatures
 from regengine.scene.training import METHODS, CrossValidation, choose_method, choose_scored_classes
 from regengine.score.labels import table
 
@@ -178,7 +178,7 @@ def confusion_lines(classes: Sequence[str], matrix: IndexArray) -> list[str]:
     return table(["shows \\ said", *(classes[j] for j in said)], rows)
 
 
-def report_lines(samples: Samples, report: SceneReport) -> list[str]:
+def report_lines(samples: LabelledFeatures, report: SceneReport) -> list[str]:
     """The complete report as Markdown, which is also readable on a terminal."""
     best, is_real = report.chosen, ~samples.simulated
     n_groups = len({g for g, real in zip(samples.groups, is_real, strict=True) if real})

@@ -229,7 +229,7 @@ class ControlPoint:
     covariance_m: tuple[float, float, float] = stored(
         "covariance on the ground: ee, en, nn", "m2", (), required=True
     )
-    lights: int = stored("lights that support the point")
+    n_lights: int = stored("lights that support the point", name="lights", record="lights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +262,7 @@ class SolvedCamera:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class FitRecord:
     """Quality of the fit of the solved camera."""
 
     residual_px: float = stored("root mean square residual of the fit, image", "px", EVERYWHERE)
@@ -327,7 +327,7 @@ class MatchedMap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hypothesis:
+class HypothesisRecord:
     """One camera hypothesis that was compared (rank 0 is the proposal)."""
 
     rank: int = stored("0 is the proposal, 1 the best distinct alternative, and so on")
@@ -495,7 +495,7 @@ class FrameResult:
         _place("footprint_lat", "geodetic latitudes of the same corners", list_corners, 1, width=4),
         default=None,
     )
-    fit: Fit | None = within(Fit, "matched_lights", default=None)
+    fit: FitRecord | None = within(FitRecord, "matched_lights", default=None)
     engine_version: str = stored(
         "version of regengine that made the row",
         "",
@@ -504,8 +504,12 @@ class FrameResult:
         group="provenance",
         default="",
     )
-    lights: str = stored(
-        "night-light map that was used", record="engine.lights", group="provenance", default=""
+    map_title: str = stored(
+        "night-light map that was used",
+        name="lights",
+        record="engine.lights",
+        group="provenance",
+        default="",
     )
     seconds: float = stored(
         "time spent on the frame",
@@ -555,7 +559,7 @@ class FrameResult:
     footprint_diagonal_km: float | None = optional(
         "greatest geodesic within the visible ground of incidence up to 80 degrees", "km"
     )
-    hypotheses: tuple[Hypothesis, ...] = made(
+    hypotheses: tuple[HypothesisRecord, ...] = made(
         _text(
             "hypotheses",
             "cameras that were fully evaluated, best first; the first is the proposal",

@@ -20,7 +20,7 @@ from regengine.store.result import (
     ControlPoint,
     Dtype,
     FrameResult,
-    Hypothesis,
+    HypothesisRecord,
     PatchProof,
     list_columns,
     stored,
@@ -65,7 +65,7 @@ OF_FRAME = tuple(
     for one in list_columns(FrameResult)
     if one.path not in ("solved.camera.width_px", "solved.camera.height_px")
 )
-OF_POINT, OF_HYPOTHESIS = list_columns(ControlPoint), list_columns(Hypothesis)
+OF_POINT, OF_HYPOTHESIS = list_columns(ControlPoint), list_columns(HypothesisRecord)
 OF_STORED = list_columns(StoredFrame)
 FRAMES = (FRAME_INDEX, *(one for one in OF_FRAME if one.group == "frames"))
 # Measures of a detection method are NaN if the method does not compute them
@@ -244,7 +244,9 @@ def from_tables(tables: Tables) -> list[StoredFrame]:
             points, _records(ControlPoint, _columns_by_path(OF_POINT, points)), numbers
         ),
         hypotheses=_split_by_frame(
-            hypotheses, _records(Hypothesis, _columns_by_path(OF_HYPOTHESIS, hypotheses)), numbers
+            hypotheses,
+            _records(HypothesisRecord, _columns_by_path(OF_HYPOTHESIS, hypotheses)),
+            numbers,
         ),
     )
     of_stored = _columns_by_path(OF_STORED, origins)

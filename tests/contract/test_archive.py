@@ -42,7 +42,7 @@ def place(
 
 
 def ask(*words: object) -> Said:
-    return run("frames", "query", "--mission", "iss990", *words)
+    return run("archive", "query", "--mission", "iss990", *words)
 
 
 def numbers(said: Said) -> list[int]:
@@ -173,7 +173,7 @@ def test_questions_without_sense_are_refused_before_anything_is_asked(
     if copy:
         monkeypatch.setenv("REGENGINE_ARCHIVE", copy)
     out = ("--out", "photos") if words[0] == "download" and "--out" not in words else ()
-    said = run("frames", *words, *out)
+    said = run("archive", *words, *out)
     assert (said.code, why in said.err) == (code, True), said.err
     assert not copy or "REGENGINE_ARCHIVE" in said.err
     assert "pw" not in said.err.replace("passwd", "")
@@ -185,10 +185,10 @@ def test_questions_without_sense_are_refused_before_anything_is_asked(
 
 @pytest.fixture
 def fetch(archive: ArchiveService) -> Ask:
-    """``frames download`` into a folder that is not there yet."""
+    """``archive fetch`` into a folder that is not there yet."""
     for number in (101, 102, 103):
         archive.add_picture(f"ISS990-E-{number}", night_picture())
-    return lambda *words: run("frames", "download", *words, "--out", "photos", "--json")
+    return lambda *words: run("archive", "fetch", *words, "--out", "photos", "--json")
 
 
 def test_pictures_come_whole_with_their_sums(archive: ArchiveService, fetch: Ask) -> None:

@@ -253,7 +253,7 @@ WRITERS = (
     "train labels.csv --out gone/out.json",
     "lens fit PHOTO --camera X --lens Y --out gone/out.toml",
     "bench stars labels.csv --plot text/out",
-    "frames download ISS030-E-184140 --out text/out",
+    "archive fetch ISS030-E-184140 --out text/out",
     "maps build LIGHTS --out text/out.tif",
     "maps index LIGHTS --out gone/out.idx",
 )

@@ -364,7 +364,7 @@ def test_what_is_no_file_is_a_failed_photo_with_a_sentence(
 PHOTO = min(SAMPLES.glob("*.jpg"))
 PLACED = ("register", "none.jpg")
 DRY = ("register", PHOTO, "--tle", ELEMENTS, "--lights", LIGHTS, "--dry-run")
-QUERY = ("frames", "query", "--dry-run")
+QUERY = ("archive", "query", "--dry-run")
 PLACES = (["360,90", "-360,-90"], ["360.1,0", "-360.1,0", "0,90.1", "0,-90.1"])
 NAMES = (["x", "n" * 80], ["n" * 81, " "])
 # What the command is called with beside the option, the option, what it accepts and what not

@@ -56,7 +56,7 @@ class Map:
     kind: str = "radiance"
     hidden: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((20, 30), bool))
 
-    def open(self, folder: Path) -> rg.LightMap:
+    def open(self, folder: Path) -> rg.RasterMap:
         self.write(folder / self.file, self.samples, **self.how)
         return rg.open_light_map([folder / self.file])
 
@@ -317,7 +317,7 @@ WORLD = np.random.default_rng(6).gamma(0.5, 8.0, (360, 720)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> rg.LightMap:
+def world(tmp_path_factory: pytest.TempPathFactory) -> rg.RasterMap:
     path = tmp_path_factory.mktemp("world") / "world.tif"
     return rg.open_light_map([write_geotiff(path, WORLD, west=-180.0, north=90.0, step=WORLD_STEP)])
 
@@ -327,7 +327,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> rg.LightMap:
     south=st.floats(-95.0, 85.0), height=st.floats(0.3, 170.0),
 )  # fmt: skip
 def test_any_window_holds_the_worlds_pixels_at_their_places(
-    world: rg.LightMap, west: float, width: float, south: float, height: float
+    world: rg.RasterMap, west: float, width: float, south: float, height: float
 ) -> None:
     """Also across the antimeridian and over the poles; not a pixel more than needed."""
     north = south + height
@@ -358,7 +358,7 @@ def test_beyond_the_edge_is_dark_and_not_valid_and_where_nothing_is_that_is_told
     np.testing.assert_allclose(grid.values, expected, atol=1e-6)
     samples[:20] = np.nan
     light_map = rg.open_light_map([write_geotiff(tmp_path / "n.tif", samples)])
-    with pytest.raises(rg.LightMapError) as caught:
+    with pytest.raises(rg.MapError) as caught:
         light_map.window(0.0, -10 * STEP, 20 * STEP, 0.0, STEP)
     assert caught.value.code == "outside_map"
     assert light_map.window(0.0, -30 * STEP, 20 * STEP, 0.0, STEP).valid is not None
@@ -495,6 +495,6 @@ def test_a_truncated_map_is_refused(
     write(tmp_path / name, NOISE)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: int(share * len(content))])
-    with pytest.raises(rg.LightMapError, match=re.escape(name)):
+    with pytest.raises(rg.MapError, match=re.escape(name)):
         rg.open_light_map([tmp_path / name])
     assert capfd.readouterr().err == ""

@@ -116,7 +116,7 @@ def test_numbers_come_back_to_the_last_bit_and_what_is_none_is_null(
 ) -> None:
     nan, photo, base = float("nan"), proposal("whole"), server.make_base()
     points = tuple(
-        replace(photo.control_points[0], sigma_m=value, lights=number)
+        replace(photo.control_points[0], sigma_m=value, n_lights=number)
         for number, value in enumerate(EXTREMES)
     )
     lost = replace(photo.nadir, lon=nan, lat=nan, altitude_km=nan)

@@ -155,13 +155,13 @@ STREETS = Client(name="extract", path=EXTRACT, serve=serve_extracts, words=ask_e
 PICTURES = Client(
     name="pictures", path=PICTURE, service=ArchiveService, serve=serve_archive,
     variable="REGENGINE_ARCHIVE", kept="work/photos",
-    words=lambda _: ("frames", "download", "ISS990-E-101", "ISS990-E-102", "--max-megabytes", "1",
+    words=lambda _: ("archive", "fetch", "ISS990-E-101", "ISS990-E-102", "--max-megabytes", "1",
                      "--out", "photos", "--json", "-q"),
 )  # fmt: skip
 DATABASE = Client(
     name="database", path=ArchiveService.DATABASE, service=ArchiveService, serve=serve_archive,
     variable="REGENGINE_ARCHIVE",
-    words=lambda _: ("frames", "query", "--mission", "ISS990", "--table", "nadir", "--json", "-q"),
+    words=lambda _: ("archive", "query", "--mission", "ISS990", "--table", "nadir", "--json", "-q"),
 )  # fmt: skip
 URL = Client(
     name="url", path="/a.png", serve=serve_photos, kept="copies",
@@ -325,7 +325,7 @@ def test_a_server_in_trouble_is_asked_again_after_growing_pauses_and_then_left_a
     assert 17.0 <= last <= 2.0 * 2**3 * 1.5
     served.always["*"] = 500
     many = [f"ISS990-E-{number}" for number in range(200, 250)]
-    said = run("frames", "download", *many, "--out", "photos", "--json")
+    said = run("archive", "fetch", *many, "--out", "photos", "--json")
     assert len(said.records) == 3
     assert "3 pictures in a row could not be fetched" in said.err
     assert "47 not requested" in said.err

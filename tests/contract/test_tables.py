@@ -158,9 +158,9 @@ ROWS = (
 
 
 def read(path: Path, content: str | bytes) -> list[dict[str, Any]]:
-    """What ``frames read`` makes of a file."""
+    """What ``archive read`` makes of a file."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    said = run("frames", "read", path, "--json", "--quiet")
+    said = run("archive", "read", path, "--json", "--quiet")
     assert said.code == 0, said.err
     return said.records
 
@@ -218,7 +218,7 @@ def test_rows_are_counted_and_tables_fill_each_others_gaps(tmp_path: Path) -> No
         "frame_id,nadir_lat,nadir_lon,focal_mm,centre_lat\nISS016-E-1,1,179.5,85,9\n,1,2,,\n"
     )
     second.write_text("frame_id,nadir_lat,nadir_lon,focal_mm,iso\nISS016-E-1,1,-179.5,400,800\n")
-    said = run("frames", "read", first, second, "--json")
+    said = run("archive", "read", first, second, "--json")
     assert "1 photo, of 3 rows, 1 row names no photo, 1 photo with problems" in said.err
     (row,) = said.records
     assert (row["nadir_lon"], row["focal_mm"], row["iso"]) == (179.5, 85.0, 800.0)
@@ -257,7 +257,7 @@ def test_what_is_no_table_is_refused_in_a_sentence(
     tmp_path: Path, name: str, write: Callable[[Path], object], why: str
 ) -> None:
     write(tmp_path / name)
-    said = run("frames", "read", tmp_path / name, "--out", tmp_path / "out.csv")
+    said = run("archive", "read", tmp_path / name, "--out", tmp_path / "out.csv")
     assert (said.code, said.err.count("\n"), why in said.err) == (2, 1, True), said.err
     assert "cannot be read as a table of photos" in said.err or "given twice" in said.err
     (photo,) = write_photos(tmp_path / "photos", 1)
@@ -289,7 +289,7 @@ def test_a_compressed_text_is_to_be_unpacked_first(
     for words in (
         ("tle", "info", path),
         ("maps", "info", path),
-        ("frames", "read", path),
+        ("archive", "read", path),
         ("register", photo, "--tle", path),
         ("register", photo, "--metadata", path),
         ("register", f"@{path}"),
@@ -307,17 +307,17 @@ def test_register_takes_what_read_writes(tmp_path: Path, ending: str) -> None:
     photo, tsv, out = tmp_path / "ISS990-E-000101.jpg", tmp_path / "t.tsv", tmp_path / f"o.{ending}"
     photo.write_bytes(night_picture())
     tsv.write_text(f"{JSC}\n{JSC_ROW}\n")
-    said = run("frames", "read", tsv, "--out", out)
+    said = run("archive", "read", tsv, "--out", out)
     assert (said.code, said.out) == (0, "")
     assert f"{out}: 1 photo" in said.err
-    said = run("frames", "read", tsv, "--out", out)
+    said = run("archive", "read", tsv, "--out", out)
     assert (said.code, "replace it with --force" in said.err) == (2, True)
     (told,) = run("register", photo, "--metadata", out, *PREVIEW).records
     assert told["time_utc"] == "2025-08-27T07:46:02Z"
     assert (told["nadir"]["lat"], told["nadir"]["lon"]) == (-35.1, -151.8)
     assert told["nadir"]["altitude_km"] == JSC_TOLD["altitude_km"]
     assert (told["focal_mm"], told["sources"]["focal_mm"]) == (50.0, "record")
-    both = [run("frames", "read", path, "--json", "--quiet").records for path in (tsv, out)]
+    both = [run("archive", "read", path, "--json", "--quiet").records for path in (tsv, out)]
     assert [row | {"sources": [out.name]} for row in both[0]] == both[1]
 
 
@@ -386,9 +386,9 @@ def test_texts_of_strangers_command_neither_spreadsheet_nor_terminal(tmp_path: P
     (row,) = read(path, text)
     assert row["caption"] == "a [31mb"
     assert row["sources"] == ["we ird [31m.csv"]
-    run("frames", "read", path, "--out", out)
+    run("archive", "read", path, "--out", out)
     assert "'=cmd()" in out.read_text(encoding="utf-8")
-    (again,) = run("frames", "read", out, "--json", "--quiet").records
+    (again,) = run("archive", "read", out, "--json", "--quiet").records
     assert again["place"] == row["place"] == '=cmd(), "x"; Ünï🚀'
 
 
@@ -399,7 +399,7 @@ def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
     # Without a time; too far from any set
     rows += ["ISS990-E-103,,1,2", f"ISS990-E-104,2025-08-27T00:00:00Z,{lat:.1f},{lon:.1f}"]
     (tmp_path / "t.csv").write_text("frame_id,time_utc,nadir_lat,nadir_lon\n" + "\n".join(rows))
-    said = run("frames", "read", tmp_path / "t.csv", "--tle", SAMPLES / "tle.txt", "--json")
+    said = run("archive", "read", tmp_path / "t.csv", "--tle", SAMPLES / "tle.txt", "--json")
     problems = [record["problems"] for record in said.records]
     assert [bool(one) for one in problems] == [False, True, False, False]
     assert "the station was above 35" in problems[1][0]

@@ -189,8 +189,8 @@ def headers_of_lenses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         share=("register", tmp_path, "--dry-run", "--json", "--workers", 0, "--shard", "2/3"),
         mission=("register", *early, "--dry-run", "--json", "--workers", 0, "--centre", "2.3,48.9"),
         told=(*preview, *lens, "--nadir", "136.9,35.7", "--altitude-km", 390),
-        read=("frames", "read", table, "--json"),
-        written=("frames", "read", table, "--out", tmp_path / "out.csv"),
+        read=("archive", "read", table, "--json"),
+        written=("archive", "read", table, "--out", tmp_path / "out.csv"),
         dark=("classify", tmp_path / "b.png", "--quality", "--workers", 0),
         seen=("detect", "stars", tmp_path / "b.png", photo, "--workers", 0),
     )

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from regengine.errors import LightMapError
+from regengine.errors import MapError
 from regengine.io.tables import name_cell, path_cell
 from regengine.maps.services import read_tile
 from regengine.photo.notations import frame_id_of
@@ -101,7 +101,7 @@ def test_postscript_that_calls_itself_a_map_tile_runs_nothing(
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     tile = tmp_path / "7.png"
     tile.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\n")
-    with pytest.raises(LightMapError):
+    with pytest.raises(MapError):
         read_tile(tile, 64)
     assert not marker.exists()
 

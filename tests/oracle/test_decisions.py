@@ -469,7 +469,7 @@ def test_odds_of_patches_that_land_are_those_of_a_binomial() -> None:
 
 def test_two_fits_that_are_confirmed_alike_and_differ_are_both_doubted(over_city: Solved) -> None:
     fit = over_city.match.fit
-    test = fitting.test_fit(fit)
+    test = fitting.weigh_fit(fit)
     assert test.pose_sigma_m == 0.0
     assert test.patch_log10_odds > TESTED_LOG10_ODDS
     for allowed, differs in ((0.5, False), (3.0, True)):

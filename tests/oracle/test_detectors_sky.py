@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from detectors.limb import (
     AIRGLOW_TOP_KM,
     EdgeField,
-    Strip,
+    LimbStrip,
     compute_pointing,
     count_nadir_votes,
     find_edges_along,
@@ -300,7 +300,7 @@ def test_edges_along_an_arc_lie_at_the_peak_of_the_gradient_and_odds_add_up():
     inside = np.ones(signed.shape, bool)
     inside[:, -4:] = False
     azimuth = np.linspace(-20.0, 20.0, 30)
-    strip = Strip(
+    strip = LimbStrip(
         signed=signed, offset_deg=offset, azimuth_deg=azimuth, inside=inside, length_px=180.0
     )
     found = find_edges_along(strip, 0.5, 0.2, middle_deg)

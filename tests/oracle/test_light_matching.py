@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from detectors.types import BoolArray, FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import make_pyramid
+from matchers.geometry.map_grid import make_pyramid
 from matchers.geometry.pose import FOCAL, ROTATION, PosePrior, step_camera
 from matchers.lights import dense
 from matchers.lights.compiled_patches import fill_best_matches
@@ -23,7 +23,7 @@ from matchers.lights.dense import (
     project_stereographic,
 )
 from matchers.lights.gauss_newton import Alignment, align, correlation
-from matchers.lights.photo_light import LightImage, detail, light_image
+from matchers.lights.photo_light import EvenedImage, detail, light_image
 from matchers.lights.verify import (
     LIGHTS,
     LightPeaks,
@@ -59,8 +59,8 @@ def centroid(image: FloatImage) -> tuple[float, float]:
     return float((image * j).sum()) / total, float((image * i).sum()) / total
 
 
-def lit(values: FloatImage) -> LightImage:
-    return LightImage(values=values, weight=np.ones_like(values), factor=0.5)
+def lit(values: FloatImage) -> EvenedImage:
+    return EvenedImage(values=values, weight=np.ones_like(values), factor=0.5)
 
 
 @pytest.mark.parametrize("size", [(1200, 800), (640, 425), (799, 1200)])

@@ -12,7 +12,7 @@ from scipy.ndimage import fourier_shift
 
 from detectors.types import FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import make_pyramid, render_known
+from matchers.geometry.map_grid import make_pyramid, render_known
 from matchers.geometry.pose import ACROSS, ALONG, FOCAL, K1, ROTATION, UP, PosePrior, step_camera
 from matchers.lights.patches import (
     FLOOR_PX,
@@ -29,7 +29,7 @@ from matchers.lights.patches import (
     match_patches,
     measure_texture,
 )
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import NO_LIGHTS, LightPeaks
 from regengine.registration import fit as fitting
 from regengine.registration.accept import COVERING_LOG10_ODDS
@@ -429,11 +429,11 @@ def make_fit(moved_px: float) -> Fit:
             prior=prior,
             free=np.arange(10) < 8,
         ),
-        image=LightImage(values=picture, weight=np.ones_like(picture), factor=1.0),
+        image=EvenedImage(values=picture, weight=np.ones_like(picture), factor=1.0),
         levels=levels,
         view=view,
         known=known,
-        lights=NO_LIGHTS,
+        light_peaks=NO_LIGHTS,
         light_log10_odds=0.0,
         matched=np.zeros(0, np.intp),
         patch_view=(view, known),
@@ -503,12 +503,12 @@ def test_patches_of_a_part_do_not_speak_for_the_whole(
     part = replace(
         fit,
         refinement=replace(fit.refinement, alternative_log10_odds=alternative),
-        lights=LightPeaks(x=x, y=y, contrast=np.ones(len(x))),
+        light_peaks=LightPeaks(x=x, y=y, contrast=np.ones(len(x))),
         matched=np.setdiff1d(np.arange(len(x)), inside[round(share * len(inside)) :]),
         light_log10_odds=light_odds,
     )
     monkeypatch.setattr(fitting, "MIN_QUARTER_PX", 1.0)
-    found = fitting.test_fit(part)
+    found = fitting.weigh_fit(part)
     assert found.is_distorted is is_distorted
     assert found.log10_odds > 1.0
     assert found.patch_log10_odds == (0.0 if is_distorted else found.log10_odds)
@@ -522,7 +522,7 @@ def test_a_hundredth_of_the_diagonal_or_a_kilometre_is_allowed(
 ) -> None:
     camera = camera_over(10.0, 45.5, width=300, height=200, focal_px=focal_px)
     values = np.zeros((100, 150), np.float32)
-    image = LightImage(values=values, weight=values, factor=0.5)
+    image = EvenedImage(values=values, weight=values, factor=0.5)
     expected = 0.01 * np.hypot(100, 150)
     if allowed_km is not None:
         expected = 0.5 * focal_px * allowed_km / 410.0

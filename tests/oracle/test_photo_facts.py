@@ -484,7 +484,7 @@ PROFILE = lens_profile.LensProfile(
         coefficients=(-0.7, 0.3, -0.1),
         covariance=((1e-4, 0.0, 0.0), (0.0, 1e-4, 0.0), (0.0, 0.0, 1e-4)), frames=10, reach=0.99,
     ),
-    exposure=lens_profile.Exposure(
+    exposure=lens_profile.ExposureSettings(
         exposure_s=1.0, aperture_f=1.4, iso=None, limiting_mag=8.7, limiting_scatter_mag=0.1
     ),
     channels=(

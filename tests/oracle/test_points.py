@@ -15,10 +15,10 @@ from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
 from matchers.geometry.camera import Camera
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from regengine import open_light_map
 from regengine.errors import ConfigError
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.registration.points.compare_maps import PhotoBesideMap, snap
 from regengine.registration.points.solve_points import PositionPrior, solve
 from regengine.store.result import ReviewedPoint
@@ -262,15 +262,15 @@ def lights(lamps: LampWorld, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return open_light_map([write_geotiff(path, radiance, west=BOX[0], north=BOX[3])])
 
 
-def beside(light: LightImage, lights: LightMap) -> PhotoBesideMap:
+def beside(light: EvenedImage, lights: RasterMap) -> PhotoBesideMap:
     return PhotoBesideMap(kind="lights", image=light, reference=lights)
 
 
-def picture(camera: Camera, lamps: LampWorld, factor: float = 1.0) -> LightImage:
+def picture(camera: Camera, lamps: LampWorld, factor: float = 1.0) -> EvenedImage:
     """What a camera, or its picture resized, sees of them."""
     small = camera.scaled(factor, round(camera.width_px * factor), round(camera.height_px * factor))
     values = log_picture(small, lamps)
-    return LightImage(values=values, weight=np.ones_like(values), factor=factor)
+    return EvenedImage(values=values, weight=np.ones_like(values), factor=factor)
 
 
 def point_at(camera: Camera, x: float, y: float, dx: float = 0.0, dy: float = 0.0) -> ReviewedPoint:

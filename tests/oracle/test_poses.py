@@ -15,8 +15,8 @@ from scipy.ndimage import map_coordinates
 from detectors.limb import nadir_vector
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import (
-    LightGrid,
+from matchers.geometry.map_grid import (
+    MapGrid,
     draw,
     fill_missing,
     lattice,
@@ -34,7 +34,7 @@ from matchers.geometry.pose import (
     track_offsets_m,
 )
 from matchers.lights.level_ground import ground_plane, ground_points, level_axes
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from tests.world.towns import VELOCITY, camera_over, ecef, geodetic, miss_px, prior_of
 
 
@@ -142,7 +142,7 @@ def test_a_lamp_of_three_pixels_is_drawn_where_it_stands(off_nadir_deg: float) -
     values, weight = np.zeros((201, 301), np.float32), np.ones((201, 301), np.float32)
     values[59:62, 219:222], weight[:, :40] = 1.0, 0.0
     axes = level_axes(nadir_vector(off_nadir_deg, 70.0))
-    lamp = LightImage(values=values, weight=weight, factor=1.0)
+    lamp = EvenedImage(values=values, weight=weight, factor=1.0)
     plane = ground_plane(lamp, SMALL, axes, 400.0, 1.3)
     y, x = np.unravel_index(plane.values.argmax(), plane.values.shape)
     true, hidden = ground_points(SMALL, axes, 400.0, [220.0, 20.0], [60.0, 100.0])
@@ -166,15 +166,15 @@ VIEWS = {
 }
 
 
-def random_grid(camera: Camera) -> LightGrid:
+def random_grid(camera: Camera) -> MapGrid:
     """Ten degrees about the middle of a view."""
     lon, lat = (float(np.floor(side)) for side in camera.pixel_to_lonlat(149.5, 99.5))
     values = np.random.default_rng(1).random((1000, 1000)).astype(np.float32)
     values = cv2.GaussianBlur(values, (0, 0), 3.0)
-    return LightGrid(values=values, lon0_deg=lon - 4.995, lat0_deg=lat + 4.995, step_deg=0.01)
+    return MapGrid(values=values, lon0_deg=lon - 4.995, lat0_deg=lat + 4.995, step_deg=0.01)
 
 
-def interpolate(grid: LightGrid, camera: Camera, x: FloatArray, y: FloatArray) -> FloatArray:
+def interpolate(grid: MapGrid, camera: Camera, x: FloatArray, y: FloatArray) -> FloatArray:
     """The map at the ground of pixels, by SciPy, its longitudes and latitudes by PROJ."""
     lon, lat, _ = geodetic(camera.pixel_to_ecef(x, y))
     at = np.stack([grid.lat0_deg - lat, (lon - grid.lon0_deg) % 360.0]) / grid.step_deg
@@ -207,7 +207,7 @@ def test_the_level_grows_with_the_footprint(mean_side: bool) -> None:
     step_deg, side = 0.01, 2048
     light = [np.full((side >> k, side >> k), k, np.float32) for k in range(6)]
     levels = [
-        LightGrid(values=one, lon0_deg=0.0, lat0_deg=10.0, step_deg=step_deg * 2**k)
+        MapGrid(values=one, lon0_deg=0.0, lat0_deg=10.0, step_deg=step_deg * 2**k)
         for k, one in enumerate(light)
     ]
     x, y = np.meshgrid(lattice(12, 4), lattice(12, 4))
@@ -230,7 +230,7 @@ def test_beyond_the_windows_edge_nothing_is_known_and_the_sky_is(valid: bool | N
     """Half a pixel beyond the outermost centres the window ends, on all four sides."""
     given = None if valid is None else np.full((3, 5), valid)
     values = np.ones((3, 5), np.float32)
-    grid = LightGrid(values=values, lon0_deg=0.0, lat0_deg=2.0, step_deg=1.0, valid=given)
+    grid = MapGrid(values=values, lon0_deg=0.0, lat0_deg=2.0, step_deg=1.0, valid=given)
     nodes = lattice(40, 4)
     lon, lat = np.meshgrid(0.2 * nodes - 1.13, 3.13 - 0.2 * nodes)
     ground = ecef(lon, lat)
@@ -246,7 +246,7 @@ def test_a_pyramid_keeps_means_and_places_and_holes_are_filled_with_the_mean() -
     rng = np.random.default_rng(0)
     valid = np.ones((96, 128), bool)
     valid[5, 9] = False
-    grid = LightGrid(
+    grid = MapGrid(
         values=rng.random((96, 128)).astype(np.float32),
         lon0_deg=5.0,
         lat0_deg=50.0,

@@ -17,7 +17,7 @@ from pyproj import Geod
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, great_circle_km
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.map_grid import MapGrid
 from regengine.orbit import (
     CameraPosition,
     ElementSet,
@@ -169,8 +169,8 @@ class OverviewMap:
             ((90.0 - towns[:, 1]) * 2).astype(int), ((towns[:, 0] + 180) * 2).astype(int)
         ] = 1
 
-    def overview(self, resolution_deg: float) -> LightGrid:
-        return LightGrid(
+    def overview(self, resolution_deg: float) -> MapGrid:
+        return MapGrid(
             values=self.values, lon0_deg=-179.75, lat0_deg=89.75, step_deg=resolution_deg
         )
 

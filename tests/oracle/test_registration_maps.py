@@ -19,8 +19,8 @@ from scipy.spatial import KDTree
 
 from detectors.constants import EARTH_RADIUS_KM, SEMI_MAJOR_M
 from detectors.constants import KM_PER_DEGREE as KM
-from matchers.geometry.light_grid import LightGrid
-from regengine import LightMap, open_light_map
+from matchers.geometry.map_grid import MapGrid
+from regengine import RasterMap, open_light_map
 from regengine.errors import ConfigError
 from regengine.maps.index.earth import (
     SIZES_KM,
@@ -62,7 +62,7 @@ class Plane:
         east = (np.asarray(lon) - self.west) % 360.0
         return 1.0 + (1.3 * east + 0.7 * (self.north - np.asarray(lat))) / self.wide
 
-    def drawn(self, folder: Path) -> LightMap:
+    def drawn(self, folder: Path) -> RasterMap:
         lon = self.west + (np.arange(round(self.wide / self.step)) + 0.5) * self.step
         lat = self.north - (np.arange(round(self.high / self.step)) + 0.5) * self.step
         radiance = (10.0 ** self.at(lon[None], lat[:, None]) - 1.0).astype(np.float32)
@@ -70,7 +70,7 @@ class Plane:
         return open_light_map([write_geotiff(folder / "plane.tif", radiance, **origin)])
 
 
-def places(grid: LightGrid) -> tuple[Array, Array]:
+def places(grid: MapGrid) -> tuple[Array, Array]:
     rows, cols = np.indices(grid.values.shape)
     return grid.lon0_deg + cols * grid.step_deg, grid.lat0_deg - rows * grid.step_deg
 
@@ -198,7 +198,7 @@ def test_rendering_samples_the_map_at_the_place_of_each_pixel(
     rows = int((north - south) / step) + 2
     # A plane in latitude is sampled without error by linear interpolation.
     values = np.repeat((north - step * np.arange(rows))[:, None], 302, axis=1)
-    grid = LightGrid(values=values.astype(np.float32), lon0_deg=west, lat0_deg=north, step_deg=step)
+    grid = MapGrid(values=values.astype(np.float32), lon0_deg=west, lat0_deg=north, step_deg=step)
     rendered = render_map(camera, grid)
     x, y = np.meshgrid(np.arange(256.0), np.arange(172.0))
     _, expected = camera.pixel_to_lonlat(x, y)

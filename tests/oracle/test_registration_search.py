@@ -309,12 +309,12 @@ def test_no_point_lies_on_dark_ground_beyond_the_lights(over_city: Solved) -> No
     match, fit = over_city.match, over_city.match.fit
     all_met, every = fit.matched, fit.matched_lights
     left_met = all_met[every.x < np.median(every.x)]
-    left = fit.lights.select(left_met)
+    left = fit.light_peaks.select(left_met)
     factor = fit.image.factor
     for met, beyond in ((all_met, True), (left_met, False)):
         points = select_control_points(replace(fit, matched=met), match.camera)
         assert len(points) == 4
-        assert all(point.lights > 0 for point in points)
+        assert all(point.n_lights > 0 for point in points)
         far_px = max((point.x + 0.5) * factor - 0.5 for point in points) - left.x.max()
         assert (far_px > LIGHTS_REACH_PX) == beyond
 

@@ -22,8 +22,8 @@ from benchmarks.scenes import join_samples
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import smear
 from detectors.limb import limb_angle_deg
-from matchers.geometry.light_grid import render_known
-from matchers.lights.photo_light import LightImage
+from matchers.geometry.map_grid import render_known
+from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import find_light_peaks
 from regengine.frames import quality
 from regengine.orbit import position_from_nadir
@@ -42,7 +42,7 @@ from regengine.scene.classify import (
     settle_by_evidence,
 )
 from regengine.scene.features import FAMILIES, feature_names
-from regengine.scene.labels import Samples, deal_folds
+from regengine.scene.labels import LabelledFeatures, deal_folds
 from regengine.scene.models import SceneAnswer, fit_calibration
 from regengine.scene.picture import (
     HALF_SHARP_PX,
@@ -247,7 +247,7 @@ def test_copies_share_the_vote_of_their_group_and_are_never_tested():
     labels = [(kind,) for kind in ("cities", "day", "inside") for _ in range(6)]
     rows = np.random.default_rng(0).normal(size=(18, len(feature_names())))
     made, copies = (
-        Samples(
+        LabelledFeatures(
             features=rows,
             labels=tuple(labels),
             groups=tuple(f"{kind}{n // 2}" for n, (kind,) in enumerate(labels)),
@@ -556,12 +556,12 @@ def test_what_clouds_hide_is_what_is_not_met_beyond_chance_of_what_a_clear_sky_s
     expected = find_light_peaks(view, ones, 40)
     for share in (0.0, 0.4, 0.7):
         values = np.where(clouds < share, np.float32(0.0), view)
-        image = LightImage(values=values, weight=ones, factor=1.0)
+        image = EvenedImage(values=values, weight=ones, factor=1.0)
         found = quality.estimate_hidden_share(image, camera, light_map)
         seen = find_light_peaks(image.resized(512).values, ones, 400)
         met, chance = quality.measure_met_shares(expected, seen, (500, 400))
         clear = 1.0 - (met - chance) / (1.0 - chance) / 0.84
         assert found == pytest.approx(min(max(clear, 0.0), 1.0), abs=1e-6)
         assert (found == 0.0) == (share == 0.0)
-    dark = LightImage(values=0.0 * view, weight=ones, factor=1.0)
+    dark = EvenedImage(values=0.0 * view, weight=ones, factor=1.0)
     assert quality.estimate_hidden_share(dark, camera, light_map) is None

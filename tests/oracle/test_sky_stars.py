@@ -47,10 +47,10 @@ from regengine.sky.stars.catalogue import (
 from regengine.sky.stars.photo import read_wcs, write_wcs
 from regengine.sky.stars.solve import (
     LensPrior,
-    SolveOptions,
-    StarField,
+    SolveParams,
     StarIndices,
     StarSolution,
+    UnsolvedField,
     VerifyParameters,
     fit_camera,
     is_plausible,
@@ -194,7 +194,11 @@ def test_wrong_cameras_have_no_odds_to_speak_of():
         nearest = np.argsort(apart.min(axis=1))[:6]
         pairs = np.stack([nearest, seen[apart[nearest].argmin(axis=1)]], axis=1)
         found = verify(
-            wrong, pairs, nearest[:3], StarField(x=x, y=y, vectors_icrs=vectors), VerifyParameters()
+            wrong,
+            pairs,
+            nearest[:3],
+            UnsolvedField(x=x, y=y, vectors_icrs=vectors),
+            VerifyParameters(),
         )
         best.append(-np.inf if found is None else found.log10_odds)
     assert max(best) < 5.0
@@ -211,9 +215,11 @@ def test_the_proposing_figure_does_not_count():
     pairs = np.stack([np.arange(6)] * 2, axis=1)
     few = VerifyParameters(depths=(25,))
     whole = verify(
-        camera, pairs, np.zeros(0, np.intp), StarField(x=x, y=y, vectors_icrs=vectors), few
+        camera, pairs, np.zeros(0, np.intp), UnsolvedField(x=x, y=y, vectors_icrs=vectors), few
     )
-    held_out = verify(camera, pairs, np.arange(3), StarField(x=x, y=y, vectors_icrs=vectors), few)
+    held_out = verify(
+        camera, pairs, np.arange(3), UnsolvedField(x=x, y=y, vectors_icrs=vectors), few
+    )
     assert held_out.log10_odds < 0.7 * whole.log10_odds
 
 
@@ -225,7 +231,7 @@ def test_odds_are_those_of_a_mixture_of_normal_and_even_chance_star_by_star():
     vectors = camera.to_sky(*places.T)
     seen = places[:12] + rng.normal(0.0, 0.6, (12, 2))
     seen = np.concatenate([seen, rng.uniform((50, 50), (1450, 950), (6, 2))])[rng.permutation(18)]
-    field = StarField(x=seen[:, 0], y=seen[:, 1], vectors_icrs=vectors)
+    field = UnsolvedField(x=seen[:, 0], y=seen[:, 1], vectors_icrs=vectors)
     fit = fit_camera(camera, *places[:12].T, vectors[:12], 0.5, VerifyParameters().prior)
     variance = rng.uniform(0.3, 0.8, 40)
     order, used = np.arange(40), np.zeros((0, 2), np.intp)
@@ -261,7 +267,7 @@ def sky():
 
 
 def solve(sky, stars, **options):
-    return solve_stars(stars, WIDTH_PX, HEIGHT_PX, *sky, SolveOptions(**options))
+    return solve_stars(stars, WIDTH_PX, HEIGHT_PX, *sky, SolveParams(**options))
 
 
 @pytest.mark.slow

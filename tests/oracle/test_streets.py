@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid
-from regengine.errors import LightMapError
+from matchers.geometry.map_grid import MapGrid
+from regengine.errors import MapError
 from regengine.orbit import position_from_nadir
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration import register_on_streets
@@ -36,10 +36,10 @@ class Nowhere:
         bounds=(100.0, 0.0, 101.0, 1.0), resolution_deg=1.0 / 240.0, title="none", paths=()
     )
 
-    def window(self, *_: float) -> LightGrid:
-        raise LightMapError("nothing here", code="outside_map")
+    def window(self, *_: float) -> MapGrid:
+        raise MapError("nothing here", code="outside_map")
 
-    def overview(self, resolution_deg: float) -> LightGrid | None:
+    def overview(self, resolution_deg: float) -> MapGrid | None:
         return None
 
 
@@ -105,7 +105,7 @@ def test_a_telephoto_frame_is_accepted_to_metres(
     assert "held-out patches agree at 25 m" in sources["proof"]
     assert placed.fit is not None
     assert placed.fit.log10_odds >= 6.0
-    assert placed.lights == "streets, © OpenStreetMap contributors (ODbL)"  # as exports name it
+    assert placed.map_title == "streets, © OpenStreetMap contributors (ODbL)"  # as exports name it
 
 
 @pytest.mark.slow

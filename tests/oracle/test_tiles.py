@@ -15,7 +15,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 
-from regengine import LightMap, open_light_map
+from regengine import RasterMap, open_light_map
 from regengine.maps.build import plan_grid, write_reference
 from regengine.maps.opening import open_references
 from regengine.maps.reference import PixelGrid
@@ -101,7 +101,7 @@ def test_the_whole_photo_is_sent_as_it_is_stored(
 STEP = 0.05
 
 
-def write_map(path: Path, radiance: NDArray[Any], west: float, north: float) -> LightMap:
+def write_map(path: Path, radiance: NDArray[Any], west: float, north: float) -> RasterMap:
     height, width = radiance.shape
     with rasterio.open(
         path, "w", driver="GTiff", dtype="float32", count=1, height=height, width=width,

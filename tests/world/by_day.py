@@ -14,7 +14,7 @@ from rasterio.transform import from_origin
 
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.light_grid import LightGrid, make_pyramid, render_known
+from matchers.geometry.map_grid import MapGrid, make_pyramid, render_known
 from matchers.geometry.pose import look_at, off_nadir_attitude, with_attitude
 from regengine.io.gdal import open_gdal_session
 from regengine.maps.opening import DayMap, open_day_map
@@ -83,7 +83,7 @@ def take_photo(truth: Camera, path: Path) -> Path:
     """What a camera sees through a round window: other contrast, a cloud, haze and noise."""
     rng = np.random.default_rng(5)
     red = draw_earth(1)[..., 0].astype(np.float32)
-    grid = LightGrid(
+    grid = MapGrid(
         values=red,
         lon0_deg=WEST + 0.5 * STEP_DEG,
         lat0_deg=NORTH - 0.5 * STEP_DEG,
@@ -122,7 +122,7 @@ def look_aside() -> Camera:
 
 
 def take_far_photo(truth: Camera, path: Path) -> Path:
-    grid = LightGrid(
+    grid = MapGrid(
         values=draw_earth(4)[..., 0].astype(np.float32),
         lon0_deg=WEST + 0.5 * FINE_DEG,
         lat0_deg=NORTH - 0.5 * FINE_DEG,

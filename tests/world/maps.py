@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from scipy.io import netcdf_file
 
-from matchers.geometry.light_grid import LightGrid
-from regengine import LightMap, open_light_map
+from matchers.geometry.map_grid import MapGrid
+from regengine import RasterMap, open_light_map
 
 STEP = 1.0 / 240.0  # 15 arcsec
 TILE_FIELDS = "HDFEOS/GRIDS/{}/Data Fields"
@@ -163,7 +163,7 @@ def blob(rows: int, cols: int, row: float, col: float, sigma: float = 2.0) -> ND
     return light.astype(np.float32)
 
 
-def centroid(grid: LightGrid) -> tuple[float, float]:
+def centroid(grid: MapGrid) -> tuple[float, float]:
     """Longitude and latitude of the centre of the only light in a grid."""
     light = 10.0 ** grid.values.astype(float) - 1.0
     rows, cols = np.indices(light.shape)
@@ -179,12 +179,12 @@ def ones(rows: int = 20, cols: int = 30) -> NDArray[np.float32]:
     return np.full((rows, cols), 3.0, np.float32)
 
 
-def whole(light_map: LightMap) -> LightGrid:
+def whole(light_map: RasterMap) -> MapGrid:
     """All of a map at its own resolution."""
     return light_map.window(*light_map.info.bounds, light_map.info.resolution_deg)
 
 
-def radiance_of(grid: LightGrid) -> NDArray[np.float64]:
+def radiance_of(grid: MapGrid) -> NDArray[np.float64]:
     """What the values of a window stand for, nW cm^-2 sr^-1."""
     return np.asarray(10.0 ** grid.values.astype(float) - 1.0)
 

@@ -12,9 +12,9 @@ from matchers.geometry.earth import geodetic_to_ecef
 from regengine.store.reasons import Reason
 from regengine.store.result import (
     ControlPoint,
-    Fit,
+    FitRecord,
     FrameResult,
-    Hypothesis,
+    HypothesisRecord,
     MatchedMap,
     NadirInput,
     PatchProof,
@@ -57,12 +57,12 @@ def control_point(x: float, y: float, camera: Camera | None = None) -> ControlPo
         sigma_m=140.0,
         covariance_px=(0.36, 0.01, 0.25),
         covariance_m=(19600.0, -120.0, 15000.0),
-        lights=12,
+        n_lights=12,
     )
 
 
-def hypothesis(rank: int) -> Hypothesis:
-    return Hypothesis(
+def hypothesis(rank: int) -> HypothesisRecord:
+    return HypothesisRecord(
         rank=rank,
         solved=solved(nadir_camera(tilt_deg=float(rank))),
         ncc=0.7 - 0.2 * rank,
@@ -114,7 +114,7 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
         ),
         footprint=((136.0, 36.2), (137.8, 36.2), None, (136.0, 35.2)),
         footprint_diagonal_km=191.0,
-        fit=Fit(
+        fit=FitRecord(
             ncc=0.71,
             runner_up_ncc=0.42,
             residual_px=0.7,
@@ -126,7 +126,7 @@ def proposal(name: str = "ISS030-E-184140", verdict: str = "accepted") -> FrameR
         ),
         reference=MatchedMap(kind="lights", product="Black Marble", pixel_m=463.8),
         hypotheses=(hypothesis(0), hypothesis(1)),
-        lights="Black Marble 2016",
+        map_title="Black Marble 2016",
         engine_version="0.1.0",
         seconds=1.9,
     )
@@ -148,7 +148,7 @@ def placed_by_day(found: FrameResult) -> FrameResult:
     return replace(
         found,
         fit=replace(found.fit, matched_lights=0, runner_up_ncc=0.0),
-        lights="day, made by hand",
+        map_title="day, made by hand",
         reference=MatchedMap(kind="day", product="made by hand"),
         proofs=PROOFS,
         control_points=tuple(replace(point, lights=0) for point in found.control_points),

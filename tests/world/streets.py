@@ -15,7 +15,7 @@ from PIL import Image
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
-from matchers.geometry.light_grid import LightGrid, make_pyramid, render_known
+from matchers.geometry.map_grid import MapGrid, make_pyramid, render_known
 from matchers.geometry.pose import off_nadir_attitude, with_attitude
 from tests.world.osm import Way
 
@@ -38,13 +38,13 @@ class Streets:
         rows, cols = self.density.shape
         return self.west, NORTH - rows * STEP_DEG, self.west + cols * STEP_DEG, NORTH
 
-    def find_window(self, *region: float) -> LightGrid:
+    def find_window(self, *region: float) -> MapGrid:
         return self.window(*region)
 
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
-    ) -> LightGrid:
-        whole = LightGrid(
+    ) -> MapGrid:
+        whole = MapGrid(
             values=self.density,
             lon0_deg=self.west + 0.5 * STEP_DEG,
             lat0_deg=NORTH - 0.5 * STEP_DEG,

@@ -15,11 +15,11 @@ from scipy.spatial.transform import Rotation
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.light_grid import LightGrid
+from matchers.geometry.map_grid import MapGrid
 from matchers.geometry.pose import PosePrior
 from matchers.lights.patches import PatchMatches
 
-Levels = tuple[LightGrid, ...]  # a map, each level half as fine as the one before
+Levels = tuple[MapGrid, ...]  # a map, each level half as fine as the one before
 VELOCITY = (-3000.0, 4000.0, 5000.0)  # of a camera, in beliefs about it
 TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
@@ -179,10 +179,10 @@ def radiance_grid(
 
 def light_grid(
     lamps: LampWorld, west: float, south: float, east: float, north: float, step: float
-) -> LightGrid:
+) -> MapGrid:
     """The map of lamps as the engine gets it."""
     radiance = radiance_grid(lamps, west, south, east, north, step)
-    return LightGrid(
+    return MapGrid(
         values=np.log10(1.0 + radiance).astype(np.float32),
         lon0_deg=west + 0.5 * step,
         lat0_deg=north - 0.5 * step,

@@ -29,7 +29,7 @@ from regengine.io.checksums import fingerprint
 from regengine.io.hdf5 import open_hdf5
 from regengine.maps.formats import read_content_sha256
 from regengine.maps.opening import light_map_of
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.orbit.position import ANY_KM
 
 Mode = Literal["auto", "always", "never"]
@@ -154,12 +154,12 @@ class EarthIndex:
 
 
 def build_earth_index(
-    light_map: LightMap, progress: Callable[[int, int], None] = lambda done, total: None
+    light_map: RasterMap, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> EarthIndex:
     """Detect the light peaks of a map at every scale, and build its index.
 
     `progress` is called with the work done and in total. Coarse levels are built first, because
-    they cost least. Raises LightMapError if the map cannot be read.
+    they cost least. Raises MapError if the map cannot be read.
     """
     made, before = {}, 0
     sizes_km = list_level_sizes(light_map)
@@ -175,7 +175,7 @@ def build_earth_index(
     return EarthIndex(sizes_km, made.__getitem__)
 
 
-def list_level_sizes(light_map: LightMap) -> tuple[float, ...]:
+def list_level_sizes(light_map: RasterMap) -> tuple[float, ...]:
     pixel_km = light_map.info.resolution_deg * KM_PER_DEGREE
     return tuple(size for size in SIZES_KM if size >= pixel_km) or SIZES_KM[-1:]
 
@@ -185,7 +185,7 @@ def _level_work(size_km: float) -> int:
     return round(1000.0 * (0.45 + size_km**-2))
 
 
-def index_in_memory(light_map: LightMap) -> EarthIndex | None:
+def index_in_memory(light_map: RasterMap) -> EarthIndex | None:
     """Make the index of a regional map in memory; each level is computed on first access.
 
     Returns None for maps so large that this would take minutes.
@@ -196,7 +196,7 @@ def index_in_memory(light_map: LightMap) -> EarthIndex | None:
 
 
 def build_level(
-    light_map: LightMap,
+    light_map: RasterMap,
     size_km: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LightLevel:

@@ -45,7 +45,7 @@ def frame_sheet(
         "fit": _fit(result),
         "made": [
             ("by", f"regengine {result.engine_version}"),
-            ("on the map", result.lights or "none"),
+            ("on the map", result.map_title or "none"),
             ("at", stored.processed_utc),
             ("in", f"{result.seconds:.2f} s"),
             *_settings(stored.parameters),
@@ -213,7 +213,7 @@ def _points(result: FrameResult) -> list[str]:
     by_lights = result.reference_kind == "lights"
     rows = [
         f"  {number}  {p.x:9.2f} {p.y:9.2f}  {p.lon:11.5f} {p.lat:10.5f}"
-        f"  {p.sigma_px:8.2f} {p.sigma_m:8.0f}" + (f"  {p.lights:6d}" if by_lights else "")
+        f"  {p.sigma_px:8.2f} {p.sigma_m:8.0f}" + (f"  {p.n_lights:6d}" if by_lights else "")
         for number, p in enumerate(result.control_points, start=1)
     ]
     title = "  #          x         y          lon        lat  sigma px  sigma m"

@@ -80,7 +80,7 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class CameraBody(Body):
+class CameraFields(Body):
     """A camera; see `matchers.geometry.camera.Camera`."""
 
     width_px: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -157,7 +157,7 @@ class DraftBody(Body):
     tab: Version | None = None
     draft: Version | None = None
 
-    camera: CameraBody | None
+    camera: CameraFields | None
     points: Annotated[list[PointBody], Field(max_length=MAX_POINTS)]
     hypothesis: Annotated[int, Field(ge=0, le=10**6)] | None
     comment: Annotated[str, Field(max_length=10_000), AfterValidator(_without_controls)]
@@ -193,7 +193,7 @@ class DecisionBody(DraftBody):
 
 
 def check_acceptance(
-    result: FrameResult, sent: CameraBody | None, sent_points: Sequence[PointBody]
+    result: FrameResult, sent: CameraFields | None, sent_points: Sequence[PointBody]
 ) -> None:
     """Check that a person can accept a frame with this camera and these points: ConfigError.
 
@@ -244,7 +244,7 @@ def check_acceptance(
             raise ConfigError(f"point {number} lies {away} the camera has its place: {todo}.")
 
 
-def _is_found(result: FrameResult, sent: CameraBody, points: Sequence[Mapping[str, Any]]) -> bool:
+def _is_found(result: FrameResult, sent: CameraFields, points: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the engine found the camera, and these are the points that it found with it."""
     if len({(point["x"], point["y"]) for point in points}) < MIN_POINTS:
         return False
@@ -252,7 +252,7 @@ def _is_found(result: FrameResult, sent: CameraBody, points: Sequence[Mapping[st
         return True
     solved = [result.solved, *(hypothesis.solved for hypothesis in result.hypotheses)]
     found = solved if result.verdict in PLACED else []
-    proposed = [CameraBody(**camera_json(one.camera)) for one in found if one is not None]
+    proposed = [CameraFields(**camera_json(one.camera)) for one in found if one is not None]
     if sent not in proposed:
         return False
     # Pairs belong to the first proposal; points of the others are at positions projected by it
@@ -264,7 +264,7 @@ def _is_found(result: FrameResult, sent: CameraBody, points: Sequence[Mapping[st
 
 def check_sent(
     result: FrameResult,
-    camera: CameraBody | None,
+    camera: CameraFields | None,
     points: Sequence[PointBody] = (),
     given: GivenBody | None = None,
 ) -> Camera | None:
@@ -289,8 +289,8 @@ def _pair(point: Mapping[str, Any]) -> tuple[float, ...]:
 
 
 def camera_json(camera: Camera) -> dict[str, Any]:
-    """JSON of a camera, in the format of `CameraBody`."""
-    return {name: getattr(camera, name) for name in CameraBody.model_fields}
+    """JSON of a camera, in the format of `CameraFields`."""
+    return {name: getattr(camera, name) for name in CameraFields.model_fields}
 
 
 def points_json(result: FrameResult, *, origin: str) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from regengine.io.checksums import compute_sha256_once
 
 if TYPE_CHECKING:
     from regengine.maps.lights import KindName
-    from regengine.maps.reference import LightMap
+    from regengine.maps.reference import RasterMap
     from regengine.orbit.tle import TleSet
     from regengine.pages.review.queue import ReviewFrames
     from regengine.runs.run_inputs import RunInputs
@@ -45,7 +45,7 @@ class ReviewContext:
     frames: ReviewFrames
     decisions: Decisions
     # Maps of night lights, streets and ground by day that the page shows, by kind
-    maps: Mapping[KindName, LightMap]
+    maps: Mapping[KindName, RasterMap]
     tles: TleSet | None
     search_inputs: Callable[[], RunInputs]  # creates the inputs of a search
     drawing: Executor  # of the pictures of sheets
@@ -69,7 +69,7 @@ class ReviewContext:
                 404, f"the store has no frame {number}: GET /api/frames lists them."
             ) from None
 
-    def map_of_kind(self, kind: KindName) -> LightMap:
+    def map_of_kind(self, kind: KindName) -> RasterMap:
         """The map of a kind; ConfigError if the review has none."""
         if kind not in self.maps:
             raise ConfigError(NO_MAP[kind])
@@ -104,7 +104,7 @@ def find_registered_photo(context: ReviewContext, number: int) -> tuple[Path, st
     )
 
 
-class Problem(BaseModel):
+class ErrorBody(BaseModel):
     """An error message with a remedy."""
 
     detail: str

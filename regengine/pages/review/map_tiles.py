@@ -14,7 +14,7 @@ from rasterio.warp import Resampling, reproject
 
 from detectors.constants import SEMI_MAJOR_M
 from regengine.io.gdal import open_gdal_session
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.maps.services import row_lat_deg
 
 TILE_PX = 256
@@ -38,7 +38,7 @@ class MapTiles:
     assembled from smaller ones.
     """
 
-    def __init__(self, light_map: LightMap, kind: str = "lights") -> None:
+    def __init__(self, light_map: RasterMap, kind: str = "lights") -> None:
         self._map = light_map
         self._white = WHITE_OF[kind]
         # Each has a few kilobytes

@@ -120,7 +120,7 @@ def carry_neighbour(
     if heads:
         work, _ = bodies.mend_work(heads[0].work, there)
         is_accepted = heads[0].decision == "accepted" and work["camera"] is not None
-        camera = bodies.CameraBody(**work["camera"]).camera() if is_accepted else None
+        camera = bodies.CameraFields(**work["camera"]).camera() if is_accepted else None
     if camera is None or (there.width_px, there.height_px) != (here.width_px, here.height_px):
         return None
     if there.focal_mm and here.focal_mm:
@@ -245,7 +245,7 @@ class PointsBody(bodies.Body):
     """Control points, and the camera that they belong to."""
 
     points: Annotated[list[bodies.PointBody], Field(max_length=bodies.MAX_POINTS)]
-    camera: bodies.CameraBody | None
+    camera: bodies.CameraFields | None
 
 
 def _add_decisions(routes: APIRouter, context: ReviewContext) -> None:

@@ -58,7 +58,7 @@ class SolveBody(bodies.Body):
     """Points, and the camera that they correct; whether a person placed that camera."""
 
     points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=bodies.MAX_POINTS)]
-    start: bodies.CameraBody
+    start: bodies.CameraFields
     free: Free = "auto"
     placed: bool = False
 
@@ -66,7 +66,7 @@ class SolveBody(bodies.Body):
 class SnapBody(bodies.Body):
     """A point, the camera of the view, and which side of the point moves."""
 
-    camera: bodies.CameraBody
+    camera: bodies.CameraFields
     point: bodies.PointBody
     moves: Literal["photo", "map"]
 
@@ -74,20 +74,20 @@ class SnapBody(bodies.Body):
 class EvidenceBody(bodies.Body):
     """Points, and the camera of the view."""
 
-    camera: bodies.CameraBody
+    camera: bodies.CameraFields
     points: Annotated[list[bodies.PointBody], Field(min_length=1, max_length=MAX_COMPARED)]
 
 
 class MarksBody(bodies.Body):
     """A camera whose predicted view is compared with the photo."""
 
-    camera: bodies.CameraBody
+    camera: bodies.CameraFields
 
 
 class SearchBody(bodies.Body):
     """Where to start the search, and its limit of processor time in seconds."""
 
-    camera: bodies.CameraBody
+    camera: bodies.CameraFields
     seconds: Annotated[float, Field(ge=1.0, le=120.0)] = 15.0
 
 
@@ -171,7 +171,7 @@ def _add_comparison(routes: APIRouter, context: ReviewContext) -> None:
     one_at_a_time = Lock()  # each takes a second and some hundred megabytes
 
     def read_compared(
-        number: int, body: bodies.CameraBody, points: Sequence[bodies.PointBody] = ()
+        number: int, body: bodies.CameraFields, points: Sequence[bodies.PointBody] = ()
     ) -> tuple[Camera, PhotoBesideMap]:
         """The camera that was sent, and the photo beside the map."""
         from regengine.registration.points.compare_maps import choose_side_px, read_beside_map

@@ -34,7 +34,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regengine.errors import ConfigError, RegengineError, StoreError
 from regengine.pages.review import routes_frames, routes_pictures, routes_solve, sheets
-from regengine.pages.review.context import Problem, ReviewContext, make_problem, parse_layers
+from regengine.pages.review.context import ErrorBody, ReviewContext, make_problem, parse_layers
 from regengine.pages.review.queue import ReviewFrames
 from regengine.store.reviews import Decisions, decisions_path, reviewer_name
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOPBACK = "127.0.0.1"
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 403, 404, 409, 413, 421, 422, 503)
+    status: {"model": ErrorBody} for status in (401, 403, 404, 409, 413, 421, 422, 503)
 }
 UNPROCESSABLE = 422
 
@@ -332,7 +332,7 @@ def open_review(
     are for tracks and searches; ``reviewer`` is the person who decides, None for the user's name on
     this machine. ``layers`` are online layers, see `regengine.pages.review.context.parse_layers`.
     ``sheet`` opens the page on a sheet; without ``checks``, all its cameras are the engine's.
-    StoreError, LightMapError, EphemerisError or ConfigError if one of them cannot be used.
+    StoreError, MapError, EphemerisError or ConfigError if one of them cannot be used.
     """
     from regengine.maps.opening import open_day_map, open_references
     from regengine.orbit.position import element_sets, frame_records

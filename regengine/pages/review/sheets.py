@@ -25,7 +25,7 @@ from pydantic import Field
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import great_circle_km, incidence_deg, surface_to_lonlat
-from matchers.geometry.light_grid import LATTICE_PX, lattice
+from matchers.geometry.map_grid import LATTICE_PX, lattice
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
 from regengine.maps.places import place_index

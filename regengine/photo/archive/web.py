@@ -238,7 +238,7 @@ def _verify_known_sum(target: Path, sums: dict[str, str]) -> str:
 def list_given_frames(arguments: Sequence[str]) -> list[str]:
     """Return the archive ids of arguments, without duplicates, in order.
 
-    Arguments are ids in any spelling, and files as `regengine frames read` takes them. Raises
+    Arguments are ids in any spelling, and files as `regengine archive read` takes them. Raises
     ConfigError if an argument is neither.
     """
     frame_ids: dict[str, None] = {}

@@ -14,7 +14,7 @@ from detectors.constants import KM_PER_DEGREE
 from detectors.types import BoolArray, Columns, FloatArray, FloatImage, IndexArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.light_grid import render_known
+from matchers.geometry.map_grid import render_known
 from matchers.lights.patches import (
     FLOOR_PX,
     MIN_MATCHES,
@@ -25,10 +25,10 @@ from matchers.lights.patches import (
     match_patches,
     measure_texture,
 )
-from matchers.lights.photo_light import LightImage
+from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import LIGHTS, find_light_peaks, score_lights, spread_shifts
 from regengine.maps.lights import KindName
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
 from regengine.registration.align import free_unknowns
@@ -102,8 +102,8 @@ class PhotoBesideMap:
     """
 
     kind: KindName
-    image: LightImage
-    reference: LightMap
+    image: EvenedImage
+    reference: RasterMap
 
     @property
     def map_sigma_m(self) -> float:
@@ -145,7 +145,7 @@ class PhotoBesideMap:
         return centres[square[centres[:, 1], centres[:, 0]] >= COMPARED[self.kind].min_structure]
 
 
-def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
+def choose_side_px(kind: KindName, camera: Camera, reference: RasterMap) -> int:
     """Choose the long side of the photo, pixels, at which it is compared with a map."""
     if kind == "lights":
         return fine_px(camera, float(ecef_to_geodetic(camera.position_ecef_m)[2]) / 1e3)
@@ -164,7 +164,7 @@ def choose_side_px(kind: KindName, camera: Camera, reference: LightMap) -> int:
 
 
 def read_beside_map(
-    kind: KindName, file: Path | PhotoFile, camera: Camera, reference: LightMap
+    kind: KindName, file: Path | PhotoFile, camera: Camera, reference: RasterMap
 ) -> PhotoBesideMap:
     """Read a photo for the comparison with a map, at the long side of `choose_side_px`.
 
@@ -438,7 +438,7 @@ def select_more_points(
         camera=small,
         refinement=replace(fitted, residual_px=np.stack([matches.dx, matches.dy], axis=-1)),
         image=image,
-        lights=lights,
+        light_peaks=lights,
         matched=score_lights(lights, of_map)[1],
         patch_view=(view, weight),
         groups=group_patches(view, matches.centres, PATCH_PX),

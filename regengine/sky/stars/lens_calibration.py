@@ -92,7 +92,7 @@ def measure_photos(
             stars = STARS.in_photo(frame.file).found
             size, where = (frame.width_px, frame.height_px), None
             if solutions is None:  # solved blindly, with only the focal length from EXIF as a prior
-                known = solve.SolveOptions(
+                known = solve.SolveParams(
                     focal_px=frame.focal_px, log_focal_sigma=EXIF_LOG_FOCAL_SIGMA
                 )
                 solved = solve.solve_stars(stars, *size, *load_sky(), known)
@@ -213,7 +213,7 @@ TUKEY = 4.685  # 95 % efficient for normal errors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Calibration:
+class CalibratedLens:
     """A lens profile and the fit that it is based on."""
 
     profile: lens_profile.LensProfile
@@ -221,7 +221,7 @@ class Calibration:
     falloff_refused: str  # why the profile has no falloff; empty if it has one
 
 
-def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> Calibration:
+def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> CalibratedLens:
     """Fit one lens to the stars of all photos, its falloff to their skies, and zero points.
 
     The photos are solved, and have the same camera, lens, focal length and size. The catalogue
@@ -282,7 +282,7 @@ def calibrate(photos: Sequence[LensPhoto], catalogue: StarCatalogue) -> Calibrat
         exposure=exposure,
         channels=channels,
     )
-    return Calibration(profile=profile, fit=fit, falloff_refused=refused)
+    return CalibratedLens(profile=profile, fit=fit, falloff_refused=refused)
 
 
 def _pair_stars(
@@ -351,7 +351,7 @@ def _light_of_stars(
     catalogue: StarCatalogue,
     lens: SkyCamera,
     falloff: lens_profile.Falloff | None,
-) -> tuple[lens_profile.Exposure | None, tuple[lens_profile.ChannelPhotometry, ...]]:
+) -> tuple[lens_profile.ExposureSettings | None, tuple[lens_profile.ChannelPhotometry, ...]]:
     """Zero points from the photos with the first photo's aperture and sensitivity."""
     first = photos[0].frame
     alike = [
@@ -392,7 +392,7 @@ def _light_of_stars(
     )
     if limit is None or not channels:
         return None, ()
-    exposure = lens_profile.Exposure(
+    exposure = lens_profile.ExposureSettings(
         exposure_s=first.exposure_s,
         aperture_f=first.aperture_f,
         iso=first.iso,

@@ -30,7 +30,7 @@ from regengine.sky.stars.catalogue import (
     load_catalogue,
     star_names,
 )
-from regengine.sky.stars.solve import SolveOptions, StarIndices, StarSolution, solve_stars
+from regengine.sky.stars.solve import SolveParams, StarIndices, StarSolution, solve_stars
 from regengine.store.reasons import Reason
 from regengine.store.result import Answer
 
@@ -242,7 +242,7 @@ class SolveJob:
 
     detector: StarDetector = field(default_factory=STARS.detector)
     frame_options: FrameOptions = field(default_factory=FrameOptions)
-    options: SolveOptions = field(default_factory=SolveOptions)
+    options: SolveParams = field(default_factory=SolveParams)
     fov_deg: float | None = None  # field of view along x, if given
     # Files to write for each photo
     headers: drawing.PicturePaths | None = None

@@ -416,7 +416,7 @@ def propose(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StarField:
+class UnsolvedField:
     """Detections of an image, and the catalogue to compare them with.
 
     x, y: Detections, pixels, the most significant first, shape (n,).
@@ -467,7 +467,7 @@ def verify(
     camera: SkyCamera,
     pairs: IndexArray,
     own: IndexArray,
-    field: StarField,
+    field: UnsolvedField,
     parameters: VerifyParameters,
 ) -> Verified | None:
     """Fit a proposed camera to a growing number of stars, and compute its odds.
@@ -535,7 +535,7 @@ def weigh_detections(
     variance_px2: FloatArray,
     used: IndexArray,
     counts: BoolArray,
-    field: StarField,
+    field: UnsolvedField,
     parameters: VerifyParameters,
 ) -> tuple[float, IndexArray]:
     """Log10 odds of detections against predicted stars, and the pairs that support the camera.
@@ -674,7 +674,7 @@ class StarSolution:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SolveOptions:
+class SolveParams:
     """Priors and limits of the search."""
 
     # Prior focal length in pixels of the stored image, if known
@@ -703,7 +703,7 @@ def solve_stars(
     height_px: int,
     catalogue: StarCatalogue,
     indices: StarIndices,
-    options: SolveOptions | None = None,
+    options: SolveParams | None = None,
 ) -> StarSolution | Reason:
     """Identify the stars of an image of this size, in pixels of the image as stored.
 
@@ -711,7 +711,7 @@ def solve_stars(
     If identification fails, the reason has the code ``few_stars`` or ``no_match``, or ``lens`` if
     only the stars near the centre are identified.
     """
-    options = options or SolveOptions()
+    options = options or SolveParams()
     # Detections that may be stars, the most significant first
     good = (stars.flags & PointFlag.EDGE) == 0
     good &= np.isfinite(stars.x) & np.isfinite(stars.y) & (stars.snr > 0.0)
@@ -719,7 +719,7 @@ def solve_stars(
     chosen = order[good[order]][:ALL_DETECTIONS]
     if len(chosen) < MIN_STARS:
         return Reason(code="few_stars", values={"n_stars": len(chosen), "n_needed": MIN_STARS})
-    field = StarField(
+    field = UnsolvedField(
         x=stars.x[chosen],
         y=stars.y[chosen],
         vectors_icrs=catalogue.vectors,
@@ -764,7 +764,7 @@ def solve_stars(
 
 
 def _generate_proposals(
-    field: StarField,
+    field: UnsolvedField,
     snr: FloatArray,
     stages: Iterator[tuple[SearchStage, list[SkyCamera]]],
     indices: StarIndices,
@@ -794,7 +794,7 @@ def _generate_proposals(
 
 
 def accept_proposal(
-    proposal: Proposal, tried: float, field: StarField, ceiling_px: float
+    proposal: Proposal, tried: float, field: UnsolvedField, ceiling_px: float
 ) -> Verified | None:
     """Fit the camera of a proposal to all its stars; None if they do not verify it.
 
@@ -837,7 +837,7 @@ def _reason_if_partial(
     chosen: IndexArray,
     catalogue: StarCatalogue,
     believed: SkyCamera,
-    options: SolveOptions,
+    options: SolveParams,
 ) -> Reason | None:
     """Reason if a solution explains only a part of the image; None if it explains the whole.
 
@@ -923,7 +923,7 @@ def _count_explained(
 
 
 def _generate_stages(
-    width_px: int, height_px: int, options: SolveOptions
+    width_px: int, height_px: int, options: SolveParams
 ) -> Iterator[tuple[SearchStage, list[SkyCamera]]]:
     """The search stages in order: the prior lens, then all others."""
     half = float(np.hypot(width_px, height_px)) / 2.0

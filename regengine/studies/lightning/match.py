@@ -36,7 +36,7 @@ REACH_KM = 16.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Matches(Columns):
+class PulseMatches(Columns):
     """Results of matching, one row per sighting; NaN without a match."""
 
     pulse: IndexArray  # row of the matched pulse; -1 for none
@@ -54,7 +54,7 @@ class Matches(Columns):
     chance: FloatArray
 
 
-def match(sightings: Sightings, series: PulseSeries, slack_s: float) -> Matches:
+def match(sightings: Sightings, series: PulseSeries, slack_s: float) -> PulseMatches:
     """Match sightings with the pulses that are nearest in space and time.
 
     ``slack_s`` is the maximum difference of times: three sigma.
@@ -103,7 +103,7 @@ def match(sightings: Sightings, series: PulseSeries, slack_s: float) -> Matches:
         looked_s = begin_s + 0.5 * series.view_s * np.array([-1.0, 1.0])
         met_s = measure(covered_s, np.clip(met_s, *looked_s))
         chance[k] = np.sum(met_s[:, 1] - met_s[:, 0]) / np.ptp(measure(covered_s, looked_s))
-    return Matches(
+    return PulseMatches(
         pulse=pulse,
         covered=covered,
         east_km=residual_km[:, 0],

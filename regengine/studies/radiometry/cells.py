@@ -31,7 +31,7 @@ from regengine.export.warp import (
     spread,
 )
 from regengine.frames.frame import ExportFrame, ExportPoint
-from regengine.maps.reference import LightMap
+from regengine.maps.reference import RasterMap
 from regengine.photo.formats import read_photo_file
 from regengine.photo.image import mask_captions, read_linear_light, reduce_light
 from regengine.photo.lens_profile import Falloff
@@ -53,7 +53,7 @@ class MapCells:
     photo_pixel_deg: float  # side of a pixel of the stored photo in its finer parts
 
 
-def select_cells_in_view(camera: Camera, light_map: LightMap) -> MapCells:
+def select_cells_in_view(camera: Camera, light_map: RasterMap) -> MapCells:
     """Select the map's cells where a photo shows ground.
 
     Radiance is averaged, not its logarithm, so that a cell of several pixels keeps its light.

@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.special import ndtri
 
 from detectors.types import FloatImage
-from regengine.errors import ConfigError, LightMapError
+from regengine.errors import ConfigError, MapError
 from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.export.formats.geotiff import cloud_optimised
 from regengine.export.run import write_folder
@@ -27,7 +27,7 @@ from regengine.io.extras import need
 from regengine.io.plain import make_printable, plain
 from regengine.io.tables import cell, write_csv
 from regengine.maps.lights import period_of
-from regengine.maps.reference import LightMap, Reference
+from regengine.maps.reference import RasterMap, Reference
 from regengine.photo.lens_profile import LensProfile, choose_profile
 from regengine.studies.radiometry.cells import (
     MapCells,
@@ -63,12 +63,12 @@ class Radiometry:
 
 
 def measure(
-    frame: ExportFrame, light_map: LightMap, *, profiles: Sequence[LensProfile] = ()
+    frame: ExportFrame, light_map: RasterMap, *, profiles: Sequence[LensProfile] = ()
 ) -> Radiometry:
     """Compare a registered photo with a map.
 
     `profiles`: calibrated lenses; the falloff of the photo's lens is corrected. Raises LeftOutError
-    if the photo is missing or too little of it can be compared, LightMapError if the map has no
+    if the photo is missing or too little of it can be compared, MapError if the map has no
     data there or is damaged, ConfigError if it has no radiances.
     """
     camera = frame.camera
@@ -103,13 +103,13 @@ def measure(
     )
 
 
-def keep_radiances(light_map: LightMap) -> LightMap:
+def keep_radiances(light_map: RasterMap) -> RasterMap:
     """Return the parts of a map that are measured radiances; ConfigError if there are none.
 
     Of a picture of lights, radiances are only estimated, by a curve that is flat where it is
     bright: gain and exponent would be those of the curve.
     """
-    measured = LightMap(one for one in light_map if one.measured)
+    measured = RasterMap(one for one in light_map if one.measured)
     if not measured:
         raise ConfigError(
             f"{light_map.info.description}: a gain needs measured radiances; get them with "
@@ -301,7 +301,7 @@ TICKS_NW = (0, 1, 3, 10, 30, 100, 300, 1000)
 
 
 def photo_row(
-    found: Radiometry, frame: ExportFrame, light_map: LightMap, raster: str
+    found: Radiometry, frame: ExportFrame, light_map: RasterMap, raster: str
 ) -> dict[str, Any]:
     """A photo's result: a value for each of `PHOTO_COLUMNS`."""
     gain, compared, result, lights = found.gain, found.comparison, frame.result, light_map.info
@@ -444,7 +444,7 @@ def _upright(axes: Any, found: Radiometry) -> None:
 
 def measure_chosen(
     chosen: Chosen,
-    light_map: LightMap,
+    light_map: RasterMap,
     out: Path,
     *,
     profiles: tuple[LensProfile, ...] = (),
@@ -464,7 +464,7 @@ def measure_chosen(
 
     Raises ConfigError if the map has no radiances, a file exists and must not be replaced, or
     pictures cannot be drawn. Raises StoreError if the store cannot be read or the output cannot be
-    written. Raises LightMapError if the map is damaged.
+    written. Raises MapError if the map is damaged.
     """
     light_map = keep_radiances(light_map)
     if plot:
@@ -480,7 +480,7 @@ def measure_chosen(
             found = measure(frame, light_map, profiles=profiles)
         except np.linalg.LinAlgError as error:
             raise LeftOutError("the gain cannot be fitted to its lights") from error
-        except LightMapError as error:
+        except MapError as error:
             if error.code != "outside_map":
                 raise
             raise LeftOutError("outside the map", no_part=True) from error

@@ -1,4 +1,4 @@
-"""`regengine frames`: what the archive of astronaut photos knows, and its pictures."""
+"""`regengine archive`: what the archive of astronaut photos knows, and its pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def put_out(
 
 app = typer.Typer(
     help="Query the archive of astronaut photos, read its tables, fetch pictures.\n\nExample: "
-    "regengine frames read ISS30-E.tsv --out frames.csv",
+    "regengine archive read ISS30-E.tsv --out frames.csv",
     no_args_is_help=True,
 )
 
@@ -84,9 +84,9 @@ def read(
     The result can be given to register --metadata.
 
     \b
-    Examples: regengine frames read ISS30-E.tsv --out frames.csv
+    Examples: regengine archive read ISS30-E.tsv --out frames.csv
               regengine register photos --metadata frames.csv --lights earth.tif --store run.h5
-              regengine frames read exif.json ISS30-E.tsv volunteers.csv --json
+              regengine archive read exif.json ISS30-E.tsv volunteers.csv --json
     """
     from regengine.io.atomic import check_new_file
     from regengine.photo.records import ENDINGS, read_tables
@@ -146,9 +146,9 @@ def query(
     interrupted query again to resume it.
 
     \b
-    Examples: regengine frames query --mission ISS030 --sun-elevation night --out iss030.csv
-              regengine frames query --from 2012-03-01 --to 2012-03-31 --bbox 120,20,150,50
-              regengine frames query --mission ISS030 --focal-mm 28,85 --dry-run
+    Examples: regengine archive query --mission ISS030 --sun-elevation night --out iss030.csv
+              regengine archive query --from 2012-03-01 --to 2012-03-31 --bbox 120,20,150,50
+              regengine archive query --mission ISS030 --focal-mm 28,85 --dry-run
     """
     import os
 
@@ -197,7 +197,7 @@ def query(
 
 
 @app.command(no_args_is_help=True)
-def download(
+def fetch(
     frames: Annotated[
         list[str], typer.Argument(help="Archive ids, or tables with a column of ids.")
     ],
@@ -216,8 +216,8 @@ def download(
     Incomplete files are never left behind; existing ones are not downloaded again.
 
     \b
-    Examples: regengine frames download ISS030-E-184140 --out photos
-              regengine frames download iss030.csv --out photos --size small
+    Examples: regengine archive fetch ISS030-E-184140 --out photos
+              regengine archive fetch iss030.csv --out photos --size small
     """
     from regengine.photo.archive import web as archive
 

@@ -23,7 +23,7 @@ from matchers.geometry.earth import surface_to_lonlat
 
 
 @dataclass(frozen=True, kw_only=True)
-class LightGrid:
+class MapGrid:
     """Night lights on a regular geographic grid.
 
     values: ``log10(1 + L / L0)`` with radiance L and ``L0 = 1 nW cm^-2 sr^-1``; 0 where dark, shape
@@ -55,7 +55,7 @@ class LightGrid:
         ) / self.step_deg
 
 
-def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
+def make_pyramid(grid: MapGrid, levels: int) -> tuple[MapGrid, ...]:
     """Make an image pyramid by averaging 2 x 2 pixels, finest level first.
 
     It has at most ``levels`` levels, including the given grid, with sides of at least 8 pixels.
@@ -73,7 +73,7 @@ def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
             parts = last.valid[:rows, :cols].reshape(rows // 2, 2, cols // 2, 2)
             valid = np.asarray(parts.all(axis=(1, 3)))
         result.append(
-            LightGrid(
+            MapGrid(
                 values=half,
                 valid=valid,
                 lon0_deg=last.lon0_deg + 0.5 * last.step_deg,
@@ -85,7 +85,7 @@ def make_pyramid(grid: LightGrid, levels: int) -> tuple[LightGrid, ...]:
     return tuple(result)
 
 
-def fill_missing(grid: LightGrid) -> LightGrid:
+def fill_missing(grid: MapGrid) -> MapGrid:
     """Fill pixels without data with the mean of the others, to avoid artificial edges.
 
     Returns the same object if there is nothing to fill.
@@ -102,7 +102,7 @@ EVERYWHERE = np.zeros((0, 0), bool)
 
 
 def render_known(
-    levels: Sequence[LightGrid], camera: Camera, supersample: int = 2
+    levels: Sequence[MapGrid], camera: Camera, supersample: int = 2
 ) -> tuple[FloatImage, FloatImage]:
     """Render a map pyramid through a camera, with a mask of the pixels that the map covers.
 
@@ -121,7 +121,7 @@ def render_known(
 
 
 def draw(
-    levels: Sequence[LightGrid],
+    levels: Sequence[MapGrid],
     ground_ecef_m: FloatArray,
     shape: tuple[int, int],
     step: int,
