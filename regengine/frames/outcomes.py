@@ -6,7 +6,7 @@ import math
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from os import PathLike
@@ -249,10 +249,10 @@ class Registration:
         """Four pixels and their places on the ground; empty without a proposal."""
         import numpy as np
 
-        from regengine.store.result import ControlPoint
+        from regengine.store.rows import OF_POINT
 
-        names, points = (one.name for one in fields(ControlPoint)), self.result.control_points
-        return Table({name: np.array([getattr(one, name) for one in points]) for name in names})
+        points = self.result.control_points
+        return Table({c.name: np.array([getattr(one, c.path) for one in points]) for c in OF_POINT})
 
     @property
     def footprint(self) -> tuple[tuple[float, float] | None, ...] | None:

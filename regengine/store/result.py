@@ -379,8 +379,10 @@ def list_corners(result: FrameResult, axis: int) -> list[float] | None:
 
 def tell_points(result: FrameResult) -> list[dict[str, Any]]:
     """Control points as records have them."""
-    told = [one.name for one in list_columns(ControlPoint) if "record" in one.where]
-    return [{name: getattr(point, name) for name in told} for point in result.control_points]
+    columns = [one for one in list_columns(ControlPoint) if "record" in one.where]
+    return [
+        {one.name: getattr(point, one.path) for one in columns} for point in result.control_points
+    ]
 
 
 def tell_hypotheses(result: FrameResult) -> list[dict[str, Any]]:

@@ -154,10 +154,10 @@ SENSELESS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
     ((*MISSION, "--bbox", "0,50,1,40"), "", 2, "--bbox"),
     ((*MISSION, "--table", "users"), "", 2, "--table 'users'"),
     ((*MISSION, "--sun-elevation", "-9,-10"), "", 2, "--sun-elevation"),
-    (("download", "../../etc/none"), "", 2, "neither a photo's id"),
-    (("download", FRAME, "--out", "file"), "", 3, "cannot be written"),
+    (("fetch", "../../etc/none"), "", 2, "neither a photo's id"),
+    (("fetch", FRAME, "--out", "file"), "", 3, "cannot be written"),
     (MISSION, "http://example.org", 2, "expose the key"),
-    (("download", FRAME), "https://me:pw@example.org", 2, "write https"),
+    (("fetch", FRAME), "https://me:pw@example.org", 2, "write https"),
     (MISSION, "file:///etc/passwd", 2, "write https"),
 )
 
@@ -172,7 +172,7 @@ def test_questions_without_sense_are_refused_before_anything_is_asked(
     Path("file").write_text("")
     if copy:
         monkeypatch.setenv("REGENGINE_ARCHIVE", copy)
-    out = ("--out", "photos") if words[0] == "download" and "--out" not in words else ()
+    out = ("--out", "photos") if words[0] == "fetch" and "--out" not in words else ()
     said = run("archive", *words, *out)
     assert (said.code, why in said.err) == (code, True), said.err
     assert not copy or "REGENGINE_ARCHIVE" in said.err
