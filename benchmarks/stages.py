@@ -34,7 +34,7 @@ from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import read_stage_yields
-from regengine.registration.register import PROPOSERS, pose_problem
+from regengine.registration.register import PROPOSERS, state_problem
 from regengine.registration.types import Prior, Problem, SearchReferences, Stage
 
 SHOWS_THE_SAME = 0.15  # of the long side; what is aligned from there comes to the true camera
@@ -88,7 +88,7 @@ def try_stages(
         prepared = prepare_photo(frame, prior, params)
     if prepared.skip_reason is not None:
         return
-    problem = pose_problem(prepared, prior, references, params)
+    problem = state_problem(prepared, prior, references, params)
     truth = camera_of(trial.camera)
     stages = [stage for stage in generate_stages(problem) if stage.method in PROPOSERS]
     tried: set[tuple[str, str]] = set()

@@ -51,7 +51,7 @@ from regengine.orbit.position import choose_position, element_sets
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.register import pose_problem, search
+from regengine.registration.register import search, state_problem
 from regengine.registration.register_on_streets import report_on_streets
 from regengine.registration.report_result import report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences
@@ -225,7 +225,7 @@ def place_on_streets(
     """
     none, city = cast(RasterMap, NoLights()), cast(RasterMap, streets)
     references = SearchReferences(light_map=none, streets=[city])
-    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    problem = state_problem(prepare_photo(frame, prior, params), prior, references, params)
     if problem.photo.skip_reason is not None:
         return report_skipped(problem)
     state = search(problem)

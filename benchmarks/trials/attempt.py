@@ -16,8 +16,8 @@ from regengine.photo.frame import read_frame
 from regengine.registration.control_points import select_control_points
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.register import pose_problem, search
-from regengine.registration.report_result import make_no_match_result, report_result, report_skipped
+from regengine.registration.register import search, state_problem
+from regengine.registration.report_result import make_bare_result, report_result, report_skipped
 from regengine.registration.types import Prior, SearchReferences, SearchState
 from regengine.scene.classify import assess_for_search
 from regengine.store.reasons import make_error_reason
@@ -87,7 +87,7 @@ def register_trial(
         if scene.skip_reason is None:
             prior = Prior(position=position, cities_probability=scene.cities_probability)
             prepared = prepare_photo(frame, prior, parameters)
-            posed = pose_problem(prepared, prior, references, parameters)
+            posed = state_problem(prepared, prior, references, parameters)
             if prepared.skip_reason is None:
                 state = search(posed)
                 result = report_result(posed, state)
@@ -95,11 +95,11 @@ def register_trial(
                 result = report_skipped(posed)
         else:
             info = references.light_map.info
-            result = make_no_match_result(frame, position, info, scene.skip_reason)
+            result = make_bare_result(frame, position, info, scene.skip_reason)
     except RegengineError as error:
         if isinstance(error, EphemerisError) or error.code == "outside_map":
             reason = make_error_reason(error)
-            result = make_no_match_result(frame, position, references.light_map.info, reason)
+            result = make_bare_result(frame, position, references.light_map.info, reason)
         else:
             problem = f"{error.code}: {error}".replace(str(folder), "")
     return Registration(

@@ -2,5 +2,5 @@
 
 In: frames that were chosen, and their photos.
 Out: CSV, GeoJSON, GeoPackage, GCP, RPC, GeoTIFF, STAC, SQL, packages.
-Start reading at `run`, then `format`; each of `formats` is one format.
+Start reading at `run`; each of `formats` is one format, or several that differ in little.
 """

@@ -1,4 +1,8 @@
-"""The export tables, one row per control point or per frame, and the map layers of their rows."""
+"""The export tables, one row per control point or per frame, and the map layers of their rows.
+
+Their columns are fields of results (`regengine.store.rows`), named and ordered in
+`export_columns.csv`.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +91,7 @@ def of_frame(
 
 
 # Columns of the tables, in their order; those of frames go on with other fields of results
-with Path(__file__).with_name("table_columns.csv").open(encoding="utf-8", newline="") as stream:
+with Path(__file__).with_name("export_columns.csv").open(encoding="utf-8", newline="") as stream:
     LISTED: dict[str, list[TableColumn]] = defaultdict(list)
     for listed in csv.DictReader(stream):
         LISTED[listed.pop("table")].append(column(**listed))  # type: ignore[arg-type]

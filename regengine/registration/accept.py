@@ -45,7 +45,10 @@ def share_right(evidence: Evidence) -> float:
 
 
 def probability(evidence: Evidence) -> float:
-    """Probability that a match is right: that of its place, reduced if its fit is not tested."""
+    """Probability that a camera is right: that of its place, reduced if its fit is not tested.
+
+    The probability of a record is this times that of its control points, given the camera.
+    """
     return share_right(evidence) * place_probability(evidence)
 
 
@@ -73,7 +76,7 @@ def find_least_accepted(params: AcceptParams, is_blind: bool) -> float:
 def decide(
     p_right: float, reasons: tuple[Reason, ...], params: AcceptParams, *, is_blind: bool = False
 ) -> Verdict:
-    """Decide the verdict from the probability and the reasons for a review."""
+    """Compare the probability with the thresholds; with a reason nothing is accepted."""
     if p_right < REVIEW_PROBABILITY:
         return "no_match"
     return (

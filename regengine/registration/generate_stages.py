@@ -4,6 +4,9 @@ A stage is a box of views: region x hand x lens x tilt band x method, or place x
 box has the probability that the true camera is in it and the method finds it, and a cost. The boxes
 are treated as independent. Then the ratio of probability to work gives the best fixed order, and
 no replanning is needed. Shares, success rates and work come from `stage_yields.csv`.
+
+With a time and an element set the first stages are mostly the places nearest to the time on its
+track, by asterisms or by light; without both it is the whole Earth, by light.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ def make_tracks(
 
     Two orbits pass through a nadir. If a velocity is given, only the one in its direction is used.
     """
-    if position.source == "centre":  # what contradicts it is searched apart
+    if position.source == "centre":  # an orbit that contradicts it is a start of its own
         return tuple(make_tracks_around(position))
     if position.alternative is not None:
         # 2 % of the archive's night frames contradict their orbit by hundreds of kilometres

@@ -49,7 +49,7 @@ from regengine.registration.align import (
     is_same_view,
 )
 from regengine.registration.priors import Seen
-from regengine.registration.propose_light import place_on_track
+from regengine.registration.propose_at_places import place_on_track
 from regengine.registration.types import Hypothesis, Problem, Region, Stage, keeps_sky_free
 from regengine.registration.windows import find_window_around
 

@@ -36,13 +36,13 @@ from regengine.registration.priors import (
     measure_lit_ground,
     read_stage_yields,
 )
-from regengine.registration.propose_from_prior import (
+from regengine.registration.propose_at_places import propose_asterisms, propose_dense, propose_light
+from regengine.registration.propose_from_cameras import (
     propose_from_neighbours,
     propose_from_placement,
     propose_from_stars,
 )
 from regengine.registration.propose_horizon import propose_horizon
-from regengine.registration.propose_light import propose_asterisms, propose_dense, propose_light
 from regengine.registration.register_on_streets import (
     add_advice,
     advise_streets,
@@ -68,7 +68,7 @@ from regengine.registration.windows import MapWindows
 from regengine.store.result import FrameResult
 
 
-def pose_problem(
+def state_problem(
     photo: Photo, prior: Prior, references: SearchReferences, params: RegisterParams
 ) -> Problem:
     """Make the problem of a photo; a photo that is skipped needs no tracks."""
@@ -132,7 +132,7 @@ def register_frame(
         If the map cannot be read.
     """
     params = params or RegisterParams()
-    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    problem = state_problem(prepare_photo(frame, prior, params), prior, references, params)
     advice, skip_reason = advise_streets(problem), problem.photo.skip_reason
     if skip_reason is not None:
         skipped = report_skipped(problem)
@@ -169,7 +169,7 @@ def search(problem: Problem) -> SearchState:
         return state
     budget = params.work_budget
     if prior.cities_probability < MIN_CITIES_PROBABILITY:
-        budget *= 0.43  # a share by eye: 12 of 28 units
+        budget *= 0.43  # by eye
     # Less work if the brightest thousandth of the image has a lower signal-to-noise ratio (both
     # numbers by eye)
     if photo.images is not None and photo.images.brightest_sigmas < 40.0:

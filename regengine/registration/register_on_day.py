@@ -52,7 +52,7 @@ from regengine.registration.align import locate_camera
 from regengine.registration.parameters import RegisterParams, Steps
 from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
 from regengine.registration.priors import make_tracks
-from regengine.registration.propose_from_prior import carry_camera
+from regengine.registration.propose_from_cameras import carry_camera
 from regengine.registration.propose_on_day import (
     FeatureMatches,
     Features,
@@ -77,7 +77,7 @@ from regengine.registration.refine_on_map import (
     report_on_map,
     settle,
 )
-from regengine.registration.report_result import make_no_match_result
+from regengine.registration.report_result import make_bare_result
 from regengine.registration.types import CellProof, Hypothesis, Prior, TrackPlace
 from regengine.store.reasons import Reason
 from regengine.store.result import FrameResult, MatchedMap
@@ -603,7 +603,7 @@ def register_on_day(
     position, info = prior.position, day_map.info
 
     def refuse(code: str, **values: Any) -> FrameResult:
-        return make_no_match_result(frame, position, info, Reason(code=code, values=values))
+        return make_bare_result(frame, position, info, Reason(code=code, values=values))
 
     if frame.focal_mm is None:
         return refuse("unsuitable_lens")
@@ -650,7 +650,7 @@ def register_on_day(
     if match is None:
         assert position is not None
         grid = None if first is None else first.levels[0]
-        return make_no_match_result(frame, position, info, explain(photo, grid, position))
+        return make_bare_result(frame, position, info, explain(photo, grid, position))
     return report_day_match(frame, prior, params, photo, match)
 
 
@@ -675,13 +675,13 @@ def report_day_match(
             match.picture, hypothesis, match.camera, match.proofs, POSE, patch_px
         )
     if answer is None:
-        refused = make_no_match_result(frame, position, reference, explain(photo, grid, position))
+        refused = make_bare_result(frame, position, reference, explain(photo, grid, position))
         return add_proofs(refused, match.proofs)
     sources = {}
     if view.n_places:
         sources["features"] = f"{view.n_places} matched places of photo and map"
     return report_on_map(
-        make_no_match_result(frame, position, reference, **sources),
+        make_bare_result(frame, position, reference, **sources),
         frame,
         prior,
         answer,

@@ -54,7 +54,7 @@ from regengine.registration.refine_on_map import (
     report_on_map,
     settle,
 )
-from regengine.registration.report_result import make_no_match_result
+from regengine.registration.report_result import make_bare_result
 from regengine.registration.types import (
     CellProof,
     Hypothesis,
@@ -731,7 +731,7 @@ def report_on_streets(problem: Problem, match: MapMatch) -> FrameResult:
     blind = match.hypothesis.is_blind
     position = locate_camera(match.camera) if blind else prior.position
     result = report_on_map(
-        make_no_match_result(frame, position, problem.references.light_map.info),
+        make_bare_result(frame, position, problem.references.light_map.info),
         frame,
         prior,
         match,

@@ -92,7 +92,7 @@ def report_skipped(problem: Problem) -> FrameResult:
     reason = problem.photo.skip_reason
     assert reason is not None
     info = problem.references.light_map.info
-    return make_no_match_result(problem.photo.frame, problem.prior.position, info, reason)
+    return make_bare_result(problem.photo.frame, problem.prior.position, info, reason)
 
 
 def report_result(problem: Problem, state: SearchState) -> FrameResult:
@@ -105,9 +105,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
     if state.stop_reason is StopReason.CPU_LIMIT:
         sources["search"] = "stopped by --max-seconds"
     if match is None:
-        return make_no_match_result(
-            frame, position, info, *explain_no_match(problem, state), **sources
-        )
+        return make_bare_result(frame, position, info, *explain_no_match(problem, state), **sources)
     fit, evidence, hypothesis = match.fit, match.evidence, match.hypothesis
     points = select_control_points(fit, match.camera)
     chance = 1.0
@@ -128,7 +126,7 @@ def report_result(problem: Problem, state: SearchState) -> FrameResult:
             sources["attitude"] = f"{hypothesis.n_stars} stars"
     low, high = (chance * limit for limit in probability_interval(evidence))
     result = replace(
-        make_no_match_result(frame, position, info, *reasons, **sources),
+        make_bare_result(frame, position, info, *reasons, **sources),
         verdict=verdict,
         probability=chance * probability(evidence),
         probability_low=low,
@@ -224,7 +222,7 @@ def judge(
     points: tuple[ControlPoint, ...],
     chance: float,
 ) -> tuple[Verdict, tuple[Reason, ...]]:
-    """Decide the verdict on a match, and list the reasons if it is not accepted.
+    """Find the reasons for and against a match, and the verdict that `decide` gives with them.
 
     `chance`: probability that the control points are right if the camera is right.
     """
@@ -563,7 +561,7 @@ def remark_on_points(
         yield Reason(code="dark_points", values={"points": dark.tolist()})
 
 
-def make_no_match_result(
+def make_bare_result(
     frame: Frame,
     position: CameraPosition | None,
     info: MapInfo | Reference | None,

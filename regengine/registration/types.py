@@ -1,9 +1,9 @@
 """Define the data types of a registration, in the order in which they are created.
 
-`Prior`, `Photo` and `SearchReferences` make a `Problem` (`pose_problem`). `generate_stages` divides
-it into `Stage` objects, each for a `TrackPlace` or a `Region`. A stage proposes `Hypothesis`
-objects. The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a `LightMatch`
-or a `MapMatch` with its `Evidence`. `SearchState` records the progress of the search.
+`Prior`, `Photo` and `SearchReferences` make a `Problem` (`state_problem`). `generate_stages`
+divides it into `Stage` objects, each for a `TrackPlace` or a `Region`. A stage proposes
+`Hypothesis` objects. The best of them are fitted, each a `Fit` with its `FitTest`, and weighed as a
+`LightMatch` or a `MapMatch` with its `Evidence`. `SearchState` records the progress of the search.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Prior:
     placement: The camera (of the stored image) that a person placed. Only its surroundings are
         searched.
     read_stars: Measures the attitude from the stars above the limb, see
-        `propose_from_prior.read_sky`.
+        `propose_from_cameras.read_sky`.
     cities_probability: Probability of the class *cities*, see
         `regengine.registration.parameters.MIN_CITIES_PROBABILITY`.
     """

@@ -23,7 +23,7 @@ from regengine.orbit.tle import TleSet
 from regengine.photo.frame import CENTRE_RADIUS_KM, Frame, read_frame, with_remark
 from regengine.registration.priors import SOURCE, NeighbourPrior, Seen
 from regengine.registration.register import register_frame
-from regengine.registration.report_result import doubt_time_told, make_no_match_result
+from regengine.registration.report_result import doubt_time_told, make_bare_result
 from regengine.registration.types import Prior, Problem, SearchReferences
 from regengine.runs.run_inputs import RunInputs
 from regengine.scene.classify import (
@@ -52,9 +52,9 @@ NO_INDEX = (
 
 
 def process_photo(
-    path: Path, inputs: RunInputs, hints: NeighbourPrior | None = None
+    path: Path, inputs: RunInputs, neighbours: NeighbourPrior | None = None
 ) -> FrameResult:
-    """Register one photo; ``hints`` is what other photos of the batch tell of it.
+    """Register one photo; ``neighbours`` is what other photos of the batch tell of it.
 
     It is searched for from each of its starts in turn (`list_starts`), until it is accepted.
     ``seconds`` of the result cover reading and registration, not the overlay. FrameError if the
@@ -69,14 +69,14 @@ def process_photo(
         position = find_position(frame, tles, inputs.blind)
         known = None if isinstance(position, EphemerisError) else position
         scene, named = assess_for_search(frame, known), list_named_towns(frame, position)
-        result = register_by_day(frame, known, named, scene.in_place, inputs, hints)
+        result = register_by_day(frame, known, named, scene.in_place, inputs, neighbours)
         # Before the index is read, which takes longer
         skip_reason = None if inputs.register.any_category else scene.skip_reason
         if skip_reason is not None:
-            result = result or make_no_match_result(frame, known, light_map.info, skip_reason)
+            result = result or make_bare_result(frame, known, light_map.info, skip_reason)
         elif result is None or result.verdict != "accepted":
             prior = Prior(
-                neighbours=hints,
+                neighbours=neighbours,
                 read_stars=make_star_reader(attitudes) if inputs.stars else None,
                 altitude_range_km=inputs.blind.altitude_km,
                 may_be_elsewhere=inputs.blind.mode != "never",
@@ -104,9 +104,9 @@ def process_photo(
                     reason = make_error_reason(error)
                 if reason is not None:
                     near = known_there.position
-                    attempt = make_no_match_result(there, near, light_map.info, reason)
-                elif hints is not None:
-                    sources = {**dict(attempt.sources), SOURCE: hints.source}
+                    attempt = make_bare_result(there, near, light_map.info, reason)
+                elif neighbours is not None:
+                    sources = {**dict(attempt.sources), SOURCE: neighbours.source}
                     attempt = replace(attempt, sources=tuple(sorted(sources.items())))
                 result = doubt_start(attempt, there, named)
                 if attempt.verdict == "accepted":
@@ -121,7 +121,9 @@ def process_photo(
         used, _ = light_map.reaching((lon.min(), lat.min(), lon.max(), lat.max()))[0]
         result = replace(result, map_title=used.title)
     result = replace(result, seconds=time.perf_counter() - start_s)
-    if inputs.overlays is not None and (hints is None or result.replaces(hints.first_probability)):
+    if inputs.overlays is not None and (
+        neighbours is None or result.replaces(neighbours.first_probability)
+    ):
         draw_overlay(result, frame, inputs)
     return result
 
@@ -142,7 +144,7 @@ def register_by_day(
     named: list[Place],
     shown: SceneAnswer,
     inputs: RunInputs,
-    hints: NeighbourPrior | None,
+    neighbours: NeighbourPrior | None,
 ) -> FrameResult | None:
     """Register a photo on the day map; None where that does not decide what becomes of it."""
     # A photo that may be by day with such a probability is tried, which takes seconds
@@ -152,7 +154,7 @@ def register_by_day(
 
     tried = []
     for start in list_contradicting(position) or (position,):
-        prior, day_map = Prior(position=start, neighbours=hints), day_map_of(inputs.day)
+        prior, day_map = Prior(position=start, neighbours=neighbours), day_map_of(inputs.day)
         tried.append(register_on_day(frame, prior, day_map, inputs.register, inputs.unfetched))
         if tried[-1].verdict == "accepted":
             break
@@ -231,8 +233,9 @@ def draw_overlay(result: FrameResult, frame: Frame, inputs: RunInputs) -> None:
 
 # Towns of a given name, and towns that texts mention, at which a photo is searched for
 MAX_NAMED, MAX_MENTIONED = 6, 3
-# Of the work of a photo whose place contradicts its time or nadir: shares for each alone. The orbit
-# is searched for other clocks and lenses as well; around a right place little work suffices
+# A place out of sight from the orbit or the nadir is searched for without them, and they without
+# it: their shares of the work. The orbit is searched for other clocks and lenses as well; around a
+# right place little work suffices
 APART = {"position": 0.7, "place": 0.3}
 
 
@@ -442,7 +445,7 @@ def make_star_reader(
     The attitude, or None without one, is added to the list. A missing catalogue is told once, and
     costs no photo.
     """
-    from regengine.registration.propose_from_prior import read_sky
+    from regengine.registration.propose_from_cameras import read_sky
     from regengine.sky.stars.catalogue import CatalogueError
 
     def read_stars(problem: Problem) -> StarAttitude | None:
@@ -473,7 +476,7 @@ def register_from(
     turn. FrameError if the photo cannot be read; EphemerisError if the camera is nowhere above the
     Earth; MapError if the map cannot be read, or does not hold the place.
     """
-    from regengine.registration.propose_from_prior import locate_placed
+    from regengine.registration.propose_from_cameras import locate_placed
 
     light_map, tles, records = inputs.open()
     frame = read_frame(path, records=records, options=inputs.frame)

@@ -28,7 +28,7 @@ from regengine.store.reasons import Reason, make_error_reason
 from regengine.store.rows import StoredFrame, dict_rows, select
 from regengine.store.writer import StoreWriter
 
-# The search that produced a result; values of `search_pass` in the store
+# The search that produced a result, by itself or with its neighbours; `search_pass` of the store
 ALONE, AGAIN = 1, 3
 # Failures that cost minutes each time, and recur unless memory or the time limit is raised
 COSTLY = frozenset({"worker_died", "timed_out", "out_of_memory"})
@@ -56,7 +56,7 @@ class Task:
     given_as: str | None = None
     failure: Reason | None = None  # why there is no such copy
     frame_index: int = -1
-    hints: NeighbourPrior | None = None  # prior from other photos of the batch
+    neighbours: NeighbourPrior | None = None  # prior from other photos of the batch
     search_pass: int = ALONE
 
     @property

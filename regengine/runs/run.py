@@ -35,7 +35,7 @@ from regengine.store.result import FrameResult
 from regengine.store.rows import StoredFrame
 from regengine.store.writer import StoreWriter
 
-# Called with a path, and with `hints` if other photos of the batch provide a prior
+# Called with a path, and with `neighbours` if other photos of the batch provide a prior
 Process = Callable[..., FrameResult]
 Report = Callable[[FrameResult], None]
 # A photo, and its stored result if that result is reused
@@ -87,11 +87,11 @@ def run_batch(
 ) -> BatchSummary:
     """Process photos; report each once, when its final result is safely on disk.
 
-    ``process`` takes the path of a photo, and ``hints`` if there are any, and returns its result.
-    It must be picklable if there are workers. ``interrupted`` of the summary is set if ``stop`` or
-    Ctrl-C ended the run. Photos finished by then are stored; they are also reported, except those
-    that a second search could still change. Raises StoreError if the store can no longer be
-    written.
+    ``process`` takes the path of a photo, and ``neighbours`` if there are any, and returns its
+    result. It must be picklable if there are workers. ``interrupted`` of the summary is set if
+    ``stop`` or Ctrl-C ended the run. Photos finished by then are stored; they are also reported,
+    except those that a second search could still change. Raises StoreError if the store can no
+    longer be written.
     """
     batch = _Batch(writer, options, report)
     n_begun = n_done = n_planned = 0
@@ -176,7 +176,7 @@ class _Batch:
             parameters_sha256=self._options.settings.sha256,
             processed_utc=utc_now(),
             search_pass=task.search_pass,
-            hints_sha256="" if task.hints is None else task.hints.sha256,
+            hints_sha256="" if task.neighbours is None else task.neighbours.sha256,
         )
         try:
             self._writer.add(frame)
@@ -198,7 +198,9 @@ def try_photo(process: Process, task: Task) -> FrameResult:
         return make_failed_result(task, task.failure)
     start_s = time.perf_counter()
     try:
-        result = process(task.path, **({} if task.hints is None else {"hints": task.hints}))
+        result = process(
+            task.path, **({} if task.neighbours is None else {"neighbours": task.neighbours})
+        )
         if task.given_as is not None:
             result = rename_result(result, task.path, task.given_as)
         record_line(result)  # a result that cannot be serialised fails its photo, not the run
@@ -271,7 +273,7 @@ class SecondSearch:
             references.sort()
         for frame_index in sorted(self.unsettled):
             stored = self._read(frame_index)
-            facts, result, hints = FrameFacts.from_result(stored.result), stored.result, None
+            facts, result, neighbours = FrameFacts.from_result(stored.result), stored.result, None
             if facts is not None:
                 references = self._references[facts.camera_body]
                 moment_s = facts.time_utc.timestamp()
@@ -283,16 +285,20 @@ class SecondSearch:
                 # The nearest in time, at most half a day apart, in ascending frame order
                 # of 64: a time-lapse has thousands per day, and they agree
                 chosen = sorted(number for _, number in near[:64])
-                hints = make_neighbour_prior(facts, list(map(self._reference, chosen)))
+                neighbours = make_neighbour_prior(facts, list(map(self._reference, chosen)))
             task = Task(
                 frame_index=frame_index, path=Path(restore_bytes(result.path)), sha256=result.sha256
             )
-            if hints is None or hints.sha256 == stored.hints_sha256 or not hints.is_worth_trying():
+            if (
+                neighbours is None
+                or neighbours.sha256 == stored.hints_sha256
+                or not neighbours.is_worth_trying()
+            ):
                 self.unsettled.discard(frame_index)
                 yield task, stored
             else:
-                hints = replace(hints, first_probability=result.probability or 0.0)
-                yield replace(task, hints=hints, search_pass=AGAIN), None
+                neighbours = replace(neighbours, first_probability=result.probability or 0.0)
+                yield replace(task, neighbours=neighbours, search_pass=AGAIN), None
 
     def settle(self, task: Task, result: FrameResult) -> FrameResult:
         """Return the result that is kept after a second search, with the seconds of both.

@@ -46,7 +46,7 @@ class RunInputs(RunFiles):
     unfetched: str = ""  # why maps that photos need could not be fetched, and what to do
     overlays: Path | None = None  # folder for one picture per photo
     overlay_names_hashed: bool = False  # because photos have the same name
-    neighbours: bool = True  # whether photos of a batch may help each other
+    neighbours: bool = True  # as asked; only photos with a nadir from their time do help
     stars: bool = True  # whether stars above a photo's limb may tell its attitude
     blind: BlindOptions = field(default_factory=BlindOptions)  # the search of the whole Earth
 

@@ -1,4 +1,7 @@
-"""Convert frame results to rows of the store and back; tables are columns of equal length."""
+"""Convert frame results to rows of the store and back; tables are columns of equal length.
+
+`GROUPS` has the columns of each group, which follow from the fields of `regengine.store.result`.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from regengine.orbit.position import choose_position
 from regengine.photo.frame import read_frame
 from regengine.registration.parameters import RegisterParams
 from regengine.registration.prepare_photo import prepare_photo
-from regengine.registration.register import pose_problem, search
+from regengine.registration.register import search, state_problem
 from regengine.registration.report_result import report_result
 from regengine.registration.types import LightMatch, Prior, Problem, SearchReferences, SearchState
 from regengine.store.result import FrameResult
@@ -56,7 +56,7 @@ def solve(photo: Path, index: EarthIndex) -> Solved:
     prior = Prior(position=choose_position(frame, load_tle_file(ELEMENTS)))
     references = SearchReferences(light_map=open_light_map([LIGHTS]), index=index)
     params = RegisterParams()
-    problem = pose_problem(prepare_photo(frame, prior, params), prior, references, params)
+    problem = state_problem(prepare_photo(frame, prior, params), prior, references, params)
     state = search(problem)
     return Solved(
         truth=true_camera(photo),

@@ -73,7 +73,7 @@ from regengine.registration.parameters import (
     read_shipped_calibration,
 )
 from regengine.registration.priors import Seen
-from regengine.registration.register import pose_problem
+from regengine.registration.register import state_problem
 from regengine.registration.report_result import doubt_time_told, report_result
 from regengine.registration.types import (
     Evidence,
@@ -344,7 +344,7 @@ def decided(problem: Problem, match: LightMatch | None, row: Row) -> FrameResult
         info = replace(references.light_map.info, bounds=row.bounds)
         light_map: Any = Mock(info=info, overview=lambda _: None)
         references = replace(references, light_map=light_map)
-    problem = pose_problem(problem.photo, prior, references, params)
+    problem = state_problem(problem.photo, prior, references, params)
     return report_result(problem, SearchState(match=match, stop_reason=row.stopped))
 
 

@@ -41,7 +41,7 @@ from regengine.registration.priors import (
     sum_within_reach,
     weigh_places,
 )
-from regengine.registration.register import pose_problem
+from regengine.registration.register import state_problem
 from regengine.registration.types import Prior, Problem
 from tests.oracle.conftest import Solved
 from tests.world.elements import Elements
@@ -371,7 +371,7 @@ def problem(over_city: Solved) -> Problem:
 def with_prior(problem: Problem, **changes: object) -> Problem:
     """The same of which something else is known."""
     prior: Prior = replace(problem.prior, **changes)  # type: ignore[arg-type]
-    return pose_problem(problem.photo, prior, problem.references, problem.params)
+    return state_problem(problem.photo, prior, problem.references, problem.params)
 
 
 def test_where_only_a_place_is_known_cameras_stand_all_around_it(problem: Problem) -> None:

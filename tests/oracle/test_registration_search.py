@@ -34,7 +34,7 @@ from regengine.registration.generate_stages import generate_stages
 from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import Neighbour, NeighbourPrior, Seen
-from regengine.registration.register import PROPOSERS, pose_problem, search
+from regengine.registration.register import PROPOSERS, search, state_problem
 from regengine.registration.types import (
     Fit,
     Hypothesis,
@@ -118,7 +118,7 @@ def pose(case: Case, prior: Prior, index: EarthIndex | None, lights: Path = LIGH
     params = RegisterParams(clock_window_s=20.0)
     photo = prepare_photo(read_frame(case.photo), prior, params)
     references = SearchReferences(light_map=open_light_map([lights]), index=index)
-    return pose_problem(photo, prior, references, params)
+    return state_problem(photo, prior, references, params)
 
 
 def propose(problem: Problem, method: Method, stages: int = STAGES) -> list[list[Hypothesis]]:

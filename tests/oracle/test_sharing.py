@@ -144,8 +144,8 @@ def test_a_kill_between_passes_loses_nothing_that_was_reported(tmp_path: Path) -
     # The result of its first search is safe, and not told: it may change
     assert stored == {**dict.fromkeys(reported, "accepted"), "0700_hard_never_again": "review"}
 
-    def mended(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
-        result = register(path.with_name(path.name.replace("never", "ever")), hints)
+    def mended(path: Path, neighbours: NeighbourPrior | None = None) -> FrameResult:
+        result = register(path.with_name(path.name.replace("never", "ever")), neighbours)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         return replace(result, frame=path.stem, path=str(path), sha256=sha256)
 

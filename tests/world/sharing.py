@@ -1,4 +1,4 @@
-"""Registration that looks at file names: what can be solved alone, and what only with hints."""
+"""Registration that looks at file names: what is solved alone, and what only with neighbours."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ OFFSET_S = 300.0
 DOUBT = Reason(code="low_probability", values={"message": "Not enough."})
 
 
-def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
+def register(path: Path, neighbours: NeighbourPrior | None = None) -> FrameResult:
     """Accepted; where the name says ``hard``, only with a hint; ``hopeless``, never.
 
     Names such as ``0010_hard.jpg`` are of a frame ten seconds after the first. ``never_again``:
     the whole process dies in the second search.
     """
-    again = hints is not None
+    again = neighbours is not None
     if "never_again" in path.stem and again:
         os.kill(os.getpid(), signal.SIGKILL)
     made = proposal(path.stem)
     assert made.solved is not None
-    told = hints is not None and abs(hints.offset_s - OFFSET_S) < 5.0
+    told = neighbours is not None and abs(neighbours.offset_s - OFFSET_S) < 5.0
     good = "hopeless" not in path.stem and (told or not ("hard" in path.stem or again))
     likelihood = 0.9997 if good else 0.4 if again else 0.5
     # Two lights: results that differ in nothing else differ in them
@@ -54,5 +54,7 @@ def register(path: Path, hints: NeighbourPrior | None = None) -> FrameResult:
         solved=replace(made.solved, along_track_offset_s=OFFSET_S),
         seconds=1.0,
         detections=lights,
-        sources=made.sources if hints is None else (*made.sources, ("hint", hints.source)),
+        sources=made.sources
+        if neighbours is None
+        else (*made.sources, ("hint", neighbours.source)),
     )
