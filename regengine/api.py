@@ -147,7 +147,7 @@ def _texts(paths: Paths | None) -> list[str]:
 
 @takes(RegisterOptions)
 def register(photo: AnyPath, options: RegisterOptions) -> Registration:
-    """Place one night photo on the map by its city lights.
+    """Place one photo on the map: by city lights, streets, or ground by day.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def main(
     ] = False,
     output: OutputOptions,
 ) -> None:
-    """Place night photographs on the map by their city lights.
+    """Place photographs on the map: by city lights, streets, or ground.
 
     Prints a line per photo once its result is saved in the store.
 
