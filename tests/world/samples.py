@@ -172,7 +172,7 @@ def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> Fram
         pixel_pitch_um=1000.0 * truth["focal_mm"] / camera.focal_px,
         sources=(),
         nadir=nadir if said.nadir_known else None,
-        lights="lights.tif",
+        map_title="lights.tif",
         **placed,
     )
 
