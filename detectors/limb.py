@@ -163,8 +163,10 @@ def count_nadir_votes(
     across = np.cross(along, rays)
     across *= np.sign(np.sum(across * down, axis=-1, keepdims=True))
     # Single precision moves few edges to the next cell
-    kind = np.float32 if turn_deg > 1.0 else np.float64
-    rays, across, along = (np.ascontiguousarray(part.T, kind) for part in (rays, across, along))
+    kind = np.dtype("f4" if turn_deg > 1.0 else "f8")
+    rays, across, along = (
+        np.asarray(np.ascontiguousarray(part.T).astype(kind)) for part in (rays, across, along)
+    )
     rows, cols = int(135.0 / CELL_DEG), int(360.0 / CELL_DEG)
     votes = np.zeros(rows * cols)
     weight = np.minimum(size, 3.0)
