@@ -56,7 +56,9 @@ REST_S = 40.0  # of further tests, where those pass
 LIMIT_S = 90.0  # beside eight times what the tests took without an error
 # Tests of what is compiled, whose lines coverage does not see
 COMPILED = {f"tests/oracle/test_{name}.py" for name in ("geometry", "poses", "patches")}
-COMPILED |= {f"tests/oracle/test_{name}.py" for name in ("light_matching", "asterisms")}
+COMPILED |= {
+    f"tests/oracle/test_{name}.py" for name in ("light_matching", "asterisms", "detectors_streaks")
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +216,7 @@ class Tests:
         seen = {context for line in mutant.lines for context in by_line.get(line, ())} - {""}
         tests = [test for test, _, when in (one.rpartition("|") for one in seen) if when != "setup"]
         fixtures = {one.partition("::")[0] for one in seen if one.endswith("|setup")}
-        if mutant.file.startswith("matchers/") and "/compiled" in mutant.file:
+        if "/compiled" in mutant.file:
             fixtures |= COMPILED
         further = [test for test in self.seconds if test.startswith(tuple(fixtures))]
         return [*self._in_order(tests), *self._in_order(set(further) - set(tests))]

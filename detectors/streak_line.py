@@ -492,6 +492,8 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
     Comput. 27, 107-119. Nir, G., Zackay, B., Ofek, E. O. (2018). Optimal and efficient streak
     detection in astronomical images. AJ 156, 229 (parts of the transform as sums of segments).
     """
+    from detectors.compiled_line_sums import add_halves
+
     height, width = image.shape
     extra = -height % most_rows
     full = np.pad(image, ((0, extra), (0, 0))) if extra else image
@@ -499,15 +501,8 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
     rows = 1
     yield sums
     while rows < most_rows:
-        above, below = sums[:, 0::2], sums[:, 1::2]
         longer: FloatImage = np.empty((2 * rows, sums.shape[1] // 2, width), np.float32)
-        for s in range(rows):
-            for step in (0, 1):
-                # One image and another moved to the left; zeros come in from the right
-                shift, out = s + step, longer[2 * s + step]
-                cut = max(0, width - shift)
-                np.add(above[s, :, :cut], below[s, :, shift : shift + cut], out=out[:, :cut])
-                out[:, cut:] = above[s, :, cut:]
+        add_halves(sums, longer)
         sums, rows = longer, 2 * rows
         yield sums
 
@@ -533,8 +528,6 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     `sigma_px`: of that Gaussian.
     """
     parts = [Segments.empty()]
-    # Memory that is used again and again: fresh pages cost more than the sums in them
-    room = [np.empty(2 * blurred.size, np.float32) for _ in range(2)]
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -545,7 +538,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
         for sums in compute_partial_transforms(image, most):
             if len(sums) < min(8, most):
                 continue
-            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr, room)
+            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr)
             if quadrant % 2:
                 x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
             if quadrant >= 2:
@@ -554,43 +547,34 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     return _keep_strongest_alike(Segments.joined(parts))
 
 
-def _find_hits(
-    sums: FloatImage, sigma_px: float, min_snr: float, room: list[FloatImage]
-) -> tuple[FloatArray, ...]:
+def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[FloatArray, ...]:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
 
     Looked at are two and three tiles that follow each other along a line, or one if there is no
     second.
     """
+    from detectors.compiled_line_sums import find_peaks
+
     spread = _spread(sums, sigma_px)
     rows, tiles, width = sums.shape
     slope = np.arange(rows) / max(rows - 1, 1)
-    stacks = [sums]
-    for k, memory in enumerate(room[: tiles - 1], 1):
-        longer = memory[: rows * (tiles - k) * width].reshape(rows, tiles - k, width)
-        for moved in range(rows):
-            shift = min(width, round(k * moved * rows / max(rows - 1, 1)))
-            ahead = stacks[-1][moved, : tiles - k, : width - shift]
-            np.add(ahead, sums[moved, k:, shift:], out=longer[moved, :, : width - shift])
-            longer[moved, :, width - shift :] = 0.0
-        stacks.append(longer)
+    counts = np.arange(1, min(tiles, 3) + 1)
+    # Where a line enters the tiles from its first on
+    shifts = np.rint(np.outer(counts - 1, np.arange(rows) * rows) / max(rows - 1, 1))
+    unit = compute_line_sigma(counts[:, None] * rows, slope, sigma_px)
+    least = (min_snr * float(spread.min()) * unit).astype(np.float32)
+    if tiles > 1:
+        least[0] = np.inf
+    places, sums_found = find_peaks(sums, np.minimum(shifts, width).astype(np.int64), least)
     found: list[tuple[FloatArray, ...]] = []
-    for count, total in list(enumerate(stacks, 1))[min(tiles - 1, 1) :]:
-        unit = compute_line_sigma(count * rows, slope, sigma_px)
-        least = (min_snr * float(spread.min()) * unit).astype(np.float32)
-        hit = np.flatnonzero(total > least[:, None, None])
-        if hit.size == 0:
-            continue
-        s, b, x = np.unravel_index(hit, total.shape)
-        flat = total.ravel()
-        # Neighbours of the same slope: the ends of a row have others, which does no harm
-        peak = flat[hit] >= np.maximum(flat[hit - 1], flat[np.minimum(hit + 1, flat.size - 1)])
-        s, b, x = s[peak], b[peak], x[peak]
+    for count in counts.tolist():
+        chosen = places[:, 0] == count - 1
+        (s, b, x), total = places[chosen, 1:].T, sums_found[chosen]
         # The least calm part of the way counts
         last = x + np.rint((count - 1) * slope[s] * rows).astype(np.intp)
         last = np.minimum(last, spread.shape[1] - 1)
         around = np.maximum(spread[b, x], spread[b + count - 1, last])
-        snr = total[s, b, x] / (unit[s] * around)
+        snr = total / (unit[count - 1, s] * around)
         # With more hits than these, the image is full of structure
         best = np.flatnonzero(snr > min_snr)
         if best.size > MAX_HITS:

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from matchers.compiled import array, compile_for, helper
+from detectors.compiled import array, compile_for, helper
 from matchers.geometry import projection
 
 f4, f8, i8 = types.float32, types.float64, types.int64

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from matchers.compiled import array, compile_for
+from detectors.compiled import array, compile_for
 
 f4, f8, i8 = types.float32, types.float64, types.int64
 

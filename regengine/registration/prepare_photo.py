@@ -255,7 +255,7 @@ def load_compiled() -> None:
     """Load the compiled modules; of processes that start together, only one compiles them."""
     if all(name in sys.modules for name in COMPILED):
         return
-    spec = find_spec("matchers.compiled")
+    spec = find_spec("detectors.compiled")
     handle = None
     # Without file locks, or when run from an archive, each process compiles for itself
     with suppress(OSError):

@@ -276,7 +276,7 @@ def test_an_edge_votes_for_nadirs_across_it_by_the_turn_and_its_strength():
     size = 2.0
     gx = np.zeros((41, 61), np.float32)
     gx[20, 30] = size
-    votes = count_nadir_votes(EdgeField(gx=gx, gy=np.zeros_like(gx)), 300.0, (70.4,))
+    votes = count_nadir_votes(EdgeField(gx=gx, gy=np.zeros_like(gx)), 300.0, (70.4,), 1.0)
     expected = np.zeros_like(votes)
     for turn in np.arange(-8, 9):
         towards = Rotation.from_euler("z", turn, degrees=True).apply([1.0, 0.0, 0.0])
