@@ -19,7 +19,7 @@ from tests.world.program import Said, run
 from tests.world.results import proposal
 from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.simulated import USUAL, write_png
-from tests.world.stores import settings_of, unplaced, write_store
+from tests.world.stores import unplaced, write_store
 
 
 def register_simulated(folder: Path, store: Path, names: tuple[str, ...], *options: object) -> Said:
@@ -121,7 +121,11 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = Path("photos", f"{name}.png")
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         results.append(replace(result, frame=name, path=str(path), sha256=sha256))
-    write_store(tmp_path / "run.h5", results, settings=settings_of(Path("settings.h5")))
+    with h5py.File("settings.h5") as file:
+        text, sha256 = (
+            file[f"provenance/{name}"][0].decode() for name in ("parameters", "parameters_sha256")
+        )
+    write_store(tmp_path / "run.h5", results, settings=(text, sha256))
     road = [LineString([(2.3, 48.8), (2.32, 48.8)])]
     geopandas.GeoDataFrame({"highway": ["primary"]}, geometry=road, crs=4326).to_file("r.geojson")
     assert run("maps", "build", "--kind", "streets", "r.geojson", "--out", "streets.tif").code == 0

@@ -20,10 +20,9 @@ import regengine as rg
 from regengine.errors import ConfigError, FrameError, NoPhotoError, RegengineError, StoreError
 from tests.conftest import ROOT
 from tests.world.program import run
+from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.simulated import USUAL
 
-SAMPLES = ROOT / "data_samples"
-LIGHTS = SAMPLES / "lights.tif"
 PHOTO = SAMPLES / "ISS990-E-000101.jpg"
 NOTEBOOK = ROOT / "docs" / "examples" / "register.ipynb"
 

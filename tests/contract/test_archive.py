@@ -15,13 +15,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
 from tests.world.maps import made
 from tests.world.program import Said, run
+from tests.world.runs import ELEMENTS, LIGHTS
 from tests.world.services import ArchiveService, night_picture
 
-LIGHTS = ROOT / "data_samples" / "lights.tif"
-OLD_ELEMENTS = ROOT / "data_samples" / "tle.txt"  # years from the photos: no orbit is known
 FRAME = "ISS990-E-101"
 Ask = Callable[..., Said]
 
@@ -238,7 +236,8 @@ def test_pictures_that_were_changed_are_told_and_kept(fetch: Ask) -> None:
 def register(archive: ArchiveService, tmp_path: Path) -> Ask:
     archive.add_frame(101, day="20250827", lat=-35.1, lon=151.8)
     archive.add_picture(FRAME, night_picture())
-    where = ("--lights", LIGHTS, "--tle", OLD_ELEMENTS, "--store", tmp_path / "run.h5")
+    # Elements are years from the photos: no orbit is known
+    where = ("--lights", LIGHTS, "--tle", ELEMENTS, "--store", tmp_path / "run.h5")
     how = ("--workers", "0", "--json", "--max-seconds", "1")
     return lambda *words: run("register", *where, *how, *words)
 

@@ -11,12 +11,9 @@ from typing import Any
 import h5py
 import pytest
 
-from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.program import Said, begin, run
-
-LIGHTS = ROOT / "data_samples" / "lights.tif"
-
+from tests.world.runs import LIGHTS
 
 GIVEN = ("--lights", LIGHTS, "--blind", "never")  # of photos without a nadir: quick, no_match
 

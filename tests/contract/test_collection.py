@@ -484,13 +484,15 @@ def test_tables_and_lines_say_the_same_and_existing_files_stay(
     assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
-def test_pictures_of_lights_give_no_gain(
+def test_pictures_of_lights_and_missing_maps_give_no_gain(
     written: tuple[Path, Said], trial: Trial, tmp_path: Path
 ) -> None:
     picture = ROOT / "regengine" / "data" / "black_marble.tif"
-    refused = measure(trial[1], picture, tmp_path / "out")
-    assert (refused.code, (tmp_path / "out").exists()) == (2, False)
-    assert "regengine maps get --product VNP46A4" in refused.err
+    gone = tmp_path / "nowhere.tif"
+    for lights, code, words in ((picture, 2, "maps get --product VNP46A4"), (gone, 3, gone.name)):
+        refused = measure(trial[1], lights, tmp_path / "out")
+        assert (refused.code, (tmp_path / "out").exists()) == (code, False)
+        assert words in refused.err
     # Beside radiances, they are left out
     both = measure(
         trial[1], picture, tmp_path / "out", "--lights", trial[1].with_name(MAP), "--json"
@@ -536,23 +538,3 @@ def test_a_dark_photo_and_a_place_that_the_map_lacks_are_left_out(
         assert said.code == code
         assert words in said.err
     assert (tmp_path / "away" / "radiometry.csv").read_text().count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [(("--lights", "nowhere.tif"), 3), (("--out", "mine"), 3)],
-)
-def test_what_makes_no_sense_is_told_and_nothing_is_written(
-    trial: Trial,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    words: tuple[str, ...],
-    code: int,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("mine").write_text("a file")
-    said = measure(trial[1], trial[1].with_name(MAP), Path("out"), *words)
-    assert (said.code, said.err.count("\n")) == (code, 1)
-    assert words[1] in said.err
-    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    assert Path("mine").read_text() == "a file"

@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,11 @@ import pytest
 import regengine
 from tests.conftest import ROOT
 from tests.world.program import run, start
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.skies import night, save
 
-SAMPLES = ROOT / "data_samples"
 # Texts that are kept in files: REGENGINE_KEEP_BASELINES=1 writes them anew
 BASELINES = Path(__file__).with_name("baselines")
-LIGHTS, ELEMENTS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
 PHOTO = SAMPLES / "ISS990-E-000102.jpg"
 
 
@@ -276,15 +273,9 @@ def test_output_that_cannot_be_written_is_refused_with_3_before_the_work(
 @pytest.mark.parametrize("words", [("--help",), ("register", "--help"), ("config", "show")])
 def test_standard_output_that_is_full_is_one_sentence_and_3(words: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:
-        process = subprocess.run(
-            [sys.executable, "-m", "regengine", *words],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-    assert (process.returncode, process.stderr.count("\n")) == (3, 1)
-    assert "standard output cannot be written because the disk is full" in process.stderr
+        said = start(*words, stdout=full)
+    assert (said.code, said.err.count("\n")) == (3, 1)
+    assert "standard output cannot be written because the disk is full" in said.err
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252:strict"])
@@ -408,7 +399,7 @@ def test_lines_of_a_file_are_taken_up_unless_photo_or_settings_are_others(folder
     kept = [json.loads(line) for line in Path("out.ndjson").read_text().splitlines()]
     assert [one["frame"] for one in kept] == ["a", "b", "c"]
     assert (kept[:2], kept[2]["failed"]["code"]) == (first.records, "unreadable")
-    save(night(2), folder / "d.png")
+    save(night() + 0.01, folder / "d.png")
     again = run(*words)
     assert (again.code, "4 photos (3 were already there)" in again.err) == (1, True)
     assert {line.split(",")[0] for line in again.out.splitlines()} == {"frame", "d"}

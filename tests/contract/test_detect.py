@@ -33,25 +33,20 @@ def detect(kind, *words):
 PHOTOS = {"lights": "night.png", "stars": "stars.png", "streaks": "streak.png"}
 
 
-def assert_lights(lights, scale=1.0):
-    """Each light that was drawn is there, and nothing else; of a picture made larger."""
-    assert len(lights) == len(skies.LIGHTS)
-    for x, y, sigma in skies.LIGHTS:
-        wanted = np.array([(x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5])
-        apart = [np.hypot(*(wanted - (one["x"], one["y"]))) for one in lights]
-        one = lights[int(np.argmin(apart))]
-        assert min(apart) < 0.15 * scale
-        assert one["radius_px"] == pytest.approx(1.177 * sigma * scale, rel=0.2)
-        assert one["flux"] == pytest.approx(0.3 * 2 * np.pi * (sigma * scale) ** 2, rel=0.2)
-
-
 def test_lights_are_where_they_were_drawn(drawn):
     record = detect("lights", drawn / "night.png")
     assert (record["frame"], record["method"]) == ("night", "blobs")
-    assert_lights(record["lights"])
-    fluxes = [one["flux"] for one in record["lights"]]
+    lights = record["lights"]
+    assert len(lights) == len(skies.LIGHTS)
+    for x, y, sigma in skies.LIGHTS:
+        apart = [np.hypot(one["x"] - x, one["y"] - y) for one in lights]
+        one = lights[int(np.argmin(apart))]
+        assert min(apart) < 0.15
+        assert one["radius_px"] == pytest.approx(1.177 * sigma, rel=0.2)
+        assert one["flux"] == pytest.approx(0.3 * 2 * np.pi * sigma**2, rel=0.2)
+    fluxes = [one["flux"] for one in lights]
     assert fluxes == sorted(fluxes, reverse=True)
-    for one in record["lights"]:
+    for one in lights:
         assert 0.0 < one["sigma_x_px"] < 0.1
         assert one["flags"] == []
 
@@ -69,7 +64,7 @@ def test_fits_images_keep_their_unit_and_gaps_are_ignored(tmp_path):
     assert one["flux"] == pytest.approx(1000.0 * drawn_light.sum(), rel=0.15)
 
 
-def below_a_limb():
+def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path):
     """A sky of stars above an arc of airglow, and lamps on the dark ground below."""
     light = skies.dim_sky(400, 600, noise=0.001)
     rows, cols = np.mgrid[:400, :600]
@@ -79,11 +74,7 @@ def below_a_limb():
     for k in range(6):
         spot(light, 60.0 + 90.0 * k, 40.0 + 23.0 * (k % 4), skies.STAR_PX, 0.2)
         spot(light, 90.0 + 80.0 * k, 340.0 + 9.0 * (k % 4), skies.STAR_PX, 0.4)
-    return np.clip(light, 0.0, 1.0)
-
-
-def test_the_ground_below_the_limb_of_a_photo_is_no_sky(tmp_path):
-    photo = skies.save(below_a_limb(), tmp_path / "limb.png")
+    photo = skies.save(light, tmp_path / "limb.png")
     seen, whole = (detect("stars", photo, *more) for more in ((), ("--whole-frame",)))
     assert max(one["y"] for one in seen["stars"]) < 300.0
     assert sum(one["y"] < 150.0 for one in seen["stars"]) == 6
@@ -112,12 +103,6 @@ def test_the_table_the_record_and_python_say_the_same(drawn, stormy, kind):
     assert rg.detect(photo, kind).to_dict() == record
 
 
-def read_green(path):
-    """Where a picture has marks."""
-    blue, green, red = np.moveaxis(cv2.imread(str(path)).astype(int), 2, 0)
-    return (green > red + 60) & (green > blue + 60)
-
-
 def test_overlays_mark_what_was_found_and_leave_its_light_seen(drawn, stormy, tmp_path):
     (tmp_path / "again").mkdir()
     again = tmp_path / "again" / "stars.png"
@@ -131,12 +116,13 @@ def test_overlays_mark_what_was_found_and_leave_its_light_seen(drawn, stormy, tm
         (one, skies.STARS, 9),
         (out / "stormy_lightning.png", [flash[:2] for flash in FLASHES], 30),
     ):
-        green = read_green(picture)
+        blue, green, red = np.moveaxis(cv2.imread(str(picture)).astype(int), 2, 0)
+        marked = (green > red + 60) & (green > blue + 60)
         for x, y in places:
             column, row = round(x), round(y)
-            assert not green[row, column]
+            assert not marked[row, column]
             around = np.s_[max(row - reach, 0) : row + reach, max(column - reach, 0) :]
-            assert green[around][:, : 2 * reach].any()
+            assert marked[around][:, : 2 * reach].any()
 
 
 def test_a_photo_of_nothing_has_no_row_and_what_is_wrong_costs_no_other_photo(drawn, tmp_path):

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sgp4.api import Satrec
+from sgp4.exporter import export_omm
 
 from regengine.errors import EphemerisError
-from regengine.orbit import TleSet, load_tle_file, position
-from tests.conftest import ROOT
+from regengine.orbit import load_tle_file, position
 from tests.world.elements import Elements, with_checksum
 from tests.world.program import run
+from tests.world.runs import ELEMENTS as SETS
+from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.services import Service
 
-SAMPLES = ROOT / "data_samples"
-SETS = SAMPLES / "tle.txt"
 # The samples' satellite is made up: here its sets are the ISS's
 LINES = [
     with_checksum(f"{line[:2]}25544{line[7:]}")
@@ -49,7 +49,7 @@ def info(path: Path, *words: str) -> dict[str, Any]:
 
 
 def register(*words: object) -> Any:
-    return run("register", *words, "--lights", SAMPLES / "lights.tif", "--dry-run", "--json")
+    return run("register", *words, "--lights", LIGHTS, "--dry-run", "--json")
 
 
 def test_the_latest_sets_are_fetched_and_found_by_the_next_command(
@@ -96,10 +96,6 @@ def test_a_set_that_lost_a_line_is_named_and_the_others_are_used(
     assert said in register(SAMPLES / "ISS990-E-000103.jpg", "--tle", path).err
 
 
-def epoch_of(line1: str) -> datetime:
-    return datetime(2000 + int(line1[18:20]), 1, 1) + timedelta(days=float(line1[20:32]) - 1.0)
-
-
 @pytest.mark.parametrize(
     ("content", "words", "code", "sentence"),
     [
@@ -133,30 +129,23 @@ def test_what_cannot_be_told_is_one_sentence(
 
 def as_message(line1: str, line2: str) -> dict[str, object]:
     """A set as the orbit mean-elements message that catalogues give."""
-    return {
-        "OBJECT_NAME": "ISS (ZARYA)",
-        "OBJECT_ID": "1998-067A",
-        "EPOCH": epoch_of(line1).isoformat(timespec="microseconds"),
-        "MEAN_MOTION": float(line2[52:63]),
-        "ECCENTRICITY": float(f"0.{line2[26:33]}"),
-        "INCLINATION": float(line2[8:16]),
-        "RA_OF_ASC_NODE": float(line2[17:25]),
-        "ARG_OF_PERICENTER": float(line2[34:42]),
-        "MEAN_ANOMALY": float(line2[43:51]),
-        "NORAD_CAT_ID": 25544,
-        "BSTAR": Satrec.twoline2rv(line1, line2).bstar,
-    }
+    return dict(export_omm(Satrec.twoline2rv(line1, line2), "ISS (ZARYA)"))
+
+
+def write_messages(path: Path, messages: list[dict[str, object]]) -> Path:
+    """As JSON or as CSV."""
+    texts = [["" if cell is None else str(cell) for cell in one.values()] for one in messages]
+    rows = "".join(",".join(row) + "\n" for row in [list(messages[0]), *texts])
+    path.write_text(json.dumps(messages) if path.suffix == ".json" else rows)
+    return path
 
 
 @pytest.mark.parametrize("kind", ["json", "csv"])
 def test_mean_elements_messages_are_element_sets(tmp_path: Path, kind: str) -> None:
     messages = [as_message(*LINES[k : k + 2]) for k in range(0, len(LINES), 2)]
-    file = tmp_path / f"omm.{kind}"
-    if kind == "json":
-        file.write_text(json.dumps(messages))
-    else:
-        rows = [",".join(messages[0])] + [",".join(map(str, one.values())) for one in messages]
-        file.write_text("\n".join(["sep=,", "# of a catalogue, by me", "", *rows]) + "\n")
+    file = write_messages(tmp_path / f"omm.{kind}", messages)
+    if kind == "csv":
+        file.write_text(f"sep=,\n# of a catalogue, by me\n\n{file.read_text()}")
     lines = tmp_path / "lines.txt"
     lines.write_text("\n".join(LINES) + "\n")
     told, wanted = (info(one, "--time", "2014-01-30T12:00:00Z") for one in (file, lines))
@@ -195,14 +184,10 @@ def test_messages_that_sgp4_cannot_propagate_are_left_out_and_named(
     tmp_path: Path, kind: str, field: str
 ) -> None:
     same = dict(zip(FOREIGN, SAME, strict=True))[field]
-    path = tmp_path / f"omm.{kind}"
 
     def write(*values: object) -> Path:
         messages = [{**as_message(FIRST, SECOND), field: value} for value in values]
-        texts = [["" if cell is None else str(cell) for cell in one.values()] for one in messages]
-        rows = "\n".join(",".join(row) for row in [list(messages[0]), *texts])
-        path.write_text(json.dumps(messages) if kind == "json" else rows)
-        return path
+        return write_messages(tmp_path / f"omm.{kind}", messages)
 
     facts = info(write(*FOREIGN[field], *same))
     assert (facts["element_sets"], len(facts["skipped"])) == (len(same), len(FOREIGN[field]))
@@ -255,26 +240,25 @@ def tle_file(tmp_path: Path) -> Callable[[str | bytes], Path]:
     return write
 
 
-def uneven(count: int, start: Elements = BASE) -> list[Elements]:
+def uneven(count: int) -> list[Pair]:
     """Sets of one orbit, a quarter of a day to two days apart."""
     gaps_days = np.random.default_rng(count).uniform(0.25, 2.0, count)
-    return [start.later(float(days)) for days in np.cumsum(gaps_days)]
+    return [BASE.later(float(days)).lines() for days in np.cumsum(gaps_days)]
 
 
 def lines_of(pairs: list[Pair]) -> list[str]:
     return [line for pair in pairs for line in pair]
 
 
-def read_lines(path: Path, satellite: str | None = None) -> list[Pair]:
+def read_lines(path: Path) -> list[Pair]:
     """The pairs of lines that are read of a file, none where it has no set that can be used."""
     try:
-        return [(one.line1, one.line2) for one in load_tle_file(path, satellite=satellite)]
+        return [(one.line1, one.line2) for one in load_tle_file(path)]
     except EphemerisError:
         return []
 
 
-FEW = [one.lines() for one in uneven(9)]
-MANY = [one.lines() for one in uneven(80)]
+FEW, MANY = uneven(9), uneven(80)
 
 # Which lines are a set ---------------------------------------------------------------------------
 
@@ -374,16 +358,6 @@ def test_a_set_issued_after_the_photo_is_worth_three_before_it(
     assert cost(best) == pytest.approx(min(map(cost, ages_h)), abs=1e-2)
 
 
-def archive(folder: Path, sets: list[Elements]) -> TleSet:
-    path = folder / "iss.txt"
-    path.write_text("".join(one.text() for one in sets))
-    return load_tle_file(path)
-
-
-def doubtful(tles: TleSet) -> list[int]:
-    return [row for row in range(len(tles)) if tles.disagreement(row) is not None]
-
-
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -392,13 +366,13 @@ def doubtful(tles: TleSet) -> list[int]:
     ],
 )
 def test_one_wrong_set_is_found_and_passed_over(
-    tmp_path: Path, wrong: dict[str, float], says: str
+    tle_file: Callable[[str], Path], wrong: dict[str, float], says: str
 ) -> None:
     sets = [BASE.later(0.4 * step) for step in range(9)]
     (what, by), right = next(iter(wrong.items())), sets[4]
     sets[4] = replace(right, **{what: getattr(right, what) + by})
-    tles = archive(tmp_path, sets)
-    assert doubtful(tles) == [4]
+    tles = load_tle_file(tle_file("".join(one.text() for one in sets)))
+    assert [row for row in range(9) if tles.disagreement(row) is not None] == [4]
     chosen, passed_over = tles.choose(right.epoch)
     assert chosen.line1 == sets[5].lines()[0]
     assert [one.line_number for one in passed_over] == [9]

@@ -67,12 +67,6 @@ def result(tmp_path: Path) -> Any:
     return photographed(proposal(), tmp_path / f"{NAME}.jpg")
 
 
-@pytest.fixture
-def own(tmp_path: Path, result: Any) -> Path:
-    """A store of this one photo."""
-    return write_store(tmp_path / "run.h5", [result])
-
-
 def check_points(path: Path, result: Any) -> np.ndarray:
     """GDAL finds the control points, half a pixel from the corner of a pixel; its pixels."""
     with rasterio.open(path) as dataset:
@@ -92,9 +86,9 @@ def check_points(path: Path, result: Any) -> np.ndarray:
 
 
 def test_gdal_reads_the_points_of_all_three_and_the_photo_stays(
-    own: Path, result: Any, tmp_path: Path
+    result: Any, tmp_path: Path
 ) -> None:
-    photo = Path(result.path)
+    own, photo = write_store(tmp_path / "run.h5", [result]), Path(result.path)
     before = photo.read_bytes()
     with warnings.catch_warnings(action="ignore"), rasterio.open(photo) as dataset:
         pixels = dataset.read()
@@ -124,12 +118,6 @@ def near(tmp_path: Path) -> tuple[Path, Any]:
     return write_store(tmp_path / "run.h5", [result], settings=settings), truth
 
 
-def away_m(truth: Any, points: Any) -> Any:
-    """Distance of each point from where its pixel truly is."""
-    lon, lat = truth.pixel_to_lonlat(points.x.to_numpy(), points.y.to_numpy())
-    return np.array(Geod(ellps="WGS84").inv(lon, lat, points.lon, points.lat)[2])
-
-
 def test_more_points_lie_where_their_sigmas_say_and_make_a_spline(
     near: tuple[Path, Any], tmp_path: Path
 ) -> None:
@@ -144,7 +132,9 @@ def test_more_points_lie_where_their_sigmas_say_and_make_a_spline(
     solved = regengine.open_store(store)[SAMPLE].camera
     x, y = solved.lonlat_to_pixel(many.lon.to_numpy(), many.lat.to_numpy())
     assert np.hypot(many.x - x, many.y - y).max() < 0.01  # back again, they check nothing
-    off = away_m(truth, many.iloc[4:]) / many.sigma_m.iloc[4:]
+    more = many.iloc[4:]
+    lon, lat = truth.pixel_to_lonlat(more.x.to_numpy(), more.y.to_numpy())
+    off = Geod(ellps="WGS84").inv(lon, lat, more.lon, more.lat)[2] / more.sigma_m
     assert off.max() < 4.0
     assert 0.2 < float(np.sqrt((off**2).mean())) < 2.0
     for beyond in (many.x < 900, many.x > 1230, many.y < 600, many.y > 800):
@@ -324,7 +314,7 @@ def bent(lon: float, lat: float, tilt_deg: float, **changed: Any) -> Any:
     return camera_of(tilt_deg, lon, lat, **{"focal_px": 900.0, "distortion": LENS} | changed)
 
 
-def store_of_lamps(folder: Path, camera: Any, sigma_px: float = 0.6) -> Path:
+def store_of_lamps(folder: Path, camera: Any) -> Path:
     """A photo ``lamps.png`` of lamps at known places, which are its control points."""
     folder.mkdir(exist_ok=True)
     y, x = np.mgrid[: camera.height_px, : camera.width_px]
@@ -332,13 +322,12 @@ def store_of_lamps(folder: Path, camera: Any, sigma_px: float = 0.6) -> Path:
     grey = np.rint(30 + 220 * np.minimum(light, 1.0)).astype(np.uint8)
     Image.fromarray(np.stack([grey] * 3, axis=-1)).save(folder / "lamps.png")
     lon, lat = camera.pixel_to_lonlat(*np.array(LAMPS).T)
-    base, variance = proposal().control_points[0], sigma_px**2
+    base = replace(proposal().control_points[0], sigma_px=0.6, covariance_px=(0.36, 0.0, 0.36))
     points = tuple(
-        replace(base, x=lx, y=ly, lon=float(a), lat=float(b), sigma_px=sigma_px,
-                covariance_px=(variance, 0.0, variance))
+        replace(base, x=lx, y=ly, lon=float(a), lat=float(b))
         for (lx, ly), a, b in zip(LAMPS, lon, lat, strict=True)
         if np.isfinite(a)
-    )  # fmt: skip
+    )
     result = of_photo(seen_by(proposal("lamps"), camera), folder / "lamps.png")
     return write_store(folder / "run.h5", [replace(result, control_points=points)])
 
@@ -478,9 +467,9 @@ CAMERAS = {
 }
 
 
-def off_by(path: Path, camera: Any, height_m: float, limit_deg: float = 79.9) -> float:
+def off_by(path: Path, camera: Any, height_m: float) -> float:
     """Pixels by which GDAL puts places elsewhere than the camera, at most."""
-    x, y, lon, lat = seen_places(camera, height_m, limit_deg)
+    x, y, lon, lat = seen_places(camera, height_m)
     with warnings.catch_warnings(action="ignore"), rasterio.open(path) as dataset:
         assert dataset.rpcs is not None
         with RPCTransformer(dataset.rpcs) as transformer:

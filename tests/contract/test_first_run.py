@@ -212,15 +212,11 @@ def test_photos_that_have_moved_are_found(
 
 # What people bring in: other depths, cut files, odd names of folders
 
-CITY = ROOT / "data_samples" / "ISS990-E-000103.jpg"
-
-
-def grey_sample() -> np.ndarray:
-    return np.asarray(Image.open(CITY).convert("L"))[200:712, 300:1068]
-
 
 def test_fewer_bits_in_16_are_told_and_make_no_difference(tmp_path: Path) -> None:
-    eight, folder = grey_sample(), tmp_path / "dir[1]"  # a folder with brackets is no pattern
+    folder = tmp_path / "dir[1]"  # a folder with brackets is no pattern
+    grey = Image.open(SAMPLES / "ISS990-E-000103.jpg").convert("L")
+    eight = np.asarray(grey)[200:712, 300:1068]
     assert eight.max() > 128
     folder.mkdir()
     cv2.imwrite(str(folder / "eight.png"), eight)

@@ -24,13 +24,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.conftest import ROOT
 from tests.world.program import begin, run
-from tests.world.runs import ELEMENTS, SAMPLES
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.simulated import write_raw
 from tests.world.tables import by_name
 
-LIGHTS = ROOT / "data_samples" / "lights.tif"
 LONGEST_S = 120  # a test, or a damaged file
 MAX_KB = 400_000  # more than at the beginning
 
@@ -54,7 +52,6 @@ def _within_time_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def lights_of(name: str) -> tuple[object, ...]:
-    """How a photo is read."""
     return ("detect", "lights", name, "--json", "--workers", 0, "--quiet")
 
 
@@ -118,11 +115,11 @@ OTHERS: dict[str, tuple[bool, tuple[object, ...]]] = {
     "tle.txt": (True, ("tle", "info", "tle.txt", "--time", "2014-01-17T07:45:50Z")),
     "records.csv": (True, (*LABELLED, "--metadata", "records.csv")),
 }
-TEXTS = {
-    "records.csv": "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
+RECORDS = (
+    "frame_id,time_utc,nadir_lat,nadir_lon,altitude_km,camera,focal_mm,shutter,iso\n"
     "a,2012-03-28T15:46:41Z,35.7,136.9,391.2,NIKON D3S,85,1/50,3200\n"
-    'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n',
-}
+    'ISS030-E-184141,2012-03-28T15:46:44Z,35.9,137.1,391.2,"NIKON, D3S",85,1/50,3200\n'
+)
 
 
 def write_other(path: Path, store: Path) -> bytes:
@@ -134,8 +131,8 @@ def write_other(path: Path, store: Path) -> bytes:
             crs="EPSG:4326", transform=place,
         ) as lights:  # fmt: skip
             lights.write(SKY[None].astype(np.float32))
-    elif path.name in TEXTS:
-        path.write_text(TEXTS[path.name])
+    elif path.name == "records.csv":
+        path.write_text(RECORDS)
     else:
         path.write_bytes((store if path.name == "run.h5" else ELEMENTS).read_bytes())
     return path.read_bytes()
@@ -221,19 +218,16 @@ def test_damaged_files_of_every_other_kind_are_read_or_refused(store: Path, name
     DAMAGED(given(damaged(sound, is_text))(lambda content: look_at(name, content, words)))()
 
 
-def png_of(*chunks: tuple[bytes, bytes]) -> bytes:
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in (*chunks, (b"IEND", b""))
-    )
-
-
 # Made to hurt ------------------------------------------------------------------------------------
 
 
-def png(width: int, height: int, data: bytes, *more: tuple[bytes, bytes]) -> bytes:
+def png(width: int, height: int) -> bytes:
+    """Of which no row is there."""
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return png_of((b"IHDR", head), *more, (b"IDAT", zlib.compress(data)))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in ((b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    )
 
 
 def tiff(side: int) -> bytes:
@@ -273,7 +267,7 @@ class Hostile:
 DEEP = b"a = " + b"[" * 100_000
 REGISTER = ("register", "a.png", "--lights", LIGHTS)
 HOSTILE = (
-    Hostile("large.png", lambda: png(60_000, 60_000, b"")),
+    Hostile("large.png", lambda: png(60_000, 60_000)),
     Hostile("large.jpg", lambda: jpeg(65_500, 65_500)),
     Hostile("one piece.tif", lambda: tiff(12_000)),
     Hostile("large.fits", lambda: fits_axes(-64, 40_000, 40_000)),

@@ -15,7 +15,6 @@ import pytest
 
 from tests.world.lightning import (
     CLOUD_M,
-    ECEF,
     WGS84,
     Pulse,
     TimeLapse,
@@ -26,6 +25,7 @@ from tests.world.lightning import (
 from tests.world.program import Said, run
 from tests.world.results import nadir_camera, proposal, solved
 from tests.world.stores import write_store
+from tests.world.towns import ecef
 
 NAME = "ISS068-E-1000"
 LATE_S = 37.4
@@ -87,7 +87,7 @@ def test_a_pulse_is_put_where_its_light_came_from(
 def test_groups_of_the_station_are_moved_along_its_own_line_of_sight(tmp_path: Path) -> None:
     moment = datetime(2020, 8, 23, 20, 7, 30, tzinfo=UTC)
     store, flashes = one_frame(tmp_path, moment, -100.0, 25.0)
-    above = np.array(ECEF.transform(-98.0, 25.0, 415e3))
+    above = ecef(-98.0, 25.0, 415e3)
     lis = write_lis(
         tmp_path / "lis.nc", moment, [Pulse(0.05, -100.0, 25.0)], np.tile(above, (40, 1))
     )

@@ -15,15 +15,13 @@ from affine import Affine
 from pyproj import Transformer
 
 import regengine as rg
-from tests.conftest import ROOT
 from tests.world import by_day, streets
 from tests.world.maps import STEP, made, radiance_at, write_geotiff
 from tests.world.osm import osm_pbf
 from tests.world.program import Said, run
+from tests.world.runs import LIGHTS, SAMPLES
 from tests.world.services import TileService
 
-SAMPLES = ROOT / "data_samples"
-SAMPLE = SAMPLES / "lights.tif"
 TWO_TILES = ("--bbox", "11,42,12,43", "--level", "7")
 WEST, EAST = "/7/47/67.png", "/7/47/68.png"
 PRODUCT = ("--product", "VNP46A4", "--date", "2020", "--bbox", "139,34,141,36")
@@ -33,7 +31,6 @@ AT = {"west": 10.0, "north": 50.0}
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pauses: list[float]) -> Path:
-    """Where maps go."""
     monkeypatch.setenv("REGENGINE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("REGENGINE_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("EARTHDATA_TOKEN", raising=False)
@@ -208,7 +205,7 @@ def test_a_map_is_fetched_for_the_town_of_a_name(
 
 
 def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Path) -> None:
-    said = run("maps", "build", SAMPLE, "--bbox", "-153,34,-151,35")
+    said = run("maps", "build", LIGHTS, "--bbox", "-153,34,-151,35")
     out = data / "lights" / "lights.tif"
     assert (said.code, f"{out}: " in said.err) == (0, True)
     # "levels of 7.4, ... km, 1,234 lights at the finest, ..."
@@ -223,11 +220,11 @@ def test_a_map_that_one_has_is_taken_without_a_network(data: Path, tmp_path: Pat
     assert run("maps", "index", out).code == 0
     register = ("register", SAMPLES / "ISS990-E-000102.jpg", "--index", index, "--dry-run")
     assert run(*register, "--lights", out).code == 0
-    said = run(*register, "--lights", shutil.copy(SAMPLE, tmp_path / "other.tif"))
+    said = run(*register, "--lights", shutil.copy(LIGHTS, tmp_path / "other.tif"))
     assert "made from lights.tif, not from the map of --lights" in said.err
     data.rename(tmp_path / "other")
     data.touch()
-    said = run("maps", "build", SAMPLE)
+    said = run("maps", "build", LIGHTS)
     assert (said.code, "REGENGINE_DATA" in said.err) == (3, True)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ import tifffile
 from numpy.typing import NDArray
 
 import regengine
+from benchmarks.simulate import true_orbit
 from benchmarks.simulate.land import Region
+from benchmarks.simulate.orbit import elements_at, slip_elements, tle_lines
 from benchmarks.simulate.worlds import draw_town_world
 from regengine import Registration
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
@@ -32,7 +36,6 @@ from tests.world.simulated import (
     camera_misses_m,
     camera_over,
     draw,
-    enlarged,
     is_right,
     moved,
     picture_of,
@@ -44,7 +47,6 @@ from tests.world.simulated import (
     write_photo_of_map,
     write_png,
     write_shifted_map,
-    write_stale_elements,
 )
 
 MAP_PIXEL_M = 463.0  # 15 arc seconds
@@ -114,7 +116,15 @@ def test_no_half_pixel_is_lost_between_file_and_map(
     simulated: Path, tmp_path: Path, size: float
 ) -> None:
     """The map itself, photographed without noise, in pixels larger and smaller than its own."""
-    camera = enlarged(true_camera(simulated / "nadir.jpg"), size)
+    camera = true_camera(simulated / "nadir.jpg")
+    camera = replace(
+        camera,
+        width_px=round(camera.width_px * size),
+        height_px=round(camera.height_px * size),
+        focal_px=camera.focal_px * size,
+        principal_x=(camera.principal_x + 0.5) * size - 0.5,
+        principal_y=(camera.principal_y + 0.5) * size - 0.5,
+    )
     photo = write_photo_of_map(tmp_path / "map.png", camera)
     found = regengine.register(photo, lights=LIGHTS, any_category=True, **known("nadir"))
     assert found.camera is not None
@@ -163,7 +173,10 @@ def tiff_of_16_bit(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any],
 
 
 def stale_elements(simulated: Path, folder: Path) -> tuple[Path, dict[str, Any], SimCamera]:
-    stale = write_stale_elements(folder / "tle.txt", EXPOSURES["nadir"].time_utc, 5.0, 300.0)
+    """Of five days before, by which the station is 300 km ahead of where it is."""
+    stale = folder / "tle.txt"
+    old = elements_at(true_orbit(), EXPOSURES["nadir"].time_utc - timedelta(days=5))
+    stale.write_text(tle_lines(slip_elements(old, 300.0 / 5.0), "STALE"), encoding="ascii")
     return simulated / "nadir.jpg", {"tle": stale}, true_camera(simulated / "nadir.jpg")
 
 
@@ -278,11 +291,7 @@ def spots(count: int) -> Image:
     return np.asarray(np.clip(picture, 0, 255), np.uint8)
 
 
-def other_land(_: Path) -> Image:
-    land = draw_town_world(77, Region(west=-156.0, south=29.0, size_deg=10.0))
-    return draw(camera_over(CITY), land, CLEAR)
-
-
+OTHER_LAND = Region(west=-156.0, south=29.0, size_deg=10.0)
 # What a picture is tried with, the one reason that it has (more than one may hold: None)
 FEW = {"time": None, "tle": None}
 NADIR = {**FEW, "nadir": (10.0, -45.0), "altitude_km": 410.0}
@@ -294,7 +303,8 @@ REFUSED: dict[str, tuple[Callable[[Path], Image], dict[str, Any], str | None]] =
                  "not_a_night_city_frame"),
     "a time by day": (lambda folder: picture_of(folder / "nadir.jpg"),
                       {"time": "2014-01-17T22:40:00Z"}, None),
-    "other land": (other_land, {}, None),
+    "other land": (lambda _: draw(camera_over(CITY), draw_town_world(77, OTHER_LAND), CLEAR), {},
+                   None),
     "stars": (lambda _: spots(150), {}, None),
 }  # fmt: skip
 WEIGHTS = {"other land": pytest.mark.slow, "stars": pytest.mark.nightly}

@@ -31,7 +31,6 @@ RUNS = ("simulated", pytest.param("demo_run", marks=pytest.mark.slow))
 
 @pytest.fixture(params=RUNS)
 def a_run(request: pytest.FixtureRequest) -> Path:
-    """Each of the two runs."""
     folder: Path = request.getfixturevalue(request.param)
     return folder
 

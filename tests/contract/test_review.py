@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import signal
 import sqlite3
@@ -25,14 +24,13 @@ from scipy.spatial.transform import Rotation
 import regengine
 from regengine.errors import RegengineError
 from tests.world.exports import decide, ecef_of, nadir_camera, proposal, seen_by, write_store
-from tests.world.hand import camera_error_km
+from tests.world.hand import camera_error_km, known_pairs
 from tests.world.pages import (
     BASE,
     PORT,
     WORK,
     Client,
     ReviewProcess,
-    Serve,
     copy_store,
     hold_frames,
     serve,
@@ -54,9 +52,8 @@ def is_refused(answer: httpx.Response, status: int, says: str = "") -> bool:
 
 
 @pytest.fixture
-def client(review_server: Serve, review_store: Path) -> Iterator[Client]:
-    """A review of the 40 hand-made frames."""
-    with review_server(review_store) as client:
+def client(review_store: Path) -> Iterator[Client]:
+    with serve(review_store) as client:
         yield client
 
 
@@ -208,8 +205,8 @@ def test_a_camera_that_cannot_have_taken_the_photo_is_refused_everywhere(
 # Who is let in -----------------------------------------------------------------------------------
 
 
-def test_only_the_printed_address_lets_in(review_server: Serve, review_store: Path) -> None:
-    with review_server(review_store, admitted=False) as client:
+def test_only_the_printed_address_lets_in(review_store: Path) -> None:
+    with serve(review_store, admitted=False) as client:
         for path in ("/", "/app.js", "/api/session", "/api/frames/0", "/?token=guess", "/?token="):
             assert is_refused(client.ask("GET", path), 401)
         answer = client.ask("GET", f"/?token={client.token}")
@@ -221,7 +218,7 @@ def test_only_the_printed_address_lets_in(review_server: Serve, review_store: Pa
         own = {"origin": BASE, "sec-fetch-site": "same-origin"}
         assert client.ask("GET", "/api/session", headers=own).status_code == 200
         kept = client.cookies
-    with review_server(review_store, admitted=False) as other:
+    with serve(review_store, admitted=False) as other:
         assert other.token != client.token
         other.cookies = kept
         assert is_refused(other.ask("GET", "/api/session"), 401)
@@ -240,11 +237,9 @@ def test_long_requests_are_not_read(refusing: dict[str, Client]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/api/session", "/nothing"])
-def test_every_answer_forbids_framing_and_foreign_scripts(
-    review_server: Serve, review_store: Path, path: str
-) -> None:
+def test_every_answer_forbids_framing_and_foreign_scripts(review_store: Path, path: str) -> None:
     layer = "Streets | https://tiles.example.org/{z}/{x}/{y}.png | them"
-    with review_server(review_store, layers=[layer]) as client:
+    with serve(review_store, layers=[layer]) as client:
         headers = client.ask("GET", path).headers
     policy = headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self';" in policy
@@ -322,9 +317,9 @@ def test_names_and_texts_command_no_terminal_and_no_page(client: Client) -> None
 
 
 def test_a_store_that_a_run_adds_to_is_seen(
-    sample_review: Path, review_server: Serve, review_store: Path, monkeypatch: Any
+    sample_review: Path, review_store: Path, monkeypatch: Any
 ) -> None:
-    with review_server(sample_review) as client:
+    with serve(sample_review) as client:
         client.decide(0, "unsure")
         os.replace(review_store, sample_review)
         now = time.monotonic()
@@ -652,9 +647,7 @@ def test_a_proposal_as_it_is_has_its_own_points(sample_client: Client) -> None:
         assert answer.status_code == status, answer.text
 
 
-def test_a_neighbours_camera_is_carried_along_the_orbit(
-    review_server: Serve, tmp_path: Path
-) -> None:
+def test_a_neighbours_camera_is_carried_along_the_orbit(tmp_path: Path) -> None:
     over = nadir_camera(tilt_deg=10.0)
     series = [
         ("first", "12:00:00Z", 35.7, "NIKON D4", 85.0),
@@ -674,7 +667,7 @@ def test_a_neighbours_camera_is_carried_along_the_orbit(
         )
         for number, (name, time, lat, body, focal_mm) in enumerate(series)
     ]
-    with review_server(write_store(tmp_path / "run.h5", results)) as client:
+    with serve(write_store(tmp_path / "run.h5", results)) as client:
         (one,) = client.told("frames/1/neighbours")["neighbours"]
         assert (one["frame"], one["seconds"], one["verdict"]) == ("first", -30.0, "accepted")
         carried = camera_of(one["camera"])
@@ -705,15 +698,13 @@ def test_decisions_are_sqlite_that_others_read_and_nobody_changes(
                 others.execute(change)
 
 
-def test_other_programs_files_are_refused_and_left_alone(
-    review_server: Serve, review_store: Path
-) -> None:
+def test_other_programs_files_are_refused_and_left_alone(review_store: Path) -> None:
     file = Path(f"{review_store}.review.sqlite")
     with closing(sqlite3.connect(file)) as other, other:
         other.execute("CREATE TABLE stamps (id INTEGER)")
     before = file.read_bytes()
     refused = pytest.raises(RegengineError, match=r"run\.h5\.review\.sqlite")
-    with refused, review_server(review_store):
+    with refused, serve(review_store):
         pass
     assert file.read_bytes() == before
 
@@ -745,11 +736,9 @@ def test_what_was_answered_outlives_kill_9_and_a_signal_ends_in_order(review_sto
 
 def known_points(count: int = 4, frame: str = FRAME) -> list[dict[str, Any]]:
     """Known pixels of a sample with their places, far from each other."""
-    known, size = truth_of(frame)["reference_points"], truth_of(frame)["camera"]
     shares = [(0.1, 0.1), (0.9, 0.1), (0.9, 0.9), (0.1, 0.9), (0.5, 0.5), (0.3, 0.6), (0.7, 0.4)]
-    at = [(u * size["width_px"], v * size["height_px"]) for u, v in shares[:count]]
-    chosen = [min(known, key=lambda p: math.dist((p["x"], p["y"]), one)) for one in at]
     said = {"sigma_px": None, "origin": "person"}
+    chosen = known_pairs(frame, *shares[:count])
     return [{name: one[name] for name in ("x", "y", "lon", "lat")} | said for one in chosen]
 
 
@@ -883,14 +872,12 @@ def test_a_preview_is_the_photo_and_kept_by_the_browser(refusing: dict[str, Clie
     assert np.abs(small - np.asarray(whole, float)).mean() < 4.0
 
 
-def test_another_photo_is_not_shown_in_place_of_one_that_changed(
-    review_server: Serve, sample_review: Path
-) -> None:
+def test_another_photo_is_not_shown_in_place_of_one_that_changed(sample_review: Path) -> None:
     photo, address = (
         sample_review.parent / "photos" / f"{OF_RIGHT}.jpg",
         "/api/frames/3/preview.jpg",
     )
-    with review_server(sample_review) as client:
+    with serve(sample_review) as client:
         Image.new("RGB", (640, 426)).save(photo)
         assert is_refused(client.ask("GET", address), 409, "has changed")
         photo.unlink()

@@ -47,7 +47,6 @@ def postgres() -> Iterator[PostgreSql]:
 
 @pytest.fixture(params=["maria", "postgres"])
 def server(request: pytest.FixtureRequest) -> Any:
-    """Each dialect's."""
     return request.getfixturevalue(request.param)
 
 

@@ -14,16 +14,15 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.maps import made, radiance_at, write_vnp46
 from tests.world.osm import osm_pbf
 from tests.world.program import Said, run
+from tests.world.runs import ELEMENTS as SETS
+from tests.world.runs import LIGHTS
 from tests.world.services import ArchiveService, Service, TileService, night_picture
 from tests.world.tables import by_name
 
-SAMPLES = ROOT / "data_samples"
-LIGHTS, SETS = SAMPLES / "lights.tif", SAMPLES / "tle.txt"
 EAST = "/7/47/68.png"
 LISTING = "/VNP46A4/2020/001"
 PRODUCT_FILES = [f"VNP46A4.A2020001.h{h}v05.002.20240101000{h}.h5" for h in (30, 31, 32)]

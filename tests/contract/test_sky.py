@@ -73,15 +73,11 @@ def test_python_says_what_the_command_says_and_a_mirrored_picture_is_told_as_suc
     assert one["roll_deg"] == pytest.approx(record["roll_deg"], abs=0.01)
 
 
-def fit_lens(star_fields, solutions, *words):
-    photos = [star_fields / f"star{k}.jpg" for k in range(2)]
-    return run("lens", "fit", *photos, "--solutions", solutions, "--quiet", *words)
-
-
 @pytest.mark.slow
 def test_a_lens_is_calibrated_to_its_truth_and_serves_the_next_photo(star_fields, solved, tmp_path):
     out = tmp_path / "lens.toml"
-    said = fit_lens(star_fields, solved[1] / "solved.ndjson", "--out", out)
+    photos, solutions = sorted(star_fields.glob("*.jpg")), solved[1] / "solved.ndjson"
+    said = run("lens", "fit", *photos, "--solutions", solutions, "--quiet", "--out", out)
     assert said.code == 0, said.err
     profile = json.loads(said.out)
     focal_sigma_px = np.sqrt(profile["covariance"][0][0])  # of all parameters, also those not free

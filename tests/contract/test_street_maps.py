@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +36,14 @@ def write(path: Path, lines: list[Any], crs: str = "EPSG:4326", **columns: list[
     return path
 
 
-def build(*sources: Path, region: str = "") -> tuple[tuple[int, int, int], Path]:
+def build(*sources: Path) -> tuple[tuple[int, int, int], Path]:
     """Lit roads, lines and broken lines, as they are told, and the map."""
     out = sources[0].parent / "streets.tif"
-    part = ("--bbox", region) if region else ()
-    said = run("maps", "build", "--kind", "streets", *sources, *part, "--out", out, "--force")
+    said = run("maps", "build", "--kind", "streets", *sources, "--out", out, "--force")
     assert said.code == 0, said.err
     roads, lines = map(int, re.search(r"(\d+) of (\d+) lines? (?:is|are) lit", said.err).groups())
     broken = re.search(r"(\d+) of \d+ lines? skipped: ", said.err)
     return (roads, lines, int(broken[1]) if broken else 0), out
-
-
-@cache
-def area_m2(lat: float) -> float:
-    """Of a pixel."""
-    ring = [0, STEP, STEP, 0], [lat, lat, lat + STEP, lat + STEP]
-    return abs(WGS84.polygon_area_perimeter(*ring)[0])
 
 
 def metres_in(path: Path) -> float:
@@ -60,7 +51,9 @@ def metres_in(path: Path) -> float:
     with rasterio.open(path) as dataset:
         codes, top = dataset.read(1), dataset.bounds.top
     lat = top - (np.arange(codes.shape[0]) + 0.5) * STEP
-    area = area_m2(LAT) / np.cos(np.radians(LAT)) * np.cos(np.radians(lat))
+    ring = [0, STEP, STEP, 0], [LAT, LAT, LAT + STEP, LAT + STEP]
+    pixel_m2 = abs(WGS84.polygon_area_perimeter(*ring)[0])
+    area = pixel_m2 / np.cos(np.radians(LAT)) * np.cos(np.radians(lat))
     return float((np.where(codes == 255, 0, codes) / 100.0 * area[:, None]).sum() / 12.5)
 
 

@@ -16,15 +16,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.world.faults import write_photos
 from tests.world.program import run
+from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.services import night_picture
 from tests.world.tables import by_name
 
-SAMPLES = ROOT / "data_samples"
 # Years from the photos: no orbit is known
-PREVIEW = ("--tle", SAMPLES / "tle.txt", "--lights", SAMPLES / "lights.tif", "--dry-run", "--json")
+PREVIEW = ("--tle", ELEMENTS, "--lights", LIGHTS, "--dry-run", "--json")
 # Headings as the archive's text answers have them; the values are made up
 JSC = (
     "mission\troll\tframe\tPhoto Date\tPhoto Time GMT\tCenter Point Lat\tCenter Point Lon\t"
@@ -399,7 +398,7 @@ def test_the_orbit_tells_what_cannot_be(tmp_path: Path) -> None:
     # Without a time; too far from any set
     rows += ["ISS990-E-103,,1,2", f"ISS990-E-104,2025-08-27T00:00:00Z,{lat:.1f},{lon:.1f}"]
     (tmp_path / "t.csv").write_text("frame_id,time_utc,nadir_lat,nadir_lon\n" + "\n".join(rows))
-    said = run("archive", "read", tmp_path / "t.csv", "--tle", SAMPLES / "tle.txt", "--json")
+    said = run("archive", "read", tmp_path / "t.csv", "--tle", ELEMENTS, "--json")
     problems = [record["problems"] for record in said.records]
     assert [bool(one) for one in problems] == [False, True, False, False]
     assert "the station was above 35" in problems[1][0]

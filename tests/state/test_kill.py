@@ -16,7 +16,6 @@ import pytest
 
 import regengine as rg
 from benchmarks.same import compare
-from tests.conftest import ROOT
 from tests.world.batches import (
     BatchOptions,
     count_attempts,
@@ -24,15 +23,13 @@ from tests.world.batches import (
     options_of,
     run_stand_in,
 )
-from tests.world.faults import begin_hit, refusing, start_hit, write_photos
+from tests.world.faults import hit_by, refusing, write_photos
 from tests.world.pages import serve
-from tests.world.program import begin, run
+from tests.world.program import begin, run, start
+from tests.world.runs import LIGHTS
 from tests.world.shared import make_once
 
 PHOTOS = 6
-
-
-LIGHTS = ROOT / "data_samples" / "lights.tif"
 
 
 def register(folder: Path, store: Path) -> tuple[object, ...]:
@@ -69,7 +66,7 @@ def test_a_killed_register_loses_nothing_and_the_next_one_goes_on(
 ) -> None:
     store = tmp_path / "run.h5"
     words = register(undisturbed / "photos", store)
-    killed = start_hit("SIGKILL", name, moment, *words)
+    killed = start(*words, program=hit_by("SIGKILL", name, moment))
     assert killed.code == -signal.SIGKILL, killed.err
     if killed.records:
         there = run("show", store, "--json").records
@@ -87,7 +84,7 @@ def test_a_killed_detect_keeps_its_lines_and_the_next_one_goes_on(
     undisturbed: Path, tmp_path: Path
 ) -> None:
     out, whole = tmp_path / "lights.ndjson", undisturbed / "lights.ndjson"
-    killed = start_hit("SIGKILL", "fsync", 5, *detect(undisturbed / "photos", out))
+    killed = start(*detect(undisturbed / "photos", out), program=hit_by("SIGKILL", "fsync", 5))
     assert killed.code == -signal.SIGKILL, killed.err
     files = "".join(path.read_text() for path in tmp_path.glob("lights.ndjson*"))
     assert set(killed.out.splitlines()) <= set(files.splitlines())
@@ -116,7 +113,7 @@ def test_a_run_under_way_can_be_read_and_shuts_out_another(
 ) -> None:
     store = tmp_path / "run.h5"
     words = register(undisturbed / "photos", store)
-    process = begin_hit("SIGSTOP", "fsync", 5, *words)
+    process = begin(*words, program=hit_by("SIGSTOP", "fsync", 5))
     assert process.stdout is not None
     reported = [json.loads(process.stdout.readline()) for _ in range(3)]
     os.waitpid(process.pid, os.WUNTRACED)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import from_origin
 
+from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.map_grid import MapGrid, make_pyramid, render_known
@@ -21,7 +22,8 @@ from regengine.maps.opening import DayMap, open_day_map
 
 STEP_DEG, WEST, NORTH, COLS, ROWS = 0.01, 10.0, 44.0, 1300, 1000
 ALTITUDE_KM, PITCH_UM = 400.0, 5.6
-WIDTH, HEIGHT, FOCAL_PX = 640, 480, 645.0
+SIZE = WIDTH, HEIGHT = 640, 480
+FOCAL_PX = 645.0
 SEA = (16, 35, 77)
 
 
@@ -64,39 +66,51 @@ def write_map(
     return open_day_map([path])
 
 
-def stand_beside() -> Camera:
-    """A camera 12 km beside where it is believed, tilted by 4 degrees and turned."""
-    x, y, z = geodetic_to_ecef(16.1, 39.4, 1e3 * ALTITUDE_KM).tolist()
-    camera = Camera(
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=1.01 * FOCAL_PX,
-        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
-        distortion=(0.015, 0.0, 0.0, 0.0, 0.0),
+def camera_at(
+    lon: float, lat: float, focal_px: float, k1: float = 0.0, size: tuple[int, int] = SIZE
+) -> Camera:
+    """A camera 400 km above a place, which is still to be pointed."""
+    x, y, z = geodetic_to_ecef(lon, lat, 1e3 * ALTITUDE_KM).tolist()
+    return Camera(
+        width_px=size[0],
+        height_px=size[1],
+        focal_px=focal_px,
+        principal_point=((size[0] - 1) / 2.0, (size[1] - 1) / 2.0),
+        distortion=(k1, 0.0, 0.0, 0.0, 0.0),
         quaternion=(0.0, 0.0, 0.0, 1.0),
         position_ecef_m=(x, y, z),
     )
-    return with_attitude(camera, off_nadir_attitude((x, y, z), 4.0, 100.0, 205.0))
+
+
+def stand_beside() -> Camera:
+    """A camera 12 km beside where it is believed, tilted by 4 degrees and turned."""
+    camera = camera_at(16.1, 39.4, 1.01 * FOCAL_PX, 0.015)
+    return with_attitude(camera, off_nadir_attitude(camera.position_ecef_m, 4.0, 100.0, 205.0))
 
 
 def take_photo(truth: Camera, path: Path) -> Path:
     """What a camera sees through a round window: other contrast, a cloud, haze and noise."""
     rng = np.random.default_rng(5)
-    red = draw_earth(1)[..., 0].astype(np.float32)
-    grid = MapGrid(
-        values=red,
-        lon0_deg=WEST + 0.5 * STEP_DEG,
-        lat0_deg=NORTH - 0.5 * STEP_DEG,
-        step_deg=STEP_DEG,
-    )
-    shown = (
-        60.0
-        + 0.5 * render_known(make_pyramid(grid, 3), truth)[0]
-        + rng.normal(0.0, 3.0, (HEIGHT, WIDTH))
-    )
+    shown = 60.0 + 0.5 * look_at_earth(1, STEP_DEG, truth)[0]
+    shown += rng.normal(0.0, 3.0, (HEIGHT, WIDTH))
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     shown = np.where(np.hypot(x - 200, y - 150) < 60, 235.0, shown)
     shown = np.where(np.hypot(x - 330, y - 240) < 235, shown, 12.0)
+    return write_grey(shown, path)
+
+
+def look_at_earth(seed: int, step_deg: float, camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """The red of an earth in a camera's pixels, and how much of each is known."""
+    grid = MapGrid(
+        values=draw_earth(seed)[..., 0].astype(np.float32),
+        lon0_deg=WEST + 0.5 * step_deg,
+        lat0_deg=NORTH - 0.5 * step_deg,
+        step_deg=step_deg,
+    )
+    return render_known(make_pyramid(grid, 3), camera)
+
+
+def write_grey(shown: FloatArray, path: Path) -> Path:
     codes = np.clip(shown, 0.0, 255.0).astype(np.uint8)
     Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
     return path
@@ -108,32 +122,16 @@ FAR_MM = 600.0  # 24 km wide straight down
 
 def look_aside() -> Camera:
     """A camera that looks 28 degrees aside, 25 km beside where it is believed."""
-    x, y, z = geodetic_to_ecef(7.6, 43.7, 1e3 * ALTITUDE_KM).tolist()
-    camera = Camera(
-        width_px=WIDTH,
-        height_px=HEIGHT,
-        focal_px=1.02 * FAR_MM / 36.0 * WIDTH,
-        principal_point=((WIDTH - 1) / 2.0, (HEIGHT - 1) / 2.0),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
-    )
-    middle = np.array([319.5, 239.5])
-    return look_at(camera, np.array([x, y, z]), (10.33, 43.75), middle, 2.0)
+    camera = camera_at(7.6, 43.7, 1.02 * FAR_MM / 36.0 * WIDTH)
+    here, middle = np.array(camera.position_ecef_m), np.array([319.5, 239.5])
+    return look_at(camera, here, (10.33, 43.75), middle, 2.0)
 
 
 def take_far_photo(truth: Camera, path: Path) -> Path:
-    grid = MapGrid(
-        values=draw_earth(4)[..., 0].astype(np.float32),
-        lon0_deg=WEST + 0.5 * FINE_DEG,
-        lat0_deg=NORTH - 0.5 * FINE_DEG,
-        step_deg=FINE_DEG,
-    )
-    seen, known = render_known(make_pyramid(grid, 3), truth)
+    seen, known = look_at_earth(4, FINE_DEG, truth)
     assert known.min() > 0.9  # the map holds the frame
     noise = np.random.default_rng(6).normal(0.0, 3.0, seen.shape)
-    codes = np.clip(70.0 + 0.5 * seen + noise, 0.0, 255.0).astype(np.uint8)
-    Image.fromarray(np.stack([codes] * 3, axis=-1)).save(path, quality=90)
-    return path
+    return write_grey(70.0 + 0.5 * seen + noise, path)
 
 
 def draw_tiles(level: int) -> dict[str, bytes]:

@@ -8,14 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sgp4.api import Satrec
 
 
-def checksum(line: str) -> int:
-    """Digits count as they are, minus signs as one."""
-    return sum(int(c) if c.isdigit() else c == "-" for c in line[:68]) % 10
-
-
 def with_checksum(line: str) -> str:
-    """The line's first 68 characters with the right sum behind them."""
-    return line[:68] + str(checksum(line))
+    """The line's first 68 characters, and their sum: digits as they are, minus signs as one."""
+    return line[:68] + str(sum(int(c) if c.isdigit() else c == "-" for c in line[:68]) % 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +29,6 @@ class Elements:
     satellite: str = "25544"
 
     def lines(self) -> tuple[str, str]:
-        """The two lines."""
         new_year = datetime(self.epoch.year, 1, 1, tzinfo=UTC)
         day = 1.0 + (self.epoch - new_year) / timedelta(days=1)
         first = (
@@ -49,7 +43,6 @@ class Elements:
         return with_checksum(first), with_checksum(second)
 
     def text(self) -> str:
-        """Both lines with line ends."""
         return "\n".join(self.lines()) + "\n"
 
     def later(self, days: float) -> Elements:

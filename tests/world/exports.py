@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import pystac
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
-from pyproj import Transformer
 from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from scipy.spatial.transform import Rotation
 
@@ -25,28 +24,23 @@ from regengine.store.reviews import Decisions, decisions_path
 from tests.world.program import Said, run
 from tests.world.results import nadir_camera, nothing_found, proposal, solved
 from tests.world.stores import write_store
+from tests.world.towns import ecef as ecef_of
+from tests.world.towns import geodetic
 
 __all__ = [
     "above", "decide", "ecef_of", "engine_points", "export", "nadir_camera", "nothing_found",
-    "of_photo", "offline_validator", "photographed", "placed", "proposal", "seen_by", "seen_places",
+    "of_photo", "photographed", "placed", "proposal", "seen_by", "seen_places",
     "settings_with", "turned", "valid_items", "work", "write_store",
 ]  # fmt: skip
 
 SCHEMAS = Path(__file__).parent / "stac_schemas"
 ALL = ("--verdict", "all")
 LENS = (-0.08, 0.01, 0.001, -0.002, 0.0)
-_TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
-
-
-def ecef_of(lon: ArrayLike, lat: ArrayLike, height_m: ArrayLike = 0.0) -> NDArray[np.float64]:
-    """ECEF of places by PROJ, metres, shape (..., 3)."""
-    lon, lat, height_m = np.broadcast_arrays(lon, lat, height_m)
-    return np.stack(_TO_ECEF.transform(lon, lat, height_m), axis=-1)
 
 
 def turned(camera: Camera, bearing_deg: float) -> Camera:
     """The camera turned clockwise about the vertical below it."""
-    lon, lat, _ = _TO_ECEF.transform(*camera.position_ecef_m, direction="INVERSE")
+    lon, lat, _ = geodetic(camera.position_ecef_m)
     down = ecef_of(lon, lat, 0.0) - ecef_of(lon, lat, 1.0)
     turn = Rotation.from_rotvec(down * bearing_deg, degrees=True)
     quaternion = (turn * Rotation.from_quat(camera.quaternion)).as_quat()
@@ -152,19 +146,13 @@ def decide(
     decisions.close()
 
 
-def offline_validator() -> JsonSchemaSTACValidator:
-    """pystac's validator, which fetches what it has not."""
-    validator = JsonSchemaSTACValidator()
+def valid_items(folder: Path) -> dict[str, pystac.Item]:
+    """Items that the collection of a folder links to, by their ids; all of it is valid."""
+    validator = JsonSchemaSTACValidator()  # which fetches what it has not
     for path in SCHEMAS.glob("*.json"):
         name, _, version = path.stem.rpartition("-")
         uri = f"https://stac-extensions.github.io/{name}/{version}/schema.json"
         validator.schema_cache[uri] = json.loads(path.read_text(encoding="utf-8"))
-    return validator
-
-
-def valid_items(folder: Path) -> dict[str, pystac.Item]:
-    """Items that the collection of a folder links to, by their ids; all of it is valid."""
-    validator = offline_validator()
     found = pystac.Collection.from_file(folder / "collection.json")
     found.validate(validator=validator)
     items = list(found.get_items())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from tests.conftest import ROOT
-from tests.world.program import Said
 
 # Seconds run a thousand times as fast, so that each result is brought to the disk by itself
 PROGRAM = """
@@ -38,22 +33,9 @@ runpy.run_module("regengine", run_name="__main__", alter_sys=True)
 """
 
 
-def begin_hit(kind: str, name: str, moment: int, *words: object) -> subprocess.Popen[str]:
-    """``regengine WORDS`` that gets a signal just before its n-th ``os.NAME``."""
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, kind, name, str(moment), *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-
-
-def start_hit(kind: str, name: str, moment: int, *words: object) -> Said:
-    """`begin_hit` to its end."""
-    process = begin_hit(kind, name, moment, *words)
-    out, err = process.communicate(timeout=300)
-    return Said(process.returncode, out, err)
+def hit_by(kind: str, name: str, moment: int) -> tuple[str, ...]:
+    """A ``program`` of `begin` and `start` that gets a signal just before its n-th ``os.NAME``."""
+    return "-c", PROGRAM, kind, name, str(moment)
 
 
 @contextmanager
@@ -73,11 +55,11 @@ def refusing(name: str, moment: int, number: int) -> Iterator[Callable[[], bool]
         yield lambda: calls >= moment
 
 
-def write_photos(folder: Path, count: int, side_px: int = 48) -> list[Path]:
+def write_photos(folder: Path, count: int) -> list[Path]:
     """Small photos of the dark, each another one."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"night {number}.png" for number in range(count)]
     for number, path in enumerate(paths):
-        dark = np.random.default_rng(number).integers(0, 9, (side_px, side_px, 3), np.uint8)
+        dark = np.random.default_rng(number).integers(0, 9, (48, 48, 3), np.uint8)
         Image.fromarray(dark).save(path)
     return paths

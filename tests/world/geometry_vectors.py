@@ -26,20 +26,19 @@ WIDE = replace(PLAIN, focal_px=2400.0, distortion=(-0.11, 0.02, 0.001, -0.002, 0
 CROPPED = replace(PLAIN, principal_point=(2900.0, 300.5), distortion=(0.03, 0.0, 0.0, 0.0, 0.0))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Aim:
     """Where a camera is, and what it looks at."""
 
     nadir_lon: float  # geodetic place below the camera, degrees
     nadir_lat: float
-    altitude_km: float  # above the ellipsoid
     lon: float  # place that the middle of the picture shows, degrees
     lat: float
     turn_deg: float  # azimuth of the picture's top at that place, clockwise from north
+    altitude_km: float = 415.0  # above the ellipsoid
 
 
 def aimed_camera(aim: Aim, lens: Lens) -> Camera:
-    """The camera of an aim."""
     position = geodetic_to_ecef(aim.nadir_lon, aim.nadir_lat, 1e3 * aim.altitude_km)
     ground = geodetic_to_ecef(aim.lon, aim.lat)
     assert incidence_deg(position, ground) < 90.0
@@ -73,54 +72,42 @@ def _unit(vector: FloatArray) -> FloatArray:
     return np.asarray(vector / np.linalg.norm(vector), float)
 
 
-def aim(lon: float, lat: float, at_lon: float, at_lat: float, turn_deg: float) -> Aim:
-    """An aim from 415 km above one place at another."""
-    return Aim(
-        nadir_lon=lon, nadir_lat=lat, altitude_km=415.0, lon=at_lon, lat=at_lat, turn_deg=turn_deg
-    )
-
-
 CASES: dict[str, tuple[Aim, Lens]] = {
-    "straight down": (aim(2.0, 48.0, 2.0, 48.0, 0.0), PLAIN),
-    "oblique, turned": (aim(-74.0, 38.0, -71.0, 42.0, 137.0), PLAIN),
-    "flat, with distortion": (aim(121.0, 25.0, 110.0, 33.0, -58.0), WIDE),
-    "to the limb": (aim(30.0, 31.0, 30.0, 47.5, 3.0), WIDE),
-    "across the antimeridian": (aim(179.4, -17.0, -178.0, -18.5, 80.0), PLAIN),
-    "from the antimeridian": (aim(-180.0, 51.0, 179.9, 50.0, -170.0), WIDE),
-    "mirrored": (aim(139.0, 35.0, 140.5, 36.0, 25.0), replace(PLAIN, mirrored=True)),
-    "mirrored, distorted": (aim(139.0, 35.0, 134.0, 33.0, -95.0), replace(WIDE, mirrored=True)),
-    "cropped": (aim(12.0, 42.0, 15.0, 41.0, 200.0), CROPPED),
-    "mirrored crop": (aim(12.0, 42.0, 15.0, 41.0, 200.0), replace(CROPPED, mirrored=True)),
-    "squared, distorted": (aim(12.0, 42.0, 15.0, 41.0, 70.0), replace(WIDE, pixel_aspect=1.5)),
-    "over the pole": (aim(10.0, 89.0, 170.0, 88.0, 40.0), PLAIN),
-    "beside the pole": (aim(-60.0, -90.0, 20.0, -89.99, 15.0), PLAIN),
+    "straight down": (Aim(2.0, 48.0, 2.0, 48.0, 0.0), PLAIN),
+    "oblique, turned": (Aim(-74.0, 38.0, -71.0, 42.0, 137.0), PLAIN),
+    "flat, with distortion": (Aim(121.0, 25.0, 110.0, 33.0, -58.0), WIDE),
+    "to the limb": (Aim(30.0, 31.0, 30.0, 47.5, 3.0), WIDE),
+    "across the antimeridian": (Aim(179.4, -17.0, -178.0, -18.5, 80.0), PLAIN),
+    "from the antimeridian": (Aim(-180.0, 51.0, 179.9, 50.0, -170.0), WIDE),
+    "mirrored": (Aim(139.0, 35.0, 140.5, 36.0, 25.0), replace(PLAIN, mirrored=True)),
+    "mirrored, distorted": (Aim(139.0, 35.0, 134.0, 33.0, -95.0), replace(WIDE, mirrored=True)),
+    "cropped": (Aim(12.0, 42.0, 15.0, 41.0, 200.0), CROPPED),
+    "mirrored crop": (Aim(12.0, 42.0, 15.0, 41.0, 200.0), replace(CROPPED, mirrored=True)),
+    "squared, distorted": (Aim(12.0, 42.0, 15.0, 41.0, 70.0), replace(WIDE, pixel_aspect=1.5)),
+    "over the pole": (Aim(10.0, 89.0, 170.0, 88.0, 40.0), PLAIN),
+    "beside the pole": (Aim(-60.0, -90.0, 20.0, -89.99, 15.0), PLAIN),
 }
 
 
 def vectors() -> list[dict[str, Any]]:
     """What the engine computes of each case, as plain JSON."""
-    return [_case(name, *case) for name, case in CASES.items()]
-
-
-def _case(name: str, aimed: Aim, lens: Lens) -> dict[str, Any]:
-    camera = aimed_camera(aimed, lens)
-    return {
-        "name": name,
-        "aim": _page_aim(aimed),
-        "lens": asdict(lens),
-        "camera": asdict(camera),
-        "pixels": _pixels(camera),
-        "places": _places(camera),
-    }
-
-
-def _page_aim(aimed: Aim) -> dict[str, Any]:
-    return {
-        "nadir": [aimed.nadir_lon, aimed.nadir_lat],
-        "altitude_km": aimed.altitude_km,
-        "place": [aimed.lon, aimed.lat],
-        "turn_deg": aimed.turn_deg,
-    }
+    return [
+        {
+            "name": name,
+            "aim": {
+                "nadir": [aimed.nadir_lon, aimed.nadir_lat],
+                "altitude_km": aimed.altitude_km,
+                "place": [aimed.lon, aimed.lat],
+                "turn_deg": aimed.turn_deg,
+            },
+            "lens": asdict(lens),
+            "camera": asdict(camera),
+            "pixels": _pixels(camera),
+            "places": _places(camera),
+        }
+        for name, (aimed, lens) in CASES.items()
+        for camera in [aimed_camera(aimed, lens)]
+    ]
 
 
 def _pixels(camera: Camera) -> list[dict[str, Any]]:

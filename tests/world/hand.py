@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -20,6 +21,7 @@ CLOSE_M = 600.0  # of ground in a pixel of the screen: the lights of a town are 
 MAX_NOTCHES, NOTCH_MS = 8, 100  # of the wheel, so far apart: the page takes nearer ones as one
 DRAG_STEPS = 6  # a drag of the hand is no jump
 REST_MS = 150  # before it lets go: what it drags is put down, not thrown
+CLEAR_PX = 120.0  # of the photo: a click there takes hold of no other point
 TWO_PICTURES = "() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
 
 
@@ -74,32 +76,25 @@ class ReviewHand:
         raise TimeoutError("the page has not saved what was done")
 
     def told(self, path: str) -> Any:
-        """What the server answers to this browser."""
         # The server may close a connection that was idle at the moment when it is used again
         answer = self.page.request.get(urljoin(self.page.url, path), max_retries=3)
         assert answer.ok, answer.text()
         return answer.json()
 
     def told_of(self, frame_id: int) -> Any:
-        """What the server says of a frame."""
         return self.told(f"/api/frames/{frame_id}")
 
     def press(self, key: str) -> None:
-        """One key."""
         self.page.keyboard.press(key)
 
     def click(self, x: float, y: float) -> None:
-        """One click, at screen coordinates."""
         self.page.mouse.click(x, y)
 
-    def drag(
-        self, start: tuple[float, float], end: tuple[float, float], steps: int = DRAG_STEPS
-    ) -> None:
-        """One drag, between screen coordinates."""
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         mouse = self.page.mouse
         mouse.move(*start)
         mouse.down()
-        mouse.move(*end, steps=steps)
+        mouse.move(*end, steps=DRAG_STEPS)
         self.page.wait_for_timeout(REST_MS)
         mouse.up()
 
@@ -122,13 +117,9 @@ class ReviewHand:
 
     def zoom_to(self, lon: float, lat: float) -> None:
         """Turn the wheel over the map until a place is in it, and then in towards that place."""
-        box = self.page.locator("#map").bounding_box()
-        assert box is not None
+        middle, (width, height) = self.box_of("#map")
         x, y = self.at_place(lon, lat)
-        middle = box["x"] + box["width"] / 2.0, box["y"] + box["height"] / 2.0
-        while (
-            off := max(abs(x - middle[0]) / box["width"], abs(y - middle[1]) / box["height"])
-        ) > 0.4:
+        while (off := max(abs(x - middle[0]) / width, abs(y - middle[1]) / height)) > 0.4:
             self._turn_wheel(middle, 1, math.ceil(math.log2(off / 0.4)))
             x, y = self.at_place(lon, lat)
         while (metres := float(self.drawn_view("#map").split()[2])) > CLOSE_M:
@@ -163,6 +154,13 @@ class ReviewHand:
         if "Content Security Policy" in message.text:
             self.problems.append(message.text)
 
+    def box_of(self, view: str) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The middle of a view on the screen, and its size."""
+        box = self.page.locator(view).bounding_box()
+        assert box is not None
+        size = box["width"], box["height"]
+        return (box["x"] + size[0] / 2.0, box["y"] + size[1] / 2.0), size
+
     def drawn_view(self, view: str) -> str:
         """What a view shows, once whatever it was asked to show has been drawn."""
         self.page.evaluate(TWO_PICTURES)
@@ -174,13 +172,12 @@ class ReviewHand:
         said, before = self.drawn_view(view), None
         while said != before:  # a view that was just asked to move has not been drawn yet
             said, before = self.drawn_view(view), said
-        box = self.page.locator(view).bounding_box()
-        assert box is not None
+        middle, _ = self.box_of(view)
         centre_x, centre_y, resolution, rotation = (float(word) for word in said.split())
         across, up = (x - centre_x) / resolution, (y - centre_y) / resolution
         cos, sin = math.cos(rotation), math.sin(rotation)
         right, down = across * cos + up * sin, across * sin - up * cos
-        return box["x"] + box["width"] / 2.0 + right, box["y"] + box["height"] / 2.0 + down
+        return middle[0] + right, middle[1] + down
 
 
 def camera_error_km(told: dict[str, Any], frame: str) -> float:
@@ -220,10 +217,19 @@ def points_error_km(points: list[dict[str, Any]], frame: str) -> float:
     return float(np.max(great_circle_km(lon, lat, *given)))
 
 
-def head(hand: ReviewHand, frame_id: int, reviewer: str = "Ada") -> dict[str, Any] | None:
-    """What that reviewer last decided of a frame, as the server has it."""
-    decisions = hand.told_of(frame_id)["decisions"]
-    return next((each for each in decisions if each["reviewer"] == reviewer), None)
+def known_pairs(
+    frame: str, *shares: tuple[float, float], clear_of: Sequence[tuple[float, float]] = ()
+) -> list[dict[str, float]]:
+    """Known pixels with their places, nearest to shares of the picture, away from some points."""
+    truth = truth_of(frame)
+    width, height = truth["camera"]["width_px"], truth["camera"]["height_px"]
+    known = [
+        pair
+        for pair in truth["reference_points"]
+        if all(math.dist((pair["x"], pair["y"]), at) > CLEAR_PX for at in clear_of)
+    ]
+    at = [(u * width, v * height) for u, v in shares]
+    return [min(known, key=lambda p: math.dist((p["x"], p["y"]), one)) for one in at]
 
 
 def draft_of(hand: ReviewHand, frame_id: int) -> Any:

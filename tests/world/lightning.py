@@ -13,12 +13,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import Geod, Proj, Transformer
+from pyproj import Geod, Proj
 
 from tests.world.results import nadir_camera, proposal, solved
 from tests.world.stores import write_store
+from tests.world.towns import ecef
 
-ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 WGS84 = Geod(ellps="WGS84")
 MAJOR_M, MINOR_M = 6_378_137.0, 6_356_752.3142
 ELLIPSOIDS_M = {
@@ -43,7 +43,7 @@ class Pulse:
 
 def ray_from_goes(pulse: Pulse) -> NDArray[np.float64]:
     """From the satellite to a pulse, in axes turned to the satellite's meridian, metres."""
-    x, y, z = ECEF.transform(pulse.lon - GOES_LON, pulse.lat, pulse.height_m)
+    x, y, z = ecef(pulse.lon - GOES_LON, pulse.lat, pulse.height_m)
     return np.array([x - GOES_RADIUS_M, y, z])
 
 
@@ -123,10 +123,7 @@ def packed(
 
 
 def write_lis(
-    path: Path,
-    start: datetime,
-    pulses: list[Pulse],
-    positions_m: NDArray[np.float64],
+    path: Path, start: datetime, pulses: list[Pulse], positions_m: NDArray[np.float64]
 ) -> Path:
     """Write an ISS-LIS file: its groups, and a position of the Station each second."""
     since = (start.replace(tzinfo=None) - datetime(1993, 1, 1)).total_seconds() + 10.0

@@ -46,7 +46,6 @@ def write_geotiff(
     step: float = STEP,
     crs: str | None = "EPSG:4326",
     transform: Affine | None = None,
-    tags: dict[str, str] | None = None,
     shown_as: Sequence[ColorInterp] | None = None,
     colours: dict[int, tuple[int, ...]] | None = None,
     mask: NDArray[np.uint8] | None = None,
@@ -81,7 +80,6 @@ def write_geotiff(
             dataset.write_mask(mask)
         for name, value in (about or {}).items():
             setattr(dataset, name, value)
-        dataset.update_tags(**(tags or {}))
     return path
 
 
@@ -134,7 +132,7 @@ def write_vnp46(
     return path
 
 
-def write_netcdf(path: Path, *variables: NDArray[Any], step: float = STEP, units: str = "") -> Path:
+def write_netcdf(path: Path, *variables: NDArray[Any]) -> Path:
     """Classic netCDF by the CF conventions: coordinates are those of pixel centres.
 
     Its edges are 70 degrees east and 20 degrees north.
@@ -145,13 +143,11 @@ def write_netcdf(path: Path, *variables: NDArray[Any], step: float = STEP, units
             file.createDimension(name, size)
         for name, start, sign, size in (("lat", 20.0, -1, rows), ("lon", 70.0, 1, cols)):
             axis = file.createVariable(name, "f8", (name,))
-            axis[:] = start + sign * step * (np.arange(size) + 0.5)
+            axis[:] = start + sign * STEP * (np.arange(size) + 0.5)
             axis.units = {"lat": "degrees_north", "lon": "degrees_east"}[name]
         for number, samples in enumerate(variables):
             variable = file.createVariable(f"light{number}", "f4", ("time", "lat", "lon"))
             variable._FillValue = np.float32(-999.0)
-            if units:
-                variable.units = units
             variable[:] = samples.reshape(-1, rows, cols).astype(np.float32)
     return path
 
@@ -165,7 +161,7 @@ def blob(rows: int, cols: int, row: float, col: float, sigma: float = 2.0) -> ND
 
 def centroid(grid: MapGrid) -> tuple[float, float]:
     """Longitude and latitude of the centre of the only light in a grid."""
-    light = 10.0 ** grid.values.astype(float) - 1.0
+    light = radiance_of(grid)
     rows, cols = np.indices(light.shape)
     col, row = ((light * c).sum() / light.sum() for c in (cols, rows))
     return (
@@ -180,7 +176,6 @@ def ones(rows: int = 20, cols: int = 30) -> NDArray[np.float32]:
 
 
 def whole(light_map: RasterMap) -> MapGrid:
-    """All of a map at its own resolution."""
     return light_map.window(*light_map.info.bounds, light_map.info.resolution_deg)
 
 
@@ -196,5 +191,4 @@ def radiance_at(path: Path | list[Path], lon: float, lat: float) -> float:
 
 
 def made(folder: Path) -> list[str]:
-    """Names of all files below a folder."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file())

@@ -6,8 +6,8 @@ import asyncio
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,6 @@ class Client:
         self.token, self.once = access.token, access.once
 
     def ask(self, method: str, path: str, **sent: Any) -> httpx.Response:
-        """One request."""
         import httpx
 
         async def asked() -> httpx.Response:
@@ -75,7 +74,6 @@ class Client:
         return answer.json()
 
     def post(self, path: str, body: Any) -> httpx.Response:
-        """One request with a body, below ``/api/``."""
         return self.ask("POST", f"/api/{path}", json=body)
 
     def decide(self, frame: int, decision: str, **work: Any) -> httpx.Response:
@@ -130,15 +128,6 @@ def hold_frames(monkeypatch: pytest.MonkeyPatch, first: int) -> Event:
     return may_read
 
 
-Serve = Callable[..., AbstractContextManager[Client]]
-
-
-@pytest.fixture
-def review_server() -> Serve:
-    """``review_server(store, lights=, tle=, reviewer=, readonly=, layers=, admitted=)`` serves."""
-    return serve
-
-
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``run.h5`` of the samples with right and wrong proposals and their photos; to be copied."""
@@ -147,18 +136,15 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sample_review(samples: Path, tmp_path: Path) -> Path:
-    """A copy of the samples' store, for one test."""
     return copy_store(samples, tmp_path / "samples")
 
 
 @pytest.fixture
 def review_store(store: Path, tmp_path: Path) -> Path:
-    """A copy of the 40 hand-made frames, for one test."""
     return copy_store(store, tmp_path / "store")
 
 
 def copy_store(store: Path, folder: Path) -> Path:
-    """The store and its photos, elsewhere."""
     shutil.copytree(store.parent, folder)
     return folder / store.name
 
@@ -197,7 +183,6 @@ class ReviewProcess:
         self.end()
 
     def end(self) -> None:
-        """Wait until it has ended."""
         self.process.communicate(timeout=30)
 
 

@@ -101,13 +101,6 @@ def evenly(number, size=SIZE, seed=5):
     return rng.uniform((8, 8), (size[1] - 8, size[0] - 8), (number, 2))
 
 
-def in_towns(number, towns=5, size=SIZE):
-    rng = np.random.default_rng(5)
-    centres = rng.uniform((90, 90), (size[1] - 90, size[0] - 90), (towns, 2))
-    places = centres[rng.integers(0, towns, number)] + rng.normal(0, 22, (number, 2))
-    return np.clip(places, 8, (size[1] - 9, size[0] - 9))
-
-
 def sky_above(image, sky, curvature, level=0.3):
     """The part above an arc replaced; curvature in units of one over half the long side."""
     height, width = image.shape[:2]
@@ -169,7 +162,10 @@ def night_city(size=SIZE):
     image = sky_above(plain((9, 10, 14), size), (3, 4, 4), 0.25, 0.2)
     glow = sky_above(plain((0, 0, 0), size), (30, 60, 20), 0.25, 0.2)
     glow -= sky_above(plain((0, 0, 0), size), (30, 60, 20), 0.25, 0.16)
-    towns = in_towns(260, size=size)
+    rng = np.random.default_rng(5)
+    centres = rng.uniform((90, 90), (size[1] - 90, size[0] - 90), (5, 2))
+    towns = centres[rng.integers(0, 5, 260)] + rng.normal(0, 22, (260, 2))
+    towns = np.clip(towns, 8, (size[1] - 9, size[0] - 9))
     return grain(spots(image + glow, towns[towns[:, 1] > 0.35 * size[0]]))
 
 

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner, Result
@@ -43,21 +42,18 @@ def run(*words: object) -> Said:
     return Said(result.exit_code, result.stdout, result.stderr)
 
 
-def begin(*words: object, **settings: Any) -> subprocess.Popen[str]:
+def begin(
+    *words: object, program: tuple[str, ...] = ("-m", "regengine"), **settings: Any
+) -> subprocess.Popen[str]:
     """``regengine WORDS`` as a process of its own, not waited for."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings.pop("environment", {})}
-    return subprocess.Popen(
-        [sys.executable, "-m", "regengine", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-        **settings,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, *program, *map(str, words)]
+    return subprocess.Popen(command, env=environment, **(pipes | settings))
 
 
-def start(*words: object, cwd: Path | None = None, **settings: Any) -> Said:
+def start(*words: object, **settings: Any) -> Said:
     """``regengine WORDS`` as a process of its own, to its end."""
-    process = begin(*words, cwd=cwd, **settings)
+    process = begin(*words, **settings)
     out, err = process.communicate(timeout=300)
     return Said(process.returncode, out, err)

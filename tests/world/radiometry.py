@@ -106,9 +106,12 @@ def draw_radiometry_scene(wish: SceneWish) -> RadiometryScene:
     even = Realisation(number=1, gain_sigma=0.0, district_sigma=0.0, gone_fraction=0.0)
     rows, cols = before.shape
     bounds = (west + 0.2, north - rows * step + 0.2, west + cols * step - 0.2, north - 0.2)
+    # The camera as a registration has it, turned by its error
+    turn = Rotation.from_rotvec(rng.standard_normal(3) * SIGMA_PX / sim.focal_px)
+    x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
     return RadiometryScene(
         photo=to_jpeg(picture, scene.jpeg_quality),
-        camera=_register_camera(sim, rng),
+        camera=replace(camera_of(sim), quaternion=(x, y, z, w)),
         light_map=draw_light_map(worlds[0], bounds, even),
         planted=planted,
         wish=wish,
@@ -141,13 +144,6 @@ def _camera(wish: SceneWish, rng: np.random.Generator) -> SimCamera:
         height_px=wish.height_px,
         focal_px=FOCAL_MM / 36.0 * wish.width_px,
     )
-
-
-def _register_camera(sim: SimCamera, rng: np.random.Generator) -> Camera:
-    """The camera as `matchers` has it, turned by the registration's error."""
-    turn = Rotation.from_rotvec(rng.standard_normal(3) * SIGMA_PX / sim.focal_px)
-    x, y, z, w = (Rotation.from_quat(sim.quaternion()) * turn).as_quat().tolist()
-    return replace(camera_of(sim), quaternion=(x, y, z, w))
 
 
 def _change_world(
@@ -198,7 +194,6 @@ PHOTO, MAP, STORE = "photo.jpg", "lights.tif", "run.h5"
 
 
 def result_of(scene: RadiometryScene, photo: Path, name: str) -> FrameResult:
-    """What a registration has of a photo that the scene's camera took."""
     camera = scene.camera
     points = tuple(
         replace(

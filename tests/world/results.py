@@ -151,7 +151,7 @@ def placed_by_day(found: FrameResult) -> FrameResult:
         map_title="day, made by hand",
         reference=MatchedMap(kind="day", product="made by hand"),
         proofs=PROOFS,
-        control_points=tuple(replace(point, lights=0) for point in found.control_points),
+        control_points=tuple(replace(point, n_lights=0) for point in found.control_points),
     )
 
 

@@ -18,7 +18,7 @@ from matchers.geometry.pose import move_on_orbit, point_at_nadir, with_attitude
 from regengine.store.reasons import Reason
 from regengine.store.result import FrameResult, Verdict
 from tests.world.results import control_point, proposal, solved
-from tests.world.stores import write_store
+from tests.world.stores import ground_of, write_store
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data_samples"
 LIGHTS = SAMPLES / "lights.tif"
@@ -57,9 +57,8 @@ PROPOSALS: Mapping[str, Proposal] = {
     "ISS990-E-000106": Proposal(verdict="review", probability=0.62, reason="few_lights"),
 }
 # What it says of a copy of a sample that goes by another name
-FAR = "far"
 OF_COPIES: Mapping[str, Proposal] = {
-    FAR: Proposal(
+    "far": Proposal(
         verdict="review",
         probability=0.31,
         reason="low_margin",
@@ -67,11 +66,6 @@ OF_COPIES: Mapping[str, Proposal] = {
         away_km=1473.0,
         nadir_known=False,
     )
-}
-REASON_TEXTS = {
-    "low_margin": "Another camera explains the lights nearly as well.",
-    "few_lights": "Too few lights agree with the map.",
-    "not_a_night_city_frame": "The photo does not look like one of city lights.",
 }
 
 
@@ -83,12 +77,10 @@ def truth_of(frame: str) -> dict[str, Any]:
 
 
 def true_camera(frame: str) -> Camera:
-    """The camera that a sample was taken with."""
     return camera_of(truth_of(frame)["camera"])
 
 
 def camera_of(told: Mapping[str, Any]) -> Camera:
-    """A camera as JSON has it."""
     known = {one.name: told[one.name] for one in fields(Camera) if one.name in told}
     return Camera(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
@@ -147,7 +139,10 @@ def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> Fram
         "control_points": tuple(
             replace(control_point(p["x"], p["y"], best), sigma_px=0.8) for p in nearest
         ),
-        "footprint": _corners(best),
+        "footprint": tuple(
+            ground_of(best, x, y)
+            for x, y in ((0, 0), (width - 1, 0), (width - 1, height - 1), (0, height - 1))
+        ),
         "footprint_diagonal_km": 400.0,
         "fit": replace(made.fit, matched_lights=64, log10_odds=9.0, runner_up_log10_odds=4.0),
         "hypotheses": tuple(
@@ -161,9 +156,7 @@ def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> Fram
         path=str(photo),
         sha256=hashlib.sha256(photo.read_bytes()).hexdigest(),
         probability=said.probability,
-        reasons=()
-        if code is None
-        else (Reason(code=code, values={"message": REASON_TEXTS[code]}),),
+        reasons=() if code is None else (Reason(code=code, values={"message": "Why."}),),
         width_px=camera.width_px,
         height_px=camera.height_px,
         orientation=8 if frame.endswith("105") else 1,
@@ -178,7 +171,6 @@ def sample_result(frame: str, photo: Path, said: Proposal | None = None) -> Fram
 
 
 def sample_store(folder: Path, frames: Iterable[tuple[str, str]] | None = None) -> Path:
-    """Write a store of the samples, with its photos beside it."""
     (folder / "photos").mkdir(parents=True)
     results = []
     for frame, name in frames or zip(PROPOSALS, PROPOSALS, strict=True):
@@ -198,10 +190,3 @@ def _hypothesis(base: Any, camera: Camera) -> Any:
         centre_lon=float(lon),
         centre_lat=float(lat),
     )
-
-
-def _corners(camera: Camera) -> tuple[tuple[float, float] | None, ...]:
-    right, bottom = camera.width_px - 1.0, camera.height_px - 1.0
-    lon, lat = camera.pixel_to_lonlat([0.0, right, right, 0.0], [0.0, 0.0, bottom, bottom])
-    pairs = zip(lon.tolist(), lat.tolist(), strict=True)
-    return tuple((x, y) if x == x else None for x, y in pairs)

@@ -46,7 +46,6 @@ class SimulatedSky:
     lines: tuple[tuple[str, str], ...]  # what the catalogue says of them
 
     def text(self, *, with_names: bool = True) -> str:
-        """The catalogue's file."""
         heads = (f"0 {name}\n" if with_names else "" for name in self.names)
         lines = zip(heads, self.lines, strict=True)
         return "".join(f"{head}{first}\n{second}\n" for head, (first, second) in lines)

@@ -10,8 +10,8 @@ import threading
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -69,7 +69,6 @@ class Service:
         self._thread.join()
 
     def url(self, path: str) -> str:
-        """Address of a path."""
         return self.address + path
 
     @property
@@ -78,7 +77,6 @@ class Service:
         return Counter(request.path for request in self.requests)
 
     def answer(self, path: str, query: dict[str, str]) -> bytes:
-        """Body of a path; KeyError where there is none."""
         return self.files[path]
 
     def _respond(self, handler: BaseHTTPRequestHandler) -> None:
@@ -155,21 +153,10 @@ class TileService(Service):
             return tile()
         return self.files[path]
 
-    def list_files(self, path: str, names: list[str], **more: object) -> None:
+    def list_files(self, path: str, names: list[str]) -> None:
         """Answer a path with a listing of files, as NASA's Earthdata has it."""
-        content = [
-            {"name": name, "downloadsLink": self.url(f"/files/{name}"), **more} for name in names
-        ]
+        content = [{"name": name, "downloadsLink": self.url(f"/files/{name}")} for name in names]
         self.files[path] = json.dumps({"content": content}).encode()
-
-
-OPERATORS: dict[str, Callable[[object, object], bool]] = {
-    "eq": operator.eq,
-    "ge": operator.ge,
-    "le": operator.le,
-    "gt": operator.gt,
-    "lt": operator.lt,
-}
 
 
 class ArchiveService(Service):
@@ -191,18 +178,14 @@ class ArchiveService(Service):
         self.most_rows: int | None = None  # of an answer
         self.most_bytes: int | None = None
 
-    def add_picture(self, frame_id: str, data: bytes, size: str = "large") -> str:
-        """Path of a picture that the archive has from now on."""
-        path = f"{self.PICTURES}/{size}/{frame_id.partition('-')[0]}/{frame_id}.JPG"
-        self.files[path] = data
-        return path
+    def add_picture(self, frame_id: str, data: bytes, size: str = "large") -> None:
+        self.files[f"{self.PICTURES}/{size}/{frame_id.partition('-')[0]}/{frame_id}.JPG"] = data
 
     def add_frame(
         self,
         number: int,
         *,
         day: str = "20140117",
-        time: str = "074602",
         lat: float = 35.1,
         lon: float = -151.8,
         sun: float = -33.0,
@@ -212,7 +195,7 @@ class ArchiveService(Service):
     ) -> None:
         """Put a photo into the tables; of a camera only where there is a focal length."""
         named = {"mission": mission, "roll": "E", "frame": str(number)}
-        taken = {"pdate": day, "ptime": time, "azi": "201", "elev": f"{sun:g}", "cldp": "10"}
+        taken = {"pdate": day, "ptime": "074602", "azi": "201", "elev": f"{sun:g}", "cldp": "10"}
         self.tables["nadir"].append({**named, **taken, "lat": f"{lat:.1f}", "lon": f"{lon:.1f}"})
         if focal is not None:
             self.tables["camera"].append({**named, "fclt": focal, "camera": "N5"})
@@ -283,35 +266,31 @@ def _name(row: dict[str, str]) -> str:
 
 
 def _holds(cell: str, op: str, value: str) -> bool:
+    compare = getattr(operator, op)  # eq, ge, le, gt, lt
     try:
-        return OPERATORS[op](float(cell), float(value))
+        return bool(compare(float(cell), float(value)))
     except ValueError:
-        return bool(cell) and OPERATORS[op](cell, value)
+        return bool(cell) and bool(compare(cell, value))
 
 
 @pytest.fixture
 def service(socket_enabled: None) -> Iterator[Service]:
-    """A server of files, empty so far."""
-    server = Service()
-    yield server
-    server.close()
+    with closing(Service()) as server:
+        yield server
 
 
 @pytest.fixture
 def tiles(socket_enabled: None) -> Iterator[TileService]:
-    """A service of map tiles."""
-    server = TileService()
-    yield server
-    server.close()
+    with closing(TileService()) as server:
+        yield server
 
 
 @pytest.fixture
 def archive(socket_enabled: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ArchiveService]:
     """An archive, empty so far, that photos' names are looked up in."""
-    server = ArchiveService()
-    monkeypatch.setenv("REGENGINE_ARCHIVE", server.address)
-    yield server
-    server.close()
+    with closing(ArchiveService()) as server:
+        monkeypatch.setenv("REGENGINE_ARCHIVE", server.address)
+        yield server
 
 
 @pytest.fixture

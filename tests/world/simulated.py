@@ -30,14 +30,14 @@ from benchmarks.simulate.light_map import (
     write_geotiff,
 )
 from benchmarks.simulate.noise import blur_image
-from benchmarks.simulate.orbit import elements_at, nadir_for, slip_elements, state_ecef, tle_lines
+from benchmarks.simulate.orbit import nadir_for, state_ecef
 from benchmarks.simulate.render import render, to_jpeg, tone
 from benchmarks.simulate.truth import CameraSettings, exif_bytes
 from benchmarks.simulate.weather import SceneParameters
 from benchmarks.simulate.worlds import RasterWorld, Realisation, World
 from matchers.geometry.footprint import right_within_km
-from tests.conftest import ROOT
 from tests.world.dng import WHITE, write_dng
+from tests.world.samples import truth_of
 
 WIDTH, HEIGHT = 480, 320
 SENSOR_MM = 36.0
@@ -84,7 +84,6 @@ class Exposure:
         )
 
     def exif(self) -> bytes:
-        """What the camera writes into the file."""
         settings = CameraSettings(
             clock_utc=self.time_utc + timedelta(seconds=self.clock_error_s),
             focal_mm=self.focal_mm if self.lens_known else None,
@@ -180,9 +179,9 @@ def camera_over(place: tuple[float, float], *, off_nadir_deg: float = 8.0) -> Si
     return exposure.camera_at(ecef_of(lon, lat, 412e3))
 
 
-def write_png(path: Path, picture: NDArray[np.uint8], exif: bytes = b"") -> Path:
+def write_png(path: Path, picture: NDArray[np.uint8]) -> Path:
     """A picture as a file without loss, which by itself says nothing of its camera."""
-    Image.fromarray(picture).save(path, exif=exif)
+    Image.fromarray(picture).save(path)
     return path
 
 
@@ -197,7 +196,6 @@ def write_raw(path: Path, picture: NDArray[np.uint8]) -> Path:
 
 
 def picture_of(photo: Path) -> NDArray[np.uint8]:
-    """The pixels of a file, as stored."""
     with Image.open(photo) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -258,44 +256,19 @@ def write_photo_of_map(path: Path, camera: SimCamera) -> Path:
     )
 
 
-def enlarged(camera: SimCamera, factor: float) -> SimCamera:
-    """The camera of the same view in more pixels."""
-    return replace(
-        camera,
-        width_px=round(camera.width_px * factor),
-        height_px=round(camera.height_px * factor),
-        focal_px=camera.focal_px * factor,
-        principal_x=(camera.principal_x + 0.5) * factor - 0.5,
-        principal_y=(camera.principal_y + 0.5) * factor - 0.5,
-    )
-
-
-def moved(camera: SimCamera, east_deg: float = 0.0, x: float = 0.0, y: float = 0.0) -> SimCamera:
-    """The camera over a place so much farther east, its picture without the first pixels.
-
-    Turned with the Earth about its axis: it sees the same in a map that is moved as far.
-    """
+def moved(camera: SimCamera, east_deg: float) -> SimCamera:
+    """The camera turned so far about the Earth's axis: it sees the same in a map moved as far."""
     turn = Rotation.from_euler("z", east_deg, degrees=True).as_matrix()
     return replace(
         camera,
         lon_deg=(camera.lon_deg + east_deg + 180.0) % 360.0 - 180.0,
         axes=turn @ camera.axes,
-        principal_x=camera.principal_x - x,
-        principal_y=camera.principal_y - y,
     )
-
-
-def write_stale_elements(path: Path, time_utc: datetime, days: float, ahead_km: float) -> Path:
-    """Elements of days before, by which the station is that far ahead of where it is."""
-    old = elements_at(true_orbit(), time_utc - timedelta(days=days))
-    path.write_text(tle_lines(slip_elements(old, ahead_km / days), "STALE"), encoding="ascii")
-    return path
 
 
 def sample_camera(name: str) -> SimCamera:
     """The camera that took a sample photo, by its truth file."""
-    text = (ROOT / "data_samples" / "truth" / f"{name}.json").read_text(encoding="utf-8")
-    said = json.loads(text)["camera"]
+    said = truth_of(name)["camera"]
     lon, lat, height_m = (float(value) for value in geodetic_of(said["position_ecef_m"]))
     return SimCamera(
         width_px=said["width_px"],

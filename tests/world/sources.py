@@ -8,12 +8,5 @@ from pathlib import Path
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    """What a file says."""
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-@cache
 def nodes_of(path: Path) -> tuple[ast.AST, ...]:
-    """All of it, in no order."""
-    return tuple(ast.walk(parsed(path)))
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))

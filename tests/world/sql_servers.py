@@ -48,7 +48,6 @@ def folder_of(who: dict[str, Any]) -> Iterator[Path]:
 
 
 def run(words: Sequence[object], who: dict[str, Any]) -> None:
-    """Run a program to its end."""
     done = subprocess.run(
         [str(word) for word in words], capture_output=True, text=True, check=False, cwd="/", **who
     )
@@ -149,7 +148,6 @@ class PostgreSql(SqlServer):
         self.folder = folder
 
     def connect(self, base: str) -> psycopg.Connection[Any]:
-        """A connection to a database."""
         return psycopg.connect(
             host=str(self.folder), user="regengine", dbname=base, autocommit=True
         )

@@ -12,11 +12,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
-import h5py
 import numpy as np
 import pytest
 
@@ -67,7 +65,7 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
         nadir=replace(made.nadir, lon=(lon + 180.1) % 360 - 180, lat=lat),
         solved=solved(camera, -13.7),
         control_points=tuple(control_point(x, y + 40, camera) for x, y in POINTS),
-        footprint=tuple(_ground(camera, x, y) for x, y in CORNERS),
+        footprint=tuple(ground_of(camera, x, y) for x, y in CORNERS),
         hypotheses=tuple(
             replace(
                 one,
@@ -86,7 +84,7 @@ def placed(name: str, place: tuple[float, float, float], verdict: str) -> FrameR
     )
 
 
-def _ground(camera: Camera, x: float, y: float) -> tuple[float, float] | None:
+def ground_of(camera: Camera, x: float, y: float) -> tuple[float, float] | None:
     lon, lat = camera.pixel_to_lonlat(x, y)
     return None if np.isnan(lon) else (float(lon), float(lat))
 
@@ -151,14 +149,6 @@ def make_results() -> list[FrameResult]:
     ]
 
 
-def settings_of(store: Path) -> tuple[str, str]:
-    """The settings of the first frame of a store, and their hash."""
-    with h5py.File(store) as file:
-        names = ("parameters", "parameters_sha256")
-        text, sha256 = (file[f"provenance/{name}"][0].decode() for name in names)
-    return text, sha256
-
-
 def unplaced(code: str, nadir: tuple[float, float] = (2.0, 48.0), **known: Any) -> FrameResult:
     """A result without a proposal, at a nadir."""
     made = proposal()
@@ -171,24 +161,19 @@ def unplaced(code: str, nadir: tuple[float, float] = (2.0, 48.0), **known: Any) 
     return replace(made, nadir=place, reasons=reasons, **nothing, **known)
 
 
-def write_photo(path: Path, result: FrameResult, number: int) -> str:
-    """Draw the lights of a result as a JPEG; its SHA-256."""
-    image = np.full((HEIGHT_PX, WIDTH_PX, 3), (8 + number, 6, 5), np.uint8)
-    for x, y in POINTS:
-        cv2.circle(image, (x, y + 40), 3, (200, 230, 255), -1)
-    content = bytes(cv2.imencode(".jpg", image)[1]) + bytes([number])  # no two are the same
-    path.write_bytes(content if result.verdict != "failed" else content[:100])
-    return hashlib.sha256(content).hexdigest()
-
-
 def make_store(folder: Path) -> None:
-    """Write ``run.h5`` and the folder ``photos`` beside it."""
+    """Write ``run.h5`` and the folder ``photos`` beside it: JPEGs of the results' lights."""
     (folder / "photos").mkdir()
     results = make_results()
     for number, result in enumerate(results):
-        sha256 = write_photo(folder / result.path, result, number)
-        if result.verdict != "failed":
-            results[number] = replace(result, sha256=sha256)
+        image = np.full((HEIGHT_PX, WIDTH_PX, 3), (8 + number, 6, 5), np.uint8)
+        for x, y in POINTS:
+            cv2.circle(image, (x, y + 40), 3, (200, 230, 255), -1)
+        content = bytes(cv2.imencode(".jpg", image)[1]) + bytes([number])  # no two are the same
+        is_whole = result.verdict != "failed"
+        (folder / result.path).write_bytes(content if is_whole else content[:100])
+        if is_whole:
+            results[number] = replace(result, sha256=hashlib.sha256(content).hexdigest())
     write_store(folder / "run.h5", results)
 
 
@@ -196,41 +181,31 @@ PROCESSED_UTC = "2026-11-20T12:00:00Z"
 SETTINGS = '{"lights": ["lights.tif"]}', "0" * 64  # of a run, and their hash
 
 
-def stored(
-    number: int, result: FrameResult, processed_utc: str, settings: tuple[str, str]
-) -> StoredFrame:
-    return StoredFrame(
-        frame_index=number,
-        result=result,
-        parameters=settings[0],
-        parameters_sha256=settings[1],
-        processed_utc=processed_utc,
-    )
-
-
 def write_store(
     path: Path,
     results: Iterable[FrameResult],
     processed_utc: str = PROCESSED_UTC,
     settings: tuple[str, str] = SETTINGS,
+    killed: Path | None = None,
 ) -> Path:
-    """Write results into a store as a run does, with its settings and their hash; its path."""
+    """Write results into a store as a run does, with its settings and their hash; its path.
+
+    In the folder ``killed`` is what a run leaves that is killed when all were safe: a journal.
+    """
     with StoreWriter(path) as writer:
         for number, result in enumerate(results):
-            writer.add(stored(number, result, processed_utc, settings))
+            writer.add(
+                StoredFrame(
+                    frame_index=number,
+                    result=result,
+                    parameters=settings[0],
+                    parameters_sha256=settings[1],
+                    processed_utc=processed_utc,
+                )
+            )
         writer.flush()
-    return path
-
-
-def write_killed(path: Path, results: Iterable[FrameResult]) -> Path:
-    """Leave what a run leaves that is killed when each of these was safe: a journal; its store."""
-    with TemporaryDirectory() as folder:
-        store = Path(folder) / "run" / path.name
-        with StoreWriter(store) as writer:
-            for number, result in enumerate(results):
-                writer.add(stored(number, result, PROCESSED_UTC, SETTINGS))
-                writer.flush()
-            shutil.copytree(store.parent, path.parent, ignore=shutil.ignore_patterns(".*"))
+        if killed is not None:
+            shutil.copytree(path.parent, killed, ignore=shutil.ignore_patterns(".*"))
     return path
 
 

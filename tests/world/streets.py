@@ -14,15 +14,15 @@ from PIL import Image
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import geodetic_to_ecef
 from matchers.geometry.map_grid import MapGrid, make_pyramid, render_known
 from matchers.geometry.pose import off_nadir_attitude, with_attitude
+from tests.world.by_day import camera_at
 from tests.world.osm import Way
 
 STEP_DEG = 1.0 / 9000.0
 WEST, NORTH, SIDE_PX = 5.0, 45.3, 2700  # 0.3 degrees: 24 by 33 km
-ALTITUDE_KM = 400.0
 PITCH_UM = 7.3
+ALTITUDE_KM = 400.0
 FOCAL_MM = 1e-3 * PITCH_UM * 1e3 * ALTITUDE_KM / 16.0  # 16 m a pixel
 
 
@@ -89,7 +89,6 @@ def lay_streets(seed: int) -> Iterator[list[FloatArray]]:
 
 
 def write_streets(path: Path, seed: int) -> Path:
-    """The same streets as an extract of OpenStreetMap."""
     features = []
     for line, tags in draw_ways(seed):
         shape = {"type": "LineString", "coordinates": line}
@@ -112,20 +111,10 @@ def draw_ways(seed: int) -> list[Way]:
 
 def take_aside() -> Camera:
     """A slanted camera 70 km beside the city, with a lens that bends by half a percent."""
-    x, y, z = geodetic_to_ecef(5.9, 44.9, 1e3 * ALTITUDE_KM).tolist()
-    width, height = 900, 620
-    focal_px = 1e3 * FOCAL_MM / PITCH_UM
-    k1 = 0.005 / (0.5 * np.hypot(width, height) / focal_px) ** 2
-    camera = Camera(
-        width_px=width,
-        height_px=height,
-        focal_px=1.01 * focal_px,
-        principal_point=((width - 1) / 2.0, (height - 1) / 2.0),
-        distortion=(k1, 0.0, 0.0, 0.0, 0.0),
-        quaternion=(0.0, 0.0, 0.0, 1.0),
-        position_ecef_m=(x, y, z),
-    )
-    return with_attitude(camera, off_nadir_attitude((x, y, z), 9.3, -63.0, 140.0))
+    size, focal_px = (900, 620), 1e3 * FOCAL_MM / PITCH_UM
+    k1 = 0.005 / (0.5 * np.hypot(*size) / focal_px) ** 2
+    camera = camera_at(5.9, 44.9, 1.01 * focal_px, float(k1), size)
+    return with_attitude(camera, off_nadir_attitude(camera.position_ecef_m, 9.3, -63.0, 140.0))
 
 
 def take_photo(path: Path, truth: Camera, streets: Streets) -> Path:

@@ -26,10 +26,7 @@ TO_ECEF = Transformer.from_crs("EPSG:4979", "EPSG:4978", always_xy=True)
 
 def ecef(lon: ArrayLike, lat: ArrayLike, height_m: ArrayLike = 0.0) -> FloatArray:
     """ECEF metres of geodetic degrees and metres, by PROJ; shape (..., 3)."""
-    x, y, z = np.broadcast_arrays(
-        np.asarray(lon, float), np.asarray(lat, float), np.asarray(height_m, float)
-    )
-    return np.stack(TO_ECEF.transform(x, y, z), axis=-1)
+    return np.stack(TO_ECEF.transform(*np.broadcast_arrays(lon, lat, height_m)), axis=-1)
 
 
 def geodetic(position: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
