@@ -32,9 +32,9 @@ def test_a_record_a_photo_with_the_documented_keys(scenes):
     names = sorted(path.stem for path in (scenes / "kinds").iterdir())
     assert [one["frame"] for one in said.records] == names
     for one in said.records:
-        assert list(one)[:10] == [
+        assert list(one)[:11] == [
             *("frame", "path", "category", "probabilities", "also", "unlike_training"),
-            *("ephemeris", "no_ephemeris", "disagreement", "category_from"),
+            *("ephemeris", "no_ephemeris", "disagreement", "category_from", "limb"),
         ]
         assert one["category_from"] == "features"
         assert set(one["probabilities"]) == CLASSES

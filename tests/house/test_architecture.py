@@ -219,7 +219,8 @@ MOST = {
     # detectors/__init__.py sets what OpenCV is to use, before any module imports it
     # sky.satellites.photo held predicted tracks and identification, too; detectors.star_trails is
     # what detectors of stars and of streaks share: three subjects that had no file of their own
-    "files": 223,
+    # scene.regions counts lights above and below the limb: no features of a whole picture
+    "files": 224,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
     # stands for another; Option is what a message names on both doors, and took the place of
     # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked
