@@ -109,7 +109,7 @@ def apply_context(
         if contradiction is None:
             probabilities = scale_odds(probabilities, prior(ephemeris))
             ruled_out = list_impossible(ephemeris)
-            possible = [name for name in probabilities if name not in ruled_out]
+            possible = [name for name in probabilities if name not in ruled_out] or possible
     answer = replace(answer, probabilities=probabilities)
     if answer.explained:
         by_picture = max(seen, key=seen.__getitem__)
@@ -235,7 +235,7 @@ def may_be_stars(answer: SceneAnswer) -> bool:
 
 # Lights above the airglow that make a photo one of stars, and lights below the limb for each of
 # these: the ten star fields of the training photos that show a limb have 91 or more and at most
-# 0.17; the 35 photos of cities and other nights with 10 or more have 0.27 or more
+# 0.17; the 36 photos of cities and other nights with 10 or more have 0.27 or more
 MIN_STARS, MAX_LIGHTS_A_STAR = 40, 0.25
 # Probability of stars by the features above which stars that are identified decide, or the limb
 # where they say `OTHER`: 0.17 and more in those ten, 0.02 and less in three photos of sunlit
@@ -253,7 +253,7 @@ def may_need_limb(answer: SceneAnswer, ephemeris: SceneEphemeris | None) -> bool
     open_to_stars = answer.category in ("cities", "night_nocity", "stars") or (
         answer.category == OTHER and likely
     )
-    return open_to_stars and not by_day
+    return "stars" in answer.probabilities and open_to_stars and not by_day
 
 
 def settle_by_limb(answer: SceneAnswer, lights: LimbLights) -> SceneAnswer:
@@ -266,7 +266,8 @@ def settle_by_limb(answer: SceneAnswer, lights: LimbLights) -> SceneAnswer:
     if lights.above >= MIN_STARS and lights.below <= MAX_LIGHTS_A_STAR * lights.above:
         category = "stars"
     elif category == "stars" and lights.below > lights.above:
-        category = max(("cities", "night_nocity"), key=lambda name: answer.probabilities[name])
+        known = [name for name in ("cities", "night_nocity") if name in answer.probabilities]
+        category = max(known, key=answer.probabilities.__getitem__, default=category)
     if category == answer.category:
         return answer
     also = also_shown(answer.probabilities, category)

@@ -46,6 +46,17 @@ def test_a_record_a_photo_with_the_documented_keys(scenes):
     assert told == {"day_0": "day", "stars_1": "stars", "stars_2": "stars"}
 
 
+def test_a_line_ends_with_the_reasons(scenes):
+    photo = scenes / "kinds" / "stars_1.png"
+    (line,) = run("classify", photo, *NIGHT).out.splitlines()[1:]
+    (record,) = run("classify", photo, "--json", *NIGHT).records
+    wanted = [f"Sun {record['ephemeris']['sun_elevation_deg']:.0f}°"]
+    if record["limb"] is not None:
+        above, below = record["limb"]["lights_above"], record["limb"]["lights_below"]
+        wanted.insert(0, f"{above} lights above the limb, {below} below")
+    assert line.endswith(", ".join(wanted))
+
+
 def test_python_says_what_the_command_says(scenes):
     photo = scenes / "kinds" / "stars_1.png"
     scene = rg.classify(photo, quality=True, time="2012-03-28T15:46:41Z", nadir=(136.9, 35.7))

@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import regengine as rg
-from benchmarks.scenes import join_samples
+from benchmarks.scenes import COPIES, classify_alone, join_samples
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import smear
 from detectors.limb import limb_angle_deg
@@ -26,10 +26,12 @@ from matchers.geometry.map_grid import render_known
 from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import find_light_peaks
 from regengine.frames import quality
+from regengine.maps.at_hand import PHOTO
 from regengine.orbit import position_from_nadir
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.scene.classify import (
     SceneEphemeris,
+    apply_context,
     camera_factors,
     combine_for_search,
     disagreement,
@@ -46,12 +48,13 @@ from regengine.scene.classify import (
 )
 from regengine.scene.features import FAMILIES, feature_names
 from regengine.scene.labels import LabelledFeatures, deal_folds
-from regengine.scene.models import SceneAnswer, fit_calibration
+from regengine.scene.models import SceneAnswer, fit_calibration, load_scene_model
 from regengine.scene.picture import (
     HALF_SHARP_PX,
     cloud_fraction,
     measure_exposure,
     measure_sharpness,
+    read_scene_rgb,
     scene_picture,
 )
 from regengine.scene.regions import LimbLights, count_limb_lights
@@ -253,6 +256,21 @@ def test_lights_are_counted_on_their_side_of_the_limb(lights, none):
         found = count_limb_lights(scene_picture(np.ascontiguousarray(copy)))
         assert found is not None
         assert (found.above, found.below) == pytest.approx((lights, none), abs=4)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_shows_what_its_photo_shows(copy):
+    model, rgb = load_scene_model(), read_scene_rgb(PHOTO)
+    assert classify_alone(COPIES[copy](rgb), model) == classify_alone(rgb, model) == "cities"
+
+
+def test_a_picture_without_colours_is_never_infrared():
+    seen = answer(infrared=0.9, day=0.2, other=0.05)
+    rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    for shown, category in ((rgb, "infrared"), (COPIES["grey"](rgb), "day")):
+        found = apply_context(seen, scene_picture(shown), None, None).answer
+        assert found.category == category
+        assert found.probabilities["day"] >= (0.2 if category == "infrared" else 0.5)
 
 
 def test_the_height_of_the_sun_rules_out_what_cannot_be_lit_or_dark():
