@@ -197,8 +197,10 @@ COPIED_GROUPS = 100  # of 283: a few minutes, and a standard error of 2 % or les
 # Copies of one photo that show the same: of colours as displayed, shape (h, w, 3)
 COPIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "grey": lambda rgb: np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2),
-    "half size": lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
-    "double size": lambda rgb: cv2.resize(rgb, None, fx=2.0, fy=2.0),
+    "half size": lambda rgb: np.asarray(
+        cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8
+    ),
+    "double size": lambda rgb: np.asarray(cv2.resize(rgb, None, fx=2.0, fy=2.0), np.uint8),
     "quarter turn": lambda rgb: np.ascontiguousarray(np.rot90(rgb)),
     "mirrored": lambda rgb: np.ascontiguousarray(rgb[:, ::-1]),
     "a stop brighter": lambda rgb: expose(rgb, 1.0),

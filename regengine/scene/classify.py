@@ -98,7 +98,9 @@ def apply_context(
     If picture and ephemeris contradict each other, the clock may be wrong: the ephemeris is then
     not used.
     """
-    factors = camera_factors(camera_body) | ({"infrared": 0.0} if picture.is_grey else {})
+    factors = dict(camera_factors(camera_body))
+    if picture.is_grey:
+        factors["infrared"] = 0.0
     probabilities = seen = scale_odds(answer.probabilities, factors)
     ephemeris = contradiction = None
     possible = list(probabilities)
