@@ -8,7 +8,8 @@ other exposure, colours and sharpness) where light and colours vary; neither is 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -29,6 +30,7 @@ from benchmarks.simulate.render import through_jpeg
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import make_source
 from regengine.errors import ConfigError, FrameError
+from regengine.scene.classify import apply_context
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import (
     USUAL_CLASSES,
@@ -36,9 +38,14 @@ from regengine.scene.labels import (
     SceneLabel,
     read_scene_labels,
 )
-from regengine.scene.models import write_scene_model
-from regengine.scene.picture import MIN_DECODED_PX, read_scene_rgb, scene_picture
-from regengine.scene.training import measure_photos, train_scene_model
+from regengine.scene.models import SceneAnswer, SceneModel, also_shown, write_scene_model
+from regengine.scene.picture import (
+    MIN_DECODED_PX,
+    read_scene_picture,
+    read_scene_rgb,
+    scene_picture,
+)
+from regengine.scene.training import CrossValidation, measure_photos, train_scene_model
 from regengine.score.labels import table
 from regengine.score.scenes import (
     SceneReport,
@@ -82,16 +89,28 @@ def main(
         raise ConfigError("--mistakes must lie outside the project: photos are not published.")
     labels = real_labels(real)
     made = simulated_samples(simulated, seed), changed_copies(labels, copies, seed)
-    samples = join_samples([measure_photos(labels), *made])
+    samples = join_samples([measure_photos(labels), *made, grey_copies(labels)])
     trained, validation = train_scene_model(samples, source=source(samples), seed=seed)
     report = evaluate_scenes(validation)
+    by_features = list_answers(validation, report.chosen["method"])
+    by_limb = [
+        apply_context(one, read_scene_picture(Path(name)), None, None).answer
+        for one, name in zip(by_features, validation.samples.names, strict=True)
+    ]
     if model:
         write_scene_model(model, trained)
     if mistakes:
         draw_mistakes(report.mistakes, mistakes)
     if out:
         draw_report(report, out / add_date("scenes"))
-    sections = {"Goals": goal_lines(report), "Training": training_lines(samples)}
+    sections = {
+        "Goals": goal_lines(report),
+        "Classes, with and without the limb": class_lines(
+            validation.samples, {"features": by_features, "features and limb": by_limb}
+        ),
+        "The same photo in other copies": copy_lines(labels, trained, seed),
+        "Training": training_lines(samples),
+    }
     lines = title_lines("Scenes of real photographs", NOTE)
     for title, body in sections.items():
         lines += [f"## {title}", "", *body, ""]
@@ -128,6 +147,101 @@ def goal_lines(report: SceneReport) -> list[str]:
     for name, hits, tried, goal in lines:
         rows.append([name, f"{goal:.2f}", share(int(hits), int(tried))])
     return table(["", "wanted", f"by {best['method']}, 95 % interval (Wilson)"], rows)
+
+
+def list_answers(validation: CrossValidation, method: str) -> list[SceneAnswer]:
+    """Answers by the features to each photo, by models that have not seen its group."""
+    classes, answers = validation.samples.classes, []
+    rows = zip(
+        validation.probabilities[method], validation.said(method), validation.explained, strict=True
+    )
+    for p, said, explained in rows:
+        probabilities = dict(zip(classes, p.tolist(), strict=True))
+        answers.append(
+            SceneAnswer(
+                category=classes[int(said)],
+                probabilities=probabilities,
+                also=also_shown(probabilities, classes[int(said)]),
+                explained=bool(explained),
+            )
+        )
+    return answers
+
+
+def class_lines(samples: LabelledFeatures, answers: dict[str, list[SceneAnswer]]) -> list[str]:
+    """Photos of each class that are told, and those called so that show it in any place."""
+    first = [one[0] for one in samples.labels]
+    rows = []
+    for name in samples.classes:
+        row = [name]
+        for said in answers.values():
+            called = [one.category == name for one in said]
+            right = sum(yes and one == name for yes, one in zip(called, first, strict=True))
+            shown = sum(
+                yes and name in one for yes, one in zip(called, samples.labels, strict=True)
+            )
+            row += [share(right, first.count(name)), share(shown, sum(called))]
+        rows.append(row)
+    total = ["all"]
+    for said in answers.values():
+        pairs = [(one.category, labels) for one, labels in zip(said, samples.labels, strict=True)]
+        total += [
+            share(sum(name == labels[0] for name, labels in pairs), len(pairs)),
+            share(sum(name in labels for name, labels in pairs), len(pairs)),
+        ]
+    head = [f"{name}: {part}" for name in answers for part in ("told", "called so and shown")]
+    return table(["class", *head], [*rows, total])
+
+
+COPIED_GROUPS = 100  # of 283: a few minutes, and a standard error of 2 % or less of each share
+# Copies of one photo that show the same: of colours as displayed, shape (h, w, 3)
+COPIES: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "grey": lambda rgb: np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2),
+    "half size": lambda rgb: np.asarray(
+        cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8
+    ),
+    "double size": lambda rgb: np.asarray(cv2.resize(rgb, None, fx=2.0, fy=2.0), np.uint8),
+    "quarter turn": lambda rgb: np.ascontiguousarray(np.rot90(rgb)),
+    "mirrored": lambda rgb: np.ascontiguousarray(rgb[:, ::-1]),
+    "a stop brighter": lambda rgb: expose(rgb, 1.0),
+    "a stop darker": lambda rgb: expose(rgb, -1.0),
+    "JPEG 60": lambda rgb: through_jpeg(rgb, 60),
+}
+
+
+def expose(rgb: NDArray[np.uint8], stops: float) -> NDArray[np.uint8]:
+    """A photo as displayed, of so many times two the light."""
+    light = np.clip((rgb / 255.0) ** 2.2 * 2.0**stops, 0.0, 1.0)
+    return np.asarray(255.0 * light ** (1.0 / 2.2) + 0.5, np.uint8)
+
+
+def copy_lines(labels: Sequence[SceneLabel], model: SceneModel, seed: int) -> list[str]:
+    """Shares of photos whose first class is that of their copies, by the model of all photos.
+
+    One photo each of `COPIED_GROUPS` groups.
+    """
+    kept, tried, infrared = Counter[str](), Counter[str](), Counter[str]()
+    one_each = {label.group: label for label in labels if label.path.is_file()}
+    groups = np.random.default_rng(seed).permutation(sorted(one_each))[:COPIED_GROUPS]
+    for label in (one_each[group] for group in groups):
+        rgb = read_scene_rgb(label.path)
+        category = classify_alone(rgb, model)
+        for name, change_copy in COPIES.items():
+            now = classify_alone(change_copy(rgb), model)
+            kept[name] += now == category
+            infrared[name] += now == "infrared" != category
+            tried[name] += 1
+    rows = [[name, share(kept[name], tried[name]), str(infrared[name])] for name in COPIES]
+    rows.append(["all", share(kept.total(), tried.total()), str(infrared.total())])
+    return table(["copy", "the same class first", "called infrared anew"], rows)
+
+
+def classify_alone(rgb: NDArray[np.uint8], model: SceneModel) -> str:
+    """The category of a picture of which nothing else is known."""
+    picture = scene_picture(rgb)
+    return apply_context(
+        model.answer(measure_features(picture)), picture, None, None
+    ).answer.category
 
 
 def training_lines(samples: LabelledFeatures) -> list[str]:
@@ -230,6 +344,23 @@ def changed_copies(labels: Sequence[SceneLabel], count: int, seed: int) -> Label
             changed = change(rgb, np.random.default_rng([seed, number, copy]))
             rows.append(measure_features(scene_picture(changed)))
             taken.append(label)
+    labels_of, groups = [one.labels for one in taken], [one.group for one in taken]
+    return samples_of(rows, labels_of, groups, [str(one.path) for one in taken])
+
+
+def grey_copies(labels: Sequence[SceneLabel]) -> LabelledFeatures:
+    """Features of a copy without colours of each photo, each of its photo's group.
+
+    In grey, infrared is day.
+    """
+    rows, taken = [], []
+    for label in labels:
+        if "infrared" not in label.labels:
+            with suppress(FrameError):  # told where it is measured itself
+                rows.append(
+                    measure_features(scene_picture(COPIES["grey"](read_scene_rgb(label.path))))
+                )
+                taken.append(label)
     labels_of, groups = [one.labels for one in taken], [one.group for one in taken]
     return samples_of(rows, labels_of, groups, [str(one.path) for one in taken])
 

@@ -25,7 +25,13 @@ from regengine.photo.notations import frame_id_of
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
-from regengine.scene.picture import QUALITY_SIDE_PX, photo_quality, read_scene_picture
+from regengine.scene.picture import (
+    QUALITY_SIDE_PX,
+    ScenePicture,
+    photo_quality,
+    read_scene_picture,
+)
+from regengine.scene.regions import LimbLights, count_limb_lights
 from regengine.scene.result import Scene, SceneEphemeris, table_line
 from regengine.store.reasons import Reason
 from regengine.store.result import BY_DAY, Answer
@@ -65,33 +71,61 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 }
 # Factor for a Moon below the camera's horizon; smallest illumination of a visible Moon
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
+# The Sun's elevation at the nadir is wrong by less: 550 km, or 2 minutes by a camera's clock
+NADIR_ERROR_DEG = 5.0
 # Picture and clock contradict each other if the agreement with the ephemeris is below this
 MIN_AGREEMENT = 0.10
 
 
-def apply_context(
-    answer: SceneAnswer, camera_body: str | None, position: CameraPosition | None
-) -> tuple[SceneAnswer, SceneEphemeris | None, str | None]:
-    """Adjust a scene answer by camera, Sun and Moon.
+@dataclass(frozen=True, kw_only=True)
+class SceneInPlace:
+    """What a photo shows, by its picture and by what is known of its camera, time and place."""
 
-    Also returns the ephemeris and how it contradicts the picture. If they contradict each other,
-    the clock may be wrong: the ephemeris is then not used.
+    answer: SceneAnswer
+    ephemeris: SceneEphemeris | None = None
+    disagreement: str | None = None  # how picture and ephemeris contradict each other
+    limb: LimbLights | None = None  # None: not in view, or without a bearing on the category
+
+
+def apply_context(
+    answer: SceneAnswer,
+    picture: ScenePicture,
+    camera_body: str | None,
+    position: CameraPosition | None,
+) -> SceneInPlace:
+    """Adjust the answer of the features by colour, camera, Sun, Moon and limb, in this order.
+
+    If picture and ephemeris contradict each other, the clock may be wrong: the ephemeris is then
+    not used.
     """
+    factors = dict(camera_factors(camera_body))
+    if picture.is_grey:
+        factors["infrared"] = 0.0
+    probabilities = seen = scale_odds(answer.probabilities, factors)
     ephemeris = contradiction = None
-    probabilities = seen = scale_odds(answer.probabilities, camera_factors(camera_body))
+    possible = list(probabilities)
     if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
         ephemeris = scene_ephemeris(position)
     if ephemeris is not None:
         contradiction = disagreement(ephemeris, probabilities)
         if contradiction is None:
             probabilities = scale_odds(probabilities, prior(ephemeris))
+            ruled_out = list_impossible(ephemeris)
+            possible = [name for name in probabilities if name not in ruled_out] or possible
     answer = replace(answer, probabilities=probabilities)
     if answer.explained:
-        by_picture, category = (max(each, key=each.__getitem__) for each in (seen, probabilities))
+        by_picture = max(seen, key=seen.__getitem__)
+        category = max(possible, key=probabilities.__getitem__)
         follows = "features" if category == by_picture else "nadir"
         answer = replace(answer, category=category, category_from=follows)
     answer = replace(answer, also=also_shown(probabilities, answer.category))
-    return answer, ephemeris, contradiction
+    limb = count_limb_lights(picture) if may_need_limb(answer, ephemeris) else None
+    return SceneInPlace(
+        answer=answer if limb is None else settle_by_limb(answer, limb),
+        ephemeris=ephemeris,
+        disagreement=contradiction,
+        limb=limb,
+    )
 
 
 def camera_factors(camera: str | None) -> Mapping[str, float]:
@@ -153,6 +187,19 @@ def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
     return factors
 
 
+def list_impossible(ephemeris: SceneEphemeris) -> tuple[str, ...]:
+    """Classes of day or night that no part of the view can show at this elevation of the Sun.
+
+    The ground in view lies at most as far from the nadir as the horizon is depressed, so that the
+    Sun stands at most so much higher or lower there.
+    """
+    highest = ephemeris.sun_elevation_deg + ephemeris.horizon_dip_deg
+    lowest = ephemeris.sun_elevation_deg - ephemeris.horizon_dip_deg
+    if highest < -NADIR_ERROR_DEG:
+        return ("day", "infrared")
+    return ("cities", "stars", "aurora", "night_nocity") if lowest > NADIR_ERROR_DEG else ()
+
+
 def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) -> str | None:
     """Describe how picture and ephemeris contradict each other; None if they do not."""
     total = sum(probabilities.values())
@@ -185,7 +232,48 @@ def may_be_stars(answer: SceneAnswer) -> bool:
     stand: a third of the photos of cities and half of the aurorae are solved as well.
     """
     has_lights = answer.category in ("cities", "sunset_sunrise", *NIGHT_SKY)
-    return not has_lights and answer.probabilities.get("stars", 0.0) >= 0.05
+    return not has_lights and answer.probabilities.get("stars", 0.0) >= MIN_STARS_PROBABILITY
+
+
+# Lights above the airglow that make a photo one of stars, and lights below the limb for each of
+# these: the ten star fields of the training photos that show a limb have 91 or more and at most
+# 0.17; the 36 photos of cities and other nights with 10 or more have 0.27 or more
+MIN_STARS, MAX_LIGHTS_A_STAR = 40, 0.25
+# Probability of stars by the features above which stars that are identified decide, or the limb
+# where they say `OTHER`: 0.17 and more in those ten, 0.02 and less in three photos of sunlit
+# spacecraft whose edge is taken for the limb
+MIN_STARS_PROBABILITY = 0.05
+
+
+def may_need_limb(answer: SceneAnswer, ephemeris: SceneEphemeris | None) -> bool:
+    """Whether the lights on either side of the limb may change the category of a photo.
+
+    Photos of sunrise and aurora have stars above the limb as well.
+    """
+    by_day = ephemeris is not None and ephemeris.light == "day"
+    likely = answer.probabilities.get("stars", 0.0) >= MIN_STARS_PROBABILITY
+    open_to_stars = answer.category in ("cities", "night_nocity", "stars") or (
+        answer.category == OTHER and likely
+    )
+    return "stars" in answer.probabilities and open_to_stars and not by_day
+
+
+def settle_by_limb(answer: SceneAnswer, lights: LimbLights) -> SceneAnswer:
+    """Decide between stars and other nights by the lights above and below the limb.
+
+    Many above it and few below are stars; what shows more below than above is no star field. The
+    probabilities remain those by the features.
+    """
+    category = answer.category
+    if lights.above >= MIN_STARS and lights.below <= MAX_LIGHTS_A_STAR * lights.above:
+        category = "stars"
+    elif category == "stars" and lights.below > lights.above:
+        known = [name for name in ("cities", "night_nocity") if name in answer.probabilities]
+        category = max(known, key=answer.probabilities.__getitem__, default=category)
+    if category == answer.category:
+        return answer
+    also = also_shown(answer.probabilities, category)
+    return replace(answer, category=category, category_from="limb", also=also)
 
 
 def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
@@ -247,9 +335,8 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
             problem = f"{frame.path} has no time"
     except EphemerisError as error:
         problem = str(error)
-    answer, ephemeris, contradiction = apply_context(
-        model.answer(features), frame.camera_body, position
-    )
+    shown = apply_context(model.answer(features), picture, frame.camera_body, position)
+    answer = shown.answer
     if inputs.count_stars is not None and may_be_stars(answer) and inputs.count_stars(path):
         answer = settle_by_evidence(answer, "stars")
     quality = None
@@ -261,8 +348,9 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         **vars(answer),
         frame=frame_id_of(path),
         path=path,
-        ephemeris=ephemeris,
-        disagreement=contradiction,
+        ephemeris=shown.ephemeris,
+        disagreement=shown.disagreement,
+        limb=shown.limb,
         no_ephemeris=problem,
         quality=quality,
         features=by_name if inputs.features else None,
@@ -295,11 +383,11 @@ def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneFor
     The clock may be wrong and the picture ambiguous: a photo is searched unless both exclude city
     lights.
     """
-    picture = load_scene_model().answer(measure_features(read_scene_picture(frame.file)))
-    in_place, ephemeris, _ = apply_context(picture, frame.camera_body, position)
-    return combine_for_search(
-        picture, in_place, night=ephemeris is not None and ephemeris.light == "night"
-    )
+    picture = read_scene_picture(frame.file)
+    by_picture = load_scene_model().answer(measure_features(picture))
+    shown = apply_context(by_picture, picture, frame.camera_body, position)
+    night = shown.ephemeris is not None and shown.ephemeris.light == "night"
+    return combine_for_search(by_picture, shown.answer, night=night)
 
 
 def combine_for_search(

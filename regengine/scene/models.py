@@ -455,7 +455,7 @@ class SceneAnswer:
     # False if the photo is unlike all training photos; its category is then `OTHER`
     explained: bool
     # What the category follows from: "features" of the picture, the Sun or the Moon at the "nadir",
-    # or identified "stars"
+    # lights on either side of the "limb", or identified "stars"
     category_from: str = "features"
 
 

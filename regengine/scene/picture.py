@@ -31,6 +31,9 @@ SIDE_PX = 512
 # faster at 12 megapixels.
 MIN_DECODED_PX = 1000
 CAPTION_MARGIN_PX = 2
+# Largest difference of the channels in a grey picture, 0 to 1: two levels of an 8-bit file, which
+# compression leaves
+GREY_BELOW = 2.5 / 255.0
 CAPTION_WHITE = 250.0 / 255.0
 
 
@@ -65,6 +68,12 @@ class ScenePicture:
         """The brightest of the three channels as displayed, shape (h, w), 0 to 1."""
         red, green, blue = (self.rgb[..., channel] for channel in range(3))
         return np.asarray(np.maximum(np.maximum(red, green), blue))
+
+    @cached_property
+    def is_grey(self) -> bool:
+        """Whether the photo has no colours: a copy in grey, or of a camera that tells none."""
+        colour = self.rgb.max(axis=2) - self.rgb.min(axis=2)
+        return bool(np.quantile(colour[self.shown], 0.99) < GREY_BELOW)
 
     @cached_property
     def scene(self) -> ScenePicture:

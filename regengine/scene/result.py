@@ -19,6 +19,7 @@ from regengine.io.plain import make_printable, round_or_none
 from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.models import SceneAnswer, fit_gmm
 from regengine.scene.picture import QUALITY_DIGITS
+from regengine.scene.regions import LimbLights
 
 UNLIKE = "unlike all training photos"
 
@@ -52,6 +53,7 @@ class Scene(SceneAnswer):
     # Code and message if picture and ephemeris contradict each other
     disagreement: str | None = None
     no_ephemeris: str | None = None  # why Sun and Moon are unknown
+    limb: LimbLights | None = None  # lights beside the limb, where they were counted
     # If requested
     quality: Mapping[str, float | None] | None = None  # see `photo_quality`
     features: Mapping[str, float] | None = None
@@ -73,6 +75,8 @@ class Scene(SceneAnswer):
             "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
             "disagreement": self.disagreement,
             "category_from": self.category_from,
+            "limb": self.limb
+            and {"lights_above": self.limb.above, "lights_below": self.limb.below},
         }
         if self.quality is not None:
             values = self.quality.items()
@@ -82,12 +86,24 @@ class Scene(SceneAnswer):
         return record
 
     @property
+    def reasons(self) -> list[str]:
+        """What speaks for the category besides the features, in a few words each."""
+        found = []
+        if self.limb is not None:
+            found.append(f"{self.limb.above} lights above the limb, {self.limb.below} below")
+        if self.ephemeris is not None:
+            found.append(f"Sun {self.ephemeris.sun_elevation_deg:.0f}°")
+        if self.category_from != "features":
+            found.append(f"by {self.category_from}")
+        return found
+
+    @property
     def flags(self) -> list[str]:
         clock = [] if self.disagreement is None else [self.disagreement]
         return clock + [UNLIKE] * (not self.explained)
 
 
-TABLE_HEADER = f"{'frame':<24} {'category':<15} {'p':>5}  also"
+TABLE_HEADER = f"{'frame':<24} {'category':<15} {'p':>5}  also; why"
 
 
 def table_line(scene: Scene) -> str:
@@ -96,8 +112,8 @@ def table_line(scene: Scene) -> str:
     others += [flag.split(":")[0] for flag in scene.flags]
     p = scene.probabilities[scene.category]
     name = fit_cell(scene.frame, 24, keep_end=True)
-    line = f"{name} {scene.category:<15} {p:>5.2f}  {', '.join(others)}"
-    return line.rstrip()
+    said = "; ".join(part for part in (", ".join(others), ", ".join(scene.reasons)) if part)
+    return f"{name} {scene.category:<15} {p:>5.2f}  {said}".rstrip()
 
 
 def write_sheet(path: Path, scenes: Iterable[Scene]) -> None:

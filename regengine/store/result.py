@@ -582,7 +582,9 @@ class FrameResult:
         default=(),
     )
     category_from: str | None = optional(
-        "what the category follows from: features, nadir, stars, lights or ground", "", IN_TABLES
+        "what the category follows from: features, nadir, limb, stars, lights or ground",
+        "",
+        IN_TABLES,
     )
     reference: MatchedMap | None = within(MatchedMap, "kind", "reference_", default=None)
     proofs: tuple[PatchProof, ...] = made(

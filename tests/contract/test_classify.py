@@ -32,9 +32,9 @@ def test_a_record_a_photo_with_the_documented_keys(scenes):
     names = sorted(path.stem for path in (scenes / "kinds").iterdir())
     assert [one["frame"] for one in said.records] == names
     for one in said.records:
-        assert list(one)[:10] == [
+        assert list(one)[:11] == [
             *("frame", "path", "category", "probabilities", "also", "unlike_training"),
-            *("ephemeris", "no_ephemeris", "disagreement", "category_from"),
+            *("ephemeris", "no_ephemeris", "disagreement", "category_from", "limb"),
         ]
         assert one["category_from"] == "features"
         assert set(one["probabilities"]) == CLASSES
@@ -44,6 +44,17 @@ def test_a_record_a_photo_with_the_documented_keys(scenes):
         assert all(map(math.isfinite, one["features"].values()))
     told = {one["frame"]: one["category"] for one in said.records}
     assert told == {"day_0": "day", "stars_1": "stars", "stars_2": "stars"}
+
+
+def test_a_line_ends_with_the_reasons(scenes):
+    photo = scenes / "kinds" / "stars_1.png"
+    (line,) = run("classify", photo, *NIGHT).out.splitlines()[1:]
+    (record,) = run("classify", photo, "--json", *NIGHT).records
+    wanted = [f"Sun {record['ephemeris']['sun_elevation_deg']:.0f}°"]
+    if record["limb"] is not None:
+        above, below = record["limb"]["lights_above"], record["limb"]["lights_below"]
+        wanted.insert(0, f"{above} lights above the limb, {below} below")
+    assert line.endswith(", ".join(wanted))
 
 
 def test_python_says_what_the_command_says(scenes):

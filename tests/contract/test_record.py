@@ -162,7 +162,7 @@ def test_a_verdict_says_what_may_be_relied_on(a_run: Path) -> None:
                     r"lights \(features: \w+ [01].\d\d\)", record["sources"]["category"]
                 )
         else:
-            assert record["category_from"] in ("features", "nadir", "stars")
+            assert record["category_from"] in ("features", "nadir", "limb", "stars")
             assert record["control_points"] == []
             assert record["camera"] is record["fit"] is record["footprint"] is None
         assert (record["verdict"] != "accepted") <= bool(record["reasons"])

@@ -220,7 +220,8 @@ MOST = {
     # sky.satellites.photo held predicted tracks and identification, too; detectors.star_trails is
     # what detectors of stars and of streaks share: three subjects that had no file of their own
     # compiled line sums are apart: numba is imported by those alone who run them
-    "files": 224,
+    # scene.regions counts lights above and below the limb: no features of a whole picture
+    "files": 225,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
     # stands for another; Option is what a message names on both doors, and took the place of
     # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked

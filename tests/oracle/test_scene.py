@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import regengine as rg
-from benchmarks.scenes import join_samples
+from benchmarks.scenes import COPIES, classify_alone, join_samples
 from benchmarks.simulate.noise import fractal_tile
 from benchmarks.simulate.render import smear
 from detectors.limb import limb_angle_deg
@@ -26,31 +26,38 @@ from matchers.geometry.map_grid import render_known
 from matchers.lights.photo_light import EvenedImage
 from matchers.lights.verify import find_light_peaks
 from regengine.frames import quality
+from regengine.maps.at_hand import PHOTO
 from regengine.orbit import position_from_nadir
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.scene.classify import (
     SceneEphemeris,
+    apply_context,
     camera_factors,
     combine_for_search,
     disagreement,
     find_skip_reason,
     light_class,
+    list_impossible,
     may_be_stars,
+    may_need_limb,
     prior,
     scale_odds,
     scene_ephemeris,
     settle_by_evidence,
+    settle_by_limb,
 )
 from regengine.scene.features import FAMILIES, feature_names
 from regengine.scene.labels import LabelledFeatures, deal_folds
-from regengine.scene.models import SceneAnswer, fit_calibration
+from regengine.scene.models import SceneAnswer, fit_calibration, load_scene_model
 from regengine.scene.picture import (
     HALF_SHARP_PX,
     cloud_fraction,
     measure_exposure,
     measure_sharpness,
+    read_scene_rgb,
     scene_picture,
 )
+from regengine.scene.regions import LimbLights, count_limb_lights
 from tests.world import pictures
 from tests.world.pictures import DRAWINGS, drawing, eight_bit
 from tests.world.runs import LIGHTS as SAMPLE
@@ -197,6 +204,80 @@ def test_stars_decide_where_the_features_leave_them_and_no_other_lights():
     assert not may_be_stars(answer(night_nocity=0.6, stars=0.04))
     for lights in ("cities", "aurora", "sunset_sunrise"):
         assert not may_be_stars(answer(**{lights: 0.6, "stars": 0.4}))
+
+
+@pytest.mark.parametrize(
+    ("seen", "above", "below", "category"),
+    [
+        (answer(cities=0.6, stars=0.01), 40, 10, "stars"),
+        (answer(cities=0.6, stars=0.01), 40, 11, "cities"),
+        (answer(cities=0.6, stars=0.01), 39, 0, "cities"),
+        (answer(stars=0.6, cities=0.3, night_nocity=0.1), 100, 101, "cities"),
+        (answer(stars=0.6, cities=0.1, night_nocity=0.3), 100, 101, "night_nocity"),
+        (answer(stars=0.6, cities=0.3, night_nocity=0.1), 100, 100, "stars"),
+    ],
+)
+def test_lights_above_the_limb_are_stars_and_those_below_are_not(seen, above, below, category):
+    settled = settle_by_limb(seen, LimbLights(above=above, below=below))
+    assert settled.category == category
+    assert settled.category_from == ("features" if category == seen.category else "limb")
+    assert settled.probabilities == seen.probabilities
+
+
+def test_the_limb_is_asked_where_it_may_decide():
+    night, noon = made(-40.0), made(40.0)
+    assert may_need_limb(answer(cities=0.6, stars=0.01), None)
+    assert may_need_limb(answer(night_nocity=0.6, stars=0.01), night)
+    assert may_need_limb(answer(other=0.6, stars=0.05), night)
+    assert not may_need_limb(answer(other=0.6, stars=0.04), night)
+    assert not may_need_limb(answer(cities=0.6, stars=0.3), noon)
+    for other in ("day", "aurora", "sunset_sunrise", "moon", "inside"):
+        assert not may_need_limb(answer(**{other: 0.6, "stars": 0.3}), night)
+
+
+@pytest.mark.parametrize(("lights", "none"), [(120, 0), (0, 120)])
+def test_lights_are_counted_on_their_side_of_the_limb(lights, none):
+    # A dark Earth under a band of airglow; its edge is a circle whose curvature is that of the limb
+    # seen through a lens of 28 mm: tan(20 degrees) of a focal length of 400 pixels
+    y, x = np.mgrid[:341, :512].astype(float)
+    radius_px = 400.0 / math.tan(math.radians(20.0))
+    depth_px = radius_px - np.hypot(x - 255.5, y - 170.0 - radius_px)
+    light = 8.0 + 60.0 * np.exp(-0.5 * ((depth_px - 6.0) / 5.0) ** 2) + 14.0 * (depth_px > 16.0)
+    rng = np.random.default_rng(0)
+    for wanted, side in ((lights, depth_px < -30.0), (none, depth_px > 60.0)):
+        rows, columns = np.nonzero(side[::8, ::8])
+        for k in rng.choice(len(rows), wanted, replace=False):
+            light += 90.0 * np.exp(
+                -0.5 * ((x - 8.0 * columns[k]) ** 2 + (y - 8.0 * rows[k]) ** 2) / 1.2**2
+            )
+    light += rng.normal(0.0, 0.5, light.shape)
+    rgb = np.repeat(np.clip(light, 0.0, 255.0).astype(np.uint8)[..., None], 3, axis=2)
+    for copy in (rgb, np.rot90(rgb), rgb[:, ::-1]):
+        found = count_limb_lights(scene_picture(np.ascontiguousarray(copy)))
+        assert found is not None
+        assert (found.above, found.below) == pytest.approx((lights, none), abs=4)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_shows_what_its_photo_shows(copy):
+    model, rgb = load_scene_model(), read_scene_rgb(PHOTO)
+    assert classify_alone(COPIES[copy](rgb), model) == classify_alone(rgb, model) == "cities"
+
+
+def test_a_picture_without_colours_is_never_infrared():
+    seen = answer(infrared=0.9, day=0.2, other=0.05)
+    rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+    for shown, category in ((rgb, "infrared"), (COPIES["grey"](rgb), "day")):
+        found = apply_context(seen, scene_picture(shown), None, None).answer
+        assert found.category == category
+        assert found.probabilities["day"] >= (0.2 if category == "infrared" else 0.5)
+
+
+def test_the_height_of_the_sun_rules_out_what_cannot_be_lit_or_dark():
+    assert list_impossible(made(-26.0)) == ("day", "infrared")
+    assert list_impossible(made(26.0)) == ("cities", "stars", "aurora", "night_nocity")
+    for sun_deg in (-24.0, 0.0, 24.0):
+        assert list_impossible(made(sun_deg)) == ()
 
 
 @pytest.mark.parametrize(
