@@ -42,7 +42,7 @@ TORN = 30.0  # times the median stretch from ground to map: the map's edge lies 
 
 
 @dataclass(frozen=True)
-class MapGrid:
+class OutputGrid:
     """A north-up grid of square pixels.
 
     The coordinate reference system is one that PROJ understands; ``west``, ``north`` (the upper
@@ -73,7 +73,7 @@ class MapGrid:
         return lon, lat
 
 
-def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
+def map_grid(camera: Camera, crs: str, resolution: float | None) -> OutputGrid:
     """The grid that covers all ground visible in a photo up to 80 degrees of incidence.
 
     The resolution is the size of pixels. None: it follows from the photo's own resolution, so that
@@ -124,7 +124,7 @@ def map_grid(camera: Camera, crs: str, resolution: float | None) -> MapGrid:
             f"at a resolution of {size:g} the map would have {width:,} x {height:,} pixels: give a "
             "larger --resolution"
         )
-    return MapGrid(crs, west * size, north * size, size, width, height)
+    return OutputGrid(crs, west * size, north * size, size, width, height)
 
 
 def _round_the_earth(forward: Any) -> float | None:
@@ -200,7 +200,7 @@ class MapBlock:
     seen: NDArray[np.bool_]
 
 
-def map_blocks(camera: Camera, grid: MapGrid) -> Iterator[MapBlock]:
+def map_blocks(camera: Camera, grid: OutputGrid) -> Iterator[MapBlock]:
     """Iterate over the blocks of a map from the upper left, row by row."""
 
     def locate(columns: FloatArray, rows: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -254,7 +254,7 @@ def draw_block(block: MapBlock, photo: NDArray[np.uint8], resampling: str) -> ND
 
 
 def spread(
-    grid: MapGrid, block: MapBlock, value: Callable[[FloatArray, FloatArray], FloatArray]
+    grid: OutputGrid, block: MapBlock, value: Callable[[FloatArray, FloatArray], FloatArray]
 ) -> NDArray[np.float32]:
     """Evaluate a smooth function of longitude and latitude over a block, shape (height, width).
 

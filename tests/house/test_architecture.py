@@ -163,6 +163,14 @@ def test_tests_of_promises_go_through_the_doors() -> None:
     assert wrong == {}
 
 
+def test_each_class_has_a_name_of_its_own() -> None:
+    files = [path for name, path in modules().items() if is_within(name, PRODUCT)]
+    names = [
+        node.name for path in files for node in nodes_of(path) if isinstance(node, ast.ClassDef)
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
 def test_tests_import_no_private_name() -> None:
     wrong = [
         f"{name}: {one}"

@@ -14,7 +14,7 @@ from pyproj import Geod
 
 from benchmarks.simulate.weather import SceneParameters
 from regengine.export.formats import LeftOutError
-from regengine.export.warp import MapGrid
+from regengine.export.warp import OutputGrid
 from regengine.frames.frame import ExportPoint
 from regengine.maps.lights import date_of_name, period_of
 from regengine.studies.radiometry import gain as radiometry
@@ -292,7 +292,7 @@ def test_cells_have_the_mean_luminance_of_their_ground() -> None:
     y, x = np.mgrid[: camera.height_px, : camera.width_px].astype(float)
     lon, lat = camera.pixel_to_lonlat(x, y)
     plane = (0.2 + 0.1 * (lon - 10.0) + 0.05 * (lat - 46.0)).astype(np.float32)
-    grid = MapGrid("EPSG:4326", float(np.nanmin(lon)), float(np.nanmax(lat)), 1 / 240, 500, 300)
+    grid = OutputGrid("EPSG:4326", float(np.nanmin(lon)), float(np.nanmax(lat)), 1 / 240, 500, 300)
     points = (ExportPoint(x=300.0, y=200.0, lon=float(lon[200, 300]), lat=float(lat[200, 300])),)
     photo = PhotoLight(
         light=plane,
@@ -353,7 +353,7 @@ def all_alike(north: float = 45.0) -> tuple[MapCells, PhotoCells]:
     rng = np.random.default_rng(4)
     radiance = np.where(rng.random(shape) < 0.03, 50.0, 0.0).astype(np.float32)
     cells = MapCells(
-        grid=MapGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
+        grid=OutputGrid("EPSG:4326", 10.0, north, 1 / 240, shape[1], shape[0]),
         radiance_nw=radiance,
         known=np.ones(shape, bool),
         saturated=np.zeros(shape, bool),

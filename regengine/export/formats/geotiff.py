@@ -155,7 +155,7 @@ def check_creation(options: ExportOptions) -> None:
 @contextmanager
 def cloud_optimised(
     path: Path,
-    grid: warp.MapGrid,
+    grid: warp.OutputGrid,
     frame: ExportFrame,
     profile: dict[str, Any],
     options: ExportOptions | None = None,
@@ -225,7 +225,7 @@ def _write(
 
 
 def read_photo(
-    frame: ExportFrame, camera: Camera, grid: warp.MapGrid, options: ExportOptions
+    frame: ExportFrame, camera: Camera, grid: warp.OutputGrid, options: ExportOptions
 ) -> tuple[Camera, np.ndarray]:
     """The photo, reduced if the map is coarser, and its camera.
 

@@ -52,7 +52,7 @@ def _write(
             archive.writestr(ZipInfo(name), content, compression)
 
 
-def _describe(frame: ExportFrame, grid: warp.MapGrid) -> bytes:
+def _describe(frame: ExportFrame, grid: warp.OutputGrid) -> bytes:
     """The document: overlay, footprint and points."""
     tags = {key.removeprefix("REGENGINE_"): text for key, text in warp.metadata(frame).items()}
     if archive_page(frame.result.frame) is not None:

@@ -23,7 +23,7 @@ from regengine.errors import FrameError
 from regengine.export.formats import LeftOutError
 from regengine.export.formats.geotiff import estimate_ground_sigma
 from regengine.export.warp import (
-    MapGrid,
+    OutputGrid,
     find_photo,
     map_blocks,
     map_grid,
@@ -45,7 +45,7 @@ MIN_CELLS = 100
 class MapCells:
     """Cells of a map in longitude and latitude; arrays of shape (h, w)."""
 
-    grid: MapGrid  # in EPSG:4326. Cells are the map's own pixels or squares of several
+    grid: OutputGrid  # in EPSG:4326. Cells are the map's own pixels or squares of several
     radiance_nw: FloatImage  # mean radiance, nW cm^-2 sr^-1; 0 where unknown
     known: BoolArray  # where the map has data in the whole cell
     # Where a part of the cell is saturated in the map: the radiance is a lower bound
@@ -81,7 +81,7 @@ def select_cells_in_view(camera: Camera, light_map: RasterMap) -> MapCells:
     blocks = (height, factor, width, factor)
     radiance = np.expm1(values * np.float32(math.log(10.0)))
     return MapCells(
-        grid=MapGrid(
+        grid=OutputGrid(
             "EPSG:4326",
             lights.lon0_deg - 0.5 * lights.step_deg,
             lights.lat0_deg + 0.5 * lights.step_deg,
@@ -199,7 +199,11 @@ class PhotoCells:
 
 
 def average_photo_cells(
-    photo: PhotoLight, stored: Camera, points: tuple[ExportPoint, ...], grid: MapGrid, samples: int
+    photo: PhotoLight,
+    stored: Camera,
+    points: tuple[ExportPoint, ...],
+    grid: OutputGrid,
+    samples: int,
 ) -> PhotoCells:
     """Area-weighted means of a photo's pixels over cells."""
     shape = (grid.height, grid.width)

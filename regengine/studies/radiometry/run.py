@@ -19,7 +19,7 @@ from regengine.errors import ConfigError, MapError
 from regengine.export.formats import ExportOptions, FolderFormat, LeftOutError
 from regengine.export.formats.geotiff import cloud_optimised
 from regengine.export.run import write_folder
-from regengine.export.warp import MapGrid
+from regengine.export.warp import OutputGrid
 from regengine.frames.frame import ExportFrame
 from regengine.frames.select import Chosen
 from regengine.io.atomic import check_folder
@@ -172,7 +172,7 @@ def standardise_residuals(comparison: Comparison, gain: Gain) -> tuple[FloatImag
 
 
 def find_changes(
-    comparison: Comparison, gain: Gain, sigma: FloatImage, limit: float, grid: MapGrid
+    comparison: Comparison, gain: Gain, sigma: FloatImage, limit: float, grid: OutputGrid
 ) -> list[dict[str, Any]]:
     """Group cells beyond the limit, with adjacent ones, into changes, the most significant first.
 
