@@ -6,7 +6,7 @@ are treated as independent. Then the ratio of probability to work gives the best
 no replanning is needed. Shares, success rates and work come from `stage_yields.csv`.
 
 With a time and an element set the first stages are mostly the places nearest to the time on its
-track, by asterisms or by light; without both it is the whole Earth, by light.
+track: by light where a limb is in view, else by asterisms. Without both it is the whole Earth.
 """
 
 from __future__ import annotations
