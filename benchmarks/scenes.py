@@ -66,7 +66,8 @@ NOTE = (
     "its group; classes of fewer than five groups are left out one group at a time and are not "
     "scored. Everything that is learned (mean and scale, axes, number of clusters, the gate, the "
     "probabilities) is learned anew without the fold. Simulated frames and changed copies of "
-    "photos train and are never scored. Nothing but the picture is known: neither camera nor hour."
+    "photos train and are never scored. Nothing but the picture is known: neither camera nor hour. "
+    "The thresholds of the limb were chosen on these photos."
 )
 
 
@@ -94,7 +95,7 @@ def main(
     report = evaluate_scenes(validation)
     by_features = list_answers(validation, report.chosen["method"])
     by_limb = [
-        apply_context(one, read_scene_picture(Path(name)), None, None).answer
+        apply_context(one, read_scene_picture(Path(name)), None, None).settled
         for one, name in zip(by_features, validation.samples.names, strict=True)
     ]
     if model:
@@ -239,9 +240,8 @@ def copy_lines(labels: Sequence[SceneLabel], model: SceneModel, seed: int) -> li
 def classify_alone(rgb: NDArray[np.uint8], model: SceneModel) -> str:
     """The category of a picture of which nothing else is known."""
     picture = scene_picture(rgb)
-    return apply_context(
-        model.answer(measure_features(picture)), picture, None, None
-    ).answer.category
+    shown = apply_context(model.answer(measure_features(picture)), picture, None, None)
+    return shown.settled.category
 
 
 def training_lines(samples: LabelledFeatures) -> list[str]:

@@ -22,6 +22,7 @@ from regengine.store.result import (
     Column,
     ControlPoint,
     HypothesisRecord,
+    PatchProof,
     list_columns,
 )
 from regengine.store.rows import GROUP_DESCRIPTIONS, GROUPS, OF_FRAME
@@ -104,18 +105,10 @@ def record_table() -> str:
                 known = {one.name: describe(one) for one in list_columns(HypothesisRecord)}
                 keys |= {f"hypotheses.{name}": known[name] for name in OF_HYPOTHESES}
                 keys["hypotheses.centre"] = "[lon, lat] of the image centre; null if it is sky"
-    keys |= {f"proofs.{name}": PROOFS[name] for name in PROOFS}
+    keys |= {f"proofs.{one.name}": one.description for one in list_columns(PatchProof)}
     keys["decision"] = "only where somebody decided, as `show --json` and Python tell it"
     keys |= {f"decision.{name}": says for name, says in OF_DECISION.items()}
     return table(("key", "meaning"), ((f"`{name}`", says) for name, says in keys.items()))
-
-
-PROOFS = {
-    "n_agreeing": "held-out patches where the camera predicts them",
-    "n_patches": "matched patches",
-    "sample_m": "metres a pixel at this scale",
-    "log10_chance": "log10 of the probability that as many agree by chance",
-}
 
 
 def field_table(fields: Iterable[Column]) -> str:

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import map_coordinates
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray, FloatImage
-from matchers.geometry import map_grid
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
@@ -28,7 +28,7 @@ from matchers.geometry.earth import (
     surface_to_lonlat,
 )
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from matchers.geometry.map_grid import MapGrid
+from matchers.geometry.map_grid import LATTICE_PX, MapGrid, lattice
 from regengine.errors import MapError
 from regengine.io.plain import restore_bytes
 from regengine.maps.lights import KindName
@@ -281,17 +281,22 @@ def find_visible_region(camera: Camera, most_pixels: float = 12e6) -> Region | N
 
 
 def render_map(camera: Camera, grid: MapGrid) -> FloatImage:
-    """Map values at each pixel of a camera's image; NaN for the sky and the limb."""
+    """Map values at each pixel of a camera's image; NaN for the sky and the limb.
+
+    By SciPy: a picture for the eye does not wait for compiled code.
+    """
     size = camera.width_px, camera.height_px
-    nodes = np.meshgrid(*map(map_grid.lattice, size))
+    nodes = np.meshgrid(*map(lattice, size))
     ground = camera.pixel_to_ecef(nodes[0], nodes[1])
     ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
-    values, _ = map_grid.draw((grid,), ground, size[::-1], map_grid.LATTICE_PX)
-    # Where a corner of its cell is sky, `draw` takes a pixel for sky, too
-    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / map_grid.LATTICE_PX for side in size))
-    sky = cv2.remap(np.isnan(ground[..., 0]).astype(np.float32), x, y, cv2.INTER_LINEAR)
-    values[sky > 0.0] = np.nan
-    return values
+    x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / LATTICE_PX for side in size))
+    col, row = (
+        cv2.remap(at_nodes.astype(np.float32), x, y, cv2.INTER_LINEAR)
+        for at_nodes in grid.to_pixel(*surface_to_lonlat(ground))
+    )
+    values = map_coordinates(grid.values, (row, col), order=1)
+    values[np.isnan(col)] = np.nan
+    return np.asarray(values, np.float32)
 
 
 def brighten(rgb: Picture) -> Picture:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from regengine.maps.index.earth import BlindOptions
     from regengine.maps.lights import KindName
     from regengine.orbit.propagation import CameraPosition
+    from regengine.scene.classify import SceneInPlace
     from regengine.scene.models import SceneAnswer
     from regengine.sky.stars.solve import StarAttitude
 
@@ -69,7 +70,7 @@ def process_photo(
         position = find_position(frame, tles, inputs.blind)
         known = None if isinstance(position, EphemerisError) else position
         scene, named = assess_for_search(frame, known), list_named_towns(frame, position)
-        result = register_by_day(frame, known, named, scene.in_place, inputs, neighbours)
+        result = register_by_day(frame, known, named, scene.in_place.answer, inputs, neighbours)
         # Before the index is read, which takes longer
         skip_reason = None if inputs.register.any_category else scene.skip_reason
         if skip_reason is not None:
@@ -191,10 +192,11 @@ def explain_unlocated(
 
 
 def settle_category(
-    result: FrameResult, shown: SceneAnswer, frame: Frame, *, has_stars: bool
+    result: FrameResult, scene: SceneInPlace, frame: Frame, *, has_stars: bool
 ) -> FrameResult:
     """Return a result with the category that follows from the photo and from what was found."""
     reasons, evidence = result.reasons, None
+    shown = scene.answer if result.verdict == "accepted" else scene.settled
     if result.verdict == "accepted":
         evidence = "ground" if result.reference_kind == "day" else "lights"
     elif result.verdict == "no_match":

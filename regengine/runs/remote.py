@@ -534,7 +534,7 @@ def find_needed_map(
     if not (needs_streets or needs_day):
         return None
     scene = assess_for_search(frame, position)
-    by_day = sum(scene.in_place.probabilities.get(name, 0.0) for name in BY_DAY)
+    by_day = sum(scene.in_place.answer.probabilities.get(name, 0.0) for name in BY_DAY)
     if needs_day and by_day > 0.5:
         # The finest level with pixels no smaller than those that the photo is compared with
         parallel_km = 2.0 * math.pi * SEMI_MAJOR_M / 1e3 * math.cos(math.radians(place[1]))

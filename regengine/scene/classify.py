@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 }
 # Factor for a Moon below the camera's horizon; smallest illumination of a visible Moon
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
-# The Sun's elevation at the nadir is wrong by less: 550 km, or 2 minutes by a camera's clock
+# The Sun's elevation at the nadir is wrong by less: 550 km, or 77 s by a camera's clock
 NADIR_ERROR_DEG = 5.0
 # Picture and clock contradict each other if the agreement with the ephemeris is below this
 MIN_AGREEMENT = 0.10
@@ -81,10 +82,21 @@ MIN_AGREEMENT = 0.10
 class SceneInPlace:
     """What a photo shows, by its picture and by what is known of its camera, time and place."""
 
-    answer: SceneAnswer
+    answer: SceneAnswer  # before the limb is looked for, which takes longer than all else
+    picture: ScenePicture
     ephemeris: SceneEphemeris | None = None
     disagreement: str | None = None  # how picture and ephemeris contradict each other
-    limb: LimbLights | None = None  # None: not in view, or without a bearing on the category
+
+    @cached_property
+    def limb(self) -> LimbLights | None:
+        """Lights beside the limb; None: it is not in view, or has no bearing on the category."""
+        is_needed = may_need_limb(self.answer, self.ephemeris)
+        return count_limb_lights(self.picture) if is_needed else None
+
+    @property
+    def settled(self) -> SceneAnswer:
+        """The answer, with what the lights beside the limb decide."""
+        return self.answer if self.limb is None else settle_by_limb(self.answer, self.limb)
 
 
 def apply_context(
@@ -93,7 +105,7 @@ def apply_context(
     camera_body: str | None,
     position: CameraPosition | None,
 ) -> SceneInPlace:
-    """Adjust the answer of the features by colour, camera, Sun, Moon and limb, in this order.
+    """Adjust the answer of the features by colour, camera, Sun and Moon, in this order.
 
     If picture and ephemeris contradict each other, the clock may be wrong: the ephemeris is then
     not used.
@@ -119,12 +131,8 @@ def apply_context(
         follows = "features" if category == by_picture else "nadir"
         answer = replace(answer, category=category, category_from=follows)
     answer = replace(answer, also=also_shown(probabilities, answer.category))
-    limb = count_limb_lights(picture) if may_need_limb(answer, ephemeris) else None
     return SceneInPlace(
-        answer=answer if limb is None else settle_by_limb(answer, limb),
-        ephemeris=ephemeris,
-        disagreement=contradiction,
-        limb=limb,
+        answer=answer, picture=picture, ephemeris=ephemeris, disagreement=contradiction
     )
 
 
@@ -336,7 +344,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     except EphemerisError as error:
         problem = str(error)
     shown = apply_context(model.answer(features), picture, frame.camera_body, position)
-    answer = shown.answer
+    answer = shown.settled
     if inputs.count_stars is not None and may_be_stars(answer) and inputs.count_stars(path):
         answer = settle_by_evidence(answer, "stars")
     quality = None
@@ -372,7 +380,7 @@ def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:
 class SceneForSearch:
     """Scene of a photo, and whether to search it for city lights."""
 
-    in_place: SceneAnswer
+    in_place: SceneInPlace
     cities_probability: float  # the higher of the values with and without ephemeris
     skip_reason: Reason | None  # why it need not be searched; None: it must be
 
@@ -387,14 +395,14 @@ def assess_for_search(frame: Frame, position: CameraPosition | None) -> SceneFor
     by_picture = load_scene_model().answer(measure_features(picture))
     shown = apply_context(by_picture, picture, frame.camera_body, position)
     night = shown.ephemeris is not None and shown.ephemeris.light == "night"
-    return combine_for_search(by_picture, shown.answer, night=night)
+    return combine_for_search(by_picture, shown, night=night)
 
 
 def combine_for_search(
-    picture: SceneAnswer, in_place: SceneAnswer, *, night: bool
+    picture: SceneAnswer, in_place: SceneInPlace, *, night: bool
 ) -> SceneForSearch:
     """Combine both answers; ``night`` where the photo is known to be taken at night."""
-    both = (picture, in_place)
+    both = (picture, in_place.answer)
     reasons = [find_skip_reason(answer, night=night) for answer in both]
     return SceneForSearch(
         in_place=in_place,

@@ -86,7 +86,7 @@ class Scene(SceneAnswer):
         return record
 
     @property
-    def reasons(self) -> list[str]:
+    def why(self) -> list[str]:
         """What speaks for the category besides the features, in a few words each."""
         found = []
         if self.limb is not None:
@@ -112,8 +112,8 @@ def table_line(scene: Scene) -> str:
     others += [flag.split(":")[0] for flag in scene.flags]
     p = scene.probabilities[scene.category]
     name = fit_cell(scene.frame, 24, keep_end=True)
-    said = "; ".join(part for part in (", ".join(others), ", ".join(scene.reasons)) if part)
-    return f"{name} {scene.category:<15} {p:>5.2f}  {said}".rstrip()
+    remarks = "; ".join(part for part in (", ".join(others), ", ".join(scene.why)) if part)
+    return f"{name} {scene.category:<15} {p:>5.2f}  {remarks}".rstrip()
 
 
 def write_sheet(path: Path, scenes: Iterable[Scene]) -> None:

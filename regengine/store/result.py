@@ -290,22 +290,12 @@ class FitRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class PatchProof:
-    """Agreement of held-out patches with a fit to streets or a day map, at one scale.
+    """Agreement of held-out patches with a fit to streets or a day map, at one scale."""
 
-    Attributes
-    ----------
-    n_agreeing, n_patches : int
-        Number of patches that lie where the camera predicts them, and of matched patches.
-    sample_m : float
-        Ground sample at this scale, metres per pixel.
-    log10_chance : float
-        Log10 of the probability that as many agree by chance; 0 or less.
-    """
-
-    n_agreeing: int
-    n_patches: int
-    sample_m: float
-    log10_chance: float
+    n_agreeing: int = stored("held-out patches where the camera predicts them")
+    n_patches: int = stored("matched patches")
+    sample_m: float = stored("metres a pixel at this scale")
+    log10_chance: float = stored("log10 of the probability that as many agree by chance")
 
     @property
     def text(self) -> str:

@@ -310,8 +310,8 @@ def first_of(table: Table, numbers: NDArray[np.int64]) -> Table:
 @lru_cache(maxsize=1024)  # few are distinct
 def reasons_of(codes: str, values: str) -> tuple[Reason, ...]:
     """Build the reasons of a frame from their columns ``reasons`` and ``reason_values``."""
-    told = zip(codes.split(",") if codes else (), json.loads(values), strict=False)
-    return tuple(Reason(code=code, values=each) for code, each in told)
+    pairs = zip(codes.split(",") if codes else (), json.loads(values), strict=False)
+    return tuple(Reason(code=code, values=each) for code, each in pairs)
 
 
 @lru_cache(maxsize=1024)
@@ -337,8 +337,8 @@ def values_of(array: NDArray[Any]) -> list[Any]:
     if array.dtype.kind == "S":
         texts = array.tolist()
         # Few are distinct: one object for each
-        told = {text: text.decode("utf-8") for text in set(texts)}
-        return [told[text] for text in texts]
+        decoded = {text: text.decode("utf-8") for text in set(texts)}
+        return [decoded[text] for text in texts]
     return array.tolist()
 
 

@@ -31,6 +31,7 @@ from regengine.orbit import position_from_nadir
 from regengine.registration.windows import compute_ground_sample_km, find_footprint_window
 from regengine.scene.classify import (
     SceneEphemeris,
+    SceneInPlace,
     apply_context,
     camera_factors,
     combine_for_search,
@@ -268,7 +269,7 @@ def test_a_picture_without_colours_is_never_infrared():
     seen = answer(infrared=0.9, day=0.2, other=0.05)
     rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
     for shown, category in ((rgb, "infrared"), (COPIES["grey"](rgb), "day")):
-        found = apply_context(seen, scene_picture(shown), None, None).answer
+        found = apply_context(seen, scene_picture(shown), None, None).settled
         assert found.category == category
         assert found.probabilities["day"] >= (0.2 if category == "infrared" else 0.5)
 
@@ -305,10 +306,12 @@ def test_what_shows_no_night_ground_is_not_searched(seen, night, says):
 
 def test_what_picture_or_place_leaves_open_is_searched():
     day, city = answer(day=0.9, cities=0.01), answer(day=0.3, cities=0.5)
-    for picture, in_place in ((day, city), (city, day)):
+    black = scene_picture(np.zeros((9, 9, 3), np.uint8))
+    for picture, placed in ((day, city), (city, day)):
+        in_place = SceneInPlace(answer=placed, picture=black)
         scene = combine_for_search(picture, in_place, night=False)
         assert (scene.skip_reason, scene.cities_probability) == (None, 0.5)
-    scene = combine_for_search(day, day, night=False)
+    scene = combine_for_search(day, SceneInPlace(answer=day, picture=black), night=False)
     assert scene.skip_reason == find_skip_reason(day)
     assert scene.cities_probability == 0.01
 

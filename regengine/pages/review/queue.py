@@ -396,7 +396,6 @@ class Queue:
             # Of the frames that pass the filter, the number that are decided
             "progress": {"all": n_passing, "decided": decided},
             "offset": wanted.offset,
-            "named": True,
             "frames": self.lines(ids[wanted.offset : wanted.offset + wanted.limit]),
             "ids": ids,
         }

@@ -17,15 +17,13 @@ from functools import lru_cache
 from random import SystemRandom
 from typing import Annotated, Any, Literal
 
-import cv2
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import Field
 
 from detectors.types import FloatArray, FloatImage
 from matchers.geometry.camera import Camera
-from matchers.geometry.earth import great_circle_km, incidence_deg, surface_to_lonlat
-from matchers.geometry.map_grid import LATTICE_PX, lattice
+from matchers.geometry.earth import great_circle_km
 from matchers.lights.verify import find_light_peaks
 from regengine.io.plain import format_count
 from regengine.maps.places import place_index
@@ -253,24 +251,13 @@ class Sheets:
 
     def _render(self, result: FrameResult, camera: Camera) -> FloatImage:
         """The map that placed a photo, seen through a small camera; NaN without data."""
-        from regengine.registration.overlay import MAX_MAP_INCIDENCE_DEG, read_visible_map
+        from regengine.registration.overlay import read_visible_map, render_map
 
         # So many pixels are read quickly, and show as much as a tile can
         grid = read_visible_map(self.context.map_of_kind(result.reference_kind), camera, 1e6)
-        size = camera.width_px, camera.height_px
         if grid is None:
-            return np.full(size[::-1], np.nan, np.float32)
-        # By OpenCV: the first tile would wait longer for compiled code than for all else
-        nodes = np.meshgrid(*map(lattice, size))
-        ground = camera.pixel_to_ecef(nodes[0], nodes[1])
-        ground[~(incidence_deg(camera.position_ecef_m, ground) <= MAX_MAP_INCIDENCE_DEG)] = np.nan
-        x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) / LATTICE_PX for side in size))
-        col, row = (
-            cv2.remap(at_nodes.astype(np.float32), x, y, cv2.INTER_LINEAR)
-            for at_nodes in grid.to_pixel(*surface_to_lonlat(ground))
-        )
-        rendered = cv2.remap(grid.values, col, row, cv2.INTER_LINEAR)
-        return np.asarray(np.where(np.isnan(col), np.float32(np.nan), rendered))
+            return np.full((camera.height_px, camera.width_px), np.nan, np.float32)
+        return render_map(camera, grid)
 
     def _make_check(self, on_sheet: Sequence[int]) -> Tile | None:
         """A tile with a wrong camera that is plain to see, of a frame that is not on the sheet."""

@@ -104,9 +104,8 @@ export interface Said {
   reason_texts: string[];
 }
 
-/** One row of the queue: GET /api/queue -> { ids, progress, named, frames: QueueRow[] }
- *  progress tells of all frames that the filter asks for, whoever decided them;
- *  named is false for the first second or two: places are null until the towns are read. */
+/** One row of the queue: GET /api/queue -> { ids, progress, frames: QueueRow[] }
+ *  progress tells of all frames that the filter asks for, whoever decided them. */
 export interface QueueRow extends Omit<Said, "reason_texts"> {
   id: number;
   frame: string;
