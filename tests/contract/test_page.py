@@ -34,6 +34,12 @@ pytestmark = pytest.mark.browser
 
 BAR_KM = 3.5  # 1 % of the diagonal of what these photos show
 CITY, OBLIQUE, UNPLACED = "ISS990-E-000103", "ISS990-E-000106", "ISS990-E-000105"
+# Something of the page is in sight, and what is met at its middle is a view
+LIES_OVER_A_VIEW = """(name) => {
+  const box = document.querySelector(name).getBoundingClientRect();
+  const met = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+  return box.width > 0 && met.closest("#photo, #map") !== null;
+}"""
 CORNERS = ((0.1, 0.1), (0.9, 0.1), (0.9, 0.88), (0.1, 0.88))
 
 
@@ -289,6 +295,8 @@ def test_photo_and_map_lie_alike_go_in_step(hand: ReviewHand) -> None:
     x, y = (float(word) for word in hand.drawn_view("#photo").split()[:2])
     seen = hand.at_place(*look(COPIES["seen"], x - 0.5, -y - 0.5))
     assert math.dist(seen, hand.box_of("#map")[0]) < 8.0
+    hand.press("p")
+    page.wait_for_function(LIES_OVER_A_VIEW, arg="#said")  # wheel, drags and clicks are the view's
 
 
 SCREENS = ((1440, 900), (390, 844))
