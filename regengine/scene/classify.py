@@ -23,7 +23,7 @@ from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.image import read_display_rgb
 from regengine.photo.notations import frame_id_of
-from regengine.scene.features import feature_names, measure_features
+from regengine.scene.features import feature_names, has_infrared_ground, measure_features
 from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
 from regengine.scene.picture import (
@@ -110,10 +110,8 @@ def apply_context(
     If picture and ephemeris contradict each other, the clock may be wrong: the ephemeris is then
     not used.
     """
-    factors = dict(camera_factors(camera_body))
-    if picture.is_grey:
-        factors["infrared"] = 0.0
-    probabilities = seen = scale_odds(answer.probabilities, factors)
+    by_rule = tell_infrared(answer.probabilities, picture)
+    probabilities = seen = scale_odds(by_rule, camera_factors(camera_body))
     ephemeris = contradiction = None
     possible = list(probabilities)
     if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
@@ -134,6 +132,21 @@ def apply_context(
     return SceneInPlace(
         answer=answer, picture=picture, ephemeris=ephemeris, disagreement=contradiction
     )
+
+
+# Share of infrared among photos by day whose ground has its colours, and among others, where half
+# of the photos are infrared: by the counts beside `regengine.scene.features.MAX_TREND`, one more
+# added to each. The shipped model knows four cameras, too few to learn the class from
+INFRARED_SHARE = {True: 0.94, False: 0.10}
+
+
+def tell_infrared(probabilities: Mapping[str, float], picture: ScenePicture) -> Mapping[str, float]:
+    """Tell infrared from day by the colours of the ground; a grey picture has none, and is day."""
+    if not {"day", "infrared"} <= probabilities.keys():
+        return probabilities
+    share = 0.0 if picture.is_grey else INFRARED_SHARE[has_infrared_ground(picture)]
+    either = 1.0 - (1.0 - probabilities["day"]) * (1.0 - probabilities["infrared"])
+    return {**probabilities, "day": either * (1.0 - share), "infrared": either * share}
 
 
 def camera_factors(camera: str | None) -> Mapping[str, float]:

@@ -1,12 +1,12 @@
 """Scene classification models, fitted with scikit-learn and stored as plain arrays.
 
-Features are centred, scaled and clipped. A classifier gives each class a score that resembles log
-odds. One calibration curve turns scores into probabilities. An outlier gate runs before all of it
-and rejects photos that are unlike all training photos. Classifiers are either supervised
-(multinomial logistic regression on the labels) or unsupervised: Gaussian mixtures with the number
-of components of least Bayesian information criterion (Schwarz 1978), or k-means clusters with the
-greatest silhouette (Rousseeuw 1987). Labels only name the clusters. Only fitting needs
-scikit-learn: numpy evaluates the arrays.
+Features are centred, scaled and clipped. A classifier gives each class a score, which a curve of
+that class turns into a probability. An outlier gate runs before all of it and rejects photos that
+are unlike all training photos. Classifiers are either supervised (kernel ridge regression on the
+labels) or unsupervised: Gaussian mixtures with the number of components of least Bayesian
+information criterion (Schwarz 1978), or k-means clusters with the greatest silhouette (Rousseeuw
+1987). Labels only name the clusters. Only fitting needs scikit-learn: numpy and scipy evaluate the
+arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from typing import Any, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_softmax, logsumexp
+from scipy.linalg import solve
+from scipy.special import expit, logsumexp
 
 from detectors.types import FloatArray
 from regengine.errors import ConfigError
@@ -48,11 +49,12 @@ MIN_VARIANCE = 0.05
 # overall share
 PRIOR_LABELS, MIN_SHARE = 0.5, 1e-9
 
-# In a photo that shows several classes, the first class has this share of the vote; the others
-# share the rest
-FIRST_SHARE = 0.7
-# Log odds of a class without training rows, and its log density: below any other value
-NEVER, NOWHERE = -50.0, -1e9
+# A class that a photo shows beside its first one is learned as shown with this probability: it is
+# the lesser part of the picture
+FURTHER_SHARE = 0.7
+# Penalty on the squared norm of a regression, for a photo of mean weight, and the digits after the
+# point that are kept of standardised features and of coefficients
+RIDGE, PHOTO_DIGITS, COEFFICIENT_DIGITS = 0.5, 3, 6
 
 # The gate rejects this share of the training groups that their own classes should explain
 QUANTILE, HELD_OUT_FOLDS = 0.01, 5
@@ -253,56 +255,49 @@ def name_clusters(mixture: Mixture, samples: LabelledFeatures) -> NamedClusters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Logistic:
-    """Multinomial logistic regression with an L2 penalty."""
+class KernelRidge:
+    """Kernel ridge regression of each class on the likeness to the N training photos.
+
+    The likeness of two photos is ``exp(-distance² / F)`` in F standardised features.
+    """
 
     scaler: Scaler
-    coefficients: FloatArray  # shape (F, C)
-    intercepts: FloatArray  # shape (C,)
+    photos: FloatArray  # shape (N, F): standardised
+    coefficients: FloatArray  # shape (N, C)
 
     def scores(self, features: FloatArray) -> FloatArray:
-        """Log odds of each class against all others; shape (N, F) → (N, C)."""
-        scores = self.scaler.apply(features) @ self.coefficients + self.intercepts
-        log_p = log_softmax(scores, axis=1)
-        with np.errstate(divide="ignore"):  # a class with probability 1
-            odds = log_p - np.log(-np.expm1(log_p))
-        return np.asarray(np.clip(odds, NEVER, -NEVER), np.float64)
+        """About 1 for a class that a photo shows and -1 for others; shape (N, F) → (N, C)."""
+        return measure_likeness(self.scaler.apply(features), self.photos) @ self.coefficients
 
 
-def fit_logistic(samples: LabelledFeatures) -> Logistic:
-    """Fit all classes at once, with equal weight for each class and each group within it.
+def measure_likeness(some: FloatArray, others: FloatArray) -> FloatArray:
+    """Gaussian kernel of standardised features; shapes (N, F), (M, F) → (N, M)."""
+    from scipy.spatial.distance import cdist
 
-    A photo of several classes counts for each with a part of its vote. The samples have two or more
-    classes. Classes without rows get the log odds `NEVER`.
+    return np.asarray(np.exp(-cdist(some, others, "sqeuclidean") / some.shape[1]), np.float64)
+
+
+def fit_kernel_ridge(samples: LabelledFeatures) -> KernelRidge:
+    """Fit all classes, with equal weight for each class and each group within it.
+
+    Regression on 1 for the first class of a photo and -1 for what it does not show, the
+    least-squares support vector machine without an offset (Suykens & Vandewalle 1999).
     """
-    from sklearn.linear_model import LogisticRegression
-
     totals = np.bincount(samples.primary, samples.weights, len(samples.classes))
     balanced = samples.weights / totals[samples.primary]
     balanced *= len(balanced) / balanced.sum()
-    rows, shown = np.nonzero(samples.targets)
-    number = samples.targets.sum(axis=1)
-    others = (1.0 - FIRST_SHARE) / np.maximum(number - 1, 1)
-    share = np.where(shown == samples.primary[rows], FIRST_SHARE, others[rows])
-    share[number[rows] == 1] = 1.0
-    # Inverse of the L2 penalty of the logistic regression. Among 0.01 to 1, this value classified
-    # most of the shipped model's photos correctly, with groups left out
-    scaler = fit_scaler(samples.features[rows])
-    fitted = LogisticRegression(C=0.03, max_iter=2000)
-    fitted.fit(scaler.apply(samples.features[rows]), shown, balanced[rows] * share)
-    present = fitted.classes_
-    coefficients = np.zeros((samples.features.shape[1], len(samples.classes)))
-    intercepts = np.full(len(samples.classes), NOWHERE)
-    if len(present) == 2:  # a single function: the second class against the first
-        coefficients[:, present[1]] = fitted.coef_[0]
-        intercepts[present] = [0.0, fitted.intercept_[0]]
-    else:
-        coefficients[:, present] = fitted.coef_.T
-        intercepts[present] = fitted.intercept_
-    return Logistic(scaler=scaler, coefficients=coefficients, intercepts=intercepts)
+    targets = np.where(samples.targets, 2.0 * FURTHER_SHARE - 1.0, -1.0)
+    targets[np.arange(len(samples)), samples.primary] = 1.0
+    # Coefficients that differ little in digits make equal models on all machines
+    scaler = fit_scaler(samples.features)
+    photos = np.round(scaler.apply(samples.features), PHOTO_DIGITS)
+    # Half to twice the penalty told as many photos, with groups left out
+    ridged = measure_likeness(photos, photos) + np.diag(RIDGE / balanced)
+    coefficients = np.round(solve(ridged, targets, assume_a="pos"), COEFFICIENT_DIGITS)
+    return KernelRidge(scaler=scaler, photos=photos, coefficients=coefficients)
 
 
-Classifier = NamedClusters | Logistic
+Classifier = NamedClusters | KernelRidge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -356,18 +351,18 @@ class PlattCalibration:
     """Conversion of scores to probabilities: Platt's curve, fitted to left-out photos.
 
     For each class, ``s = floor + (1 - floor) * sigmoid(slope * score + margin_slope * margin +
-    offset)``, where the margin is the difference between its score and the best of all others. The
-    probability is ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is
-    nearly s below it, so that a class with few photos has no disadvantage where the picture is
-    ambiguous. A photo that the gate does not explain is `OTHER` with a probability of at least
-    ``unexplained``, and has at most the rest for any other class.
+    offset)``, where the margin is the difference between its score and the best of all others:
+    each class has a slope and an offset of its own. The probability that a photo shows the class is
+    ``s - (1 - ceiling) * s ** (1 / (1 - ceiling))``: it rises to the ceiling and is nearly s below
+    it, so that a class with few photos has no disadvantage where the picture is ambiguous. A photo
+    that the gate does not explain is `OTHER` with a probability of at least ``unexplained``, and
+    has at most the rest for any other class.
     """
 
-    # Common to all classes: a class of three photos cannot have a curve of its own. The margin
-    # identifies the leading class, however low its score
-    slope: float
+    slope: FloatArray  # shape (C,)
+    # Common to all classes. The margin identifies the leading class, however low its score
     margin_slope: float
-    offset: float
+    offset: FloatArray  # shape (C,)
     floor: float  # lower bound of each probability
     # Shape (C,): upper bounds. After n groups of a class that were all classified correctly, the
     # next one is with a probability of (n + 1) / (n + 2) (Laplace's rule of succession)
@@ -414,31 +409,37 @@ def fit_calibration(
     """Fit the calibration curve to scores of photos left out of the classifier's training.
 
     Platt's smoothed targets (1999) replace 0 and 1, so that few photos never result in a step
-    function.
+    function. The slope and the offset of a class are drawn towards those of all by a prior that is
+    worth one photo: a class of three photos has nearly the common curve.
     """
     from scipy.optimize import minimize
 
-    w = np.repeat(weights[:, None], scores.shape[1], axis=1)
-    positive, negative = float(w[targets].sum()), float(w[~targets].sum())
+    positive, negative = weights @ targets, weights @ ~targets
     wanted = np.where(targets, (positive + 1.0) / (positive + 2.0), 1.0 / (negative + 2.0))
-    margin = margins(scores)
+    margin, count = margins(scores), scores.shape[1]
+
+    def curves(parameters: FloatArray) -> tuple[FloatArray, float, FloatArray]:
+        (steep, margin_steep, offset), own = parameters[:3], parameters[3:].reshape(2, count)
+        return np.exp(steep + own[0]), float(np.exp(margin_steep)), offset + own[1]
 
     def loss(parameters: FloatArray) -> float:
-        slope, margin_slope = np.exp(parameters[:2])
-        logit = slope * scores + margin_slope * margin + parameters[2]
-        return float(np.sum(w * (np.logaddexp(0.0, logit) - wanted * logit)) / w.sum())
+        slope, margin_slope, offset = curves(parameters)
+        logit = slope * scores + margin_slope * margin + offset
+        missed = weights @ (np.logaddexp(0.0, logit) - wanted * logit)
+        return float(np.sum(missed) + np.sum(parameters[3:] ** 2))
 
-    slopes = (np.log(MIN_SLOPE), np.log(MAX_SLOPE))
-    bounds = [slopes, slopes, (-20.0, 20.0)]
-    found = minimize(loss, [0.0, -2.0, 0.0], bounds=bounds, method="L-BFGS-B").x
+    steepness = (np.log(MIN_SLOPE), np.log(MAX_SLOPE))
+    bounds = [steepness, steepness, (-20.0, 20.0), *[(-3.0, 3.0)] * (2 * count)]
+    start = [0.0, -2.0, 0.0, *[0.0] * (2 * count)]
+    slope, margin_slope, offset = curves(minimize(loss, start, bounds=bounds, method="L-BFGS-B").x)
     fallen = float(weights[~explained].sum())
     strange = float(weights[~explained & targets[:, other]].sum())
     ceiling = (groups + 1.0) / (groups + 2.0)
     most = max(float(ceiling[other]), MIN_UNEXPLAINED)
     return PlattCalibration(
-        slope=float(np.exp(found[0])),
-        margin_slope=float(np.exp(found[1])),
-        offset=float(found[2]),
+        slope=slope,
+        margin_slope=margin_slope,
+        offset=offset,
         floor=float(1.0 / (groups.sum() + 2.0)),
         ceiling=ceiling,
         unexplained=float(np.clip((strange + 1.0) / (fallen + 2.0), MIN_UNEXPLAINED, most)),
@@ -511,7 +512,7 @@ def also_shown(probabilities: Mapping[str, float], category: str) -> tuple[str, 
 
 # The file is one sealed JSON of plain arrays, without executable code
 FORMAT = "regengine-scene-model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # How a field's array is read back, by the type of the field
 DTYPES: Mapping[Any, type] = {FloatArray: np.float64, IndexArray: np.intp}
 
@@ -582,7 +583,7 @@ def _build(kind: type[Any], table: Mapping[str, Any]) -> Any:
     for name, hint in get_type_hints(kind).items():
         value = table[name]
         if hint == Classifier:
-            hint = NamedClusters if "mixture" in value else Logistic
+            hint = NamedClusters if "mixture" in value else KernelRidge
         if isinstance(hint, type) and is_dataclass(hint):
             found[name] = _build(hint, value)
         elif hint in DTYPES:

@@ -46,7 +46,7 @@ def fit_methods(
     return models.fit_gate(gmm, few, seed=seed), {
         "gmm": models.name_clusters(gmm, few),
         "kmeans": models.name_clusters(models.fit_kmeans(few.features, seed=seed), few),
-        SUPERVISED: models.fit_logistic(samples),
+        SUPERVISED: models.fit_kernel_ridge(samples),
     }
 
 
