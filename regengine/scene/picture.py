@@ -72,8 +72,10 @@ class ScenePicture:
     @cached_property
     def is_grey(self) -> bool:
         """Whether the photo has no colours: a copy in grey, or of a camera that tells none."""
-        colour = self.rgb.max(axis=2) - self.rgb.min(axis=2)
-        return bool(np.quantile(colour[self.shown], 0.99) < GREY_BELOW)
+        red, green, blue = (self.rgb[..., channel] for channel in range(3))
+        darkest = np.minimum(np.minimum(red, green), blue)
+        coloured = self.brightest - darkest >= GREY_BELOW
+        return bool(np.mean(coloured[self.shown]) < 0.01)
 
     @cached_property
     def scene(self) -> ScenePicture:
