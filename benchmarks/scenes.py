@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -121,6 +122,9 @@ def main(
                 "and limb": settled,
             },
         ),
+        "What is shown, by its probability": shown_lines(
+            validation.samples, [one.answer for one in in_place]
+        ),
         "The same photo in other copies": copy_lines(labels, samples, trained, seed),
         "Training": training_lines(samples),
     }
@@ -200,6 +204,28 @@ def class_lines(samples: LabelledFeatures, answers: dict[str, list[SceneAnswer]]
         ]
     head = [f"{name}: {part}" for name in answers for part in ("told", "called so and shown")]
     return table(["class", *head], [*rows, total])
+
+
+PROBABILITIES = (0.0, 0.1, 0.3, 0.5, 0.8, 1.0)
+
+
+def shown_lines(samples: LabelledFeatures, answers: Sequence[SceneAnswer]) -> list[str]:
+    """How many of the photos that have a class with about a probability show it."""
+    bounds = list(pairwise(PROBABILITIES))
+    rows = []
+    for name in samples.classes:
+        pairs = [
+            (one.probabilities[name], name in labels)
+            for one, labels in zip(answers, samples.labels, strict=True)
+        ]
+        row = [name]
+        for low, high in bounds:
+            within = [pair for pair in pairs if low <= pair[0] < high]
+            mean = f" ({np.mean([p for p, _ in within]):.2f})" if within else ""
+            row.append(f"{sum(shown for _, shown in within)} of {len(within)}{mean}")
+        rows.append(row)
+    head = [f"{low:.1f} to {high:.1f}" for low, high in bounds]
+    return table(["class: photos that show it (mean probability)", *head], rows)
 
 
 COPIED_GROUPS = 100  # of 283: a few minutes, and a standard error of 2 % or less of each share

@@ -34,6 +34,7 @@ def main(
         Path, typer.Option(help="With --fit: table of the proposed clusters, to be edited.")
     ] = Path("clusters.csv"),
     run: LineOptions,
+    overlay: common.PhotoOverlays = None,
     seed: common.Seed = 0,
 ) -> None:
     """Classify what photos show: cities, stars, aurora, inside, day, infrared and others.
@@ -54,6 +55,7 @@ def main(
     from regengine.io.atomic import check_file
     from regengine.runs.remote import find_existing_photos
     from regengine.scene.classify import answer_scene
+    from regengine.scene.drawing import picture_paths
     from regengine.scene.result import TABLE_HEADER, write_sheet
     from regengine.store.result import Answer
 
@@ -71,7 +73,7 @@ def main(
     for file in (sheet, None if fit is None else labels):
         if file is not None:
             check_file(file)
-    paths = find_existing_photos(named)
+    paths = find_existing_photos(named, exclude=[overlay])
     time = None if options.time is None else common.parse_time(str(options.time))
     needed = replace(
         options,
@@ -80,6 +82,8 @@ def main(
         thumbnails=sheet is not None,
     )
     inputs = api.classify_inputs(paths, needed)
+    if overlay is not None:
+        inputs = replace(inputs, overlays=picture_paths(paths, overlay, "scene"))
     names = ("model", "metadata", "features", "quality", "solve")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"tle": inputs.tle, "frame": inputs.frame}

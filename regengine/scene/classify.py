@@ -23,6 +23,7 @@ from regengine.orbit.rotation import sun_moon
 from regengine.photo.frame import Frame, FrameOptions, read_frame
 from regengine.photo.image import read_display_rgb
 from regengine.photo.notations import frame_id_of
+from regengine.scene.drawing import PicturePaths, draw_scene
 from regengine.scene.features import feature_names, has_infrared_ground, measure_features
 from regengine.scene.labels import OTHER
 from regengine.scene.models import SceneAnswer, also_shown, load_scene_model
@@ -32,7 +33,7 @@ from regengine.scene.picture import (
     photo_quality,
     read_scene_picture,
 )
-from regengine.scene.regions import LimbLights, count_limb_lights
+from regengine.scene.regions import LimbLights, LimbRegions, find_limb_regions
 from regengine.scene.result import Scene, SceneEphemeris, table_line
 from regengine.store.reasons import Reason
 from regengine.store.result import BY_DAY, Answer
@@ -88,10 +89,14 @@ class SceneInPlace:
     disagreement: str | None = None  # how picture and ephemeris contradict each other
 
     @cached_property
-    def limb(self) -> LimbLights | None:
-        """Lights beside the limb; None: it is not in view, or has no bearing on the category."""
+    def regions(self) -> LimbRegions | None:
+        """Sky and Earth; None: the limb is not in view, or has no bearing on the category."""
         is_needed = may_need_limb(self.answer, self.ephemeris)
-        return count_limb_lights(self.picture) if is_needed else None
+        return find_limb_regions(self.picture) if is_needed else None
+
+    @property
+    def limb(self) -> LimbLights | None:
+        return None if self.regions is None else self.regions.lights
 
     @property
     def settled(self) -> SceneAnswer:
@@ -332,6 +337,7 @@ class ClassifyInputs:
     features: bool = False
     quality: bool = False
     thumbnails: bool = False
+    overlays: PicturePaths | None = None  # of pictures of sky and Earth, drawn over the photos
     # Number of stars that are identified in a photo; asked where stars are likely
     count_stars: Callable[[Path], int] | None = None
 
@@ -339,8 +345,9 @@ class ClassifyInputs:
 def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
     """Classify the scene of a photo.
 
-    Raises FrameError if the photo cannot be read; ConfigError or EphemerisError if the model,
-    element sets or records cannot be used. These are read once per process.
+    Raises FrameError if the photo cannot be read, StoreError if the overlay cannot be written;
+    ConfigError or EphemerisError if the model, element sets or records cannot be used. These are
+    read once per process.
     """
     model = load_scene_model(inputs.model)
     records = None if inputs.metadata is None else frame_records(inputs.metadata, inputs.alike)
@@ -365,7 +372,7 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         rgb, _ = read_display_rgb(frame.file, QUALITY_SIDE_PX)
         quality = photo_quality(rgb, picture, answer.category)
     by_name = dict(zip(feature_names(), features.tolist(), strict=True))
-    return Scene(
+    scene = Scene(
         **vars(answer),
         frame=frame_id_of(path),
         path=path,
@@ -377,6 +384,11 @@ def classify_photo(path: Path, inputs: ClassifyInputs) -> Scene:
         features=by_name if inputs.features else None,
         thumbnail=thumbnail_jpeg(picture.rgb) if inputs.thumbnails else None,
     )
+    if inputs.overlays is not None:
+        regions = shown.regions or find_limb_regions(picture)
+        remarks = [f"{answer.category} {answer.probabilities[answer.category]:.2f}", *scene.why]
+        draw_scene(frame.file.path, regions, remarks, inputs.overlays.of(path))
+    return scene
 
 
 def answer_scene(path: Path, *, inputs: ClassifyInputs, keep: bool) -> Answer:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.limb import mask_sky
 from detectors.types import (
     FloatArray,
     LightDetections,
@@ -23,6 +24,7 @@ from detectors.types import (
 )
 from regengine.io.atomic import check_folder, write_whole
 from regengine.photo.image import read_display_rgb
+from regengine.scene.regions import ABOVE_DEG, BELOW_DEG, LimbRegions
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # red, green, blue
@@ -129,6 +131,37 @@ def draw_streaks(photo: Path, streaks: StreakDetections, target: Path) -> None:
         # Between the line and the number
         x, y = middle + ((STREAK_GAP_PX + 12.0) / factor + 0.5 * width_px) * across
         draw_label(picture, str(i + 1), picture_pixel(x, y, factor), GREEN)
+    write_picture(picture, target)
+
+
+def draw_scene(
+    photo: Path, regions: LimbRegions | None, remarks: Sequence[str], target: Path
+) -> None:
+    """Draw sky and Earth over a photo, the lights on either side, and what it is taken for.
+
+    The lights in the sky cyan, those on the Earth yellow; the limb green, and thin lines where the
+    lights of either side begin. Without a limb, remarks alone.
+    """
+    picture, _ = brighten(photo)
+    if regions is not None:
+        for margin_deg, thickness in ((0.0, 2), (-ABOVE_DEG, 1), (BELOW_DEG, 1)):
+            sky = mask_sky(regions.limb, picture.shape[:2], margin_deg=margin_deg)
+            edges = cv2.findContours(sky.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
+            for edge in edges:
+                # The borders of the picture are no limb
+                at = edge[:, 0]
+                inner = ((at > 0) & (at < np.array(picture.shape[1::-1]) - 1)).all(axis=1)
+                for x, y in at[inner].tolist():
+                    cv2.circle(picture, (x, y), thickness - 1, GREEN, -1)
+        factor = max(picture.shape) / max(regions.limb.shape)
+        for lights, colour in ((regions.above, CYAN), (regions.below, YELLOW)):
+            for x, y in lights:
+                draw_circle(picture, x, y, 1.0, factor, colour)
+        draw_legend(
+            picture, {"limb": GREEN, "light in the sky": CYAN, "light on the Earth": YELLOW}
+        )
+    text = ", ".join(remarks).replace("°", " deg")  # the font has no sign for it
+    draw_label(picture, text, (LEGEND_LEFT_PX, picture.shape[0]), GREEN)
     write_picture(picture, target)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detectors.limb import find_limb, mask_sky
+from detectors.limb import Limb, find_limb, mask_sky
+from detectors.types import FloatArray
 from regengine.scene.picture import ScenePicture
 
 # Of the station, to half a degree of the horizon's dip
@@ -32,8 +33,21 @@ class LimbLights:
     below: int
 
 
-def count_limb_lights(picture: ScenePicture) -> LimbLights | None:
-    """Count the lights on either side of the limb; None if the limb is not in view."""
+@dataclass(frozen=True, kw_only=True)
+class LimbRegions:
+    """Sky and Earth in a picture, and the lights in each, as pixels x, y of shape (N, 2)."""
+
+    limb: Limb
+    above: FloatArray
+    below: FloatArray
+
+    @property
+    def lights(self) -> LimbLights:
+        return LimbLights(above=len(self.above), below=len(self.below))
+
+
+def find_limb_regions(picture: ScenePicture) -> LimbRegions | None:
+    """Find the limb and the lights on either side of it; None if it is not in view."""
     light = picture.brightest
     hidden = ~picture.shown
     limb = find_limb(light, focal_px=None, altitude_km=ALTITUDE_KM, ignored=hidden)
@@ -50,4 +64,5 @@ def count_limb_lights(picture: ScenePicture) -> LimbLights | None:
     peaks &= picture.shown
     above = mask_sky(limb, peaks.shape, margin_deg=-ABOVE_DEG)
     below = ~mask_sky(limb, peaks.shape, margin_deg=BELOW_DEG)
-    return LimbLights(above=int(peaks[above].sum()), below=int(peaks[below].sum()))
+    lights = (np.argwhere(peaks & side)[:, ::-1].astype(np.float64) for side in (above, below))
+    return LimbRegions(limb=limb, above=next(lights), below=next(lights))

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
 import ephem
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from PIL import Image
 
 import regengine as rg
 from regengine.errors import FrameError
+from tests.world.hand import limb_row
 from tests.world.program import run
+from tests.world.samples import SAMPLES, truth_of
 
 NIGHT = ("--time", "2012-03-28T15:46:41Z", "--nadir", "136.9,35.7")
 NOON = ("--time", "2012-03-28T03:00:00Z", "--nadir", "136.9,35.7")
@@ -124,6 +127,19 @@ def test_the_sheet_shows_every_photo_and_needs_no_network(scenes, tmp_path):
     assert page.count("data:image/jpeg;base64,") == 2
     assert "<script>alert" not in page
     assert not re.search(r"(src|href)=.(https?:)?//", page)
+
+
+def test_sky_and_earth_are_drawn_over_a_photo(tmp_path):
+    photo = SAMPLES / "ISS990-E-000106.jpg"
+    said = run("classify", photo, "--json", "--overlay", tmp_path / "drawn")
+    assert said.code == 0
+    drawn = cv2.imread(str(tmp_path / "drawn" / "ISS990-E-000106_scene.png")).astype(int)
+    green = (drawn[..., 1] > 200) & (drawn[..., [0, 2]].max(axis=2) < 130)
+    # The limb of its camera, in every column within a hundredth of the picture
+    camera, factor = truth_of("ISS990-E-000106")["camera"], drawn.shape[1] / 2128
+    for x in np.linspace(0.1, 0.9, 9) * camera["width_px"]:
+        rows = np.flatnonzero(green[:, round(x * factor)]) / factor
+        assert np.abs(rows - limb_row(camera, x)).min() < 0.01 * camera["width_px"]
 
 
 def test_clusters_are_proposed_in_a_table_to_edit(scenes, tmp_path):
