@@ -86,7 +86,7 @@ class SceneInPlace:
     answer: SceneAnswer  # before the limb is looked for, which takes longer than all else
     picture: ScenePicture
     ephemeris: SceneEphemeris | None = None
-    disagreement: str | None = None  # how picture and ephemeris contradict each other
+    disagreement: Reason | None = None  # how picture and ephemeris contradict each other
 
     @cached_property
     def regions(self) -> LimbRegions | None:
@@ -122,7 +122,7 @@ def apply_context(
     if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
         ephemeris = scene_ephemeris(position)
     if ephemeris is not None:
-        contradiction = disagreement(ephemeris, probabilities)
+        contradiction = find_disagreement(ephemeris, probabilities)
         if contradiction is None:
             probabilities = scale_odds(probabilities, prior(ephemeris))
             ruled_out = list_impossible(ephemeris)
@@ -226,8 +226,10 @@ def list_impossible(ephemeris: SceneEphemeris) -> tuple[str, ...]:
     return ("cities", "stars", "aurora", "night_nocity") if lowest > NADIR_ERROR_DEG else ()
 
 
-def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) -> str | None:
-    """Describe how picture and ephemeris contradict each other; None if they do not."""
+def find_disagreement(
+    ephemeris: SceneEphemeris, probabilities: Mapping[str, float]
+) -> Reason | None:
+    """Reason to suspect the clock where picture and ephemeris contradict each other."""
     total = sum(probabilities.values())
     if total <= 0.0:
         return None
@@ -237,18 +239,14 @@ def disagreement(ephemeris: SceneEphemeris, probabilities: Mapping[str, float]) 
     if agreement >= MIN_AGREEMENT or factors.get(shown, 1.0) > 0.05:
         return None
     # Why the camera cannot see it
-    thing, side = shown, "above" if ephemeris.sun_elevation_deg > 0.0 else "below"
-    height_deg = abs(ephemeris.sun_elevation_deg)
-    why = f"the Sun was {height_deg:.0f} degrees {side} the horizon at the nadir"
-    if shown == "moon":
-        thing = "the Moon"
-        why = f"only {100.0 * ephemeris.moon_illumination:.0f} % of the Moon was lit"
-        if ephemeris.moon_above_limb_deg < 0.0:
-            why = f"the Moon was {-ephemeris.moon_above_limb_deg:.0f} degrees below the limb"
-    return (
-        f"clock_suspect: the picture shows {thing} ({probabilities[shown]:.2f}), but at its time "
-        f"{why}; check the camera's clock, or the nadir"
-    )
+    values: dict[str, object] = {"class_probability": probabilities[shown]}
+    if shown != "moon":
+        values |= {"looks_like": shown, "sun_elevation_deg": ephemeris.sun_elevation_deg}
+    elif ephemeris.moon_above_limb_deg < 0.0:
+        values["moon_below_limb_deg"] = -ephemeris.moon_above_limb_deg
+    else:
+        values["moon_illumination"] = ephemeris.moon_illumination
+    return Reason(code="clock_suspect", values=values)
 
 
 def may_be_stars(answer: SceneAnswer) -> bool:

@@ -20,6 +20,7 @@ from regengine.io.tables import csv_lines, name_cell, path_cell
 from regengine.scene.models import SceneAnswer, fit_gmm
 from regengine.scene.picture import QUALITY_DIGITS
 from regengine.scene.regions import LimbLights
+from regengine.store.reasons import Reason
 
 UNLIKE = "unlike all training photos"
 
@@ -50,8 +51,7 @@ class Scene(SceneAnswer):
     frame: str
     path: Path
     ephemeris: SceneEphemeris | None = None  # Sun and Moon, if time and place are known
-    # Code and message if picture and ephemeris contradict each other
-    disagreement: str | None = None
+    disagreement: Reason | None = None  # how picture and ephemeris contradict each other
     no_ephemeris: str | None = None  # why Sun and Moon are unknown
     limb: LimbLights | None = None  # lights beside the limb, where they were counted
     # If requested
@@ -73,7 +73,8 @@ class Scene(SceneAnswer):
             "unlike_training": not self.explained,
             "ephemeris": light,
             "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
-            "disagreement": self.disagreement,
+            "disagreement": self.disagreement
+            and f"{self.disagreement.code}: {self.disagreement.text}",
             "category_from": self.category_from,
             "limb": self.limb
             and {"lights_above": self.limb.above, "lights_below": self.limb.below},
@@ -98,8 +99,14 @@ class Scene(SceneAnswer):
         return found
 
     @property
+    def clock_remark(self) -> str | None:
+        """Code and sentence, if picture and ephemeris contradict each other."""
+        reason = self.disagreement
+        return None if reason is None else f"{reason.code}: {reason.text}"
+
+    @property
     def flags(self) -> list[str]:
-        clock = [] if self.disagreement is None else [self.disagreement]
+        clock = [] if self.clock_remark is None else [self.clock_remark]
         return clock + [UNLIKE] * (not self.explained)
 
 
@@ -109,7 +116,8 @@ TABLE_HEADER = f"{'frame':<24} {'category':<15} {'p':>5}  also; why"
 def table_line(scene: Scene) -> str:
     """One photo's line of the table."""
     others = [f"{name} {scene.probabilities[name]:.2f}" for name in scene.also]
-    others += [flag.split(":")[0] for flag in scene.flags]
+    others += [] if scene.disagreement is None else [scene.disagreement.code]
+    others += [] if scene.explained else [UNLIKE]
     p = scene.probabilities[scene.category]
     name = fit_cell(scene.frame, 24, keep_end=True)
     remarks = "; ".join(part for part in (", ".join(others), ", ".join(scene.why)) if part)

@@ -239,7 +239,7 @@ MOST = {
     # review --sheet, and --no-checks, which nobody can leave out for another
     # export --points, --resampling, --co and overlay --matches, which none could say
     # import --confirm stands for opening each untouched photo in review to accept it
-    "options": 318,
+    "options": 319,
 }
 
 

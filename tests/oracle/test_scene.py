@@ -34,7 +34,7 @@ from regengine.scene.classify import (
     apply_context,
     camera_factors,
     combine_for_search,
-    disagreement,
+    find_disagreement,
     find_skip_reason,
     light_class,
     list_impossible,
@@ -148,20 +148,22 @@ def test_no_class_is_impossible_and_a_higher_sun_never_favours_the_night(
     ],
 )
 def test_picture_against_clock(sun_deg, probabilities, suspect):
-    said = disagreement(made(sun_deg), probabilities)
+    said = find_disagreement(made(sun_deg), probabilities)
     assert (said is not None) == suspect
     if said is not None:
-        code, sentence = said.split(": ", 1)
-        assert code == "clock_suspect"
-        assert f"{abs(sun_deg):.0f} degrees" in sentence
+        assert said.code == "clock_suspect"
+        assert f"{abs(sun_deg):.0f} degrees {'above' if sun_deg > 0 else 'below'}" in said.text
 
 
 def test_a_moon_that_had_set():
-    said = disagreement(made(-40.0, -50.0), {"moon": 0.95})
+    said = find_disagreement(made(-40.0, -50.0), {"moon": 0.95})
     assert said is not None
-    assert "30 degrees below the limb" in said
-    assert disagreement(made(-40.0, 20.0, 0.01), {"moon": 0.95}) is not None
-    assert disagreement(made(-40.0, -10.0), {"moon": 0.95}) is None  # above the limb, seen so high
+    assert "30 degrees below the limb" in said.text
+    thin = find_disagreement(made(-40.0, 20.0, 0.01), {"moon": 0.95})
+    assert thin is not None
+    assert "only 1 % of the Moon" in thin.text
+    # Above the limb, seen so high
+    assert find_disagreement(made(-40.0, -10.0), {"moon": 0.95}) is None
 
 
 def test_the_hour_and_the_camera_decide_what_the_picture_leaves_open():
