@@ -67,7 +67,7 @@ LINES = {"out", "retry", "workers", "max-memory-mb"}
     ("function", "command", "own"),
     [
         (rg.register_many, "register", {"no-resume", "no-neighbours", "no-stars"}),
-        (rg.classify, "classify", LINES | {"sheet", "fit", "labels", "seed"}),
+        (rg.classify, "classify", LINES | {"sheet", "fit", "labels", "overlay", "seed"}),
         (rg.solve, "solve", LINES | {"matches"}),
     ],
 )
