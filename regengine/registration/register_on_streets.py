@@ -97,8 +97,9 @@ SQUARE_PX, SCALE_STEP = 64, 0.07
 # which the search ends: set right, wrong ones reach 13 and 9, right ones have 12 to 200 and 30 to
 # 700
 CLEAR_LOG10_ODDS = (8.0, 15.0)
-# Photos worth less work are not searched on streets: median of simulated frames that are accepted
-LEAST_WORK = 3.0
+# Photos worth less work are not searched on streets, on which nine in ten simulated frames that are
+# accepted take up to 4.6
+LEAST_WORK = 4.6
 WORK_OF_FIT = 0.5  # of a wrong candidate, in seconds of one core, as in `stage_yields.csv`
 # Minimum short side of the frame: there is no null distribution for smaller ones yet
 MIN_SHORT_SIDE_KM = 4.0
