@@ -155,8 +155,17 @@ class LensParams:
 
 
 LENS = LensParams()
-# Photos that are less probably of cities, by the classifier, get less work and no streets (by eye)
-MIN_CITIES_PROBABILITY = 0.03
+# Of 1,019 accepted trials w^-1.6 are found per unit of work, at works w of 0.7 to 18: the next unit
+# is worth the same where the chance of cities grows as w^1.6
+WORTH_EXPONENT = 0.6
+# All of the budget from such a probability on, as 71 of 99 accepted trials have; with the curve one
+# of the others is lost, at 1.4 %
+SURE_OF_CITIES = 0.15
+
+
+def share_work(cities_probability: float) -> float:
+    """Share of its work budget that a photo is worth, by its chance to show city lights."""
+    return float(min(cities_probability / SURE_OF_CITIES, 1.0) ** WORTH_EXPONENT)
 
 
 @dataclass(frozen=True, kw_only=True)

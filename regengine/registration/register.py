@@ -27,7 +27,7 @@ from regengine.registration.align import (
 )
 from regengine.registration.fit import fit_with_lens_beliefs
 from regengine.registration.generate_stages import generate_stages
-from regengine.registration.parameters import MIN_CITIES_PROBABILITY, REFINE, RegisterParams
+from regengine.registration.parameters import REFINE, WORK_BUDGETS, RegisterParams, share_work
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import (
     Track,
@@ -167,22 +167,25 @@ def search(problem: Problem) -> SearchState:
     if is_proven_on_streets(state.street_match):
         state.stop_reason = StopReason.PROVEN
         return state
-    budget = params.work_budget
-    if prior.cities_probability < MIN_CITIES_PROBABILITY:
-        budget *= 0.43  # by eye
+    share, work = share_work(prior.cities_probability), read_stage_yields()["work"]
     # Less work if the brightest thousandth of the image has a lower signal-to-noise ratio (both
     # numbers by eye)
     if photo.images is not None and photo.images.brightest_sigmas < 40.0:
-        budget = min(budget, params.work_budget * 0.2)
+        share *= 0.2
+    if share * WORK_BUDGETS["normal"] < work["fit"]:  # a search finds nothing without a fit
+        state.stop_reason = StopReason.WORK_BUDGET
+        return state
+    budget = share * params.work_budget
     max_work, stages = state.work + budget, generate_stages(problem)
+    # Work that is left for other lenses than the given one, by eye
+    freed_work = 0.15 * budget
     # The lens of a frame that a person placed, or that is searched again with a neighbour prior, is
     # already confirmed
-    if not photo.focal_known or prior.placement is not None or prior.neighbours is not None:
+    is_sure = prior.placement is not None or prior.neighbours is not None
+    if not photo.focal_known or is_sure or freed_work < work["preparation"]:
         skipped = try_stages(problem, stages, state, max_work, started_s)
     else:
-        # Share of the work that is done with the given lens, by eye
-        given_work = state.work + 0.85 * budget
-        skipped = try_stages(problem, stages, state, given_work, started_s)
+        skipped = try_stages(problem, stages, state, max_work - freed_work, started_s)
         # Whether a person should review the match
         is_promising = (
             state.match is not None

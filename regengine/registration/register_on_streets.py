@@ -42,7 +42,7 @@ from regengine.registration.generate_stages import (
     NEAR_NEG_LOG_PRIOR,
     list_places,
 )
-from regengine.registration.parameters import LENS, MIN_CITIES_PROBABILITY
+from regengine.registration.parameters import LENS, WORK_BUDGETS, share_work
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.refine_on_map import (
     MIN_SCORE,
@@ -97,6 +97,9 @@ SQUARE_PX, SCALE_STEP = 64, 0.07
 # which the search ends: set right, wrong ones reach 13 and 9, right ones have 12 to 200 and 30 to
 # 700
 CLEAR_LOG10_ODDS = (8.0, 15.0)
+# Photos worth less work are not searched on streets, on which nine in ten simulated frames that are
+# accepted take up to 4.6
+LEAST_WORK = 4.6
 WORK_OF_FIT = 0.5  # of a wrong candidate, in seconds of one core, as in `stage_yields.csv`
 # Minimum short side of the frame: there is no null distribution for smaller ones yet
 MIN_SHORT_SIDE_KM = 4.0
@@ -183,7 +186,9 @@ def register_on_streets(
     """
     prior = problem.prior
     near = problem.references.streets if known is not None else list_near_streets(problem)
-    if not near or not suits_streets(problem) or prior.cities_probability < MIN_CITIES_PROBABILITY:
+    if not near or not suits_streets(problem):
+        return None
+    if not is_worth_streets(prior.cities_probability):
         return None
     max_s = problem.params.max_seconds
     light = read_street_light(problem)
@@ -270,6 +275,11 @@ def read_lamps(file: PhotoFile | Path, side_px: int, weight: FloatImage) -> Even
     shown = cv2.resize(weight, light.light.shape[::-1], interpolation=cv2.INTER_NEAREST)
     weight = np.asarray(shown, np.float32)
     return EvenedImage(values=light.light, weight=weight, factor=light.factor)
+
+
+def is_worth_streets(cities_probability: float) -> bool:
+    """Whether a photo may cost the work of a search on streets."""
+    return share_work(cities_probability) * WORK_BUDGETS["normal"] >= LEAST_WORK
 
 
 def suits_streets(problem: Problem) -> bool:
@@ -384,7 +394,8 @@ def propose_on_streets(
     work = len(rolls) * squares.work
     # Work of streets for one of the budget of all else: with clocks two minutes off and lenses a
     # fifth off the right view was up to the 45th
-    most_work = (3.0 if is_fine else 2.0) * problem.params.work_budget
+    budget = share_work(problem.prior.cities_probability) * problem.params.work_budget
+    most_work = (3.0 if is_fine else 2.0) * budget
     west, south, east, north = streets.bounds
 
     for stretch, camera, target in views:
@@ -768,10 +779,8 @@ def doubt_streets(match: MapMatch) -> Iterator[Reason]:
 def advise_streets(problem: Problem) -> Reason | None:
     """Advise to use street maps, or to give what they need, if they were not tried and may help."""
     frame, focal_known = problem.photo.frame, problem.photo.focal_known
-    if (
-        problem.prior.cities_probability < MIN_CITIES_PROBABILITY
-        or problem.prior.placement is not None
-    ):
+    prior = problem.prior
+    if not is_worth_streets(prior.cities_probability) or prior.placement is not None:
         return None
     if focal_known and not suits_streets(problem):
         return None

@@ -291,7 +291,10 @@ def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
     if state.stop_reason is StopReason.CPU_LIMIT:
         return (Reason(code="search_budget", values={"limit": "max_seconds"}),)
     if state.stop_reason is StopReason.WORK_BUDGET:
-        may_search_longer = problem.params.work_budget < WORK_BUDGETS["thorough"]
+        # What is not worth a fit is not searched with more effort either
+        may_search_longer = (
+            problem.params.work_budget < WORK_BUDGETS["thorough"] and state.work > 0.0
+        )
         limit = "effort" if may_search_longer else "greatest_effort"
         return (Reason(code="search_budget", values={"limit": limit}),)
     return ()

@@ -71,8 +71,8 @@ class Prior:
         searched.
     read_stars: Measures the attitude from the stars above the limb, see
         `propose_from_cameras.read_sky`.
-    cities_probability: Probability of the class *cities*, see
-        `regengine.registration.parameters.MIN_CITIES_PROBABILITY`.
+    cities_probability: Probability of the class *cities*, which limits the work, see
+        `regengine.registration.parameters.share_work`.
     """
 
     position: CameraPosition | None = None

@@ -81,7 +81,10 @@ def process_photo(
                 read_stars=make_star_reader(attitudes) if inputs.stars else None,
                 altitude_range_km=inputs.blind.altitude_km,
                 may_be_elsewhere=inputs.blind.mode != "never",
-                cities_probability=scene.cities_probability,
+                # Who wants all photos searched holds that they show cities
+                cities_probability=(
+                    1.0 if inputs.register.any_category else scene.cities_probability
+                ),
             )
             references = open_references(inputs)
             unlocated = explain_unlocated(position, references, inputs.blind)

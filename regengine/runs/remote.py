@@ -38,7 +38,6 @@ from regengine.io.urls import Url, file_name, is_photo, is_url, parse_scheme
 from regengine.maps.at_hand import choose_maps, identify_frame_to_fetch, locate_kept_photo
 from regengine.photo.frame import CENTRE_RADIUS_KM, read_frame
 from regengine.photo.notations import archive_name
-from regengine.registration.parameters import MIN_CITIES_PROBABILITY
 from regengine.runs.plan import Task, is_reusable
 from regengine.runs.run import BatchOptions, Planned
 from regengine.store.read import iter_blocks
@@ -497,6 +496,7 @@ def find_needed_map(
     from regengine.registration.prepare_photo import make_nominal_camera
     from regengine.registration.priors import is_telephoto
     from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
+    from regengine.registration.register_on_streets import is_worth_streets
     from regengine.runs.pipeline import (
         find_position,
         list_named_towns,
@@ -542,6 +542,6 @@ def find_needed_map(
         return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL), town, others
     # As the search on streets is tried
     is_sought = scene.skip_reason is None or inputs.register.any_category
-    if needs_streets and is_sought and scene.cities_probability >= MIN_CITIES_PROBABILITY:
+    if needs_streets and is_sought and is_worth_streets(scene.cities_probability):
         return "streets", place, NASA_LEVEL, town, others
     return None

@@ -230,6 +230,19 @@ def test_a_search_ends_by_its_work_or_its_time_and_says_which(over_city: Solved)
         assert (state.stop_reason, state.match, state.work) == (reason, None, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("cities_probability", "reason"),
+    [(1.0, StopReason.PROVEN), (0.02, StopReason.PROVEN), (1e-4, StopReason.WORK_BUDGET)],
+)
+def test_a_photo_costs_what_its_chance_of_cities_is_worth(
+    over_city: Solved, cities_probability: float, reason: StopReason
+) -> None:
+    """The likeliest stages are tried where cities are unlikely, none where there is no hope."""
+    prior = replace(over_city.problem.prior, cities_probability=cities_probability)
+    state = search(replace(over_city.problem, prior=prior))
+    assert (state.stop_reason, state.work > 0.0) == (reason, reason is StopReason.PROVEN)
+
+
 def pixel_errors(solved: Solved, points: tuple[ControlPoint, ...]) -> NDArray[np.float64]:
     """Pixel of each point minus the pixel that truly shows its place, shape (n, 2)."""
     x, y, _, _ = solved.truth.project([p.lon for p in points], [p.lat for p in points])
