@@ -9,7 +9,7 @@ from numba import types
 
 from detectors.compiled import array, compile_for
 
-f4, i8 = types.float32, types.int64
+f4, f8, i8 = types.float32, types.float64, types.int64
 
 
 @compile_for(types.void(array(f4, 3), f4[:, :, ::1]))
@@ -67,3 +67,21 @@ def find_peaks(sums: Any, shifts: Any, least: Any) -> Any:
                         found[count] = light
                         count += 1
     return places[:count], found[:count]
+
+
+@compile_for(types.Tuple((i8, i8, f8))(array(f8, 1), array(f8, 1), array(i8, 1), array(i8, 1)))
+def find_best_pair(total: Any, spread: Any, first: Any, last: Any) -> Any:
+    """The steps [i, j) of greatest light over noise, and that ratio.
+
+    `total`, `spread` (n + 1,): light and its variance, added up to each step; `first`, `last`: i
+    and j to choose from.
+    """
+    best, begin, end = -np.inf, first[0], last[0]
+    for i in first:
+        for j in last:
+            noise = spread[j] - spread[i]
+            if j > i and noise > 1e-3:
+                snr = (total[j] - total[i]) / np.sqrt(noise)
+                if snr > best:
+                    best, begin, end = snr, i, j
+    return begin, end, best

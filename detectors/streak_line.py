@@ -12,7 +12,7 @@ from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from detectors.background import select_ranks, smooth_boxes
 from detectors.streak_frame import flatten_residual
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage
 
 REACH_PX, STEP_PX = 6.0, 0.25  # of the search for an end, along the line
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
@@ -46,8 +46,10 @@ class Path:
     def at(self, u: FloatArray, v: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """Pixel positions at distances along the chord and to the right of the path."""
         cos, sin = self.along
-        t = u / max(self.length_px, 1e-9)
-        off = v + 4.0 * self.bow_px * t * (1.0 - t)
+        off = v
+        if self.bow_px != 0.0:
+            t = u / max(self.length_px, 1e-9)
+            off = v + 4.0 * self.bow_px * t * (1.0 - t)
         return self.x1 + u * cos - off * sin, self.y1 + u * sin + off * cos
 
     def cut(self, u1: float, u2: float) -> Path:
@@ -165,29 +167,19 @@ def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, flo
 
     `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
+    from detectors.compiled_line_sums import find_best_pair
+
     count = signal.size
     size = max(1, -(-count // 120))
     edges = np.unique(np.append(np.arange(0, count, size), count))
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
-    a, b, snr = _find_best_pair(total, spread, edges, edges)
+    a, b, snr = find_best_pair(total, spread, edges, edges)
     if size > 1:  # refine both ends in single steps
         near_a = np.arange(max(0, a - 2 * size), min(count, a + 2 * size) + 1)
         near_b = np.arange(max(0, b - 2 * size), min(count, b + 2 * size) + 1)
-        a, b, snr = _find_best_pair(total, spread, near_a, near_b)
+        a, b, snr = find_best_pair(total, spread, near_a, near_b)
     seen = np.flatnonzero(weight[a:b] > MIN_WEIGHT)  # inside the image
     return (a + int(seen[0]), a + int(seen[-1]) + 1, snr) if seen.size else (a, b, snr)
-
-
-def _find_best_pair(
-    total: FloatArray, spread: FloatArray, first: IndexArray, last: IndexArray
-) -> tuple[int, int, float]:
-    light = total[last][None, :] - total[first][:, None]
-    noise = spread[last][None, :] - spread[first][:, None]
-    ahead = (last[None, :] > first[:, None]) & (noise > 1e-3)
-    snr = np.where(ahead, light / np.sqrt(np.where(ahead, noise, 1.0)), -np.inf)
-    best = int(np.argmax(snr))
-    i, j = divmod(best, last.size)
-    return int(first[i]), int(last[j]), float(snr[i, j])
 
 
 def refine_end(
@@ -294,10 +286,9 @@ def _measure_beside(strip: PathStrip, inside: BoolImage, sigma: float) -> tuple[
     far = np.arange(4.0 * sigma + 2.0, SIDE_PX + 1.0, 2.0 * sigma)
     offs = np.concatenate([-far, far])
     kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma) ** 2).astype(np.float32)
-    signal = strip.light[inside] @ kernels
-    weight = strip.known[inside] @ np.square(kernels)
-    edges = np.arange(0, len(signal), PIECE_PX)
-    signal, weight = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
+    edges = np.arange(0, np.count_nonzero(inside), PIECE_PX)
+    signal = np.add.reduceat(strip.light[inside], edges) @ kernels
+    weight = np.add.reduceat(strip.known[inside], edges) @ np.square(kernels)
     most = 4.0 * np.sqrt(weight)
     total, spread = np.clip(signal, -most, most).sum(axis=0), weight.sum(axis=0)
     seen = spread > 0.3 * np.median(spread)
@@ -328,8 +319,8 @@ def fit_line(
     kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma_px) ** 2).astype(np.float32)
     count = min(24, strip.u.size)
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
-    signal = np.add.reduceat(strip.light @ kernels, edges, axis=0)
-    weight = np.add.reduceat(strip.known @ np.square(kernels), edges, axis=0)
+    signal = np.add.reduceat(strip.light, edges) @ kernels
+    weight = np.add.reduceat(strip.known, edges) @ np.square(kernels)
     t = (np.arange(count) + 0.5) / count
     index = offs[:, None, None] * (1.0 - t) + offs[None, :, None] * t
     index = np.clip(np.rint((index + reach) / step), 0, offs.size - 1).astype(np.intp)
@@ -436,18 +427,22 @@ def _solve_line_step(
     level = np.asarray(np.repeat(level, sizes), float)
     bent = path.length_px > 60.0
     t = np.linspace(-1.0, 1.0, strip.u.size)
-    basis = [np.ones_like(t), t] + ([1.0 - t**2] if bent else [])
-    shape = np.exp(-0.5 * (strip.v / sigma) ** 2)
-    model = level[:, None] * shape
-    slope = model * (strip.v / sigma**2)
-    # The derivative by ln width, orthogonal to a change of the amplitude
-    widening = model * ((strip.v / sigma) ** 2 - 0.5)
-    columns = [(slope * b[:, None]).ravel() for b in basis] + [widening.ravel()]
-    jacobian = np.stack(columns, axis=1)
-    known = strip.known.ravel().astype(float)
-    rest = (strip.light - model * strip.known).ravel()
-    normal = (jacobian * known[:, None]).T @ jacobian
-    right = jacobian.T @ rest
+    basis = np.stack([np.ones_like(t), t, *([1.0 - t**2] if bent else [])])
+    shape, v = np.exp(-0.5 * (strip.v / sigma) ** 2), strip.v / sigma
+    # Derivatives by c and by ln width, the latter orthogonal to a change of the amplitude: each is
+    # a factor along the path times one across it, so that sums over pixels are sums across first
+    along = np.stack([*(level * basis), level])
+    slope, widening = shape * v / sigma, shape * (v**2 - 0.5)
+    across = np.stack([slope * slope, slope * widening, widening * widening], axis=1)
+    both, mixed, wide = (strip.known @ across).T
+    by_place, by_width = along[:-1], along[-1]
+    normal = np.empty((len(along), len(along)))
+    normal[:-1, :-1] = (by_place * both) @ by_place.T
+    normal[:-1, -1] = normal[-1, :-1] = by_place @ (mixed * by_width)
+    normal[-1, -1] = wide @ by_width**2
+    across = np.stack([slope, widening], axis=1)
+    light = strip.light @ across - level[:, None] * (strip.known @ (shape[:, None] * across))
+    right = np.append(by_place @ light[:, 0], by_width @ light[:, 1])
     if bent:
         # One sigma of the bow, as a fraction of the length
         stiff = 1.0 / (0.01 * path.length_px) ** 2
@@ -605,16 +600,17 @@ def _spread(sums: FloatImage, sigma_px: float) -> FloatImage:
     rows, tiles, width = sums.shape
     slopes = np.unique(np.linspace(0, rows - 1, 8).astype(int))
     unit = compute_line_sigma(rows, slopes / max(rows - 1, 1), sigma_px)
-    some = sums[slopes][:, :, ::6] / unit.astype(np.float32)[:, None, None]
+    some = sums[slopes, :, ::6] / unit.astype(np.float32)[:, None, None]
     across = max(1, round(width / NULL_CELL_PX))
     group = max(1, NULL_CELL_PX // rows)
     down = -(-tiles // group)
-    padded = np.full((len(slopes), down * group, across * -(-some.shape[2] // across)), np.nan)
-    padded[:, :tiles, : some.shape[2]] = np.where(some == 0.0, np.nan, some)
+    size = (len(slopes), down * group, across * -(-some.shape[2] // across))
+    padded = np.full(size, np.nan, np.float32)
+    padded[:, :tiles, : some.shape[2]] = np.where(some == 0.0, np.float32(np.nan), np.abs(some))
     cells = padded.reshape(len(slopes), down, group, across, -1).transpose(1, 3, 0, 2, 4)
-    cells = np.sort(np.abs(cells.reshape(down, across, -1)), axis=-1)
+    cells = np.sort(cells.reshape(down, across, -1), axis=-1)
     count = np.isfinite(cells).sum(axis=-1)
-    boxes = select_ranks(cells, 0.5 * count) / 0.6745
+    boxes = select_ranks(cells, 0.5 * count).astype(float) / 0.6745
     boxes[count < 60] = np.nan
     boxes = np.maximum(smooth_boxes(np.asarray(boxes, np.float32)), np.float32(1.0))
     full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
