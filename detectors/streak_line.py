@@ -319,13 +319,13 @@ def fit_line(
     kernels = np.exp(-0.5 * ((strip.v[:, None] - offs) / sigma_px) ** 2).astype(np.float32)
     count = min(24, strip.u.size)
     edges = np.linspace(0, strip.u.size, count, endpoint=False).astype(int)
-    signal = np.add.reduceat(strip.light, edges) @ kernels
-    weight = np.add.reduceat(strip.known, edges) @ np.square(kernels)
+    sums = np.add.reduceat(strip.light, edges) @ kernels
+    variances = np.add.reduceat(strip.known, edges) @ np.square(kernels)
     t = (np.arange(count) + 0.5) / count
     index = offs[:, None, None] * (1.0 - t) + offs[None, :, None] * t
     index = np.clip(np.rint((index + reach) / step), 0, offs.size - 1).astype(np.intp)
     rows = np.arange(count)
-    total, spread = signal[rows, index].sum(axis=-1), weight[rows, index].sum(axis=-1)
+    total, spread = sums[rows, index].sum(axis=-1), variances[rows, index].sum(axis=-1)
     ratio = total / np.sqrt(np.maximum(spread, 1.0))
     i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     if ratio[i, j] < 0.8 * least_snr:
