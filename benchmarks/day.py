@@ -22,7 +22,9 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import rasterio
 from PIL import Image
+from rasterio.warp import transform_bounds
 from typer import Option
 
 from benchmarks.options import Out, Real
@@ -32,6 +34,7 @@ from benchmarks.rows import Row, append_row, read_csv, read_rows
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError
+from regengine.maps.at_hand import DAY
 from regengine.maps.opening import DayMap, open_day_map
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
@@ -54,15 +57,17 @@ def main(
     out: Out = None,
 ) -> None:
     """Run the trials that are not in the file of lines, and write the page."""
-    day_map = open_day_map(sorted((real / "day").glob("*.tif")))
+    day_map = open_day_map([DAY])
     truth = {row["file"]: row for row in read_csv(real / "day/truth.csv")}
     truth |= {f"{row['frame_id']}.jpg": row for row in read_csv(real / "day/tele/truth.csv")}
     tles = load_tle_file(real / "orbit/iss_tles.txt")
     done = {(row["kind"], row["name"]) for row in read_rows(lines)}
     far = draw_far_trials(real / "day/tele")
-    for trial in itertools.chain(far, draw_trials(real, tles, negatives, seed)):
-        if (trial.kind, trial.name) not in done:
-            append_row(lines, run_trial(trial, day_map, truth))
+    with tempfile.TemporaryDirectory() as folder:
+        region = cut_region(DAY, Path(folder) / "region.tif")
+        for trial in itertools.chain(far, draw_trials(real, region, tles, negatives, seed)):
+            if (trial.kind, trial.name) not in done:
+                append_row(lines, run_trial(trial, day_map, truth))
     write_page(out, "day", page_lines(read_rows(lines)))
 
 
@@ -84,10 +89,25 @@ WITHOUT_TRUTH = (
     *("anywhere", "mirrored", "elsewhere", "other"),
     *("untimed mirrored", "untimed other", "far mirrored", "far elsewhere"),
 )
-REGION = "bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif"
+REGION = (-20.0, 0.0, 105.0, 60.0)  # Africa, Europe and Asia: a world is not searched untimed
 
 
-def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator[Trial]:
+def cut_region(world: Path, out: Path) -> Path:
+    """Cut the region of photos without a time out of the map of the world."""
+    with rasterio.open(world) as whole:
+        bounds = transform_bounds("EPSG:4326", whole.crs, *REGION)
+        window = whole.window(*bounds).round_offsets().round_lengths()
+        kept = {"transform": whole.window_transform(window), "compress": "deflate"}
+        size = {"width": int(window.width), "height": int(window.height)}
+        with rasterio.open(out, "w", **{**whole.profile, **kept, **size}) as made:
+            made.update_tags(PRODUCT="Blue Marble")
+            made.write(whole.read(window=window))
+    return out
+
+
+def draw_trials(
+    real: Path, region: Path, tles: TleSet, negatives: int, seed: int
+) -> Iterator[Trial]:
     """Trials in the order in which they are run; the same for the same seed."""
     rng = np.random.default_rng(seed)
     timed = [
@@ -97,7 +117,6 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
     ]
     for name, photo, at in timed:
         yield Trial(name=name, kind="timed", photo=photo, position=camera_position(tles, at))
-    region = real / "day" / REGION
     for name, photo, _ in timed:
         for kind in ("untimed", "untimed mirrored"):
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
@@ -233,8 +252,8 @@ def judge(result: FrameResult, known: dict[str, str]) -> Row:
 
 
 NOTE = (
-    "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of the folder of real "
-    "data; features of the maps were made before. `python -m benchmarks day --help` tells of the "
+    "Map: the package's Blue Marble (0.6 km at the equator); features of regional maps were made "
+    "before. `python -m benchmarks day --help` tells of the "
     "kinds of trials."
 )
 FRAME_COLUMNS = (
