@@ -3,9 +3,9 @@
 ``timed`` frames of ``day/`` by their times, with the ``clock`` wrong by 20 s, the ``lens`` by 15 %,
 and ``untimed`` on the regional map; ``telephoto`` frames on their Sentinel-2 squares, stretched to
 3:2 and to 2:3 (one of which is wrong), and ``squared`` as the copies are. As many negatives as
-asked for: timed frames ``mirrored`` at their own places, frames ``elsewhere``, more than 900 km
-away, and photographs of ``other`` things at any place; telephoto frames mirrored, or on another's
-square. Photographs by day of unknown places are put ``anywhere``, too, and may be right there.
+asked for: frames ``mirrored`` at their own places, frames by day and by night ``elsewhere``, over
+land more than 2,400 km away, and photographs of ``other`` things there; telephoto frames mirrored,
+or on another's square.
 ``--lines`` keeps a row a trial; those that it holds are not run again.
 """
 
@@ -16,13 +16,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
+import rasterio
 from PIL import Image
+from rasterio.warp import transform_bounds
 from typer import Option
 
 from benchmarks.options import Out, Real
@@ -32,7 +34,8 @@ from benchmarks.rows import Row, append_row, read_csv, read_rows
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError
-from regengine.maps.opening import DayMap, open_day_map
+from regengine.maps.at_hand import DAY
+from regengine.maps.opening import SEA, DayMap, open_day_map
 from regengine.orbit.propagation import CameraPosition, camera_position, position_from_nadir
 from regengine.orbit.tle import TleSet, load_tle_file
 from regengine.photo.frame import Frame, FrameOptions, read_frame
@@ -54,15 +57,17 @@ def main(
     out: Out = None,
 ) -> None:
     """Run the trials that are not in the file of lines, and write the page."""
-    day_map = open_day_map(sorted((real / "day").glob("*.tif")))
+    day_map = open_day_map([DAY])
     truth = {row["file"]: row for row in read_csv(real / "day/truth.csv")}
     truth |= {f"{row['frame_id']}.jpg": row for row in read_csv(real / "day/tele/truth.csv")}
     tles = load_tle_file(real / "orbit/iss_tles.txt")
     done = {(row["kind"], row["name"]) for row in read_rows(lines)}
     far = draw_far_trials(real / "day/tele")
-    for trial in itertools.chain(far, draw_trials(real, tles, negatives, seed)):
-        if (trial.kind, trial.name) not in done:
-            append_row(lines, run_trial(trial, day_map, truth))
+    with tempfile.TemporaryDirectory() as folder:
+        region = cut_region(DAY, Path(folder) / "region.tif")
+        for trial in itertools.chain(far, draw_trials(real, region, tles, negatives, seed)):
+            if (trial.kind, trial.name) not in done:
+                append_row(lines, run_trial(trial, day_map, truth))
     write_page(out, "day", page_lines(read_rows(lines)))
 
 
@@ -81,13 +86,28 @@ class Trial:
 
 
 WITHOUT_TRUTH = (
-    *("anywhere", "mirrored", "elsewhere", "other"),
+    *("mirrored", "elsewhere", "other"),
     *("untimed mirrored", "untimed other", "far mirrored", "far elsewhere"),
 )
-REGION = "bluemarble_z8_africa_europe_asia_20w_105e_0_60n.tif"
+REGION = (-20.0, 0.0, 105.0, 60.0)  # Africa, Europe and Asia: a world is not searched untimed
 
 
-def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator[Trial]:
+def cut_region(world: Path, out: Path) -> Path:
+    """Cut the region of photos without a time out of the map of the world."""
+    with rasterio.open(world) as whole:
+        bounds = transform_bounds("EPSG:4326", whole.crs, *REGION)
+        window = whole.window(*bounds).round_offsets().round_lengths()
+        kept = {"transform": whole.window_transform(window), "compress": "deflate"}
+        size = {"width": int(window.width), "height": int(window.height)}
+        with rasterio.open(out, "w", **{**whole.profile, **kept, **size}) as made:
+            made.update_tags(PRODUCT="Blue Marble")
+            made.write(whole.read(window=window))
+    return out
+
+
+def draw_trials(
+    real: Path, region: Path, tles: TleSet, negatives: int, seed: int
+) -> Iterator[Trial]:
     """Trials in the order in which they are run; the same for the same seed."""
     rng = np.random.default_rng(seed)
     timed = [
@@ -97,7 +117,6 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
     ]
     for name, photo, at in timed:
         yield Trial(name=name, kind="timed", photo=photo, position=camera_position(tles, at))
-    region = real / "day" / REGION
     for name, photo, _ in timed:
         for kind in ("untimed", "untimed mirrored"):
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
@@ -113,25 +132,53 @@ def draw_trials(real: Path, tles: TleSet, negatives: int, seed: int) -> Iterator
         if not name.startswith(("day/", "infrared/")):
             kind = "untimed other"
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
-    others += [(p.name, p) for p in sorted((real / "day/photos").glob("cslab3ogel_*.jpg"))]
-    for k in range(negatives):
-        kind = ("mirrored", "elsewhere", "elsewhere", "other", "other")[k % 5]
-        if kind == "other":
-            name, photo = others[rng.integers(len(others))]
-            is_by_day = name.startswith(("day/", "infrared/", "cslab3ogel_"))
-            kind = "anywhere" if is_by_day else kind
-        else:
-            name, photo, at = timed[rng.integers(len(timed))]
-        here = camera_position(tles, at)
-        place = here
-        while kind != "mirrored":
-            # Over the map, which ends at 60 N, more than 900 km away, moving as the station does
-            moment = at + timedelta(seconds=float(rng.uniform(-86400.0, 86400.0)))
+    yield from draw_negatives(real, timed, others, tles, negatives, rng)
+
+
+def draw_negatives(
+    real: Path,
+    timed: list[tuple[str, Path, datetime]],
+    others: list[tuple[str, Path]],
+    tles: TleSet,
+    negatives: int,
+    rng: np.random.Generator,
+) -> Iterator[Trial]:
+    """Frames mirrored, and frames and other photographs over land where they were not taken.
+
+    Places are drawn once for sixteen photographs each, which share what is made of the map.
+    """
+    index = read_csv(real / "woe/index.csv")
+    pool = [(name, photo, at) for name, photo, at in timed]
+    for row in index:
+        # Longer lenses are not looked for on this map
+        if row["tag"] in ("day", "night") and row["focal_mm"] and float(row["focal_mm"]) < 280.0:
+            at = datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S").replace(
+                tzinfo=UTC
+            )
+            pool.append((Path(row["file"]).name, real / "woe" / row["file"], at))
+    unknown = [
+        (name, photo, None) for name, photo in others if not name.startswith(("day/", "infrared/"))
+    ]
+    land = open_day_map([DAY])
+    for k in range(0, negatives, 16):
+        while True:
+            moment = timed[0][2] + timedelta(seconds=float(rng.uniform(-3e7, 3e7)))
             place = camera_position(tles, moment)
-            away_km = WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2] / 1e3
-            if away_km > 900.0 and -15.0 < place.lon < 100.0 and place.lat > 4.0:
+            box = place.lon - 4.0, place.lat - 4.0, place.lon + 4.0, place.lat + 4.0
+            red = land.find_window(*box, 0.1)
+            if red is not None and np.mean(np.abs(red.values - SEA[2][0] / 255.0) > 1e-3) > 0.3:
                 break
-        yield Trial(name=f"{k} {name}", kind=kind, photo=photo, position=place)
+        for n in range(16):
+            some = unknown if n % 8 == 7 else pool
+            name, photo, taken = some[rng.integers(len(some))]
+            kind, there = "elsewhere" if taken else "other", place
+            if taken:
+                here = camera_position(tles, taken)
+                if n % 8 == 6:
+                    kind, there = "mirrored", here
+                elif WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2] < 2.4e6:
+                    continue
+            yield Trial(name=f"{k + n} {name}", kind=kind, photo=photo, position=there)
 
 
 def draw_far_trials(folder: Path) -> Iterator[Trial]:
@@ -233,8 +280,8 @@ def judge(result: FrameResult, known: dict[str, str]) -> Row:
 
 
 NOTE = (
-    "Maps: Blue Marble z8 (0.6 km at the equator) and, where that ends, z6, of the folder of real "
-    "data; features of the maps were made before. `python -m benchmarks day --help` tells of the "
+    "Map: the package's Blue Marble (0.6 km at the equator); features of regional maps were made "
+    "before. `python -m benchmarks day --help` tells of the "
     "kinds of trials."
 )
 FRAME_COLUMNS = (

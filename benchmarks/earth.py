@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from typer import Argument, Option
@@ -26,7 +27,7 @@ from regengine.orbit.tle_format import LINE_LENGTH, ElementSet
 
 # Of the folder of real data
 LIGHTS_SOURCE = Path("lights/blackmarble_15as.tif")
-DAY_SOURCE = Path("day/bluemarble_z6_world_60s_75n.tif")
+DAY_SOURCE = Path("day/bluemarble_z8_world.tif")
 SEAS = "seas.csv"
 ELEMENT_SOURCES = (Path("orbit/iss_tles.txt"), Path("orbit/iss_tles_dense.txt"))
 
@@ -75,6 +76,21 @@ def reduce_grey(fine: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(mean >= MIN_GREY, grey, 0.0).astype(np.uint8)
 
 
+def write_day(source: Path, out: Path) -> None:
+    """Copy the day map, and add coarser levels, from a quarter of its resolution.
+
+    One of half of it would take a quarter of the file again.
+    """
+    shutil.copyfile(source, out)
+    levels = {
+        "COMPRESS_OVERVIEW": "WEBP",
+        "WEBP_LEVEL_OVERVIEW": 30,
+        "GDAL_TIFF_OVR_BLOCKSIZE": 512,
+    }
+    with rasterio.Env(**levels), rasterio.open(out, "r+") as made:
+        made.build_overviews([4, 8, 16, 32, 64], Resampling.average)
+
+
 def choose_daily(files: list[TleSet]) -> list[tuple[str, str]]:
     """Choose the last element set of each day (UTC) that its neighbours do not contradict."""
     days: dict[int, tuple[float, str, str]] = {}
@@ -97,7 +113,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     write_lights(real / LIGHTS_SOURCE, out / LIGHTS.name)
     index_lights([out / LIGHTS.name], overwrite=True)
-    shutil.copyfile(real / DAY_SOURCE, out / DAY.name)
+    write_day(real / DAY_SOURCE, out / DAY.name)
     sets = choose_daily([load_tle_file(real / one) for one in ELEMENT_SOURCES])
     write_element_table(sets, out / ELEMENT_SETS.name)
     make_towns(out / TOWNS.name)

@@ -74,11 +74,13 @@ def main(
 
 
 def _maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[str, str]:
-    from regengine.maps.at_hand import choose_maps
+    from regengine.maps.at_hand import DAY, check_packaged, choose_maps
     from regengine.maps.opening import open_references
 
     found = []
     for one in open_references(kind, choose_maps(kind, given)):
+        if one.path == DAY:  # not read before a photo by day asks
+            check_packaged(DAY)
         west, south, east, north = one.grid.bounds
         extent = f"{west:.0f} to {east:.0f} east, {south:.0f} to {north:.0f} north"
         found.append(f"{one.title}, {extent} ({_whence(one.path)})")

@@ -19,7 +19,7 @@ from regengine.photo.notations import archive_name, record_place
 
 FOLDER = Path(__file__).resolve().parents[1] / "data"
 LIGHTS = FOLDER / "black_marble.tif"  # Black Marble 2016, 30 arcsec; with its index
-DAY = FOLDER / "blue_marble.tif"  # Blue Marble, 2.4 km
+DAY = FOLDER / "blue_marble.tif"  # Blue Marble, 610 m at the equator
 ELEMENT_SETS = FOLDER / "element_sets.npz"  # of the ISS, one a day
 PHOTO = FOLDER / "ISS030-E-82770.jpg"  # Tokyo at night
 MAPS = {"lights": (LIGHTS,), "day": (DAY,), "streets": ()}
@@ -83,7 +83,8 @@ def choose_maps(kind: KindName, given: Sequence[Path] = ()) -> tuple[Path, ...]:
             west, south, east, north = one.grid.bounds
             if east - west >= 359.0 and south <= -60.0 and north >= 60.0:
                 return own
-    return own + tuple(map(check_packaged, packaged))
+    # That by day is checked where it is read first: most photos are not by day
+    return own + tuple(one if kind == "day" else check_packaged(one) for one in packaged)
 
 
 def choose_element_sets(given: Path | None = None) -> tuple[Path, ...]:

@@ -37,7 +37,7 @@ from regengine.maps.lights import (
     radiance_factor,
     radiance_values,
 )
-from regengine.maps.reference import PixelGrid, Reference
+from regengine.maps.reference import FACTORS, PixelGrid, Reference
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 NETCDF_MAGIC = b"CDF"
@@ -267,6 +267,8 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
     )
     if raw.palette:
         return raw
+    if raw.warp:
+        raw = _with_overviews(raw, dataset)
     opacity = find_opacity(dataset)
     n_shown = dataset.count - (opacity is not None)
     if set(dataset.dtypes) != {"uint8"} or n_shown not in (1, 3, 4):
@@ -276,6 +278,14 @@ def _picture(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
         )
     bands = (1,) if n_shown == 1 else (1, 2, 3)
     return replace(raw, bands=bands, opacity=opacity, nodata=dataset.nodatavals[0])
+
+
+def _with_overviews(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:
+    """Widen the grid of a warped file to whole pixels of all of its overviews."""
+    factors = tuple(one for one in dataset.overviews(1) if one in FACTORS)
+    whole = max(factors, default=1)
+    cols, rows = (-(-side // whole) * whole for side in (raw.grid.cols, raw.grid.rows))
+    return replace(raw, grid=replace(raw.grid, cols=cols, rows=rows), overviews=factors)
 
 
 def _lights(raw: Reference, dataset: rasterio.DatasetReader) -> Reference:

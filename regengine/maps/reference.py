@@ -198,21 +198,24 @@ class Reference:
         self, row: int, col: int, rows: int, cols: int, factor: int
     ) -> tuple[Values, Mask]:
         """Read a block from the file without the cache; pixels beyond its edges are not valid."""
-        if factor in (1, *self.overviews):
-            level = self.grid.reduced(factor)
-            high, wide = min(rows, level.rows - row), min(cols, level.cols - col)
-            part = self._decode_block(
-                row * factor, col * factor, high * factor, wide * factor, factor
-            )
-            return _pad(part, 0, 0, rows, cols)
-        # Decoded at once in files without overviews: 50 MB
-        if rows > 1 and rows * cols * factor**2 > 4_000_000:
+        is_stored = factor in (1, *self.overviews)
+        # Read at once: 50 MB are decoded in files without overviews; of a larger part GDAL's cache
+        # would not hold all bands, and each would be warped again
+        pixels = rows * cols * (1 if is_stored else factor**2)
+        if rows > 1 and pixels > 4_000_000 and (self.warp or not is_stored):
             upper = self.read_level(row, col, rows // 2, cols, factor)
             lower = self.read_level(row + rows // 2, col, rows - rows // 2, cols, factor)
             values, valid = (
                 np.concatenate(each, axis=-2) for each in zip(upper, lower, strict=True)
             )
             return values, valid
+        if is_stored:
+            level = self.grid.reduced(factor)
+            high, wide = min(rows, level.rows - row), min(cols, level.cols - col)
+            part = self._decode_block(
+                row * factor, col * factor, high * factor, wide * factor, factor
+            )
+            return _pad(part, 0, 0, rows, cols)
         # Means of means, as in overviews
         values, valid = self.read_level(2 * row, 2 * col, 2 * rows, 2 * cols, factor // 2)
         corners = [np.s_[..., i::2, j::2] for i in (0, 1) for j in (0, 1)]
@@ -284,9 +287,10 @@ class Reference:
                 samples = dataset.read(bands, window=window, out_shape=(len(bands), *shape))
                 if self.opacity:
                     band, top = self.opacity
-                    valid = dataset.read(band, window=window) > (0.5 * top if self.warp else 0.0)
+                    opacity = dataset.read(band, window=window, out_shape=shape)
+                    valid = opacity > (0.5 * top if self.warp else 0.0)
                 elif self.warp and self.nodata is None:  # where it ends: at least half covered
-                    valid = dataset.read(dataset.count, window=window) > 127
+                    valid = dataset.read(dataset.count, window=window, out_shape=shape) > 127
                 elif self.masked:
                     valid = dataset.read_masks(bands[0], window=window, out_shape=shape) > 0
         with np.errstate(over="ignore", invalid="ignore"):  # non-finite values are not valid

@@ -53,6 +53,17 @@ from regengine.registration.parameters import RegisterParams, Steps
 from regengine.registration.prepare_photo import load_compiled, make_nominal_camera
 from regengine.registration.priors import make_tracks
 from regengine.registration.propose_from_cameras import carry_camera
+from regengine.registration.propose_from_station import (
+    GROUND_KM,
+    box_around,
+    choose_focal_px,
+    find_photo_features,
+    glare,
+    make_view,
+    propose_from_station,
+    read_ground,
+    round_place,
+)
 from regengine.registration.propose_on_day import (
     FeatureMatches,
     Features,
@@ -103,6 +114,8 @@ DENSE_SIDE_PX, COARSE_SIDE_PX, FINE_SIDE_PX = 135, 340, 1010
 MAX_OVERSAMPLING = 0.65
 # Sides of patches in the coarse and in the fine verification
 PATCH_PX, FINE_PATCH_PX = 20, 32
+# Share of white in photos that are tried without it
+CLOUDY = (0.03, 0.75)
 # Local features: long side of a telephoto frame, pixel size of the map for wide ones, and places
 # that are needed for a fit
 PHOTO_PX, WIDE_KM, MIN_PLACES = 512, 1.8, 6
@@ -172,6 +185,15 @@ class DayPhoto:
             inside = cv2.resize(self.light.weight, size, interpolation=cv2.INTER_AREA) > 0.5
         found = (find_features(one, inside, most) for one in split_bands(shown))
         return tuple(one.scaled(1.0 / (factor * self.light.factor)) for one in found)
+
+    def without_clouds(self) -> DayPhoto:
+        """The photo with bright pixels without colour, and a rim, out of its weight."""
+        brightest, darkest = self.shown.max(axis=2), self.shown.min(axis=2)
+        # Codes, and pixels of the rim, of the prototype
+        white = (darkest > 0.55 * 255.0) & (brightest - darkest < 0.16 * 255.0)
+        cloud = cv2.dilate(white.astype(np.uint8), np.ones((11, 11), np.uint8)) > 0
+        weight = np.where(cloud, np.float32(0.0), self.light.weight)
+        return replace(self, light=replace(self.light, weight=weight))
 
     @property
     def wide_px(self) -> int:
@@ -298,7 +320,7 @@ def view_around_nadir(
     # Half of the side of the map that is searched: half of the frame's diagonal (250 km), and 180
     # km for tilt or a clock error of 20 s
     reach_km = max(430.0, photo.long_km)
-    region = _box_around(position.lon, position.lat, np.sqrt(2.0) * reach_km)
+    region = box_around(position.lon, position.lat, np.sqrt(2.0) * reach_km)
     step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
     levels = make_pyramid(day_map.window(*region, step_deg), 7)
     at = np.asarray(position.position_ecef_m, float)
@@ -324,11 +346,53 @@ def view_around_nadir(
         yield replace(view, starts=iter((camera,)), n_places=n_places)
 
 
-def _box_around(lon: float, lat: float, reach_km: float) -> Bounds:
-    """Compute bounds (west, south, east, north) that contain a circle around a place."""
-    reach_deg = reach_km / KM_PER_DEGREE
-    reach_lon = reach_deg / float(np.cos(np.radians(min(abs(lat), 80.0))))
-    return lon - reach_lon, max(lat - reach_deg, -90.0), lon + reach_lon, min(lat + reach_deg, 90.0)
+def view_otherwise(
+    views: Iterator[DayView], photo: DayPhoto, position: CameraPosition, day_map: DayMap
+) -> Iterator[DayView]:
+    """Propose views, and where none of them is proven, those from the station.
+
+    Then clouds are left out, but not before: bright deserts look like them.
+    """
+    unfit: MapError | None = None
+    try:
+        yield from views
+    except MapError as error:
+        if error.code != "outside_map":
+            raise
+        unfit = error
+    yield from view_from_station(photo, position, day_map)
+    if CLOUDY[0] <= photo.white_share <= CLOUDY[1]:
+        yield from view_from_station(photo.without_clouds(), position, day_map)
+    if unfit is not None:
+        raise unfit
+
+
+def view_from_station(
+    photo: DayPhoto, position: CameraPosition, day_map: DayMap
+) -> Iterator[DayView]:
+    """Propose views by features of the map as it looks from the station."""
+    if (focal_px := choose_focal_px(photo.nominal)) is None:
+        return
+    place = round_place(position.lon, position.lat, position.altitude_km)
+    versions = tuple(one.version for one in day_map)
+    view = make_view(day_map, versions, *place, focal_px)
+    levels = read_ground(day_map, versions, *place)[1]
+    light, nominal = photo.light, photo.nominal
+    seen = find_photo_features(photo.shown, light.weight > 0.5, light.camera(nominal), focal_px)
+    at = np.asarray(position.position_ecef_m, float)
+    shades = [levels]
+    for camera, n_places, away_km in propose_from_station(view, seen, nominal, at):
+        if len(shades) == 1 and (bright := glare(levels)):
+            shades.append(bright)
+        for shade in shades:
+            yield DayView(
+                photo=replace(photo, long_km=photo.long_km * away_km / position.altitude_km),
+                belief=believe_day_camera(position, nominal),
+                reference=day_map.reaching((*place[:2], *place[:2]))[0][0],
+                levels=shade,
+                starts=iter((camera,)),
+                n_places=n_places,
+            )
 
 
 def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -> Iterator[DayView]:
@@ -344,6 +408,9 @@ def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -
     at = np.asarray(position.position_ecef_m, float)
     parts: list[tuple[Reference, Bounds, float]] = []
     for reference in day_map:
+        # Coarser ones are seen from the station
+        if reference.grid.step_deg * KM_PER_DEGREE > GROUND_KM:
+            continue
         bounds = list(_cut_parts(reference.grid.bounds, frame_km, position))
         if not bounds:
             continue
@@ -451,7 +518,7 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
         seen = seen or photo.find_features(photo.wide_px, 1200)
         for camera, belief, n_places in propose_by_votes(photo, seen, there, altitude_km):
             x, y = camera.pixel_to_lonlat(*middle)
-            bounds = _box_around(float(x), float(y), photo.long_km)
+            bounds = box_around(float(x), float(y), photo.long_km)
             step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
             if (grid := day_map.find_window(*bounds, step_deg)) is None:
                 continue
@@ -618,7 +685,7 @@ def register_on_day(
     if position is None:
         views = view_anywhere(photo, altitude_km, day_map)
     elif is_tele:
-        views = view_from_afar(photo, position, day_map)
+        views = view_otherwise(view_from_afar(photo, position, day_map), photo, position, day_map)
     else:
         track = make_tracks(position, params.clock_window_s)[0]
         here = TrackPlace(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
@@ -626,7 +693,8 @@ def register_on_day(
         carried = [carry_camera(neighbour, here) for neighbour in neighbours]
         if prior.placement is not None:
             carried.insert(0, prior.placement)
-        views = view_around_nadir(photo, position, day_map, carried)
+        near = view_around_nadir(photo, position, day_map, carried)
+        views = view_otherwise(near, photo, position, day_map)
     match: DayMatch | None = None
     first: DayView | None = None
     is_on_map = True

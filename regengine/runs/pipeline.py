@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 
 from matchers.geometry.earth import great_circle_km
 from regengine.errors import EphemerisError, MapError
+from regengine.maps.at_hand import DAY, check_packaged
 from regengine.maps.index.earth import load_earth_index
-from regengine.maps.opening import day_map_of, map_of_kind, street_maps_of
+from regengine.maps.opening import DayMap, day_map_of, map_of_kind, street_maps_of
 from regengine.maps.places import Place, place_index
 from regengine.orbit.position import choose_position, list_contradicting, sees
 from regengine.orbit.tle import TleSet
@@ -158,7 +159,7 @@ def register_by_day(
 
     tried = []
     for start in list_contradicting(position) or (position,):
-        prior, day_map = Prior(position=start, neighbours=neighbours), day_map_of(inputs.day)
+        prior, day_map = Prior(position=start, neighbours=neighbours), open_day_maps(inputs)
         tried.append(register_on_day(frame, prior, day_map, inputs.register, inputs.unfetched))
         if tried[-1].verdict == "accepted":
             break
@@ -166,6 +167,13 @@ def register_by_day(
     result = doubt_towns(best, named, frame.radius_km)
     # Where that led nowhere, what the photo looks like decides what is told of it
     return result if shown.category in BY_DAY or result.verdict == "accepted" else None
+
+
+def open_day_maps(inputs: RunInputs) -> DayMap:
+    """Open the day maps of a run, and check the package's: by night nothing of it is read."""
+    if DAY in inputs.day:
+        check_packaged(DAY)
+    return day_map_of(inputs.day)
 
 
 def open_references(inputs: RunInputs) -> SearchReferences:
@@ -489,6 +497,6 @@ def register_from(
     if kind == "day":
         from regengine.registration.register_on_day import register_on_day
 
-        return register_on_day(frame, prior, day_map_of(inputs.day), inputs.register)
+        return register_on_day(frame, prior, open_day_maps(inputs), inputs.register)
     references = SearchReferences(light_map=light_map, streets=street_maps_of(inputs.streets))
     return register_frame(frame, prior, references, inputs.register)

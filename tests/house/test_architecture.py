@@ -229,7 +229,8 @@ MOST = {
     # what detectors of stars and of streaks share: three subjects that had no file of their own
     # compiled line sums are apart: numba is imported by those alone who run them
     # scene.regions counts lights above and below the limb: no features of a whole picture
-    "files": 225,
+    # propose_from_station is a proposer of its own: the map in the station's projection
+    "files": 226,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
     # stands for another; Option is what a message names on both doors, and took the place of
     # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked
