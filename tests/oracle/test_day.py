@@ -39,6 +39,7 @@ from tests.world.by_day import (
     look_aside,
     stand_beside,
     take_far_photo,
+    take_oblique_photo,
     take_photo,
     write_map,
 )
@@ -139,6 +140,20 @@ def test_a_frame_is_placed_with_a_focal_length_that_is_15_percent_off_and_withou
         assert result.solved is not None
         off_m = result.solved.camera.pixel_to_ecef(330, 240) - truth.pixel_to_ecef(330, 240)
         assert np.linalg.norm(off_m) < 1500.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", [(19.0, 38.6), (13.2, 40.6)])
+def test_an_oblique_frame_with_a_lens_3_percent_off_is_placed(
+    shown: tuple[float, float], earth: DayMap, tmp_path: Path
+) -> None:
+    truth, photo = take_oblique_photo(shown, tmp_path / "oblique.jpg")
+    assert truth.off_nadir_deg > 30.0
+    result = place(photo, earth, focal_scale=2.0)
+    assert result.verdict == "accepted"
+    assert result.solved is not None
+    off_m = result.solved.camera.pixel_to_ecef(320, 240) - truth.pixel_to_ecef(320, 240)
+    assert np.linalg.norm(off_m) < 1000.0  # a pixel of the map
 
 
 @pytest.mark.slow

@@ -99,6 +99,16 @@ def take_photo(truth: Camera, path: Path) -> Path:
     return write_grey(shown, path)
 
 
+def take_oblique_photo(shown: tuple[float, float], path: Path) -> tuple[Camera, Path]:
+    """What a camera of twice the focal length, that looks at a place aside, sees of the Earth."""
+    camera = camera_at(16.1, 39.4, 2.06 * FOCAL_PX)
+    here, middle = np.array(camera.position_ecef_m), np.array([319.5, 239.5])
+    truth = look_at(camera, here, shown, middle, 1.0)
+    seen, _ = look_at_earth(1, STEP_DEG, truth)
+    noise = np.random.default_rng(8).normal(0.0, 3.0, seen.shape)
+    return truth, write_grey(60.0 + 0.5 * seen + noise, path)
+
+
 def look_at_earth(seed: int, step_deg: float, camera: Camera) -> tuple[FloatArray, FloatArray]:
     """The red of an earth in a camera's pixels, and how much of each is known."""
     grid = MapGrid(
