@@ -195,10 +195,9 @@ def make_view(
                 kept = np.asarray(core.all(axis=1))
                 moved = replace(features, places=places + np.array([x0, y0]))
                 found[band].append(moved.select(kept))
-    bands = tuple(Features.joined(parts) for parts in found)
-    return StationView(
-        focal_px=focal_px, axes=axes, position_ecef_m=position, cells=cut_cells(*bands)
-    )
+    # None around an empty sea, or beyond the map
+    cells = cut_cells(*(Features.joined(parts) for parts in found)) if all(found) else ()
+    return StationView(focal_px=focal_px, axes=axes, position_ecef_m=position, cells=cells)
 
 
 def cut_cells(grey: Features, red: Features) -> tuple[tuple[Features, Features], ...]:

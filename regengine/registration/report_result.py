@@ -292,9 +292,8 @@ def tell_unfinished(problem: Problem, state: SearchState) -> tuple[Reason, ...]:
         return (Reason(code="search_budget", values={"limit": "max_seconds"}),)
     if state.stop_reason is StopReason.WORK_BUDGET:
         # What is not worth a fit is not searched with more effort either
-        may_search_longer = (
-            problem.params.work_budget < WORK_BUDGETS["thorough"] and state.work > 0.0
-        )
+        was_begun = state.work > 0.0 or state.match is not None
+        may_search_longer = was_begun and problem.params.work_budget < WORK_BUDGETS["thorough"]
         limit = "effort" if may_search_longer else "greatest_effort"
         return (Reason(code="search_budget", values={"limit": limit}),)
     return ()

@@ -233,12 +233,14 @@ MOST = {
     "files": 226,
     # PatchFit is the part of Fit that points need, MapMatches what photo and map both show: neither
     # stands for another; Option is what a message names on both doors, and took the place of
-    # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked
-    "classes": 377,
+    # sentences that were rewritten; Workers are elsewhere, an Executor works where it is asked;
+    # LimbRegions are drawn, their LimbLights told; StationView and Sights are of the new proposer
+    "classes": 378,
     "commands": 36,
     # classify --solve stands for classify and solve over all photos, which gave two answers
     # review --sheet, and --no-checks, which nobody can leave out for another
     # export --points, --resampling, --co and overlay --matches, which none could say
+    # classify --overlay draws what the category follows from
     # import --confirm stands for opening each untouched photo in review to accept it
     "options": 319,
 }
