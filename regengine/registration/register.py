@@ -171,7 +171,7 @@ def search(problem: Problem) -> SearchState:
     # Less work if the brightest thousandth of the image has a lower signal-to-noise ratio (both
     # numbers by eye)
     if photo.images is not None and photo.images.brightest_sigmas < 40.0:
-        share *= 0.2
+        share = min(share, 0.2)
     if share * WORK_BUDGETS["normal"] < work["fit"]:  # a search finds nothing without a fit
         state.stop_reason = StopReason.WORK_BUDGET
         return state
