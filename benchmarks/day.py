@@ -65,7 +65,9 @@ def main(
     far = draw_far_trials(real / "day/tele")
     with tempfile.TemporaryDirectory() as folder:
         region = cut_region(DAY, Path(folder) / "region.tif")
-        for trial in itertools.chain(far, draw_trials(real, region, tles, negatives, seed)):
+        for trial in itertools.chain(
+            far, draw_trials(real, day_map, region, tles, negatives, seed)
+        ):
             if (trial.kind, trial.name) not in done:
                 append_row(lines, run_trial(trial, day_map, truth))
     write_page(out, "day", page_lines(read_rows(lines)))
@@ -106,7 +108,7 @@ def cut_region(world: Path, out: Path) -> Path:
 
 
 def draw_trials(
-    real: Path, region: Path, tles: TleSet, negatives: int, seed: int
+    real: Path, land: DayMap, region: Path, tles: TleSet, negatives: int, seed: int
 ) -> Iterator[Trial]:
     """Trials in the order in which they are run; the same for the same seed."""
     rng = np.random.default_rng(seed)
@@ -132,11 +134,12 @@ def draw_trials(
         if not name.startswith(("day/", "infrared/")):
             kind = "untimed other"
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
-    yield from draw_negatives(real, timed, others, tles, negatives, rng)
+    yield from draw_negatives(real, land, timed, others, tles, negatives, rng)
 
 
 def draw_negatives(
     real: Path,
+    land: DayMap,
     timed: list[tuple[str, Path, datetime]],
     others: list[tuple[str, Path]],
     tles: TleSet,
@@ -147,9 +150,8 @@ def draw_negatives(
 
     Places are drawn once for sixteen photographs each, which share what is made of the map.
     """
-    index = read_csv(real / "woe/index.csv")
-    pool = [(name, photo, at) for name, photo, at in timed]
-    for row in index:
+    pool = list(timed)
+    for row in read_csv(real / "woe/index.csv"):
         # Longer lenses are not looked for on this map
         if row["tag"] in ("day", "night") and row["focal_mm"] and float(row["focal_mm"]) < 280.0:
             at = datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S").replace(
@@ -159,7 +161,6 @@ def draw_negatives(
     unknown = [
         (name, photo, None) for name, photo in others if not name.startswith(("day/", "infrared/"))
     ]
-    land = open_day_map([DAY])
     for k in range(0, negatives, 16):
         while True:
             moment = timed[0][2] + timedelta(seconds=float(rng.uniform(-3e7, 3e7)))

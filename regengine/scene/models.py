@@ -52,8 +52,9 @@ PRIOR_LABELS, MIN_SHARE = 0.5, 1e-9
 # A class that a photo shows beside its first one is learned as shown with this probability: it is
 # the lesser part of the picture
 FURTHER_SHARE = 0.7
-# Penalty on the squared norm of a regression, for a photo of mean weight, and the digits after the
-# point that are kept of standardised features and of coefficients
+# Penalty on the squared norm of a regression, for a photo of mean weight (a third of it to twice as
+# much told as many photos, with groups left out), and the digits after the point that are kept of
+# standardised features and of coefficients, for a shorter file
 RIDGE, PHOTO_DIGITS, COEFFICIENT_DIGITS = 0.5, 3, 6
 
 # The gate rejects this share of the training groups that their own classes should explain
@@ -288,10 +289,8 @@ def fit_kernel_ridge(samples: LabelledFeatures) -> KernelRidge:
     balanced *= len(balanced) / balanced.sum()
     targets = np.where(samples.targets, 2.0 * FURTHER_SHARE - 1.0, -1.0)
     targets[np.arange(len(samples)), samples.primary] = 1.0
-    # Coefficients that differ little in digits make equal models on all machines
     scaler = fit_scaler(samples.features)
     photos = np.round(scaler.apply(samples.features), PHOTO_DIGITS)
-    # Half to twice the penalty told as many photos, with groups left out
     ridged = measure_likeness(photos, photos) + np.diag(RIDGE / balanced)
     coefficients = np.round(solve(ridged, targets, assume_a="pos"), COEFFICIENT_DIGITS)
     return KernelRidge(scaler=scaler, photos=photos, coefficients=coefficients)

@@ -73,8 +73,7 @@ class Scene(SceneAnswer):
             "unlike_training": not self.explained,
             "ephemeris": light,
             "no_ephemeris": self.no_ephemeris and make_printable(self.no_ephemeris),
-            "disagreement": self.disagreement
-            and f"{self.disagreement.code}: {self.disagreement.text}",
+            "disagreement": self.clock_remark,
             "category_from": self.category_from,
             "limb": self.limb
             and {"lights_above": self.limb.above, "lights_below": self.limb.below},
