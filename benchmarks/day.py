@@ -137,6 +137,12 @@ def draw_trials(
     yield from draw_negatives(real, land, timed, others, tles, negatives, rng)
 
 
+# Trials at one place, which share what is made of the map, up to one of these lenses; and lenses of
+# photographs that tell none
+AT_A_PLACE, LONGEST_MM = 26, (60.0, 120.0, 280.0)
+LENSES_MM = (20.0, 28.0, 35.0, 50.0, 70.0, 100.0, 140.0, 200.0, 270.0)
+
+
 def draw_negatives(
     real: Path,
     land: DayMap,
@@ -148,20 +154,20 @@ def draw_negatives(
 ) -> Iterator[Trial]:
     """Frames mirrored, and frames and other photographs over land where they were not taken.
 
-    Places are drawn once for sixteen photographs each, which share what is made of the map.
+    Photographs without a lens are given one, so that all scales of the map are drawn.
     """
-    pool = list(timed)
+    pool: list[tuple[str, Path, datetime | None, float | None]] = [(*one, None) for one in timed]
     for row in read_csv(real / "woe/index.csv"):
         # Longer lenses are not looked for on this map
         if row["tag"] in ("day", "night") and row["focal_mm"] and float(row["focal_mm"]) < 280.0:
-            at = datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S").replace(
-                tzinfo=UTC
-            )
-            pool.append((Path(row["file"]).name, real / "woe" / row["file"], at))
-    unknown = [
-        (name, photo, None) for name, photo in others if not name.startswith(("day/", "infrared/"))
-    ]
-    for k in range(0, negatives, 16):
+            taken = datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S")
+            path = real / "woe" / row["file"]
+            pool.append((path.name, path, taken.replace(tzinfo=UTC), float(row["focal_mm"])))
+    kinds = ("day/", "infrared/")
+    unknown = [(*one, None, None) for one in others if not one[0].startswith(kinds)]
+    # Whose lens is not told, or too long for this map
+    unknown += [(*one, None, None) for one in others if one[0].startswith(kinds)]
+    for first in range(0, negatives, AT_A_PLACE):
         while True:
             moment = timed[0][2] + timedelta(seconds=float(rng.uniform(-3e7, 3e7)))
             place = camera_position(tles, moment)
@@ -169,17 +175,27 @@ def draw_negatives(
             red = land.find_window(*box, 0.1)
             if red is not None and np.mean(np.abs(red.values - SEA[2][0] / 255.0) > 1e-3) > 0.3:
                 break
-        for n in range(16):
-            some = unknown if n % 8 == 7 else pool
-            name, photo, taken = some[rng.integers(len(some))]
-            kind, there = "elsewhere" if taken else "other", place
-            if taken:
-                here = camera_position(tles, taken)
-                if n % 8 == 6:
+        longest_mm = LONGEST_MM[first // AT_A_PLACE % len(LONGEST_MM)]
+        trials: list[Trial] = []
+        while len(trials) < AT_A_PLACE:
+            n = first + len(trials)
+            some = unknown if n % 2 else pool
+            name, photo, at, focal_mm = some[rng.integers(len(some))]
+            kind, there = "other" if at is None else "elsewhere", place
+            if at is None:
+                focal_mm = float(rng.choice([one for one in LENSES_MM if one <= longest_mm]))
+            elif focal_mm is not None and focal_mm > longest_mm:
+                continue
+            else:
+                here = camera_position(tles, at)
+                if n % 16 == 6:
                     kind, there = "mirrored", here
                 elif WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2] < 2.4e6:
                     continue
-            yield Trial(name=f"{k + n} {name}", kind=kind, photo=photo, position=there)
+            trials.append(
+                Trial(name=f"{n} {name}", kind=kind, photo=photo, position=there, focal_mm=focal_mm)
+            )
+        yield from sorted(trials, key=lambda one: one.focal_mm or 36.0)
 
 
 def draw_far_trials(folder: Path) -> Iterator[Trial]:

@@ -31,9 +31,9 @@ from matchers.geometry.earth import (
     incidence_deg,
     intersect_ellipsoid,
     local_axes,
-    to_xyz,
+    surface_to_lonlat,
 )
-from matchers.geometry.footprint import Bounds
+from matchers.geometry.footprint import Bounds, trace_visible_outline
 from matchers.geometry.map_grid import (
     LATTICE_PX,
     MapGrid,
@@ -42,32 +42,39 @@ from matchers.geometry.map_grid import (
     make_pyramid,
     stereographic_rays,
 )
-from matchers.geometry.pose import with_attitude
+from matchers.geometry.pose import PosePrior, with_attitude
+from regengine.errors import MapError
 from regengine.maps.opening import SEA, DayMap
+from regengine.maps.reference import Reference
 from regengine.registration.propose_on_day import (
     OF_MAPS,
     FeatureMatches,
     Features,
     find_features,
+    fit_to_places,
     match_features,
     split_bands,
 )
 
 # Values are those of a prototype that placed nine of 43 photos that nobody had chosen
-SIDE_PX = 260  # the long side of the photo in the view
+# The long side of the photo in the view, and its features; maps of a region, of which there is
+# less, are looked at once more with the second
+LOOKS = ((260, 1200), (368, 3000))
 # The focal lengths of views, pixels per radian: steps of half an octave
-FOCALS_PX = tuple(125.0 * 2.0 ** (k / 2.0) for k in range(8))
-# More of a photo's long side than this, in octaves, is no view of it: its lens is longer than 280
-# mm, or wider than 10 mm
+FOCALS_PX = tuple(125.0 * 2.0 ** (k / 2.0) for k in range(15))
+# More of a photo's long side than this, in octaves, is no view of it
 MAX_SCALE_OCTAVES = 0.55
+# Side of a pixel of the map straight below, pixels of the view: Blue Marble is for lenses up to
+# 280 mm
+MAX_MAP_PX = 2.2
+# Pixels along a photo: of maps that are fetched for it, and of those that need not be finer
+FETCHED_PX, FINE_MAP_PX = 512, 200
 # The map is drawn to this incidence, from the middle of a square of this side: features keep their
 # places on the ground, and look the same from the whole square
 MAX_INCIDENCE_DEG, PLACE_DEG = 72.0, 1.0
-GROUND_KM = 0.55  # as fine as Blue Marble: finer maps are for lenses that see less
 BLOCK_PX, BLOCK_RIM_PX = 1024, 32
 CELL_FRAMES = 1.5  # side of the cells in which a match is the nearest, long sides of the photo
 SEA_SHADES = (0.1, 0.55)  # red light of the sea, and of the sea with the Sun's glint
-PHOTO_FEATURES = 1200
 MAX_OCTAVES = 0.6  # difference of a match's sizes from the local scale
 BIN_FRAMES, BIN_DEG, MOST_BINS = 0.33, 40.0, 60  # votes
 # Members of a bin agree with one match within these shares of the photo's long side and of the
@@ -89,7 +96,7 @@ class StationView:
     focal_px: float
     axes: FloatArray
     position_ecef_m: FloatArray
-    cells: tuple[tuple[Features, Features], ...]
+    cells: tuple[tuple[Features, Features], ...] = ()
 
     def to_pixels(self, directions: FloatArray) -> FloatArray:
         """Project unit vectors (ECEF) to pixels from the middle, shape (n, 2)."""
@@ -99,10 +106,18 @@ class StationView:
         )
 
 
-def choose_focal_px(nominal: Camera) -> float | None:
-    """Choose the scale of the view for a photo's lens; None where none suits it."""
-    wanted = SIDE_PX * nominal.focal_px / nominal.long_side_px
-    best = min(FOCALS_PX, key=lambda one: abs(np.log2(one / wanted)))
+def measure_long_side(lens: Camera) -> float:
+    """Measure the long side of an image that a lens takes, in units of the focal length."""
+    return max(lens.width_px, lens.height_px / (lens.pixel_aspect or 1.0)) / lens.focal_px
+
+
+def choose_focal_px(
+    nominal: Camera, side_px: float, pixel_km: float, altitude_km: float
+) -> float | None:
+    """Choose a view that shows a photo's long side at this size; None on too coarse a map."""
+    wanted = side_px / measure_long_side(nominal)
+    drawn = [one for one in FOCALS_PX if one * pixel_km <= MAX_MAP_PX * altitude_km]
+    best = min(drawn, key=lambda one: abs(np.log2(one / wanted)), default=np.inf)
     return best if abs(np.log2(best / wanted)) < MAX_SCALE_OCTAVES else None
 
 
@@ -120,89 +135,139 @@ def round_place(lon: float, lat: float, altitude_km: float) -> tuple[float, floa
     return step_deg * round(lon / step_deg), lat, 10.0 * round(altitude_km / 10.0)
 
 
-@lru_cache(maxsize=1)
-def read_ground(
-    day_map: DayMap, versions: tuple[object, ...], lon: float, lat: float, altitude_km: float
-) -> tuple[tuple[MapGrid, ...], ...]:
-    """Read the map around a place as far as it is seen: pyramids of grey and red light, 0 to 1.
-
-    The sea has its shade without glint. Raises MapError with code ``outside_map``.
-    """
-    flattest = np.radians(MAX_INCIDENCE_DEG)
+def box_in_sight(
+    lon: float, lat: float, altitude_km: float, incidence: float = MAX_INCIDENCE_DEG
+) -> Bounds:
+    """Compute bounds that contain the ground in sight up to an incidence angle, degrees."""
     ratio = EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km)
-    reach_km = EARTH_RADIUS_KM * float(flattest - np.arcsin(ratio * np.sin(flattest)))
-    region = box_around(lon, lat, reach_km + PLACE_DEG * KM_PER_DEGREE)
-    grid = day_map.bands(*region, GROUND_KM / KM_PER_DEGREE)
-    codes = grid.values
-    sea = (codes == np.asarray(SEA[2][: len(codes)], np.float32)[:, None, None]).all(axis=0)
-    picture = np.moveaxis(codes, 0, -1).astype(np.uint8)
-    pyramids = []
-    for band in split_bands(picture):
-        light = np.where(sea, np.float32(SEA_SHADES[0]), band.astype(np.float32) / 255.0)
-        pyramids.append(make_pyramid(replace(grid, values=light), 7))
-    return tuple(pyramids)
+    flattest = np.radians(incidence)
+    angle = float(flattest - np.arcsin(ratio * np.sin(flattest)))
+    return box_around(lon, lat, EARTH_RADIUS_KM * angle)
 
 
-def glare(levels: Sequence[MapGrid]) -> tuple[MapGrid, ...]:
-    """The same ground with glint on the sea; nothing where there is no sea."""
-    fine = levels[0].values
-    sea = fine == np.float32(SEA_SHADES[0])
-    if not sea.any():
-        return ()
-    light = np.where(sea, np.float32(SEA_SHADES[1]), fine)
-    return make_pyramid(replace(levels[0], values=light), 7)
+def find_sea(grid: MapGrid) -> BoolArray:
+    """Find the pixels of a map's bands that have the colour of the sea."""
+    colour = np.asarray(SEA[2][: len(grid.values)], np.float32)
+    return np.asarray((grid.values == colour[:, None, None]).all(axis=0))
+
+
+def read_ground(day_map: DayMap, camera: Camera, step_deg: float) -> Iterator[tuple[MapGrid, ...]]:
+    """Read red light of the map where a camera looks, and a tenth around, as pyramids.
+
+    The sea has its shade without glint; then, if there is any, that with glint.
+    Raises MapError with code ``outside_map``.
+    """
+    lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera))
+    lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
+    rims = [0.1 * float(np.ptp(each)) + 2.0 * step_deg for each in (lon, lat)]
+    low, high = ([float(end(each)) for each in (lon, lat)] for end in (np.min, np.max))
+    west, south = np.subtract(low, rims).tolist()
+    east, north = np.add(high, rims).tolist()
+    grid = day_map.bands(west, south, east, north, step_deg)
+    sea, red = find_sea(grid), grid.values[0] / np.float32(255.0)
+    for shade in SEA_SHADES if sea.any() else SEA_SHADES[:1]:
+        yield make_pyramid(replace(grid, values=np.where(sea, np.float32(shade), red)), 7)
 
 
 @lru_cache(maxsize=4)
 def make_view(
-    day_map: DayMap,
-    versions: tuple[object, ...],
+    reference: Reference,
+    version: object,
     lon: float,
     lat: float,
     altitude_km: float,
     focal_px: float,
+    side_px: float,
 ) -> StationView:
-    """Draw the map as it is seen from above a place, block by block, and extract features."""
+    """Draw a map as it is seen from above a place, block by block, and extract features.
+
+    Photos are about that long in it.
+    """
     position = geodetic_to_ecef(lon, lat, 1e3 * altitude_km)
     east, north, up = local_axes(lon, lat)
-    axes = np.stack([east, -north, -up])
-    grey, red = read_ground(day_map, versions, lon, lat, altitude_km)
-    ratio = EARTH_RADIUS_KM / (EARTH_RADIUS_KM + altitude_km)
-    widest = np.arcsin(ratio * np.sin(np.radians(MAX_INCIDENCE_DEG)))
-    half = int(2.0 * focal_px * np.tan(widest / 2.0)) + 1
-    most = OF_MAPS["map_density"]
+    bare = StationView(
+        focal_px=focal_px, axes=np.stack([east, -north, -up]), position_ecef_m=position
+    )
+    # Where the view shows the map
+    day_map, around = DayMap([reference]), box_in_sight(lon, lat, altitude_km)
+    shown = [np.zeros((0, 2))]
+    for one, turn in day_map.reaching(around):
+        west, south, east, north = one.grid.bounds
+        sides = (
+            (west + turn, around[0], east + turn, around[2]),
+            (south, around[1], north, around[3]),
+        )
+        edges = [np.linspace(max(a, b), min(c, d), 33) for a, b, c, d in sides]
+        ground = geodetic_to_ecef(*(each.ravel() for each in np.meshgrid(*edges)))
+        ground = ground[incidence_deg(position, ground) < MAX_INCIDENCE_DEG]
+        sights = ground - position
+        shown.append(bare.to_pixels(sights / np.linalg.norm(sights, axis=1, keepdims=True)))
+    corners = np.concatenate(shown)
+    if not len(corners):
+        return bare
+    (left, top), (right, bottom) = np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))
     found: list[list[Features]] = [[], []]
-    for top in range(-half, half, BLOCK_PX):
-        for left in range(-half, half, BLOCK_PX):
-            x0, y0 = left - BLOCK_RIM_PX, top - BLOCK_RIM_PX
-            side = BLOCK_PX + 2 * BLOCK_RIM_PX
-            x, y = np.meshgrid(x0 + lattice(side), y0 + lattice(side))
-            ground = intersect_ellipsoid(position, stereographic_rays(x, y, focal_px) @ axes)
-            flat = incidence_deg(position, ground)
-            seen = np.asarray(np.nan_to_num(flat, nan=90.0) < MAX_INCIDENCE_DEG, np.float32)
-            if not seen.any():
-                continue
-            at = np.meshgrid(*2 * (np.arange(side, dtype=np.float32) / LATTICE_PX,))
-            inside = cv2.remap(seen, *at, cv2.INTER_LINEAR) > 0.99
-            for band, levels in enumerate((grey, red)):
-                light, known = draw(levels, ground, (side, side), LATTICE_PX, mean_side=True)
-                shown = np.asarray(np.clip(255.0 * light, 0.0, 255.0), np.uint8)
-                if not inside.any() or np.ptp(shown[inside]) < 2:  # the sea
-                    continue
-                features = find_features(shown, inside & (known > 0.99), round(most * side**2))
-                places = features.places
-                core = (places >= BLOCK_RIM_PX) & (places < BLOCK_RIM_PX + BLOCK_PX)
-                kept = np.asarray(core.all(axis=1))
-                moved = replace(features, places=places + np.array([x0, y0]))
-                found[band].append(moved.select(kept))
-    # None around an empty sea, or beyond the map
-    cells = cut_cells(*(Features.joined(parts) for parts in found)) if all(found) else ()
-    return StationView(focal_px=focal_px, axes=axes, position_ecef_m=position, cells=cells)
+    for y0 in range(int(top), int(bottom) + 1, BLOCK_PX):
+        for x0 in range(int(left), int(right) + 1, BLOCK_PX):
+            for band, features in enumerate(find_in_block(bare, day_map, x0, y0)):
+                found[band].append(features)
+    cells: tuple[tuple[Features, Features], ...] = ()  # of an empty sea
+    if found[0]:
+        grey, red = (Features.joined(parts) for parts in found)
+        cells = cut_cells(grey, red, CELL_FRAMES * side_px)
+    return replace(bare, cells=cells)
 
 
-def cut_cells(grey: Features, red: Features) -> tuple[tuple[Features, Features], ...]:
+def find_in_block(view: StationView, day_map: DayMap, x0: int, y0: int) -> list[Features]:
+    """Extract features of grey and red in a block of a view; none where it shows nothing."""
+    side, position = BLOCK_PX + 2 * BLOCK_RIM_PX, view.position_ecef_m
+    corner = np.array([x0, y0]) - BLOCK_RIM_PX
+    x, y = np.meshgrid(*(each + lattice(side) for each in corner))
+    ground = intersect_ellipsoid(position, stereographic_rays(x, y, view.focal_px) @ view.axes)
+    flat = np.nan_to_num(incidence_deg(position, ground), nan=90.0)
+    seen = flat < MAX_INCIDENCE_DEG
+    if not seen.any():
+        return []
+    lon, lat = surface_to_lonlat(ground[seen])
+    lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
+    away_km = float(np.linalg.norm(ground[seen] - position, axis=1).min()) / 1e3
+    step_deg = away_km / view.focal_px / KM_PER_DEGREE
+    rim = 2.0 * LATTICE_PX * step_deg
+    try:
+        grid = day_map.bands(
+            float(lon.min()) - rim,
+            float(lat.min()) - rim,
+            float(lon.max()) + rim,
+            float(lat.max()) + rim,
+            step_deg,
+        )
+    except MapError as error:
+        if error.code != "outside_map":
+            raise
+        return []
+    at = np.meshgrid(*2 * (np.arange(side, dtype=np.float32) / LATTICE_PX,))
+    inside = cv2.remap(np.asarray(seen, np.float32), *at, cv2.INTER_LINEAR) > 0.99
+    found, sea = [], find_sea(grid)
+    for band in split_bands(np.moveaxis(grid.values, 0, -1).astype(np.uint8)):
+        light = np.where(sea, np.float32(255.0 * SEA_SHADES[0]), band.astype(np.float32))
+        levels = make_pyramid(replace(grid, values=light), 7)
+        drawn, known = draw(levels, ground, (side, side), LATTICE_PX, mean_side=True)
+        shown = np.asarray(np.clip(drawn, 0.0, 255.0), np.uint8)
+        if not inside.any() or np.ptp(shown[inside]) < 2:  # the sea
+            return []
+        features = find_features(
+            shown, inside & (known > 0.99), round(OF_MAPS["map_density"] * side**2)
+        )
+        core = (features.places >= BLOCK_RIM_PX) & (features.places < BLOCK_RIM_PX + BLOCK_PX)
+        moved = replace(features, places=features.places + corner)
+        found.append(moved.select(np.asarray(core.all(axis=1))))
+    return found
+
+
+def cut_cells(
+    grey: Features, red: Features, side_px: float
+) -> tuple[tuple[Features, Features], ...]:
     """Sort features into squares of the view."""
-    side_px = CELL_FRAMES * SIDE_PX
     numbers = [np.floor(one.places / side_px).astype(int) for one in (grey, red)]
     cells = np.unique(np.concatenate(numbers), axis=0)
 
@@ -213,21 +278,21 @@ def cut_cells(grey: Features, red: Features) -> tuple[tuple[Features, Features],
 
 
 def find_photo_features(
-    shown: NDArray[np.uint8], inside: BoolArray, camera: Camera, focal_px: float
+    shown: NDArray[np.uint8], inside: BoolArray, camera: Camera, focal_px: float, most: int
 ) -> tuple[Features, ...]:
     """Extract features of a photo drawn in its own stereographic projection.
 
     `camera`: of the picture `shown`. Pixels are from the middle of the projection.
     """
     # First to about the scale of the view, by areas
-    factor = min(1.0, focal_px / camera.focal_px)
+    factor = min(1.0, focal_px / camera.focal_px / min(camera.pixel_aspect or 1.0, 1.0))
     height, width = inside.shape
     size = round(width * factor), round(height * factor)
     small = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
     small = small.reshape(*size[::-1], -1)
     weight = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     lens = camera.scaled(factor, *size)
-    half = int(0.75 * max(size)) + 8
+    half = int(0.75 * focal_px * measure_long_side(camera)) + 8
     x, y = np.meshgrid(*2 * (np.arange(-half, half + 1, dtype=float),))
     rays = stereographic_rays(x, y, focal_px)
     at_x, at_y = (np.nan_to_num(each, nan=-1e6).astype(np.float32) for each in lens.image_of(rays))
@@ -235,7 +300,7 @@ def find_photo_features(
     features = []
     for band in split_bands(small):
         drawn = np.asarray(cv2.remap(band, at_x, at_y, cv2.INTER_LINEAR), np.uint8)
-        found = find_features(drawn, known, PHOTO_FEATURES)
+        found = find_features(drawn, known, most)
         features.append(replace(found, places=found.places - half))
     return tuple(features)
 
@@ -312,17 +377,17 @@ def _frames(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def propose_from_station(
-    view: StationView, seen: Sequence[Features], nominal: Camera, position: FloatArray
+    view: StationView, seen: Sequence[Features], nominal: Camera, prior: PosePrior
 ) -> Iterator[tuple[Camera, int, float]]:
     """Propose cameras by the attitudes that most matches agree on, most places first.
 
-    Yields cameras, the numbers of places, and the median distance (km) of these.
+    Yields cameras, fitted to these matches, the numbers of places, and the median distance (km) of
+    these.
     """
-    if not view.cells:
-        return
+    position = np.asarray(prior.position_ecef_m, float)
     sights = orient_matches(view, seen, position)
-    side_px = view.focal_px * nominal.long_side_px / nominal.focal_px
-    side = side_px / view.focal_px
+    side = measure_long_side(nominal)
+    side_px = side * view.focal_px
     rng = np.random.default_rng(1)
     found: list[tuple[int, FloatArray, IndexArray]] = []
     for members in gather_members(sights, side_px, side):
@@ -332,16 +397,26 @@ def propose_from_station(
     found.sort(key=lambda one: -one[0])
     met: list[FloatArray] = []
     near = 1.0 + 2.0 * np.cos(0.1 * side)  # trace of a rotation: a tenth of the photo
-    there = replace(nominal, position_ecef_m=to_xyz(position))
+    there = replace(nominal, position_ecef_m=prior.position_ecef_m)
+    here = np.stack(nominal.image_of(sights.rays), axis=-1)
+    ground = intersect_ellipsoid(position, sights.sights)
     for n_places, attitude, agreeing in found:
         if n_places < MIN_AGREEING or len(met) == MOST_CAMERAS:
             break
         if any(float((attitude * other).sum()) > near for other in met):
             continue
         met.append(attitude)
-        ground = intersect_ellipsoid(position, sights.sights[agreeing])
-        away_km = float(np.nanmedian(np.linalg.norm(ground - position, axis=1))) / 1e3
-        yield with_attitude(there, attitude), n_places, away_km
+        camera = with_attitude(there, attitude)
+        for _ in range(2):  # with the lens and the position free, more may agree
+            fit = fit_to_places(nominal, here[agreeing], ground[agreeing], prior, NEAR_SHARE)
+            if fit is None:
+                break
+            camera = fit.camera
+            miss_px = np.hypot(*(np.stack(camera.ecef_to_pixel(ground), axis=-1) - here).T)
+            agreeing = np.flatnonzero(miss_px < NEAR_SHARE * nominal.long_side_px)
+        n_places = max(n_places, sights.matches.select(agreeing).n_places)
+        away_km = float(np.nanmedian(np.linalg.norm(ground[agreeing] - position, axis=1))) / 1e3
+        yield camera, n_places, away_km
 
 
 def gather_members(sights: Sights, side_px: float, side: float) -> Iterator[IndexArray]:

@@ -1,7 +1,7 @@
 """Locate a daytime photo on a map: by local features that agree geometrically, or by correlation.
 
-Features of a map or a region of it are stored in a file next to it. A near-nadir frame is also
-proposed by dense correlation in all rotations.
+Features of a map are stored in the cache. A near-nadir frame is also proposed by dense
+correlation in all rotations.
 
 References
 ----------
@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
-from itertools import product
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -35,13 +34,22 @@ from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, to_xyz, unit_vectors
 from matchers.geometry.footprint import Bounds
 from matchers.geometry.map_grid import LATTICE_PX, MapGrid, draw, lattice
-from matchers.geometry.pose import with_attitude
+from matchers.geometry.pose import (
+    ACROSS,
+    ALONG,
+    FOCAL,
+    PARAMETERS,
+    UP,
+    PoseFit,
+    PosePrior,
+    fit_pose,
+    with_attitude,
+)
 from matchers.lights.dense import pad_map, slide_window
 from regengine.errors import MapError, StoreError
 from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.gdal import raise_read_failures
-from regengine.maps.at_hand import FOLDER
 from regengine.maps.opening import SEA, DayMap
 from regengine.maps.reference import Reference
 from regengine.registration.refine_on_map import MapPicture, even_picture
@@ -57,9 +65,9 @@ OF_MAPS = {
     "block_px": 2048,
     "block_rim_px": 64,
 }
+ANGLES = (0, 1, 2)
 CELL_PX = 3.0  # matches within a cell of this size count once
-MIN_MATCHES = 5  # in a window
-AFFINE_PX = 6.0  # matches agree within this distance on the map
+MIN_MATCHES = 5  # that vote for one camera
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -207,85 +215,57 @@ def gather_by_votes(
     return [some for some in found[:12] if some.n_places >= MIN_MATCHES]
 
 
-def find_agreements(matches: FeatureMatches) -> list[FeatureMatches]:
-    """Find matches that agree on one homography of photo and map, those of most places first.
-
-    Matches are sorted by rotation and by ratio of sizes into overlapping windows. If the photo
-    shows a part of the map, correct matches are in one window, and wrong ones are spread over all.
-    In each window, three matches determine an affine map. All matches near the best affine maps are
-    used to fit a homography.
-    """
-    rng = np.random.default_rng(1)
-    found: list[tuple[int, FloatArray]] = []
-    for octave, turn in product((-2, -1, 0, 1), range(-180, 180, 30)):
-        off = (matches.turn_deg - turn + 180.0) % 360.0 - 180.0
-        inside = np.abs(matches.octaves - octave) < 0.75
-        k = np.flatnonzero(inside & (np.abs(off) < 35.0))
-        if len(k) < MIN_MATCHES:
-            continue
-        here, there = matches.here[k], matches.there[k]
-        affine = _find_affine(here, there, rng)
-        if affine is not None:
-            near = _measure_away(affine, here, there)[0] < AFFINE_PX
-            found.append((matches.select(k[near]).n_places, affine))
-    found.sort(key=lambda one: -one[0])
-    agreements: list[FeatureMatches] = []
-    known: set[bytes] = set()  # sets of agreeing matches, since several windows can give the same
-    for _, affine in found[:4]:
-        # Around the best maps matches are gathered that near
-        gathered = np.flatnonzero(_measure_away(affine, matches.here, matches.there)[0] < 25.0)
-        here, there = matches.here[gathered], matches.there[gathered]
-        if len(here) < MIN_MATCHES:
-            continue
-        homography, mask = cv2.findHomography(
-            here, there, cv2.USAC_MAGSAC, 4.0, maxIters=10_000, confidence=0.9999
+def agree_on_homography(matches: FeatureMatches) -> FeatureMatches:
+    """Select the matches that agree on one homography of photo and map; none if it fails."""
+    mask = None
+    if len(matches) >= MIN_MATCHES:
+        _, mask = cv2.findHomography(
+            matches.here,
+            matches.there,
+            cv2.USAC_MAGSAC,
+            4.0,
+            maxIters=10_000,
+            confidence=0.9999,
         )
-        if homography is None:
-            continue
-        agreeing = gathered[np.flatnonzero(mask)]
-        if agreeing.tobytes() not in known:
-            known.add(agreeing.tobytes())
-            agreements.append(matches.select(agreeing))
-    agreements.sort(key=lambda one: -one.n_places)
-    return agreements
+    return matches.select(np.flatnonzero(np.zeros(0) if mask is None else mask))
 
 
-def _find_affine(
-    here: FloatArray, there: FloatArray, rng: np.random.Generator
-) -> FloatArray | None:
-    """Find the affine map, (1, 3, 2), of three matches that most others agree with, or None."""
-    # With a share of 0.2 right matches twelve of 1,500 triples are right
-    chosen = rng.random((1500, len(here))).argpartition(2, axis=1)[:, :3]
-    corners = np.concatenate([here[chosen], np.ones((len(chosen), 3, 1))], axis=-1)
-    spread = np.abs(np.linalg.det(corners)) > CELL_PX**2
-    affine = np.linalg.solve(corners[spread], there[chosen[spread]])
-    # Both singular values
-    half = 0.5 * (affine[:, :2] ** 2).sum(axis=(1, 2))
-    root = np.sqrt(np.maximum(half**2 - np.linalg.det(affine[:, :2]) ** 2, 0.0))
-    longest, shortest = np.sqrt(half + root), np.sqrt(np.maximum(half - root, 1e-12))
-    area = np.linalg.det(affine[:, :2])
-    # Limits of area and stretch of possible views
-    low, high = 0.05, 20.0
-    sane = (area > low) & (area < high) & (longest < 2.2 * shortest)
-    affine = affine[sane]
-    if not len(affine):
-        return None
-    agree = (_measure_away(affine, here, there) < AFFINE_PX).sum(axis=1)
-    k = int(agree.argmax())
-    return affine[k : k + 1] if agree[k] >= MIN_MATCHES - 1 else None
+def fit_to_places(
+    nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior, share: float
+) -> PoseFit | None:
+    """Fit a camera to ground points (ECEF) at pixels, close to its prior; None if it fails.
+
+    It fails if the median residual is more than a share of the photo's long side, or the focal
+    length is off by a fifth.
+
+    The attitude is initialized by Kabsch's (1976) rotation of rays to lines of sight from the prior
+    position. Then all parameters are fitted by least squares. A camera on the other side of the
+    scene can have nearly the same view, which the prior of the position excludes.
+    """
+    camera = replace(nominal, position_ecef_m=prior.position_ecef_m)
+    rays, sights = camera.rays(*here.T), ground - np.array(prior.position_ecef_m)
+    rotation, _ = Rotation.align_vectors(
+        *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
+    )
+    side_px = nominal.long_side_px
+    # Standard deviation of a match as a share of the long side
+    sigma_px = 0.003 * side_px
+    fit = fit_pose(
+        here,
+        ground,
+        with_attitude(camera, rotation.as_matrix()),
+        prior,
+        np.isin(np.arange(PARAMETERS), (*ANGLES, FOCAL, ALONG, ACROSS, UP)),
+        covariance_px=np.broadcast_to(sigma_px**2 * np.eye(2), (len(here), 2, 2)),
+    )
+    off_px = float(np.median(np.hypot(*fit.residual_px.T)))
+    is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < 0.2  # by eye
+    return fit if is_lens and off_px < share * side_px else None
 
 
-def _measure_away(affine: FloatArray, here: FloatArray, there: FloatArray) -> FloatArray:
-    """Compute the residuals of places under affine maps, (k, 3, 2); shape (k, n)."""
-    moved = here @ affine[:, :2] + affine[:, 2:]
-    return np.asarray(np.hypot(*np.moveaxis(moved - there, -1, 0)))
-
-
-VERSION = 2  # of the files
+VERSION = 3  # of the files
 UNIT = 255.0  # scale of descriptors, which are stored as bytes
 FARTHEST_DEG = 85.0  # limit of latitude: Mercator's pole is infinitely far
-# A scene of Sentinel-2 has 1.2e8 pixels, whose features take 0.3 GB of memory and some minutes
-MAX_KEPT_PIXELS = 2e8
 COLUMNS = {"places": (2,), "sizes": (), "turns": (), "bands": (), "described": (128,)}
 
 
@@ -321,16 +301,6 @@ class MapFeatures:
         places, sizes, turns = (self.columns[name][which].astype(float) for name in names)
         return Features(places=places, sizes=sizes, turns=turns, described=described)
 
-    def within(self, bounds: Bounds) -> tuple[Features, Features]:
-        """Select the features of grey and of red in a part of the map."""
-        west, south, east, north = bounds
-        x, y = self.columns["places"].T
-        left, right = ((lon - self.west) / self.step_deg for lon in (west, east))
-        high, low = ((self.top - _ordinate(lat)) / self.step_deg for lat in (north, south))
-        inside = (x >= left) & (x < right) & (y >= high) & (y < low)
-        grey, red = (inside & (self.columns["bands"] == band) for band in (0, 1))
-        return self.chosen(grey), self.chosen(red)
-
     def pixel_km(self, y: FloatArray) -> FloatArray:
         shrink = np.cos(np.radians(_latitude(self.top - self.step_deg * y)))
         return np.asarray(self.step_deg * KM_PER_DEGREE * shrink)
@@ -347,67 +317,40 @@ class MapFeatures:
             yield tuple(self.chosen(parts.get(number + band, nothing)) for band in (0, 1))
 
 
-def make_features(
-    reference: Reference, sample_km: float, part: Bounds | None = None
-) -> MapFeatures:
-    """Load the features of a map at about a pixel size, or extract them if they are not stored.
-
-    Features of a map that is too large to store are extracted only for `part`, if it is given.
-    """
-    grid = reference.grid
-    ratio = sample_km / (grid.step_deg * KM_PER_DEGREE)
+def make_features(reference: Reference, sample_km: float) -> MapFeatures:
+    """Load the features of a map at about a pixel size, or extract them if they are not stored."""
+    ratio = sample_km / (reference.grid.step_deg * KM_PER_DEGREE)
     octave = max(0, round(float(np.log2(max(ratio, 1.0)))))
-    if part is not None and grid.cols * grid.rows / 4**octave > MAX_KEPT_PIXELS:
-        day_map = DayMap([reference])
-        return find_map_features(day_map, part, grid.step_deg * 2**octave)
     return _load(reference, reference.version, octave)
 
 
 @lru_cache(maxsize=16)
 def _load(reference: Reference, version: object, octave: int) -> MapFeatures:
-    """Load features from the file next to the map or in the cache, or extract and store them."""
-    # Checksum of everything that features depend on: the map file, its grid, the parameters
+    """Load features from the cache, or extract and store them."""
+    # Everything that features depend on: the map file, its grid, the parameters
     with raise_read_failures(reference.path):
         file = fingerprint(reference.path)
-    ways = [SEA, *OF_MAPS.items()]
-    grid = reference.grid
-    dependencies = (
-        VERSION,
-        octave,
-        file,
-        reference.content_sha256,
-        *grid.bounds,
-        grid.step_deg,
-        ways,
-    )
+    grid, ways = reference.grid, [SEA, *OF_MAPS.items()]
+    place = (*grid.bounds, grid.step_deg)
+    dependencies = (VERSION, octave, file, reference.content_sha256, *place, ways)
     key = hashlib.sha256(repr(dependencies).encode()).hexdigest()
-    beside = reference.path.with_name(f"{reference.path.name}.{octave}.features")
-    in_cache = cache_folder() / "day" / f"{key[:32]}.features"
-    for path in (beside, in_cache):
-        if (kept := _read(path, key)) is not None:
-            return kept
+    path = cache_folder() / "day" / f"{key[:32]}.features"
+    if (kept := _read(path)) is not None:
+        return kept
     logger = logging.getLogger("regengine")
-    step_deg = reference.grid.step_deg * 2**octave
+    step_deg = grid.step_deg * 2**octave
     at = f"{reference.path.name} at {step_deg * KM_PER_DEGREE:.3g} km"
     logger.info("extracting features at %s a pixel, once for all photos", at)
-    found = find_map_features(DayMap([reference]), reference.grid.bounds, step_deg)
-    # Not into the installed package; elsewhere respect the mode even as root
-    writable = beside.parent != FOLDER and beside.parent.stat().st_mode & 0o222
-    for path in (beside, in_cache) if writable else (in_cache,):
-        try:
-            if path is in_cache:
-                make_folder(path.parent, variable="REGENGINE_CACHE")
-            corner = (found.west, found.top, found.step_deg)
-            arrays: dict[str, Any] = {"map": key, "grid": corner, **found.columns}
-            content = BytesIO()
-            np.savez(content, **arrays)
-            write_whole(path, content.getvalue())
-        except StoreError as error:
-            refused = error
-            continue
+    found = find_map_features(DayMap([reference]), grid.bounds, step_deg)
+    try:
+        make_folder(path.parent, variable="REGENGINE_CACHE")
+        content = BytesIO()
+        np.savez(content, grid=(found.west, found.top, found.step_deg), **found.columns)  # type: ignore[arg-type]
+        write_whole(path, content.getvalue())
+    except StoreError as error:
+        logger.warning("map features are not cached: %s", error)
+    else:
         logger.info("%s features at %s a pixel are cached in %s", f"{len(found):,}", at, path)
-        return found
-    logger.warning("map features are not cached: %s", refused)
     return found
 
 
@@ -465,12 +408,10 @@ def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> Map
     return MapFeatures(west=west, top=top, step_deg=step_deg, columns=columns)
 
 
-def _read(path: Path, key: str) -> MapFeatures | None:
-    """Read the features in a file; None if it is missing, damaged or of another map."""
+def _read(path: Path) -> MapFeatures | None:
+    """Read the features in a file; None if it is missing or damaged."""
     try:
         with path.open("rb") as stream, np.load(stream) as file:
-            if file["map"] != key:
-                return None
             west, top, step_deg = file["grid"].tolist()
             columns = {name: file[name] for name in COLUMNS}
     except (OSError, LookupError, ValueError, TypeError, AttributeError, BadZipFile, EOFError):

@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from detectors.constants import KM_PER_DEGREE
 from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import (
     ecef_to_geodetic,
-    geodetic_to_ecef,
-    great_circle_km,
-    incidence_deg,
     local_axes,
     to_xyz,
 )
-from matchers.geometry.footprint import Bounds
 from matchers.geometry.map_grid import MapGrid, make_pyramid
 from matchers.geometry.pose import (
     ACROSS,
     ALONG,
     FOCAL,
     K1,
-    PARAMETERS,
     UP,
-    PoseFit,
     PosePrior,
-    fit_pose,
-    with_attitude,
 )
 from matchers.lights.photo_light import EvenedImage
-from regengine.errors import MapError
-from regengine.maps.opening import DayMap
+from regengine.maps.opening import SEA, DayMap
 from regengine.maps.reference import Reference
 from regengine.orbit.position import expect_height_km
 from regengine.orbit.propagation import CameraPosition, position_from_nadir
@@ -54,23 +45,25 @@ from regengine.registration.prepare_photo import load_compiled, make_nominal_cam
 from regengine.registration.priors import make_tracks
 from regengine.registration.propose_from_cameras import carry_camera
 from regengine.registration.propose_from_station import (
-    GROUND_KM,
+    FINE_MAP_PX,
+    LOOKS,
     box_around,
+    box_in_sight,
     choose_focal_px,
     find_photo_features,
-    glare,
     make_view,
     propose_from_station,
     read_ground,
     round_place,
 )
 from regengine.registration.propose_on_day import (
+    ANGLES,
     FeatureMatches,
     Features,
     MapFeatures,
-    find_agreements,
+    agree_on_homography,
     find_features,
-    find_map_features,
+    fit_to_places,
     gather_by_votes,
     make_features,
     match_features,
@@ -116,13 +109,9 @@ MAX_OVERSAMPLING = 0.65
 PATCH_PX, FINE_PATCH_PX = 20, 32
 # Share of white in photos that are tried without it
 CLOUDY = (0.03, 0.75)
-# Local features: long side of a telephoto frame, pixel size of the map for wide ones, and places
-# that are needed for a fit
-PHOTO_PX, WIDE_KM, MIN_PLACES = 512, 1.8, 6
-# Telephoto frames: map pixels along the frame, and incidence angle
-MIN_MAP_PX, MAX_INCIDENCE_DEG = 200.0, 75.0
+# Votes of features: pixel size of the map, and places that are needed for a fit
+WIDE_KM, MIN_PLACES = 1.8, 6
 SENSOR_ASPECT = 1.5  # of images that may have been stretched to a square
-ANGLES = (0, 1, 2)
 POSE = (*ANGLES, FOCAL, ALONG, ACROSS, UP, K1)
 
 
@@ -169,15 +158,11 @@ class DayPhoto:
         squared = (replace(self, nominal=one, long_km=long_km) for one in (lying, upright))
         return (self, *squared)
 
-    def find_features(
-        self, side_px: int, most: int, *, squared: bool = False
-    ) -> tuple[Features, ...]:
-        """Extract features of grey and red, in pixels of the stored image or of its square copy."""
+    def find_features(self, side_px: int, most: int) -> tuple[Features, ...]:
+        """Extract features of grey and red, in pixels of the stored image."""
         height, width = self.light.values.shape
         factor = min(1.0, side_px / max(width, height))
         size = round(width * factor), round(height * factor)
-        if squared:
-            size = max(size), max(size)
         shown, inside = self.shown, self.light.weight > 0.5
         if size != (width, height):
             shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -312,17 +297,18 @@ def view_around_nadir(
     day_map: DayMap,
     started: Sequence[Camera],
 ) -> Iterator[DayView]:
-    """Propose views on the map around the nadir: given cameras first, then near-nadir ones.
+    """Propose a view on the map around the nadir: given cameras, then those that look down.
 
-    The first proposals are those with the best correlation over all rotations. Then follow those
-    from votes of features, which also work if the given lens is wrong.
+    The latter are those with the best correlation over all rotations.
     """
     # Half of the side of the map that is searched: half of the frame's diagonal (250 km), and 180
     # km for tilt or a clock error of 20 s
     reach_km = max(430.0, photo.long_km)
     region = box_around(position.lon, position.lat, np.sqrt(2.0) * reach_km)
     step_deg = photo.long_km / FINE_SIDE_PX / KM_PER_DEGREE
-    levels = make_pyramid(day_map.window(*region, step_deg), 7)
+    if (grid := day_map.find_window(*region, step_deg)) is None:
+        return
+    levels = make_pyramid(grid, 7)
     at = np.asarray(position.position_ecef_m, float)
     belief = believe_day_camera(position, photo.nominal)
 
@@ -332,174 +318,77 @@ def view_around_nadir(
         around = levels, at, np.array(belief.velocity_ecef), sample_km, reach_km
         yield from propose_dense_on_day(picture, photo.nominal, *around)
 
-    view = DayView(
+    yield DayView(
         photo=photo,
         belief=belief,
         reference=day_map.reaching(region)[0][0],
         levels=levels,
         starts=search_all_turns(),
     )
-    yield view
-    there = find_map_features(day_map, region, WIDE_KM / KM_PER_DEGREE)
-    seen = photo.find_features(photo.wide_px, 1200)  # by eye
-    for camera, _, n_places in propose_by_votes(photo, seen, there, position):
-        yield replace(view, starts=iter((camera,)), n_places=n_places)
 
 
-def view_otherwise(
-    views: Iterator[DayView], photo: DayPhoto, position: CameraPosition, day_map: DayMap
+def view_with_time(
+    photo: DayPhoto,
+    prior: Prior,
+    position: CameraPosition,
+    day_map: DayMap,
+    clock_window_s: float | None,
 ) -> Iterator[DayView]:
-    """Propose views, and where none of them is proven, those from the station.
-
-    Then clouds are left out, but not before: bright deserts look like them.
-    """
-    unfit: MapError | None = None
-    try:
-        yield from views
-    except MapError as error:
-        if error.code != "outside_map":
-            raise
-        unfit = error
+    """Propose views of a photo of which the position is known, those that cost least first."""
+    if photo.long_km >= LONG_KM[0]:
+        track = make_tracks(position, clock_window_s)[0]
+        here = TrackPlace(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
+        neighbours = () if prior.neighbours is None else prior.neighbours.neighbours
+        carried = [carry_camera(neighbour, here) for neighbour in neighbours]
+        if prior.placement is not None:
+            carried.insert(0, prior.placement)
+        yield from view_around_nadir(photo, position, day_map, carried)
     yield from view_from_station(photo, position, day_map)
+    # Clouds are left out only now: bright deserts look like them
     if CLOUDY[0] <= photo.white_share <= CLOUDY[1]:
         yield from view_from_station(photo.without_clouds(), position, day_map)
-    if unfit is not None:
-        raise unfit
 
 
 def view_from_station(
     photo: DayPhoto, position: CameraPosition, day_map: DayMap
 ) -> Iterator[DayView]:
-    """Propose views by features of the map as it looks from the station."""
-    if (focal_px := choose_focal_px(photo.nominal)) is None:
-        return
-    place = round_place(position.lon, position.lat, position.altitude_km)
-    versions = tuple(one.version for one in day_map)
-    view = make_view(day_map, versions, *place, focal_px)
-    levels = read_ground(day_map, versions, *place)[1]
-    light, nominal = photo.light, photo.nominal
-    seen = find_photo_features(photo.shown, light.weight > 0.5, light.camera(nominal), focal_px)
-    at = np.asarray(position.position_ecef_m, float)
-    shades = [levels]
-    for camera, n_places, away_km in propose_from_station(view, seen, nominal, at):
-        if len(shades) == 1 and (bright := glare(levels)):
-            shades.append(bright)
-        for shade in shades:
-            yield DayView(
-                photo=replace(photo, long_km=photo.long_km * away_km / position.altitude_km),
-                belief=believe_day_camera(position, nominal),
-                reference=day_map.reaching((*place[:2], *place[:2]))[0][0],
-                levels=shade,
-                starts=iter((camera,)),
-                n_places=n_places,
-            )
-
-
-def view_from_afar(photo: DayPhoto, position: CameraPosition, day_map: DayMap) -> Iterator[DayView]:
-    """Propose views of a telephoto frame where its local features agree with those of a map.
-
-    Maps are cut into parts that overlap by a frame, the finest and nearest first. A part is skipped
-    if its incidence angle is too large, or if the frame covers too few of its pixels. If the stored
-    image gives no result, it is stretched to a square: foreshortened ground can then be more
-    similar to the map.
-    """
-    shapes = [(shape, believe_day_camera(position, shape.nominal)) for shape in photo.shapes()]
-    frame_km = max(shape.long_km for shape, _ in shapes)
-    at = np.asarray(position.position_ecef_m, float)
-    parts: list[tuple[Reference, Bounds, float]] = []
-    for reference in day_map:
-        # Coarser ones are seen from the station
-        if reference.grid.step_deg * KM_PER_DEGREE > GROUND_KM:
+    """Propose views by features of the maps as they look from the station, finest maps first."""
+    place, height_km = (position.lon, position.lat), position.altitude_km
+    west, south, east, north = seen = box_in_sight(*place, height_km)
+    in_sight = dict.fromkeys(one for one, _ in day_map.reaching(seen))
+    for reference, (side_px, most) in product(in_sight, LOOKS):
+        grid = reference.grid
+        shown = (grid.east - grid.west) * (grid.north - grid.south)
+        if side_px > LOOKS[0][0] and shown > 0.1 * (east - west) * (north - south):
             continue
-        bounds = list(_cut_parts(reference.grid.bounds, frame_km, position))
-        if not bounds:
-            continue
-        corners = np.array(bounds)[:, [[0, 1], [2, 1], [0, 3], [2, 3]]]
-        ground = geodetic_to_ecef(corners[..., 0], corners[..., 1])
-        flattest = np.max(incidence_deg(at, ground), axis=1)
-        away_km = np.linalg.norm(ground.mean(axis=1) - at, axis=1) / 1e3
-        long_km = frame_km * away_km / position.altitude_km
-        fine = long_km >= MIN_MAP_PX * reference.grid.step_deg * KM_PER_DEGREE
-        parts += [
-            (reference, bounds[k], float(long_km[k]))
-            for k in np.argsort(away_km, kind="stable").tolist()
-            if fine[k] and flattest[k] <= MAX_INCIDENCE_DEG
-        ]
-    if (shown := photo.frame.centre) is not None:
-        # Those nearest to a place in the picture first
-        middles = [((w + e) / 2.0, (s + n) / 2.0) for _, (w, s, e, n), _ in parts]
-        away = np.array([great_circle_km(*shown, *middle) for middle in middles])
-        parts = [parts[k] for k in np.argsort(away, kind="stable")]
-    if not parts:
-        raise MapError("No map shows the frame with enough pixels.", code="outside_map")
-    width, height = photo.nominal.width_px, photo.nominal.height_px
-    for squared in (False,) if width == height else (False, True):
-        seen = photo.find_features(PHOTO_PX, 3000, squared=squared)  # of the prototype
-        # Scale of the square image relative to the stored one
-        stretch = max(width, height) / np.array([width, height]) if squared else np.ones(2)
-        for reference, part, part_km in parts[:12]:
-            features = make_features(reference, part_km / PHOTO_PX, part)
-            there = features.within(part)
-            levels: tuple[MapGrid, ...] = ()
-            pairs = zip(seen, there, strict=True)
-            matches = FeatureMatches.joined([match_features(*pair) for pair in pairs])
-            for agreement in find_agreements(matches):
-                if agreement.n_places < MIN_PLACES:
-                    break
-                here = (agreement.here + 0.5) / stretch - 0.5
-                ground = features.ground(agreement.there)
-                fits = []
-                for shape, belief in shapes:
-                    fit = fit_to_places(shape.nominal, here, ground, belief)
-                    if fit is not None:
-                        fits.append((fit.chi_square, shape, belief, fit.camera))
-                if not fits:
-                    continue
-                _, shape, belief, camera = min(fits, key=lambda one: one[0])
-                step_deg = part_km / FINE_SIDE_PX / KM_PER_DEGREE
-                levels = levels or make_pyramid(day_map.window(*part, step_deg), 7)
+        proposals: list[tuple[int, DayPhoto, PosePrior, Camera]] = []
+        for shape in photo.shapes():
+            light, nominal = shape.light, shape.nominal
+            pixel_km = grid.step_deg * KM_PER_DEGREE
+            if (focal_px := choose_focal_px(nominal, side_px, pixel_km, height_km)) is None:
+                continue
+            square = round_place(*place, height_km)
+            view = make_view(reference, reference.version, *square, focal_px, side_px)
+            if not view.cells:
+                continue
+            lens, inside = light.camera(nominal), light.weight > 0.5
+            features = find_photo_features(shape.shown, inside, lens, focal_px, most)
+            belief = believe_day_camera(position, nominal)
+            for camera, n_places, away_km in propose_from_station(view, features, nominal, belief):
+                there = replace(shape, long_km=shape.long_km * away_km / height_km)
+                proposals.append((n_places, there, belief, camera))
+        # Of a square copy the true shape has most
+        for n_places, there, belief, camera in sorted(proposals, key=lambda one: -one[0]):
+            step_deg = there.long_km / FINE_SIDE_PX / KM_PER_DEGREE
+            for levels in read_ground(day_map, camera, step_deg):
                 yield DayView(
-                    photo=replace(shape, long_km=part_km * shape.long_km / frame_km),
+                    photo=there,
                     belief=belief,
                     reference=reference,
                     levels=levels,
                     starts=iter((camera,)),
-                    n_places=agreement.n_places,
+                    n_places=n_places,
                 )
-
-
-def _cut_parts(bounds: Bounds, frame_km: float, position: CameraPosition) -> Iterator[Bounds]:
-    """Cut a map within the maximum incidence angle into parts that overlap by a frame."""
-    west, south, east, north = bounds
-    flattest = np.radians(MAX_INCIDENCE_DEG)
-    distance_m = float(np.linalg.norm(position.position_ecef_m))
-    off_nadir = np.arcsin(np.sin(flattest) * (1.0 - 1e3 * position.altitude_km / distance_m))
-    reach_deg = float(np.degrees(flattest - off_nadir))
-    low, high = max(south, position.lat - reach_deg), min(north, position.lat + reach_deg)
-    # Meridians meet towards the pole
-    farthest = min(abs(position.lat) + reach_deg, 90.0)
-    ratio = np.sin(np.radians(reach_deg)) / max(np.cos(np.radians(position.lat)), 1e-9)
-    reach_lon = 180.0 if farthest == 90.0 else float(np.degrees(np.arcsin(min(ratio, 1.0))))
-    first = int(np.floor((west - position.lon - reach_lon) / 360.0))
-    last = int(np.ceil((east - position.lon + reach_lon) / 360.0))
-    for turn in range(first, last + 1):
-        lon = position.lon + 360.0 * turn  # on either side of 180 degrees
-        left, right = max(west, lon - reach_lon), min(east, lon + reach_lon)
-        if left >= right or low >= high:
-            continue
-        lon, lat = 0.5 * (left + right), 0.5 * (low + high)
-        middle_m = geodetic_to_ecef(lon, lat) - np.asarray(position.position_ecef_m, float)
-        away_km = float(np.linalg.norm(middle_m)) / 1e3
-        there_deg = frame_km * max(away_km / position.altitude_km, 1.0) / KM_PER_DEGREE
-        across_deg = there_deg / float(np.cos(np.radians(lat)))
-        edges = []
-        for begin, end, frame_deg in ((left, right, across_deg), (low, high, there_deg)):
-            room = max(end - begin - frame_deg, 0.0)
-            # The side of a part is this multiple of the frame's
-            count = 1 + int(room / frame_deg / (5.0 - 1.0))
-            firsts, side = begin + room * np.arange(count) / count, min(frame_deg, end - begin)
-            edges.append([(one, one + room / count + side) for one in firsts])
-        yield from ((w, s, e, n) for w, e in edges[0] for s, n in edges[1])
 
 
 def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Iterator[DayView]:
@@ -533,16 +422,12 @@ def view_anywhere(photo: DayPhoto, altitude_km: float, day_map: DayMap) -> Itera
 
 
 def propose_by_votes(
-    photo: DayPhoto,
-    seen: tuple[Features, ...],
-    there: MapFeatures,
-    station: CameraPosition | float,
+    photo: DayPhoto, seen: tuple[Features, ...], there: MapFeatures, altitude_km: float
 ) -> Iterator[tuple[Camera, PosePrior, int]]:
     """Propose cameras of a wide near-nadir frame from matched features of it and a map.
 
-    `seen`: features of the photo at its `wide_px`; `station`: position of the camera, or if that is
-    not known, its altitude (km) above the matched ground. Yields cameras with their priors and the
-    numbers of matched places, most places first.
+    `seen`: features of the photo at its `wide_px`. The camera is assumed to be above the matched
+    ground. Yields cameras with their priors and the numbers of matched places, most places first.
     """
     if not len(there):
         return
@@ -561,56 +446,19 @@ def propose_by_votes(
     middle = factor * np.array([stored.width_px, stored.height_px]) / 2.0 - 0.5
     shown_px = photo.long_km / there.pixel_km(matches.there[:, 1])
     for some in gather_by_votes(matches, middle, shown_px, side_px):
-        for agreement in find_agreements(some)[:1]:
-            if agreement.n_places < MIN_PLACES:
-                continue
-            ground = there.ground(agreement.there)
-            if isinstance(station, CameraPosition):
-                position = station
-            else:
-                # The camera is assumed to be above the matched ground
-                lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
-                position = position_from_nadir(
-                    float(lon), float(lat), station, "lights", sigma_km=(100.0, 100.0, 10.0)
-                )
-            belief = believe_day_camera(position, stored)
-            here = (agreement.here + 0.5) / factor - 0.5
-            fit = fit_to_places(stored, here, ground, belief)
-            if (
-                fit is not None and fit.camera.off_nadir_deg < 25.0
-            ):  # 180 km, see `view_around_nadir`
-                yield fit.camera, belief, agreement.n_places
-
-
-def fit_to_places(
-    nominal: Camera, here: FloatArray, ground: FloatArray, prior: PosePrior
-) -> PoseFit | None:
-    """Fit a camera to ground points (ECEF) at pixels, close to its prior; None if it fails.
-
-    The attitude is initialized by Kabsch's (1976) rotation of rays to lines of sight from the prior
-    position. Then all parameters are fitted by least squares. A camera on the other side of the
-    scene can have nearly the same view, which the prior of the position excludes.
-    """
-    camera = replace(nominal, position_ecef_m=prior.position_ecef_m)
-    rays, sights = camera.rays(*here.T), ground - np.array(prior.position_ecef_m)
-    rotation, _ = Rotation.align_vectors(
-        *(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (sights, rays))
-    )
-    side_px = nominal.long_side_px
-    # Standard deviation of a match as a share of the long side
-    sigma_px = 0.003 * side_px
-    fit = fit_pose(
-        here,
-        ground,
-        with_attitude(camera, rotation.as_matrix()),
-        prior,
-        np.isin(np.arange(PARAMETERS), (*ANGLES, FOCAL, ALONG, ACROSS, UP)),
-        covariance_px=np.broadcast_to(sigma_px**2 * np.eye(2), (len(here), 2, 2)),
-    )
-    off_px = float(np.median(np.hypot(*fit.residual_px.T)))
-    # Both limits by eye
-    is_lens = abs(np.log(fit.camera.focal_px / nominal.focal_px)) < 0.2
-    return fit if is_lens and off_px < 0.005 * side_px else None
+        agreement = agree_on_homography(some)
+        if agreement.n_places < MIN_PLACES:
+            continue
+        ground = there.ground(agreement.there)
+        lon, lat, _ = ecef_to_geodetic(ground.mean(axis=0))
+        place, sigma_km = (float(lon), float(lat), altitude_km), (100.0, 100.0, 10.0)
+        position = position_from_nadir(*place, "lights", sigma_km=sigma_km)
+        belief = believe_day_camera(position, stored)
+        here = (agreement.here + 0.5) / factor - 0.5
+        fit = fit_to_places(stored, here, ground, belief, 0.005)  # by eye
+        # 180 km, see `view_around_nadir`
+        if fit is not None and fit.camera.off_nadir_deg < 25.0:
+            yield fit.camera, belief, agreement.n_places
 
 
 def place_on_day(view: DayView) -> DayMatch | None:
@@ -618,11 +466,10 @@ def place_on_day(view: DayView) -> DayMatch | None:
     photo, prior = view.photo, view.belief
     levels, long_km = view.levels, photo.long_km
     coarse = photo.picture(COARSE_SIDE_PX, levels)
-    steps: list[tuple[MapPicture, tuple[int, ...], int, int]]
-    steps = [(coarse, POSE, PATCH_PX, DAY.fit_reach_px)]
-    if not view.n_places:  # cameras from features are accurate enough for the last step
-        rough = photo.picture(2 * DENSE_SIDE_PX, levels)
-        steps = [(rough, ANGLES, 16, 14), (coarse, ANGLES, PATCH_PX, 14), *steps]
+    # The angles first: cameras from features are off by up to seven pixels of this picture
+    steps = [(coarse, ANGLES, PATCH_PX, 14), (coarse, POSE, PATCH_PX, DAY.fit_reach_px)]
+    if not view.n_places:
+        steps.insert(0, (photo.picture(2 * DENSE_SIDE_PX, levels), ANGLES, 16, 14))
     finest_km = MAX_OVERSAMPLING * levels[0].step_deg * KM_PER_DEGREE
     fine_px = max(min(FINE_SIDE_PX, round(long_km / finest_km)), COARSE_SIDE_PX)
     best: DayMatch | None = None
@@ -682,48 +529,48 @@ def register_on_day(
         return refuse("unsuitable_lens", long_km=long_km, limit_km=LONG_KM[1])
     if position is None and is_tele:
         return refuse("no_ephemeris", long_km=long_km)
+    views: Iterator[DayView]
     if position is None:
         views = view_anywhere(photo, altitude_km, day_map)
-    elif is_tele:
-        views = view_otherwise(view_from_afar(photo, position, day_map), photo, position, day_map)
     else:
-        track = make_tracks(position, params.clock_window_s)[0]
-        here = TrackPlace(track=track, offset_km=0.0, spread_km=0.0, share=1.0)
-        neighbours = () if prior.neighbours is None else prior.neighbours.neighbours
-        carried = [carry_camera(neighbour, here) for neighbour in neighbours]
-        if prior.placement is not None:
-            carried.insert(0, prior.placement)
-        near = view_around_nadir(photo, position, day_map, carried)
-        views = view_otherwise(near, photo, position, day_map)
+        seen = box_in_sight(position.lon, position.lat, altitude_km)
+        pixels_km = [one.grid.step_deg * KM_PER_DEGREE for one, _ in day_map.reaching(seen)]
+        lenses = [shape.nominal for shape in photo.shapes()]
+        if not any(
+            choose_focal_px(lens, LOOKS[0][0], pixel_km, altitude_km)
+            for lens, pixel_km in product(lenses, pixels_km)
+        ):
+            return refuse(
+                "outside_map",
+                long_km=long_km,
+                pixel_m=1e3 * long_km / FINE_MAP_PX if is_tele else None,
+                map_pixel_m=1e3 * min(pixels_km) if pixels_km else None,
+                unfetched=unfetched or None,
+                needs_place=True if is_tele and frame.centre is None else None,
+            )
+        views = view_with_time(photo, prior, position, day_map, params.clock_window_s)
     match: DayMatch | None = None
-    first: DayView | None = None
-    is_on_map = True
-    try:
-        for view in views:
-            found, first = place_on_day(view), first or view
-            if found is not None and (match is None or found.score > match.score):
-                match = found
-            if match is not None and match.score >= MIN_SCORE:
-                break
-    except MapError as error:
-        if error.code != "outside_map":
-            raise
-        is_on_map = first is not None
+    for view in views:
+        found = place_on_day(view)
+        if found is not None and (match is None or found.score > match.score):
+            match = found
+        if match is not None and match.score >= MIN_SCORE:
+            break
     if position is None and (match is None or match.score < MIN_SCORE):
         return refuse("no_ephemeris")
-    if not is_on_map:
-        pixel_m = 1e3 * long_km / MIN_MAP_PX if is_tele else None
-        unfetched_why = unfetched or None
-        return refuse("outside_map", long_km=long_km, pixel_m=pixel_m, unfetched=unfetched_why)
     if match is None:
         assert position is not None
-        grid = None if first is None else first.levels[0]
-        return make_bare_result(frame, position, info, explain(photo, grid, position))
-    return report_day_match(frame, prior, params, photo, match)
+        return make_bare_result(frame, position, info, explain(photo, day_map, position))
+    return report_day_match(frame, prior, params, photo, match, day_map)
 
 
 def report_day_match(
-    frame: Frame, prior: Prior, params: RegisterParams, photo: DayPhoto, match: DayMatch
+    frame: Frame,
+    prior: Prior,
+    params: RegisterParams,
+    photo: DayPhoto,
+    match: DayMatch,
+    day_map: DayMap,
 ) -> FrameResult:
     """Make the result of the best match, fitted to all cells if it may be right."""
     position = prior.position or locate_camera(match.camera)
@@ -743,7 +590,7 @@ def report_day_match(
             match.picture, hypothesis, match.camera, match.proofs, POSE, patch_px
         )
     if answer is None:
-        refused = make_bare_result(frame, position, reference, explain(photo, grid, position))
+        refused = make_bare_result(frame, position, reference, explain(photo, day_map, position))
         return add_proofs(refused, match.proofs)
     sources = {}
     if view.n_places:
@@ -765,21 +612,19 @@ def report_day_match(
     )
 
 
-def explain(photo: DayPhoto, grid: MapGrid | None, position: CameraPosition) -> Reason:
-    """Explain why a photo was not registered, from its content and the map around its nadir."""
-    if photo.white_share > 0.5:
-        return Reason(code="cloud", values={"white_share": photo.white_share})
-    sea = 0.0
-    if grid is not None:
-        half = 0.25 * photo.long_km / KM_PER_DEGREE
-        lon, lat = np.meshgrid(*2 * (np.linspace(-half, half, 41),))
-        col, row = grid.to_pixel(
-            position.lon + lon / np.cos(np.radians(position.lat)), position.lat + lat
-        )
-        rows, cols = grid.values.shape
-        inside = (col >= 0) & (col < cols - 1) & (row >= 0) & (row < rows - 1)
-        below = grid.values[np.rint(row[inside]).astype(int), np.rint(col[inside]).astype(int)]
-        sea = float((below == np.median(below)).mean()) if len(below) else 0.0
-    if sea > 0.85:  # by eye; so is 0.5 of white
-        return Reason(code="sea", values={"sea_share": sea})
-    return Reason(code="few_structures")
+def explain(photo: DayPhoto, day_map: DayMap, position: CameraPosition) -> Reason:
+    """Explain why a photo was not registered, from its content and the map in sight."""
+    values = {"white_share": photo.white_share}
+    if photo.white_share > 0.5:  # by eye
+        return Reason(code="cloud", values=values)
+    seen = box_in_sight(position.lon, position.lat, position.altitude_km)
+    if (grid := day_map.find_window(*seen, 0.05)) is not None:
+        red = grid.values if grid.valid is None else grid.values[grid.valid]
+        sea_share = float(np.mean(np.abs(red - SEA[2][0] / 255.0) < 1e-3))
+        if sea_share > 0.99:
+            return Reason(code="sea", values={"sea_share": sea_share})
+    pixels_m = [one.pixel_m for one, _ in day_map.reaching(seen)]
+    pixel_m = 1e3 * photo.long_km / photo.nominal.long_side_px
+    if pixels_m and min(pixels_m) * FINE_MAP_PX > 1e3 * photo.long_km:
+        values |= {"map_pixel_m": min(pixels_m), "pixel_m": pixel_m}
+    return Reason(code="few_structures", values=values)

@@ -56,6 +56,8 @@ Item = TypeVar("Item")
 LIST_MARK, LIST_ENDING = "@", ".txt"
 AHEAD = 4  # number of simultaneous downloads
 MAX_MAPS_GB = 2.0  # limit of the maps that are fetched for a run
+# Pictures by day of all in sight: level, and incidence, which is 58 degrees off nadir
+AREA_LEVEL, AREA_INCIDENCE_DEG = 10, 65.0
 
 
 # Folders of thumbnails, deleted files and file fragments that systems create, in lower case.
@@ -456,16 +458,25 @@ def add_needed_maps(
             continue
         if needed is None:
             continue
-        kind, (lon, lat), level, town, others = needed
+        kind, where, level, town, others = needed
         # Where fetching failed, or found a map that ends beside the place, once a degree
-        if (key := (kind, round(lon), round(lat), level)) in tried:
+        if (key := (kind, *map(round, where), level)) in tried:
             continue
         tried.add(key)
-        logger.info("%s: fetching a %s map around %.2f,%.2f%s", photo, kind, lon, lat, town)
+        wanted: dict[str, Any] = {"bounds": where}
+        if len(where) == 2:
+            wanted = {"place": "{:.2f},{:.2f}".format(*where)}
+            logger.info("%s: fetching a %s map around %s%s", photo, kind, wanted["place"], town)
+        else:
+            logger.info(
+                "%s: fetching a day map of all in sight, on which the search takes one to two "
+                "minutes; give a place in the picture (--place or --centre) for less",
+                photo,
+            )
         if others:
             logger.info("also: %s (regengine maps get NAME --kind %s)", others, kind)
         try:
-            made = get_map(kind, f"{lon:.2f},{lat:.2f}", level=level, reuse=True, listener=listener)
+            made = get_map(kind, **wanted, level=level, reuse=True, listener=listener)
         except (MapError, ConfigError, StoreError) as error:
             logger.warning("%s: no %s map was fetched: %s", photo, kind, error)
             if error.code == "offline":
@@ -482,20 +493,22 @@ def add_needed_maps(
 
 def find_needed_map(
     path: Path, inputs: RunInputs
-) -> tuple[KindName, tuple[float, float], int, str, str] | None:
-    """Find what map a photo needs that is not at hand: its kind, place and zoom level.
+) -> tuple[KindName, tuple[float, ...], int, str, str] | None:
+    """Find what map a photo needs that is not at hand: its kind, place or bounds, and zoom level.
 
     That is the streets of a telephoto photo of a city, or pictures by day that resolve a telephoto
-    photo by day; None if its place or lens is not known. With a name its place is that of the
+    photo by day; None if its place or lens is not known. By day it may be anywhere in sight, if the
+    lens is not too long for that. With a name its place is that of the
     largest town in view, or of all: its label in brackets, and the other towns, are returned, too.
     FrameError if the photo cannot be read, EphemerisError if nothing is known of its position.
     """
     from regengine.maps.opening import day_map_of, street_maps_of
+    from regengine.maps.reference import RasterMap
     from regengine.maps.services import NASA_LEVEL, SENTINEL_LEVEL
     from regengine.orbit.position import choose_position
     from regengine.registration.prepare_photo import make_nominal_camera
     from regengine.registration.priors import is_telephoto
-    from regengine.registration.register_on_day import LONG_KM, MIN_MAP_PX, PHOTO_PX
+    from regengine.registration.propose_from_station import FETCHED_PX, FINE_MAP_PX, box_in_sight
     from regengine.registration.register_on_streets import is_worth_streets
     from regengine.runs.pipeline import (
         find_position,
@@ -527,18 +540,27 @@ def find_needed_map(
     needs_streets = is_telephoto(nominal) and not any(
         one.reaching(point) for one in street_maps_of(inputs.streets)
     )
-    needs_day = long_km < LONG_KM[0] and not any(
-        one.grid.step_deg * KM_PER_DEGREE * MIN_MAP_PX <= long_km
-        for one, _ in day_map_of(inputs.day).reaching(point)
+    # Without a place, a map of 60 km around another one is none of all in sight
+    (lon, lat), rim = place, 2.0 if frame.centre is None else 0.0
+    corners = [(lon + x, lat + y) for x in (-rim, rim) for y in (-rim, rim)]
+    needs_day = not any(
+        one.grid.step_deg * KM_PER_DEGREE * FINE_MAP_PX <= long_km
+        and all(RasterMap([one]).reaching((*each, *each)) for each in corners)
+        for one in day_map_of(inputs.day)
     )
     if not (needs_streets or needs_day):
         return None
     scene = assess_for_search(frame, position)
     by_day = sum(scene.in_place.answer.probabilities.get(name, 0.0) for name in BY_DAY)
     if needs_day and by_day > 0.5:
-        # The finest level with pixels no smaller than those that the photo is compared with
         parallel_km = 2.0 * math.pi * SEMI_MAJOR_M / 1e3 * math.cos(math.radians(place[1]))
-        level = math.floor(math.log2(parallel_km / 256.0 * PHOTO_PX / long_km))
+        level = math.floor(math.log2(parallel_km / 256.0 * FETCHED_PX / long_km))
+        if frame.centre is None:
+            if level > AREA_LEVEL + 1:
+                return None
+            level = min(level, AREA_LEVEL)
+            bounds = box_in_sight(lon, lat, position.altitude_km, AREA_INCIDENCE_DEG)
+            return "day", bounds, max(level, NASA_LEVEL + 1), town, others
         return "day", place, min(max(level, NASA_LEVEL + 1), SENTINEL_LEVEL), town, others
     # As the search on streets is tried
     is_sought = scene.skip_reason is None or inputs.register.any_category

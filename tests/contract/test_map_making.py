@@ -143,6 +143,26 @@ def test_what_telephoto_photos_need_is_fetched_once_and_places_them(
     assert tiles.asked.total() == asked
 
 
+@pytest.mark.slow
+def test_a_telephoto_photo_without_a_place_is_searched_for_in_all_that_is_in_sight(
+    telephoto: list[object], tiles: TileService, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regengine.runs.remote.AREA_INCIDENCE_DEG", 40.0)  # 320 km
+    data.with_name("records.csv").write_text(
+        "frame_id,nadir_lat,nadir_lon,altitude_km,focal_mm\nISS001-E-2,43.9,7.8,400,600\n"
+    )
+    tiles.files |= by_day.draw_tiles(10)
+    said = run(*telephoto)
+    (record,) = said.records
+    assert record["verdict"] == "accepted", said.err
+    truth = by_day.look_aside()
+    for point in record["control_points"]:
+        x, y = truth.lonlat_to_pixel(point["lon"], point["lat"])
+        assert np.hypot(x - point["x"], y - point["y"]) < 4.0
+    assert "a day map of all in sight" in said.err
+    assert re.search(r"\d tiles, 0 already there: about [\d.]+ MB to download", said.err)
+
+
 @pytest.mark.parametrize("lack", ["network", "room", "place"])
 def test_a_photo_whose_map_cannot_be_fetched_goes_on_as_before(
     lack: str,
