@@ -1,7 +1,8 @@
 """How frames by day are placed on Blue Marble, and how often chance places what it must not.
 
 ``timed`` frames of ``day/`` by their times, with the ``clock`` wrong by 20 s, the ``lens`` by 15 %,
-and ``untimed`` on the regional map; ``telephoto`` frames on their Sentinel-2 squares, stretched to
+and ``untimed`` on the regional map; ``any`` photos by day of a collection that nobody chose for
+this, up to 280 mm; ``telephoto`` frames on their Sentinel-2 squares, stretched to
 3:2 and to 2:3 (one of which is wrong), and ``squared`` as the copies are. As many negatives as
 asked for: frames ``mirrored`` at their own places, frames by day and by night ``elsewhere``, over
 land more than 2,400 km away, and photographs of ``other`` things there; telephoto frames mirrored,
@@ -25,6 +26,7 @@ import pandas as pd
 import rasterio
 from PIL import Image
 from rasterio.warp import transform_bounds
+from scipy.stats import beta
 from typer import Option
 
 from benchmarks.options import Out, Real
@@ -60,7 +62,7 @@ def main(
     day_map = open_day_map([DAY])
     truth = {row["file"]: row for row in read_csv(real / "day/truth.csv")}
     truth |= {f"{row['frame_id']}.jpg": row for row in read_csv(real / "day/tele/truth.csv")}
-    tles = load_tle_file(real / "orbit/iss_tles.txt")
+    tles = load_tle_file(real / "orbit/iss_tles_dense.txt")
     done = {(row["kind"], row["name"]) for row in read_rows(lines)}
     far = draw_far_trials(real / "day/tele")
     with tempfile.TemporaryDirectory() as folder:
@@ -119,6 +121,11 @@ def draw_trials(
     ]
     for name, photo, at in timed:
         yield Trial(name=name, kind="timed", photo=photo, position=camera_position(tles, at))
+    collected = list_collected(real)
+    for name, photo, at, focal_mm in collected:
+        if photo.parent.name == "day":
+            here = camera_position(tles, at)
+            yield Trial(name=f"{name} {focal_mm:g} mm", kind="any", photo=photo, position=here)
     for name, photo, _ in timed:
         for kind in ("untimed", "untimed mirrored"):
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
@@ -134,7 +141,25 @@ def draw_trials(
         if not name.startswith(("day/", "infrared/")):
             kind = "untimed other"
             yield Trial(name=name, kind=kind, photo=photo, position=None, picture=region)
-    yield from draw_negatives(real, land, timed, others, tles, negatives, rng)
+    pool = [*((*one, None) for one in timed), *collected]
+    yield from draw_negatives(land, pool, others, tles, negatives, rng)
+
+
+def list_collected(real: Path) -> list[tuple[str, Path, datetime, float]]:
+    """Photos by day and by night of ``woe/``: name, file, time and focal length.
+
+    Longer lenses are not looked for on this map.
+    """
+    return [
+        (
+            Path(row["file"]).name,
+            real / "woe" / row["file"],
+            datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC),
+            float(row["focal_mm"]),
+        )
+        for row in read_csv(real / "woe/index.csv")
+        if row["tag"] in ("day", "night") and 0.0 < float(row["focal_mm"] or 0.0) < 280.0
+    ]
 
 
 # Trials at one place, which share what is made of the map, up to one of these lenses; and lenses of
@@ -144,10 +169,9 @@ LENSES_MM = (20.0, 28.0, 35.0, 50.0, 70.0, 100.0, 140.0, 200.0, 270.0)
 
 
 def draw_negatives(
-    real: Path,
     land: DayMap,
-    timed: list[tuple[str, Path, datetime]],
-    others: list[tuple[str, Path]],
+    pool: Sequence[tuple[str, Path, datetime, float | None]],
+    others: Sequence[tuple[str, Path]],
     tles: TleSet,
     negatives: int,
     rng: np.random.Generator,
@@ -156,20 +180,9 @@ def draw_negatives(
 
     Photographs without a lens are given one, so that all scales of the map are drawn.
     """
-    pool: list[tuple[str, Path, datetime | None, float | None]] = [(*one, None) for one in timed]
-    for row in read_csv(real / "woe/index.csv"):
-        # Longer lenses are not looked for on this map
-        if row["tag"] in ("day", "night") and row["focal_mm"] and float(row["focal_mm"]) < 280.0:
-            taken = datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S")
-            path = real / "woe" / row["file"]
-            pool.append((path.name, path, taken.replace(tzinfo=UTC), float(row["focal_mm"])))
-    kinds = ("day/", "infrared/")
-    unknown = [(*one, None, None) for one in others if not one[0].startswith(kinds)]
-    # Whose lens is not told, or too long for this map
-    unknown += [(*one, None, None) for one in others if one[0].startswith(kinds)]
     for first in range(0, negatives, AT_A_PLACE):
         while True:
-            moment = timed[0][2] + timedelta(seconds=float(rng.uniform(-3e7, 3e7)))
+            moment = pool[0][2] + timedelta(seconds=float(rng.uniform(-3e7, 3e7)))
             place = camera_position(tles, moment)
             box = place.lon - 4.0, place.lat - 4.0, place.lon + 4.0, place.lat + 4.0
             red = land.find_window(*box, 0.1)
@@ -179,18 +192,16 @@ def draw_negatives(
         trials: list[Trial] = []
         while len(trials) < AT_A_PLACE:
             n = first + len(trials)
-            some = unknown if n % 2 else pool
-            name, photo, at, focal_mm = some[rng.integers(len(some))]
-            kind, there = "other" if at is None else "elsewhere", place
-            if at is None:
+            focal_mm: float | None
+            if n % 2:
+                (name, photo), kind, there = others[int(rng.integers(len(others)))], "other", place
                 focal_mm = float(rng.choice([one for one in LENSES_MM if one <= longest_mm]))
-            elif focal_mm is not None and focal_mm > longest_mm:
-                continue
             else:
+                name, photo, at, focal_mm = pool[int(rng.integers(len(pool)))]
                 here = camera_position(tles, at)
-                if n % 16 == 6:
-                    kind, there = "mirrored", here
-                elif WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2] < 2.4e6:
+                kind, there = ("mirrored", here) if n % 16 == 6 else ("elsewhere", place)
+                away_m = WGS84.inv(here.lon, here.lat, place.lon, place.lat)[2]
+                if (focal_mm or 0.0) > longest_mm or (kind == "elsewhere" and away_m < 2.4e6):
                     continue
             trials.append(
                 Trial(name=f"{n} {name}", kind=kind, photo=photo, position=there, focal_mm=focal_mm)
@@ -305,7 +316,7 @@ FRAME_COLUMNS = (
     *("name", "verdict", "reason", "score", "truth", "east_km", "north_km"),
     *("sigma_point_km", "cpu_s"),
 )
-KINDS = ("timed", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH)
+KINDS = ("timed", "any", "clock", "lens", "untimed", "telephoto", "squared", *WITHOUT_TRUTH)
 
 
 def page_lines(rows: Sequence[Row]) -> list[str]:
@@ -317,6 +328,7 @@ def page_lines(rows: Sequence[Row]) -> list[str]:
         *title_lines("Frames by day on Blue Marble", NOTE),
         *kind_table(trials),
         "",
+        *probability_lines(trials),
         *offset_lines(trials),
         *table(FRAME_COLUMNS, cells),
     ]
@@ -338,6 +350,33 @@ def kind_table(trials: pd.DataFrame) -> list[str]:
         rows.append([*cells, number(some.score.max(), 1), *spent])
     header = "trials | number | accepted | review | highest score"
     return table(f"{header} | CPU s accepted (median / highest) | CPU s given up", rows)
+
+
+def probability_lines(trials: pd.DataFrame) -> list[str]:
+    """Probability of a place by its score: of ``any`` photos, right ones against those elsewhere.
+
+    All of ``any`` that are accepted must have been looked at. Shares of right ones between both
+    bars are those of all trials of which the truth is known. Of wrong ones the highest share that
+    their number allows (95 %), and Laplace's, give the lower and the higher probability.
+    """
+    wrong = trials[trials.kind.isin(("elsewhere", "mirrored", "other"))].score.fillna(0.0)
+    right = trials[trials.kind.isin(("timed", "clock", "lens")) & trials.east_km.notna()].score
+    drawn = trials[trials.kind == "any"]
+    if not (len(wrong) and len(right) and len(drawn)):
+        return []
+    placed = (drawn.verdict == "accepted").mean()
+    shares = {3.0: placed * (right.between(3.0, 6.0) & (right < 6.0)).sum() / (right >= 6.0).sum()}
+    shares[6.0] = placed
+    said = []
+    for low, high in ((3.0, 6.0), (6.0, np.inf)):
+        met = int(((wrong >= low) & (wrong < high)).sum())
+        bounds = float(beta.ppf(0.95, met + 1, len(wrong) - met)), (met + 1) / (len(wrong) + 2)
+        chances = [shares[low] / (shares[low] + (1.0 - placed) * one) for one in bounds]
+        said.append(
+            f"from {low:g}: {met} of {len(wrong)} wrong, probability {chances[0]:.3f} to "
+            f"{chances[1]:.4f}"
+        )
+    return [f"Probability by score, {'; '.join(said)}.", ""]
 
 
 def offset_lines(trials: pd.DataFrame) -> list[str]:

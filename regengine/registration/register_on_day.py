@@ -621,7 +621,7 @@ def explain(photo: DayPhoto, day_map: DayMap, position: CameraPosition) -> Reaso
     if (grid := day_map.find_window(*seen, 0.05)) is not None:
         red = grid.values if grid.valid is None else grid.values[grid.valid]
         sea_share = float(np.mean(np.abs(red - SEA[2][0] / 255.0) < 1e-3))
-        if sea_share > 0.99:
+        if sea_share > 0.9999:  # no island of ten kilometres
             return Reason(code="sea", values={"sea_share": sea_share})
     pixels_m = [one.pixel_m for one, _ in day_map.reaching(seen)]
     pixel_m = 1e3 * photo.long_km / photo.nominal.long_side_px
