@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import exp, hypot
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from detectors.background import select_ranks, smooth_boxes
 from detectors.streak_frame import flatten_residual
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage
+from detectors.types import BoolImage, Columns, FloatArray, FloatImage, IndexArray
 
 REACH_PX, STEP_PX = 6.0, 0.25  # of the search for an end, along the line
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
@@ -36,14 +38,14 @@ class Path:
 
     @property
     def length_px(self) -> float:
-        return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
+        return hypot(self.x2 - self.x1, self.y2 - self.y1)
 
     @property
     def along(self) -> tuple[float, float]:
         length = max(self.length_px, 1e-9)
         return (self.x2 - self.x1) / length, (self.y2 - self.y1) / length
 
-    def at(self, u: FloatArray, v: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+    def at(self, u: Any, v: FloatArray | float) -> tuple[Any, Any]:
         """Pixel positions at distances along the chord and to the right of the path."""
         cos, sin = self.along
         off = v
@@ -55,14 +57,8 @@ class Path:
     def cut(self, u1: float, u2: float) -> Path:
         """Cut the path at two distances along it; it is extended if these are beyond the ends."""
         part = (u2 - u1) / max(self.length_px, 1e-9)
-        xs, ys = self.at(np.array([u1, u2]), 0.0)
-        return Path(
-            x1=float(xs[0]),
-            y1=float(ys[0]),
-            x2=float(xs[1]),
-            y2=float(ys[1]),
-            bow_px=self.bow_px * part**2,
-        )
+        (x1, y1), (x2, y2) = self.at(u1, 0.0), self.at(u2, 0.0)
+        return Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=self.bow_px * part**2)
 
     def scaled(self, factor: float) -> Path:
         """Scale coordinates by a factor, such as from a binned frame to the full frame."""
@@ -108,10 +104,10 @@ def strip_along(
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
-    x, y = path.at(u[:, None], v[None, :])
-    at = x.astype(np.float32), y.astype(np.float32)
-    seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
-    return PathStrip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
+    (x, y), (cos, sin) = path.at(u, 0.0), path.along
+    at = [(a[:, None] + b * v).astype(np.float32) for a, b in ((x, -sin), (y, cos))]
+    seen = [cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known)]
+    return PathStrip(u=u, v=v, light=np.asarray(seen[0]), known=np.asarray(seen[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +163,11 @@ def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, flo
 
     `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
-    from detectors.compiled_line_sums import find_best_pair
+    from detectors.compiled_streaks import find_best_pair
 
     count = signal.size
     size = max(1, -(-count // 120))
-    edges = np.unique(np.append(np.arange(0, count, size), count))
+    edges = np.append(np.arange(0, count, size), count)
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
     a, b, snr = find_best_pair(total, spread, edges, edges)
     if size > 1:  # refine both ends in single steps
@@ -412,37 +408,13 @@ def _solve_line_step(
 ) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
     """Compute moves of ends and bow, the width, and sigmas of bow, position and ln width.
 
-    This is one Gauss-Newton step for the model light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a
-    parabola c. The amplitude A is measured on the light itself, in chunks.
+    This is one Gauss-Newton step, towards the usual width and a straight line.
     """
-    signal, weight = sum_across(strip, 0.0, sigma)
-    # The amplitude along the path in chunks of sufficient SNR; never negative
-    total = max(float(weight.sum()), 1e-6)
-    snr = float(signal.sum()) / np.sqrt(total)
-    count = int(np.clip((snr / 3.0) ** 2, 1, min(32, signal.size // 4 + 1)))
-    edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
-    light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
-    level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
-    sizes = np.diff(np.append(edges, signal.size))
-    level = np.asarray(np.repeat(level, sizes), float)
+    from detectors.compiled_streaks import sum_normal_equations
+
     bent = path.length_px > 60.0
-    t = np.linspace(-1.0, 1.0, strip.u.size)
-    basis = np.stack([np.ones_like(t), t, *([1.0 - t**2] if bent else [])])
-    shape, v = np.exp(-0.5 * (strip.v / sigma) ** 2), strip.v / sigma
-    # Derivatives by c and by ln width, the latter orthogonal to a change of the amplitude: each is
-    # a factor along the path times one across it, so that sums over pixels are sums across first
-    along = np.stack([*(level * basis), level])
-    slope, widening = shape * v / sigma, shape * (v**2 - 0.5)
-    across = np.stack([slope * slope, slope * widening, widening * widening], axis=1)
-    both, mixed, wide = (strip.known @ across).T
-    by_place, by_width = along[:-1], along[-1]
-    normal = np.empty((len(along), len(along)))
-    normal[:-1, :-1] = (by_place * both) @ by_place.T
-    normal[:-1, -1] = normal[-1, :-1] = by_place @ (mixed * by_width)
-    normal[-1, -1] = wide @ by_width**2
-    across = np.stack([slope, widening], axis=1)
-    light = strip.light @ across - level[:, None] * (strip.known @ (shape[:, None] * across))
-    right = np.append(by_place @ light[:, 0], by_width @ light[:, 1])
+    sums = sum_across(strip, 0.0, sigma)
+    normal, right = sum_normal_equations(strip.light, strip.known, *sums, sigma, 3 if bent else 2)
     if bent:
         # One sigma of the bow, as a fraction of the length
         stiff = 1.0 / (0.01 * path.length_px) ** 2
@@ -451,13 +423,10 @@ def _solve_line_step(
     normal[-1, -1] += 1.0 / 0.35**2  # one sigma of ln width about the width of the filter
     right[-1] -= np.log(sigma / prior) / 0.35**2
     normal += 1e-6 * np.eye(len(normal))
-    step = np.linalg.solve(normal, right)
     covariance = np.linalg.inv(normal)
-    most = 1.5 * sigma
-    c0, c1 = (float(np.clip(value, -most, most)) for value in step[:2])
-    c2 = float(np.clip(step[2], -most, most)) if bent else 0.0
-    wider = float(np.clip(step[-1], -0.3, 0.3))
-    new = float(np.clip(sigma * np.exp(wider), 0.45, WIDEST_PX))
+    *moves, wider = (covariance @ right).tolist()
+    c0, c1, c2 = (min(max(c, -1.5 * sigma), 1.5 * sigma) for c in (*moves, 0.0)[:3])
+    new = min(max(sigma * exp(min(max(wider, -0.3), 0.3)), 0.45), WIDEST_PX)
     bow_sigma = float(np.sqrt(covariance[2, 2])) if bent else float("nan")
     place = float(np.sqrt(covariance[0, 0] + covariance[1, 1]))
     return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))
@@ -487,7 +456,7 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
     Comput. 27, 107-119. Nir, G., Zackay, B., Ofek, E. O. (2018). Optimal and efficient streak
     detection in astronomical images. AJ 156, 229 (parts of the transform as sums of segments).
     """
-    from detectors.compiled_line_sums import add_halves
+    from detectors.compiled_streaks import add_halves
 
     height, width = image.shape
     extra = -height % most_rows
@@ -538,7 +507,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
                 x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
             if quadrant >= 2:
                 x1, y1, x2, y2 = y1, x1, y2, x2
-            parts.append(_keep_strongest_alike(Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr)))
+            parts.append(Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr))
     return _keep_strongest_alike(Segments.joined(parts))
 
 
@@ -548,7 +517,7 @@ def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[Float
     Looked at are two and three tiles that follow each other along a line, or one if there is no
     second.
     """
-    from detectors.compiled_line_sums import find_peaks
+    from detectors.compiled_streaks import find_peaks
 
     spread = _spread(sums, sigma_px)
     rows, tiles, width = sums.shape
@@ -674,18 +643,8 @@ def bin_known(light: FloatImage, known: FloatImage, size: int) -> tuple[FloatIma
     return np.asarray(added * np.float32(size), np.float32), np.asarray(share, np.float32)
 
 
-def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
-    """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    window, band = mask_band_in_window(shape, line)
-    whole = np.zeros(shape, bool)
-    whole[window] = band
-    return whole
-
-
-def mask_band_in_window(
-    shape: tuple[int, ...], line: Line
-) -> tuple[tuple[slice, slice], BoolImage]:
-    """Rows and columns about a line, and the pixels in them that its light reaches."""
+def find_band_pixels(shape: tuple[int, ...], line: Line) -> tuple[IndexArray, IndexArray]:
+    """Rows and columns of the pixels with the light of a streak: all that stands out of noise."""
     inside, path, beyond = line.inside, line.path, line.sigma_px + 2.0 * line.sigma_px
     weight = float(line.weight[inside].sum())
     peak = max(float(line.signal[inside].sum()) / max(weight, 1.0), 0.1)
@@ -701,7 +660,8 @@ def mask_band_in_window(
     if paint.size:
         points = [np.rint(np.stack([x - left, y - top], axis=1) * 16.0).astype(np.int32)]
         cv2.polylines(paint, points, False, (1.0,), 2 * width + 1, cv2.LINE_8, 4)
-    return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
+    row, col = np.nonzero(paint)
+    return row + top, col + left
 
 
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since

@@ -21,13 +21,12 @@ from detectors.streak_line import (
     Line,
     Path,
     bin_known,
+    find_band_pixels,
     find_segments,
     fit_line,
     follow_line,
     log10_expected_by_chance,
     log10_false_alarm,
-    mask_band_in_window,
-    mask_streak_band,
     measure_line,
     prepare_binned,
     refit_line,
@@ -100,7 +99,7 @@ class Radon:
                 if log10_expected <= rare and not is_piece(one, lines)
             ]
             for line, _ in taken:
-                hidden |= mask_streak_band(hidden.shape, line.scaled(size))
+                hidden[find_band_pixels(hidden.shape, line.scaled(size))] = True
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
         # Measured last: detection and rejection use the light in which the lines were found
@@ -156,9 +155,8 @@ def search_lines(
         if reason is None and join_line(binned.light, binned.known, streaks, line) is None:
             streaks.append(line)
         taken.append((line, reason))
-        window, band = mask_band_in_window(rest.light.shape, line)
-        rest.light[window][band] = 0.0
-        rest.known[window][band] = 0.0
+        pixels = find_band_pixels(rest.light.shape, line)
+        rest.light[pixels] = rest.known[pixels] = 0.0
     return streaks, taken, rest
 
 
@@ -166,7 +164,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
     """Find stars, cosmic rays and defects, with the bright lines found before masked."""
     taken = np.zeros(frame.ignored.shape, bool)
     for line in bright:
-        taken |= mask_streak_band(taken.shape, line)
+        taken[find_band_pixels(taken.shape, line)] = True
     lost = frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped) & ~taken
     hidden = frame.ignored | taken | streak_frame.mask_clipped_stars(frame.residual, lost)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # charge bleeds by 2 px
@@ -372,6 +370,7 @@ LIT_SIGMA = (6.0, 25.0)
 MIN_SNR = 30.0  # of the whole streak
 SHORTEST_PX = 12
 NEAR_PX = 1.2  # of the ridge to its line
+STEP_LIGHT = np.sinh((np.arange(256, dtype=np.float32) - 48.0) / 24.0)  # of the 8 bits of a median
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
@@ -442,12 +441,11 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
     coarsest = max([s for s in BRIGHT_BINS if min(frame.residual.shape) >= s * MIN_SIDE_PX] or [1])
     for size in (s for s in BRIGHT_BINS if s <= coarsest):
         light, known = bin_known(frame.residual, free.astype(np.float32), size)
-        # Median of the pixels about each; in steps that grow with the light
+        # Median of the pixels about each, which forgets what is narrower than half of it; in steps
+        # that grow with the light
         coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
-        # A median forgets what is narrower than half of it
-        middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
-        level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
-        above = np.asarray(light - level, np.float32)
+        level = STEP_LIGHT[cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)]
+        above = light - level
         found: list[Line] = []
         still_free = known > 0.5
         widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
@@ -466,12 +464,12 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
                 if join_line(above, known, found, line) is None:
                     line = follow_line(above, known, line)
                     found.append(line)
-                still_free &= ~mask_streak_band(still_free.shape, line)
+                still_free[find_band_pixels(still_free.shape, line)] = False
         for line in found:
             full = line.scaled(size)
             if not is_piece(full, lines):
                 lines.append(full)
-                free &= ~mask_streak_band(free.shape, full)
+                free[find_band_pixels(free.shape, full)] = False
     short = [line for line in lines if line.path.length_px < 160.0 * line.bin_px]
     if not short:
         return lines, []
@@ -642,7 +640,7 @@ def are_spikes(frame: streak_frame.StreakFrame, lines: list[Line]) -> BoolImage:
         if not (spikes & ~before).any():
             break
         for k in np.flatnonzero(spikes & ~before):  # it hides the way to what goes on from it
-            hidden = hidden | mask_streak_band(hidden.shape, lines[k])
+            hidden[find_band_pixels(hidden.shape, lines[k])] = True
     return spikes
 
 
