@@ -477,15 +477,14 @@ def measure_prominence(
     at_col = col[:, None, None] + radius * np.cos(angle)
     sides = map_coordinates(response, np.stack([at_row, at_col]), order=1, mode="nearest")
     lowest = sides.min(axis=1)
-    half = 8
-    ways = np.minimum(lowest[:, :half], lowest[:, half:])
+    ways = np.minimum(lowest[:, :8], lowest[:, 8:])
     return np.asarray(response[row, col] - ways.max(axis=1), float)
 
 
 def blur_image(image: FloatImage, sigma: float) -> FloatImage:
     """Apply a Gaussian blur truncated at 3.5 sigma, with replicated border pixels."""
-    size = _choose_kernel_size(sigma)
-    return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
+    size = (_choose_kernel_size(sigma),) * 2
+    return np.asarray(cv2.GaussianBlur(image, size, sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def compute_blurred_noise(sigma: float) -> float:
@@ -601,7 +600,7 @@ class ClippedAreas:
     """Connected areas of clipped pixels including a rim; label 0 is the background."""
 
     labels: NDArray[np.int32]
-    half_sides_px: FloatArray
+    half_sides_px: FloatArray  # half of the longer side of each label; 0 outside areas
 
     @classmethod
     def of(cls, clipped: BoolImage) -> ClippedAreas:
@@ -616,16 +615,9 @@ class ClippedAreas:
         half[0] = 0.0
         return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
 
-    def half_side_px(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Half of the longer side of the clipped area at given pixels; 0 outside areas."""
-        return self.half_sides_px[self.labels[row, col]]
-
     def larger_than(self, half_side_px: float) -> BoolImage:
         """Mask areas with half of the longer side larger than a limit."""
-        large = self.half_sides_px > half_side_px
-        if not large.any():
-            return np.zeros(self.labels.shape, bool)
-        return large[self.labels]
+        return (self.half_sides_px > half_side_px)[self.labels]
 
 
 def flag_lights(

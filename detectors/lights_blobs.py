@@ -52,7 +52,8 @@ def find_peaks(around: Surroundings, left: background.Octave, min_snr: float) ->
         # Inside a clipped area and at its rim, scales finer than a third of its half side see
         # nothing
         at = (row * step, col * step)
-        clip_radius = np.where(around.ignored[at], np.inf, around.areas.half_side_px(*at))
+        half_side_px = around.areas.half_sides_px[around.areas.labels[at]]
+        clip_radius = np.where(around.ignored[at], np.inf, half_side_px)
         open_sky = clip_radius <= 3.0 * inner * step
         row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
         noise = around.scale_ratios[k] * around.noise_under_light(row, col)

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.psf import cut_stamps
 from detectors.types import FloatImage
 from regengine.scene.picture import ScenePicture, linear_light
 
@@ -318,11 +319,7 @@ def _shapes(
         return {"points_extended": 0.0, "points_common_direction": 0.0}
     curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
     width = np.sqrt(heights / np.maximum(curvature[rows, columns], heights / 30.0))
-    # Windows around the peaks; border pixels are replicated
-    reach = np.arange(-4, 5)
-    down = np.clip(rows[:, None] + reach, 0, detail.shape[0] - 1)
-    across = np.clip(columns[:, None] + reach, 0, detail.shape[1] - 1)
-    window = detail[down[:, :, None], across[:, None, :]]
+    window = cut_stamps(detail, rows, columns, 4)
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
