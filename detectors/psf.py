@@ -238,14 +238,11 @@ def measure_width(
     pixels. `row`, `col` (N,): peaks. `noise` (N,): 1 sigma of a pixel there. None if there are too
     few suitable stars.
     """
-    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
-    stamps, noise = stamps[whole][: 4 * MAX_STARS], noise[whole][: 4 * MAX_STARS]
-    if len(stamps) < 4:
-        return None
-    x, y, short, long, total = measure_adaptive_moments(stamps)
-    good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
-    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    chosen = np.flatnonzero(whole)[: 4 * MAX_STARS]
+    row, col, noise = row[chosen], col[chosen], noise[chosen]
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
+    x, y, short, long, good = find_starlike(stamps, NARROWEST_SIGMA_PX)
     if np.count_nonzero(good) < 4:
         return None
     sigma = float(np.median(np.sqrt(short * long)[good][:MAX_STARS]))
@@ -257,10 +254,10 @@ def measure_width(
     return fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
 
-def measure_adaptive_moments(
-    stamps: FloatImage,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Measure centre, minor and major sigma, and windowed flux of stamps.
+def find_starlike(
+    stamps: FloatImage, narrowest_px: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Measure centre, minor and major sigma of stamps, and whether each may be a star.
 
     A round Gaussian window moves to the centroid (by twice the step) and adapts to the width of
     the star. A Gaussian multiplied by a window of the same sigma has half of its own variance.
@@ -280,7 +277,9 @@ def measure_adaptive_moments(
         sigma = np.clip(sigma, 0.5, WIDEST_SIGMA_PX)
     short = np.sqrt(_undo_window(np.maximum(middle - apart, 0.02), window))
     long = np.sqrt(_undo_window(np.maximum(middle + apart, 0.02), window))
-    return x, y, short, long, total
+    good = (short > narrowest_px) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    return x, y, short, long, good
 
 
 def _undo_window(seen: FloatArray, window: FloatArray) -> FloatArray:

@@ -704,7 +704,6 @@ def describe_lines(
         return StreakDetections.empty()
     lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
     rows: list[dict[str, float]] = []
-    flags: list[int] = []
     for line, log10_chance in zip(lines, chance.tolist(), strict=True):
         path = line.path
         if path.x1 > path.x2:  # from left to right
@@ -721,7 +720,6 @@ def describe_lines(
         flag |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
         if abs(path.bow_px) > max(4.0 * line.bow_sigma_px, 1.0):
             flag |= StreakFlag.CURVED
-        flags.append(int(flag))
         end_sigma_px = float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
         inside = line.inside
         x, y = line.path.at(line.u[inside], 0.0)
@@ -737,10 +735,11 @@ def describe_lines(
                 "log10_false_alarm": log10_chance,
                 "sigma_end_px": np.nan if first and second else end_sigma_px,
                 "sigma_line_px": line.line_sigma_px,
+                "flags": flag,
             }
         )
     columns = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-    return StreakDetections(**columns, flags=np.array(flags, np.uint8))
+    return StreakDetections(**columns | {"flags": columns["flags"].astype(np.uint8)})
 
 
 def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line) -> int | None:
