@@ -87,20 +87,6 @@ class Mesh:
         across = _make_cubic_weights(self.cols, self.box_w)[left : left + w]
         return _interpolate_boxes(boxes, down, across)
 
-    def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
-        """Interpolate as `upsample` does, at the positions of `samples`, also outside the image.
-
-        Shape (rows, cols, n).
-        """
-        sampled = []
-        for count, size in ((self.rows, self.box_h), (self.cols, self.box_w)):
-            weights, step = _make_cubic_weights(count, size), max(1, size // across)
-            inner = weights[size:-size].reshape(-1, size, weights.shape[1])  # without the extension
-            sampled.append(inner[:, step // 2 :: step].reshape(-1, weights.shape[1]))
-        grid = _interpolate_boxes(boxes, sampled[0], sampled[1])
-        by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
-        return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
-
     def at(self, boxes: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
         """Interpolate linearly between the centres of the boxes, at selected pixels."""
         box_row = (row + self.top + 0.5) / self.box_h - 0.5
@@ -353,7 +339,7 @@ def measure_diffuse_boxes(
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image), samples_across)
     level = smooth_boxes(estimate_lowest_mode(samples, ROUNDING_SIGMA)[0])
     # Repeat relative to the interpolated level: a slope within a box is neither noise nor a light
-    slope = mesh.samples_of(level, samples_across)
+    slope = mesh.samples(mesh.upsample(level), samples_across)
     correction, noise = estimate_lowest_mode(samples - slope, ROUNDING_SIGMA)
     level = level + correction
     if min(level.shape) >= 5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp, hypot
+from math import exp
 from typing import Any
 
 import cv2
@@ -38,7 +38,7 @@ class Path:
 
     @property
     def length_px(self) -> float:
-        return hypot(self.x2 - self.x1, self.y2 - self.y1)
+        return float(np.hypot(self.x2 - self.x1, self.y2 - self.y1))
 
     @property
     def along(self) -> tuple[float, float]:
