@@ -87,20 +87,6 @@ class Mesh:
         across = _make_cubic_weights(self.cols, self.box_w)[left : left + w]
         return _interpolate_boxes(boxes, down, across)
 
-    def samples_of(self, boxes: FloatImage, across: int = SAMPLES_ACROSS_BOX) -> FloatImage:
-        """Interpolate as `upsample` does, at the positions of `samples`, also outside the image.
-
-        Shape (rows, cols, n).
-        """
-        sampled = []
-        for count, size in ((self.rows, self.box_h), (self.cols, self.box_w)):
-            weights, step = _make_cubic_weights(count, size), max(1, size // across)
-            inner = weights[size:-size].reshape(-1, size, weights.shape[1])  # without the extension
-            sampled.append(inner[:, step // 2 :: step].reshape(-1, weights.shape[1]))
-        grid = _interpolate_boxes(boxes, sampled[0], sampled[1])
-        by_box = grid.reshape(self.rows, -1, self.cols, grid.shape[1] // self.cols)
-        return by_box.transpose(0, 2, 1, 3).reshape(self.rows, self.cols, -1)
-
     def at(self, boxes: FloatImage, row: IndexArray, col: IndexArray) -> FloatArray:
         """Interpolate linearly between the centres of the boxes, at selected pixels."""
         box_row = (row + self.top + 0.5) / self.box_h - 0.5
@@ -353,7 +339,7 @@ def measure_diffuse_boxes(
     samples = mesh.samples(np.where(ignored, np.float32(np.nan), image), samples_across)
     level = smooth_boxes(estimate_lowest_mode(samples, ROUNDING_SIGMA)[0])
     # Repeat relative to the interpolated level: a slope within a box is neither noise nor a light
-    slope = mesh.samples_of(level, samples_across)
+    slope = mesh.samples(mesh.upsample(level), samples_across)
     correction, noise = estimate_lowest_mode(samples - slope, ROUNDING_SIGMA)
     level = level + correction
     if min(level.shape) >= 5:
@@ -477,15 +463,14 @@ def measure_prominence(
     at_col = col[:, None, None] + radius * np.cos(angle)
     sides = map_coordinates(response, np.stack([at_row, at_col]), order=1, mode="nearest")
     lowest = sides.min(axis=1)
-    half = 8
-    ways = np.minimum(lowest[:, :half], lowest[:, half:])
+    ways = np.minimum(lowest[:, :8], lowest[:, 8:])
     return np.asarray(response[row, col] - ways.max(axis=1), float)
 
 
 def blur_image(image: FloatImage, sigma: float) -> FloatImage:
     """Apply a Gaussian blur truncated at 3.5 sigma, with replicated border pixels."""
-    size = _choose_kernel_size(sigma)
-    return np.asarray(cv2.GaussianBlur(image, (size, size), sigma, borderType=cv2.BORDER_REPLICATE))
+    size = (_choose_kernel_size(sigma),) * 2
+    return np.asarray(cv2.GaussianBlur(image, size, sigma, borderType=cv2.BORDER_REPLICATE))
 
 
 def compute_blurred_noise(sigma: float) -> float:
@@ -601,7 +586,7 @@ class ClippedAreas:
     """Connected areas of clipped pixels including a rim; label 0 is the background."""
 
     labels: NDArray[np.int32]
-    half_sides_px: FloatArray
+    half_sides_px: FloatArray  # half of the longer side of each label; 0 outside areas
 
     @classmethod
     def of(cls, clipped: BoolImage) -> ClippedAreas:
@@ -616,16 +601,9 @@ class ClippedAreas:
         half[0] = 0.0
         return cls(labels=np.asarray(labels, np.int32), half_sides_px=half)
 
-    def half_side_px(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """Half of the longer side of the clipped area at given pixels; 0 outside areas."""
-        return self.half_sides_px[self.labels[row, col]]
-
     def larger_than(self, half_side_px: float) -> BoolImage:
         """Mask areas with half of the longer side larger than a limit."""
-        large = self.half_sides_px > half_side_px
-        if not large.any():
-            return np.zeros(self.labels.shape, bool)
-        return large[self.labels]
+        return (self.half_sides_px > half_side_px)[self.labels]
 
 
 def flag_lights(

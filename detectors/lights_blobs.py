@@ -43,6 +43,7 @@ def find_peaks(around: Surroundings, left: background.Octave, min_snr: float) ->
     """
     whole, step = around.whole, around.step
     above = (left.responses[1], left.above)
+    mesh, clutter = around.measure_clutter()
     taken = np.zeros(whole.base.shape, bool)
     parts = []
     for k, inner in enumerate(background.INNER_SIGMAS):
@@ -52,12 +53,13 @@ def find_peaks(around: Surroundings, left: background.Octave, min_snr: float) ->
         # Inside a clipped area and at its rim, scales finer than a third of its half side see
         # nothing
         at = (row * step, col * step)
-        clip_radius = np.where(around.ignored[at], np.inf, around.areas.half_side_px(*at))
+        half_side_px = around.areas.half_sides_px[around.areas.labels[at]]
+        clip_radius = np.where(around.ignored[at], np.inf, half_side_px)
         open_sky = clip_radius <= 3.0 * inner * step
         row, col = row[open_sky & ~taken[row, col]], col[open_sky & ~taken[row, col]]
         noise = around.scale_ratios[k] * around.noise_under_light(row, col)
         # Surrounding texture (cloud, hardware) counts as noise by 0.8
-        sigma = gain * np.maximum(noise, 0.8 * around.clutter(row, col))
+        sigma = gain * np.maximum(noise, 0.8 * mesh.at(clutter, row, col))
         height = rest[row, col]
         # Finer lights leave 0.6 of a peak unexplained
         kept = height >= np.maximum(min_snr * sigma, 0.6 * seen[row, col])
@@ -131,17 +133,12 @@ class Surroundings:
         # One sigma of JPEG pixels where light lies is a step of 255
         return np.asarray(np.hypot(shot, 1.0 / 255.0 * steeper))
 
-    def clutter(self, row: IndexArray, col: IndexArray) -> FloatArray:
-        """White noise that would look like the texture around pixels of the octave, lights and all.
+    def measure_clutter(self) -> tuple[background.Mesh, FloatImage]:
+        """White noise that would look like the texture of the octave by box, lights and all.
 
         Where bumps stand side by side (broken cloud, quilted hardware) none of them is a light; a
         light stands out, for most of its surroundings lie between the lights.
         """
-        mesh, boxes = self._clutter
-        return mesh.at(boxes, row, col)
-
-    @cached_property
-    def _clutter(self) -> tuple[background.Mesh, FloatImage]:
         # About fifteen of the octave's largest blobs
         mesh = background.Mesh.with_scale(self.whole.base.shape, 36.0)
         samples = mesh.samples(self.whole.responses[0], 18)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from detectors.constants import EARTH_RADIUS_KM
+from detectors.masks import choose_working_size
 from detectors.types import BoolImage, FloatArray, FloatImage
 
 # The emission of atomic oxygen at 557.7 nm peaks at 93-97 km and is some 10 km deep, so its upper
@@ -578,9 +579,7 @@ def find_limb(
     )
     for working_px in WORKING_PX:
         # Edges at the working size, and the scale from the given size
-        height, width = light.shape
-        scale = min(1.0, working_px / max(height, width))
-        size = (max(16, round(width * scale)), max(16, round(height * scale)))
+        size = choose_working_size(light.shape, working_px)
         small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
         value = np.power(np.clip(np.asarray(small, np.float32), 0.0, 1.0), np.float32(1.0 / 2.2))
         value = np.asarray(cv2.medianBlur(value, 5))  # stars and lamps are smaller
@@ -602,7 +601,7 @@ def find_limb(
         field = EdgeField(
             gx=np.asarray(gx * even, np.float32), gy=np.asarray(gy * even, np.float32)
         )
-        scale = size[0] / width
+        scale = size[0] / light.shape[1]
         limb = _find_limb_at_size(field, None if focal_px is None else focal_px * scale, angles)
         if limb is not None:
             shape = (light.shape[0], light.shape[1])

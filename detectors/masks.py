@@ -93,7 +93,7 @@ def mask_window_frames(light: FloatImage, *, sky: BoolImage | None = None) -> Bo
     taken for a window frame.
     """
     height, width = light.shape
-    size = _choose_working_size(light.shape, 400)
+    size = choose_working_size(light.shape, 400)
     small = cv2.resize(np.asarray(light, np.float32), size, interpolation=cv2.INTER_AREA)
     value = np.power(np.clip(small, 0.0, 1.0), np.float32(1.0 / 2.2))
     above = np.zeros(value.shape, bool)
@@ -177,7 +177,7 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     are ignored, since the sky is masked separately.
     """
     height, width = light.shape
-    size = _choose_working_size(light.shape, 640)
+    size = choose_working_size(light.shape, 640)
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
     # Straight edges that are too long for roads: x1, y1, x2, y2, shape (N, 4). Roads and coasts
     # give segments shorter than a tenth of the long side: there is none of this length in images
@@ -224,7 +224,7 @@ def mask_hardware(light: FloatImage, sky: BoolImage | None = None) -> BoolImage:
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST), bool)
 
 
-def _choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
+def choose_working_size(shape: tuple[int, ...], long_side_px: int) -> tuple[int, int]:
     """Width and height of an image downscaled to a given long side; both at least 16."""
     height, width = shape
     scale = min(1.0, long_side_px / max(height, width))

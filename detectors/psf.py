@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -152,28 +153,21 @@ class PointSpread:
         `x`, `y` (N,): offsets from the centre of the central pixel. `half`: half side of the
         stamps.
         """
-        weights, sigma, offset = self._gaussians()
-        in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
-        in_y = _integrate_over_pixels(y, offset[:, 1], sigma, half)
-        return np.asarray(np.swapaxes(weights[:, None] * in_y, 1, 2) @ in_x)
+        in_x, in_y = self._profiles(x, y, half, _integrate_over_pixels)
+        return np.asarray(in_y @ in_x)
 
     def draw_with_slopes(
         self, x: FloatArray, y: FloatArray, half: int
     ) -> tuple[FloatImage, FloatImage, FloatImage]:
         """Render the PSF as `draw` does, with its derivatives by the star's x and y."""
-        weights, sigma, offset = self._gaussians()
-        in_x = _integrate_over_pixels(x, offset[:, 0], sigma, half)
-        in_y = np.swapaxes(
-            weights[:, None] * _integrate_over_pixels(y, offset[:, 1], sigma, half), 1, 2
-        )
-        by_x = _differentiate_integrals(x, offset[:, 0], sigma, half)
-        by_y = np.swapaxes(
-            weights[:, None] * _differentiate_integrals(y, offset[:, 1], sigma, half), 1, 2
-        )
+        in_x, in_y = self._profiles(x, y, half, _integrate_over_pixels)
+        by_x, by_y = self._profiles(x, y, half, _differentiate_integrals)
         return np.asarray(in_y @ in_x), np.asarray(in_y @ by_x), np.asarray(by_y @ in_x)
 
-    def _gaussians(self) -> tuple[FloatImage, FloatArray, FloatArray]:
-        """Weight, sigma and offset (x, y) of all Gaussians, shapes (K,), (K,), (K, 2)."""
+    def _profiles(
+        self, x: FloatArray, y: FloatArray, half: int, measure: Callable[..., FloatImage]
+    ) -> tuple[FloatImage, FloatImage]:
+        """Profiles of all Gaussians in x, (N, K, n), and in y by their weights, (N, n, K)."""
         weights, sigmas, offsets = [], [], []
         for share, sigma in self._layers():
             along = np.zeros(1)
@@ -190,7 +184,9 @@ class PointSpread:
                 self.trail_length_px, 1.0
             )
             offsets.append(along[:, None] * np.array(self.trail_px) + bent[:, None] * normal)
-        return np.array(weights, np.float32), np.array(sigmas), np.concatenate(offsets)
+        off_x, off_y = np.concatenate(offsets).T
+        in_x, in_y = (measure(*one, np.array(sigmas), half) for one in ((x, off_x), (y, off_y)))
+        return in_x, np.swapaxes(np.array(weights, np.float32)[:, None] * in_y, 1, 2)
 
     def _layers(self) -> tuple[tuple[float, float], ...]:
         core = (1.0 - self.wings, self.sigma_px)
@@ -242,14 +238,11 @@ def measure_width(
     pixels. `row`, `col` (N,): peaks. `noise` (N,): 1 sigma of a pixel there. None if there are too
     few suitable stars.
     """
-    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
     whole = cut_stamps(usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
-    stamps, noise = stamps[whole][: 4 * MAX_STARS], noise[whole][: 4 * MAX_STARS]
-    if len(stamps) < 4:
-        return None
-    x, y, short, long, total = measure_adaptive_moments(stamps)
-    good = (short > NARROWEST_SIGMA_PX) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
-    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    chosen = np.flatnonzero(whole)[: 4 * MAX_STARS]
+    row, col, noise = row[chosen], col[chosen], noise[chosen]
+    stamps = cut_stamps(image, row, col, HALF_STAMP_PX)
+    x, y, short, long, good = find_starlike(stamps, NARROWEST_SIGMA_PX)
     if np.count_nonzero(good) < 4:
         return None
     sigma = float(np.median(np.sqrt(short * long)[good][:MAX_STARS]))
@@ -261,10 +254,10 @@ def measure_width(
     return fit_profile(stamps[chosen], shown, x[chosen], y[chosen], noise[chosen], widths, half)
 
 
-def measure_adaptive_moments(
-    stamps: FloatImage,
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Measure centre, minor and major sigma, and windowed flux of stamps.
+def find_starlike(
+    stamps: FloatImage, narrowest_px: float
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray]:
+    """Measure centre, minor and major sigma of stamps, and whether each may be a star.
 
     A round Gaussian window moves to the centroid (by twice the step) and adapts to the width of
     the star. A Gaussian multiplied by a window of the same sigma has half of its own variance.
@@ -284,7 +277,9 @@ def measure_adaptive_moments(
         sigma = np.clip(sigma, 0.5, WIDEST_SIGMA_PX)
     short = np.sqrt(_undo_window(np.maximum(middle - apart, 0.02), window))
     long = np.sqrt(_undo_window(np.maximum(middle + apart, 0.02), window))
-    return x, y, short, long, total
+    good = (short > narrowest_px) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
+    good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+    return x, y, short, long, good
 
 
 def _undo_window(seen: FloatArray, window: FloatArray) -> FloatArray:
@@ -316,11 +311,9 @@ def fit_profile(
         core = _draw_centred(x, y, half, width, shown)
         wide = _draw_centred(x, y, half, WING_SIGMAS * width, shown)
         # Sums of products give the fit of any mixture of core and wings
-        by_core, by_wide = _multiply_rows(data, core), _multiply_rows(data, wide)
-        cores, wides, crossed = (
-            _multiply_rows(core, core),
-            _multiply_rows(wide, wide),
-            _multiply_rows(core, wide),
+        products = ((data, core), (data, wide), (core, core), (wide, wide), (core, wide))
+        by_core, by_wide, cores, wides, crossed = (
+            np.einsum("np,np->n", one, other).astype(float) for one, other in products
         )
         for wings in wing_shares:
             rest = 1.0 - wings
@@ -342,18 +335,13 @@ def _draw_centred(
     return np.asarray((drawn - mean) * shown)
 
 
-def _multiply_rows(one: FloatImage, other: FloatImage) -> FloatArray:
-    return np.einsum("np,np->n", one, other).astype(float)
-
-
 def measure_narrow_light(alone: FloatImage, half: int) -> tuple[FloatArray, FloatArray]:
     """Measure the brightest pixel or pair of pixels, and the light around it.
 
     The first is divided by the square root of the number of pixels. The second is the sum of the
     other pixels of the central 5 x 5.
     """
-    c = half
-    core = alone[:, c - 2 : c + 3, c - 2 : c + 3].astype(float)
+    core = alone[:, half - 2 : half + 3, half - 2 : half + 3].astype(float)
     middle = core[:, 1:4, 1:4]
     shifts = ((0, 1), (1, 0), (1, 1), (1, -1))
     sums = [middle] + [middle + core[:, 1 + i : 4 + i, 1 + j : 4 + j] for i, j in shifts]

@@ -31,12 +31,12 @@ from detectors.psf import (
     draw_stars,
     find_long_stars,
     find_nearest_pixels,
+    find_starlike,
     fit_pairs,
     fit_profile,
     fit_stars,
     mark_first_of_each,
     mask_inside_image,
-    measure_adaptive_moments,
     measure_width,
 )
 from detectors.star_trails import (
@@ -496,12 +496,10 @@ class StarImage:
             # Possible stars of any width, also very sharp ones, but no pairs of hot pixels
             whole = cut_stamps(self.frame.usable, row, col, HALF_MIDDLE_PX).all(axis=(1, 2))
             row, col = row[whole], col[whole]
-            stamps = cut_stamps(self.above, row, col, HALF_STAMP_PX)
-            x, y, short, long, total = measure_adaptive_moments(stamps)
             # Blur of the pixel if linear values are decoded as sRGB, which narrows it by the square
             # root of 2.2. A hot pixel has 0.19 or less
-            good = (short > 0.195) & (long < WIDEST_SIGMA_PX) & (long < 2.0 * short)
-            good &= (total > 0.0) & (np.hypot(x, y) < 1.5)
+            stamps = cut_stamps(self.above, row, col, HALF_STAMP_PX)
+            x, y, _, _, good = find_starlike(stamps, 0.195)
             x, y = self._with_clipped((col + x)[good], (row + y)[good])
             row, col = find_nearest_pixels(self.above.shape, x, y)
             shown = cut_stamps(self.frame.usable, row, col, HALF_STAMP_PX).astype(np.float32)

@@ -313,9 +313,8 @@ def mask_clipped_stars(residual: FloatImage, clipped: BoolImage) -> BoolImage:
 
     A clipped streak is dark to both sides, and so gets a small one; a star's bleeding column, too.
     """
-    paint = np.zeros(residual.shape, np.uint8)
     if not clipped.any():
-        return paint > 0
+        return np.zeros(residual.shape, bool)
     _, labels = cv2.connectedComponents(clipped.astype(np.uint8))
     depth = cv2.distanceTransform(clipped.astype(np.uint8), cv2.DIST_L2, 3)
     row, col = np.nonzero(clipped)
@@ -336,10 +335,8 @@ def _measure_radii(
         across, along = RADII_PX[:, None] * np.sin(angle), RADII_PX[:, None] * np.cos(angle)
     else:  # to both sides of the trail
         along_px = np.linspace(-0.4, 0.4, 8) * trail.length_px
-        across = np.concatenate(
-            [RADII_PX[:, None] + 0.0 * along_px, -RADII_PX[:, None] + 0.0 * along_px], 1
-        )
-        along = np.concatenate([along_px, along_px])[None, :] + 0.0 * across
+        across = np.repeat(RADII_PX[:, None] * (1.0, -1.0), along_px.size, axis=1)
+        along = np.tile(along_px, (RADII_PX.size, 2))
     cos, sin = (1.0, 0.0) if trail is None else (np.cos(trail.angle_rad), np.sin(trail.angle_rad))
     at_row = row[:, None, None] + along * sin + across * cos
     at_col = col[:, None, None] + along * cos - across * sin
@@ -361,7 +358,6 @@ def _paint_discs(
         else:
             half_x = 0.5 * trail.length_px * np.cos(trail.angle_rad)
             half_y = 0.5 * trail.length_px * np.sin(trail.angle_rad)
-            first = (round(x - half_x), round(y - half_y))
-            last = (round(x + half_x), round(y + half_y))
+            first, last = ((round(x + k * half_x), round(y + k * half_y)) for k in (-1, 1))
             cv2.line(paint, first, last, 1, 2 * int(r) + 1)
     return paint > 0

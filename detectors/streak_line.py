@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import exp
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from detectors.background import select_ranks, smooth_boxes
 from detectors.streak_frame import flatten_residual
-from detectors.types import BoolImage, Columns, FloatArray, FloatImage
+from detectors.types import BoolImage, FloatArray, FloatImage, IndexArray
 
 REACH_PX, STEP_PX = 6.0, 0.25  # of the search for an end, along the line
 MIN_WEIGHT = 0.2  # minimum noise variance of a step, as a fraction of that of a pixel
@@ -43,7 +45,7 @@ class Path:
         length = max(self.length_px, 1e-9)
         return (self.x2 - self.x1) / length, (self.y2 - self.y1) / length
 
-    def at(self, u: FloatArray, v: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+    def at(self, u: Any, v: FloatArray | float) -> tuple[Any, Any]:
         """Pixel positions at distances along the chord and to the right of the path."""
         cos, sin = self.along
         off = v
@@ -55,25 +57,14 @@ class Path:
     def cut(self, u1: float, u2: float) -> Path:
         """Cut the path at two distances along it; it is extended if these are beyond the ends."""
         part = (u2 - u1) / max(self.length_px, 1e-9)
-        xs, ys = self.at(np.array([u1, u2]), 0.0)
-        return Path(
-            x1=float(xs[0]),
-            y1=float(ys[0]),
-            x2=float(xs[1]),
-            y2=float(ys[1]),
-            bow_px=self.bow_px * part**2,
-        )
+        (x1, y1), (x2, y2) = self.at(u1, 0.0), self.at(u2, 0.0)
+        return Path(x1=x1, y1=y1, x2=x2, y2=y2, bow_px=self.bow_px * part**2)
 
     def scaled(self, factor: float) -> Path:
         """Scale coordinates by a factor, such as from a binned frame to the full frame."""
         shift = 0.5 * (factor - 1.0)
-        return Path(
-            x1=factor * self.x1 + shift,
-            y1=factor * self.y1 + shift,
-            x2=factor * self.x2 + shift,
-            y2=factor * self.y2 + shift,
-            bow_px=factor * self.bow_px,
-        )
+        ends = {name: factor * vars(self)[name] + shift for name in ("x1", "y1", "x2", "y2")}
+        return Path(**ends, bow_px=factor * self.bow_px)
 
     def moved(self, first_px: float, second_px: float, bow_px: float = 0.0) -> Path:
         """The path with its ends moved to the right, and more bow."""
@@ -108,9 +99,9 @@ def strip_along(
     """
     u = np.arange(-np.ceil(beyond_px), np.ceil(path.length_px + beyond_px) + 1.0)
     v = np.arange(-np.ceil(half_px), np.ceil(half_px) + 1.0)
-    x, y = path.at(u[:, None], v[None, :])
-    at = x.astype(np.float32), y.astype(np.float32)
-    seen = (cv2.remap(image, *at, cv2.INTER_LINEAR, borderValue=0.0) for image in (light, known))
+    (x, y), (cos, sin) = path.at(u, 0.0), path.along
+    at_x, at_y = ((a[:, None] + b * v).astype(np.float32) for a, b in ((x, -sin), (y, cos)))
+    seen = (cv2.remap(one, at_x, at_y, cv2.INTER_LINEAR, borderValue=0.0) for one in (light, known))
     return PathStrip(u=u, v=v, light=np.asarray(next(seen)), known=np.asarray(next(seen)))
 
 
@@ -167,11 +158,11 @@ def find_lit_part(signal: FloatArray, weight: FloatArray) -> tuple[int, int, flo
 
     `signal`, `weight` (n,): filter sum and its variance at each step along the path.
     """
-    from detectors.compiled_line_sums import find_best_pair
+    from detectors.compiled_streaks import find_best_pair
 
     count = signal.size
     size = max(1, -(-count // 120))
-    edges = np.unique(np.append(np.arange(0, count, size), count))
+    edges = np.append(np.arange(0, count, size), count)
     total, spread = np.append(0.0, np.cumsum(signal)), np.append(0.0, np.cumsum(weight))
     a, b, snr = find_best_pair(total, spread, edges, edges)
     if size > 1:  # refine both ends in single steps
@@ -330,9 +321,7 @@ def fit_line(
     i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     if ratio[i, j] < 0.8 * least_snr:
         return None
-    path = rough.moved(float(offs[i]), float(offs[j]))
-    sigma, prior = sigma_px, sigma_px
-    errors = (0.0, 0.0, 0.0)
+    path, sigma = rough.moved(float(offs[i]), float(offs[j])), sigma_px
     for _ in range(5):
         before, width = path, sigma
         beyond = BEYOND_PX + 0.35 * path.length_px
@@ -346,11 +335,10 @@ def fit_line(
             return None
         path = path.cut(u1, u2)
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
-        moved, sigma, errors = _solve_line_step(strip, path, sigma, prior)
+        moved, sigma, errors = _solve_line_step(strip, path, sigma, sigma_px)
         path = path.moved(*moved)
-        gap = max(abs(path.x1 - before.x1), abs(path.y1 - before.y1))
-        gap = max(gap, abs(path.x2 - before.x2), abs(path.y2 - before.y2))
-        if gap < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
+        gaps = [abs(vars(path)[name] - vars(before)[name]) for name in ("x1", "y1", "x2", "y2")]
+        if max(gaps) < SETTLED_PX and abs(np.log(sigma / width)) < SETTLED_WIDTH:
             break
     return measure_line(light, known, path, sigma, errors)
 
@@ -360,8 +348,7 @@ def refit_line(light: FloatImage, known: FloatImage, line: Line) -> Line:
 
     `light`, `known` (h, w): as for `fit_line`.
     """
-    path, sigma = line.path, line.sigma_px
-    errors = line.errors
+    path, sigma, errors = line.path, line.sigma_px, line.errors
     for _ in range(5):
         strip = strip_along(light, known, path, beyond_px=0.0, half_px=3.5 * sigma + 3.0)
         width = sigma
@@ -412,37 +399,13 @@ def _solve_line_step(
 ) -> tuple[tuple[float, float, float], float, tuple[float, float, float]]:
     """Compute moves of ends and bow, the width, and sigmas of bow, position and ln width.
 
-    This is one Gauss-Newton step for the model light = A(u) exp(-(v - c(u))^2 / 2 sigma^2) with a
-    parabola c. The amplitude A is measured on the light itself, in chunks.
+    This is one Gauss-Newton step, towards the usual width and a straight line.
     """
-    signal, weight = sum_across(strip, 0.0, sigma)
-    # The amplitude along the path in chunks of sufficient SNR; never negative
-    total = max(float(weight.sum()), 1e-6)
-    snr = float(signal.sum()) / np.sqrt(total)
-    count = int(np.clip((snr / 3.0) ** 2, 1, min(32, signal.size // 4 + 1)))
-    edges = np.linspace(0, signal.size, count, endpoint=False).astype(int)
-    light, noise = np.add.reduceat(signal, edges), np.add.reduceat(weight, edges)
-    level = np.maximum(light / np.maximum(noise, 1e-3), 0.0)
-    sizes = np.diff(np.append(edges, signal.size))
-    level = np.asarray(np.repeat(level, sizes), float)
+    from detectors.compiled_streaks import sum_normal_equations
+
     bent = path.length_px > 60.0
-    t = np.linspace(-1.0, 1.0, strip.u.size)
-    basis = np.stack([np.ones_like(t), t, *([1.0 - t**2] if bent else [])])
-    shape, v = np.exp(-0.5 * (strip.v / sigma) ** 2), strip.v / sigma
-    # Derivatives by c and by ln width, the latter orthogonal to a change of the amplitude: each is
-    # a factor along the path times one across it, so that sums over pixels are sums across first
-    along = np.stack([*(level * basis), level])
-    slope, widening = shape * v / sigma, shape * (v**2 - 0.5)
-    across = np.stack([slope * slope, slope * widening, widening * widening], axis=1)
-    both, mixed, wide = (strip.known @ across).T
-    by_place, by_width = along[:-1], along[-1]
-    normal = np.empty((len(along), len(along)))
-    normal[:-1, :-1] = (by_place * both) @ by_place.T
-    normal[:-1, -1] = normal[-1, :-1] = by_place @ (mixed * by_width)
-    normal[-1, -1] = wide @ by_width**2
-    across = np.stack([slope, widening], axis=1)
-    light = strip.light @ across - level[:, None] * (strip.known @ (shape[:, None] * across))
-    right = np.append(by_place @ light[:, 0], by_width @ light[:, 1])
+    sums = sum_across(strip, 0.0, sigma)
+    normal, right = sum_normal_equations(strip.light, strip.known, *sums, sigma, 3 if bent else 2)
     if bent:
         # One sigma of the bow, as a fraction of the length
         stiff = 1.0 / (0.01 * path.length_px) ** 2
@@ -451,13 +414,10 @@ def _solve_line_step(
     normal[-1, -1] += 1.0 / 0.35**2  # one sigma of ln width about the width of the filter
     right[-1] -= np.log(sigma / prior) / 0.35**2
     normal += 1e-6 * np.eye(len(normal))
-    step = np.linalg.solve(normal, right)
     covariance = np.linalg.inv(normal)
-    most = 1.5 * sigma
-    c0, c1 = (float(np.clip(value, -most, most)) for value in step[:2])
-    c2 = float(np.clip(step[2], -most, most)) if bent else 0.0
-    wider = float(np.clip(step[-1], -0.3, 0.3))
-    new = float(np.clip(sigma * np.exp(wider), 0.45, WIDEST_PX))
+    *moves, wider = (covariance @ right).tolist()
+    c0, c1, c2 = (min(max(c, -1.5 * sigma), 1.5 * sigma) for c in (*moves, 0.0)[:3])
+    new = min(max(sigma * exp(min(max(wider, -0.3), 0.3)), 0.45), WIDEST_PX)
     bow_sigma = float(np.sqrt(covariance[2, 2])) if bent else float("nan")
     place = float(np.sqrt(covariance[0, 0] + covariance[1, 1]))
     return (c0 - c1, c0 + c1, c2), new, (bow_sigma, place, float(np.sqrt(covariance[-1, -1])))
@@ -487,7 +447,7 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
     Comput. 27, 107-119. Nir, G., Zackay, B., Ofek, E. O. (2018). Optimal and efficient streak
     detection in astronomical images. AJ 156, 229 (parts of the transform as sums of segments).
     """
-    from detectors.compiled_line_sums import add_halves
+    from detectors.compiled_streaks import add_halves
 
     height, width = image.shape
     extra = -height % most_rows
@@ -502,19 +462,8 @@ def compute_partial_transforms(image: FloatImage, most_rows: int) -> Iterator[Fl
         yield sums
 
 
-@dataclass(frozen=True, kw_only=True)
-class Segments(Columns):
-    """Straight pieces of streaks, the strongest first; shapes (N,)."""
-
-    x1: FloatArray
-    y1: FloatArray
-    x2: FloatArray
-    y2: FloatArray
-    snr: FloatArray
-
-
-def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segments:
-    """Line sums over the threshold, of like ones the strongest.
+def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> FloatArray:
+    """Line sums over the threshold, of like ones the strongest: x1, y1, x2, y2, SNR, (N, 5).
 
     Two and three tiles of each level, one below the other, make segments that begin at every
     tile: wherever a streak begins, one of them shows nine tenths of its signal-to-noise ratio.
@@ -522,7 +471,7 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
     `blurred` (h, w): white noise of one sigma a pixel, and streaks, blurred by a Gaussian;
     `sigma_px`: of that Gaussian.
     """
-    parts = [Segments.empty()]
+    parts = [np.zeros((0, 5))]
     for quadrant in range(4):
         # The image so that lines of a quadrant of directions go down and to the right: 0 down and
         # right, 1 down and left, 2 right and down, 3 right and up
@@ -533,22 +482,27 @@ def find_segments(blurred: FloatImage, sigma_px: float, min_snr: float) -> Segme
         for sums in compute_partial_transforms(image, most):
             if len(sums) < min(8, most):
                 continue
-            x1, y1, x2, y2, snr = _find_hits(sums, sigma_px, min_snr)
+            found = _find_hits(sums, sigma_px, min_snr)
             if quadrant % 2:
-                x1, x2 = image.shape[1] - 1 - x1, image.shape[1] - 1 - x2
-            if quadrant >= 2:
-                x1, y1, x2, y2 = y1, x1, y2, x2
-            parts.append(_keep_strongest_alike(Segments(x1=x1, y1=y1, x2=x2, y2=y2, snr=snr)))
-    return _keep_strongest_alike(Segments.joined(parts))
+                found[:, [0, 2]] = image.shape[1] - 1 - found[:, [0, 2]]
+            parts.append(found[:, [1, 0, 3, 2, 4]] if quadrant >= 2 else found)
+    # Of those of about one place and direction the strongest
+    some = np.concatenate(parts)
+    some = some[np.argsort(-some[:, 4], kind="stable")]
+    x1, y1, x2, y2, _ = some.T
+    angle = np.degrees(np.arctan2(y2 - y1, x2 - x1)) % 180.0
+    cell_x, cell_y = np.floor(0.5 * (x1 + x2) / 24.0), np.floor(0.5 * (y1 + y2) / 24.0)
+    key = (cell_x * 100_003 + cell_y) * 64 + np.floor(angle / 7.5)
+    return some[np.sort(np.unique(key, return_index=True)[1])]
 
 
-def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[FloatArray, ...]:
+def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> FloatArray:
     """Ends and signal-to-noise ratio of what rises above the threshold, in the turned image.
 
     Looked at are two and three tiles that follow each other along a line, or one if there is no
     second.
     """
-    from detectors.compiled_line_sums import find_peaks
+    from detectors.compiled_streaks import find_peaks
 
     spread = _spread(sums, sigma_px)
     rows, tiles, width = sums.shape
@@ -561,7 +515,7 @@ def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[Float
     if tiles > 1:
         least[0] = np.inf
     places, sums_found = find_peaks(sums, np.minimum(shifts, width).astype(np.int64), least)
-    found: list[tuple[FloatArray, ...]] = []
+    found = []
     for count in counts.tolist():
         chosen = places[:, 0] == count - 1
         (s, b, x), total = places[chosen, 1:].T, sums_found[chosen]
@@ -576,11 +530,9 @@ def _find_hits(sums: FloatImage, sigma_px: float, min_snr: float) -> tuple[Float
             best = best[np.argpartition(-snr[best], MAX_HITS)[:MAX_HITS]]
         s, b, x, snr = s[best], b[best], x[best], snr[best]
         length = count * rows - 1
-        x1, y1 = x.astype(float), (b * rows).astype(float)
-        found.append((x1, y1, x1 + slope[s] * length, y1 + length, snr.astype(float)))
-    if not found:
-        return (np.zeros(0),) * 5
-    return tuple(np.concatenate(column) for column in zip(*found, strict=True))
+        y = b * rows
+        found.append(np.stack([x, y, x + slope[s] * length, y + length, snr], axis=1))
+    return np.concatenate(found)
 
 
 def compute_line_sigma(rows: int, slope: ArrayLike, sigma_px: float) -> FloatArray:
@@ -614,25 +566,7 @@ def _spread(sums: FloatImage, sigma_px: float) -> FloatImage:
     boxes[count < 60] = np.nan
     boxes = np.maximum(smooth_boxes(np.asarray(boxes, np.float32)), np.float32(1.0))
     full = cv2.resize(boxes, (width, down * group), interpolation=cv2.INTER_LINEAR)
-    if full.shape[0] != tiles:
-        full = full[:tiles]
-    return np.asarray(full, np.float32)
-
-
-def _keep_strongest_alike(some: Segments) -> Segments:
-    """Of segments of about one place and direction the strongest."""
-    if len(some) == 0:
-        return some
-    order = np.argsort(-some.snr, kind="stable")
-    some = some.select(order)
-    angle = np.degrees(np.arctan2(some.y2 - some.y1, some.x2 - some.x1)) % 180.0
-    # Of like candidates the strongest is kept
-    cell_x = np.floor(0.5 * (some.x1 + some.x2) / 24.0).astype(np.int64)
-    cell_y = np.floor(0.5 * (some.y1 + some.y2) / 24.0).astype(np.int64)
-    direction = np.floor(angle / 7.5).astype(np.int64)
-    key = (cell_x * 100_003 + cell_y) * 64 + direction
-    first = np.unique(key, return_index=True)[1]
-    return some.select(np.sort(first))
+    return np.asarray(full[:tiles], np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -674,19 +608,9 @@ def bin_known(light: FloatImage, known: FloatImage, size: int) -> tuple[FloatIma
     return np.asarray(added * np.float32(size), np.float32), np.asarray(share, np.float32)
 
 
-def mask_streak_band(shape: tuple[int, ...], line: Line) -> BoolImage:
-    """Pixels with the light of a streak: as wide as it stands out of the noise."""
-    window, band = mask_band_in_window(shape, line)
-    whole = np.zeros(shape, bool)
-    whole[window] = band
-    return whole
-
-
-def mask_band_in_window(
-    shape: tuple[int, ...], line: Line
-) -> tuple[tuple[slice, slice], BoolImage]:
-    """Rows and columns about a line, and the pixels in them that its light reaches."""
-    inside, path, beyond = line.inside, line.path, line.sigma_px + 2.0 * line.sigma_px
+def find_band_pixels(shape: tuple[int, ...], line: Line) -> tuple[IndexArray, IndexArray]:
+    """Rows and columns of the pixels with the light of a streak: all that stands out of noise."""
+    inside, path, beyond = line.inside, line.path, 3.0 * line.sigma_px
     weight = float(line.weight[inside].sum())
     peak = max(float(line.signal[inside].sum()) / max(weight, 1.0), 0.1)
     # Wings of lenses are wider than a Gaussian's
@@ -701,7 +625,8 @@ def mask_band_in_window(
     if paint.size:
         points = [np.rint(np.stack([x - left, y - top], axis=1) * 16.0).astype(np.int32)]
         cv2.polylines(paint, points, False, (1.0,), 2 * width + 1, cv2.LINE_8, 4)
-    return (slice(top, top + paint.shape[0]), slice(left, left + paint.shape[1])), paint > 0
+    row, col = np.nonzero(paint)
+    return row + top, col + left
 
 
 # Tiles are wider than a star and shorter than a streak. They are shuffled within blocks, since
@@ -742,22 +667,17 @@ def log10_expected_by_chance(
     `shuffled`: lines of the shuffled frame, each with its share: how often such a line passes.
     """
     white = log10_false_alarm([one.snr for one in lines], pixels)
-    # Rows of a few stars are short, so short and long lines have separate tails: number above
-    # `least_snr`, sum of excesses, and number of these. The prior are two lines with the mean
-    # excess of white noise, 0.17
-    counts, excess, seen = [0.0, 0.0], [2.0 * 0.17] * 2, [2.0] * 2
-    for one, share in shuffled:
-        if one.snr > least_snr:
-            is_long = int(one.path.length_px >= 60.0)
-            counts[is_long] += share
-            excess[is_long] += one.snr - least_snr
-            seen[is_long] += 1.0
+    # Rows of a few stars are short, so short and long lines have separate tails. The prior are two
+    # lines with the mean excess of white noise, 0.17
+    above = [(one, share) for one, share in shuffled if one.snr > least_snr]
     for k, one in enumerate(lines):
-        is_long = int(one.path.length_px >= 60.0)
-        if counts[is_long] > 0.0:
-            mean_excess = excess[is_long] / seen[is_long]
+        is_long = one.path.length_px >= 60.0
+        alike = [(o.snr, share) for o, share in above if (o.path.length_px >= 60.0) == is_long]
+        if alike:
+            snr, share = np.transpose(alike)
+            mean_excess = (2.0 * 0.17 + np.sum(snr - least_snr)) / (2.0 + snr.size)
             over = (one.snr - least_snr) / mean_excess / np.log(10.0)
-            white[k] = max(white[k], float(np.log10(counts[is_long]) - over))
+            white[k] = max(white[k], float(np.log10(share.sum()) - over))
     return white
 
 

@@ -1,4 +1,7 @@
-"""Streak detection by the fast Radon transform, a matched filter over all line segments."""
+"""Streak detection by the fast Radon transform, a matched filter over all line segments.
+
+Lines are in pixels of the frame, unless a function says of which other they are.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,12 @@ from detectors.streak_line import (
     Line,
     Path,
     bin_known,
+    find_band_pixels,
     find_segments,
     fit_line,
     follow_line,
     log10_expected_by_chance,
     log10_false_alarm,
-    mask_band_in_window,
-    mask_streak_band,
     measure_line,
     prepare_binned,
     refit_line,
@@ -71,8 +73,7 @@ class Radon:
             if not (sky.star_sigma_measured and is_narrow(one, sky))
             and (trail is None or not is_star_trail(one, trail))
         ]
-        hidden = sky.hidden
-        pixels = frame.residual.size
+        hidden, pixels = sky.hidden, frame.residual.size
         for size in (1, 2, 4):
             # Most streaks are found without binning: wider ones need a lower false-alarm rate
             rare = self.max_log10_false_alarm - (2.0 if size > 1 else 0.0)
@@ -100,7 +101,7 @@ class Radon:
                 if log10_expected <= rare and not is_piece(one, lines)
             ]
             for line, _ in taken:
-                hidden |= mask_streak_band(hidden.shape, line.scaled(size))
+                hidden[find_band_pixels(hidden.shape, line.scaled(size))] = True
         lines = [line for line in lines if not is_bent(line, frame.residual)]
         lines = sorted(leave_out_crowds(lines), key=lambda line: -line.snr)[: self.max_streaks]
         # Measured last: detection and rejection use the light in which the lines were found
@@ -137,17 +138,15 @@ def search_lines(
         if taken:
             # Of candidates in blocks, since most never come to their turn, those of which 0.6 of 48
             # places are not lost to a line that was taken away
-            some = waiting.select(slice(64))
-            x = some.x1[:, None] + (some.x2 - some.x1)[:, None] * t
-            y = some.y1[:, None] + (some.y2 - some.y1)[:, None] * t
+            x1, y1, x2, y2 = waiting[:64, :4, None].transpose(1, 0, 2)
+            x, y = x1 + (x2 - x1) * t, y1 + (y2 - y1) * t
             there = rest.known[find_nearest_pixels(rest.known.shape, x, y)].mean(axis=1) > 0.6
-            waiting = waiting.select(slice(int(np.argmax(there)) if there.any() else 64, None))
+            waiting = waiting[int(np.argmax(there)) if there.any() else 64 :]
             if not there.any():
                 continue
-        x1, y1, x2, y2 = (float(v[0]) for v in (waiting.x1, waiting.y1, waiting.x2, waiting.y2))
+        x1, y1, x2, y2 = waiting[0, :4].tolist()
         (x1, y1), (x2, y2) = sorted([(x1, y1), (x2, y2)])
-        waiting = waiting.select(slice(1, None))
-        tries += 1
+        waiting, tries = waiting[1:], tries + 1
         rough = Path(x1=x1, y1=y1, x2=x2, y2=y2)
         line = fit_line(rest.light, rest.known, rough, streak_frame.SIGMA_PX, min_snr)
         if line is None or line.snr < min_snr:
@@ -156,9 +155,8 @@ def search_lines(
         if reason is None and join_line(binned.light, binned.known, streaks, line) is None:
             streaks.append(line)
         taken.append((line, reason))
-        window, band = mask_band_in_window(rest.light.shape, line)
-        rest.light[window][band] = 0.0
-        rest.known[window][band] = 0.0
+        pixels = find_band_pixels(rest.light.shape, line)
+        rest.light[pixels] = rest.known[pixels] = 0.0
     return streaks, taken, rest
 
 
@@ -166,7 +164,7 @@ def find_sky(frame: streak_frame.StreakFrame, bright: list[Line]) -> Sky:
     """Find stars, cosmic rays and defects, with the bright lines found before masked."""
     taken = np.zeros(frame.ignored.shape, bool)
     for line in bright:
-        taken |= mask_streak_band(taken.shape, line)
+        taken[find_band_pixels(taken.shape, line)] = True
     lost = frame.clipped & ~streak_frame.find_clipped_streaks(frame.clipped) & ~taken
     hidden = frame.ignored | taken | streak_frame.mask_clipped_stars(frame.residual, lost)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))  # charge bleeds by 2 px
@@ -267,7 +265,7 @@ def find_rejection(line: Line, sky: Sky, binned: BinnedFrame) -> str | None:
 
 
 def is_narrow(line: Line, sky: Sky) -> bool:
-    """Whether a line, in pixels of the frame, is narrower than the point spread function.
+    """Whether a line is narrower than the point spread function.
 
     Such lines are particle tracks and sensor columns, possibly widened by demosaicing. The stricter
     limit applies to short lines only, since the PSF varies over the frame and along a long line. It
@@ -290,10 +288,7 @@ def is_narrow(line: Line, sky: Sky) -> bool:
 
 
 def is_bent(line: Line, residual: FloatImage) -> bool:
-    """Whether the centre of a short, bright line wanders, as in the track of a slow particle.
-
-    `line`: in pixels of the frame.
-    """
+    """Whether the centre of a short, bright line wanders, as in the track of a slow particle."""
     path = line.path
     if path.length_px > 75.0 or line.snr < 12.0 or line.bin_px > 1:
         return False
@@ -314,26 +309,26 @@ def is_bent(line: Line, residual: FloatImage) -> bool:
 
 
 def measure_border_distances_px(line: Line, shape: tuple[int, ...]) -> FloatArray:
-    """Measure distances of a line from the border at 9 points, in pixels of the frame, (9,)."""
-    x, y = line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0)
-    h, w = shape
-    return np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y))
+    """Measure distances of a line from the border at 9 points, (9,)."""
+    return measure_to_border(*line.path.at(np.linspace(0.0, line.path.length_px, 9), 0.0), shape)
+
+
+def measure_to_border(x: FloatArray, y: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    return np.minimum.reduce([x, shape[1] - 1 - x, y, shape[0] - 1 - y])
 
 
 def is_star_trail(line: Line, trail: StarTrail) -> bool:
-    """Whether a line, in pixels of the frame, matches the common star trail."""
+    """Whether a line matches the common star trail."""
     cos, sin = line.path.along
     angle = np.arctan2(sin, cos)
-    middle = line.path.at(np.array([0.5 * line.path.length_px]), 0.0)
-    trail_px, trail_rad = trail.near(float(middle[0][0]), float(middle[1][0]))
+    trail_px, trail_rad = trail.near(*line.path.at(0.5 * line.path.length_px, 0.0))
     away = abs((angle - trail_rad + 0.5 * np.pi) % np.pi - 0.5 * np.pi)
     longest = 2.2 * trail_px + 10.0
     # Several faint star trails in a row look like one longer trail
     if line.snr < 25.0:
         longest = 12.0 * trail_px + 100.0
     # Short lines have uncertain directions
-    unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px)
-    unsure += trail.turned_rad
+    unsure = np.arctan2(2.0 * line.sigma_px, line.path.length_px) + trail.turned_rad
     return bool(away < np.radians(TRAIL_DEG) + unsure and line.path.length_px < longest)
 
 
@@ -342,8 +337,6 @@ def leave_out_crowds(lines: list[Line]) -> list[Line]:
 
     Streaks are single, in trains, or dashes of one line. Short lines parallel to their neighbours
     are star trails, regardless of brightness, and so are rows of such trails.
-
-    `lines`: in pixels of the frame.
     """
     paths = [line.path for line in lines]
     trains, trails = np.array(are_in_trains(paths), bool), np.zeros(len(paths), bool)
@@ -372,6 +365,7 @@ LIT_SIGMA = (6.0, 25.0)
 MIN_SNR = 30.0  # of the whole streak
 SHORTEST_PX = 12
 NEAR_PX = 1.2  # of the ridge to its line
+STEP_LIGHT = np.sinh((np.arange(256, dtype=np.float32) - 48.0) / 24.0)  # of the 8 bits of a median
 
 
 def is_bright_streak(line: Line, above: FloatImage, known: FloatImage, bin_px: int) -> bool:
@@ -434,20 +428,17 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
     In squares of 1, 2, 4 and 8 pixels, so that wide ones are narrow in one of them. Short ones
     count as streaks where they are few: many are the stars' trails, knots or letters, and need a
     closer look.
-
-    They are in pixels of the frame.
     """
     lines: list[Line] = []
     free = ~frame.ignored
     coarsest = max([s for s in BRIGHT_BINS if min(frame.residual.shape) >= s * MIN_SIDE_PX] or [1])
     for size in (s for s in BRIGHT_BINS if s <= coarsest):
         light, known = bin_known(frame.residual, free.astype(np.float32), size)
-        # Median of the pixels about each; in steps that grow with the light
+        # Median of the pixels about each, which forgets what is narrower than half of it; in steps
+        # that grow with the light
         coded = np.clip(np.arcsinh(light) * 24.0 + 48.0, 0.0, 255.0)
-        # A median forgets what is narrower than half of it
-        middle = cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)
-        level = np.asarray(np.sinh((middle.astype(np.float32) - 48.0) / 24.0))
-        above = np.asarray(light - level, np.float32)
+        level = STEP_LIGHT[cv2.medianBlur(np.rint(coded).astype(np.uint8), 21)]
+        above = light - level
         found: list[Line] = []
         still_free = known > 0.5
         widest = 5.5 if size < coarsest else np.inf  # the median takes light away from wider ones
@@ -466,30 +457,26 @@ def find_bright_lines(frame: streak_frame.StreakFrame) -> tuple[list[Line], list
                 if join_line(above, known, found, line) is None:
                     line = follow_line(above, known, line)
                     found.append(line)
-                still_free &= ~mask_streak_band(still_free.shape, line)
+                still_free[find_band_pixels(still_free.shape, line)] = False
         for line in found:
             full = line.scaled(size)
             if not is_piece(full, lines):
                 lines.append(full)
-                free &= ~mask_streak_band(free.shape, full)
+                free[find_band_pixels(free.shape, full)] = False
     short = [line for line in lines if line.path.length_px < 160.0 * line.bin_px]
     if not short:
         return lines, []
     sharp = streak_frame.find_sharp_pixels(frame.residual) & ~frame.clipped
     tracks = []
     for line in short:
-        u = np.arange(0.0, line.path.length_px + 1.0)
-        beside = np.zeros(u.size, bool)
-        h, w = sharp.shape
-        for off in (-1.5, -0.75, 0.0, 0.75, 1.5):
-            x, y = line.path.at(u, off)
-            inside = (np.rint(x) >= 0) & (np.rint(x) < w) & (np.rint(y) >= 0) & (np.rint(y) < h)
-            beside |= inside & sharp[find_nearest_pixels(sharp.shape, x, y)]
+        offs = np.array([-1.5, -0.75, 0.0, 0.75, 1.5])
+        x, y = line.path.at(np.arange(0.0, line.path.length_px + 1.0)[:, None], offs)
+        beside = sharp[find_nearest_pixels(sharp.shape, x, y)]
+        beside &= measure_to_border(np.rint(x), np.rint(y), sharp.shape) >= 0.0
         # Part of a path beside pixels too sharp for light that makes it a particle's track
-        if beside.mean() > 0.35:
+        if beside.any(axis=1).mean() > 0.35:
             tracks.append(line)
-    many = len(short) > 3
-    crowd = [*tracks, *(line for line in short if many or line.snr < 45.0)]
+    crowd = [*tracks, *(line for line in short if len(short) > 3 or line.snr < 45.0)]
     return [line for line in lines if not any(line is other for other in crowd)], tracks
 
 
@@ -501,7 +488,7 @@ def measure_in_own_light(
     The median that shows them takes light from their profile, unevenly also beside them, where
     that counts as scatter. Others, which have a false-alarm figure, stay as they are.
 
-    `lines`: in pixels of the frame; `hidden` (h, w): their bands and all else that stands out.
+    `hidden` (h, w): bands of the lines and all else that stands out.
     """
     sizes = {line.bin_px for line in lines if np.isnan(line.log10_false_alarm)}
     if not sizes:
@@ -514,8 +501,8 @@ def measure_in_own_light(
         if np.isnan(line.log10_false_alarm):
             light, known = frames[line.bin_px]
             own = line.scaled(1.0 / line.bin_px)
-            again = refit_line(_cut(light, own.path)[0] * known, known, own)
-            line = again.scaled(line.bin_px)
+            cut, _ = _cut(light, own.path)
+            line = refit_line(cut * known, known, own).scaled(line.bin_px)
         measures.append(line)
     return measures
 
@@ -558,7 +545,7 @@ def rough_lines(lit: BoolImage, min_filled: float = 0.4) -> list[tuple[Path, flo
             if not pairs_used.any():
                 break
             start, step = start[pairs_used], step[pairs_used] / length[pairs_used, None]
-            normal = np.stack([-step[:, 1], step[:, 0]], axis=1)
+            normal = step[:, ::-1] * (-1.0, 1.0)
             off = np.abs(places @ normal.T - (start * normal).sum(axis=1))
             best = int(np.argmax((off < NEAR_PX).sum(axis=0)))
             near = off[:, best] < NEAR_PX
@@ -566,10 +553,7 @@ def rough_lines(lit: BoolImage, min_filled: float = 0.4) -> list[tuple[Path, flo
             wide = 2.0 * float(np.median(depth[near]))
             # The longest run without a gap
             breaks = np.flatnonzero(np.diff(along) > 6.0 + wide)
-            starts, stops = (
-                along[np.append(0, breaks + 1)],
-                along[np.append(breaks, along.size - 1)],
-            )
+            starts, stops = along[np.append(0, breaks + 1)], along[np.append(breaks, -1)]
             longest = int(np.argmax(stops - starts))
             u1, u2 = float(starts[longest]), float(stops[longest])
             filled = np.count_nonzero((along >= u1) & (along <= u2))
@@ -624,10 +608,7 @@ def find_alike(
 
 
 def are_spikes(frame: streak_frame.StreakFrame, lines: list[Line]) -> BoolImage:
-    """Which lines are diffraction spikes of saturated stars, or what goes on from one, shape (n,).
-
-    `lines`: in pixels of the frame.
-    """
+    """Which lines are diffraction spikes of saturated stars, or what goes on from one, (n,)."""
     spikes = np.zeros(len(lines), bool)
     stars = streak_frame.find_saturated_stars(frame.clipped)
     if not len(stars) or not lines:
@@ -642,7 +623,7 @@ def are_spikes(frame: streak_frame.StreakFrame, lines: list[Line]) -> BoolImage:
         if not (spikes & ~before).any():
             break
         for k in np.flatnonzero(spikes & ~before):  # it hides the way to what goes on from it
-            hidden = hidden | mask_streak_band(hidden.shape, lines[k])
+            hidden[find_band_pixels(hidden.shape, lines[k])] = True
     return spikes
 
 
@@ -656,8 +637,7 @@ def is_spike(
     fainter away from them, the star's own light left out: a streak that passes a star is as bright
     on all of its way. What ends at stars to both sides is none, nor is what hardly leaves them.
 
-    `line`: in pixels of the frame; `stars` (N, 3): x, y and radius of saturated stars, as of
-    `detectors.streak_frame.find_saturated_stars`; `hidden` (h, w): their light.
+    `stars` (N, 3): as of `streak_frame.find_saturated_stars`; `hidden` (h, w): their light.
     """
     path = line.path
     (cos, sin), length = path.along, path.length_px
@@ -724,8 +704,6 @@ def describe_lines(
         return StreakDetections.empty()
     lines, chance = [lines[i] for i in order], np.asarray(log10_false_alarm, float)[order]
     rows: list[dict[str, float]] = []
-    flags: list[int] = []
-    h, w = frame.residual.shape
     for line, log10_chance in zip(lines, chance.tolist(), strict=True):
         path = line.path
         if path.x1 > path.x2:  # from left to right
@@ -734,8 +712,7 @@ def describe_lines(
         clipped = frame.clipped[find_nearest_pixels(frame.clipped.shape, x, y)].any()
         flag = StreakFlag.SATURATED if clipped else StreakFlag(0)
         u = np.array([[0.0, -10.0], [path.length_px, path.length_px + 10.0]])
-        x, y = path.at(u, 0.0)
-        near, ahead = np.minimum(np.minimum(x, w - 1 - x), np.minimum(y, h - 1 - y)).T
+        near, ahead = measure_to_border(*path.at(u, 0.0), frame.residual.shape).T
         # An end within 2.5 px of the border is cut by it if the streak leaves the frame within 10
         # px. A streak parallel to the border does not leave it there
         first, second = (near < 2.5) & (ahead < -0.5)
@@ -743,7 +720,6 @@ def describe_lines(
         flag |= StreakFlag.SECOND_END_OUTSIDE if second else StreakFlag(0)
         if abs(path.bow_px) > max(4.0 * line.bow_sigma_px, 1.0):
             flag |= StreakFlag.CURVED
-        flags.append(int(flag))
         end_sigma_px = float(np.hypot(*line.end_sigma_px) / np.sqrt(2.0))
         inside = line.inside
         x, y = line.path.at(line.u[inside], 0.0)
@@ -759,10 +735,11 @@ def describe_lines(
                 "log10_false_alarm": log10_chance,
                 "sigma_end_px": np.nan if first and second else end_sigma_px,
                 "sigma_line_px": line.line_sigma_px,
+                "flags": flag,
             }
         )
     columns = {name: np.array([row[name] for row in rows], float) for name in rows[0]}
-    return StreakDetections(**columns, flags=np.array(flags, np.uint8))
+    return StreakDetections(**columns | {"flags": columns["flags"].astype(np.uint8)})
 
 
 def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line) -> int | None:
@@ -771,7 +748,7 @@ def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line
     `light`, `known` (h, w): of the frame with all its streaks; `lines`: changed in place.
     """
     for index, old in enumerate(lines):
-        long, short = (old, new) if old.path.length_px >= new.path.length_px else (new, old)
+        long, short = sorted((old, new), key=lambda line: -line.path.length_px)
         reach = _find_reach(long, short)
         if reach is None:
             continue
@@ -800,26 +777,20 @@ def join_line(light: FloatImage, known: FloatImage, lines: list[Line], new: Line
 
 def is_piece(new: Line, lines: list[Line]) -> bool:
     """Whether a line lies on, or goes on from, one of the others."""
-    pairs = (
-        (old, new) if old.path.length_px >= new.path.length_px else (new, old) for old in lines
-    )
+    pairs = (sorted((old, new), key=lambda line: -line.path.length_px) for old in lines)
     return any(_find_reach(long, short) is not None for long, short in pairs)
 
 
 def _find_reach(long: Line, short: Line) -> tuple[float, float] | None:
     """Ends of a piece along a longer line; None if it does not belong to it."""
-    path = long.path
-    cos, sin = path.along
-    length = path.length_px
-    found = []
+    path, length = long.path, long.path.length_px
+    (cos, sin), found = path.along, []
     for x, y in ((short.path.x1, short.path.y1), (short.path.x2, short.path.y2)):
         u = (x - path.x1) * cos + (y - path.y1) * sin
         v = (y - path.y1) * cos - (x - path.x1) * sin
-        t = u / length
-        outside = max(0.0, -u, u - length)
+        t, outside = u / length, max(0.0, -u, u - length)
         off = v - 4.0 * path.bow_px * t * (1.0 - t)
-        near = 1.5 + 1.5 * long.sigma_px + 0.02 * outside
-        if abs(off) > near:
+        if abs(off) > 1.5 + 1.5 * long.sigma_px + 0.02 * outside:
             return None
         found.append(u)
     u1, u2 = min(found), max(found)

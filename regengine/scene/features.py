@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.psf import cut_stamps
 from detectors.types import FloatImage
 from regengine.scene.picture import ScenePicture, linear_light
 
@@ -121,9 +122,8 @@ def _planes(image: FloatImage) -> FloatImage:
     return np.ascontiguousarray(image.reshape(-1, 3).T)
 
 
-def _blur(image: FloatImage, sigma_px: float) -> FloatImage:
-    blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, np.float32)
+def _blur(image: FloatImage, sigma_px: float, border: int = cv2.BORDER_REPLICATE) -> FloatImage:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=border), np.float32)
 
 
 def _areas(lit: FloatImage) -> dict[str, float]:
@@ -318,11 +318,7 @@ def _shapes(
         return {"points_extended": 0.0, "points_common_direction": 0.0}
     curvature = -cv2.Laplacian(core, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE)
     width = np.sqrt(heights / np.maximum(curvature[rows, columns], heights / 30.0))
-    # Windows around the peaks; border pixels are replicated
-    reach = np.arange(-4, 5)
-    down = np.clip(rows[:, None] + reach, 0, detail.shape[0] - 1)
-    across = np.clip(columns[:, None] + reach, 0, detail.shape[1] - 1)
-    window = detail[down[:, :, None], across[:, None, :]]
+    window = cut_stamps(detail, rows, columns, 4)
     gx = (window[:, 1:-1, 2:] - window[:, 1:-1, :-2]).reshape(len(window), -1)
     gy = (window[:, 2:, 1:-1] - window[:, :-2, 1:-1]).reshape(len(window), -1)
     turned = gx + 1j * gy
@@ -362,18 +358,13 @@ def measure_texture(picture: ScenePicture) -> dict[str, float]:
     value = picture.half.lightness
     if min(value.shape) < 2 * BLOCK_PX:
         return dict.fromkeys(TEXTURE, 0.0)
-
-    def smooth(image: FloatImage, sigma_px: float) -> FloatImage:
-        blurred = cv2.GaussianBlur(image, (0, 0), sigma_px, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(blurred, np.float32)
-
     # Differences of Gaussians, one per octave; the coarser ones at a quarter of the size
-    first = smooth(value, 1.0)
-    second = smooth(first, 1.7)
+    first = _blur(value, 1.0, cv2.BORDER_REFLECT)
+    second = _blur(first, 1.7, cv2.BORDER_REFLECT)
     size = (value.shape[1] + 1) // 2, (value.shape[0] + 1) // 2
     small = np.asarray(cv2.resize(second, size, interpolation=cv2.INTER_AREA), np.float32)
-    third = smooth(small, 1.7)
-    fourth = smooth(third, 3.4)
+    third = _blur(small, 1.7, cv2.BORDER_REFLECT)
+    fourth = _blur(third, 3.4, cv2.BORDER_REFLECT)
     bands = [value - first, first - second, small - third, third - fourth]
     spread = np.array([_log(float(np.std(band))) for band in bands])
     steps = np.arange(len(bands)) - (len(bands) - 1) / 2.0

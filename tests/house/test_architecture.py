@@ -227,7 +227,7 @@ MOST = {
     # detectors/__init__.py sets what OpenCV is to use, before any module imports it
     # sky.satellites.photo held predicted tracks and identification, too; detectors.star_trails is
     # what detectors of stars and of streaks share: three subjects that had no file of their own
-    # compiled line sums are apart: numba is imported by those alone who run them
+    # compiled loops of streaks are apart: numba is imported by those alone who run them
     # scene.regions counts lights above and below the limb: no features of a whole picture
     # propose_from_station is a proposer of its own: the map in the station's projection
     "files": 226,
