@@ -97,6 +97,15 @@ class DayMap(RasterMap):
             bands = np.where(sea, shades, bands)
         return replace(grid, values=bands)
 
+    def find_bands(self, *region: float) -> MapGrid | None:
+        """Read all bands of a region as `bands` does; None where no reference has data."""
+        try:
+            return self.bands(*region)
+        except MapError as error:
+            if error.code != "outside_map":
+                raise
+            return None
+
     def window(
         self, west: float, south: float, east: float, north: float, resolution_deg: float
     ) -> MapGrid:

@@ -43,7 +43,6 @@ from matchers.geometry.map_grid import (
     stereographic_rays,
 )
 from matchers.geometry.pose import PosePrior, with_attitude
-from regengine.errors import MapError
 from regengine.maps.opening import SEA, DayMap
 from regengine.maps.reference import Reference
 from regengine.registration.propose_on_day import (
@@ -154,16 +153,19 @@ def find_sea(grid: MapGrid) -> BoolArray:
 def read_ground(day_map: DayMap, camera: Camera, step_deg: float) -> Iterator[tuple[MapGrid, ...]]:
     """Read red light of the map where a camera looks, and a tenth around, as pyramids.
 
-    The sea has its shade without glint; then, if there is any, that with glint.
-    Raises MapError with code ``outside_map``.
+    The sea has its shade without glint; then, if there is any, that with glint. None where the
+    camera sees nothing of the map.
     """
     lon, lat = camera.pixel_to_lonlat(*trace_visible_outline(camera))
+    if not len(lon):
+        return
     lon = lon[0] + (lon - lon[0] + 180.0) % 360.0 - 180.0
     rims = [0.1 * float(np.ptp(each)) + 2.0 * step_deg for each in (lon, lat)]
     low, high = ([float(end(each)) for each in (lon, lat)] for end in (np.min, np.max))
     west, south = np.subtract(low, rims).tolist()
     east, north = np.add(high, rims).tolist()
-    grid = day_map.bands(west, south, east, north, step_deg)
+    if (grid := day_map.find_bands(west, south, east, north, step_deg)) is None:
+        return
     sea, red = find_sea(grid), grid.values[0] / np.float32(255.0)
     for shade in SEA_SHADES if sea.any() else SEA_SHADES[:1]:
         yield make_pyramid(replace(grid, values=np.where(sea, np.float32(shade), red)), 7)
@@ -233,17 +235,9 @@ def find_in_block(view: StationView, day_map: DayMap, x0: int, y0: int) -> list[
     away_km = float(np.linalg.norm(ground[seen] - position, axis=1).min()) / 1e3
     step_deg = away_km / view.focal_px / KM_PER_DEGREE
     rim = 2.0 * LATTICE_PX * step_deg
-    try:
-        grid = day_map.bands(
-            float(lon.min()) - rim,
-            float(lat.min()) - rim,
-            float(lon.max()) + rim,
-            float(lat.max()) + rim,
-            step_deg,
-        )
-    except MapError as error:
-        if error.code != "outside_map":
-            raise
+    west, south = float(lon.min()) - rim, float(lat.min()) - rim
+    east, north = float(lon.max()) + rim, float(lat.max()) + rim
+    if (grid := day_map.find_bands(west, south, east, north, step_deg)) is None:
         return []
     at = np.meshgrid(*2 * (np.arange(side, dtype=np.float32) / LATTICE_PX,))
     inside = cv2.remap(np.asarray(seen, np.float32), *at, cv2.INTER_LINEAR) > 0.99
@@ -411,9 +405,11 @@ def propose_from_station(
             fit = fit_to_places(nominal, here[agreeing], ground[agreeing], prior, NEAR_SHARE)
             if fit is None:
                 break
-            camera = fit.camera
-            miss_px = np.hypot(*(np.stack(camera.ecef_to_pixel(ground), axis=-1) - here).T)
-            agreeing = np.flatnonzero(miss_px < NEAR_SHARE * nominal.long_side_px)
+            miss_px = np.hypot(*(np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) - here).T)
+            near_it = np.flatnonzero(miss_px < NEAR_SHARE * nominal.long_side_px)
+            if len(near_it) < MIN_AGREEING:
+                break
+            camera, agreeing = fit.camera, near_it
         n_places = max(n_places, sights.matches.select(agreeing).n_places)
         away_km = float(np.nanmedian(np.linalg.norm(ground[agreeing] - position, axis=1))) / 1e3
         yield camera, n_places, away_km

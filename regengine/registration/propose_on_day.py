@@ -46,7 +46,7 @@ from matchers.geometry.pose import (
     with_attitude,
 )
 from matchers.lights.dense import pad_map, slide_window
-from regengine.errors import MapError, StoreError
+from regengine.errors import StoreError
 from regengine.io.atomic import cache_folder, make_folder, write_whole
 from regengine.io.checksums import fingerprint
 from regengine.io.gdal import raise_read_failures
@@ -371,11 +371,7 @@ def find_map_features(day_map: DayMap, bounds: Bounds, source_deg: float) -> Map
             lon = west + step_deg * np.arange(x0, x1)
             lat = _latitude(top - step_deg * np.arange(y0, y1))
             block = float(lon[0]), float(lat[-1]), float(lon[-1]), float(lat[0])
-            try:
-                grid = day_map.bands(*block, source_deg)
-            except MapError as error:
-                if error.code != "outside_map":
-                    raise
+            if (grid := day_map.find_bands(*block, source_deg)) is None:
                 continue
             x, y = (
                 np.asarray(each / grid.step_deg, np.float32)
