@@ -27,8 +27,7 @@ from regengine.errors import RegengineError
 from regengine.runs.remote import find_photos
 
 GAP_S, GAP_DAYS = 3.0, 2  # clocks of one model drifted by 0.13 s a day
-FAR_SIGMAS = 4.0
-DRAWS = 1000
+FAR_SIGMAS, DRAWS = 4.0, 1000
 
 
 def main(
@@ -143,9 +142,8 @@ def page_lines(accepted: pd.DataFrame, pulled: pd.DataFrame) -> list[str]:
     checked = pulled[pulled.pull.notna()]
     far, by_chance = checked[checked.pull.abs() > FAR_SIGMAS], deal_offsets(pulled)
     bound = binomtest(len(far), len(checked), alternative="less").proportion_ci(0.95).high
-    agreeing = len(checked) - len(far)
+    agreeing, lenses, groups = len(checked) - len(far), [], []
     rank = (1 + sum(count >= agreeing for count in by_chance)) / (1 + DRAWS)
-    lenses, groups = [], []
     for name, told in [*accepted.groupby("lens"), ("all", accepted)]:
         some = checked if name == "all" else checked[checked.lens == name]
         lenses.append([name, str(len(told)), str(told.sigma_s.isna().sum()), *describe(some)])
