@@ -38,7 +38,7 @@ demo: core
 	@mkdir -p out
 	$(BIN)/regengine register data_samples/photos --store $(STORE) --overlay $(OVERLAYS) --workers 2
 	$(BIN)/regengine solve data_samples/photos/ISS043-E-298868.jpg --json --overlay $(OVERLAYS) > out/stars.ndjson
-	$(BIN)/python -m benchmarks demo $(STORE) $(OVERLAYS) out/stars.ndjson --out out/demo
+	$(BIN)/python -m benchmarks demo $(STORE) $(OVERLAYS) out/stars.ndjson --out out/demo.html
 
 test: dev
 	$(BIN)/ruff check .

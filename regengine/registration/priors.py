@@ -502,6 +502,7 @@ SOURCE = "hint"
 # EXIF counts whole seconds; an element set one day old is wrong by 1.7 s in one frame of ten
 MAX_APART_S = 43_200.0
 AGREE_S = 5.0
+ORBIT_SIGMA_S = 1.0  # of a common offset, from the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -517,8 +518,10 @@ class NeighbourPrior:
     """Prior of a frame from accepted frames of the same camera body.
 
     frames: Frame ids of the accepted frames.
-    offset_s: Their common time offset along the track, as in `regengine.store.result.SolvedCamera`.
-    spread_s: Standard deviation of their offsets, with a lower limit.
+    offset_s: Their common time offset along the track, as in `regengine.store.result.SolvedCamera`,
+        the mean by weight.
+    spread_s: Standard deviation of their offsets, or of the mean if that is more, with a lower
+        limit.
     focal_ratio: Ratio of their focal length to the nominal one.
     mirrored, cropped: Whether their images are mirrored, or have the optical axis off the middle.
     neighbours: Frames taken so shortly before or after that the attitude may be unchanged.
@@ -569,8 +572,8 @@ class FrameFacts:
     Frames of one camera model on one day are assumed to be from the same camera.
 
     camera: Camera of a reference: an accepted frame, whose nadir is from a TLE; else None.
-    offset_s, focal_ratio: Its time offset along the track, and the ratio of its focal length to the
-        nominal one.
+    offset_s, sigma_s, focal_ratio: Its time offset along the track with one sigma, and the ratio of
+        its focal length to the nominal one.
     """
 
     frame: str
@@ -580,7 +583,13 @@ class FrameFacts:
     size_px: tuple[int, int]
     camera: Camera | None = None
     offset_s: float = 0.0
+    sigma_s: float = TRACKS.clock_sigma_s
     focal_ratio: float = 1.0
+
+    @property
+    def weight(self) -> float:
+        """Weight of its offset, 1 / s²."""
+        return 1.0 / (ORBIT_SIGMA_S**2 + self.sigma_s**2)
 
     @classmethod
     def from_result(cls, result: FrameResult) -> FrameFacts | None:
@@ -605,7 +614,10 @@ class FrameFacts:
             return facts
         nominal_px = 1e3 * (result.focal_mm or LENS.usual_focal_mm) / result.pixel_pitch_um
         ratio = solved.camera.focal_px / nominal_px
-        return replace(facts, camera=solved.camera, offset_s=offset_s, focal_ratio=ratio)
+        facts = replace(facts, camera=solved.camera, offset_s=offset_s, focal_ratio=ratio)
+        if solved.along_track_sigma_s is None:
+            return facts
+        return replace(facts, sigma_s=solved.along_track_sigma_s)
 
 
 def make_neighbour_prior(
@@ -627,8 +639,10 @@ def make_neighbour_prior(
     # Clock offset and along-track error of an element set are constant over minutes
     near = [one for one in known if away_s(one) <= 600.0]
     pool = near or known
-    group = [pool[k] for k in find_agreeing([one.offset_s for one in pool], AGREE_S)]
-    if not near and (len(group) < 2 or 2 * len(group) < len(pool)):
+    weights = np.array([one.weight for one in pool])
+    agreeing = find_agreeing([one.offset_s for one in pool], AGREE_S, weights)
+    group, weights, total = [pool[k] for k in agreeing], weights[agreeing], weights.sum()
+    if not near and (len(group) < 2 or weights.sum() < (0.5 - 1e-9) * total):
         return None
     lens = facts.focal_mm, sorted(facts.size_px)
     # The focal length of a stretched copy does not correspond to either side of the sensor
@@ -652,11 +666,13 @@ def make_neighbour_prior(
         # 900 km along the track, a third of the visible ground up to the horizon
         if one.size_px == facts.size_px and away_s(one) <= 120.0:
             neighbours.append(Neighbour(frame=one.frame, camera=camera))
-    offsets_s = [one.offset_s for one in group]
+    offsets_s = np.array([one.offset_s for one in group])
+    offset_s = float(np.average(offsets_s, weights=weights))
+    scatter_s = float(np.average((offsets_s - offset_s) ** 2, weights=weights)) ** 0.5
     return NeighbourPrior(
         frames=tuple(one.frame for one in group),
-        offset_s=float(np.median(offsets_s)),
-        spread_s=max(2.0, float(np.std(offsets_s))),
+        offset_s=offset_s,
+        spread_s=max(2.0, scatter_s, float(weights.sum()) ** -0.5),
         focal_ratio=math.exp(log_ratio),
         mirrored=2 * sum(camera.mirrored for _, camera in same_lens) > len(same_lens),
         cropped=bool(2 * n_cropped > len(same_lens)),
@@ -664,11 +680,14 @@ def make_neighbour_prior(
     )
 
 
-def find_agreeing(values: Sequence[float], width: float) -> list[int]:
-    """Find the largest group of values within a width of each other; return ascending indices.
+def find_agreeing(
+    values: Sequence[float], width: float, weights: FloatArray | None = None
+) -> list[int]:
+    """Find the group of most weight within a width of each other; return ascending indices.
 
-    Values are ordered by importance, most important first. Among equally large groups, the one with
-    the most important value is chosen.
+    Without weights it is the largest. Values are ordered by importance, most important first. Among
+    equal groups, the one with the most important value is chosen.
     """
+    weights = np.ones(len(values)) if weights is None else weights
     groups = [[k for k, v in enumerate(values) if low <= v <= low + width] for low in values]
-    return max(groups, key=lambda group: (len(group), -group[0]), default=[])
+    return max(groups, key=lambda group: (float(weights[group].sum()), -group[0]), default=[])

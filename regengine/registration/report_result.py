@@ -172,6 +172,8 @@ def record_match(
         solved = make_solved_camera(camera, one)
         if one.is_blind or not result.is_timed:
             solved = replace(solved, along_track_offset_s=None)
+        elif rank == 0:
+            solved = replace(solved, along_track_sigma_s=measure_offset_sigma_s(match))
         records.append(
             HypothesisRecord(
                 rank=rank,
@@ -623,3 +625,30 @@ def make_solved_camera(camera: Camera, hypothesis: Hypothesis) -> SolvedCamera:
         along_track_offset_s=track.clock_s + offset_km / track.speed_km_s,
         off_nadir_deg=camera.off_nadir_deg,
     )
+
+
+def measure_offset_sigma_s(match: Match) -> float | None:
+    """One sigma of the time offset along the orbit; None if the photo does not determine it.
+
+    Farther along the orbit nearly the same is seen with another tilt, so it is the marginal sigma
+    of the fit, or what refits without some of the lights move the camera by, if that is more, as in
+    `compute_camera_covariances`. Patches share errors over more than a sixteenth of the picture
+    (heights, the lens, light that a map of nadir views does not have), so quarters are left out,
+    too: along the orbit they count in full, while places on the ground hardly move. The position
+    that a fit is given beforehand is where the search looked, and says nothing of the clock.
+    """
+    fit, prior = match.fit, match.fit.refinement.prior
+    sigmas_m = [float(fit.refinement.covariance[ALONG, ALONG]) ** 0.5]
+    for refits in filter(None, (fit.refits, fit.leave_out_parts(4))):
+        here_m, *there_m = (
+            track_offsets_m(prior, camera.position_ecef_m)[0]
+            for camera in (refits.camera, *refits.without)
+        )
+        # Variance of the jackknife, as in `Refits.covariance_px`
+        share = (len(there_m) - 1) / len(there_m)
+        sigmas_m.append(math.sqrt(share * sum((along_m - here_m) ** 2 for along_m in there_m)))
+    # Of a third of the sigma beforehand, a ninth of the departure from where the search looked is
+    # lost: less than a sigma of the offset for departures up to three sigmas beforehand
+    if max(sigmas_m) > prior.sigma_along_m / 3.0:
+        return None
+    return max(sigmas_m) / 1e3 / match.hypothesis.track.speed_km_s

@@ -112,8 +112,8 @@ def summary_words(result: FrameResult) -> list[str]:
             f"off-nadir {result.solved.off_nadir_deg:.0f}°",
             f"focal length {result.solved.camera.focal_px:.0f} px",
         ]
-        if result.is_timed and result.solved.along_track_offset_s is not None:
-            words.append(f"along-track {result.solved.along_track_offset_s:+.1f} s")
+        if offset := offset_text(result):
+            words.append(f"along-track {offset}")
         if result.solved.camera.mirrored:
             words.append("mirrored")
         if result.solved.camera.pixel_aspect is not None:
@@ -128,6 +128,16 @@ def summary_words(result: FrameResult) -> list[str]:
     if result.orientation != 1:
         words.append(f"shown as stored, EXIF orientation {result.orientation}")
     return words
+
+
+def offset_text(result: FrameResult) -> str:
+    """Format the offset along the orbit: ``+6.94 ± 0.31 s``; empty without one."""
+    solved = result.solved
+    if not result.is_timed or solved is None or solved.along_track_offset_s is None:
+        return ""
+    if solved.along_track_sigma_s is None:
+        return f"{solved.along_track_offset_s:+.0f} s, not determined by the photo"
+    return f"{solved.along_track_offset_s:+.2f} ± {solved.along_track_sigma_s:.2f} s"
 
 
 def evidence_text(result: FrameResult) -> str:

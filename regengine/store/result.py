@@ -253,11 +253,16 @@ class ReviewedPoint:
 class SolvedCamera:
     """A solved camera, with its time offset along the orbit.
 
-    ``along_track_offset_s`` is None without a time and a nadir, by which it is an offset.
+    ``along_track_offset_s`` is None without a time and a nadir, by which it is an offset;
+    ``along_track_sigma_s`` also where the photo does not determine it, as through a long lens that
+    shows the same from farther ahead with another tilt.
     """
 
     camera: Camera = within(Camera, "focal_px")
     along_track_offset_s: float | None = stored("solved shift along the orbit, late positive", "s")
+    along_track_sigma_s: float | None = optional(
+        "1 sigma of that shift; NaN if the photo does not determine it", "s"
+    )
     off_nadir_deg: float = stored("angle of the optical axis from the nadir", "deg", IN_FILES)
 
 

@@ -30,7 +30,7 @@ from regengine.store.result import (
 )
 
 FORMAT = "regengine"
-FORMAT_VERSION = 7  # no other is read
+FORMAT_VERSION = 8  # no other is read
 
 Table = dict[str, NDArray[Any]]
 Tables = dict[str, Table]

@@ -21,7 +21,9 @@ from benchmarks.simulate import true_orbit
 from benchmarks.simulate.land import Region
 from benchmarks.simulate.orbit import elements_at, slip_elements, tle_lines
 from benchmarks.simulate.worlds import draw_town_world
+from benchmarks.trials.attempt import camera_of
 from regengine import Registration
+from regengine.orbit import camera_position, load_tle_file
 from tests.world.runs import ELEMENTS, LIGHTS, SAMPLES
 from tests.world.shared import make_once
 from tests.world.simulated import (
@@ -96,6 +98,25 @@ def test_a_photo_is_placed_to_a_part_of_a_map_pixel(taken: Path, name: str) -> N
     assert found.to_dict()["image"]["orientation"] == EXPOSURES[name].orientation
     late_s = found.to_dict()["camera"]["along_track_offset_s"]
     assert late_s == pytest.approx(-EXPOSURES[name].clock_error_s, abs=5.0)
+
+
+@pytest.mark.slow
+def test_cameras_lie_as_far_along_the_orbit_as_their_sigmas_say(
+    simulated: Path, rare: Path
+) -> None:
+    tles, pulls = load_tle_file(ELEMENTS), []
+    for folder in (simulated, rare):
+        for found in regengine.open_store(folder / "run.h5"):
+            exposure, truth = EXPOSURES[found.path.stem], true_camera(folder / found.path.name)
+            along = camera_position(tles, exposure.time_utc).velocity_ecef_m_s
+            along /= np.linalg.norm(along)
+            off_m = np.subtract(found.camera.position_ecef_m, camera_of(truth).position_ecef_m)
+            sigma_s = found.to_dict()["camera"]["along_track_sigma_s"]
+            assert sigma_s < 0.01 * exposure.focal_mm
+            pulls.append(off_m @ along / (7.66e3 * sigma_s))
+    assert len(pulls) == len(EXPOSURES)
+    assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.5
+    assert np.abs(pulls).max() < 4.0
 
 
 @pytest.mark.slow

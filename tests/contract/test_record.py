@@ -71,6 +71,7 @@ IN_FRAMES = {
     **{name: f"image.{name}" for name in ("width_px", "orientation", "camera_body", "focal_mm")},
     **{f"nadir_{name}": f"nadir.{name}" for name in ("lon", "lat", "altitude_km", "source")},
     **{name: f"camera.{name}" for name in ("focal_px", "along_track_offset_s", "off_nadir_deg")},
+    "along_track_sigma_s": "camera.along_track_sigma_s",
     **{name: f"camera.{name}" for name in ("principal_point", "distortion", "quaternion")},
     **{name: f"camera.{name}" for name in ("position_ecef_m", "mirrored", "pixel_aspect")},
     **{name: f"fit.{name}" for name in ("residual_px", "residual_m", "matched_lights", "ncc")},

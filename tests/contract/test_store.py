@@ -61,7 +61,7 @@ def test_every_column_is_documented_and_says_the_same_of_itself(store: Path) -> 
                 assert told + " (volatile)" * int(column.attrs["volatile"]) == description
                 assert column.compression == "gzip"
                 assert column.fletcher32
-        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 7)
+        assert (file.attrs["format"], file.attrs["format_version"]) == ("regengine", 8)
         assert set(json.loads(file.attrs["package_versions"])) > {"regengine", "numpy", "python"}
 
 
@@ -178,7 +178,7 @@ def put(name: str, value: object) -> Callable[[h5py.File], None]:
     ("edit", "words"),
     [
         (put("format_version", 99), "newer regengine"),
-        (put("format_version", 6), "older regengine (format version 6, this one reads 7 alone)"),
+        (put("format_version", 7), "older regengine (format version 7, this one reads 8 alone)"),
         (lambda file: file.attrs.__delitem__("format_version"), "damaged store"),
         (put("format", "other"), "of another program"),
         (lambda file: file.__delitem__("frames/verdict"), "damaged store"),

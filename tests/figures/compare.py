@@ -46,7 +46,7 @@ KINDS = (
     Kind(r"clock_sigma_s|sigma_(along|cross)_km"),  # given, not found
     # A spread of n residuals is known to one in the root of 2 n: 10 % of 50
     Kind(r"residual\w*|rms\w*|RMSPX|held_out\w*|left_out_px|sigma\w*|\w+_sigma", share=0.05),
-    Kind(r"\w*covariance\w*", share=0.1),
+    Kind(r"\w*covariance\w*|along_track_sigma_s", share=0.1),
     # Clocks of one camera agree to 0.3 s: 2.3 km of the orbit, 0.2 degrees seen from 600 km
     Kind(r"along_track_offset_s|offset_s", apart=0.15),
     Kind(r"position_ecef_m", apart=1100.0),

@@ -328,6 +328,21 @@ def test_one_frame_of_the_same_ten_minutes_tells_and_two_of_the_half_day_do() ->
     assert told(*four) is None
 
 
+def test_the_clock_is_the_mean_by_weight_and_what_no_photo_determines_counts_little() -> None:
+    sure, vague = solved_at(1.0, 10.0, sigma_s=0.0), solved_at(2.0, 13.0, sigma_s=3.0**0.5)
+    prior = told(sure, vague)
+    assert prior is not None
+    # Weights of 1 and 1/4, with a sigma of 1 s of the orbit
+    assert prior.offset_s == pytest.approx(10.6)
+    # Two that are vague, though nearer in time, do not outweigh one
+    nearer = [solved_at(0.1, 30.0), solved_at(0.2, 31.0)]
+    assert frames_of(told(*nearer, sure)) == ("F1",)
+    # A clock that no photo determines is where it was found, as far as clocks are off
+    prior = told(nearer[0])
+    assert prior is not None
+    assert (prior.offset_s, prior.spread_s > 15.0) == (30.0, True)
+
+
 def test_the_lens_is_the_median_of_those_that_agree_within_three_in_a_hundred() -> None:
     ratios = [1.0, 1.029, 1.01, 1.2]
     prior = told(*(solved_at(k + 1.0, focal_ratio=ratio) for k, ratio in enumerate(ratios)))
@@ -350,7 +365,7 @@ def test_only_accepted_frames_placed_by_an_orbit_tell_anything() -> None:
     reference = priors.FrameFacts.from_result(result)
     assert reference is not None
     assert reference.camera == nadir_camera()
-    assert reference.offset_s == -13.7
+    assert (reference.offset_s, reference.sigma_s) == (-13.7, 0.31)
     # 85 mm on pixels of 56.25 micrometres are 1511.1 px
     assert reference.focal_ratio == pytest.approx(1506.1 / 1511.111, rel=1e-6)
     assert (reference.size_px, reference.time_utc) == ((640, 426), TAKEN)

@@ -13,8 +13,9 @@ from benchmarks.simulate.camera import SimCamera, wgs84
 from benchmarks.trials.attempt import camera_of
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg
-from matchers.geometry.pose import turn_camera
+from matchers.geometry.pose import ALONG, track_offsets_m, turn_camera
 from matchers.geometry.sky_camera import SkyCamera, matrix_quaternion
+from matchers.lights.patches import fit_to_patches
 from regengine.maps.index.earth import EarthIndex
 from regengine.maps.opening import open_light_map
 from regengine.orbit import CameraPosition, icrs_to_itrf, load_tle_file, position_from_nadir
@@ -35,6 +36,7 @@ from regengine.registration.parameters import RegisterParams, SearchParams
 from regengine.registration.prepare_photo import prepare_photo
 from regengine.registration.priors import Neighbour, NeighbourPrior, Seen
 from regengine.registration.register import PROPOSERS, search, state_problem
+from regengine.registration.report_result import measure_offset_sigma_s
 from regengine.registration.types import (
     Fit,
     Hypothesis,
@@ -285,6 +287,37 @@ def test_sigma_is_honest(over_city: Solved, slanted: Solved) -> None:
     # Two axes: a distance of 3.5 sigma is passed by two in a thousand
     assert (ground_pull < 3.5).mean() >= 0.95
     assert np.median(pull) > 0.1
+
+
+def test_the_offset_along_the_orbit_has_a_sigma_but_not_through_a_keyhole(
+    over_city: Solved, slanted: Solved
+) -> None:
+    """What few patches in the middle show, they show with another tilt from elsewhere, too."""
+    for solved in (over_city, slanted):
+        match, refinement = solved.match, solved.match.fit.refinement
+        found, truth = (
+            track_offsets_m(refinement.prior, camera.position_ecef_m)[0]
+            for camera in (match.camera, camera_of(solved.truth))
+        )
+        sigma_s = measure_offset_sigma_s(match)
+        assert sigma_s is not None
+        assert solved.result.solved is not None
+        assert solved.result.solved.along_track_sigma_s == sigma_s
+        sigma_m = 1e3 * sigma_s * match.hypothesis.track.speed_km_s
+        assert abs(found - truth) < 3.0 * sigma_m
+        # Not below what the fit alone says, and a tenth of what was believed beforehand
+        assert refinement.covariance[ALONG, ALONG] <= sigma_m**2 * (1.0 + 1e-9)
+        assert sigma_m < 0.1 * refinement.prior.sigma_along_m
+        places = np.stack([refinement.matches.x, refinement.matches.y], axis=-1)
+        near = np.argsort(np.linalg.norm(places - places.mean(axis=0), axis=1))[:6]
+        few = fit_to_patches(
+            *(refinement.rendered, refinement.matches.select(near)),
+            *(refinement.prior, refinement.free),
+        )
+        keyhole = replace(match.fit, refinement=few, groups=match.fit.groups[near])
+        vague_s = measure_offset_sigma_s(replace(match, fit=keyhole))
+        # Height and scale tell how long the slant is, but not straight down
+        assert vague_s is None if solved is over_city else vague_s > 10.0 * sigma_s
 
 
 def test_a_triangle_of_patches_is_filled_up_with_the_best_and_no_two_lie_on_one_spot() -> None:

@@ -41,7 +41,10 @@ def nadir_camera(lon: float = 136.9, lat: float = 35.7, *, tilt_deg: float = 0.0
 
 def solved(camera: Camera, late_s: float = -131.7) -> SolvedCamera:
     return SolvedCamera(
-        camera=camera, along_track_offset_s=late_s, off_nadir_deg=camera.off_nadir_deg
+        camera=camera,
+        along_track_offset_s=late_s,
+        along_track_sigma_s=0.31,
+        off_nadir_deg=camera.off_nadir_deg,
     )
 
 

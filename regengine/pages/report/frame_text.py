@@ -167,8 +167,8 @@ def _solution(result: FrameResult) -> Section:
         ("position ECEF", " ".join(f"{value:.1f}" for value in camera.position_ecef_m) + " m"),
         ("mirrored", "yes" if camera.mirrored else "no"),
     ]
-    if result.is_timed and solved.along_track_offset_s is not None:
-        rows.append(("along-track offset", f"{solved.along_track_offset_s:+.2f} s"))
+    if offset := records.offset_text(result):
+        rows.append(("along-track offset", offset))
     if camera.pixel_aspect is not None:
         rows.append(("pixel aspect", f"{camera.pixel_aspect:.3f}, stretched"))
     if result.footprint is not None:
