@@ -353,30 +353,24 @@ def kind_table(trials: pd.DataFrame) -> list[str]:
 
 
 def probability_lines(trials: pd.DataFrame) -> list[str]:
-    """Probability of a place by its score: of ``any`` photos, right ones against those elsewhere.
+    """Probability of a place by its verdict: of ``any`` photos, right ones against those elsewhere.
 
-    All of ``any`` that are accepted must have been looked at. Shares of right ones between both
-    bars are those of all trials of which the truth is known. Of wrong ones the highest share that
-    their number allows (95 %), and Laplace's, give the lower and the higher probability.
+    All of ``any`` that are placed must have been looked at. Right ones for review are counted with
+    those of which the truth is known, and one more. The highest share of wrong ones that their
+    number allows (95 %), and Laplace's, give the lower and the higher probability.
     """
-    wrong = trials[trials.kind.isin(("elsewhere", "mirrored", "other"))].score.fillna(0.0)
-    right = trials[trials.kind.isin(("timed", "clock", "lens")) & trials.east_km.notna()].score
-    drawn = trials[trials.kind == "any"]
-    if not (len(wrong) and len(right) and len(drawn)):
-        return []
-    placed = (drawn.verdict == "accepted").mean()
-    shares = {3.0: placed * (right.between(3.0, 6.0) & (right < 6.0)).sum() / (right >= 6.0).sum()}
-    shares[6.0] = placed
-    said = []
-    for low, high in ((3.0, 6.0), (6.0, np.inf)):
-        met = int(((wrong >= low) & (wrong < high)).sum())
+    wrong = trials[trials.kind.isin(("elsewhere", "mirrored", "other"))].verdict
+    drawn = trials[trials.kind == "any"].verdict
+    right = trials[trials.kind.isin(("timed", "clock", "lens", "any"))].verdict
+    placed, said = float((drawn == "accepted").mean()), []
+    accepted, review = (int((right == word).sum()) for word in ("accepted", "review"))
+    shares = {"review": placed * (review + 1) / max(accepted, 1), "accepted": placed}
+    for word, share in shares.items():
+        met = int((wrong == word).sum())
         bounds = float(beta.ppf(0.95, met + 1, len(wrong) - met)), (met + 1) / (len(wrong) + 2)
-        chances = [shares[low] / (shares[low] + (1.0 - placed) * one) for one in bounds]
-        said.append(
-            f"from {low:g}: {met} of {len(wrong)} wrong, probability {chances[0]:.3f} to "
-            f"{chances[1]:.4f}"
-        )
-    return [f"Probability by score, {'; '.join(said)}.", ""]
+        low, high = (share / (share + (1.0 - placed) * one) for one in bounds)
+        said.append(f"{word}: {met} of {len(wrong)} wrong, probability {low:.3f} to {high:.4f}")
+    return [f"{'; '.join(said)}.", ""] if len(wrong) and len(drawn) else []
 
 
 def offset_lines(trials: pd.DataFrame) -> list[str]:
