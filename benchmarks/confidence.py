@@ -1,6 +1,6 @@
 """Fit the probability of registrations to simulated cases, test thresholds, and judge both.
 
-Tables of the training half (`registration --simulated --half train --table TRAIN.jsonl`) are
+Tables of the training half (`registration --half train --table TRAIN.jsonl`) are
 fitted; without any the calibration of the package is judged. `--write` then keeps its steps, and
 writes the thresholds that they pass on the test half.
 

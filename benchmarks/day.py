@@ -31,8 +31,7 @@ from typer import Option
 
 from benchmarks.options import Out, Real
 from benchmarks.pages import NONE, number, table, title_lines, write_page
-from benchmarks.registration.cases import list_photos
-from benchmarks.rows import Row, append_row, read_csv, read_rows
+from benchmarks.rows import Row, append_row, list_photos, read_csv, read_rows
 from matchers.geometry.camera import Camera
 from matchers.geometry.footprint import WGS84
 from regengine.errors import RegengineError

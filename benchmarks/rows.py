@@ -1,4 +1,4 @@
-"""A table on disk of rows as JSON lines, that grows row by row and survives being interrupted."""
+"""Tables: rows as JSON lines, that grow row by row and survive an interruption; real photos."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from regengine.errors import ConfigError
 
 Row = dict[str, Any]
 
@@ -37,3 +39,19 @@ def read_rows(*paths: Path) -> list[Row]:
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def list_photos(real: Path, *folders: str) -> list[dict[str, str]]:
+    """Rows of the indices of the real photographs, each with its `path`, of files that are there.
+
+    Of the folder ``photos`` where none is named; ConfigError without its index.
+    """
+    if not (real / "photos" / "index.csv").is_file():
+        raise ConfigError(f"{real} holds no photos/index.csv: give the folder of the real data.")
+    rows = []
+    for folder in folders or ("photos",):
+        index = real / folder / "index.csv"
+        for row in read_csv(index) if index.is_file() else []:
+            if (real / folder / row["file"]).is_file():
+                rows.append(row | {"path": str(real / folder / row["file"])})
+    return rows

@@ -26,7 +26,7 @@ from typer import Option
 
 from benchmarks.options import Out, Real
 from benchmarks.pages import add_date, share, title_lines, write_page
-from benchmarks.registration.cases import list_photos
+from benchmarks.rows import list_photos
 from benchmarks.simulate.render import through_jpeg
 from benchmarks.trials.draw import draw_trial
 from benchmarks.trials.source import make_source

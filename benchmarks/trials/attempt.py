@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.registration.truth import score_columns
+from benchmarks.trials.score import score_columns
 from matchers.geometry.camera import Camera
 from regengine.errors import EphemerisError, RegengineError
 from regengine.orbit.position import choose_position

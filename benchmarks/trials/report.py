@@ -11,9 +11,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from benchmarks.pages import NONE, interval, number, percent, table, title_lines
-from benchmarks.registration.truth import quantile
 from benchmarks.rows import Row
 from benchmarks.trials.attempt import REASON_MARK
+from benchmarks.trials.score import quantile
 from detectors.types import FloatArray
 from regengine.score.labels import bound_share
 from regengine.score.scenes import score_calibration

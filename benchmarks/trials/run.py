@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.pages import commit, tell
 from benchmarks.processes import Lost, work_through
-from benchmarks.registration.cases import Settings
+from benchmarks.registration.settings import Settings
 from benchmarks.rows import Row, append_row, read_rows
 from benchmarks.trials.attempt import (
     Registration,

@@ -87,7 +87,7 @@ def main(
     Examples:
       regengine bench lights labels.csv
       regengine bench streaks labels.csv --json --plot figures
-      regengine bench registration reference_cameras.csv run.h5
+      regengine bench registration frames.csv run.h5
     """
     given = dict(locals())
     configure_logging(quiet=quiet, as_json=log_json)

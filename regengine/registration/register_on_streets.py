@@ -32,6 +32,7 @@ from matchers.geometry.pose import (
 from matchers.lights.dense import pad_map, slide_window
 from matchers.lights.photo_light import EvenedImage
 from regengine.maps.lights import KINDS
+from regengine.maps.places import place_index
 from regengine.maps.reference import RasterMap
 from regengine.photo.formats import PhotoFile
 from regengine.photo.image import read_linear_light
@@ -800,9 +801,10 @@ def advise_streets(problem: Problem) -> Reason | None:
             values["unfetched"] = problem.references.unfetched
         elif given is not None and frame.centre is not None:
             lon, lat = frame.centre
-            values |= {"around": "place", "lon": lon, "lat": lat}
+            values |= {"lon": lon, "lat": lat}
         elif given is not None:
-            values |= {"around": "nadir", "lon": given.lon, "lat": given.lat}
+            towns = place_index().list_brightest(given.position_ecef_m)
+            values["towns"] = ", ".join(town.name for town in towns)
     else:
         return None
     return Reason(code="no_streets", values=values)

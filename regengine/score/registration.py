@@ -148,10 +148,12 @@ _AnswerRow = tuple[str, str, tuple[float, ...], float]
 
 
 def _csv_answers(path: Path) -> Iterable[_AnswerRow]:
-    for place, row in csv_rows(path, ANSWER_COLUMNS, "give CSV or HDF5 of control points"):
+    for place, row in csv_rows(path, ANSWER_COLUMNS[1:], "give CSV or HDF5 of control points"):
         values = tuple(parse_numbers(place, (row[name] for name in ANSWER_COLUMNS[1:])))
         probability = parse_numbers(place, [row[PROBABILITY]])[0] if PROBABILITY in row else 1.0
-        yield place, row["photo"], values, probability
+        if not {"photo", "frame"} & row.keys():
+            raise ConfigError(f"{path} lacks the column photo or frame: name the photos.")
+        yield place, row.get("photo", row.get("frame", "")), values, probability
 
 
 def _hdf5_answers(path: Path) -> Iterable[_AnswerRow]:

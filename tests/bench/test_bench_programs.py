@@ -15,21 +15,12 @@ import pytest
 from pyproj import Geod
 
 from benchmarks import __main__ as launcher
-from benchmarks.registration.cases import Settings
-from benchmarks.registration.truth import (
-    MAP_PIXEL_M,
-    misses_px,
-    read_named_places,
-    read_reference_cameras,
-    score_columns,
-)
+from benchmarks.registration.settings import Settings
 from benchmarks.rows import Row, read_rows
 from benchmarks.simulate import SAMPLE_MAP
 from benchmarks.trials.attempt import outcome_columns
 from benchmarks.trials.run import Workshop, run_trials
-from matchers.geometry.camera import Camera
-from matchers.geometry.earth import ecef_to_geodetic
-from matchers.geometry.footprint import diagonal_km
+from benchmarks.trials.score import MAP_PIXEL_M, score_columns
 from tests.world.results import control_point, nadir_camera
 
 
@@ -78,39 +69,8 @@ def test_two_runs_are_joined_by_frame_and_a_difference_is_told_where_it_is(
     assert capsys.readouterr().err.startswith("Error: ")
 
 
-CITIES = read_reference_cameras()
-PLACES = read_named_places()
-PLACED = [file for file, reference in CITIES.items() if reference.camera is not None]
-# Of the long side. Towns are named at their centres, while light is centred on what shines: a
-# kilometre or two apart, 40 pixels of the sharpest frames
-MEDIAN_SHARE, LARGEST_SHARE = 0.015, 0.025
 TRUTH = nadir_camera()
 WGS84 = Geod(ellps="WGS84")
-
-
-def placed(file: str) -> Camera:
-    camera = CITIES[file].camera
-    assert camera is not None
-    return camera
-
-
-@pytest.mark.parametrize("file", PLACED)
-def test_a_reference_camera_is_in_orbit_and_has_named_places_where_they_shine(file: str) -> None:
-    camera = placed(file)
-    long_side_px = max(camera.width_px, camera.height_px)
-    assert PLACES[file]["name"].nunique() >= 3
-    misses = misses_px(camera, PLACES[file]) / long_side_px
-    assert np.median(misses) < MEDIAN_SHARE
-    assert misses.max() < LARGEST_SHARE
-    _, lat, height_m = ecef_to_geodetic(camera.position_ecef_m)
-    assert 320e3 < height_m < 440e3
-    assert abs(lat) < 51.9  # the inclination, as geodetic latitude
-    assert diagonal_km(camera) > 20.0
-    assert float(CITIES[file].row["residual_px"]) < 0.004 * long_side_px
-    for twin in PLACED:  # two copies of a frame were taken from one place
-        if CITIES[twin].frame == CITIES[file].frame:
-            apart = np.subtract(placed(twin).position_ecef_m, camera.position_ecef_m)
-            assert np.linalg.norm(apart) < 15e3
 
 
 def moved(east_m: float, north_m: float) -> list:

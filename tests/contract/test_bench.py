@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks.registration.truth import CAMERAS, read_reference_cameras
+from benchmarks.public.cameras import FRAMES, read_cameras
 from tests.world import skies
 from tests.world.program import run
 from tests.world.results import control_point, nothing_found, proposal
@@ -166,7 +166,8 @@ def test_scenes_are_scored_by_the_labels_that_could_be_read(scenes: Path, tmp_pa
 # Any system's control points against true cameras
 
 Rows = list[tuple[str, float, float, float, float, float]]
-OSAKA, TOKYO = "Osaka_ISS030-E-184140.jpg", "Tokyo_ISS038-E-36641.jpg"
+OSAKA, TOKYO = "ISS030-E-184140.jpg", "ISS038-E-36641.jpg"
+CAMERAS = read_cameras()
 INSIDE = "cupola_gate.jpeg"
 Corners = list[tuple[float, float]]
 SPREAD: Corners = [(100.0, 100.0), (500.0, 100.0), (500.0, 320.0), (100.0, 320.0)]
@@ -176,8 +177,7 @@ def points(
     file: str, probability: float, *, off_deg: float = 0.0, corners: Corners = SPREAD
 ) -> Rows:
     """Control points by the true camera, moved northwards."""
-    camera = read_reference_cameras()[f"cities/{file}"].camera
-    assert camera is not None
+    camera = CAMERAS[file]
     rows: Rows = []
     for x, y in corners:
         lon, lat = (float(v) for v in camera.pixel_to_lonlat(x, y))
@@ -193,7 +193,7 @@ def write(path: Path, rows: Rows, columns: int = 6) -> Path:
 
 
 def facts_of(path: Path) -> dict[str, dict[str, Any]]:
-    said = run("bench", "registration", CAMERAS, path, "--json")
+    said = run("bench", "registration", FRAMES, path, "--json")
     assert said.code == 0, said.err
     return {fact["split"]: fact for fact in said.records}
 
@@ -213,15 +213,15 @@ def test_right_wrong_and_claims_of_what_shows_nothing(three: Path) -> None:
     names, whole = ("photos", "judged", "placeable", "right", "wrong"), facts["all"]
     for name in names:
         assert whole[name] == facts["development"][name] + facts["test"][name]
-    lines = run("bench", "registration", CAMERAS, three).out.splitlines()
+    lines = run("bench", "registration", FRAMES, three).out.splitlines()
     shown = [line.replace("|", " ").split()[: 1 + len(names)] for line in lines]
     assert ["all", *(str(whole[name]) for name in names)] in shown
     assert (whole["right"], whole["wrong"]) == (1, 2)
-    assert whole["placeable"] == 34
+    assert whole["placeable"] == len(CAMERAS)
     assert whole["error_m"] < 1.0
     without, *_, last = whole["at"]
     assert (without["threshold"], without["right"], without["wrong"]) == (0.99, 1, 0)
-    # 5 % of 63 judged photos are three: both wrong ones may be accepted
+    # 5 % of 81 judged photos are four: both wrong ones may be accepted
     assert (last["threshold"], last["right"], last["wrong"]) == (0.2, 1, 2)
     # one right and none wrong says little of the next: exact bound
     assert without["most_wrong_of_accepted"] == pytest.approx(0.95, abs=0.03)
@@ -250,13 +250,12 @@ def test_hdf5_says_the_same_and_without_probability_all_is_claimed(
 
 
 def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
-    camera = read_reference_cameras()[f"cities/{OSAKA}"].camera
-    assert camera is not None
+    camera = CAMERAS[OSAKA]
     right = [control_point(p.x, p.y, camera) for p in proposal().control_points]
     results = [
         replace(proposal(), path=f"photos/{OSAKA}", control_points=tuple(right)),
         replace(proposal("B"), path=f"photos/{TOKYO}"),
-        replace(proposal("C"), path="photos/Nagoya_ISS038-E-11205.jpg", verdict="review"),
+        replace(proposal("C"), path="photos/ISS038-E-11205.jpg", verdict="review"),
         nothing_found(),
         proposal("ISS999-E-1"),  # of no photo of the benchmark
     ]
@@ -275,6 +274,6 @@ def test_a_store_is_scored_by_what_it_accepted(tmp_path: Path) -> None:
 def test_what_is_wrong_with_answers_is_said(three: Path, text: str | None, words: str) -> None:
     path = three
     path.unlink() if text is None else path.write_text(text)
-    said = run("bench", "registration", CAMERAS, path)
+    said = run("bench", "registration", FRAMES, path)
     assert said.code != 0
     assert words in said.err

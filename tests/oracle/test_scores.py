@@ -11,7 +11,7 @@ from PIL import Image
 from pyproj import Geod
 from sklearn.metrics import brier_score_loss
 
-from benchmarks.registration.truth import MAP_PIXEL_M, score_columns
+from benchmarks.trials.score import MAP_PIXEL_M, score_columns
 from matchers.geometry.footprint import diagonal_km, right_within_km
 from regengine.errors import ConfigError, FrameError
 from regengine.score.detections import (

@@ -137,8 +137,9 @@ def test_without_streets_the_reason_is_how_to_get_them(
         result = register_frame(read(photo), PRIOR, SearchReferences(light_map=Nowhere()))
     first = result.reasons[0]
     assert (result.verdict, first.code) == ("no_match", "no_streets")
-    command = "regengine maps get --kind streets 5.20,45.10"
+    command = "regengine maps get CITY --kind streets"
     assert command in first.text
+    assert "Paris" in first.text  # of the three brightest from above Lyon
     assert command in caplog.text
     assert "no_agreement" not in {reason.code for reason in result.reasons}
 
