@@ -67,7 +67,7 @@ def select_control_points(
         vague = vague + np.einsum("ni,nj->nij", offset_px, offset_px)
         offset_px = np.zeros_like(offset_px)
     places_px = np.stack(fit.camera.ecef_to_pixel(ground), axis=-1) + offset_px
-    covariance = compute_camera_covariances(fit, ground, fit.refits) + vague
+    covariance = compute_camera_covariances(fit, ground, *fit.widening_refits) + vague
     left = refinement.residual_px[index] - offset_px
     expected = np.diagonal(noise + covariance, axis1=1, axis2=2)
     # A patch that disagrees by more than two sigmas gets a wider one
@@ -211,7 +211,7 @@ def compute_chance_within(sigma_m: float, camera: Camera) -> float:
 
 
 def compute_camera_covariances(
-    fit: PatchFit, ground_ecef_m: FloatArray, refits: Refits | None
+    fit: PatchFit, ground_ecef_m: FloatArray, *refits: Refits | None
 ) -> FloatArray:
     """Covariance of projected places due to the uncertainty of the camera, shape (k, 2, 2).
 
@@ -222,8 +222,10 @@ def compute_camera_covariances(
     """
     refinement = fit.refinement
     flow = differentiate_pixels(fit.camera, refinement.prior.velocity_ecef, ground_ecef_m)[1]
-    stated = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
-    return stated if refits is None else widen(stated, refits.covariance_px(ground_ecef_m))
+    covariance = np.asarray(flow @ refinement.covariance @ np.swapaxes(flow, -1, -2))
+    for one in filter(None, refits):
+        covariance = widen(covariance, one.covariance_px(ground_ecef_m))
+    return covariance
 
 
 def widen(covariance: FloatArray, other: FloatArray) -> FloatArray:

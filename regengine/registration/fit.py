@@ -269,7 +269,7 @@ def measure_pose_sigma_m(fit: Fit, patch_log10_odds: float) -> float:
     refits = [fit.refits]
     barely = patch_log10_odds < SURE_LOG10_ODDS or fit.hypothesis.is_other_lens
     if barely and fit.light_log10_odds < COVERING_LOG10_ODDS:
-        refits.append(fit.leave_out_parts(4))
+        refits.append(fit.quarter_refits)
     lights = fit.matched_lights
     ground = fit.camera.pixel_to_ecef(lights.x, lights.y)
     # Closer to the limb a pixel covers kilometres of ground, and every camera is uncertain

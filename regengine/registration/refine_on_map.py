@@ -259,7 +259,7 @@ def fit_all_cells(
         # A jackknife overestimates variance on average (Efron & Stein 1981), so it is used only
         # where it is much larger
         ground = refinement.rendered.pixel_to_ecef(refinement.matches.x, refinement.matches.y)
-        stated = compute_camera_covariances(fit, ground, None)
+        stated = compute_camera_covariances(fit, ground)
         moved = fit.refits.covariance_px(ground)
         if np.trace(moved.sum(axis=0)) < 4.0 * np.trace(stated.sum(axis=0)):
             fit = replace(fit, groups=np.zeros(len(refinement.matches), np.intp))

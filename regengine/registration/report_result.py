@@ -639,7 +639,7 @@ def measure_offset_sigma_s(match: Match) -> float | None:
     """
     fit, prior = match.fit, match.fit.refinement.prior
     sigmas_m = [float(fit.refinement.covariance[ALONG, ALONG]) ** 0.5]
-    for refits in filter(None, (fit.refits, fit.leave_out_parts(4))):
+    for refits in filter(None, (fit.refits, fit.quarter_refits)):
         here_m, *there_m = (
             track_offsets_m(prior, camera.position_ecef_m)[0]
             for camera in (refits.camera, *refits.without)

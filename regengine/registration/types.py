@@ -298,6 +298,16 @@ class PatchFit:
         """Cameras refitted without some of the lights; None if there are too few lights."""
         return self.leave_out_parts(16)  # 15 degrees of freedom
 
+    @cached_property
+    def quarter_refits(self) -> Refits | None:
+        """Cameras refitted without each quarter of the picture; None with too few lights."""
+        return self.leave_out_parts(4)
+
+    @property
+    def widening_refits(self) -> tuple[Refits | None, ...]:
+        """Those that widen the sigmas of places where they move the camera by more."""
+        return (self.refits,)
+
     @property
     def matched_lights(self) -> LightPeaks:
         """Light peaks of the photo that the map confirms, in pixels of the image."""
@@ -317,6 +327,11 @@ class Fit(PatchFit):
     view: FloatImage
     known: FloatImage
     light_log10_odds: float
+
+    @property
+    def widening_refits(self) -> tuple[Refits | None, ...]:
+        """With those without quarters: thin clouds, heights, towns err together over as much."""
+        return (self.refits, self.quarter_refits)
 
 
 @dataclass(frozen=True, kw_only=True)
