@@ -17,18 +17,23 @@ import typer
 from benchmarks.options import Out
 from benchmarks.pages import number, percent, table, tell, title_lines, write_page
 from benchmarks.public.cameras import FRAMES, POINTS, refit_cameras
+from regengine.errors import ConfigError
 from regengine.score.labels import bound_share
 from regengine.score.registration import (
+    PhotoScore,
+    TruePhoto,
     photo_key,
     read_answers,
     read_true_photos,
     score_answers,
 )
+from regengine.store.result import MIN_POINTS
 
 NOTE = (
     "*Right* are photos whose control points all lie within 1 % of the diagonal of the true "
-    "footprint, or 1 km. *Error*: median of the control points of what is right, on the ground and "
-    "in pixels of the photo. *Bound*: of the share of wrong answers (95 %, exact)."
+    "footprint, or 1 km. *Error*: the median of right photos of the median of their control points, "
+    "on the ground and in pixels. *Bound*: of the share of wrong answers (95 %, exact). Photos of "
+    "unknown truth count as photos alone; those without a known lens are in no row of lenses."
 )
 HEADER = "photos | placeable | answered | right | wrong | bound | error km | error px"
 
@@ -43,6 +48,8 @@ def main(
     """Print a table a system: all photos, those judged by points, and by tilt and lens."""
     if refit:
         refit_cameras(frames, POINTS)
+    elif not results:
+        raise ConfigError("No answers: name a table of control points, or a store.")
     if results:
         judged = {path.name: judge(path, frames) for path in results}
         write_page(out, "public", page_lines(judged))
@@ -51,10 +58,14 @@ def main(
 def judge(results: Path, frames: Path) -> pd.DataFrame:
     """Score the answers of one system: a row a photo of the benchmark."""
     photos, answers = read_true_photos(frames), read_answers(results)
+    if not answers:
+        raise ConfigError(f"{results} holds no control points.")
     rows = []
     for photo, score in zip(photos, score_answers(photos, answers), strict=True):
         row = {"outcome": score.outcome, "tilt_deg": np.nan, "km": np.nan, "px": np.nan}
         points = answers.get(photo_key(photo.name))
+        if score.outcome == "wrong":
+            tell(f"{results.name}: {photo.name} is wrong: {say_why(photo, score)}")
         if photo.camera is not None:
             row["tilt_deg"] = photo.camera.off_nadir_deg
             if points is not None:
@@ -63,10 +74,19 @@ def judge(results: Path, frames: Path) -> pd.DataFrame:
                 row["km"] = float(np.median(score.error_m)) / 1e3
                 row["px"] = float(np.median(np.hypot(seen_x - x, seen_y - y)))
         rows.append(row)
-    judged = pd.DataFrame(rows).join(pd.read_csv(frames)[["file", "status", "truth", "focal_mm"]])
-    if wrong := judged.file[judged.outcome == "wrong"].tolist():
-        tell(f"{results}: wrong: {', '.join(wrong)}")
-    return judged
+    return pd.DataFrame(rows).join(pd.read_csv(frames)[["status", "truth", "focal_mm"]])
+
+
+def say_why(photo: TruePhoto, score: PhotoScore) -> str:
+    """What is wrong about an answer."""
+    if photo.camera is None or score.allowed_m is None:
+        return "it shows nothing that can be placed"
+    far_km, allowed_km = score.error_m.max() / 1e3, score.allowed_m / 1e3
+    if far_km > allowed_km:
+        return f"a control point is {far_km:,.1f} km off, {allowed_km:.1f} km are allowed"
+    if len(score.error_m) < MIN_POINTS:
+        return f"{len(score.error_m)} control points, {MIN_POINTS} are needed"
+    return "its control points lie outside the picture, or span too little of it"
 
 
 def page_lines(judged: dict[str, pd.DataFrame]) -> list[str]:

@@ -217,7 +217,7 @@ def score_answers(
     if answers and len(strange) == len(answers):
         raise ConfigError(
             f"the answers name {strange[0]!r}, which is not a photo of the benchmark; name photos "
-            "by their files."
+            "as its table does."
         )
     if strange:
         logging.getLogger("regengine").warning(

@@ -111,7 +111,8 @@ def test_a_table_of_any_program_is_scored_by_tilt_and_lens(
     assert answers["below 30° off nadir"] == ["1", "1", "0"]
     assert answers["60° and more"] == ["1", "0", "1"]
     assert answers["nothing to be placed"] == ["1", "0", "1"]
-    assert "ISS050-E-62291.jpg" in said.err
+    assert "ISS050-E-62291.jpg is wrong: a control point is" in said.err
+    assert "cupola_gate.jpeg is wrong: it shows nothing that can be placed" in said.err
 
 
 def test_points_of_a_photo_are_apart_on_the_ground() -> None:
