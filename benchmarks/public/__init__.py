@@ -31,8 +31,8 @@ from regengine.store.result import MIN_POINTS
 
 NOTE = (
     "*Right* are photos whose control points all lie within 1 % of the diagonal of the true "
-    "footprint, or 1 km. *Error*: the median of right photos of the median of their control points, "
-    "on the ground and in pixels. *Bound*: of the share of wrong answers (95 %, exact). Photos of "
+    "footprint, or 1 km. *Error*: of right photos the median of that of their points, on the "
+    "ground and in pixels. *Bound*: of the share of wrong answers (95 %, exact). Photos of "
     "unknown truth count as photos alone; those without a known lens are in no row of lenses."
 )
 HEADER = "photos | placeable | answered | right | wrong | bound | error km | error px"
