@@ -82,6 +82,8 @@ def say_why(photo: TruePhoto, score: PhotoScore) -> str:
     if photo.camera is None or score.allowed_m is None:
         return "it shows nothing that can be placed"
     far_km, allowed_km = score.error_m.max() / 1e3, score.allowed_m / 1e3
+    if np.isinf(far_km):
+        return "a control point shows the sky"
     if far_km > allowed_km:
         return f"a control point is {far_km:,.1f} km off, {allowed_km:.1f} km are allowed"
     if len(score.error_m) < MIN_POINTS:
