@@ -178,7 +178,7 @@ def loose(turn_rad: float, *, quarters_only: bool = False) -> Change:
 
 
 MUCH, LITTLE = loose(0.003), loose(0.0015)  # two kilometres on the ground, and one
-BENT_QUARTER = loose(0.05, quarters_only=True)
+BENT_QUARTER = loose(0.003, quarters_only=True)
 
 
 def saturated(match: LightMatch) -> LightMatch:
@@ -294,10 +294,10 @@ ROWS = {
     "a camera that moves a little": Row(LITTLE, "accepted", accept=0.9),
     "another lens, bent without a quarter": Row(
         both(said(**TESTED), BARE_LIGHTS, GUESSED, BENT_QUARTER),
-        *("review", ("imprecise",), "leave-out test"),
+        *("review", ("imprecise",), "uncertain by"),
     ),
     "barely tested, bent without a quarter": Row(
-        both(BARELY, BARE_LIGHTS, BENT_QUARTER), "review", ("imprecise",), "leave-out test"
+        both(BARELY, BARE_LIGHTS, BENT_QUARTER), "review", ("imprecise",), "uncertain by"
     ),
     "truncated": Row(
         UNLIKELY, "review", ("low_probability", "search_budget"), "--effort thorough", stopped=CUT
