@@ -1,4 +1,4 @@
-"""Score control points of night photographs against points that people picked by eye.
+"""Score control points of night photographs against points picked by eye.
 
 ``RESULTS...`` are tables of control points of any program, or stores of regengine; their columns
 are those of docs/public-benchmark.md. ``frames.csv`` beside this module has the photos and their

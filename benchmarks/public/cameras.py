@@ -29,7 +29,7 @@ from regengine.store.result import ReviewedPoint
 
 FOLDER = Path(__file__).parent
 FRAMES, POINTS = FOLDER / "frames.csv", FOLDER / "points.csv"
-PICKS = "first", "second"  # by different people
+PICKS = "first", "second"  # by different observers
 # Radial distortion of lenses, one sigma: a share of the distance of the corner from the axis
 CORNER_SHARE, CORNER_MM = 0.015, 21.6
 ENOUGH = 6  # points of a photo that is judged by them

@@ -58,7 +58,7 @@ def test_a_camera_is_in_orbit_and_has_picked_points_where_they_shine(file: str) 
             assert np.linalg.norm(apart) < 25e3
 
 
-def test_two_people_take_the_same_light_of_the_map() -> None:
+def test_two_observers_take_the_same_light_of_the_map() -> None:
     """Of the lights of a photo that both picked, each from another view of the map."""
     apart_px = []
     for file, points in PICKED.groupby("file"):
