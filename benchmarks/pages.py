@@ -34,7 +34,7 @@ def command() -> str:
     shown = ["python -m benchmarks", *sys.argv[1:]]
     for k, word in enumerate(shown):
         name, equals, _ = word.partition("=")
-        if name in ("--out", "--real", "--cache", "--overlays", "--mistakes"):
+        if name in ("--out", "--real", "--overlays", "--mistakes"):
             if equals:
                 shown[k] = f"{name}=FOLDER"
             elif k + 1 < len(shown):

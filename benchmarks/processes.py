@@ -36,20 +36,6 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def peak_memory_mb() -> float:
-    """Largest resident memory that this process has had, MB; NaN where the system does not tell.
-
-    Without the files that it has mapped by now, such as libraries and an index, which processes
-    share.
-    """
-    status = Path("/proc/self/status")
-    if not status.is_file():
-        return float("nan")
-    lines = (line.split() for line in status.read_text(encoding="ascii").splitlines())
-    told_kb = {line[0]: float(line[1]) for line in lines if line[-1] == "kB"}
-    return (told_kb["VmHWM:"] - told_kb["RssFile:"]) / 1024.0
-
-
 @dataclass(frozen=True, kw_only=True)
 class Lost:
     """Why work was not finished."""
@@ -65,16 +51,14 @@ def work_through(
     limit_s: float | None = None,
     prepare: Callable[..., None] | None = None,
     prepare_args: tuple[Any, ...] = (),
-    fresh: bool = False,
 ) -> Generator[tuple[Job, Answer | Lost]]:
-    """Do work for each job in worker processes of one thread each; `fresh`: in one for each job."""
+    """Do work for each job in worker processes of one thread each."""
     from pebble import ProcessExpired, ProcessPool
 
     with one_thread():
         # Started afresh, not forked: OpenCV's threads do not survive a fork.
         pool = ProcessPool(
             max_workers=workers,
-            max_tasks=int(fresh),
             context=get_context("spawn"),
             initializer=prepare,
             initargs=list(prepare_args),

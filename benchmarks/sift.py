@@ -7,6 +7,7 @@ Writes control points of every photo whose homography to the map has enough inli
 from __future__ import annotations
 
 import csv
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +21,7 @@ from regengine.errors import RegengineError
 from regengine.maps.at_hand import ELEMENT_SETS, LIGHTS
 from regengine.maps.opening import light_map_of
 from regengine.maps.reference import RasterMap
-from regengine.orbit.position import choose_position, frame_records
-from regengine.orbit.tle import load_element_sets
+from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.photo.frame import read_frame
 from regengine.photo.image import read_display_rgb
 from regengine.runs.remote import find_photos
@@ -38,12 +38,10 @@ def main(
     photos: Annotated[list[str], typer.Argument(metavar="PHOTOS...")],
     *,
     metadata: Annotated[Path | None, typer.Option(help="table of frame records")] = None,
-    lights: Annotated[Path, typer.Option(help="night map")] = LIGHTS,
-    least: Annotated[int, typer.Option(help="inliers of an answer")] = INLIERS,
     out: Annotated[Path, typer.Option(help="table of control points")] = Path("sift.csv"),
 ) -> None:
     """Match each photo, and write the table."""
-    tles, night = load_element_sets([ELEMENT_SETS]), light_map_of((lights,))
+    tles, night = element_sets((ELEMENT_SETS,)), light_map_of((LIGHTS,))
     assert night is not None
     records = None if metadata is None else frame_records(metadata)
     with out.open("w", encoding="utf-8", newline="") as file:
@@ -57,7 +55,7 @@ def main(
                 tell(f"{photo}: {error}")
                 continue
             tell(f"{photo}: {inliers} inliers")
-            if inliers >= least:
+            if inliers >= INLIERS:
                 rows.writerows([photo.name, *point, inliers] for point in points)
 
 
@@ -80,7 +78,9 @@ def match_photo(
         if described is None or drawn is None:
             continue
         pairs = cv2.BFMatcher().knnMatch(described, drawn, k=2)
-        near = sorted((a for a, b in pairs if a.distance < RATIO * b.distance), key=by_distance)
+        near = sorted(
+            (a for a, b in pairs if a.distance < RATIO * b.distance), key=attrgetter("distance")
+        )
         good = list({one.trainIdx: one for one in near[::-1]}.values())  # the nearest of each
         if len(good) < 4:
             continue
@@ -98,10 +98,6 @@ def match_photo(
             stored = (corners.T + 0.5) / factor - 0.5
             best = int(mask.sum()), np.stack([*stored, *places], axis=1).tolist()
     return best
-
-
-def by_distance(match: cv2.DMatch) -> float:
-    return match.distance
 
 
 def stretch(light: NDArray[Any]) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ import typer
 
 from benchmarks.options import Out
 from benchmarks.pages import number, percent, table, tell, title_lines, write_page
-from benchmarks.public.cameras import FRAMES, POINTS, refit_cameras
+from benchmarks.public.cameras import FRAMES, read_frames, refit_cameras
 from regengine.errors import ConfigError
 from regengine.score.labels import bound_share
 from regengine.score.registration import (
@@ -41,23 +41,22 @@ HEADER = "photos | placeable | answered | right | wrong | bound | error km | err
 def main(
     results: Annotated[list[Path] | None, typer.Argument(metavar="RESULTS...")] = None,
     *,
-    frames: Annotated[Path, typer.Option(help="table of photos and true cameras")] = FRAMES,
     refit: Annotated[bool, typer.Option("--refit", help="fit its cameras to the points")] = False,
     out: Out = None,
 ) -> None:
     """Print a table a system: all photos, those judged by points, and by tilt and lens."""
     if refit:
-        refit_cameras(frames, POINTS)
+        refit_cameras()
     elif not results:
         raise ConfigError("No answers: name a table of control points, or a store.")
     if results:
-        judged = {path.name: judge(path, frames) for path in results}
+        judged = {path.name: judge(path) for path in results}
         write_page(out, "public", page_lines(judged))
 
 
-def judge(results: Path, frames: Path) -> pd.DataFrame:
+def judge(results: Path) -> pd.DataFrame:
     """Score the answers of one system: a row a photo of the benchmark."""
-    photos, answers = read_true_photos(frames), read_answers(results)
+    photos, answers = read_true_photos(FRAMES), read_answers(results)
     if not answers:
         raise ConfigError(f"{results} holds no control points.")
     rows = []
@@ -74,7 +73,7 @@ def judge(results: Path, frames: Path) -> pd.DataFrame:
                 row["km"] = float(np.median(score.error_m)) / 1e3
                 row["px"] = float(np.median(np.hypot(seen_x - x, seen_y - y)))
         rows.append(row)
-    return pd.DataFrame(rows).join(pd.read_csv(frames)[["status", "truth", "focal_mm"]])
+    return pd.DataFrame(rows).join(read_frames()[["status", "truth", "focal_mm"]])
 
 
 def say_why(photo: TruePhoto, score: PhotoScore) -> str:

@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial.transform import Rotation
 
 from benchmarks.pages import tell
-from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import incidence_deg, to_xyz
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG
-from matchers.geometry.pose import PosePrior, with_attitude
+from matchers.geometry.pose import PosePrior
 from regengine.maps.at_hand import ELEMENT_SETS
+from regengine.orbit.position import element_sets
 from regengine.orbit.propagation import camera_position
-from regengine.orbit.tle import load_element_sets
 from regengine.registration.points.solve_points import (
     Freed,
     PointFit,
     Start,
     fit_points,
     pair_points,
+    turn_to_places,
 )
 from regengine.score.registration import distance_m, read_true_photos
 from regengine.store.result import ReviewedPoint
@@ -42,9 +41,9 @@ def fit_to_orbit(frame: pd.Series, points: pd.DataFrame) -> tuple[PointFit, floa
 
     ``frame``: `width_px`, `height_px`, `time_utc` and `focal_mm`; ``points``: `x`, `y`, `lon`,
     `lat`. Prior are the orbit at the camera's time, whose clock is wrong by ten seconds, and the
-    focal length of EXIF; the attitude starts at Kabsch's (1976) rotation of rays to lines of sight.
+    focal length of EXIF.
     """
-    there = camera_position(load_element_sets([ELEMENT_SETS]), frame.time_utc.to_pydatetime())
+    there = camera_position(element_sets((ELEMENT_SETS,)), frame.time_utc.to_pydatetime())
     velocity = there.velocity_ecef_m_s
     assert velocity is not None
     long_side_px = max(frame.width_px, frame.height_px)
@@ -72,10 +71,7 @@ def fit_to_orbit(frame: pd.Series, points: pd.DataFrame) -> tuple[PointFit, floa
         for one in points.itertuples()
     ]
     pairs = pair_points(camera, picked)
-    sights = pairs.ground_ecef_m - there.position_ecef_m
-    rotation, _ = Rotation.align_vectors(*map(to_units, (sights, camera.rays(*pairs.pixels.T))))
-    start = Start(camera=with_attitude(camera, rotation.as_matrix()), belief=belief)
-    fit = fit_points(start, pairs, FREED)
+    fit = fit_points(Start(camera=turn_to_places(camera, pairs), belief=belief), pairs, FREED)
     moved_m = np.subtract(fit.camera.position_ecef_m, there.position_ecef_m)
     return fit, float(moved_m @ velocity / (velocity @ velocity))
 
@@ -98,22 +94,18 @@ def find_sigma_km(frame: pd.Series, points: pd.DataFrame, camera: Camera) -> flo
     return float(np.median(sigma_m)) / 1e3
 
 
-def to_units(vectors: FloatArray) -> FloatArray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def read_frames(path: Path) -> pd.DataFrame:
+def read_frames() -> pd.DataFrame:
     """The table of frames, with times; empty texts where nothing is told."""
     texts = ["file", "frame_id", "truth", "remark", "repository", "path", "commit", "sha256"]
-    frames = pd.read_csv(path)
+    frames = pd.read_csv(FRAMES)
     frames[texts] = frames[texts].fillna("")
     return frames.assign(time_utc=pd.to_datetime(frames.time_utc, format="ISO8601", utc=True))
 
 
-def refit_cameras(path: Path, points: Path) -> None:
+def refit_cameras() -> None:
     """Fit the cameras of frames that points judge to these, and write them into the table."""
-    frames, picked = read_frames(path), pd.read_csv(points)
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frames, picked = read_frames(), pd.read_csv(POINTS)
+    table = pd.read_csv(FRAMES, dtype=str, keep_default_na=False)
     for row in np.flatnonzero(frames.truth == "points"):
         frame = frames.loc[row]
         some = picked[(picked.file == frame.file) & picked.pick.isin(PICKS)]
@@ -133,10 +125,10 @@ def refit_cameras(path: Path, points: Path) -> None:
         table.loc[row, list(values)] = [f"{value:.9g}" for value in values.values()]
         if fit.doubts.suspect.any():
             tell(f"{frame.file}: points disagree: {np.flatnonzero(fit.doubts.suspect).tolist()}")
-    table.to_csv(path, index=False)
+    table.to_csv(FRAMES, index=False)
 
 
-def read_cameras(path: Path = FRAMES) -> dict[str, Camera]:
+def read_cameras() -> dict[str, Camera]:
     """By file the true cameras of the photos that are placed."""
-    photos = read_true_photos(path)
+    photos = read_true_photos(FRAMES)
     return {photo.name: photo.camera for photo in photos if photo.camera is not None}

@@ -802,8 +802,7 @@ def advise_streets(problem: Problem) -> Reason | None:
         elif given is not None and frame.centre is not None:
             lon, lat = frame.centre
             values |= {"lon": lon, "lat": lat}
-        elif given is not None:
-            towns = place_index().list_brightest(given.position_ecef_m)
+        elif given and (towns := place_index().list_brightest(given.position_ecef_m)):
             values["towns"] = ", ".join(town.name for town in towns)
     else:
         return None
