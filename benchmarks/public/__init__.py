@@ -35,7 +35,7 @@ NOTE = (
     "ground and in pixels. *Bound*: of the share of wrong answers (95 %, exact). Photos of "
     "unknown truth count as photos alone; those without a known lens are in no row of lenses."
 )
-HEADER = "photos | placeable | answered | right | wrong | bound | error km | error px"
+HEADER = ("photos", "placeable", "answered", "right", "wrong", "bound", "error km", "error px")
 
 
 def main(
@@ -106,7 +106,7 @@ def page_lines(judged: dict[str, pd.DataFrame]) -> list[str]:
             parts += [(str(which), some) for which, some in placed.groupby(by, observed=True)]
         parts.append(("nothing to be placed", photos[photos.status == "nothing"]))
         cells = [[which, *describe(some)] for which, some in parts]
-        lines += [f"## {name}", "", *table(f"| {HEADER}", cells, right=8), ""]
+        lines += [f"## {name}", "", *table(["", *HEADER], cells, right=len(HEADER)), ""]
     return lines
 
 

@@ -108,7 +108,11 @@ def test_a_table_of_any_program_is_scored_by_tilt_and_lens(
     assert launcher.main(["public", str(path)]) == 0
     said = capsys.readouterr()
     cells = [[one.strip() for one in line.split("|")[1:-1]] for line in said.out.splitlines()]
-    answers = {row[0]: row[3:6] for row in cells if len(row) > 6}
+    header, marks, *rows_said = filter(None, cells)
+    assert header[3:6] == ["answered", "right", "wrong"]
+    assert marks == ["---", *["---:"] * (len(header) - 1)]
+    assert {len(row) for row in rows_said} == {len(header)}
+    answers = {row[0]: row[3:6] for row in rows_said}
     assert answers["all"] == ["3", "1", "2"]
     assert answers["below 30° off nadir"] == ["1", "1", "0"]
     assert answers["60° and more"] == ["1", "0", "1"]
