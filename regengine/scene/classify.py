@@ -312,9 +312,10 @@ def settle_by_evidence(answer: SceneAnswer, evidence: str) -> SceneAnswer:
     return replace(answer, category=category, category_from=evidence, also=also)
 
 
-# Classes without ground at night. Sky is not among them: of 18 photos of aurorae, stars or sunrise
-# that show cities as well, it would exclude 8
-NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise")
+# Classes without ground at night. Stars and aurorae are not among them: of 18 photos of aurorae,
+# stars or sunrise that show cities as well, they would exclude 8. Of 72 photos of the Moon none
+# does, and in six its disc was proposed for review as a light of the map
+NO_NIGHT_GROUND = ("day", "inside", "infrared", "sunset_sunrise", "moon")
 # The same holds for known other content: spacecraft, hardware, empty windows. Content outside the
 # model's gate may be anything
 KNOWN_OTHER = "other, none of the known kinds"
