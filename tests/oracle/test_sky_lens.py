@@ -16,6 +16,7 @@ from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.photo.formats import PhotoFile
 from regengine.photo.frame import Frame
 from regengine.sky.stars import lens_calibration
+from regengine.sky.stars.falloff import fit_falloff, measure_aperture_light, measure_sky_boxes
 from regengine.sky.stars.lens_calibration import (
     ErrorModel,
     LensFrame,
@@ -235,3 +236,79 @@ def test_clipped_light_counts_neither_for_stars_nor_for_the_sky():
             assert channel.whole[3] == whole
         near = (np.abs(photo.sky.x - 130.0) < 15.0) & (np.abs(photo.sky.y - 180.0) < 15.0)
         assert near.any() == whole
+
+
+# ---- falloff and apertures
+
+ARRIVES = np.array([-0.75, 0.35, -0.10])
+SHAPE, AXIS = (400, 600), (306.0, 196.0)
+
+
+def powers(r):
+    return np.stack([r**2, r**4, r**6], axis=-1)
+
+
+def distance(x, y):
+    return np.hypot(x - AXIS[0], y - AXIS[1]) / (0.5 * np.hypot(*SHAPE))
+
+
+def sky(rng, slope):
+    """Mean sky light of a frame."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(float)
+    light = 0.01 * (1.0 + slope[0] * (x / SHAPE[1] - 0.5) + slope[1] * (y / SHAPE[0] - 0.5))
+    light *= 1.0 + powers(distance(x, y)) @ ARRIVES
+    return (light + rng.normal(0.0, 0.001, light.shape)).astype(np.float32)
+
+
+def test_light_of_an_aperture_is_the_sum_of_its_pixels_above_the_ring():
+    """Pixel by pixel; even noise within 1.7 sigma is not clipped, another star is."""
+    rng = np.random.default_rng(3)
+    image = 2.0 + rng.uniform(-0.1, 0.1, (60, 70))
+    image[30:33, 33:36] += 5.0
+    image[31, 46] += 40.0  # in the ring
+    x, y, radius = 34.3, 31.2, 6.0
+    rows, cols = np.mgrid[:60, :70]
+    away = np.hypot(cols - x, rows - y)
+    ring = (away >= 9.0) & (away <= 15.0) & (image < 10.0)
+    share = np.clip(radius + 0.5 - away, 0.0, 1.0)
+    found = measure_aperture_light(image, np.array([x]), np.array([y]), radius)
+    assert found.flux[0] == pytest.approx((share * (image - image[ring].mean())).sum(), rel=1e-4)
+    area = share.sum()
+    noise = image[ring].std(ddof=1) * np.sqrt(area + area**2 / ring.sum())
+    assert found.sigma[0] == pytest.approx(noise, rel=1e-3)
+    for column, whole in ((6.0, True), (5.9, False), (63.0, True), (63.1, False)):
+        one = measure_aperture_light(image, np.array([column]), np.array([30.0]), radius)
+        assert one.whole.tolist() == [whole]
+
+
+def test_falloff_and_its_errors_are_those_of_scipy_and_of_leaving_frames_out():
+    """Huber's loss on the logarithms; the jackknife by fits of all frames but one."""
+    rng = np.random.default_rng(6)
+    frames = [measure_sky_boxes(sky(rng, (0.2 * k - 0.3, 0.1))) for k in range(4)]
+    frames[0].level[::17] *= 1.2
+    half = 0.5 * np.hypot(*SHAPE)
+
+    def away(values):
+        off = []
+        for k, boxes in enumerate(frames):
+            u, v = (boxes.x - AXIS[0]) / half, (boxes.y - AXIS[1]) / half
+            slopes = np.stack([np.ones_like(u), u, v, u * u - v * v, u * v], axis=1)
+            light = slopes @ values[3 + 5 * k : 8 + 5 * k]
+            light = light * (1.0 + powers(np.hypot(u, v)) @ values[:3])
+            off.append(np.log(boxes.level) - np.log(np.maximum(light, 1e-4)))
+        return np.concatenate(off)
+
+    fit = fit_falloff(frames, [AXIS] * 4)
+    start = np.concatenate([np.zeros(3), np.tile([0.01, 0, 0, 0, 0], 4)])
+    how = {"loss": "huber", "f_scale": 1.5 * fit.residual, "x_scale": np.where(start, 0.01, 0.1)}
+    theirs = least_squares(away, start, **how).x
+    at = powers(np.array([0.3, 0.6, 0.9]))
+    assert at @ fit.coefficients == pytest.approx(at @ theirs[:3], abs=3e-4)
+    assert fit.residual == pytest.approx(1.4826 * np.median(np.abs(away(theirs))), rel=0.02)
+    others = [
+        fit_falloff([f for j, f in enumerate(frames) if j != k], [AXIS] * 3).coefficients
+        for k in range(4)
+    ]
+    jackknife = 3.0 * np.cov(np.array(others).T, ddof=0)
+    jackknife[0, 0] += 0.008**2
+    assert fit.covariance == pytest.approx(jackknife, rel=1e-6, abs=1e-12)

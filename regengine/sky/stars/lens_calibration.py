@@ -23,13 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from detectors.falloff import (
-    ApertureLight,
-    SkyBoxes,
-    fit_falloff,
-    measure_aperture_light,
-    measure_sky_boxes,
-)
 from detectors.types import BoolArray, FloatArray, PointFlag, StarDetections
 from matchers.geometry.sky_camera import LENS_PARAMETERS, SkyCamera
 from regengine.errors import ConfigError, FrameError
@@ -46,6 +39,13 @@ from regengine.sky.stars.catalogue import (
     StarCatalogue,
     apparent_directions,
     julian_year,
+)
+from regengine.sky.stars.falloff import (
+    ApertureLight,
+    SkyBoxes,
+    fit_falloff,
+    measure_aperture_light,
+    measure_sky_boxes,
 )
 from regengine.sky.stars.photo import EXIF_LOG_FOCAL_SIGMA, camera_of_record, load_sky
 
