@@ -21,7 +21,8 @@ from regengine.errors import EphemerisError
 from regengine.io.checksums import NAME, compute_sha256
 from regengine.maps.at_hand import DAY, ELEMENT_SETS, FOLDER, LIGHTS, PHOTO
 from regengine.maps.make import index_lights
-from regengine.maps.places import TOWNS
+from regengine.maps.opening import open_light_map
+from regengine.maps.places import LIT_GROUND, TABLE_REACH_KM, TOWNS, sum_lit_ground
 from regengine.orbit.tle import TleSet, check_pairs, load_tle_file
 from regengine.orbit.tle_format import LINE_LENGTH, ElementSet
 
@@ -76,6 +77,14 @@ def reduce_grey(fine: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(mean >= MIN_GREY, grey, 0.0).astype(np.uint8)
 
 
+def write_lit_ground(lights: Path, out: Path) -> None:
+    """Write the table of the light on the ground around each place of one degree."""
+    light_map = open_light_map([lights])
+    whole = light_map.window(*light_map.bounds, 0.5)
+    lit_dex = sum_lit_ground(whole, TABLE_REACH_KM)
+    np.savez_compressed(out, lit_dex=lit_dex.round(2).astype(np.float16))
+
+
 def write_day(source: Path, out: Path) -> None:
     """Copy the day map, and add coarser levels, from a quarter of its resolution.
 
@@ -113,6 +122,7 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     write_lights(real / LIGHTS_SOURCE, out / LIGHTS.name)
     index_lights([out / LIGHTS.name], overwrite=True)
+    write_lit_ground(out / LIGHTS.name, out / LIT_GROUND.name)
     write_day(real / DAY_SOURCE, out / DAY.name)
     sets = choose_daily([load_tle_file(real / one) for one in ELEMENT_SOURCES])
     write_element_table(sets, out / ELEMENT_SETS.name)

@@ -1,4 +1,4 @@
-"""Parse places; find towns of GeoNames near a place, by name or in a box; read map outlines."""
+"""Parse places; towns near a place, by name or in a box; map outlines; light of the ground."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from detectors.constants import EARTH_RADIUS_KM
+from detectors.constants import EARTH_RADIUS_KM, KM_PER_DEGREE
+from detectors.types import FloatArray
 from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vectors
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
+from matchers.geometry.map_grid import MapGrid
 from regengine.errors import ConfigError, Option
 from regengine.photo.notations import wrap_lon
 
@@ -518,3 +520,62 @@ def parse_bounds(text: str) -> Bounds:
             f"--bbox {text} is not a valid region: write WEST,SOUTH,EAST,NORTH in degrees."
         )
     return west, south, east, north
+
+
+# Light of the ground around places. The package's table is of its map, which need not be read so.
+
+LIT_GROUND = TOWNS.with_name("lit_ground.npz")
+# Of that table: the horizon is 2,200 km away; lights in the last third of that are hardly seen
+TABLE_REACH_KM = 1500.0
+
+
+@cache
+def _lit_ground() -> FloatArray:
+    with np.load(LIT_GROUND) as columns:
+        return np.asarray(columns["lit_dex"], np.float64)
+
+
+def look_up_lit_dex(lon: float, lat: float) -> float:
+    """Look up the light within `TABLE_REACH_KM` of a place on the package's map of night lights.
+
+    See `sum_lit_ground`.
+    """
+    row, col = math.floor(lat + 90.0), math.floor(lon + 180.0)
+    return float(_lit_ground()[min(max(row, 0), 179), col % 360])
+
+
+def sum_lit_ground(grid: MapGrid, reach_km: float) -> FloatArray:
+    """Sum the light within a distance of every place, from a map of the Earth.
+
+    Returns the decimal logarithm of one plus the sum of map values times square kilometres, shape
+    (180, 360), by degrees of latitude from the south pole and of longitude from 180 degrees west.
+    """
+    row, col = np.nonzero(grid.values)
+    lat = grid.lat0_deg - grid.step_deg * row
+    lon = grid.lon0_deg + grid.step_deg * col
+    light = grid.values[row, col] * np.cos(np.radians(lat))
+    which = np.floor(lat + 90.0).clip(0, 179) * 360 + np.floor(lon + 180.0) % 360
+    cells = np.bincount(which.astype(int), light, minlength=180 * 360).astype(np.float64)
+    cells = cells.reshape(180, 360) * (grid.step_deg * KM_PER_DEGREE) ** 2
+    return np.asarray(np.log10(1.0 + sum_within_reach(cells, reach_km)))
+
+
+def sum_within_reach(light: FloatArray, reach_km: float) -> FloatArray:
+    """Sum over all one-degree cells whose centre lies within a distance of each cell's centre."""
+    reach = reach_km / EARTH_RADIUS_KM
+    rows, columns = np.arange(180), np.arange(360)
+    lat = np.radians(rows - 89.5)
+    below = np.concatenate([np.zeros((180, 1)), np.cumsum(np.tile(light, 3), axis=1)], axis=1)
+    total = np.zeros_like(light)
+    for apart in range(-int(np.degrees(reach)), int(np.degrees(reach)) + 1):
+        here = rows[(rows + apart >= 0) & (rows + apart < 180)]
+        there = here + apart
+        cosine = (np.cos(reach) - np.sin(lat[here]) * np.sin(lat[there])) / (
+            np.cos(lat[here]) * np.cos(lat[there])
+        )
+        half = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).astype(int)
+        # A circle around a pole contains whole rows, each counted once
+        first = np.maximum(columns - half[:, None], columns - 180) + 360
+        last = np.minimum(columns + half[:, None], columns + 179) + 361
+        total[here] += below[there[:, None], last] - below[there[:, None], first]
+    return np.maximum(total, 0.0)

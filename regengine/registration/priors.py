@@ -25,8 +25,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from detectors.constants import (
     EARTH_GM_M3_S2,
-    EARTH_RADIUS_KM,
-    KM_PER_DEGREE,
     ORBITAL_SPEED_KM_S,
     SEMI_MAJOR_M,
 )
@@ -34,6 +32,7 @@ from detectors.types import FloatArray
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, great_circle_km, to_xyz
 from matchers.geometry.pose import PosePrior, move_on_orbit
+from regengine.maps.places import sum_lit_ground
 from regengine.maps.reference import RasterMap
 from regengine.orbit.propagation import (
     CameraPosition,
@@ -118,49 +117,15 @@ SUN_NEG_LOG_PRIOR = np.array([0.0, 0.6, 1.9, 2.4, 2.6, 3.1, 4.5])
 
 @lru_cache(maxsize=4)
 def measure_lit_ground(light_map: RasterMap) -> FloatArray | None:
-    """Measure how much light lies within `REACH_KM` of every place; None without an overview.
-
-    Returns the decimal logarithm of one plus the sum of map values times square kilometres, shape
-    (180, 360), by degrees of latitude from the south pole and of longitude from 180 degrees west.
-    """
+    """Sum the light within `REACH_KM` of every place; None without an overview."""
     overview = light_map.overview(0.5)
-    if overview is None:
-        return None
-    row, col = np.nonzero(overview.values)
-    lat = overview.lat0_deg - overview.step_deg * row
-    lon = overview.lon0_deg + overview.step_deg * col
-    light = overview.values[row, col] * np.cos(np.radians(lat))
-    which = np.floor(lat + 90.0).clip(0, 179) * 360 + np.floor(lon + 180.0) % 360
-    cells = np.bincount(which.astype(int), light, minlength=180 * 360).astype(np.float64)
-    cells = cells.reshape(180, 360) * (overview.step_deg * KM_PER_DEGREE) ** 2
-    return np.asarray(np.log10(1.0 + sum_within_reach(cells)))
+    return None if overview is None else sum_lit_ground(overview, REACH_KM)
 
 
 def is_dark(light_map: RasterMap) -> bool:
     """Whether a map has no light at all, as far as its overview shows."""
     lit_dex = measure_lit_ground(light_map)
     return lit_dex is not None and not lit_dex.any()
-
-
-def sum_within_reach(light: FloatArray) -> FloatArray:
-    """Sum over all one-degree cells whose centre lies within `REACH_KM` of each cell's centre."""
-    reach = REACH_KM / EARTH_RADIUS_KM
-    rows, columns = np.arange(180), np.arange(360)
-    lat = np.radians(rows - 89.5)
-    below = np.concatenate([np.zeros((180, 1)), np.cumsum(np.tile(light, 3), axis=1)], axis=1)
-    total = np.zeros_like(light)
-    for apart in range(-int(np.degrees(reach)), int(np.degrees(reach)) + 1):
-        here = rows[(rows + apart >= 0) & (rows + apart < 180)]
-        there = here + apart
-        cosine = (np.cos(reach) - np.sin(lat[here]) * np.sin(lat[there])) / (
-            np.cos(lat[here]) * np.cos(lat[there])
-        )
-        half = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))).astype(int)
-        # A circle around a pole contains whole rows, each counted once
-        first = np.maximum(columns - half[:, None], columns - 180) + 360
-        last = np.minimum(columns + half[:, None], columns + 179) + 361
-        total[here] += below[there[:, None], last] - below[there[:, None], first]
-    return np.maximum(total, 0.0)
 
 
 def weigh_places(

@@ -39,10 +39,6 @@ ROUNDING = 1e-5
 
 # Patches that a fit needs: twelve equations for eight unknowns
 MIN_MATCHES = 6
-# Minimum of the lower score of both levels for acceptance. Of 445 wrong matches on streets the
-# highest had 1.33: by Laplace's rule at most one in 447 with a score of 6 is wrong. The trials
-# allow no stronger statement
-MIN_SCORE = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +67,18 @@ class CellParams:
     max_rounds: int = 4
     settled_px: float = 0.1
     is_noise_found: bool = False
+    # Of 445 wrong matches on streets the highest had 1.33: by Laplace's rule at most one in 447
+    # with a score of 6 is wrong. The trials allow no stronger statement
     probability_steps: Steps = field(
         default_factory=lambda: Steps(
             log10_odds=(3.0, 6.0), low=(0.0, 0.3, 0.997), high=(0.1, 0.7, 0.999)
         )
     )
+
+    @property
+    def min_score(self) -> float:
+        """Minimum of the lower score of both levels for acceptance."""
+        return self.probability_steps.log10_odds[-1]
 
 
 def even_picture(values: FloatImage, weight: FloatImage, params: CellParams) -> FloatImage:
@@ -311,7 +314,7 @@ def report_on_map(
     points = select_control_points(match.fit, match.camera, map_sigma_m)
     p_right = float(steps.probability(match.score))
     low, high = (float(limit) for limit in steps.interval(match.score))
-    if match.score < MIN_SCORE:
+    if match.score < steps.log10_odds[-1]:
         scales = [
             {"log10_chance": one.log10_chance, "sample_m": one.sample_m} for one in match.proofs
         ]

@@ -71,7 +71,6 @@ from regengine.registration.propose_on_day import (
     split_bands,
 )
 from regengine.registration.refine_on_map import (
-    MIN_SCORE,
     CellParams,
     MapPicture,
     add_proofs,
@@ -96,7 +95,7 @@ DAY = CellParams(
     # None of over 1,000 photos elsewhere is for review or accepted: at most 0.3 %, 0.1 % by
     # Laplace's rule. Of 16 that nobody chose a quarter is accepted, and of 51 right ones one is for
     # review: the shares of both give these (`benchmarks day`)
-    probability_steps=Steps(log10_odds=(3.0, 6.0), low=(0.0, 0.8, 0.99), high=(0.1, 0.93, 0.997)),
+    probability_steps=Steps(log10_odds=(3.0, 5.0), low=(0.0, 0.8, 0.99), high=(0.1, 0.93, 0.997)),
 )
 # Range of frame widths at nadir. Frames of longer lenses point farther off nadir than the search
 # around it, and are registered by local features. Wider ones are more curved than any frame in the
@@ -496,7 +495,7 @@ def place_on_day(view: DayView) -> DayMatch | None:
             match = DayMatch(view=view, picture=fine, camera=camera, proofs=proofs)
         if best is None or match.score > best.score:
             best = match
-        if best.score >= MIN_SCORE:
+        if best.score >= DAY.min_score:
             break
     return best
 
@@ -555,9 +554,9 @@ def register_on_day(
         found = place_on_day(view)
         if found is not None and (match is None or found.score > match.score):
             match = found
-        if match is not None and match.score >= MIN_SCORE:
+        if match is not None and match.score >= DAY.min_score:
             break
-    if position is None and (match is None or match.score < MIN_SCORE):
+    if position is None and (match is None or match.score < DAY.min_score):
         return refuse("no_ephemeris")
     if match is None:
         assert position is not None

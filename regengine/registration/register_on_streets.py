@@ -46,7 +46,6 @@ from regengine.registration.generate_stages import (
 from regengine.registration.parameters import LENS, WORK_BUDGETS, share_work
 from regengine.registration.priors import LensBelief, believe_camera, is_telephoto
 from regengine.registration.refine_on_map import (
-    MIN_SCORE,
     CellParams,
     MapPicture,
     even_picture,
@@ -227,7 +226,7 @@ def register_on_streets(
                         match = fit_on_streets(problem, light, streets, one)
                         if match is not None:
                             here.append(match)
-                if any(one.score >= MIN_SCORE for one in here):
+                if any(one.score >= STREETS.min_score for one in here):
                     break
             compared = choose_distinct(compared, 12)  # by eye
             compared = align_on_streets(problem, light, streets, compared, halvings=1 + is_fine)
@@ -246,7 +245,7 @@ def register_on_streets(
         matches.sort(key=lambda one: -one.score)
         if matches and (best is None or matches[0].score > best.score):
             best = matches[0]
-        if best is not None and best.score >= MIN_SCORE:
+        if best is not None and best.score >= STREETS.min_score:
             others = (one for one in matches if not is_same_view(one.camera, best.camera))
             runner_up = next(others, None)
             return best if runner_up is None else choose_match(runner_up, best)
@@ -733,7 +732,9 @@ def fit_on_streets(
 
 def is_proven_on_streets(match: MapMatch | None) -> bool:
     return (
-        match is not None and match.score >= MIN_SCORE and next(doubt_streets(match), None) is None
+        match is not None
+        and match.score >= STREETS.min_score
+        and next(doubt_streets(match), None) is None
     )
 
 
@@ -773,7 +774,7 @@ def doubt_streets(match: MapMatch) -> Iterator[Reason]:
     # Pixels of the finest level: an incomplete fit exceeds it
     elif not (median_px := float(np.hypot(*np.median(residual_px, axis=0)))) <= 0.5:
         yield Reason(code="imprecise", values={"beside_px": median_px})
-    if (runner_up := match.evidence.runner_up_log10_odds) >= MIN_SCORE:
+    if (runner_up := match.evidence.runner_up_log10_odds) >= STREETS.min_score:
         yield Reason(code="low_margin", values={"runner_up_log10_odds": runner_up})
 
 

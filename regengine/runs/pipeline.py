@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from regengine.sky.stars.solve import StarAttitude
 
 
-# A photo that may be by day with such a probability is tried on the day map, which takes 10 s. Of 39
-# tagged as by day all have 0.13 or more; of 94 others with 0.01 to 0.1 none is placed
+# A photo that may be by day with such a probability is tried on the day map, which takes 10 s. Of
+# 39 tagged as by day all have 0.13 or more; of 94 others with 0.01 to 0.1 none is placed
 MIN_DAY_PROBABILITY = 0.1
 # What a photo without time and nadir needs besides
 NO_INDEX = (

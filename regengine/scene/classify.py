@@ -17,6 +17,7 @@ import numpy as np
 from detectors.limb import limb_angle_deg
 from regengine.errors import EphemerisError
 from regengine.io.html import thumbnail_jpeg
+from regengine.maps.places import look_up_lit_dex
 from regengine.orbit.position import choose_position, element_sets, frame_records
 from regengine.orbit.propagation import CameraPosition
 from regengine.orbit.rotation import sun_moon
@@ -71,6 +72,11 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
     "inside": _ALWAYS,
     "other": _ALWAYS,
 }
+# Light of the ground within 1,500 km of the nadir (`look_up_lit_dex`), and how much more often a
+# photo of night or dusk that shows cities was taken there than another: by logistic regression of
+# 240 photos, both kinds and all groups with one weight. By fits without its tenth of the groups,
+# the log loss of "shows cities" falls from 0.110 to 0.083 (the fall: 0.013 to 0.043)
+LIT_KNOTS_DEX, LIT_FACTORS = (3.3, 5.5), (0.05, 8.0)
 # Factor for a Moon below the camera's horizon; smallest illumination of a visible Moon
 MOON_BELOW, THINNEST_MOON = WRONG_CLOCK, 0.03
 # The Sun's elevation at the nadir is wrong by less: 550 km, or 77 s by a camera's clock
@@ -110,7 +116,7 @@ def apply_context(
     camera_body: str | None,
     position: CameraPosition | None,
 ) -> SceneInPlace:
-    """Adjust the answer of the features by colour, camera, Sun and Moon, in this order.
+    """Adjust the answer of the features by colour, camera, Sun and Moon, and lights on the ground.
 
     If picture and ephemeris contradict each other, the clock may be wrong: the ephemeris is then
     not used.
@@ -121,12 +127,13 @@ def apply_context(
     possible = list(probabilities)
     if position is not None and position.sigma_along_km <= MAX_SIGMA_ALONG_KM:
         ephemeris = scene_ephemeris(position)
-    if ephemeris is not None:
+    if position is not None and ephemeris is not None:
         contradiction = find_disagreement(ephemeris, probabilities)
         if contradiction is None:
             probabilities = scale_odds(probabilities, prior(ephemeris))
             ruled_out = list_impossible(ephemeris)
             possible = [name for name in probabilities if name not in ruled_out] or possible
+            probabilities = scale_odds(probabilities, {"cities": weigh_lit_ground(position)})
     answer = replace(answer, probabilities=probabilities)
     if answer.explained:
         by_picture = max(seen, key=seen.__getitem__)
@@ -211,6 +218,12 @@ def prior(ephemeris: SceneEphemeris) -> dict[str, float]:
     if ephemeris.moon_above_limb_deg < 0.0 or ephemeris.moon_illumination < THINNEST_MOON:
         factors["moon"] = MOON_BELOW
     return factors
+
+
+def weigh_lit_ground(position: CameraPosition) -> float:
+    """Factor on the odds of cities from the light of the ground around a nadir."""
+    lit_dex = look_up_lit_dex(position.lon, position.lat)
+    return float(np.exp(np.interp(lit_dex, LIT_KNOTS_DEX, np.log(LIT_FACTORS))))
 
 
 def list_impossible(ephemeris: SceneEphemeris) -> tuple[str, ...]:
@@ -405,7 +418,7 @@ class SceneForSearch:
     """Scene of a photo, and whether to search it for city lights."""
 
     in_place: SceneInPlace
-    cities_probability: float  # the higher of the values with and without ephemeris
+    cities_probability: float  # with the nadir, unless that is wrong
     skip_reason: Reason | None  # why it need not be searched; None: it must be
 
 
@@ -428,9 +441,10 @@ def combine_for_search(
     """Combine both answers; ``night`` where the photo is known to be taken at night."""
     both = (picture, in_place.answer)
     reasons = [find_skip_reason(answer, night=night) for answer in both]
+    alone, placed = (answer.probabilities.get("cities", 0.0) for answer in both)
     return SceneForSearch(
         in_place=in_place,
-        cities_probability=max(answer.probabilities.get("cities", 0.0) for answer in both),
+        cities_probability=WRONG_CLOCK * alone + (1.0 - WRONG_CLOCK) * placed,
         skip_reason=reasons[1] if all(reasons) else None,
     )
 

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from matchers.geometry.footprint import WGS84
 from regengine.io.checksums import compute_sha256, read_sums
 from regengine.maps import at_hand as data
 from regengine.maps.at_hand import choose_element_sets, choose_maps
-from regengine.maps.opening import open_references
+from regengine.maps.opening import open_light_map, open_references
 from regengine.maps.places import (
     PlaceIndex,
+    look_up_lit_dex,
     name_view,
     place_index,
 )
@@ -306,3 +308,19 @@ def test_of_all_element_sets_the_nearest_in_time_is_used(
     years = timedelta(days=4 * 365)
     assert both.best_for(before + years).path == data.ELEMENT_SETS
     assert choose_element_sets(added) == (added,)
+
+
+def test_the_light_around_a_place_is_that_of_the_packages_map() -> None:
+    """Over Dakar, half of it dark ocean: pixel by pixel, by PROJ."""
+    lon, lat, reach_km = -17.5, 14.5, 1500.0  # the middle of a cell
+    whole = open_light_map([data.LIGHTS]).window(
+        lon - 16.0, lat - 14.0, lon + 16.0, lat + 14.0, 0.1
+    )
+    rows, cols = np.indices(whole.values.shape)
+    x, y = whole.lon0_deg + whole.step_deg * cols, whole.lat0_deg - whole.step_deg * rows
+    away_m = WGS84.inv(x, y, np.full(x.shape, lon), np.full(y.shape, lat))[2]
+    area_km2 = (111.195 * whole.step_deg) ** 2 * np.cos(np.radians(y))
+    light = (whole.values * area_km2)[away_m < 1e3 * reach_km].sum()
+    assert look_up_lit_dex(lon, lat) == pytest.approx(np.log10(1.0 + light), abs=0.05)
+    assert look_up_lit_dex(lon + 360.0, lat) == look_up_lit_dex(lon, lat)
+    assert look_up_lit_dex(0.0, 90.0) < look_up_lit_dex(0.0, 60.0)

@@ -18,6 +18,7 @@ from pyproj import Geod
 from matchers.geometry.camera import Camera
 from matchers.geometry.earth import ecef_to_geodetic, geodetic_to_ecef, great_circle_km
 from matchers.geometry.map_grid import MapGrid
+from regengine.maps.places import sum_within_reach
 from regengine.orbit import (
     CameraPosition,
     ElementSet,
@@ -38,7 +39,6 @@ from regengine.registration.priors import (
     Track,
     make_tracks,
     measure_lit_ground,
-    sum_within_reach,
     weigh_places,
 )
 from regengine.registration.register import state_problem
@@ -195,7 +195,7 @@ def test_the_ocean_is_less_likely_than_a_land_of_cities_and_twilight_than_night(
 def test_light_within_reach_is_that_of_all_cells_one_by_one() -> None:
     """On a sphere, by PROJ; also at the poles and across the antimeridian."""
     light = np.random.default_rng(1).exponential(size=(180, 360))
-    found = sum_within_reach(light)
+    found = sum_within_reach(light, 800.0)
     lon, lat = np.meshgrid(np.arange(360) - 179.5, np.arange(180) - 89.5)
     sphere = Geod(a=6_371_000.0, b=6_371_000.0)
     for row, col in ((0, 7), (3, 0), (40, 359), (90, 100), (131, 180), (175, 250), (179, 1)):

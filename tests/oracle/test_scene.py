@@ -304,6 +304,7 @@ def test_the_height_of_the_sun_rules_out_what_cannot_be_lit_or_dark():
         (answer(other=0.9, cities=0.01), True, None),  # towns behind hardware
         (answer(inside=0.9, cities=0.01), True, "classified as inside"),
         (answer(aurora=0.98, cities=0.01), False, None),  # towns below it
+        (answer(moon=0.98, cities=0.01), True, "classified as moon"),
     ],
 )
 def test_what_shows_no_night_ground_is_not_searched(seen, night, says):
@@ -318,13 +319,33 @@ def test_what_shows_no_night_ground_is_not_searched(seen, night, says):
 def test_what_picture_or_place_leaves_open_is_searched():
     day, city = answer(day=0.9, cities=0.01), answer(day=0.3, cities=0.5)
     black = scene_picture(np.zeros((9, 9, 3), np.uint8))
-    for picture, placed in ((day, city), (city, day)):
+    # The clock of one photo in fifty is wrong, and with it the place
+    for picture, placed, cities in ((day, city, 0.4902), (city, day, 0.0198)):
         in_place = SceneInPlace(answer=placed, picture=black)
         scene = combine_for_search(picture, in_place, night=False)
-        assert (scene.skip_reason, scene.cities_probability) == (None, 0.5)
+        assert scene.skip_reason is None
+        assert scene.cities_probability == pytest.approx(cities)
     scene = combine_for_search(day, SceneInPlace(answer=day, picture=black), night=False)
     assert scene.skip_reason == find_skip_reason(day)
-    assert scene.cities_probability == 0.01
+    assert scene.cities_probability == pytest.approx(0.01)
+
+
+def test_lights_are_cities_where_the_ground_is_lit_and_less_so_amid_a_dark_ocean():
+    """Of one answer by night: over Lyon, at the coast of Peru, over the Southern Pacific."""
+    black, open_to_both = (
+        scene_picture(np.zeros((9, 9, 3), np.uint8)),
+        answer(cities=0.4, stars=0.4),
+    )
+    night = datetime(2014, 1, 1, tzinfo=UTC)
+    found = []
+    for lon, lat, hour in ((4.8, 45.8, 23), (-79.0, -14.0, 5), (-130.0, -45.0, 9)):
+        at = position_from_nadir(lon, lat, 410.0, "option", time_utc=night.replace(hour=hour))
+        shown = apply_context(open_to_both, black, None, at).answer
+        found.append((shown.category, round(shown.probabilities["cities"], 2)))
+    assert [name for name, _ in found] == ["cities", "stars", "stars"]
+    assert [p for _, p in found] == sorted((p for _, p in found), reverse=True)
+    assert found[0][1] > 0.5
+    assert found[2][1] < 0.1
 
 
 # ---- models
