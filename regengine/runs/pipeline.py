@@ -74,12 +74,14 @@ def process_photo(
         position = find_position(frame, tles, inputs.blind)
         known = None if isinstance(position, EphemerisError) else position
         scene, named = assess_for_search(frame, known), list_named_towns(frame, position)
-        result = register_by_day(frame, known, named, scene.in_place.answer, inputs, neighbours)
+        by_day = register_by_day(frame, known, named, scene.in_place.answer, inputs, neighbours)
         # Before the index is read, which takes longer
         skip_reason = None if inputs.register.any_category else scene.skip_reason
-        if skip_reason is not None:
-            result = result or make_bare_result(frame, known, light_map.info, skip_reason)
-        elif result is None or result.verdict != "accepted":
+        if by_day is not None and (skip_reason is not None or by_day.verdict == "accepted"):
+            result = by_day
+        elif skip_reason is not None:
+            result = make_bare_result(frame, known, light_map.info, skip_reason)
+        else:
             prior = Prior(
                 neighbours=neighbours,
                 read_stars=make_star_reader(attitudes) if inputs.stars else None,
@@ -122,6 +124,8 @@ def process_photo(
                 tried.append((there, result))
             else:
                 result = choose_start(frame, position, named, tried)
+            if by_day is not None and rank_verdict(by_day) >= rank_verdict(result):
+                result = by_day
         result = settle_category(result, scene.in_place, frame, has_stars=any(attitudes))
     if result.control_points and result.reference_kind == "lights":
         lon, lat = np.array([(point.lon, point.lat) for point in result.control_points]).T
@@ -166,10 +170,14 @@ def register_by_day(
         tried.append(register_on_day(frame, prior, day_map, inputs.register, inputs.unfetched))
         if tried[-1].verdict == "accepted":
             break
-    best = max(tried, key=lambda one: ("no_match", "review", "accepted").index(one.verdict))
+    best = max(tried, key=rank_verdict)
     result = doubt_towns(best, named, frame.radius_km)
     # Where that led nowhere, what the photo looks like decides what is told of it
-    return result if shown.category in BY_DAY or result.verdict == "accepted" else None
+    return result if shown.category in BY_DAY or result.verdict != "no_match" else None
+
+
+def rank_verdict(result: FrameResult) -> int:
+    return ("no_match", "review", "accepted").index(result.verdict)
 
 
 def open_day_maps(inputs: RunInputs) -> DayMap:

@@ -273,7 +273,8 @@ def _check_bytes(file: h5py.File, findings: Findings) -> None:
                     findings.file_wrong(
                         "bytes_damaged",
                         f"column {name}/{column} is damaged in row {start} or the next "
-                        f"{PIECE_ROWS} rows: the bytes differ from those written",
+                        f"{PIECE_ROWS} rows: the bytes differ from those written; take a copy of "
+                        "the store, or register these photos again into a new one",
                     )
                     break
 

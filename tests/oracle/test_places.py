@@ -29,7 +29,7 @@ from regengine.registration.parameters import RegisterParams
 from regengine.registration.types import Prior
 from regengine.runs.pipeline import process_photo
 from regengine.runs.run_inputs import RunInputs
-from regengine.store.result import FrameResult, NadirInput
+from regengine.store.result import FrameResult, NadirInput, Verdict
 from tests.world.maps import write_geotiff
 from tests.world.results import nadir_camera, nothing_found, proposal
 from tests.world.simulated import write_png
@@ -212,6 +212,31 @@ def test_the_time_of_a_photo_is_shared_by_all_its_searches(
     process_photo(photo, RunInputs(lights=choose_maps("lights", []), frame=options, register=given))
     assert left[:3] == [10.0, 6.0, 2.0]
     assert set(left[3:]) <= {0.0}
+
+
+@pytest.mark.parametrize(
+    ("by_day", "by_lights", "told"),
+    [
+        ("no_match", "no_match", "by_day"),
+        ("review", "no_match", "by_day"),
+        ("review", "accepted", "by_lights"),
+        ("no_match", "review", "by_lights"),
+        ("accepted", "accepted", "by_day"),  # and the lights are not searched
+    ],
+)
+def test_of_a_photo_that_may_be_by_day_the_better_of_both_searches_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_day: Verdict, by_lights: Verdict, told: str
+) -> None:
+    photo = write_png(tmp_path / "a.png", np.zeros((64, 64, 3), np.uint8))
+    found = {"register_by_day": ("by_day", by_day), "register_frame": ("by_lights", by_lights)}
+    for function, (name, verdict) in found.items():
+        result = proposal(name, verdict)
+        monkeypatch.setattr(f"regengine.runs.pipeline.{function}", lambda *_, one=result: one)
+    given = RegisterParams(any_category=True)
+    options = FrameOptions(nadir=(139.7, 35.7), altitude_km=400.0)
+    lights = choose_maps("lights", [])
+    placed = process_photo(photo, RunInputs(lights=lights, frame=options, register=given))
+    assert placed.frame == told
 
 
 @given(st.text(max_size=200))
