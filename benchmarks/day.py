@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -149,16 +149,15 @@ def list_collected(real: Path) -> list[tuple[str, Path, datetime, float]]:
 
     Longer lenses are not looked for on this map.
     """
-    return [
-        (
-            Path(row["file"]).name,
-            real / "woe" / row["file"],
-            datetime.strptime(row["datetime_original"], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC),
-            float(row["focal_mm"]),
-        )
-        for row in read_csv(real / "woe/index.csv")
-        if row["tag"] in ("day", "night") and 0.0 < float(row["focal_mm"] or 0.0) < 280.0
-    ]
+    found = []
+    for row in read_csv(real / "woe/index.csv"):
+        focal_mm = float(row["focal_mm"] or 0.0)
+        if row["tag"] in ("day", "night") and 0.0 < focal_mm < 280.0:
+            photo = real / "woe" / row["file"]
+            at = read_frame(photo).time_utc  # with the fraction of the second, as `register` has it
+            assert at is not None
+            found.append((photo.name, photo, at, focal_mm))
+    return found
 
 
 # Trials at one place, which share what is made of the map, up to one of these lenses; and lenses of

@@ -34,7 +34,7 @@ from regengine.errors import ConfigError, EphemerisError, FrameError
 from regengine.orbit.position import choose_position
 from regengine.orbit.tle import load_tle_file
 from regengine.photo.frame import read_frame
-from regengine.scene.classify import apply_context
+from regengine.scene.classify import SceneInPlace, apply_context
 from regengine.scene.features import feature_names, measure_features
 from regengine.scene.labels import (
     USUAL_CLASSES,
@@ -78,7 +78,7 @@ NOTE = (
     "scored. Everything that is learned (mean and scale, axes, number of clusters, the gate, the "
     "probabilities) is learned anew without the fold. Simulated frames and changed copies of "
     "photos train and are never scored. Nothing but the picture is known, neither camera nor hour, "
-    "except in the last columns: 453 photos have a time. "
+    "except in the last columns, for photos that have a time. "
     "The thresholds of the limb and of infrared ground were chosen on these photos."
 )
 
@@ -111,7 +111,7 @@ def main(
         for one, name in zip(by_features, validation.samples.names, strict=True)
     ]
     settled = [one.settled for one in in_place]
-    timed = answer_in_place(by_features, validation.samples.names, real / ELEMENT_SETS)
+    timed = answer_in_place(by_features, validation.samples.names, in_place, real / ELEMENT_SETS)
     if model:
         write_scene_model(model, trained)
     if mistakes:
@@ -189,16 +189,21 @@ def list_answers(validation: CrossValidation, method: str) -> list[SceneAnswer]:
 
 
 def answer_in_place(
-    answers: Sequence[SceneAnswer], names: Sequence[str], element_sets: Path
+    answers: Sequence[SceneAnswer],
+    names: Sequence[str],
+    seen: Sequence[SceneInPlace],
+    element_sets: Path,
 ) -> list[SceneAnswer]:
-    """What is told where the camera, and by the time the nadir are known, too."""
+    """What is told where the camera, and by the time the nadir are known, too.
+
+    `seen`: what is told by the pictures alone.
+    """
     tles, found = load_tle_file(element_sets), []
-    for answer, name in zip(answers, names, strict=True):
+    for answer, name, alone in zip(answers, names, seen, strict=True):
         frame, position = read_frame(Path(name)), None
         with suppress(EphemerisError):
             position = choose_position(frame, tles)
-        picture = read_scene_picture(frame.file)
-        found.append(apply_context(answer, picture, frame.camera_body, position).settled)
+        found.append(apply_context(answer, alone.picture, frame.camera_body, position).settled)
     return found
 
 

@@ -25,6 +25,7 @@ from matchers.geometry.earth import geodetic_to_ecef, incidence_deg, unit_vector
 from matchers.geometry.footprint import MAX_INCIDENCE_DEG, Bounds, find_looked_at
 from matchers.geometry.map_grid import MapGrid
 from regengine.errors import ConfigError, Option
+from regengine.maps.at_hand import FOLDER, check_packaged
 from regengine.photo.notations import wrap_lon
 
 if TYPE_CHECKING:
@@ -524,14 +525,14 @@ def parse_bounds(text: str) -> Bounds:
 
 # Light of the ground around places. The package's table is of its map, which need not be read so.
 
-LIT_GROUND = TOWNS.with_name("lit_ground.npz")
+LIT_GROUND = FOLDER / "lit_ground.npz"
 # Of that table: the horizon is 2,200 km away; lights in the last third of that are hardly seen
 TABLE_REACH_KM = 1500.0
 
 
 @cache
 def _lit_ground() -> FloatArray:
-    with np.load(LIT_GROUND) as columns:
+    with np.load(check_packaged(LIT_GROUND)) as columns:
         return np.asarray(columns["lit_dex"], np.float64)
 
 

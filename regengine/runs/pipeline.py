@@ -34,7 +34,7 @@ from regengine.scene.classify import (
     settle_by_evidence,
 )
 from regengine.store.reasons import Reason, Values, make_error_reason
-from regengine.store.result import BY_DAY, FrameResult
+from regengine.store.result import BY_DAY, VERDICTS, FrameResult
 
 if TYPE_CHECKING:
     from matchers.geometry.camera import Camera
@@ -124,8 +124,8 @@ def process_photo(
                 tried.append((there, result))
             else:
                 result = choose_start(frame, position, named, tried)
-            if by_day is not None and rank_verdict(by_day) >= rank_verdict(result):
-                result = by_day
+            if by_day is not None:
+                result = min(by_day, result, key=rank_verdict)
         result = settle_category(result, scene.in_place, frame, has_stars=any(attitudes))
     if result.control_points and result.reference_kind == "lights":
         lon, lat = np.array([(point.lon, point.lat) for point in result.control_points]).T
@@ -170,14 +170,14 @@ def register_by_day(
         tried.append(register_on_day(frame, prior, day_map, inputs.register, inputs.unfetched))
         if tried[-1].verdict == "accepted":
             break
-    best = max(tried, key=rank_verdict)
+    best = min(tried, key=rank_verdict)
     result = doubt_towns(best, named, frame.radius_km)
     # Where that led nowhere, what the photo looks like decides what is told of it
     return result if shown.category in BY_DAY or result.verdict != "no_match" else None
 
 
 def rank_verdict(result: FrameResult) -> int:
-    return ("no_match", "review", "accepted").index(result.verdict)
+    return VERDICTS.index(result.verdict)
 
 
 def open_day_maps(inputs: RunInputs) -> DayMap:

@@ -74,7 +74,7 @@ SUN_FACTORS: Mapping[str, tuple[float, ...]] = {
 }
 # Light of the ground within 1,500 km of the nadir (`look_up_lit_dex`), and how much more often a
 # photo of night or dusk that shows cities was taken there than another: by logistic regression of
-# 240 photos, both kinds and all groups with one weight. By fits without its tenth of the groups,
+# 234 photos, both kinds and all groups with one weight. By fits without its tenth of the groups,
 # the log loss of "shows cities" falls from 0.110 to 0.074 (the fall: 0.016 to 0.059)
 LIT_KNOTS_DEX, LIT_FACTORS = (3.3, 5.5), (0.05, 8.0)
 # Factor for a Moon below the camera's horizon; smallest illumination of a visible Moon
