@@ -209,27 +209,22 @@ def answer_in_place(
 
 def class_lines(samples: LabelledFeatures, answers: dict[str, list[SceneAnswer]]) -> list[str]:
     """Photos of each class that are told, and those called so that show it in any place."""
-    first = [one[0] for one in samples.labels]
-    rows = []
+    pairs = [list(zip(said, samples.labels, strict=True)) for said in answers.values()]
+    told, shown = [], []
     for name in samples.classes:
-        row = [name]
-        for said in answers.values():
-            called = [one.category == name for one in said]
-            right = sum(yes and one == name for yes, one in zip(called, first, strict=True))
-            shown = sum(
-                yes and name in one for yes, one in zip(called, samples.labels, strict=True)
-            )
-            row += [share(right, first.count(name)), share(shown, sum(called))]
-        rows.append(row)
-    total = ["all"]
-    for said in answers.values():
-        pairs = [(one.category, labels) for one, labels in zip(said, samples.labels, strict=True)]
-        total += [
-            share(sum(name == labels[0] for name, labels in pairs), len(pairs)),
-            share(sum(name in labels for name, labels in pairs), len(pairs)),
-        ]
-    head = [f"{name}: {part}" for name in answers for part in ("told", "called so and shown")]
-    return table(["class", *head], [*rows, total])
+        ours = [[one.category == name for one, has in some if has[0] == name] for some in pairs]
+        called = [[name in has for one, has in some if one.category == name] for some in pairs]
+        told.append([name, *(share(sum(some), len(some)) for some in ours)])
+        shown.append([name, *(share(sum(some), len(some)) for some in called)])
+    first = [[one.category == has[0] for one, has in some] for some in pairs]
+    anywhere = [[one.category in has for one, has in some] for some in pairs]
+    told.append(["all", *(share(sum(some), len(some)) for some in first)])
+    shown.append(["all", *(share(sum(some), len(some)) for some in anywhere)])
+    return [
+        *table(["told", *answers], told),
+        "",
+        *table(["called so and shown", *answers], shown),
+    ]
 
 
 PROBABILITIES = (0.0, 0.1, 0.3, 0.5, 0.8, 1.0)
