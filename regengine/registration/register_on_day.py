@@ -92,10 +92,10 @@ DAY = CellParams(
     deviation_px=12.0,
     fit_reach_px=10,
     agreeing_px=3.0,
-    # None of 1,803 photos elsewhere is above 3.0: at most 0.17 %, 0.06 % by Laplace's rule; from 1
-    # on ten times fewer reach one more. Of 16 that nobody chose five are accepted, and of 51 right
-    # ones none is for review, one more counted: the shares of both give these (`benchmarks day`)
-    probability_steps=Steps(log10_odds=(3.0, 5.0), low=(0.0, 0.8, 0.99), high=(0.1, 0.93, 0.997)),
+    # None of 1,803 photos elsewhere is above 3.0: at most 0.17 %, 0.06 % by Laplace's rule. Of 16
+    # that nobody chose a quarter is accepted, and of 51 right ones one is for review: the shares of
+    # both give these, and less (`benchmarks day`)
+    probability_steps=Steps(log10_odds=(3.0, 6.0), low=(0.0, 0.8, 0.99), high=(0.1, 0.93, 0.997)),
 )
 # Range of frame widths at nadir. Frames of longer lenses point farther off nadir than the search
 # around it, and are registered by local features. Wider ones are more curved than any frame in the
